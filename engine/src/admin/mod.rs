@@ -1,0 +1,1 @@
+//! What tools say to the server, and what it shows: control socket, metrics, health.

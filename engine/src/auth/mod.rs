@@ -1,0 +1,1 @@
+//! Who somebody is: mechanisms, stored secrets, throttling of failures.

@@ -1,0 +1,1 @@
+//! The configuration: text → raw → meaning, with the line that is wrong.

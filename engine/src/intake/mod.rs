@@ -1,0 +1,1 @@
+//! Custody: the one place where a message becomes ours.

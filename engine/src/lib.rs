@@ -1,0 +1,26 @@
+//! What Ringpost speaks: shards on io_uring, protocols, and the server that puts them together.
+//!
+//! A room imports only lower floors (`tests/src/tidy.rs` checks it):
+//!
+//! ```text
+//! 7  serve               puts one shard together; the start and the end
+//! 6  listen  admin       sockets in; what tools say to the server
+//! 4  session  intake     conversation, custody
+//! 3  route               facts → way
+//! 2  auth  tls           facts from outside
+//! 1  wire  config  telemetry    pure: no I/O, no clock
+//! 0  reactor             runtimes, rings, timers, inboxes
+//! ```
+
+pub mod admin;
+pub mod auth;
+pub mod config;
+pub mod intake;
+pub mod listen;
+pub mod reactor;
+pub mod route;
+pub mod serve;
+pub mod session;
+pub mod telemetry;
+pub mod tls;
+pub mod wire;

@@ -1,0 +1,1 @@
+//! Sockets in: accept, drive a session, hand over, drain.

@@ -1,0 +1,1 @@
+//! Where a recipient leads: mailbox, alias, catch-all, refusal.

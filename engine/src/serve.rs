@@ -1,0 +1,1 @@
+//! Puts one shard together: store, listeners, inboxes.

@@ -1,0 +1,4 @@
+//! Protocol dialogues: what is said, in which order, and what follows from it.
+
+pub mod imap;
+pub mod smtp;

@@ -1,0 +1,6 @@
+//! Bytes ↔ types of every protocol, pure.
+
+pub mod imap;
+pub mod mime;
+pub mod sasl;
+pub mod smtp;

@@ -1,0 +1,1 @@
+//! Bytes ↔ fields, little-endian, bounded.

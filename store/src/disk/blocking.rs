@@ -1,0 +1,1 @@
+//! A disk on plain system calls, for tools.

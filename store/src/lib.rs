@@ -1,0 +1,25 @@
+//! What Ringpost keeps: one append-only log per shard and the followers that read it.
+//!
+//! A room imports only lower floors (`tests/src/tidy.rs` checks it):
+//!
+//! ```text
+//! 6  shard            the only public door
+//! 4  spool  mailbox   followers of the log
+//! 3  record           the complete list of facts
+//! 2  log              append → durable, recovery
+//! 1  disk             owned blocks in, owned blocks out
+//! 0  mail  codec  limit  error
+//! ```
+//!
+//! Every byte on disk is described in `FORMAT.md`.
+
+pub mod codec;
+pub mod disk;
+pub mod error;
+pub mod limit;
+pub mod log;
+pub mod mail;
+pub mod mailbox;
+pub mod record;
+pub mod shard;
+pub mod spool;

@@ -1,0 +1,57 @@
+//! Every upper bound of the store, related to each other by assertions at compile time.
+
+/// Alignment of frames, segments and direct I/O, in bytes.
+pub const BLOCK_BYTES: usize = 4096;
+
+/// Size of a segment file, in bytes.
+pub const SEGMENT_BYTES: u64 = 256 << 20;
+
+/// Largest frame, header and padding included, in bytes.
+pub const FRAME_BYTES_MAX: usize = 4 << 20;
+
+/// Largest record, header included, in bytes.
+pub const RECORD_BYTES_MAX: usize = 1 << 20;
+
+/// A message up to this size lies inline in its MESSAGE record; a larger one is cut into BODY
+/// records of this size while it arrives, in bytes.
+pub const CHUNK_BYTES: usize = 128 << 10;
+
+/// Largest message that the format holds, in bytes.
+pub const MESSAGE_BYTES_MAX: u64 = 1 << 30;
+
+/// Frames written but not yet durable at one time (FORMAT.md, recovery).
+pub const FRAMES_IN_FLIGHT_MAX: u64 = 1;
+
+/// Durable frames that stay in memory so that fresh mail is read without the disk, in bytes a
+/// shard.
+pub const HOT_TAIL_BYTES: usize = 32 << 20;
+
+/// Keywords a mailbox can hold: the width of [`crate::mail::flags::Keywords`].
+pub const KEYWORDS_MAX: usize = 64;
+
+/// Length of one keyword, in octets.
+pub const KEYWORD_BYTES_MAX: usize = 128;
+
+/// Length of a mailbox name, in octets of UTF-8.
+pub const MAILBOX_NAME_BYTES_MAX: usize = 1024;
+
+/// Levels of hierarchy in a mailbox name.
+pub const MAILBOX_DEPTH_MAX: usize = 32;
+
+/// Mailboxes an account can hold, deleted ones not counted.
+pub const MAILBOXES_MAX: usize = 10_000;
+
+/// Recipients one delivery can name.
+pub const RECIPIENTS_MAX: usize = 5_000;
+
+/// Headers put before a body for one recipient, in bytes.
+pub const PREFIX_BYTES_MAX: usize = 4096;
+
+/// Shards a store can have.
+pub const SHARDS_MAX: usize = 256;
+
+const _: () = assert!(FRAME_BYTES_MAX.is_multiple_of(BLOCK_BYTES));
+const _: () = assert!(SEGMENT_BYTES.is_multiple_of(BLOCK_BYTES as u64));
+const _: () = assert!(RECORD_BYTES_MAX * 2 <= FRAME_BYTES_MAX);
+const _: () = assert!(CHUNK_BYTES * 2 <= RECORD_BYTES_MAX);
+const _: () = assert!(FRAME_BYTES_MAX as u64 * 4 <= SEGMENT_BYTES);

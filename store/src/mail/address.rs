@@ -1,0 +1,92 @@
+//! A mailbox address, `local-part@domain`, as the envelope carries it (RFC 5321 §4.1.2, RFC 6531).
+
+use std::fmt;
+
+/// An address that went through the SMTP path parser.
+///
+/// The local-part is unquoted (`"a b"@c` has the local-part `a b`) and keeps its case; the domain
+/// is lower-case, U-labels turned to A-labels, or an address literal with its brackets. An empty
+/// domain occurs only in `<postmaster>` (RFC 5321 §4.5.1).
+#[derive(Clone, PartialEq, Eq, Hash, Debug, PartialOrd, Ord)]
+pub struct Address {
+    pub local: String,
+    pub domain: String,
+}
+
+impl Address {
+    /// An address from its two parts, taken as they are.
+    pub fn new(local: impl Into<String>, domain: impl Into<String>) -> Address {
+        Address {
+            local: local.into(),
+            domain: domain.into(),
+        }
+    }
+
+    /// Splits `local@domain` at the last `@`; `None` where one part is missing.
+    #[must_use]
+    pub fn split(text: &str) -> Option<Address> {
+        let (local, domain) = text.rsplit_once('@')?;
+        if local.is_empty() || domain.is_empty() {
+            return None;
+        }
+        Some(Address::new(local, domain.to_ascii_lowercase()))
+    }
+}
+
+/// The form for headers and replies: the local-part quoted where RFC 5321 §4.1.2 asks for it.
+impl fmt::Display for Address {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if is_dot_string(&self.local) {
+            f.write_str(&self.local)?;
+        } else {
+            f.write_str("\"")?;
+            for c in self.local.chars() {
+                if matches!(c, '"' | '\\') {
+                    f.write_str("\\")?;
+                }
+                write!(f, "{c}")?;
+            }
+            f.write_str("\"")?;
+        }
+        if self.domain.is_empty() {
+            Ok(())
+        } else {
+            write!(f, "@{}", self.domain)
+        }
+    }
+}
+
+fn is_dot_string(local: &str) -> bool {
+    !local.is_empty()
+        && local
+            .split('.')
+            .all(|atom| !atom.is_empty() && atom.chars().all(is_atext))
+}
+
+/// RFC 5322 §3.2.3, widened by RFC 6531 §3.3 to everything outside ASCII.
+fn is_atext(c: char) -> bool {
+    c.is_ascii_alphanumeric() || "!#$%&'*+-/=?^_`{|}~".contains(c) || !c.is_ascii()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Address;
+
+    #[test]
+    fn quotes_only_where_needed() {
+        assert_eq!(Address::new("a.b", "c").to_string(), "a.b@c");
+        assert_eq!(Address::new("a b", "c").to_string(), "\"a b\"@c");
+        assert_eq!(Address::new("a\"b", "c").to_string(), "\"a\\\"b\"@c");
+        assert_eq!(Address::new("postmaster", "").to_string(), "postmaster");
+    }
+
+    #[test]
+    fn splits_at_the_last_at_sign() {
+        assert_eq!(
+            Address::split("a@b@C.org"),
+            Some(Address::new("a@b", "c.org"))
+        );
+        assert_eq!(Address::split("@c"), None);
+        assert_eq!(Address::split("a@"), None);
+    }
+}

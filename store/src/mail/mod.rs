@@ -1,0 +1,8 @@
+//! The nouns that the whole house shares.
+
+pub mod address;
+pub mod date;
+pub mod envelope;
+pub mod flags;
+pub mod id;
+pub mod uidset;

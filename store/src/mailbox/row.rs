@@ -1,0 +1,18 @@
+//! One message in one mailbox: what the index knows of it without its body.
+
+use crate::mail::date::InternalDate;
+use crate::mail::flags::{Flags, Keywords};
+use crate::mail::id::{ModSeq, ObjectId, Uid};
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Row {
+    pub uid: Uid,
+    pub modseq: ModSeq,
+    pub flags: Flags,
+    pub keywords: Keywords,
+    pub internal_date: InternalDate,
+    /// RFC822.SIZE: prefix and body, in octets.
+    pub octets: u32,
+    /// The delivery that holds the prefix and names the message.
+    pub delivery: ObjectId,
+}

@@ -1,0 +1,1 @@
+//! The complete list of facts that the log can hold.

@@ -1,0 +1,1 @@
+//! Mail in our custody that other shards are still owed.
