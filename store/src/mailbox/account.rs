@@ -1,10 +1,10 @@
 //! One account: its mailboxes by id and by name, subscriptions, usage, secrets.
 
 use super::contents::Contents;
-use super::gate::Gate;
 use super::name::{INBOX, is_below};
 use super::tree::{MailboxInfo, SpecialUse};
 use crate::error::ChangeError;
+use crate::gate::Gate;
 use crate::limit::MAILBOXES_MAX;
 use crate::mail::id::{AccountId, MailboxId, ModSeq, UidValidity};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -157,7 +157,6 @@ impl Account {
     pub(crate) fn subscriptions(&self) -> Vec<String> {
         self.subscriptions.iter().cloned().collect()
     }
-
 
     // What follows applies facts.
 

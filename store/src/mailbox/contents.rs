@@ -4,9 +4,9 @@
 //! durable, but for the `tip_…` fields: they count what is on its way to the disk, so that no UID
 //! and no keyword position is given out twice.
 
-use super::bell::Bell;
 use super::row::Row;
 use super::tree::{SpecialUse, Status};
+use crate::bell::Bell;
 use crate::mail::flags::{Flags, Keywords};
 use crate::mail::id::{FrameSeq, MailboxId, ModSeq, Uid, UidValidity};
 use crate::mail::uidset::UidSet;

@@ -10,8 +10,8 @@ use crate::mail::date::InternalDate;
 use crate::mail::envelope::Notify;
 use crate::mail::flags::{Flags, Keywords};
 use crate::mail::id::{AccountId, MailboxId, ObjectId, QueueId, Uid, UidValidity};
-use crate::mailbox::Account;
 use crate::mailbox::state::State;
+use crate::mailbox::{Account, Watch};
 use crate::record::{Deliver, Fact, FlagOp, MessageHead, Offer, Share, Source};
 use crate::spool::Judgement;
 use std::rc::Rc;
@@ -130,11 +130,17 @@ impl<D: Disk> Shard<D> {
         self.state.borrow().spool.waiting_count()
     }
 
-    /// Everything offered to `target` up to `sequence` is durable there. Not awaited: after a crash
-    /// it is offered again and turned away.
-    pub fn settle_offers(&self, target: u16, sequence: u64) {
+    /// Rings when there are new offers.
+    pub fn watch_offers(&self) -> Watch {
+        self.state.borrow().spool.watch()
+    }
+
+    /// Everything offered to `target` up to `sequence` is durable there.
+    pub async fn settle_offers(&self, target: u16, sequence: u64) -> Result<(), ChangeError> {
+        self.log.room(64 + RECORD_HEADER_BYTES).await?;
         let fact = Fact::Offered { target, sequence };
-        let _ = self.append(AccountId(0), vec![Entry::of(fact)]);
+        let frame = self.append(AccountId(0), vec![Entry::of(fact)])?;
+        Ok(self.log.durable(frame).await?)
     }
 
     async fn commit_custody(

@@ -12,7 +12,7 @@ mod custody;
 mod tree;
 
 pub use crate::mailbox::Watch;
-pub use crate::record::{FlagOp, Share, Source};
+pub use crate::record::{FlagOp, Offer, Share, Source};
 pub use crate::spool::Judgement;
 pub use account::StoredAccount;
 pub use body::{BodyWriter, Message};
@@ -39,7 +39,7 @@ pub struct Shard<D: Disk> {
     on_the_way: RefCell<VecDeque<OnTheWay>>,
     now_secs: Box<dyn Fn() -> i64>,
     scratch: Cell<Vec<u8>>,
-    accounts_gate: Rc<crate::mailbox::gate::Gate>,
+    accounts_gate: Rc<crate::gate::Gate>,
 }
 
 /// A fact that is appended and not yet durable.

@@ -11,6 +11,7 @@
 //!   owner                        SEEN n + DELIVER… (one frame)
 //! ```
 
+use crate::bell::{Bell, Watch};
 use crate::record::Offer;
 use std::collections::{BTreeMap, HashMap};
 use std::rc::Rc;
@@ -21,6 +22,7 @@ pub(crate) struct Spool {
     offers: HashMap<u16, Outgoing>,
     /// By source: the highest sequence that lies in our log.
     seen: HashMap<u16, Incoming>,
+    arrivals: Rc<Bell>,
 }
 
 #[derive(Debug, Default)]
@@ -99,6 +101,11 @@ impl Spool {
         outgoing.last_durable = outgoing.last_durable.max(offer.sequence);
         outgoing.tip = outgoing.tip.max(offer.sequence);
         outgoing.waiting.insert(offer.sequence, Rc::new(offer));
+        self.arrivals.ring();
+    }
+
+    pub(crate) fn watch(&self) -> Watch {
+        self.arrivals.watch()
     }
 
     pub(crate) fn settled(&mut self, target: u16, sequence: u64) {

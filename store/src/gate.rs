@@ -1,6 +1,6 @@
 //! A gate for tasks of one thread that change what only one may change at a time.
 
-use super::bell::Bell;
+use crate::bell::Bell;
 use std::cell::Cell;
 use std::rc::Rc;
 
