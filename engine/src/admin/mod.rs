@@ -1,1 +1,5 @@
 //! What tools say to the server, and what it shows: control socket, metrics, health.
+
+pub mod control;
+pub mod http;
+pub mod wire;

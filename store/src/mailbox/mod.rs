@@ -6,6 +6,8 @@ pub(crate) mod name;
 pub mod row;
 pub(crate) mod state;
 pub(crate) mod sync;
+#[cfg(test)]
+mod tests;
 pub mod tree;
 pub mod view;
 

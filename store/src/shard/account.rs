@@ -49,7 +49,7 @@ impl<D: Disk> Shard<D> {
         }
         self.log.room(ACCOUNT_BYTES_MAX + address.len()).await?;
         let id = self.state.borrow_mut().next_account();
-        let frame = self.append(id, self.birth(id, address))?;
+        let frame = self.put(id, self.birth(id, address))?;
         self.log.durable(frame).await?;
         Ok(id)
     }
@@ -111,7 +111,7 @@ impl<D: Disk> Shard<D> {
         if self.state.borrow().account(id).is_none() {
             return Err(ChangeError::NoAccount);
         }
-        let frame = self.append(id, vec![Entry::of(Fact::Account(fact))])?;
+        let frame = self.put(id, vec![Entry::of(Fact::Account(fact))])?;
         Ok(self.log.durable(frame).await?)
     }
 
@@ -143,7 +143,7 @@ impl<D: Disk> Shard<D> {
 
     async fn change_domain(&self, fact: DomainFact) -> Result<(), ChangeError> {
         self.log.room(ACCOUNT_BYTES_MAX).await?;
-        let frame = self.append(AccountId(0), vec![Entry::of(Fact::Domain(fact))])?;
+        let frame = self.put(AccountId(0), vec![Entry::of(Fact::Domain(fact))])?;
         Ok(self.log.durable(frame).await?)
     }
 }

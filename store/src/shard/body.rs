@@ -54,6 +54,11 @@ pub struct Message {
 }
 
 impl<D: Disk> Shard<D> {
+    /// A sink for the octets of an APPEND or of a delivery.
+    pub fn body(&self) -> BodyWriter {
+        BodyWriter::default()
+    }
+
     /// Adds octets to a body. Suspends while the log is behind.
     pub async fn body_write(
         &self,
@@ -89,7 +94,7 @@ impl<D: Disk> Shard<D> {
             body: octets,
             landed: Some(Rc::clone(&landed)),
         };
-        let frame = self.append(AccountId(0), vec![entry])?;
+        let frame = self.put(AccountId(0), vec![entry])?;
         self.log.durable(frame).await?;
         landed.get().ok_or(LogError::ReadOnly)
     }

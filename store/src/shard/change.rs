@@ -86,7 +86,7 @@ impl<D: Disk> Shard<D> {
             entries.push(Entry::of(Fact::Flags(change)));
             (entries, modified)
         };
-        let frame = self.append_in(account, mailbox, entries)?;
+        let frame = self.put_in(account, mailbox, entries)?;
         self.log.durable(frame).await?;
         Ok(modified)
     }
@@ -134,7 +134,7 @@ impl<D: Disk> Shard<D> {
                     uids: some,
                 })
             };
-            let frame = self.append_in(account, mailbox, vec![Entry::of(fact)])?;
+            let frame = self.put_in(account, mailbox, vec![Entry::of(fact)])?;
             self.log.durable(frame).await?;
         }
         Ok(doomed)
@@ -239,7 +239,7 @@ impl<D: Disk> Shard<D> {
             }
             (entries, copied)
         };
-        let frame = self.append_in(account, target, entries)?;
+        let frame = self.put_in(account, target, entries)?;
         self.log.durable(frame).await?;
         Ok(copied)
     }
@@ -261,20 +261,20 @@ impl<D: Disk> Shard<D> {
                 modseq,
                 uids: some,
             });
-            if let Ok(frame) = self.append_in(account, target, vec![Entry::of(fact)]) {
+            if let Ok(frame) = self.put_in(account, target, vec![Entry::of(fact)]) {
                 let _ = self.log.durable(frame).await;
             }
         }
     }
 
     /// Appends facts about a mailbox and remembers that they are on their way.
-    pub(super) fn append_in(
+    pub(super) fn put_in(
         &self,
         account: AccountId,
         mailbox: MailboxId,
         entries: Vec<Entry<'_>>,
     ) -> Result<FrameSeq, ChangeError> {
-        let frame = self.append(account, entries)?;
+        let frame = self.put(account, entries)?;
         let mut state = self.state.borrow_mut();
         let owner = state.account_mut(account);
         if let Some(contents) = owner.and_then(|owner| owner.contents_mut(mailbox)) {

@@ -44,7 +44,7 @@ pub struct AppendedUid {
 
 impl<D: Disk> Shard<D> {
     /// APPEND of one body (RFC 9051 §6.3.12).
-    pub async fn append_message(
+    pub async fn append(
         &self,
         account: AccountId,
         mailbox: MailboxId,
@@ -86,7 +86,7 @@ impl<D: Disk> Shard<D> {
             entries.push(Entry::of(Fact::Deliver(Box::new(deliver))));
             (entries, appended)
         };
-        let frame = self.append_in(account, mailbox, entries)?;
+        let frame = self.put_in(account, mailbox, entries)?;
         self.log.durable(frame).await?;
         Ok(appended)
     }
@@ -139,7 +139,7 @@ impl<D: Disk> Shard<D> {
     pub async fn settle_offers(&self, target: u16, sequence: u64) -> Result<(), ChangeError> {
         self.log.room(64 + RECORD_HEADER_BYTES).await?;
         let fact = Fact::Offered { target, sequence };
-        let frame = self.append(AccountId(0), vec![Entry::of(fact)])?;
+        let frame = self.put(AccountId(0), vec![Entry::of(fact)])?;
         Ok(self.log.durable(frame).await?)
     }
 
@@ -198,7 +198,7 @@ impl<D: Disk> Shard<D> {
         if batches.len() == 1 {
             return Ok(delivered);
         }
-        let frame = self.append_all(batches)?;
+        let frame = self.put_all(batches)?;
         self.log.durable(frame).await?;
         Ok(delivered)
     }

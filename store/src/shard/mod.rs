@@ -19,6 +19,7 @@ pub use body::{BodyWriter, Message};
 pub use change::{Copied, FlagNames};
 pub use custody::{AppendedUid, Custody, Delivered};
 
+use crate::bell::Bell;
 use crate::disk::Disk;
 use crate::error::LogError;
 use crate::log::{Commit, Draft, Log, OpenError, Options, Outcome, Place, Recovered};
@@ -148,12 +149,12 @@ impl<D: Disk> Shard<D> {
 
     /// Appends facts that become durable together. Room for them was awaited before, and nothing
     /// suspended since.
-    fn append(&self, account: AccountId, entries: Vec<Entry<'_>>) -> Result<FrameSeq, LogError> {
-        self.append_all(entries.into_iter().map(|entry| (account, entry)).collect())
+    fn put(&self, account: AccountId, entries: Vec<Entry<'_>>) -> Result<FrameSeq, LogError> {
+        self.put_all(entries.into_iter().map(|entry| (account, entry)).collect())
     }
 
-    /// As [`append`](Self::append), for facts of several accounts.
-    fn append_all(&self, entries: Vec<(AccountId, Entry<'_>)>) -> Result<FrameSeq, LogError> {
+    /// As [`put`](Self::put), for facts of several accounts.
+    fn put_all(&self, entries: Vec<(AccountId, Entry<'_>)>) -> Result<FrameSeq, LogError> {
         let mut scratch = self.scratch.take();
         scratch.clear();
         let heads: Vec<(u8, usize)> = entries
@@ -291,9 +292,10 @@ impl<D: Disk> Shard<D> {
         });
     }
 
-    /// Wakes whoever awaits it at each change of the mailbox.
-    pub fn watch(&self, account: AccountId, mailbox: MailboxId) -> Option<Watch> {
+    /// Wakes whoever awaits it at each change of the mailbox; never where there is none.
+    pub fn watch(&self, account: AccountId, mailbox: MailboxId) -> Watch {
         self.with_contents(account, mailbox, |contents| contents.bell.watch())
+            .unwrap_or_else(|| Rc::<Bell>::default().watch())
     }
 
     fn with_contents<T>(
@@ -329,6 +331,6 @@ impl<D: Disk> Shard<D> {
             mailbox: view.mailbox,
             first: view.uid_next,
         };
-        let _ = self.append(view.account, vec![Entry::of(Fact::Mailbox(fact))]);
+        let _ = self.put(view.account, vec![Entry::of(Fact::Mailbox(fact))]);
     }
 }

@@ -168,7 +168,7 @@ impl<D: Disk> Shard<D> {
             .into_iter()
             .map(|fact| Entry::of(Fact::Mailbox(fact)))
             .collect();
-        Ok(Some(self.append(account, entries)?))
+        Ok(Some(self.put(account, entries)?))
     }
 }
 
