@@ -64,12 +64,14 @@ impl Intake {
     ) -> Result<(), Refusal> {
         match transaction {
             Transaction::Here(writer) => {
-                let written = self.store.body_write(writer, octets).await;
-                octets.clear();
-                written.map_err(Refusal::Store)
+                self.store.body_take(writer, octets).await.map_err(Refusal::Store)
             }
             Transaction::There(remote) => {
-                remote.tail.append(octets);
+                if remote.tail.is_empty() {
+                    std::mem::swap(&mut remote.tail, octets);
+                } else {
+                    remote.tail.append(octets);
+                }
                 if remote.tail.len() <= CHUNK_BYTES {
                     return Ok(());
                 }

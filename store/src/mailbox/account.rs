@@ -72,6 +72,12 @@ impl Account {
         })
     }
 
+    /// Tells the usage to `gauge` from now on.
+    pub(crate) fn publish_to(&mut self, gauge: Arc<AtomicU64>) {
+        gauge.store(self.octets, Ordering::Relaxed);
+        self.gauge = gauge;
+    }
+
     /// The quota that counts, in octets.
     pub(crate) fn limit(&self) -> Option<u64> {
         self.configured_quota.or(self.quota)

@@ -41,6 +41,10 @@ impl State {
         self.accounts.values()
     }
 
+    pub(crate) fn accounts_mut(&mut self) -> impl Iterator<Item = &mut Account> {
+        self.accounts.values_mut()
+    }
+
     pub(crate) fn next_account(&mut self) -> AccountId {
         self.last_account.0 += 1;
         self.last_account

@@ -25,6 +25,29 @@ pub struct StoredAccount {
     pub usage: Arc<AtomicU64>,
 }
 
+/// What the configuration says of an account.
+pub struct Configured {
+    /// Octets; wins over what the log has.
+    pub quota: Option<u64>,
+    /// Where other shards read the usage.
+    pub usage: Arc<AtomicU64>,
+}
+
+type Lookup = Box<dyn Fn(&str) -> Option<Configured>>;
+
+#[derive(Default)]
+pub(super) struct Configuration(Option<Lookup>);
+
+impl Configuration {
+    fn apply(&self, account: &mut Account) {
+        let configured = self.0.as_ref().and_then(|lookup| lookup(&account.address));
+        account.configured_quota = configured.as_ref().and_then(|configured| configured.quota);
+        if let Some(configured) = configured {
+            account.publish_to(configured.usage);
+        }
+    }
+}
+
 impl<D: Disk> Shard<D> {
     /// Every account with mail or a secret in this shard.
     pub fn accounts(&self) -> Vec<StoredAccount> {
@@ -51,6 +74,9 @@ impl<D: Disk> Shard<D> {
         let id = self.state.borrow_mut().next_account();
         let frame = self.put(id, self.birth(id, address))?;
         self.log.durable(frame).await?;
+        if let Some(account) = self.state.borrow_mut().account_mut(id) {
+            self.configuration.borrow().apply(account);
+        }
         Ok(id)
     }
 
@@ -115,12 +141,14 @@ impl<D: Disk> Shard<D> {
         Ok(self.log.durable(frame).await?)
     }
 
-    /// The quota of the configuration file for an account: wins over the stored one and is not
-    /// logged.
-    pub fn configure_quota(&self, account: AccountId, octets: Option<u64>) {
-        if let Some(account) = self.state.borrow_mut().account_mut(account) {
-            account.configured_quota = octets;
-        }
+    /// Asks `lookup` from now on what the configuration says of an account; it is not logged.
+    pub fn configure(&self, lookup: impl Fn(&str) -> Option<Configured> + 'static) {
+        let configuration = Configuration(Some(Box::new(lookup)));
+        self.state
+            .borrow_mut()
+            .accounts_mut()
+            .for_each(|account| configuration.apply(account));
+        self.configuration.replace(configuration);
     }
 
     /// Domains made by `ringpostctl`, with their catch-all; kept by shard 0.

@@ -69,6 +69,20 @@ impl<D: Disk> Shard<D> {
         self.body_settle(writer).await
     }
 
+    /// As [`body_write`](Self::body_write), taking the octets out of their vector.
+    pub async fn body_take(
+        &self,
+        writer: &mut BodyWriter,
+        octets: &mut Vec<u8>,
+    ) -> Result<(), ChangeError> {
+        if writer.tail.is_empty() {
+            std::mem::swap(&mut writer.tail, octets);
+        } else {
+            writer.tail.append(octets);
+        }
+        self.body_settle(writer).await
+    }
+
     /// Moves what a body holds beyond `CHUNK_BYTES` into the log.
     pub async fn body_settle(&self, writer: &mut BodyWriter) -> Result<(), ChangeError> {
         if writer.octets() > MESSAGE_BYTES_MAX {

@@ -14,7 +14,7 @@ mod tree;
 pub use crate::mailbox::Watch;
 pub use crate::record::{FlagOp, Offer, Share, Source};
 pub use crate::spool::Judgement;
-pub use account::StoredAccount;
+pub use account::{Configured, StoredAccount};
 pub use body::{BodyWriter, Message};
 pub use change::{Copied, FlagNames};
 pub use custody::{AppendedUid, Custody, Delivered};
@@ -41,6 +41,7 @@ pub struct Shard<D: Disk> {
     now_secs: Box<dyn Fn() -> i64>,
     scratch: Cell<Vec<u8>>,
     accounts_gate: Rc<crate::gate::Gate>,
+    configuration: RefCell<account::Configuration>,
 }
 
 /// A fact that is appended and not yet durable.
@@ -96,6 +97,7 @@ impl<D: Disk> Shard<D> {
             now_secs: Box::new(now_secs),
             scratch: Cell::default(),
             accounts_gate: Rc::default(),
+            configuration: RefCell::default(),
         };
         Ok((Rc::new(shard), recovered))
     }
