@@ -6,6 +6,7 @@ mod hostile;
 mod messages;
 mod oracle;
 mod responses;
+mod selected;
 mod splits;
 
 use super::command::{Body, Command};
