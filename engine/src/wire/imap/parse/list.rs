@@ -17,7 +17,7 @@ pub(super) fn list(cursor: &mut Cursor<'_>) -> Parse<Body> {
         list.select = select_options(cursor)?;
         cursor.space()?;
     }
-    list.reference = pattern_text(cursor)?;
+    list.reference = reference(cursor)?;
     cursor.space()?;
     if cursor.peek() == Some(b'(') {
         list.extended = true;
@@ -33,7 +33,7 @@ pub(super) fn list(cursor: &mut Cursor<'_>) -> Parse<Body> {
 }
 
 pub(super) fn lsub(cursor: &mut Cursor<'_>) -> Parse<Body> {
-    let reference = pattern_text(cursor)?;
+    let reference = reference(cursor)?;
     cursor.space()?;
     let pattern = pattern_text(cursor)?;
     Ok(Body::Lsub { reference, pattern })
@@ -80,6 +80,11 @@ fn patterns(cursor: &mut Cursor<'_>) -> Parse<Vec<String>> {
         return Err(Fault::Syntax("Expected a mailbox pattern"));
     }
     Ok(patterns)
+}
+
+/// A mailbox in the grammar, but the beginning of a pattern in its meaning: `Inbox` stays as it is.
+fn reference(cursor: &mut Cursor<'_>) -> Parse<String> {
+    name::read_pattern(&cursor.astring()?, cursor.utf8)
 }
 
 fn pattern_text(cursor: &mut Cursor<'_>) -> Parse<String> {

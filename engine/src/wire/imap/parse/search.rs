@@ -63,9 +63,14 @@ fn return_options(cursor: &mut Cursor<'_>) -> Parse<SearchReturn> {
     Ok(returns)
 }
 
+/// charset = atom / quoted.
 fn charset(cursor: &mut Cursor<'_>) -> Parse<String> {
-    let name = cursor.astring()?;
-    let name = std::str::from_utf8(&name).map_err(|_| Fault::Syntax("Expected a charset"))?;
+    const NOT_A_CHARSET: Fault = Fault::Syntax("Expected a charset");
+    let name = match cursor.peek() {
+        Some(b'"') => cursor.string()?,
+        _ => cursor.atom()?.as_bytes().into(),
+    };
+    let name = std::str::from_utf8(&name).map_err(|_| NOT_A_CHARSET)?;
     cursor.space()?;
     Ok(name.to_ascii_uppercase())
 }

@@ -300,6 +300,8 @@ fn list() {
         "a LIST \"\" * RETURN (STATUS ())",
         "a LIST \"\" * (CHILDREN)",
         "a LIST () () *",
+        "a LIST % *",
+        "a LSUB x* *",
         "a LSUB \"\"",
         "a LSUB () \"\" *",
     ] {

@@ -99,6 +99,7 @@ fn search_returns_and_charsets() {
         "a SEARCH RETURN (FOO) ALL",
         "a SEARCH RETURN MIN ALL",
         "a SEARCH CHARSET",
+        "a SEARCH CHARSET UTF] ALL",
         "a SEARCH CHARSET UTF-8",
         "a SEARCH CHARSET UTF-8 RETURN () ALL",
         "a SEARCH ()",
