@@ -51,7 +51,8 @@ pub(super) fn date_time(cursor: &mut Cursor<'_>) -> Parse<InternalDate> {
     separator(cursor, b' ')?;
     let zone_minutes = zone(cursor)?;
     separator(cursor, b'"')?;
-    let local = days * DAY_SECS + hour * 3600 + minute * 60 + second;
+    // The leap second of the last minute that has a name is the second before it.
+    let local = (days * DAY_SECS + hour * 3600 + minute * 60 + second).min(LAST_SECS);
     Ok(InternalDate {
         unix_secs: local - i64::from(zone_minutes) * 60,
         zone_minutes,
@@ -215,6 +216,8 @@ mod tests {
         assert_eq!(days("31-Dec-1969"), Some(-1));
         assert!(read("\" 1-Feb-1994 00:00:00 +0000\"").is_some());
         assert!(read("\"1-Feb-1994 00:00:00 +0000\"").is_none());
+        let last = read("\"31-Dec-9999 23:59:60 +0000\"").unwrap();
+        assert_eq!(written(last), "\"31-Dec-9999 23:59:59 +0000\"");
     }
 
     #[test]
