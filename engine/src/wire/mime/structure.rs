@@ -1,0 +1,192 @@
+//! BODY and BODYSTRUCTURE (RFC 9051 §7.5.2) of a scanned message.
+//!
+//! Types, encodings and parameters are shown as sent; parameters in sections are joined and not
+//! decoded ([`super::params`]). A missing Content-Type is shown as what it means. The recursion is
+//! bounded by [`super::limit::DEPTH_MAX`].
+
+use super::content::{Content, Disposition, Params};
+use super::envelope;
+use super::nstring::{nstring, string};
+use super::part::{Inner, Nested, Part};
+
+/// Writes the body structure of `part`, with its parentheses; for a whole message its root.
+/// `extended` is BODYSTRUCTURE, otherwise BODY.
+pub fn write(part: &Part, extended: bool, out: &mut Vec<u8>) {
+    out.push(b'(');
+    match &part.inner {
+        Inner::Multipart(parts) => multipart(part, parts, extended, out),
+        Inner::Leaf => single(part, None, extended, out),
+        Inner::Message(nested) => single(part, Some(nested), extended, out),
+    }
+    out.push(b')');
+}
+
+fn multipart(part: &Part, parts: &[Part], extended: bool, out: &mut Vec<u8>) {
+    for child in parts {
+        write(child, extended, out);
+    }
+    out.push(b' ');
+    string(&part.content.content_type.subtype, out);
+    if extended {
+        out.push(b' ');
+        params(&part.content.content_type.params, out);
+        dispositions(&part.content, out);
+    }
+}
+
+fn single(part: &Part, nested: Option<&Nested>, extended: bool, out: &mut Vec<u8>) {
+    let content = &part.content;
+    string(&content.content_type.kind, out);
+    out.push(b' ');
+    string(&content.content_type.subtype, out);
+    out.push(b' ');
+    params(&content.content_type.params, out);
+    for text in [&content.id, &content.description] {
+        out.push(b' ');
+        nstring(text.as_deref(), out);
+    }
+    out.push(b' ');
+    string(&content.encoding.0, out);
+    number(part.body.end - part.body.start, out);
+    if let Some(nested) = nested {
+        out.push(b' ');
+        envelope::write(&nested.head, out);
+        out.push(b' ');
+        write(&nested.root, extended, out);
+    }
+    if nested.is_some() || content.content_type.kind_is("text") {
+        number(u64::from(part.lines), out);
+    }
+    if extended {
+        out.push(b' ');
+        nstring(content.md5.as_deref(), out);
+        dispositions(content, out);
+    }
+}
+
+/// Disposition, language and location: the end of both extended forms.
+fn dispositions(content: &Content, out: &mut Vec<u8>) {
+    out.push(b' ');
+    match &content.disposition {
+        None => nstring(None, out),
+        Some(Disposition { kind, params }) => {
+            out.push(b'(');
+            string(kind, out);
+            out.push(b' ');
+            self::params(params, out);
+            out.push(b')');
+        }
+    }
+    out.push(b' ');
+    match content.language.as_slice() {
+        [] => nstring(None, out),
+        [one] => string(one, out),
+        several => list(several.iter().map(Vec::as_slice), out),
+    }
+    out.push(b' ');
+    nstring(content.location.as_deref(), out);
+}
+
+fn params(params: &Params, out: &mut Vec<u8>) {
+    if params.0.is_empty() {
+        return nstring(None, out);
+    }
+    list(
+        params
+            .0
+            .iter()
+            .flat_map(|p| [p.name.as_slice(), p.value.as_slice()]),
+        out,
+    );
+}
+
+fn list<'a>(texts: impl Iterator<Item = &'a [u8]>, out: &mut Vec<u8>) {
+    for (place, text) in texts.enumerate() {
+        out.push(if place == 0 { b'(' } else { b' ' });
+        string(text, out);
+    }
+    out.push(b')');
+}
+
+fn number(number: u64, out: &mut Vec<u8>) {
+    out.extend_from_slice(format!(" {number}").as_bytes());
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::part::Structure;
+    use super::*;
+
+    fn show(message: &str, extended: bool) -> String {
+        let mut out = Vec::new();
+        write(&Structure::of(message.as_bytes()).root, extended, &mut out);
+        String::from_utf8(out).unwrap()
+    }
+
+    #[test]
+    fn the_example_of_rfc_3501_section_7_4_2_body() {
+        let line = "x".repeat(48) + "\r\n";
+        let mut text = line.repeat(23);
+        text.push_str("\r\n\r\n");
+        text.truncate(1152);
+        let message = format!("Content-Type: TEXT/PLAIN; CHARSET=US-ASCII\r\n\r\n{text}");
+        let body = "(\"TEXT\" \"PLAIN\" (\"CHARSET\" \"US-ASCII\") NIL NIL \"7bit\" 1152 24)";
+        assert_eq!(show(&message, false), body);
+    }
+
+    #[test]
+    fn the_example_of_rfc_3501_section_7_4_2_multipart() {
+        let encoded = "c".repeat(71) + "\r\n";
+        let message = format!(
+            "Content-Type: MULTIPART/MIXED; BOUNDARY=b\r\n\r\n\
+            --b\r\nContent-Type: TEXT/PLAIN; CHARSET=US-ASCII\r\n\r\n{}\r\n\
+            --b\r\nContent-Type: TEXT/PLAIN; CHARSET=US-ASCII; NAME=cc.diff\r\n\
+            Content-ID: <960723163407.20117h@cac.washington.edu>\r\n\
+            Content-Description: Compiler diff\r\n\
+            Content-Transfer-Encoding: BASE64\r\n\r\n{}\r\n--b--\r\n",
+            encoded.repeat(15) + &"d".repeat(57),
+            encoded.repeat(62) + &"e".repeat(28),
+        );
+        assert_eq!(
+            show(&message, false),
+            "((\"TEXT\" \"PLAIN\" (\"CHARSET\" \"US-ASCII\") NIL NIL \"7bit\" 1152 15)\
+            (\"TEXT\" \"PLAIN\" (\"CHARSET\" \"US-ASCII\" \"NAME\" \"cc.diff\") \
+            \"<960723163407.20117h@cac.washington.edu>\" \"Compiler diff\" \"BASE64\" 4554 62) \
+            \"MIXED\")"
+        );
+    }
+
+    #[test]
+    fn extension_data_comes_after_the_basic_fields() {
+        let message = "Content-Type: image/png\r\nContent-MD5: Q2hl\r\n\
+            Content-Disposition: attachment; filename*0=a; filename*1=\"b c\"\r\n\
+            Content-Language: de, en\r\nContent-Location: http://x/\r\n\r\nxyz\n";
+        let basic = "\"image\" \"png\" NIL NIL NIL \"7bit\" 4";
+        assert_eq!(show(message, false), format!("({basic})"));
+        assert_eq!(
+            show(message, true),
+            format!(
+                "({basic} \"Q2hl\" (\"attachment\" (\"filename\" \"ab c\")) \
+                (\"de\" \"en\") \"http://x/\")"
+            )
+        );
+        let message = "Content-Type: multipart/x; boundary=b\nContent-Language: fr\n\n--b\n\n";
+        assert_eq!(
+            show(message, true),
+            "((\"text\" \"plain\" (\"charset\" \"us-ascii\") NIL NIL \"7bit\" 0 0 NIL NIL NIL NIL) \
+            \"x\" (\"boundary\" \"b\") NIL \"fr\" NIL)"
+        );
+    }
+
+    #[test]
+    fn a_message_shows_its_envelope_its_body_and_its_lines() {
+        let message = "Content-Type: message/rfc822\r\n\r\nSubject: s\r\n\r\na\r\nb\r\n";
+        assert_eq!(
+            show(message, true),
+            "(\"message\" \"rfc822\" NIL NIL NIL \"7bit\" 20 \
+            (NIL \"s\" NIL NIL NIL NIL NIL NIL NIL NIL) \
+            (\"text\" \"plain\" (\"charset\" \"us-ascii\") NIL NIL \"7bit\" 6 2 NIL NIL NIL NIL) \
+            4 NIL NIL NIL NIL)"
+        );
+    }
+}
