@@ -78,15 +78,24 @@ impl<'a> Iterator for Fields<'a> {
     }
 }
 
-/// Removes the line ends of a folded value and the white space round it (RFC 5322 §2.2.3).
+/// Unfolds a value and removes the white space round it (RFC 5322 §2.2.3).
 pub fn unfold(value: &[u8]) -> Vec<u8> {
-    let end = |o: &u8| matches!(o, b'\r' | b'\n');
-    value
-        .trim_ascii()
-        .iter()
-        .copied()
-        .filter(|o| !end(o))
-        .collect()
+    unfold_inside(value.trim_ascii())
+}
+
+/// Removes line ends. A tab behind one is a space: it was one before a mailer folded the line.
+pub(super) fn unfold_inside(value: &[u8]) -> Vec<u8> {
+    let mut out = Vec::with_capacity(value.len());
+    let mut folded = false;
+    for octet in value {
+        match octet {
+            b'\r' | b'\n' => {}
+            b'\t' if folded => out.push(b' '),
+            _ => out.push(*octet),
+        }
+        folded = matches!(octet, b'\r' | b'\n');
+    }
+    out
 }
 
 /// Writes the fields of `header` that are among `names` (or, with `not`, that are not), as they
@@ -250,6 +259,7 @@ mod tests {
         assert_eq!(names, [&b""[..], b"Subject", b"X", b"to"]);
         assert_eq!(found[1].value, b" a\r\n  b");
         assert_eq!(unfold(found[1].value), b"a  b");
+        assert_eq!(unfold(b" a\tb\r\n\t\tc\n"), b"a\tb \tc");
         let end = memchr::memmem::find(HEADER, b"\r\n\r\n").unwrap() + 2;
         assert_eq!(found.iter().map(|f| f.whole.len()).sum::<usize>(), end);
         assert_eq!(last(HEADER, "TO"), Some(&b"c"[..]));

@@ -6,6 +6,8 @@
 //! memory is bounded by [`limit`], and whatever the octets are, the answer is a sensible tree and
 //! never a panic. A line ends at LF; the CR before it belongs to the line end.
 
+#![cfg_attr(test, allow(clippy::unwrap_used, clippy::indexing_slicing))]
+
 pub mod address;
 mod boundary;
 pub mod charset;

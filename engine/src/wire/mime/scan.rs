@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!            empty line of a leaf                      delimiter line
-//! AwaitField ───────────────────▶ AwaitDelimiter ──────────────────────▶ AwaitLineEnd
+//! AwaitField ───────────────────▶ AwaitDelimiter ──────────────────────▶ InDelimiter
 //!     ▲  ▲                          ▲                                      │   │
 //!     │  └── empty line of          └────────── end of a closing one ──────┘   │
 //!     │      message/rfc822                                                    │
@@ -56,7 +56,7 @@ enum State {
     AwaitField,
     AwaitDelimiter,
     /// Behind a delimiter; whether it closes its multipart.
-    AwaitLineEnd(bool),
+    InDelimiter(bool),
 }
 
 /// A part whose end was not yet seen.
@@ -179,7 +179,7 @@ impl Scanner {
         match self.state {
             State::AwaitField => false,
             State::AwaitDelimiter => self.boundaries.is_empty() || !piece.starts_with(b"-"),
-            State::AwaitLineEnd(_) => true,
+            State::InDelimiter(_) => true,
         }
     }
 
@@ -235,7 +235,7 @@ impl Scanner {
         if let Some(line) = octets.strip_suffix(b"\n") {
             self.lines += 1;
             self.end_line(line);
-            if let State::AwaitLineEnd(closes) = self.state {
+            if let State::InDelimiter(closes) = self.state {
                 self.state = State::AwaitDelimiter;
                 if !closes {
                     self.begin_part(false);
@@ -319,7 +319,7 @@ impl Scanner {
             return;
         }
         self.close_inside(delimiter.depth);
-        self.state = State::AwaitLineEnd(delimiter.closes);
+        self.state = State::InDelimiter(delimiter.closes);
         if delimiter.closes {
             self.close_boundary(delimiter.depth);
         }

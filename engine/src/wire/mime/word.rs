@@ -10,6 +10,7 @@ use encoding_rs::Encoding;
 
 use super::charset;
 use super::cursor::is_space;
+use super::header;
 use super::transfer;
 
 /// Longest encoded word that is tried, in octets. RFC 2047 §2 allows 75; many mailers do not care.
@@ -100,11 +101,7 @@ impl Text {
     }
 
     fn plain(&mut self, octets: &[u8]) {
-        let unfolded: Vec<u8> = octets
-            .iter()
-            .copied()
-            .filter(|o| !matches!(o, b'\r' | b'\n'))
-            .collect();
+        let unfolded = header::unfold_inside(octets);
         let text = String::from_utf8_lossy(&unfolded);
         if self.word.is_some() && octets.iter().all(|o| is_space(*o)) {
             self.space.push_str(&text);
