@@ -29,12 +29,18 @@ pub struct Mailbox {
 
 /// Reads the value of an address field, up to [`ADDRESSES_MAX`] entries.
 pub fn parse(value: &[u8]) -> Vec<Entry> {
+    parse_up_to(value, ADDRESSES_MAX)
+}
+
+/// The same up to so many entries; the end of a group that is cut comes besides.
+pub(super) fn parse_up_to(value: &[u8], entries_max: usize) -> Vec<Entry> {
     let mut list = List {
         cursor: Cursor::new(value),
         entries: Vec::new(),
         in_group: false,
     };
-    while list.entries.len() < ADDRESSES_MAX && list.one() {}
+    while list.entries.len() < entries_max && list.one() {}
+    list.entries.truncate(entries_max);
     list.end_group();
     list.entries
 }

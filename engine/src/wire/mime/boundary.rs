@@ -7,6 +7,8 @@
 use std::collections::BTreeMap;
 use std::ops::Bound;
 
+use super::work::spend;
+
 /// Open boundaries, each with the depths at which it is open.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Boundaries {
@@ -52,6 +54,7 @@ impl Boundaries {
         // prefix that is tried next: every turn shortens the candidate.
         let mut candidate = text;
         loop {
+            spend(candidate.len());
             let (boundary, depths) = self.greatest(candidate)?;
             if let Some(after) = text.strip_prefix(boundary.as_slice()) {
                 let depth = *depths.last()?;

@@ -3,6 +3,8 @@
 //! Nothing backtracks, so that reading a field is linear even when a quote or a comment is never
 //! closed: it then reaches to the end of the field.
 
+use super::work::spend;
+
 /// A position in the value of a field.
 #[derive(Clone, Debug)]
 pub(super) struct Cursor<'a> {
@@ -25,6 +27,7 @@ impl<'a> Cursor<'a> {
     pub(super) fn next(&mut self) -> Option<u8> {
         let (first, rest) = self.rest.split_first()?;
         self.rest = rest;
+        spend(0);
         Some(*first)
     }
 
@@ -32,6 +35,7 @@ impl<'a> Cursor<'a> {
     pub(super) fn advance(&mut self, octets: usize) -> &'a [u8] {
         let (taken, rest) = self.rest.split_at(octets.min(self.rest.len()));
         self.rest = rest;
+        spend(taken.len());
         taken
     }
 
@@ -49,6 +53,7 @@ impl<'a> Cursor<'a> {
         let end = self.rest.iter().position(|o| !belongs(*o));
         let (run, rest) = self.rest.split_at(end.unwrap_or(self.rest.len()));
         self.rest = rest;
+        spend(run.len());
         run
     }
 

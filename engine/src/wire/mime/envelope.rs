@@ -25,55 +25,61 @@ pub(super) const FIELDS: [&str; 10] = [
 
 /// Writes the ENVELOPE of this header, with its parentheses.
 pub fn write(header: &[u8], out: &mut Vec<u8>) {
-    let text = |name: &str| {
-        header::last(header, name)
-            .map(unfold)
-            .filter(|t| !t.is_empty())
-    };
-    let from = once(header, "from");
-    let or_from = |name: &str| Some(once(header, name)).filter(|l| !l.is_empty());
-    let sender = or_from("sender");
-    let reply_to = or_from("reply-to");
+    write_up_to(header, &mut { ADDRESSES_MAX }, out);
+}
+
+/// The same with so many addresses at most, which are taken off; a short address takes eight times
+/// its octets here, and a message can hold many messages.
+pub(super) fn write_up_to(header: &[u8], room: &mut usize, out: &mut Vec<u8>) {
+    let from = once(header, "from", room);
+    let sender = once(header, "sender", room);
+    let reply_to = once(header, "reply-to", room);
+    let or_from = |list| if Vec::is_empty(list) { &from } else { list };
     out.push(b'(');
-    nstring(text("date").as_deref(), out);
-    out.push(b' ');
-    nstring(text("subject").as_deref(), out);
-    for list in [
-        &from,
-        sender.as_ref().unwrap_or(&from),
-        reply_to.as_ref().unwrap_or(&from),
-    ] {
-        out.push(b' ');
+    text(header, "date", out);
+    text(header, "subject", out);
+    for list in [&from, or_from(&sender), or_from(&reply_to)] {
         addresses(list, out);
     }
     for name in ["to", "cc", "bcc"] {
-        out.push(b' ');
-        addresses(&merged(header, name), out);
+        addresses(&merged(header, name, room), out);
     }
-    for name in ["in-reply-to", "message-id"] {
-        out.push(b' ');
-        nstring(text(name).as_deref(), out);
-    }
+    text(header, "in-reply-to", out);
+    text(header, "message-id", out);
+    out.pop();
     out.push(b')');
 }
 
-fn once(header: &[u8], name: &str) -> Vec<Entry> {
-    header::last(header, name)
-        .map(address::parse)
-        .unwrap_or_default()
+/// A value as sent, and a space.
+fn text(header: &[u8], name: &str, out: &mut Vec<u8>) {
+    let value = header::last(header, name)
+        .map(unfold)
+        .filter(|t| !t.is_empty());
+    nstring(value.as_deref(), out);
+    out.push(b' ');
 }
 
-fn merged(header: &[u8], name: &str) -> Vec<Entry> {
-    let fields = header::fields(header).filter(|f| f.is(name));
-    fields
-        .flat_map(|f| address::parse(f.value))
-        .take(ADDRESSES_MAX)
-        .collect()
+fn once(header: &[u8], name: &str, room: &mut usize) -> Vec<Entry> {
+    let value = header::last(header, name).unwrap_or_default();
+    let list = address::parse_up_to(value, *room);
+    *room = room.saturating_sub(list.len());
+    list
 }
 
+fn merged(header: &[u8], name: &str, room: &mut usize) -> Vec<Entry> {
+    let mut list = Vec::new();
+    for field in header::fields(header).filter(|f| f.is(name)) {
+        let more = address::parse_up_to(field.value, *room);
+        *room = room.saturating_sub(more.len());
+        list.extend(more);
+    }
+    list
+}
+
+/// A list, and a space.
 fn addresses(list: &[Entry], out: &mut Vec<u8>) {
     if list.is_empty() {
-        return nstring(None, out);
+        return out.extend_from_slice(b"NIL ");
     }
     out.push(b'(');
     for entry in list {
@@ -87,7 +93,7 @@ fn addresses(list: &[Entry], out: &mut Vec<u8>) {
             Entry::GroupEnd => out.extend_from_slice(b"(NIL NIL NIL NIL)"),
         }
     }
-    out.push(b')');
+    out.extend_from_slice(b") ");
 }
 
 fn mailbox(mailbox: &Mailbox, out: &mut Vec<u8>) {
@@ -149,6 +155,15 @@ mod tests {
                 ((NIL NIL \"c\" \"d\")(NIL NIL \"e\" \"f\")) NIL NIL NIL)"
             )
         );
+    }
+
+    #[test]
+    fn a_cut_group_is_closed_and_the_next_list_empty() {
+        let mut out = Vec::new();
+        write_up_to(b"From: a@b\nTo: G: c@d, e@f;\nCc: g@h\n", &mut 3, &mut out);
+        assert!(out.ends_with(
+            b"((NIL NIL \"G\" NIL)(NIL NIL \"c\" \"d\")(NIL NIL NIL NIL)) NIL NIL NIL NIL)"
+        ));
     }
 
     #[test]

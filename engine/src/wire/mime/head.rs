@@ -7,6 +7,7 @@
 use super::envelope;
 use super::header::field_name;
 use super::limit::{FIELD_BYTES_MAX, HEAD_BYTES_MAX};
+use super::work::spend;
 
 /// The kept fields of one header.
 #[derive(Clone, Debug)]
@@ -63,6 +64,7 @@ impl Head {
             .min(FIELD_BYTES_MAX - self.field);
         let taken = octets.get(..room).unwrap_or(octets);
         kept.extend_from_slice(taken);
+        spend(taken.len());
         self.field += taken.len();
         if taken.len() < octets.len() {
             kept.extend_from_slice(b"\r\n");

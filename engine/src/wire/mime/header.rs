@@ -9,10 +9,7 @@ use std::collections::HashSet;
 use std::ops::Range;
 
 use super::limit::LINE_START_BYTES;
-
-/// The largest header that a session needs to hold, in octets: what lies beyond is not looked at.
-/// [`Selection`] and the scanner need no header in memory at all.
-pub const HEADER_BYTES_MAX: usize = 1 << 20;
+use super::work::spend;
 
 /// One field of a header.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -62,6 +59,7 @@ impl<'a> Iterator for Fields<'a> {
             return None;
         }
         let octets = field_len(rest);
+        spend(octets);
         let whole = self.at..self.at + octets;
         self.at = whole.end;
         let field = rest.get(..octets)?;
@@ -146,6 +144,7 @@ impl Selection {
         while !piece.is_empty() && self.state != SelectState::Ended {
             let end = memchr::memchr(b'\n', piece).map_or(piece.len(), |at| at + 1);
             let (line, rest) = piece.split_at(end);
+            spend(line.len());
             match self.state {
                 SelectState::InLine => self.put(line, out),
                 _ => self.gather(line, out),

@@ -12,6 +12,10 @@ pub const BOUNDARY_BYTES_MAX: usize = 256;
 /// Start of a line that decides what the line is, in octets.
 pub const LINE_START_BYTES: usize = 512;
 
+/// The largest header that a session needs to hold, in octets: what lies beyond it, who reads a
+/// header from memory need not see. Scanner, selection and search need none in memory at all.
+pub const HEADER_BYTES_MAX: usize = 1 << 20;
+
 /// Octets kept of one header field.
 pub const FIELD_BYTES_MAX: usize = 192 << 10;
 
@@ -25,7 +29,7 @@ pub const HELD_BYTES_MAX: usize = 4 << 20;
 /// Parameters of one field, sections of RFC 2231 counted.
 pub const PARAMS_MAX: usize = 1_000;
 
-/// Addresses shown of one field.
+/// Addresses that one ENVELOPE shows, and all nested ones of one BODYSTRUCTURE together.
 pub const ADDRESSES_MAX: usize = 10_000;
 
 /// Languages shown of one Content-Language field.
@@ -46,4 +50,5 @@ pub const NEEDLE_BYTES_MAX: usize = 64 << 10;
 
 const _: () = assert!(BOUNDARY_BYTES_MAX + 4 <= LINE_START_BYTES);
 const _: () = assert!(FIELD_BYTES_MAX < HEAD_BYTES_MAX);
+const _: () = assert!(HEAD_BYTES_MAX < HEADER_BYTES_MAX);
 const _: () = assert!(HEAD_BYTES_MAX * 2 < HELD_BYTES_MAX);

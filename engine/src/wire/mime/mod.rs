@@ -29,12 +29,11 @@ pub mod structure;
 pub mod text;
 pub mod transfer;
 pub mod word;
+mod work;
 
 #[cfg(test)]
 mod oracle;
 #[cfg(test)]
 mod properties;
-#[cfg(test)]
-mod work;
 
 pub use fuzz::fuzz_mime;

@@ -15,6 +15,7 @@ use super::charset;
 use super::date::Date;
 use super::header;
 use super::part::{Inner, Part, Structure};
+use super::scan::Scanner;
 use super::transfer::Decoder;
 use super::word;
 
@@ -88,6 +89,15 @@ fn mail_parser_agrees_but_for_the_listed_differences() {
         let name = path.file_name().unwrap().to_string_lossy().into_owned();
         let octets = std::fs::read(&path).unwrap();
         for message in [octets.clone(), with_crlf(&octets)] {
+            for step in [1, 2, 3, 61, 4096] {
+                let mut scanner = Scanner::new();
+                message.chunks(step).for_each(|piece| scanner.feed(piece));
+                assert_eq!(
+                    scanner.finish(),
+                    Structure::of(&message),
+                    "{name}, pieces of {step}"
+                );
+            }
             for what in compare(&name, &message) {
                 found.insert((name.clone(), what.to_owned()));
             }

@@ -26,6 +26,7 @@ use super::head::Head;
 use super::header::is_blank;
 use super::limit::{BOUNDARY_BYTES_MAX, DEPTH_MAX, HELD_BYTES_MAX, LINE_START_BYTES, PARTS_MAX};
 use super::part::{Inner, Nested, Part, Structure};
+use super::work::spend;
 
 /// Scans one message.
 #[derive(Clone, Debug)]
@@ -119,6 +120,7 @@ impl Scanner {
                 true => self.rest_of_line(piece),
                 false => self.start_of_line(piece),
             };
+            spend(taken);
             piece = piece.get(taken..).unwrap_or_default();
         }
     }

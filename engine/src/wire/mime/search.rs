@@ -18,6 +18,7 @@ use super::part::{Inner, Part, Structure};
 use super::text::Needle;
 use super::transfer::Decoder;
 use super::word;
+use super::work::spend;
 
 /// Where a text is looked for.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -83,6 +84,7 @@ impl BodySearch {
                 reader.read(taken, &mut self.window);
             }
             self.at += taken.len() as u64;
+            spend(taken.len());
             piece = rest;
             if self.at == octets.end {
                 self.end_region();
@@ -347,6 +349,7 @@ impl Window {
 
     fn look(&mut self) {
         for wanted in self.wanted.iter_mut().take(NEEDLES_MAX) {
+            spend(self.folded.len());
             let sees = wanted.scope == Scope::Text || !self.only_text;
             wanted.found |= sees && !wanted.found && wanted.needle.is_in_folded(&self.folded);
         }

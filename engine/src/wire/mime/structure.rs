@@ -6,35 +6,63 @@
 
 use super::content::{Content, Disposition, Params};
 use super::envelope;
+use super::limit::ADDRESSES_MAX;
 use super::nstring::{nstring, string};
 use super::part::{Inner, Nested, Part};
 
 /// Writes the body structure of `part`, with its parentheses; for a whole message its root.
 /// `extended` is BODYSTRUCTURE, otherwise BODY.
 pub fn write(part: &Part, extended: bool, out: &mut Vec<u8>) {
+    body(
+        part,
+        Form {
+            extended,
+            room: &mut { ADDRESSES_MAX },
+        },
+        out,
+    );
+}
+
+/// What is written besides the part.
+struct Form<'a> {
+    extended: bool,
+    /// Addresses that the envelopes of nested messages may still show, all together.
+    room: &'a mut usize,
+}
+
+impl Form<'_> {
+    fn again(&mut self) -> Form<'_> {
+        Form {
+            extended: self.extended,
+            room: self.room,
+        }
+    }
+}
+
+fn body(part: &Part, form: Form<'_>, out: &mut Vec<u8>) {
     out.push(b'(');
     match &part.inner {
-        Inner::Multipart(parts) => multipart(part, parts, extended, out),
-        Inner::Leaf => single(part, None, extended, out),
-        Inner::Message(nested) => single(part, Some(nested), extended, out),
+        Inner::Multipart(parts) => multipart(part, parts, form, out),
+        Inner::Leaf => single(part, None, form, out),
+        Inner::Message(nested) => single(part, Some(nested), form, out),
     }
     out.push(b')');
 }
 
-fn multipart(part: &Part, parts: &[Part], extended: bool, out: &mut Vec<u8>) {
+fn multipart(part: &Part, parts: &[Part], mut form: Form<'_>, out: &mut Vec<u8>) {
     for child in parts {
-        write(child, extended, out);
+        body(child, form.again(), out);
     }
     out.push(b' ');
     string(&part.content.content_type.subtype, out);
-    if extended {
+    if form.extended {
         out.push(b' ');
         params(&part.content.content_type.params, out);
         dispositions(&part.content, out);
     }
 }
 
-fn single(part: &Part, nested: Option<&Nested>, extended: bool, out: &mut Vec<u8>) {
+fn single(part: &Part, nested: Option<&Nested>, mut form: Form<'_>, out: &mut Vec<u8>) {
     let content = &part.content;
     string(&content.content_type.kind, out);
     out.push(b' ');
@@ -50,14 +78,14 @@ fn single(part: &Part, nested: Option<&Nested>, extended: bool, out: &mut Vec<u8
     number(part.body.end - part.body.start, out);
     if let Some(nested) = nested {
         out.push(b' ');
-        envelope::write(&nested.head, out);
+        envelope::write_up_to(&nested.head, form.room, out);
         out.push(b' ');
-        write(&nested.root, extended, out);
+        body(&nested.root, form.again(), out);
     }
     if nested.is_some() || content.content_type.kind_is("text") {
         number(u64::from(part.lines), out);
     }
-    if extended {
+    if form.extended {
         out.push(b' ');
         nstring(content.md5.as_deref(), out);
         dispositions(content, out);

@@ -12,6 +12,7 @@ use super::charset;
 use super::cursor::is_space;
 use super::header;
 use super::transfer;
+use super::work::spend;
 
 /// Longest encoded word that is tried, in octets. RFC 2047 §2 allows 75; many mailers do not care.
 const WORD_BYTES_MAX: usize = 4096;
@@ -25,6 +26,7 @@ pub fn decode(value: &[u8]) -> String {
             break;
         };
         let (before, from) = rest.split_at(at);
+        spend(at);
         text.plain(before);
         match Word::read(from) {
             Some((word, octets)) => {
@@ -126,7 +128,9 @@ impl Text {
 }
 
 fn until_question(octets: &[u8]) -> Option<(&[u8], &[u8])> {
-    let at = octets.iter().position(|o| *o == b'?' || *o == b'\n')?;
+    let at = octets.iter().position(|o| *o == b'?' || *o == b'\n');
+    spend(at.unwrap_or(octets.len()));
+    let at = at?;
     let (before, rest) = octets.split_at(at);
     Some((before, rest.strip_prefix(b"?")?))
 }
