@@ -151,35 +151,41 @@ mod tests {
         String::from_utf8(out).unwrap()
     }
 
-    #[test]
-    fn the_example_of_rfc_3501_section_7_4_2_body() {
-        let line = "x".repeat(48) + "\r\n";
-        let mut text = line.repeat(23);
-        text.push_str("\r\n\r\n");
-        text.truncate(1152);
-        let message = format!("Content-Type: TEXT/PLAIN; CHARSET=US-ASCII\r\n\r\n{text}");
-        let body = "(\"TEXT\" \"PLAIN\" (\"CHARSET\" \"US-ASCII\") NIL NIL \"7bit\" 1152 24)";
-        assert_eq!(show(&message, false), body);
+    /// So many octets in so many lines.
+    fn text(octets: usize, lines: usize) -> String {
+        let each = octets / lines;
+        let first = format!("{}\r\n", "x".repeat(each - 2)).repeat(lines - 1);
+        format!("{first}{}\r\n", "y".repeat(octets - each * (lines - 1) - 2))
     }
 
     #[test]
-    fn the_example_of_rfc_3501_section_7_4_2_multipart() {
-        let encoded = "c".repeat(71) + "\r\n";
+    fn the_example_of_rfc_3501_section_8() {
+        let header = "Content-Type: TEXT/PLAIN; CHARSET=US-ASCII\r\n\
+            Content-Transfer-Encoding: 7BIT\r\n\r\n";
+        assert_eq!(
+            show(&format!("{header}{}", text(3028, 92)), false),
+            "(\"TEXT\" \"PLAIN\" (\"CHARSET\" \"US-ASCII\") NIL NIL \"7BIT\" 3028 92)"
+        );
+    }
+
+    #[test]
+    fn the_example_of_rfc_3501_section_7_4_2() {
         let message = format!(
             "Content-Type: MULTIPART/MIXED; BOUNDARY=b\r\n\r\n\
-            --b\r\nContent-Type: TEXT/PLAIN; CHARSET=US-ASCII\r\n\r\n{}\r\n\
+            --b\r\nContent-Type: TEXT/PLAIN; CHARSET=US-ASCII\r\n\
+            Content-Transfer-Encoding: 7BIT\r\n\r\n{}\r\n\
             --b\r\nContent-Type: TEXT/PLAIN; CHARSET=US-ASCII; NAME=cc.diff\r\n\
             Content-ID: <960723163407.20117h@cac.washington.edu>\r\n\
             Content-Description: Compiler diff\r\n\
             Content-Transfer-Encoding: BASE64\r\n\r\n{}\r\n--b--\r\n",
-            encoded.repeat(15) + &"d".repeat(57),
-            encoded.repeat(62) + &"e".repeat(28),
+            text(1152, 23),
+            text(4554, 73),
         );
         assert_eq!(
             show(&message, false),
-            "((\"TEXT\" \"PLAIN\" (\"CHARSET\" \"US-ASCII\") NIL NIL \"7bit\" 1152 15)\
+            "((\"TEXT\" \"PLAIN\" (\"CHARSET\" \"US-ASCII\") NIL NIL \"7BIT\" 1152 23)\
             (\"TEXT\" \"PLAIN\" (\"CHARSET\" \"US-ASCII\" \"NAME\" \"cc.diff\") \
-            \"<960723163407.20117h@cac.washington.edu>\" \"Compiler diff\" \"BASE64\" 4554 62) \
+            \"<960723163407.20117h@cac.washington.edu>\" \"Compiler diff\" \"BASE64\" 4554 73) \
             \"MIXED\")"
         );
     }
