@@ -295,41 +295,43 @@ fn key_of(hash: &[u8]) -> [u8; KEY_BYTES] {
     hash.try_into().expect("SHA-256 has 32 octets")
 }
 
+/// The client's last message, for the tests of all protocols.
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+pub(crate) fn client_final(password: &str, first_bare: &str, server_first: &str) -> String {
+    let field = |name: &str| {
+        let at = server_first.split(',').find_map(|f| f.strip_prefix(name));
+        at.unwrap().to_owned()
+    };
+    let salt = STANDARD.decode(field("s=")).unwrap();
+    let iterations: u32 = field("i=").parse().unwrap();
+    let mut salted = [0; KEY_BYTES];
+    pbkdf2::derive(
+        pbkdf2::PBKDF2_HMAC_SHA256,
+        NonZeroU32::new(iterations).unwrap(),
+        &salt,
+        password.as_bytes(),
+        &mut salted,
+    );
+    let client_key = hmac_sha256(&salted, b"Client Key");
+    let stored_key = digest::digest(&digest::SHA256, &client_key);
+    let without_proof = format!("c=biws,r={}", field("r="));
+    let transcript = format!("{first_bare},{server_first},{without_proof}");
+    let signature = hmac_sha256(stored_key.as_ref(), transcript.as_bytes());
+    let proof: Vec<u8> = client_key
+        .iter()
+        .zip(signature)
+        .map(|(k, s)| k ^ s)
+        .collect();
+    format!("{without_proof},p={}", STANDARD.encode(proof))
+}
+
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
     use super::*;
 
     const SALT: &[u8] = b"0123456789abcdef";
-
-    /// The client's side, for the dialogue tests of other rooms too.
-    fn client_final(password: &str, first_bare: &str, server_first: &str) -> String {
-        let field = |name: &str| {
-            let at = server_first.split(',').find_map(|f| f.strip_prefix(name));
-            at.unwrap().to_owned()
-        };
-        let salt = STANDARD.decode(field("s=")).unwrap();
-        let iterations: u32 = field("i=").parse().unwrap();
-        let mut salted = [0; KEY_BYTES];
-        pbkdf2::derive(
-            pbkdf2::PBKDF2_HMAC_SHA256,
-            NonZeroU32::new(iterations).unwrap(),
-            &salt,
-            password.as_bytes(),
-            &mut salted,
-        );
-        let client_key = hmac_sha256(&salted, b"Client Key");
-        let stored_key = digest::digest(&digest::SHA256, &client_key);
-        let without_proof = format!("c=biws,r={}", field("r="));
-        let transcript = format!("{first_bare},{server_first},{without_proof}");
-        let signature = hmac_sha256(stored_key.as_ref(), transcript.as_bytes());
-        let proof: Vec<u8> = client_key
-            .iter()
-            .zip(signature)
-            .map(|(k, s)| k ^ s)
-            .collect();
-        format!("{without_proof},p={}", STANDARD.encode(proof))
-    }
 
     fn decoy() -> Decoy {
         Decoy::new([7; KEY_BYTES])
