@@ -1,1 +1,5 @@
-//! Who somebody is: mechanisms, stored secrets, throttling of failures.
+//! Who somebody is: stored secrets, SCRAM keys, throttling of failures.
+
+pub mod prep;
+pub mod scram;
+pub mod secret;
