@@ -153,7 +153,7 @@ fn hmac_sha256(key: &[u8], data: &[u8]) -> [u8; KEY_BYTES] {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used)]
+    #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
     use super::*;
 
     /// The dialogue of RFC 7677 §3.

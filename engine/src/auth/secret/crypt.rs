@@ -29,8 +29,8 @@ const SHA_CRYPT_ROUNDS_MAX: u32 = 5_000_000;
 pub(super) enum Crypt {
     Argon2(Box<str>),
     Bcrypt(Box<str>),
-    Md5Crypt { salt: Box<str>, digest: Box<str> },
-    ShaCrypt(Box<str>),
+    Md5 { salt: Box<str>, digest: Box<str> },
+    Sha(Box<str>),
     Yescrypt(Box<str>),
 }
 
@@ -63,11 +63,11 @@ impl Crypt {
         match self {
             Crypt::Argon2(text) => Argon2::default().verify_password(password, &**text).is_ok(),
             Crypt::Bcrypt(text) => bcrypt::verify(password, text).unwrap_or(false),
-            Crypt::Md5Crypt { salt, digest } => {
+            Crypt::Md5 { salt, digest } => {
                 let made = md5_crypt(password, salt.as_bytes());
                 verify_slices_are_equal(made.as_bytes(), digest.as_bytes()).is_ok()
             }
-            Crypt::ShaCrypt(text) => sha_crypt::ShaCrypt::default()
+            Crypt::Sha(text) => sha_crypt::ShaCrypt::default()
                 .verify_password(password, &**text)
                 .is_ok(),
             Crypt::Yescrypt(text) => yescrypt::Yescrypt::default()
@@ -111,7 +111,7 @@ fn md5(fields: &[&str]) -> Result<Crypt, String> {
     if salt.len() > md5_crypt::SALT_BYTES_MAX || digest.len() != 22 || !is_crypt_text(digest) {
         return Err("not an MD5-crypt hash".to_owned());
     }
-    Ok(Crypt::Md5Crypt {
+    Ok(Crypt::Md5 {
         salt: (*salt).into(),
         digest: (*digest).into(),
     })
@@ -127,11 +127,11 @@ fn sha(text: &str, fields: &[&str], digest_len: usize) -> Result<Crypt, String> 
         return Err("not a SHA-crypt hash".to_owned());
     }
     let Some(rounds) = rounds else {
-        return Ok(Crypt::ShaCrypt(text.into()));
+        return Ok(Crypt::Sha(text.into()));
     };
     let count = rounds.strip_prefix("rounds=").and_then(|n| n.parse().ok());
     match count {
-        Some(1_000..=SHA_CRYPT_ROUNDS_MAX) => Ok(Crypt::ShaCrypt(text.into())),
+        Some(1_000..=SHA_CRYPT_ROUNDS_MAX) => Ok(Crypt::Sha(text.into())),
         _ => Err(format!(
             "rounds must be from 1000 to {SHA_CRYPT_ROUNDS_MAX}"
         )),

@@ -67,7 +67,7 @@ fn encode(digest: &[u8; 16]) -> String {
     for (high, middle, low) in groups {
         let mut value = usize::from(high) << 16 | usize::from(middle) << 8 | usize::from(low);
         for _ in 0..4 {
-            text.push(char::from(ALPHABET[value % 64]));
+            text.extend(ALPHABET.get(value % 64).map(|sign| char::from(*sign)));
             value /= 64;
         }
     }
