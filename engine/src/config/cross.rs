@@ -1,7 +1,7 @@
 //! What the parts of a configuration mean together: names that lead nowhere, doubles, loops.
 
 use super::listener::{Listener, TlsMode};
-use super::name::canonical_local;
+use super::name::partings;
 use super::problem::Problem;
 use super::raw::Notes;
 use super::{Domain, Found, Parts, Protocol};
@@ -49,9 +49,9 @@ impl<'a> Names<'a> {
             return Some(address.clone());
         }
         let delimiter = self.domains.get(address.domain.as_str())?.delimiter?;
-        let (user, _) = address.local.split_once(delimiter)?;
-        let base = Address::new(canonical_local(user), address.domain.clone());
-        self.takes(&base).then_some(base)
+        partings(&address.local, Some(delimiter))
+            .map(|(user, _)| Address::new(user, address.domain.clone()))
+            .find(|base| self.takes(base))
     }
 
     fn takes(&self, address: &Address) -> bool {
@@ -86,16 +86,6 @@ fn accounts(parts: &Parts, names: &Names, notes: &mut Notes) {
             notes.problem(account.line, what);
         }
         in_known_domain("account", address, account.line, names, notes);
-        if let Some(domain) = names.domains.get(address.domain.as_str())
-            && let Some(delimiter) = domain.delimiter
-            && address.local.contains(delimiter)
-        {
-            let what = format!(
-                "account {address} contains the delimiter \"{delimiter}\" of its domain; \
-                 use another name, or another recipient_delimiter"
-            );
-            notes.problem(account.line, what);
-        }
     }
 }
 

@@ -24,7 +24,7 @@ pub use domain::{Account, Alias, DELIMITER_DEFAULT, Domain};
 pub use limits::Limits;
 pub use listener::{Certificate, CertificateSource, Listener, Protocol, TlsMode};
 pub use log::{Log, LogFormat, LogLevel, LogTarget};
-pub use name::{LOCAL_PART_BYTES_MAX, canonical, canonical_local, domain_name};
+pub use name::{LOCAL_PART_BYTES_MAX, canonical, canonical_local, domain_name, partings};
 pub use problem::{Problem, Problems};
 
 use raw::{At, Notes, Section};

@@ -43,6 +43,23 @@ pub fn canonical(address: &Address) -> Address {
     }
 }
 
+/// The ways to part `user` from `detail` (RFC 5233), the longest user first, so that `mary-ann-x`
+/// reaches `mary-ann` before `mary`. The user is canonical, the detail as it came.
+pub fn partings(
+    local: &str,
+    delimiter: Option<char>,
+) -> impl Iterator<Item = (Cow<'_, str>, &str)> {
+    let at = move |sign: char| {
+        let places = local.rmatch_indices(sign);
+        places.map(move |(at, found)| (local.get(..at), local.get(at + found.len()..)))
+    };
+    let parts = delimiter.map(at).into_iter().flatten();
+    parts.filter_map(|(user, detail)| match (user?, detail?) {
+        ("", _) => None,
+        (user, detail) => Some((canonical_local(user), detail)),
+    })
+}
+
 /// A domain in lower-case A-labels, or nothing where it is no domain name of letters, digits and
 /// hyphens.
 #[must_use]
@@ -138,6 +155,14 @@ mod tests {
         ] {
             assert!(address(wrong).is_err(), "{wrong:?}");
         }
+    }
+
+    #[test]
+    fn the_longest_user_comes_first() {
+        let parted: Vec<_> = partings("Mary-Ann-X", Some('-')).collect();
+        assert_eq!(parted, [("mary-ann".into(), "X"), ("mary".into(), "Ann-X")]);
+        assert_eq!(partings("+x", Some('+')).count(), 0);
+        assert_eq!(partings("a+x", None).count(), 0);
     }
 
     proptest! {
