@@ -14,6 +14,7 @@ pub struct Setup {
     top: Vec<String>,
     /// Tables behind the listeners: domains, accounts, aliases.
     tables: Vec<String>,
+    limits: Vec<String>,
     ports: Ports,
 }
 
@@ -49,6 +50,7 @@ impl Setup {
             directory,
             top: Vec::new(),
             tables: Vec::new(),
+            limits: Vec::new(),
             ports,
         }
     }
@@ -64,6 +66,12 @@ impl Setup {
     /// A top-level line, e.g. `shards = 4`.
     pub fn top(mut self, line: &str) -> Setup {
         self.top.push(line.to_string());
+        self
+    }
+
+    /// A line of the table `[limits]`, e.g. `wrong_commands_max = 3`.
+    pub fn limit(mut self, line: &str) -> Setup {
+        self.limits.push(line.to_string());
         self
     }
 
@@ -143,13 +151,15 @@ impl Setup {
             ("imap", a.imaps, "implicit"),
             ("http", a.http, "none"),
         ] {
+            // On loopback passwords would pass in clear by default; the tests want the strict form.
             let _ = write!(
                 text,
                 "\n[[listener]]\nprotocol = \"{protocol}\"\naddress = \"{address}\"\n\
-                 tls = \"{tls}\"\n"
+                 tls = \"{tls}\"\nlogin_without_tls = false\n"
             );
         }
         text.push_str(&certificate_table(self.directory.path()));
+        let _ = write!(text, "\n[limits]\n{}\n", self.limits.join("\n"));
         for table in &self.tables {
             let _ = write!(text, "\n{table}\n");
         }

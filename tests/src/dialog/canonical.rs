@@ -1,7 +1,7 @@
 //! IMAP responses as one line of text: a literal and a quoted string look the same.
 //!
 //! `{3}CRLF a"b` and `"a\"b"` both become `"a\"b"`; octets that are not printable become `\r`,
-//! `\n`, `\0` or `\xNN`. UTF-8 stays as it is. The human text of status responses is left alone.
+//! `\n`, `\0` or `\xNN`; names of mailboxes lose needless quotes. UTF-8 stays as it is. The human text of status responses is left alone.
 
 /// The response as a pattern sees it.
 pub(super) fn canonical(response: &[u8]) -> String {
@@ -14,13 +14,33 @@ pub(super) fn canonical(response: &[u8]) -> String {
         rest = match octet {
             b'"' => quoted(behind, &mut text),
             b'{' => literal(rest, &mut text),
+            // A literal8 is the same datum (RFC 3516 §4.3).
+            b'~' if behind.first() == Some(&b'{') => behind,
             _ => {
                 text.push(*octet);
                 behind
             }
         };
     }
-    String::from_utf8_lossy(&text).into_owned()
+    with_bare_name(String::from_utf8_lossy(&text).into_owned())
+}
+
+/// Mailbox names that need no quotes lose them: a server may quote them or not.
+fn with_bare_name(text: String) -> String {
+    let behind_delimiter = |at: usize| Some(at + text[at..].find(") ")? + ") \"/\" ".len());
+    let start = match text.split(' ').nth(1) {
+        Some("LIST" | "LSUB") => behind_delimiter(0),
+        Some("STATUS") => Some("* STATUS ".len()),
+        _ => None,
+    };
+    let quoted = start.and_then(|start| text.get(start..)?.strip_prefix('"'));
+    let Some((name, behind)) = quoted.and_then(|quoted| quoted.split_once('"')) else {
+        return text;
+    };
+    if name.is_empty() || name.contains([' ', '(', ')', '\\']) {
+        return text;
+    }
+    format!("{}{name}{behind}", &text[..start.unwrap_or(0)])
 }
 
 /// Tagged responses, `+`, and untagged OK, NO, BAD, BYE and PREAUTH end in text for humans.
@@ -103,6 +123,20 @@ mod tests {
         assert_eq!(
             canonical(b"* 1 FETCH (X {4}\r\n\r\n\0\xff)"),
             r#"* 1 FETCH (X "\r\n\0\xff")"#
+        );
+    }
+
+    #[test]
+    fn names_lose_needless_quotes() {
+        assert_eq!(
+            canonical(br#"* LIST (\A) "/" "A/B" ("X")"#),
+            r#"* LIST (\A) "/" A/B ("X")"#
+        );
+        assert_eq!(canonical(br#"* STATUS "A" (X 1)"#), "* STATUS A (X 1)");
+        assert_eq!(canonical(br#"* LIST () "/" """#), r#"* LIST () "/" """#);
+        assert_eq!(
+            canonical(br#"* LIST () "/" "a b""#),
+            r#"* LIST () "/" "a b""#
         );
     }
 
