@@ -219,10 +219,6 @@ impl Runner<'_> {
     fn expect_responses(&mut self, block: &Block) -> Result<(), Fault> {
         let mut open: Vec<&Expected> = block.expected.iter().collect();
         let last_line = block.expected.last().map_or(0, |expected| expected.line);
-        let ends_untagged = block
-            .expected
-            .last()
-            .is_some_and(|last| last.pattern.text.starts_with("* "));
         while !open.is_empty() {
             let response = self.response();
             let response =
@@ -254,12 +250,8 @@ impl Runner<'_> {
             if !untagged && (open.len() > 1 || hit.is_none()) {
                 return Err(unmatched(&open, last_line, &response));
             }
-            // The tagged end of a block must be the last of it.
             if let Some(hit) = hit {
                 open.remove(hit);
-            }
-            if !ends_untagged && untagged && open.is_empty() {
-                return Err(unmatched(&open, last_line, &response));
             }
         }
         Ok(())
