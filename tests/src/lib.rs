@@ -1,1 +1,29 @@
-//! placeholder
+//! The harness: it starts the real server and talks to it from outside, as the world will.
+//!
+//! ```text
+//! server      a running ringpost: start, ready, kill, restart    setup  its configuration
+//! connection  a socket with or without TLS                       smtp  imap  http  on top of it
+//! dialog      readable scripts and their runner                  peer  real clients, found or skipped
+//! corpus      odd messages                                       ledger  what was acknowledged
+//! tidy        the rules of the house, as a program
+//! ```
+//!
+//! Nothing here sleeps: whoever waits, waits for an event and gives up at a deadline.
+#![allow(clippy::unwrap_used, clippy::indexing_slicing)]
+
+pub mod binary;
+pub mod certificate;
+pub mod connection;
+pub mod corpus;
+pub mod dialog;
+pub mod http;
+pub mod imap;
+pub mod ledger;
+pub mod peer;
+pub mod ports;
+pub mod seed;
+pub mod server;
+pub mod setup;
+pub mod smtp;
+pub mod tidy;
+pub mod usage;

@@ -1,0 +1,79 @@
+//! A self-signed certificate for 127.0.0.1, and a TLS client that accepts any.
+
+use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::crypto::{CryptoProvider, aws_lc_rs, verify_tls12_signature, verify_tls13_signature};
+use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+use rustls::{ClientConfig, DigitallySignedStruct, Error, SignatureScheme};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, OnceLock};
+
+/// Names that the certificate is for.
+pub const NAMES: [&str; 3] = ["localhost", "127.0.0.1", "mx.ringpost.test"];
+
+/// Writes a fresh certificate and its key into `directory`; gives their paths.
+pub fn write(directory: &Path) -> (PathBuf, PathBuf) {
+    let names: Vec<String> = NAMES.iter().map(ToString::to_string).collect();
+    let made = rcgen::generate_simple_self_signed(names).expect("the names are valid");
+    let (cert, key) = (directory.join("cert.pem"), directory.join("key.pem"));
+    std::fs::write(&cert, made.cert.pem()).expect("the scratch directory is writable");
+    std::fs::write(&key, made.signing_key.serialize_pem()).expect("it is still writable");
+    (cert, key)
+}
+
+/// A client configuration that checks signatures but trusts every certificate.
+pub fn trusting_client() -> Arc<ClientConfig> {
+    static CLIENT: OnceLock<Arc<ClientConfig>> = OnceLock::new();
+    CLIENT.get_or_init(|| client(rustls::ALL_VERSIONS)).clone()
+}
+
+/// The same, for the given TLS versions only.
+pub fn client(versions: &[&'static rustls::SupportedProtocolVersion]) -> Arc<ClientConfig> {
+    let provider = Arc::new(aws_lc_rs::default_provider());
+    let config = ClientConfig::builder_with_provider(provider.clone())
+        .with_protocol_versions(versions)
+        .expect("the provider has these versions")
+        .dangerous()
+        .with_custom_certificate_verifier(Arc::new(TrustAny(provider)))
+        .with_no_client_auth();
+    Arc::new(config)
+}
+
+#[derive(Debug)]
+struct TrustAny(Arc<CryptoProvider>);
+
+impl ServerCertVerifier for TrustAny {
+    fn verify_server_cert(
+        &self,
+        _: &CertificateDer<'_>,
+        _: &[CertificateDer<'_>],
+        _: &ServerName<'_>,
+        _: &[u8],
+        _: UnixTime,
+    ) -> Result<ServerCertVerified, Error> {
+        Ok(ServerCertVerified::assertion())
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        signed: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        let algorithms = &self.0.signature_verification_algorithms;
+        verify_tls12_signature(message, cert, signed, algorithms)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        signed: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        let algorithms = &self.0.signature_verification_algorithms;
+        verify_tls13_signature(message, cert, signed, algorithms)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.0.signature_verification_algorithms.supported_schemes()
+    }
+}

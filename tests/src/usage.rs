@@ -1,0 +1,44 @@
+//! What a process uses, as the kernel tells it: resident memory, processor time, descriptors.
+
+use std::time::Duration;
+
+/// Resident octets now.
+pub fn resident_bytes(pid: u32) -> u64 {
+    kib_of(pid, "VmRSS:") * 1024
+}
+
+/// The most that was ever resident.
+pub fn resident_bytes_peak(pid: u32) -> u64 {
+    kib_of(pid, "VmHWM:") * 1024
+}
+
+/// Processor time of all threads so far, user and system.
+pub fn cpu(pid: u32) -> Duration {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).expect("the process lives");
+    // The name stands in parentheses and may hold anything; utime and stime are fields 14 and 15.
+    let behind_name = stat.rsplit_once(')').expect("stat has a name").1;
+    let ticks: u64 = behind_name
+        .split_whitespace()
+        .skip(11)
+        .take(2)
+        .map(|field| field.parse::<u64>().expect("ticks are a number"))
+        .sum();
+    Duration::from_millis(ticks * 1000 / TICKS_PER_SECOND)
+}
+
+/// Open descriptors.
+pub fn descriptors(pid: u32) -> usize {
+    std::fs::read_dir(format!("/proc/{pid}/fd")).map_or(0, Iterator::count)
+}
+
+fn kib_of(pid: u32, field: &str) -> u64 {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).expect("the process lives");
+    let line = status.lines().find_map(|line| line.strip_prefix(field));
+    let number = line.and_then(|rest| rest.split_whitespace().next());
+    number
+        .and_then(|n| n.parse().ok())
+        .expect("the kernel tells the size in KiB")
+}
+
+/// `sysconf(_SC_CLK_TCK)` of Linux on every architecture Ringpost runs on.
+const TICKS_PER_SECOND: u64 = 100;

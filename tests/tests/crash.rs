@@ -1,0 +1,242 @@
+//! `kill -9` under load: nothing that was acknowledged is missing, nothing comes twice, and UIDs
+//! and MODSEQs never go back.
+//!
+//! 64 connections send over SMTP, LMTP and IMAP's APPEND to accounts on all shards, most messages
+//! to several of them. After so many acknowledgements the process is killed, started again and
+//! every mailbox is compared with the ledger. `RINGPOST_KILL_ROUNDS` sets how often.
+#![allow(clippy::unwrap_used, clippy::indexing_slicing)]
+
+use std::collections::BTreeSet;
+use std::io;
+use std::time::{Duration, Instant};
+use tests::imap::{Answer, Fetched, Imap};
+use tests::ledger::{Ledger, Seen};
+use tests::seed::{Seed, number_from_env};
+use tests::server::Server;
+use tests::setup::{PASSWORD, Setup};
+use tests::smtp::Smtp;
+
+#[test]
+fn nothing_acknowledged_is_lost_or_doubled() {
+    let rounds = number_from_env("RINGPOST_KILL_ROUNDS", ROUNDS);
+    let mut seed = Seed::from_env(0x5eed);
+    let mut server = Server::start(setup());
+    let ledger = Ledger::default();
+    let mut seen = vec![Seen::default(); ACCOUNTS];
+    for round in 0..rounds {
+        let wanted = ledger.count() + 50 + seed.below(600) as usize;
+        let fresh = seed.next_u64();
+        std::thread::scope(|scope| {
+            for worker in 0..CONNECTIONS {
+                let (server, ledger) = (&server, &ledger);
+                let seed = Seed::new(fresh ^ worker as u64);
+                scope.spawn(move || {
+                    let name = format!("r{round}-w{worker}");
+                    work(server, ledger, seed, worker, &name);
+                });
+            }
+            let reached = ledger.reaches(wanted, ROUND_DEADLINE);
+            server.signal(rustix::process::Signal::KILL);
+            assert!(
+                reached,
+                "round {round}: only {} of {wanted}",
+                ledger.count()
+            );
+        });
+        server.kill();
+        let started = Instant::now();
+        server.restart();
+        let took = started.elapsed();
+        assert!(took < READY_DEADLINE, "round {round}: ready after {took:?}");
+        let faults = compare(&server, &ledger, &mut seen, false);
+        assert!(faults.is_empty(), "round {round}:\n{}", faults.join("\n"));
+    }
+    // Once more from the first UID on, with flags and whole bodies.
+    server.kill_and_restart();
+    let faults = compare(&server, &ledger, &mut seen, true);
+    assert!(faults.is_empty(), "at the end:\n{}", faults.join("\n"));
+    println!(
+        "{rounds} rounds, {} copies acknowledged, none lost, none doubled",
+        ledger.count()
+    );
+}
+
+fn setup() -> Setup {
+    let setup = Setup::empty().top("shards = 4").domain("example.test");
+    (0..ACCOUNTS).fold(setup, |setup, account| {
+        setup.account(&address(account), PASSWORD)
+    })
+}
+
+fn address(account: usize) -> String {
+    format!("u{account:02}@example.test")
+}
+
+/// Sends until the server is gone. An error is the expected end.
+fn work(server: &Server, ledger: &Ledger, mut seed: Seed, worker: usize, name: &str) {
+    let _ = match worker % 8 {
+        0..4 => by_smtp(server, ledger, &mut seed, name),
+        4..7 => by_lmtp(server, ledger, &mut seed, name),
+        _ => by_append(server, ledger, &mut seed, name),
+    };
+}
+
+fn by_smtp(server: &Server, ledger: &Ledger, seed: &mut Seed, name: &str) -> io::Result<()> {
+    let mut smtp = Smtp::hello(server.addresses().smtp)?;
+    for number in 0.. {
+        let (id, to) = (format!("{name}-{number}"), recipients(seed));
+        let addresses: Vec<String> = to.iter().map(|account| address(*account)).collect();
+        smtp.deliver("sender@remote.test", &addresses, &message(&id))?
+            .expect(250)?;
+        for account in to {
+            ledger.acknowledge(account, &id, None);
+        }
+    }
+    Ok(())
+}
+
+fn by_lmtp(server: &Server, ledger: &Ledger, seed: &mut Seed, name: &str) -> io::Result<()> {
+    let mut lmtp = Smtp::hello_lmtp(server.addresses().lmtp)?;
+    for number in 0.. {
+        let (id, to) = (format!("{name}-{number}"), recipients(seed));
+        let addresses: Vec<String> = to.iter().map(|account| address(*account)).collect();
+        lmtp.envelope("sender@remote.test", &addresses)?;
+        let replies = lmtp.lmtp_data(&message(&id), to.len())?;
+        for (account, reply) in to.into_iter().zip(replies) {
+            reply.expect(250)?;
+            ledger.acknowledge(account, &id, None);
+        }
+    }
+    Ok(())
+}
+
+fn by_append(server: &Server, ledger: &Ledger, seed: &mut Seed, name: &str) -> io::Result<()> {
+    let account = seed.below(ACCOUNTS as u64) as usize;
+    let mut imap = Imap::login(server.addresses().imaps, &address(account), PASSWORD)?;
+    imap.ok("SELECT INBOX")?;
+    for number in 0.. {
+        let id = format!("{name}-{number}");
+        let answer = imap.append("INBOX", "", &message(&id))?;
+        let Some(uid) = appended_uid(&answer) else {
+            return Err(io::Error::other(answer.status));
+        };
+        ledger.acknowledge(account, &id, Some(uid));
+        imap.ok(&format!("UID STORE {uid} +FLAGS.SILENT (\\Flagged)"))?;
+        ledger.flag(account, &id);
+    }
+    Ok(())
+}
+
+fn appended_uid(answer: &Answer) -> Option<u32> {
+    answer.code("APPENDUID")?.get(1)?.parse().ok()
+}
+
+/// One to four different accounts, mostly several.
+fn recipients(seed: &mut Seed) -> BTreeSet<usize> {
+    (0..=seed.below(4))
+        .map(|_| seed.below(ACCOUNTS as u64) as usize)
+        .collect()
+}
+
+/// The whole message follows from its id, so that the comparison needs no copy of it.
+fn message(id: &str) -> Vec<u8> {
+    let mut seed = Seed::new(id.bytes().fold(7, |sum, octet| sum * 31 + u64::from(octet)));
+    let octets = 200 + seed.below(8_000) as usize;
+    let mut message = format!("X-Ledger: {id}\r\n").into_bytes();
+    message.extend(tests::corpus::plain(id, octets, &mut seed));
+    message
+}
+
+/// Every mailbox against the ledger; `whole` reads all of it again, bodies and flags too.
+fn compare(server: &Server, ledger: &Ledger, seen: &mut [Seen], whole: bool) -> Vec<String> {
+    let mut faults = Vec::new();
+    for (account, seen) in seen.iter_mut().enumerate() {
+        let mut imap = server.imap(&address(account));
+        let mod_seq = imap
+            .capabilities()
+            .unwrap()
+            .iter()
+            .any(|name| name == "CONDSTORE");
+        let items = ["UIDVALIDITY UIDNEXT", " HIGHESTMODSEQ"];
+        let items = items[..1 + usize::from(mod_seq)].concat();
+        let status = imap.status("INBOX", &items).unwrap();
+        let from = if whole { 1 } else { seen.uid_next.max(1) };
+        let high = status.get("HIGHESTMODSEQ").copied().unwrap_or(0);
+        faults.extend(seen.advance(status["UIDVALIDITY"], status["UIDNEXT"] as u32, high));
+        imap.ok("SELECT INBOX").unwrap();
+        let before = seen.messages.len();
+        let listed = listed(&mut imap, from);
+        if whole && listed.len() < before {
+            faults.push(format!(
+                "account {account}: {before} messages became {}",
+                listed.len()
+            ));
+        }
+        for (uid, id) in listed {
+            faults.extend(seen.message(uid, &id));
+        }
+        faults.extend(ledger.faults(account, seen));
+        if whole {
+            faults.extend(bodies(&mut imap, seen));
+            faults.extend(flags(&mut imap, &ledger.flagged(account)));
+        }
+    }
+    faults
+}
+
+fn listed(imap: &mut Imap, from: u32) -> Vec<(u32, String)> {
+    let command = format!("UID FETCH {from}:* (UID {LEDGER_FIELD})");
+    let fetched = imap.fetch(&command.replace("BODY[", "BODY.PEEK[")).unwrap();
+    let fetched = fetched
+        .iter()
+        .filter(|message| message.uid().unwrap() >= from);
+    fetched
+        .map(|message| (message.uid().unwrap(), ledger_id(message)))
+        .collect()
+}
+
+fn ledger_id(message: &Fetched) -> String {
+    let field = message
+        .octets(LEDGER_FIELD)
+        .expect("the field was asked for");
+    let text = String::from_utf8_lossy(field);
+    text.trim()
+        .strip_prefix("X-Ledger: ")
+        .expect("every message has the field")
+        .to_string()
+}
+
+/// Every seventh body, octet by octet.
+fn bodies(imap: &mut Imap, seen: &Seen) -> Vec<String> {
+    let mut faults = Vec::new();
+    for (uid, id) in seen.messages.iter().step_by(7) {
+        let fetched = imap.fetch(&format!("UID FETCH {uid} BODY.PEEK[]")).unwrap();
+        let same = fetched
+            .first()
+            .and_then(|message| message.octets("BODY[]"))
+            .is_some_and(|octets| octets.ends_with(&message(id)));
+        if !same {
+            faults.push(format!("UID {uid}: the body of {id} is another one"));
+        }
+    }
+    faults
+}
+
+fn flags(imap: &mut Imap, ids: &[String]) -> Vec<String> {
+    let command = format!("UID FETCH 1:* (FLAGS {LEDGER_FIELD})").replace("BODY[", "BODY.PEEK[");
+    let fetched = imap.fetch(&command).unwrap();
+    let is_flagged = |message: &&Fetched| {
+        let flags = message.items["FLAGS"].list().expect("FLAGS is a list");
+        flags.iter().any(|flag| flag.octets() == Some(b"\\Flagged"))
+    };
+    let flagged: BTreeSet<String> = fetched.iter().filter(is_flagged).map(ledger_id).collect();
+    let lost = ids.iter().filter(|id| !flagged.contains(*id));
+    lost.map(|id| format!("{id} lost its flag")).collect()
+}
+
+const LEDGER_FIELD: &str = "BODY[HEADER.FIELDS (X-LEDGER)]";
+const ACCOUNTS: usize = 16;
+const CONNECTIONS: usize = 64;
+const ROUNDS: u64 = 20;
+const ROUND_DEADLINE: Duration = Duration::from_secs(60);
+const READY_DEADLINE: Duration = Duration::from_secs(15);
