@@ -55,7 +55,8 @@ async fn converse(stream: UnixStream, orders: &impl Orders) -> io::Result<()> {
     let mut wrong = 0;
     loop {
         let mut line = Vec::new();
-        let read = (&mut reader).take(REQUEST_BYTES_MAX as u64).read_until(b'\n', &mut line);
+        let mut bounded = (&mut reader).take(REQUEST_BYTES_MAX as u64);
+        let read = bounded.read_until(b'\n', &mut line);
         let Ok(count) = tokio::time::timeout(SILENCE_MAX, read).await else { return Ok(()) };
         if count? == 0 {
             return Ok(());

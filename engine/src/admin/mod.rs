@@ -2,4 +2,5 @@
 
 pub mod control;
 pub mod http;
+pub mod office;
 pub mod wire;

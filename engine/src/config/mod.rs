@@ -179,7 +179,7 @@ fn top(mut section: Section<'_, '_>, base: &Base, notes: &mut Notes) -> Option<C
         shards: shards
             .and_then(|found| u16::try_from(found.value).ok())
             .filter(|shards| *shards > 0),
-        control: control.map_or_else(|| data.join("control"), |text| base.path(text.value)),
+        control: control.map_or_else(|| data.join("control.sock"), |text| base.path(text.value)),
         data,
         postmaster: parts.postmaster.map(|found| found.value),
         listeners: values(parts.listeners),

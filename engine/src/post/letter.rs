@@ -2,8 +2,7 @@
 
 use crate::reactor::oneshot;
 use crate::tls::StreamParts;
-use std::sync::Arc;
-use std::sync::atomic::AtomicU64;
+use std::collections::BTreeMap;
 use store::error::ChangeError;
 use store::mail::id::QueueId;
 use store::shard::{Delivered, Judgement, Share, Source, StoredAccount};
@@ -74,8 +73,8 @@ pub struct Handover {
     pub stream: StreamParts,
     /// Octets that were received and not yet understood.
     pub unread: Vec<u8>,
+    /// The address of its account.
     pub account: String,
-    pub login: String,
 }
 
 /// Which dialogue goes on.
@@ -85,25 +84,30 @@ pub enum Via {
     Imap { tag: String },
 }
 
-/// What the service thread asks of one shard.
+/// What the service thread asks of one shard. Each is answered through its own channel.
 pub enum Order {
     Accounts(oneshot::Sender<Vec<StoredAccount>>),
-    /// Makes an account or gives an existing one this secret and quota.
+    Domains(oneshot::Sender<BTreeMap<String, Option<String>>>),
+    /// Makes an account, or gives an existing one this secret and quota.
     SetAccount {
         address: String,
-        secret: Option<String>,
+        secret: String,
         quota: Option<u64>,
-        done: oneshot::Sender<Result<Arc<AtomicU64>, ChangeError>>,
+        done: Done,
     },
-    RemoveAccount { address: String, done: oneshot::Sender<Result<(), ChangeError>> },
-    SetDomain {
-        name: String,
-        catch_all: Option<String>,
-        done: oneshot::Sender<Result<(), ChangeError>>,
-    },
-    RemoveDomain { name: String, done: oneshot::Sender<Result<(), ChangeError>> },
-    /// The configuration was exchanged: quotas and certificates may be others.
-    Reloaded,
-    /// Accept nothing more, end the sessions, make everything durable.
-    Drain,
+    SetSecret { address: String, secret: String, done: Done },
+    RemoveAccount { address: String, done: Done },
+    SetDomain { name: String, catch_all: Option<String>, done: Done },
+    RemoveDomain { name: String, done: Done },
+    /// Configuration and directory were exchanged.
+    Reloaded(oneshot::Sender<()>),
+    /// Accept connections from now on.
+    Open(oneshot::Sender<()>),
+    /// Accept nothing more and end the conversations; answered when the last one is over.
+    Drain(oneshot::Sender<()>),
+    /// Make everything durable and stop; answered when it is.
+    Close(oneshot::Sender<()>),
 }
+
+/// Where the outcome of a change goes.
+pub type Done = oneshot::Sender<Result<(), ChangeError>>;

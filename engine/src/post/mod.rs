@@ -8,5 +8,5 @@ mod letter;
 
 pub use desk::{Post, Undelivered};
 pub use letter::{
-    Answer, Handover, Letter, Offered, Order, Question, StreamId, Submitted, Taken, Via,
+    Answer, Done, Handover, Letter, Offered, Order, Question, StreamId, Submitted, Taken, Via,
 };

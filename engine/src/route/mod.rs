@@ -13,12 +13,14 @@
 //! `other!user@ours` and source routes lead to a name of ours or nowhere (attack class 20).
 
 mod directory;
+mod live;
 mod place;
 mod plan;
 #[cfg(test)]
 mod tests;
 
 pub use directory::{Account, Directory, Origin};
+pub use live::Live;
 pub use place::{PARTITIONS, partition, shard};
 pub use plan::{ACCOUNTS_MAX, ALIAS_DEPTH_MAX, ALIAS_TARGETS_MAX, Plan, PlannedAccount};
 
