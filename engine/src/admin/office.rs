@@ -287,7 +287,7 @@ impl Orders for Office {
 
 fn canonical(text: &str) -> Result<Address, String> {
     let address = Address::split(text).ok_or_else(|| not_an_address(text))?;
-    config::canonical(&address).ok_or_else(|| not_an_address(text))
+    Ok(config::canonical(&address))
 }
 
 fn not_an_address(text: &str) -> String {

@@ -11,7 +11,7 @@
 
 mod counter;
 mod feed;
-mod queue_id;
+pub mod queue_id;
 mod transaction;
 
 pub use counter::Counter;

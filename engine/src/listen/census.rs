@@ -27,6 +27,16 @@ pub enum Crowded {
     Peer,
 }
 
+impl Crowded {
+    /// The limit that was reached, as the configuration calls it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Crowded::All => "connections_max",
+            Crowded::Peer => "connections_per_address_max",
+        }
+    }
+}
+
 /// Held as long as the connection is open.
 pub struct Pass {
     census: Rc<Census>,

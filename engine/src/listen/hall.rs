@@ -7,7 +7,8 @@ use crate::intake::{Intake, QueueIds, Shard};
 use crate::post::Post;
 use crate::reactor::{Now, Pool, sleep};
 use crate::route::{Account, Live};
-use crate::telemetry::ShardMetrics;
+use crate::telemetry::metric::ShardMetrics;
+use crate::wire::sasl::scram::{Decoy, Keys};
 use std::net::IpAddr;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -23,6 +24,8 @@ pub struct Hall {
     pub gate: Arc<Gate>,
     /// Threads that check passwords.
     pub logins: Pool,
+    /// Makes SCRAM keys for users that do not exist.
+    pub decoy: Decoy,
     pub metrics: Arc<ShardMetrics>,
     pub drain: Rc<Drain>,
     pub census: Rc<Census>,
@@ -107,6 +110,19 @@ impl Hall {
     pub fn account(&self, name: &str) -> Option<Arc<Account>> {
         let directory = self.live.directory.load();
         directory.login(name).filter(|account| !account.disabled).cloned()
+    }
+
+    /// What a SCRAM dialogue needs of an account; `None` for strangers and for accounts whose
+    /// stored secret has no such keys.
+    pub fn scram_keys(&self, user: &str) -> Option<Keys> {
+        self.account(user).and_then(|account| account.secrets.scram().cloned())
+    }
+
+    /// Fresh randomness for a SCRAM nonce.
+    pub fn nonce(&self) -> [u8; 18] {
+        let mut nonce = [0; 18];
+        getrandom::fill(&mut nonce).expect("the kernel gives randomness after boot");
+        nonce
     }
 
     pub fn now(&self) -> Now {

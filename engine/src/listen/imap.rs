@@ -2,7 +2,7 @@
 //! account.
 
 use super::hall::{Hall, Refused};
-use crate::config::TlsMode;
+use crate::config::{Protocol, TlsMode};
 use crate::post::{Handover, Letter, Via};
 use crate::reactor::{Side, yield_now};
 use crate::route::Account;
@@ -32,7 +32,7 @@ pub struct Door {
 /// A connection before login, from the greeting on.
 pub async fn serve(hall: Rc<Hall>, stream: Stream, door: Door) {
     let peer = stream.peer_addr().ip().to_canonical();
-    let line = Line { hall: Rc::clone(&hall), stream, door };
+    let line = Line { hall: Rc::clone(&hall), stream: Some(stream), door };
     let mut dialogue = Dialogue::new(line);
     let mut porter = Porter { hall: Rc::clone(&hall), peer };
     let rules = Rules {
@@ -40,13 +40,15 @@ pub async fn serve(hall: Rc<Hall>, stream: Stream, door: Door) {
         append_bytes_max: hall.live.config.load().limits.message_bytes_max,
     };
     let login = Login::new(&mut dialogue, &mut porter, rules);
-    let Ok(LoggedIn { tag, account }) = login.run().await else { return };
-    let (line, _, unread) = dialogue.into_parts();
+    let logged_in = login.run().await;
+    let (mut line, _, unread) = dialogue.into_parts();
+    let Some(stream) = line.stream.take() else { return };
+    let Ok(LoggedIn { tag, account }) = logged_in else { return stream.close().await };
     let owner = usize::from(account.shard.0);
     if owner == hall.shard {
-        return go_on(hall, line.stream, unread, account, tag).await;
+        return go_on(hall, stream, unread, account, tag).await;
     }
-    let Ok(stream) = line.stream.into_parts() else { return };
+    let Ok(stream) = stream.into_parts() else { return };
     let account = account.address.to_string();
     let handover = Handover { via: Via::Imap { tag }, stream, unread, account };
     let _ = hall.post.send(owner, Letter::Connection(Box::new(handover))).await;
@@ -70,7 +72,7 @@ async fn go_on(
     tag: String,
 ) {
     let door = Door { tls: TlsMode::None, login_without_tls: false };
-    let line = Line { hall: Rc::clone(&hall), stream, door };
+    let line = Line { hall: Rc::clone(&hall), stream: Some(stream), door };
     let mut dialogue = Dialogue::resume(line, Receiver::new(), unread);
     let account = match hall.store.open_account(&account.address.to_string()).await {
         Ok(account) => account,
@@ -80,10 +82,11 @@ async fn go_on(
         append_bytes_max: hall.live.config.load().limits.message_bytes_max,
         now: Rc::new(|| InternalDate::utc(crate::reactor::Now::read().unix_secs() as i64)),
     };
-    hall.metrics.imap_sessions.up();
     let mut session = Session::new(Rc::clone(&hall.store), account, terms);
     session.run(&mut dialogue, &tag).await;
-    hall.metrics.imap_sessions.down();
+    if let (Line { stream: Some(stream), .. }, _, _) = dialogue.into_parts() {
+        stream.close().await;
+    }
 }
 
 /// RFC 5530 §3: the mailstore is down, not the client wrong.
@@ -96,14 +99,22 @@ async fn unavailable(dialogue: Dialogue<Line>, tag: &str, why: &str) {
 /// The connection as a dialogue sees it.
 struct Line {
     hall: Rc<Hall>,
-    stream: Stream,
+    /// Away only while the handshake has it.
+    stream: Option<Stream>,
     door: Door,
+}
+
+impl Line {
+    fn stream(&mut self) -> Result<&mut Stream, Ended> {
+        self.stream.as_mut().ok_or(Ended::Closed)
+    }
 }
 
 impl Io for Line {
     async fn readable(&mut self, patience: Duration) -> Result<(), Ended> {
-        self.stream.set_deadline(Side::Read, patience);
-        match self.hall.drain.or(self.stream.readable()).await {
+        let stream = self.stream.as_ref().ok_or(Ended::Closed)?;
+        stream.set_deadline(Side::Read, patience);
+        match self.hall.drain.or(stream.readable()).await {
             Some(Ok(())) => Ok(()),
             Some(Err(error)) => Err(ended(&error)),
             None => Err(Ended::Shutdown),
@@ -112,9 +123,11 @@ impl Io for Line {
 
     async fn recv(&mut self, into: &mut Vec<u8>) -> Result<(), Ended> {
         let before = into.len();
-        match self.stream.recv_some(into).await {
-            Ok(()) => {
-                self.hall.metrics.bytes_in.add((into.len() - before) as u64);
+        match self.stream()?.recv(into, RECEIVE_BYTES).await {
+            Ok(0) => Err(Ended::Closed),
+            Ok(_) => {
+                let received = &self.hall.metrics.received_bytes;
+                received.of(Protocol::Imap.into()).add((into.len() - before) as u64);
                 Ok(())
             }
             Err(error) => Err(ended(&error)),
@@ -122,8 +135,8 @@ impl Io for Line {
     }
 
     async fn send(&mut self, octets: Vec<u8>) -> Result<Vec<u8>, Ended> {
-        self.hall.metrics.bytes_out.add(octets.len() as u64);
-        let (sent, mut octets) = self.stream.send(octets).await;
+        self.hall.metrics.sent_bytes.of(Protocol::Imap.into()).add(octets.len() as u64);
+        let (sent, mut octets) = self.stream()?.send(octets).await;
         octets.clear();
         sent.map(|()| octets).map_err(|error| ended(&error))
     }
@@ -135,7 +148,7 @@ impl Io for Line {
 
 impl StartTls for Line {
     fn is_tls(&self) -> bool {
-        self.stream.tls().is_some()
+        self.stream.as_ref().is_some_and(Stream::is_tls)
     }
 
     fn can_start_tls(&self) -> bool {
@@ -145,9 +158,12 @@ impl StartTls for Line {
     async fn start_tls(&mut self) -> Result<(), Ended> {
         let limits = &self.hall.live.config.load().limits;
         let patience = Duration::from_secs(limits.tls_handshake_secs_max);
-        self.stream.set_deadline(Side::Read, patience);
         let context = self.hall.live.tls.as_ref().ok_or(Ended::Closed)?;
-        self.stream.start_tls(context).await.map_err(|error| ended(&error))
+        let stream = self.stream.take().ok_or(Ended::Closed)?;
+        stream.set_deadline(Side::Read, patience);
+        let stream = stream.start_tls(context).await.map_err(|error| ended(&error))?;
+        self.stream = Some(stream);
+        Ok(())
     }
 }
 
@@ -169,7 +185,7 @@ impl Gate for Porter {
 
     async fn verify(&mut self, credentials: Credentials) -> Verdict<Arc<Account>> {
         let password = credentials.password.as_str();
-        verdict(self.hall.login(self.peer, &credentials.authentication, password).await)
+        verdict(self.hall.login(self.peer, &credentials.identity, password).await)
     }
 
     async fn keys(&mut self, user: &str) -> Option<Keys> {
@@ -188,6 +204,9 @@ impl Gate for Porter {
         &self.hall.decoy
     }
 }
+
+/// Octets received in one go.
+const RECEIVE_BYTES: usize = 16 << 10;
 
 fn verdict(login: Result<Arc<Account>, Refused>) -> Verdict<Arc<Account>> {
     match login {

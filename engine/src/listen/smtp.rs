@@ -1,25 +1,27 @@
 //! Drives an SMTP, submission or LMTP session: octets to the machine, its actions to the world.
 
 use super::hall::{Hall, Refused};
-use crate::intake::{self, Refusal, Transaction};
+use crate::config::Protocol;
+use crate::intake::{Refusal, Transaction, queue_id};
 use crate::post::Taken;
 use crate::reactor::{Side, buffer};
 use crate::route::{self, Reason, Route, Target};
 use crate::session::smtp::{
     Action, Answer, Commit, Kind, LoginRefusal, Output, Peer, REPLY_BYTES_MAX, Session, Settings,
-    Verdicts, trace,
+    Tls, Verdicts, trace,
 };
-use crate::tls::Stream;
+use crate::tls::{Stream, TlsInfo};
 use crate::wire::sasl::Credentials;
 use crate::wire::smtp::reply::{self, Reply, Verdict};
+use std::collections::HashMap;
 use std::io;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 use store::error::{ChangeError, LogError};
 use store::mail::address::Address;
+use store::mail::date::InternalDate;
 use store::mail::envelope::Recipient;
-use store::mail::id::QueueId;
 use store::shard::{Share, Source};
 
 /// One connection, from the greeting to the end.
@@ -27,28 +29,39 @@ pub async fn serve(hall: Rc<Hall>, stream: Stream, settings: Arc<Settings>, kind
     let peer = Peer {
         address: stream.peer_addr().ip().to_canonical(),
         name: None,
-        tls: stream.tls().map(Into::into),
+        tls: stream.info().map(tls),
     };
     let session = Session::new(settings, peer, kind);
+    let protocol = match kind {
+        Kind::Smtp => Protocol::Smtp,
+        Kind::Submission => Protocol::Submission,
+        Kind::Lmtp => Protocol::Lmtp,
+    };
     let mut conversation = Conversation {
         hall,
-        stream,
+        protocol,
+        stream: Some(stream),
         session,
         out: Output::default(),
         body: None,
+        body_refusal: None,
         targets: Vec::new(),
     };
     // Whatever ended the connection has been said to the peer, or there is nobody to say it to.
     let _ = conversation.run().await;
-    conversation.finish();
+    conversation.finish().await;
 }
 
 struct Conversation {
     hall: Rc<Hall>,
-    stream: Stream,
+    protocol: Protocol,
+    /// Away only while the handshake has it.
+    stream: Option<Stream>,
     session: Session,
     out: Output,
     body: Option<Transaction>,
+    /// Why the body cannot be stored; said at its end.
+    body_refusal: Option<Reply>,
     /// Where each accepted recipient of the transaction leads.
     targets: Vec<Vec<Target>>,
 }
@@ -62,7 +75,7 @@ enum Next {
 
 impl Conversation {
     async fn run(&mut self) -> io::Result<()> {
-        self.session.greet(self.hall.now().monotonic_millis, &mut self.out);
+        self.session.greet(&mut self.out);
         if self.settle().await? == Next::Close {
             return self.flush().await;
         }
@@ -79,16 +92,17 @@ impl Conversation {
 
     /// Octets of the client; `None`: the dialogue is over.
     async fn receive(&mut self) -> io::Result<Option<Vec<u8>>> {
+        let Some(stream) = &mut self.stream else { return Ok(None) };
         let patience = Duration::from_secs(u64::from(self.session.wait_secs_max()));
-        self.stream.set_deadline(Side::Read, patience);
-        let drain = Rc::clone(&self.hall.drain);
-        if self.session.is_idle() && drain.or(self.stream.readable()).await.is_none() {
+        stream.set_deadline(Side::Read, patience);
+        if self.session.is_idle() && self.hall.drain.or(stream.readable()).await.is_none() {
             let now_ms = self.hall.now().monotonic_millis;
             self.session.shutting_down(now_ms, &mut self.out);
             return Ok(None);
         }
         let mut received = buffer::lend();
-        match self.stream.recv(&mut received).await {
+        let room = received.capacity();
+        match stream.recv(&mut received, room).await {
             Ok(0) => Ok(None),
             Ok(_) => Ok(Some(received)),
             Err(error) if error.kind() == io::ErrorKind::TimedOut => {
@@ -101,7 +115,7 @@ impl Conversation {
     }
 
     async fn feed(&mut self, mut octets: &[u8]) -> io::Result<Next> {
-        self.hall.metrics.bytes_in.add(octets.len() as u64);
+        self.hall.metrics.received_bytes.of(self.protocol.into()).add(octets.len() as u64);
         while !octets.is_empty() {
             let now_ms = self.hall.now().monotonic_millis;
             let taken = self.session.feed(now_ms, octets, &mut self.out);
@@ -144,8 +158,8 @@ impl Conversation {
         if let Some(body) = &mut self.body
             && let Err(refusal) = self.hall.intake.write(body, &mut self.out.body).await
         {
-            self.session.storage_failed(refused(&refusal));
             self.body = None;
+            self.body_refusal = Some(refused(&refusal));
         }
         self.out.body.clear();
     }
@@ -163,6 +177,7 @@ impl Conversation {
                 Answer::Verdict(self.recipient(&address, octets_hint))
             }
             Action::BeginBody { .. } => {
+                self.body_refusal = None;
                 self.body = Some(self.hall.intake.begin(self.coordinator()));
                 Answer::Verdict(Ok(()))
             }
@@ -175,26 +190,23 @@ impl Conversation {
         self.flush().await?;
         let limits = &self.hall.live.config.load().limits;
         let patience = Duration::from_secs(limits.tls_handshake_secs_max);
-        self.stream.set_deadline(Side::Read, patience);
         let context = self.hall.live.tls.as_ref().ok_or(io::ErrorKind::Unsupported)?;
-        self.stream.start_tls(context).await?;
-        let tls = self.stream.tls().ok_or(io::ErrorKind::InvalidData)?;
-        Ok(Answer::Tls(tls.into()))
+        let stream = self.stream.take().ok_or(io::ErrorKind::NotConnected)?;
+        stream.set_deadline(Side::Read, patience);
+        let stream = self.stream.insert(stream.start_tls(context).await?);
+        let info = stream.info().ok_or(io::ErrorKind::InvalidData)?;
+        Ok(Answer::Tls(tls(info)))
     }
 
     async fn verify(&self, credentials: Credentials) -> Result<Rc<str>, LoginRefusal> {
         let peer = self.session.peer().address;
         let password = credentials.password.as_str();
-        named(self.hall.login(peer, &credentials.authentication, password).await)
+        named(self.hall.login(peer, &credentials.identity, password).await)
     }
 
     fn scram_secret(&self, user: &str) -> Answer {
-        let account = self.hall.account(user);
-        let secrets = account.as_ref().map(|account| &account.secrets);
-        let keys = self.hall.gate.scram_keys(user, secrets).into_owned();
-        let mut nonce = [0; 18];
-        let is_random = getrandom::fill(&mut nonce).is_ok();
-        Answer::Secret { keys: is_random.then_some(keys), nonce }
+        let keys = self.hall.scram_keys(user);
+        Answer::Secret { keys, nonce: self.hall.nonce() }
     }
 
     fn sender(&self, reverse_path: Option<&Address>) -> Verdict {
@@ -234,14 +246,16 @@ impl Conversation {
     async fn commit(&mut self, commit: Commit) -> Answer {
         let now = self.hall.now();
         let queue = self.hall.queue_ids.next(now.unix_millis * 1000);
-        let queue_id = intake::text(queue);
+        let queue_id = queue_id::text(queue);
         let recipients = commit.envelope.recipients.len();
         let Some(body) = self.body.take() else {
-            let verdicts = Verdicts::All(Err(reply::STORAGE_FAILED));
+            let refusal = self.body_refusal.take().unwrap_or(reply::STORAGE_FAILED);
+            let verdicts = Verdicts::All(Err(refusal));
             return Answer::Committed { queue_id, verdicts };
         };
-        let shares = self.shares(&commit, queue, &queue_id, now.unix_secs());
-        let of_recipient = shares.of_recipient.clone();
+        let received_secs = now.unix_secs() as i64;
+        let Shares { by_owner, of_recipient, .. } =
+            self.shares(&commit, &queue_id, InternalDate::utc(received_secs));
         let envelope = commit.envelope;
         let source = Source {
             is_transaction: true,
@@ -251,9 +265,7 @@ impl Conversation {
             ret: envelope.ret,
             envid: envelope.envid,
         };
-        let received_secs = now.unix_secs() as i64;
-        let taken =
-            self.hall.intake.commit(body, queue, source, received_secs, shares.by_owner).await;
+        let taken = self.hall.intake.commit(body, queue, source, received_secs, by_owner).await;
         let verdicts = match taken {
             Ok(taken) => Verdicts::Each(verdicts(recipients, &of_recipient, &taken)),
             Err(refusal) => Verdicts::All(Err(refused(&refusal))),
@@ -262,21 +274,19 @@ impl Conversation {
     }
 
     /// Every account gets the message once, however many recipients lead to it.
-    fn shares(&mut self, commit: &Commit, queue: QueueId, queue_id: &str, now: u64) -> Shares {
+    fn shares(&mut self, commit: &Commit, queue_id: &str, date: InternalDate) -> Shares {
         let coordinator = self.coordinator();
         let mut shares = Shares::new(coordinator, commit.envelope.recipients.len());
-        let stamp = trace::Stamp {
-            session: &self.session,
-            queue_id,
-            unix_secs: now as i64,
-        };
-        let _ = queue;
-        let received = stamp.received(&commit.envelope);
+        let mut received = Vec::new();
+        self.session.received(commit, queue_id, date).write(&mut received);
         let targets = std::mem::take(&mut self.targets);
         for (position, (recipient, targets)) in
             commit.envelope.recipients.iter().zip(targets).enumerate()
         {
-            let prefix = trace::prefix(&commit.envelope, &recipient.address, &received);
+            let mut prefix = Vec::with_capacity(received.len() + 128);
+            trace::return_path(commit.envelope.reverse_path.as_ref(), &mut prefix);
+            trace::delivered_to(&recipient.address, &mut prefix);
+            prefix.extend_from_slice(&received);
             for target in targets {
                 shares.add(position, recipient, &target, &prefix);
             }
@@ -289,18 +299,22 @@ impl Conversation {
             return Ok(());
         }
         let octets = std::mem::take(&mut self.out.reply);
-        self.hall.metrics.bytes_out.add(octets.len() as u64);
-        let (sent, mut octets) = self.stream.send(octets).await;
+        self.hall.metrics.sent_bytes.of(self.protocol.into()).add(octets.len() as u64);
+        let Some(stream) = &mut self.stream else { return Ok(()) };
+        let (sent, mut octets) = stream.send(octets).await;
         octets.clear();
         self.out.reply = octets;
         sent
     }
 
-    fn finish(&mut self) {
+    async fn finish(mut self) {
         let now_ms = self.hall.now().monotonic_millis;
         self.session.lost(now_ms, &mut self.out);
         if let Some(summary) = self.out.ended.take() {
             super::report::transaction(&self.hall, &summary);
+        }
+        if let Some(stream) = self.stream {
+            stream.close().await;
         }
     }
 }
@@ -310,7 +324,7 @@ struct Shares {
     by_owner: Vec<(usize, Vec<Share>)>,
     /// For each recipient the places of its shares: owner in `by_owner`, share there.
     of_recipient: Vec<Vec<(usize, usize)>>,
-    accounts: std::collections::HashMap<String, (usize, usize)>,
+    accounts: HashMap<String, (usize, usize)>,
 }
 
 impl Shares {
@@ -318,7 +332,7 @@ impl Shares {
         Shares {
             by_owner: vec![(coordinator, Vec::new())],
             of_recipient: vec![Vec::new(); recipients],
-            accounts: std::collections::HashMap::new(),
+            accounts: HashMap::new(),
         }
     }
 
@@ -377,6 +391,10 @@ fn verdicts(recipients: usize, places: &[Vec<(usize, usize)>], taken: &Taken) ->
         if is_taken { Ok(()) } else { shares.first().copied().unwrap_or(Ok(())) }
     };
     (0..recipients).map(recipient).collect()
+}
+
+fn tls(info: TlsInfo) -> Tls {
+    Tls { version: info.version, cipher: info.cipher }
 }
 
 fn owner(target: &Target) -> usize {

@@ -2,14 +2,13 @@
 
 use super::Directory;
 use crate::config::Config;
-use crate::tls::Context;
+use crate::tls::TlsContext;
 use arc_swap::ArcSwap;
-use std::sync::Arc;
 
 /// Read by every shard without a lock, exchanged by the service thread.
 pub struct Live {
     pub config: ArcSwap<Config>,
     pub directory: ArcSwap<Directory>,
     /// `None` where no listener wants TLS.
-    pub tls: Option<Arc<Context>>,
+    pub tls: Option<TlsContext>,
 }

@@ -5,7 +5,7 @@ use crate::listen::{Crowded, Hall, imap, smtp};
 use crate::reactor::net::Bound;
 use crate::reactor::{Listener, Side, Socket, spawn};
 use crate::session::smtp::{AuthOffer, Kind, Settings};
-use crate::telemetry::{Level, event};
+use crate::event;
 use crate::tls::Stream;
 use crate::wire::smtp::reply;
 use std::io;
@@ -27,18 +27,20 @@ pub(super) async fn listen(hall: Rc<Hall>, ear: Ear) {
     let listener = match Listener::new(ear.bound) {
         Ok(listener) => listener,
         Err(error) => {
-            return event!(Level::Error, "cannot listen", address = %address, error = %error);
+            event!(Error, "cannot listen", address = address, error = error);
+            return;
         }
     };
     let door = imap::Door { tls: ear.tls, login_without_tls: ear.login_without_tls };
     let starved = |error: &io::Error| {
-        event!(Level::Warn, "cannot accept", address = %address, error = %error);
+        event!(Warn, "cannot accept", address = address, error = error);
     };
     loop {
         let socket = match hall.drain.or(listener.accept(starved)).await {
             Some(Ok(socket)) => socket,
             Some(Err(error)) => {
-                return event!(Level::Error, "listener broken", address = %address, error = %error);
+                event!(Error, "listener broken", address = address, error = error);
+                return;
             }
             None => return,
         };
@@ -55,9 +57,8 @@ pub(super) async fn listen(hall: Rc<Hall>, ear: Ear) {
 }
 
 async fn welcome(hall: Rc<Hall>, socket: Socket, protocol: Protocol, door: imap::Door) {
-    let counters = hall.metrics.connections.of(protocol);
-    counters.total.one();
-    counters.open.up();
+    hall.metrics.connections.of(protocol.into()).one();
+    hall.metrics.connections_open.of(protocol.into()).up();
     if let Ok(stream) = begin(&hall, socket, door.tls).await {
         match protocol {
             Protocol::Imap => imap::serve(Rc::clone(&hall), stream, door).await,
@@ -69,7 +70,7 @@ async fn welcome(hall: Rc<Hall>, socket: Socket, protocol: Protocol, door: imap:
             Protocol::Http => {}
         }
     }
-    hall.metrics.connections.of(protocol).open.down();
+    hall.metrics.connections_open.of(protocol.into()).down();
 }
 
 /// Implicit TLS begins with the handshake.
@@ -81,16 +82,14 @@ async fn begin(hall: &Hall, socket: Socket, tls: TlsMode) -> io::Result<Stream> 
     }
     let context = hall.live.tls.as_ref().ok_or(io::ErrorKind::Unsupported)?;
     socket.set_deadline(Side::Read, Duration::from_secs(limits.tls_handshake_secs_max));
-    let mut stream = Stream::plain(socket);
-    stream.start_tls(context).await?;
-    Ok(stream)
+    Stream::plain(socket).start_tls(context).await
 }
 
 /// One sentence for a connection that is one too many.
 async fn turn_away(hall: Rc<Hall>, socket: Socket, protocol: Protocol, crowded: Crowded) {
-    hall.metrics.turned_away.one();
+    hall.metrics.connections_refused.of(protocol.into()).one();
     let peer = socket.peer_addr();
-    event!(Level::Info, "turned away", protocol = protocol.name(), peer = %peer, why = ?crowded);
+    event!(Info, "turned away", protocol = protocol.name(), peer = peer, why = crowded.name());
     let text = match protocol {
         Protocol::Imap => b"* BYE Too many connections, try again later\r\n".to_vec(),
         _ => reply::TOO_MANY_CONNECTIONS.as_bytes().to_vec(),

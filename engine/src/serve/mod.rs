@@ -1,1 +1,5 @@
-//! Puts one shard together: store, listeners, inboxes.
+//! Puts shards together: store, listeners, letters; the start and the end.
+
+mod ear;
+mod orders;
+mod shard;

@@ -9,7 +9,8 @@ use crate::post::{Letter, Post};
 use crate::reactor::inbox::Receiver;
 use crate::reactor::{Endpoint, Now, Pool, RingDisk, oneshot, spawn};
 use crate::route::Live;
-use crate::telemetry::{Level, ShardMetrics, event};
+use crate::event;
+use crate::telemetry::metric::ShardMetrics;
 use crate::wire::sasl::scram::Decoy;
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
@@ -64,7 +65,9 @@ pub(super) async fn run(
     desk.written.set(Some(start_log(hall)));
     for target in (0..shards).filter(|target| *target != hall.shard) {
         let shard = hall.shard;
-        let trouble = move |why: &str| event!(Level::Warn, "offer waits", shard, target, why);
+        let trouble = move |why: &str| {
+            event!(Warn, "offer waits", shard = shard, target = target, why = why);
+        };
         spawn(feed(Rc::clone(&hall.store), Rc::clone(&hall.post), target, trouble));
     }
     read_letters(desk, inbox).await;
@@ -121,12 +124,11 @@ fn count(metrics: &ShardMetrics, commit: &Commit) {
     metrics.commits.one();
     metrics.commit_records.record(u64::from(commit.records));
     metrics.commit_bytes.record(commit.bytes as u64);
-    metrics.commit_latency.record(commit.micros);
+    metrics.commit_seconds.record(commit.micros);
     metrics.log_frame.set(commit.frame.0);
 }
 
 async fn read_letters(desk: Rc<Desk>, mut inbox: Receiver<Letter>) {
-    let closed = Rc::new(Cell::new(false));
     while let Some(letter) = inbox.recv().await {
         let desk = Rc::clone(&desk);
         match letter {
@@ -139,8 +141,7 @@ async fn read_letters(desk: Rc<Desk>, mut inbox: Receiver<Letter>) {
                 spawn(imap::receive(Rc::clone(&desk.hall), *handover));
             }
             Letter::Order(order) => {
-                let closed = Rc::clone(&closed);
-                spawn(async move { closed.set(orders::carry_out(&desk, order).await) });
+                spawn(async move { orders::carry_out(&desk, order).await });
             }
         }
     }

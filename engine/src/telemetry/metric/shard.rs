@@ -100,6 +100,10 @@ shard_metrics! {
     counter recipients: Counter,
     /// Messages put into mailboxes of this shard, one for each mailbox.
     counter messages_delivered: Counter,
+    /// Transactions that ended in a refusal.
+    counter transactions_refused: Counter,
+    /// Transactions that the client gave up.
+    counter transactions_abandoned: Counter,
     /// Recipients and messages that were not taken.
     counter refusals: Labelled<Refusal, Counter>,
 
