@@ -137,10 +137,9 @@ impl File for RingFile {
         match self.write.as_ref() {
             Some(Handle::Ring(file)) => write_in_ring(file, block, bytes, offset).await,
             Some(Handle::Threads(file)) => {
-                let mut copy = Block::zeroed(bytes);
-                copy.copy_from_slice(block.get(..bytes).unwrap_or_default());
+                let copy = Block::copy_of(block.as_slice().get(..bytes).unwrap_or_default());
                 let file = file.clone();
-                let write = move || file.write_all_at(&copy, offset);
+                let write = move || file.write_all_at(copy.as_slice(), offset);
                 self.pool.offload_patiently(write).await
             }
             None => Err(read_only()),
@@ -261,7 +260,11 @@ struct Incoming {
 #[expect(unsafe_code, reason = "monoio's contract for buffers")]
 unsafe impl IoBuf for Outgoing {
     fn read_ptr(&self) -> *const u8 {
-        self.block.get(self.from..).unwrap_or_default().as_ptr()
+        self.block
+            .as_slice()
+            .get(self.from..)
+            .unwrap_or_default()
+            .as_ptr()
     }
 
     fn bytes_init(&self) -> usize {
@@ -274,6 +277,7 @@ unsafe impl IoBuf for Outgoing {
 unsafe impl IoBufMut for Incoming {
     fn write_ptr(&mut self) -> *mut u8 {
         self.block
+            .as_mut_slice()
             .get_mut(self.from..)
             .unwrap_or_default()
             .as_mut_ptr()
@@ -299,8 +303,10 @@ fn open_both(path: &Path, mode: Mode, direct: bool) -> io::Result<(fs::File, Opt
     let write = write_options(direct)
         .create_new(mode == Mode::Create)
         .open(path)?;
-    if mode == Mode::Create {
-        sync_parent(path)?;
+    match mode {
+        Mode::Create => sync_parent(path)?,
+        // What a killed process wrote through the page cache must not vanish later.
+        Mode::Write | Mode::Read => write.sync_data()?,
     }
     Ok((fs::File::open(path)?, Some(write)))
 }
@@ -331,7 +337,7 @@ fn takes_direct(root: &Path) -> io::Result<bool> {
         Err(error) if error.kind() == ErrorKind::InvalidInput => return Ok(false),
         other => other?,
     };
-    let written = file.write_all_at(&Block::zeroed(BLOCK_BYTES), 0);
+    let written = file.write_all_at(Block::zeroed(BLOCK_BYTES).as_slice(), 0);
     fs::remove_file(&path)?;
     match written {
         Err(error) if error.kind() == ErrorKind::InvalidInput => Ok(false),
@@ -345,7 +351,10 @@ fn zero_blocking(file: &fs::File, from: u64, to: u64) -> io::Result<()> {
     while offset < to {
         let step = ZERO_STEP_BYTES.min(to - offset);
         // Durable: the descriptor has O_DSYNC.
-        file.write_all_at(zeros.get(..step as usize).unwrap_or_default(), offset)?;
+        file.write_all_at(
+            zeros.as_slice().get(..step as usize).unwrap_or_default(),
+            offset,
+        )?;
         offset += step;
     }
     Ok(())
@@ -355,7 +364,7 @@ fn read_blocking(file: &fs::File, offset: u64, bytes: usize) -> io::Result<Block
     let mut block = Block::zeroed(bytes);
     let mut filled = 0;
     while filled < bytes {
-        let rest = block.get_mut(filled..).unwrap_or_default();
+        let rest = block.as_mut_slice().get_mut(filled..).unwrap_or_default();
         match file.read_at(rest, offset + filled as u64) {
             Ok(0) => break,
             Ok(count) => filled += count,

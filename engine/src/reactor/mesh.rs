@@ -75,8 +75,8 @@ mod tests {
             assert!(end.to(end.me).is_none());
             assert!(end.to(4).is_none());
         }
-        for me in 0..4 {
-            let mut got: Vec<_> = std::iter::from_fn(|| ends[me].inbox.try_recv()).collect();
+        for (me, end) in ends.iter_mut().enumerate() {
+            let mut got: Vec<_> = std::iter::from_fn(|| end.inbox.try_recv()).collect();
             got.sort_unstable();
             let want: Vec<_> = (0..4)
                 .filter(|from| *from != me)

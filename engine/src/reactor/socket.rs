@@ -122,6 +122,35 @@ impl Socket {
         }
     }
 
+    /// Waits for octets without a buffer, then appends up to `octets_max` of them to `into` by way of
+    /// a lent one, so that `into` grows by what came and not by what might have come.
+    pub(crate) async fn recv_into(
+        &self,
+        into: &mut Vec<u8>,
+        octets_max: usize,
+    ) -> io::Result<usize> {
+        loop {
+            self.readable().await?;
+            let mut lent = buffer::lend();
+            let room = lent.spare_capacity_mut();
+            let room_bytes = room.len().min(octets_max);
+            let room = room.get_mut(..room_bytes).unwrap_or_default();
+            let received = rustix::net::recv(&self.watched, room, RecvFlags::DONTWAIT);
+            let received = received.map(|((octets, _), _)| {
+                into.extend_from_slice(octets);
+                octets.len()
+            });
+            buffer::give_back(lent);
+            self.eager.set(received == Ok(room_bytes));
+            match received {
+                Ok(0) if self.has_timed_out() => return Err(timed_out()),
+                Ok(octets) => return Ok(octets),
+                Err(Errno::AGAIN | Errno::INTR) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+    }
+
     fn try_recv(&self, buffer: &mut Vec<u8>) -> Result<usize, Errno> {
         let room = buffer.capacity() - buffer.len();
         assert!(
@@ -140,7 +169,8 @@ impl Socket {
         (result, octets)
     }
 
-    async fn send_all(&self, octets: &[u8]) -> io::Result<()> {
+    /// Sends all of `octets`, waiting while the peer does not read.
+    pub(crate) async fn send_all(&self, octets: &[u8]) -> io::Result<()> {
         let mut rest = octets;
         let mut limit = None;
         while !rest.is_empty() {

@@ -9,7 +9,7 @@ use store::limit::BLOCK_BYTES;
 
 fn block(bytes: usize, seed: u8) -> Rc<Block> {
     let mut block = Block::zeroed(bytes);
-    for (index, byte) in block.iter_mut().enumerate() {
+    for (index, byte) in block.as_mut_slice().iter_mut().enumerate() {
         *byte = (index as u8).wrapping_mul(7) ^ seed;
     }
     Rc::new(block)
@@ -37,23 +37,24 @@ fn blocks_come_back_as_written_among_zeros() {
             .await
             .unwrap();
         let back = file.read_at(4096 * 10, 50 * BLOCK_BYTES).await.unwrap();
-        assert!(back[..] == written[..50 * BLOCK_BYTES]);
+        assert!(back.as_slice() == &written.as_slice()[..50 * BLOCK_BYTES]);
         assert!(
             file.read_at(4096 * 60, 4096)
                 .await
                 .unwrap()
+                .as_slice()
                 .iter()
                 .all(|byte| *byte == 0)
         );
 
         let tail = file.read_at((3 << 20) - 10, 4096).await.unwrap();
-        assert_eq!(&tail[..], &[0; 10], "shorter only at the end");
+        assert_eq!(tail.as_slice(), &[0; 10], "shorter only at the end");
         assert_eq!(file.read_at(9 << 20, 1).await.unwrap().len(), 0);
 
         let again = disk.open("log/0/segment", Mode::Read).await.unwrap();
         assert_eq!(
-            again.read_at(4096 * 10 + 5, 7).await.unwrap()[..],
-            written[5..12]
+            again.read_at(4096 * 10 + 5, 7).await.unwrap().as_slice(),
+            &written.as_slice()[5..12]
         );
         let refused = again.write_at(written, 4096, 0).await.unwrap_err();
         assert_eq!(refused.kind(), ErrorKind::PermissionDenied);
@@ -79,7 +80,7 @@ fn zeroing_runs_beside_writes() {
         zeroed.await.unwrap().unwrap();
         for index in 0..64u64 {
             let back = file.read_at(index * 4096, BLOCK_BYTES).await.unwrap();
-            assert!(back[..] == block(BLOCK_BYTES, index as u8)[..]);
+            assert!(back.as_slice() == block(BLOCK_BYTES, index as u8).as_slice());
         }
         assert_eq!(file.len().await.unwrap(), 8 << 20);
     });
