@@ -5,17 +5,18 @@
 //! announced, before anything is allocated for it.
 //!
 //! ```text
-//!            line ends                      Command, Bad, Line
-//! AwaitLine ───────────────────────────────▶ AwaitLine
-//!   │ {n}, {n+}: Continue or nothing
-//!   ├────────▶ AwaitLiteral ── n octets ───▶ AwaitLine (the same command)
-//!   │ APPEND's message: Command
-//!   ├────────▶ AwaitVerdict ── accept ─────▶ AwaitMessage ── n octets ──▶ AwaitMessageEnd ──▶ AwaitLine
-//!   │               └── fed on, {n} ───────▶ AwaitLine
-//!   │               └── fed on, {n+} ──────▶ Skip
-//!   │ refused, {n+} or line too long: Bad
-//!   ├────────▶ Skip ── end of the command ─▶ AwaitLine
-//!   └ too much to skip: Fatal ─────────────▶ Closed
+//!            line ends: Command, Bad, Line
+//! AwaitLine ──────────────────────────────▶ AwaitLine
+//!   │ {n}, {n+}: Continue, or nothing
+//!   ├─────▶ AwaitLiteral ── n octets ─────▶ AwaitLine, in the same command
+//!   │ the message of APPEND: Command
+//!   ├─────▶ AwaitVerdict ── accepted ─────▶ AwaitMessage ── n octets ──▶ AwaitMessageEnd
+//!   │            ├───────── refused, {n} ─▶ AwaitLine               line ends: MessageEnd
+//!   │            └───────── refused, {n+} ▶ Skip                            AwaitLine ◀┘
+//!   │ {n+} refused, or line too long: Bad
+//!   ├─────▶ Skip ── end of the command ───▶ AwaitLine
+//!   │ more than may be skipped: Fatal
+//!   └─────▶ Closed
 //! ```
 //!
 //! A line ends with CRLF (RFC 9051 §2.2). A bare LF is taken for one as well, as other servers do

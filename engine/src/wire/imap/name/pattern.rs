@@ -194,7 +194,8 @@ mod tests {
 
         #[test]
         fn agrees_across_words(tail in "[ab*%]{0,6}", name in "[ab]{0,9}") {
-            let (pattern, name) = (format!("{}{tail}", "x".repeat(61)), format!("{}{name}", "x".repeat(61)));
+            let start = "x".repeat(61);
+            let (pattern, name) = (format!("{start}{tail}"), format!("{start}{name}"));
             prop_assert_eq!(
                 matches(&pattern, &name),
                 by_definition(pattern.as_bytes(), name.as_bytes())

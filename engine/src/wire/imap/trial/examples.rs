@@ -164,6 +164,10 @@ fn mailboxes() {
     );
     assert_eq!(body("A001 NAMESPACE"), Body::Namespace);
     assert_eq!(body("A002 IDLE"), Body::Idle);
+}
+
+#[test]
+fn what_is_no_mailbox_command() {
     for line in [
         "a SELECT",
         "a SELECT INBOX (CONDSTORE)",
@@ -184,109 +188,148 @@ fn mailboxes() {
     }
 }
 
-#[test]
-fn list() {
-    // RFC 9051 §6.3.9, RFC 5258 §5, RFC 5819 §3, RFC 6154 §5.
-    let plain = |reference: &str, pattern: &str| List {
+fn plain(reference: &str, pattern: &str) -> List {
+    List {
         reference: reference.to_owned(),
         patterns: names(&[pattern]),
         ..List::default()
-    };
-    let extended = |list: List| {
-        Body::List(List {
-            extended: true,
-            ..list
-        })
-    };
-    assert_eq!(body("A101 LIST \"\" \"\""), Body::List(plain("", "")));
-    assert_eq!(
-        body("A202 LIST ~/Mail/ %"),
-        Body::List(plain("~/Mail/", "%"))
-    );
-    assert_eq!(
-        body("A202 LIST \"\" &U,BTFw-*"),
-        Body::List(plain("", "台北*"))
-    );
-    let subscribed = ListSelect {
-        subscribed: true,
-        ..ListSelect::default()
-    };
-    assert_eq!(
-        body("A02 LIST (SUBSCRIBED) \"\" \"*\""),
-        extended(List {
-            select: subscribed,
-            ..plain("", "*")
-        })
-    );
-    let children = ListReturn {
-        children: true,
-        ..ListReturn::default()
-    };
-    assert_eq!(
-        body("A03 LIST () \"\" \"%\" RETURN (CHILDREN)"),
-        extended(List {
-            returns: children.clone(),
-            ..plain("", "%")
-        })
-    );
-    let both = ListSelect {
-        remote: true,
-        ..subscribed
-    };
-    assert_eq!(
-        body("A05 LIST (REMOTE SUBSCRIBED) \"\" \"*\""),
-        extended(List {
-            select: both,
-            ..plain("", "*")
-        })
-    );
-    assert_eq!(
-        body("BBB LIST \"\" (\"INBOX\" \"Drafts\" \"Sent/%\")"),
-        extended(List {
-            patterns: names(&["INBOX", "Drafts", "Sent/%"]),
-            ..plain("", "")
-        })
-    );
-    let recursive = ListSelect {
-        recursive_match: true,
-        ..subscribed
-    };
-    let counted = ListReturn {
-        status: Some(vec![StatusItem::Messages, StatusItem::Unseen]),
-        ..children
-    };
-    assert_eq!(
-        body(
-            "C03 LIST (RECURSIVEMATCH SUBSCRIBED) \"\" % RETURN (STATUS (MESSAGES UNSEEN) CHILDREN)"
+    }
+}
+
+fn extended(line: &str) -> List {
+    match body(line) {
+        Body::List(list) => {
+            assert!(list.extended, "{line}");
+            List {
+                extended: false,
+                ..list
+            }
+        }
+        other => panic!("{line}: {other:?}"),
+    }
+}
+
+#[test]
+fn list() {
+    // RFC 9051 §6.3.9, RFC 3501 §6.3.9.
+    for (line, reference, pattern) in [
+        ("A101 LIST \"\" \"\"", "", ""),
+        (
+            "A102 LIST #news.comp.mail.misc \"\"",
+            "#news.comp.mail.misc",
+            "",
         ),
-        extended(List {
-            select: recursive,
-            returns: counted,
-            ..plain("", "%")
-        })
-    );
-    assert_eq!(
-        body("t1 LIST (SPECIAL-USE) \"\" \"*\" RETURN (SPECIAL-USE SUBSCRIBED)"),
-        extended(List {
-            select: ListSelect {
-                special_use: true,
-                ..ListSelect::default()
-            },
-            returns: ListReturn {
-                special_use: true,
-                subscribed: true,
-                ..ListReturn::default()
-            },
-            ..plain("", "*")
-        })
-    );
+        ("A202 LIST ~/Mail/ %", "~/Mail/", "%"),
+        ("A202 LIST \"\" &U,BTFw-*", "", "台北*"),
+        ("A202 LIST \"\" \"a*%\"", "", "a*%"),
+    ] {
+        assert_eq!(body(line), Body::List(plain(reference, pattern)), "{line}");
+    }
+    let reference = "#news.".to_owned();
+    let pattern = "comp.mail.*".to_owned();
     assert_eq!(
         body("A002 LSUB \"#news.\" \"comp.mail.*\""),
-        Body::Lsub {
-            reference: "#news.".to_owned(),
-            pattern: "comp.mail.*".to_owned()
+        Body::Lsub { reference, pattern }
+    );
+}
+
+#[test]
+fn list_selects() {
+    // RFC 9051 §6.3.9.8, RFC 6154 §5.
+    let none = ListSelect::default();
+    let subscribed = ListSelect {
+        subscribed: true,
+        ..none
+    };
+    for (options, select) in [
+        ("()", none),
+        ("(SUBSCRIBED)", subscribed),
+        (
+            "(remote)",
+            ListSelect {
+                remote: true,
+                ..none
+            },
+        ),
+        (
+            "(REMOTE SUBSCRIBED)",
+            ListSelect {
+                remote: true,
+                ..subscribed
+            },
+        ),
+        (
+            "(RECURSIVEMATCH SUBSCRIBED)",
+            ListSelect {
+                recursive_match: true,
+                ..subscribed
+            },
+        ),
+        (
+            "(SPECIAL-USE)",
+            ListSelect {
+                special_use: true,
+                ..none
+            },
+        ),
+    ] {
+        let expected = List {
+            select,
+            ..plain("", "*")
+        };
+        assert_eq!(
+            extended(&format!("a LIST {options} \"\" \"*\"")),
+            expected,
+            "{options}"
+        );
+    }
+    let patterns = names(&["INBOX", "Drafts", "Sent/%"]);
+    assert_eq!(
+        extended("BBB LIST \"\" (\"INBOX\" \"Drafts\" \"Sent/%\")"),
+        List {
+            patterns,
+            ..plain("", "")
         }
     );
+}
+
+#[test]
+fn list_returns() {
+    // RFC 9051 §6.3.9.8, RFC 5819 §3, RFC 6154 §5.
+    let none = ListReturn::default();
+    let children = ListReturn {
+        children: true,
+        ..none.clone()
+    };
+    let status = Some(vec![StatusItem::Messages, StatusItem::Unseen]);
+    let both = ListReturn {
+        subscribed: true,
+        special_use: true,
+        ..none.clone()
+    };
+    for (options, returns) in [
+        ("()", none),
+        ("(CHILDREN)", children.clone()),
+        ("(SPECIAL-USE subscribed)", both),
+        (
+            "(STATUS (MESSAGES UNSEEN) CHILDREN)",
+            ListReturn { status, ..children },
+        ),
+    ] {
+        let expected = List {
+            returns,
+            ..plain("", "%")
+        };
+        assert_eq!(
+            extended(&format!("a LIST \"\" % RETURN {options}")),
+            expected,
+            "{options}"
+        );
+    }
+}
+
+#[test]
+fn what_is_no_list() {
     for line in [
         "a LIST",
         "a LIST \"\"",
@@ -322,7 +365,8 @@ fn status() {
     );
     assert_eq!(
         body(
-            "A STATUS blurdybloop (uidvalidity Unseen DELETED SIZE RECENT APPENDLIMIT HIGHESTMODSEQ)"
+            "a STATUS blurdybloop (uidvalidity Unseen DELETED SIZE RECENT APPENDLIMIT \
+             HIGHESTMODSEQ)"
         ),
         status(&[
             StatusItem::UidValidity,
@@ -334,6 +378,10 @@ fn status() {
             StatusItem::HighestModSeq,
         ])
     );
+}
+
+#[test]
+fn what_is_no_status() {
     for line in [
         "a STATUS x",
         "a STATUS x ()",

@@ -103,12 +103,43 @@ fn class_6_a_literal_that_is_a_little_too_large_is_swallowed() {
 }
 
 #[test]
+fn class_6_what_is_swallowed_is_bounded_with_all_that_follows() {
+    let octets = SKIP_BYTES_MAX_BEFORE_LOGIN as usize;
+    let refused = format!("a LOGIN {{{}+}}\r\n{}", octets - 3, "x".repeat(octets - 3));
+    let mut client = Client::before_login();
+    client.send(format!("{refused} xy\r\n").as_bytes());
+    assert_eq!(
+        client.events(),
+        [
+            bad("a", Fault::LiteralTooLarge),
+            fatal(None, Fault::LineTooLong)
+        ]
+    );
+    let mut client = Client::before_login();
+    client.send(format!("{refused} {{1+}}\r\n").as_bytes());
+    assert_eq!(client.events()[1], fatal(None, Fault::LineTooLong));
+    let mut client = Client::before_login();
+    client.send(format!("{refused} x\nb NOOP\r\n").as_bytes());
+    assert_eq!(client.events()[1], noop("b"));
+}
+
+#[test]
+fn class_6_a_literal8_is_no_argument() {
+    for mut client in both() {
+        client.send(b"a LOGIN x ~{1}\r\nb LOGIN ~{2+}\r\n\0\n y\r\nc NOOP\r\n");
+        let heard = client.events();
+        assert_eq!(heard.len(), 3, "{heard:?}");
+        assert_eq!(heard[2], noop("c"));
+    }
+}
+
+#[test]
 fn class_6_many_literals_and_their_sum_are_bounded() {
     let many = |count: usize| format!("a SEARCH{}\r\n", " FROM {1+}\r\nx".repeat(count));
     let mut client = Client::logged_in();
     client.send(many(LITERALS_MAX).as_bytes());
     assert!(matches!(&client.events()[..], [Event::Command(_)]));
-    client.send(many(LITERALS_MAX + 5).as_bytes());
+    client.send(many(LITERALS_MAX + 1).as_bytes());
     client.send(b"b NOOP\r\n");
     let too_many = Fault::TooMany("Too many literals");
     assert_eq!(client.events(), [bad("a", too_many), noop("b")]);

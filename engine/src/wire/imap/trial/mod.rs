@@ -184,7 +184,7 @@ const CORPUS: &[&str] = &[
     "a1 SUBSCRIBE #news.comp.mail.mime\r\n",
     "a1 UNSUBSCRIBE x\r\n",
     "a1 LIST \"\" \"*\"\r\n",
-    "a1 LIST (SUBSCRIBED RECURSIVEMATCH) \"\" (\"INBOX\" Sent/%) RETURN (CHILDREN STATUS (SIZE))\r\n",
+    "a1 LIST (SUBSCRIBED RECURSIVEMATCH) \"\" (\"INBOX\" S/%) RETURN (STATUS (SIZE))\r\n",
     "a1 LSUB #news. %\r\n",
     "a1 NAMESPACE\r\n",
     "a1 STATUS blurdybloop (UIDNEXT MESSAGES)\r\n",

@@ -269,6 +269,7 @@ fn fetch_announces_what_is_streamed() {
         let mut fetch = Fetch::open(out, 1);
         fetch.section(out, &section(&[], SectionText::All), Some(0), Some(2));
         out.extend_from_slice(b"ab");
+        fetch.section(out, &section(&[], SectionText::Header), None, None);
         fetch.section(out, &section(&[1, 2], SectionText::Mime), None, None);
         fetch.section(out, &section(&[3], fields), None, Some(0));
         fetch.binary(out, &[1], Some(7), Some(1), true);
@@ -280,7 +281,7 @@ fn fetch_announces_what_is_streamed() {
     });
     assert_eq!(
         line,
-        "* 1 FETCH (BODY[]<0> {2}\r\nab BODY[1.2.MIME] NIL \
+        "* 1 FETCH (BODY[]<0> {2}\r\nab BODY[HEADER] NIL BODY[1.2.MIME] NIL \
          BODY[3.HEADER.FIELDS (From {8}\r\na\r\n* BYE \"(\")] {0}\r\n \
          BINARY[1]<7> ~{1}\r\nx BINARY.SIZE[1.1] 5 RFC822.TEXT {1}\r\ny)"
     );

@@ -93,6 +93,10 @@ fn search_returns_and_charsets() {
         body("a UID SEARCH UNSEEN"),
         Body::Search { uid: true, .. }
     ));
+}
+
+#[test]
+fn what_is_no_search() {
     for line in [
         "a SEARCH",
         "a SEARCH RETURN (MIN)",
@@ -243,6 +247,10 @@ fn fetch() {
             Rfc822Text
         ]
     );
+}
+
+#[test]
+fn what_is_no_fetch() {
     for line in [
         "a FETCH",
         "a FETCH 1",
@@ -318,6 +326,10 @@ fn fetch_sections() {
         }]
     );
     assert_eq!(fetched("BINARY.SIZE[]"), [FetchItem::BinarySize(vec![])]);
+}
+
+#[test]
+fn what_is_no_section() {
     for item in [
         "BODY[",
         "BODY[1",
@@ -350,7 +362,7 @@ fn fetch_sections() {
 }
 
 #[test]
-fn store_copy_move_expunge() {
+fn store() {
     // RFC 9051 §6.4.6 to §6.4.9, RFC 7162 §3.1.3.
     let store = |op, silent, flags, keywords: &[&str], unchanged_since| Store {
         op,
@@ -400,6 +412,10 @@ fn store_copy_move_expunge() {
             store: empty
         }
     );
+}
+
+#[test]
+fn copy_move_expunge() {
     let mailbox = "MEETING".to_owned();
     assert_eq!(
         body("A003 COPY 2:4 MEETING"),
@@ -426,6 +442,10 @@ fn store_copy_move_expunge() {
     assert_eq!(body("A341 CLOSE"), Body::Close);
     assert_eq!(body("A341 UNSELECT"), Body::Unselect);
     assert_eq!(body("FXXZ CHECK"), Body::Check);
+}
+
+#[test]
+fn what_is_no_store_or_copy() {
     for line in [
         "a STORE 1 FLAGS",
         "a STORE 1 +FLAGS",

@@ -1,5 +1,5 @@
-//! Commands of RFC 3501 (and IDLE, UIDPLUS, MOVE, UNSELECT, ENABLE, SASL-IR, BINARY), made at random
-//! from the formal syntax of RFC 3501 §9.
+//! Commands of RFC 3501 and of the extensions that the other codec knows, made at random from the
+//! formal syntax (RFC 3501 §9).
 
 use super::Random;
 
