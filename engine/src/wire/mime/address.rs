@@ -364,14 +364,14 @@ mod tests {
             ),
             (
                 "A Group(Some people)\r\n :Chris Jones <c@(Chris's host.)public.example>,\r\n \
-                 joe@example.org,\r\n John <jdoe@one.test> (my dear friend); (the end of the group)",
+                 joe@example.org,\r\n John <jdoe@one.test> (my dear friend); (the end)",
                 &[
                     "A Group:",
                     "Chris Jones|-|c|public.example",
                     "-|-|joe|example.org",
                     "John|-|jdoe|one.test",
                     ";",
-                    "the end of the group|-||",
+                    "the end|-||",
                 ],
             ),
             (

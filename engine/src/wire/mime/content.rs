@@ -49,6 +49,16 @@ impl Default for Encoding {
     }
 }
 
+impl Encoding {
+    /// Whether the octets of the body are not those that were meant.
+    pub(super) fn is_encoded(&self) -> bool {
+        let names = ["base64", "quoted-printable"];
+        names
+            .iter()
+            .any(|n| self.0.eq_ignore_ascii_case(n.as_bytes()))
+    }
+}
+
 impl Default for ContentType {
     fn default() -> Self {
         let charset = Param {

@@ -15,8 +15,9 @@
 //!
 //! What cannot be taken literally: a multipart without a usable boundary, or in which no part is
 //! found, is a `text/plain` leaf, as RFC 2045 §5.2 treats a broken Content-Type, so that its text
-//! can be read; what lies deeper than [`DEPTH_MAX`] is an `application/octet-stream` leaf. A
-//! transfer encoding on a multipart or a message is ignored (RFC 2045 §6.4 forbids it).
+//! can be read; what lies deeper than [`DEPTH_MAX`] is an `application/octet-stream` leaf. RFC 2045
+//! §6.4 forbids to encode a multipart or a message: on a multipart the encoding is ignored, an
+//! encoded message is a leaf, which BINARY and a search decode.
 
 use std::sync::Arc;
 
@@ -297,7 +298,7 @@ impl Scanner {
         open.part.body = self.line_start..self.line_start;
         open.lines_before = self.lines;
         let mut content = content_of(&open.head, digest);
-        open.kind = kind_of(&content.content_type);
+        open.kind = kind_of(&content);
         if open.kind != Kind::Leaf && !room {
             open.kind = Kind::Leaf;
             content.content_type = ContentType::bare("application", "octet-stream");
@@ -417,8 +418,9 @@ fn content_of(head: &Head, digest: bool) -> Content {
     Content::read(&head.content, default)
 }
 
-fn kind_of(content_type: &ContentType) -> Kind {
-    if content_type.is_message() {
+fn kind_of(content: &Content) -> Kind {
+    let content_type = &content.content_type;
+    if content_type.is_message() && !content.encoding.is_encoded() {
         return Kind::Message;
     }
     let boundary = match content_type.kind_is("multipart") {
@@ -527,7 +529,8 @@ mod tests {
     fn an_outer_delimiter_ends_what_is_open_inside() {
         let message = "Content-Type: multipart/mixed; boundary=outer\n\n--outer\n\
             Content-Type: multipart/mixed; boundary=inner\n\n--inner\n\
-            Content-Type: message/rfc822\n\nSubject: cut in the header\n--outer\n\nlast\n--outer--\n";
+            Content-Type: message/rfc822\n\nSubject: cut in the header\n\
+            --outer\n\nlast\n--outer--\n";
         assert_eq!(
             tree(message),
             "multipart/mixed[144,11](multipart/mixed[64,3](\
@@ -557,6 +560,13 @@ mod tests {
                 "text/plain[8,2]"
             );
         }
+    }
+
+    #[test]
+    fn an_encoded_message_is_a_leaf() {
+        let message =
+            "Content-Type: message/rfc822\nContent-Transfer-Encoding: Base64\n\nU3ViamVjdA==";
+        assert_eq!(tree(message), "message/rfc822[12,0]");
     }
 
     #[test]

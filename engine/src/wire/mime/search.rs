@@ -78,7 +78,7 @@ impl BodySearch {
             } else {
                 octets.end
             };
-            let room = usize::try_from(until - self.at).unwrap_or(usize::MAX);
+            let room = usize::try_from(until.saturating_sub(self.at)).unwrap_or(usize::MAX);
             let (taken, rest) = piece.split_at(piece.len().min(room));
             if self.at >= octets.start {
                 reader.read(taken, &mut self.window);
@@ -86,7 +86,7 @@ impl BodySearch {
             self.at += taken.len() as u64;
             spend(taken.len());
             piece = rest;
-            if self.at == octets.end {
+            if self.at >= octets.end {
                 self.end_region();
             }
         }
@@ -368,12 +368,14 @@ impl Window {
 mod tests {
     use super::*;
 
-    const MESSAGE: &str = "Subject: =?utf-8?Q?=C3=84pfel?=\r\nContent-Type: multipart/mixed; boundary=b\r\n\
+    const MESSAGE: &str = "Subject: =?utf-8?Q?=C3=84pfel?=\r\n\
+        Content-Type: multipart/mixed; boundary=b\r\n\
         \r\npreamble\r\n--b\r\nContent-Type: text/plain; charset=iso-8859-1\r\n\
         Content-Transfer-Encoding: quoted-printable\r\nX-Mime: hidden\r\n\r\n\
         Gr=FC=\r\n=DFe aus K=F6ln\r\n--b\r\nContent-Transfer-Encoding: base64\r\n\r\n\
         aGFsbG8gd2VsdA==\r\n--b\r\nContent-Type: image/gif\r\n\r\npicture\r\n--b\r\n\
-        Content-Type: message/rfc822\r\n\r\nSubject: inner\r\n\r\ntwo\r\nlines\r\n--b--\r\nepilogue\r\n";
+        Content-Type: message/rfc822\r\n\r\nSubject: inner\r\n\r\n\
+        two\r\nlines\r\n--b--\r\nepilogue\r\n";
 
     fn search(message: &[u8], scope: Scope, texts: &[&str], step: usize) -> Vec<bool> {
         let needle = |t: &&str| (scope, Needle::new(t.as_bytes(), None).unwrap());
@@ -403,6 +405,23 @@ mod tests {
                 let found = |scope| search(MESSAGE.as_bytes(), scope, &[text], step);
                 assert_eq!(found(Scope::Body), [body], "BODY {text}, pieces of {step}");
                 assert_eq!(found(Scope::Text), [whole], "TEXT {text}, pieces of {step}");
+            }
+        }
+    }
+
+    #[test]
+    fn charsets_are_decoded_across_pieces() {
+        let japanese =
+            b"Content-Type: text/plain; charset=iso-2022-jp\n\nabc \x1b$B%O%m!<\x1b(B xyz";
+        let encoded = b"Content-Type: text/plain; charset=utf-8\n\
+            Content-Transfer-Encoding: base64\n\nYWJjIOODj+ODreODvCB4eXo=";
+        for step in 1..100 {
+            for message in [&japanese[..], encoded] {
+                let texts = ["ABC \u{30CF}\u{30ED}\u{30FC} x", "\u{30ED}", "$B%O"];
+                assert_eq!(
+                    search(message, Scope::Body, &texts, step),
+                    [true, true, false]
+                );
             }
         }
     }

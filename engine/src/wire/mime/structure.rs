@@ -76,13 +76,16 @@ fn single(part: &Part, nested: Option<&Nested>, mut form: Form<'_>, out: &mut Ve
     out.push(b' ');
     string(&content.encoding.0, out);
     number(part.body.end - part.body.start, out);
+    let is_message = content.content_type.is_message();
     if let Some(nested) = nested {
         out.push(b' ');
         envelope::write_up_to(&nested.head, form.room, out);
         out.push(b' ');
         body(&nested.root, form.again(), out);
+    } else if is_message {
+        sealed(form.extended, out);
     }
-    if nested.is_some() || content.content_type.kind_is("text") {
+    if is_message || content.content_type.kind_is("text") {
         number(u64::from(part.lines), out);
     }
     if form.extended {
@@ -90,6 +93,14 @@ fn single(part: &Part, nested: Option<&Nested>, mut form: Form<'_>, out: &mut Ve
         nstring(content.md5.as_deref(), out);
         dispositions(content, out);
     }
+}
+
+/// Envelope and body of a message that cannot be looked into, because it is encoded.
+fn sealed(extended: bool, out: &mut Vec<u8>) {
+    out.push(b' ');
+    envelope::write(&[], out);
+    out.extend_from_slice(b" (\"text\" \"plain\" NIL NIL NIL \"7bit\" 0 0");
+    out.extend_from_slice(if extended { b" NIL NIL NIL NIL)" } else { b")" });
 }
 
 /// Disposition, language and location: the end of both extended forms.
@@ -209,6 +220,17 @@ mod tests {
             show(message, true),
             "((\"text\" \"plain\" (\"charset\" \"us-ascii\") NIL NIL \"7bit\" 0 0 NIL NIL NIL NIL) \
             \"x\" (\"boundary\" \"b\") NIL \"fr\" NIL)"
+        );
+    }
+
+    #[test]
+    fn an_encoded_message_shows_an_empty_one() {
+        let message = "Content-Type: message/rfc822\nContent-Transfer-Encoding: base64\n\nQQ==\n";
+        assert_eq!(
+            show(message, false),
+            "(\"message\" \"rfc822\" NIL NIL NIL \"base64\" 5 \
+            (NIL NIL NIL NIL NIL NIL NIL NIL NIL NIL) \
+            (\"text\" \"plain\" NIL NIL NIL \"7bit\" 0 0) 1)"
         );
     }
 
