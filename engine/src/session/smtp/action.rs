@@ -38,16 +38,16 @@ pub struct Tls {
     pub cipher: &'static str,
 }
 
-/// What the session wants done. The driver empties it after every call, in this order: `body` to the
-/// present body writer, `ended`, `reply` to the socket, `action`.
+/// What the session wants done. The driver empties it after every call, in this order: `body` to
+/// the present body writer, `ended`, `reply` to the socket, `action`.
 #[derive(Default, Debug)]
 pub struct Output {
     /// Octets for the client.
     pub reply: Vec<u8>,
     /// Octets of the message: unstuffed, checked, never behind its end.
     pub body: Vec<u8>,
-    /// A transaction is over: a body writer that was not committed is to be dropped, and one line to be
-    /// logged. At most one a call.
+    /// A transaction is over: a body writer that was not committed is to be dropped, and one line
+    /// to be logged. At most one a call.
     pub ended: Option<Box<Summary>>,
     /// What must happen next. Until it is answered, no input is taken.
     pub action: Option<Action>,
@@ -56,8 +56,8 @@ pub struct Output {
 /// What only the driver can do or know.
 #[derive(PartialEq, Eq, Debug)]
 pub enum Action {
-    /// Send the reply, throw away all that the client has sent so far, begin the handshake; answered
-    /// by [`Answer::Tls`], or by closing the connection.
+    /// Send the reply, throw away all that the client has sent so far, begin the handshake;
+    /// answered by [`Answer::Tls`], or by closing the connection.
     StartTls,
     /// Check a password; answered by [`Answer::Login`].
     Verify(Credentials),
@@ -69,8 +69,8 @@ pub enum Action {
     /// May this reverse-path be used ([`Session::login`](super::Session::login))? Answered by
     /// [`Answer::Verdict`].
     Sender { reverse_path: Option<Address> },
-    /// Is this recipient taken? Answered by [`Answer::Verdict`]. The n-th accepted one is the n-th of
-    /// the envelope.
+    /// Is this recipient taken? Answered by [`Answer::Verdict`]. The n-th accepted one is the n-th
+    /// of the envelope.
     Recipient {
         address: Address,
         /// SIZE as declared with MAIL.
@@ -125,14 +125,13 @@ pub enum LoginRefusal {
 pub enum Verdicts {
     /// The same for every recipient.
     All(Verdict),
-    /// One for each, in the order of the envelope. SMTP can say only one thing: custody for at least one
-    /// recipient is a 250.
+    /// One for each, in the order of the envelope. SMTP can say only one thing: custody for at
+    /// least one recipient is a 250.
     Each(Vec<Verdict>),
 }
 
 impl Verdicts {
     /// What a single reply says.
-    #[must_use]
     pub fn joined(&self) -> Verdict {
         match self {
             Verdicts::All(verdict) => *verdict,
@@ -145,7 +144,6 @@ impl Verdicts {
     }
 
     /// What is said of recipient `position`.
-    #[must_use]
     pub fn of(&self, position: usize) -> Verdict {
         match self {
             Verdicts::All(verdict) => *verdict,

@@ -1,8 +1,8 @@
 //! AUTH (RFC 4954): carries a SASL exchange in base64 lines.
 //!
-//! A password is taken only where `Settings` allows AUTH, so behind TLS unless configured otherwise.
-//! `*` cancels; a broken, long or cancelled exchange leaves the session as it was. Every failure is
-//! counted, and the answer is the same for a stranger and for a wrong password.
+//! A password is taken only where `Settings` allows AUTH, so behind TLS unless configured
+//! otherwise. `*` cancels; a broken, long or cancelled exchange leaves the session as it was. Every
+//! failure is counted, and the answer is the same for a stranger and for a wrong password.
 
 use super::action::{Action, LoginRefusal, Output};
 use super::settings::AuthOffer;

@@ -1,8 +1,8 @@
 //! DATA and BDAT: the message (RFC 5321 §4.1.1.4, RFC 3030).
 //!
 //! The message is read to its true end whatever happens, so that no octet of it is ever taken for a
-//! command; a refusal is said there. What is refused goes no further than the octets that the driver
-//! has already got, which it drops when the transaction ends.
+//! command; a refusal is said there. What is refused goes no further than the octets that the
+//! driver has already got, which it drops when the transaction ends.
 
 use super::action::{Action, Commit, Kind, Output, Verdicts};
 use super::settings::SWALLOW_BYTES_MAX;
@@ -221,8 +221,8 @@ impl Session {
         let body = transaction.body.as_mut().ok_or(reply::LOCAL_ERROR)?;
         let octets = body.receiver.finish()?;
         let recipients = &transaction.envelope.recipients;
-        // A final delivery agent may be given its own Delivered-To by the host before it; LMTP hands
-        // nothing on, so only hops count there.
+        // A final delivery agent may be given its own Delivered-To by the host before it; LMTP
+        // hands nothing on, so only hops count there.
         let was_here = self.kind != Kind::Lmtp
             && recipients
                 .iter()

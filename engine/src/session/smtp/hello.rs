@@ -1,7 +1,7 @@
 //! The greeting, EHLO, HELO, LHLO and STARTTLS.
 //!
-//! The greeting and the answers to EHLO carry no enhanced status codes (RFC 2034 §4). A new greeting
-//! ends the transaction (RFC 5321 §4.1.4); STARTTLS forgets everything (RFC 3207 §4.2).
+//! The greeting and the answers to EHLO carry no enhanced status codes (RFC 2034 §4). A new
+//! greeting ends the transaction (RFC 5321 §4.1.4); STARTTLS forgets everything (RFC 3207 §4.2).
 
 use super::action::{Action, Kind, Output, Tls};
 use super::settings::AuthOffer;

@@ -1,7 +1,7 @@
 //! The SMTP, submission and LMTP dialogue as a pure machine (RFC 5321, 6409, 2033).
 //!
-//! No socket, no clock, no directory: octets go in by [`Session::feed`], octets and [`Action`]s come
-//! out in [`Output`], and what only the driver knows comes back by [`Session::resume`].
+//! No socket, no clock, no directory: octets go in by [`Session::feed`], octets and [`Action`]s
+//! come out in [`Output`], and what only the driver knows comes back by [`Session::resume`].
 //!
 //! ```text
 //!             ┌─────────────── EHLO, RSET, end of data ───────────────┐
@@ -198,8 +198,8 @@ impl Session {
         self.shut_down_if_idle(out);
     }
 
-    /// The deadline of [`Session::wait_secs_max`] or one of the driver's own has passed. Not while an
-    /// action waits for its answer: what a commit came to would go untold.
+    /// The deadline of [`Session::wait_secs_max`] or one of the driver's own has passed. Not while
+    /// an action waits for its answer: what a commit came to would go untold.
     pub fn timed_out(&mut self, now_ms: u64, out: &mut Output) {
         self.now_ms = now_ms;
         self.close(reply::TIMED_OUT, out);
@@ -213,8 +213,8 @@ impl Session {
         self.shut_down_if_idle(out);
     }
 
-    /// The connection is gone: nothing can be said, the transaction is over. A commit that is under way
-    /// is answered first.
+    /// The connection is gone: nothing can be said, the transaction is over. A commit that is under
+    /// way is answered first.
     pub fn lost(&mut self, now_ms: u64, out: &mut Output) {
         self.now_ms = now_ms;
         self.abandon(out);

@@ -1,7 +1,7 @@
 //! Trace fields: Return-Path, Delivered-To and Received (RFC 5321 §4.4, RFC 3848, RFC 6531 §3.7.3).
 //!
-//! They become the prefix of a delivery. Every line ends with CRLF and stays below 998 octets; no control
-//! character gets in, whatever a client calls itself.
+//! They become the prefix of a delivery. Every line ends with CRLF and stays below 998 octets; no
+//! control character gets in, whatever a client calls itself.
 
 use super::{Commit, Kind, Session, Tls};
 use std::io::Write;
@@ -143,8 +143,9 @@ pub fn delivered_to(recipient: &Address, out: &mut Vec<u8>) {
 
 /// Adds a date as in `Sun, 22 Nov 2026 04:00:00 +0000` (RFC 5322 §3.3).
 pub fn push_date(date: InternalDate, out: &mut Vec<u8>) {
-    const SECS_MAX: i64 = 253_402_300_799 - DAY_SECS; // The end of the year 9999, one day off for zones.
     const DAY_SECS: i64 = 86_400;
+    // The end of the year 9999, a day kept for zones.
+    const SECS_MAX: i64 = 253_402_300_799 - DAY_SECS;
     let zone = i64::from(date.zone_minutes).clamp(-24 * 60 + 1, 24 * 60 - 1);
     let local = date.unix_secs.clamp(0, SECS_MAX) + zone * 60;
     let (days, secs) = (local.div_euclid(DAY_SECS), local.rem_euclid(DAY_SECS));
@@ -185,8 +186,8 @@ fn nth(names: &'static str, n: i64) -> &'static str {
     names.get(at..at + 3).unwrap_or_default()
 }
 
-/// A host name, literal or id: what else a client puts there cannot end the field, open a comment or
-/// reach a shell.
+/// A host name, literal or id: what else a client puts there cannot end the field, open a comment
+/// or reach a shell.
 fn push_word(word: &str, out: &mut Vec<u8>) {
     out.extend(word.bytes().take(255).map(|octet| match octet {
         b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'.' | b'-' | b'_' | b':' | b'[' | b']' => octet,
@@ -233,8 +234,8 @@ mod tests {
     fn writes_received() {
         assert_eq!(
             text(&received()),
-            "Received: from client.example ([192.0.2.1])\r\n\tby mx.example (Ringpost) with ESMTP id 1a2b;\
-             \r\n\tSun, 22 Nov 2026 04:00:00 +0000\r\n"
+            "Received: from client.example ([192.0.2.1])\r\n\tby mx.example (Ringpost) \
+             with ESMTP id 1a2b;\r\n\tSun, 22 Nov 2026 04:00:00 +0000\r\n"
         );
         let recipient = Address::new("a b", "c.example");
         let full = Received {

@@ -25,8 +25,8 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use std::fmt;
 
-/// A response as it comes over the wire, base64 included. RFC 4954 §4 calls 12,288 octets enough for
-/// every mechanism in use; ours need three strings of at most [`STRING_BYTES_MAX`].
+/// A response as it comes over the wire, base64 included. RFC 4954 §4 calls 12,288 octets enough
+/// for every mechanism in use; ours need three strings of at most [`STRING_BYTES_MAX`].
 pub const RESPONSE_BYTES_MAX: usize = 4096;
 
 /// Identity, password or nonce, in octets (RFC 4616 §2: at least 255).

@@ -32,8 +32,8 @@ impl Login {
     }
 }
 
-/// `[authzid] NUL authcid NUL passwd`. Nobody acts for somebody else here: an authorization identity
-/// is good only if it repeats the other one.
+/// `[authzid] NUL authcid NUL passwd`. Nobody acts for somebody else here: an authorization
+/// identity is good only if it repeats the other one.
 pub(super) fn credentials(response: &[u8]) -> Result<Credentials, Malformed> {
     let mut parts = response.splitn(3, |&octet| octet == 0);
     let (Some(authzid), Some(authcid), Some(password)) = (parts.next(), parts.next(), parts.next())

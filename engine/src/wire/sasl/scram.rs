@@ -210,8 +210,8 @@ impl Challenged {
 }
 
 impl Keys {
-    /// The keys of a password that is already prepared (RFC 5802 §3). Costs `iterations` hashes: not
-    /// for the thread of a shard.
+    /// The keys of a password that is already prepared (RFC 5802 §3). Costs `iterations` hashes:
+    /// not for the thread of a shard.
     #[must_use]
     pub fn derive(password: &str, salt: &[u8], iterations: NonZeroU32) -> Keys {
         let mut salted = [0; KEY_BYTES];

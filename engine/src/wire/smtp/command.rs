@@ -1,7 +1,7 @@
 //! Command lines, parsed strictly (RFC 5321 §4.1, RFC 3030 §2, RFC 3207, RFC 4954 §4, RFC 2033 §4).
 //!
-//! Verbs and keywords in any case; spaces at the end are forgiven (RFC 5321 §4.1.1), and so is a space
-//! behind `FROM:` and `TO:`, which too many senders put there. Control characters are not.
+//! Verbs and keywords in any case; spaces at the end are forgiven (RFC 5321 §4.1.1), and so is a
+//! space behind `FROM:` and `TO:`, which too many senders put there. Control characters are not.
 
 use super::line::COMMAND_BYTES_MAX;
 use super::param::{MailParams, RcptParams};
@@ -123,8 +123,8 @@ fn upper_case<'a>(verb: &str, buffer: &'a mut [u8; 8]) -> &'a [u8] {
     buffer.get(..verb.len()).unwrap_or_default()
 }
 
-/// RFC 5321 §4.1.1.1 wants a domain or a literal; many honest clients know no such name of theirs, so
-/// any word without spaces is taken. It is cleaned before it stands in a header (`trace.rs`).
+/// RFC 5321 §4.1.1.1 wants a domain or a literal; many honest clients know no such name of theirs,
+/// so any word without spaces is taken. It is cleaned before it stands in a header (`trace.rs`).
 fn hello(which: Hello, argument: &str) -> Result<Command<'_>, Reply> {
     let is_word = !argument.is_empty()
         && argument.len() <= HELLO_BYTES_MAX

@@ -1,15 +1,20 @@
 //! The octets of a message out of DATA or BDAT, checked and unstuffed on their way.
 //!
 //! ```text
-//!                 ┌──────────── other ─────────────┐
-//!                 │          ┌─ "." ─▶ Dot ─ CR ─▶ DotCr ─ LF ─▶ the end
-//! Middle ─ CR ─▶ Cr ─ LF ─▶ LineStart
+//! LineStart ─ "." ─▶ Dot ─ CR ─▶ DotCr ─ LF ─▶ the end
+//!  ▲   │ other        │ other      │ other: the CR was bare
+//!  │   ▼              ▼            ▼
+//!  │  Middle ◀────────┴────────────┘
+//!  │   │ CR
+//!  │   ▼
+//!  LF─ Cr ─ other: the CR was bare ─▶ Middle
 //! ```
 //!
-//! A message ends at CRLF.CRLF and nowhere else (RFC 5321 §4.1.1.4; the CRLF of the DATA command counts
-//! as the first). A bare CR or LF (RFC 5321 §2.3.8) and a NUL (RFC 2045 §2.7, §2.8; no IMAP literal may
-//! hold one) make a message that other servers may cut differently: it is read to its true end, nothing
-//! more of it is stored, and it is refused. BODY=BINARYMIME has no such rules (RFC 3030 §3).
+//! A message ends at CRLF.CRLF and nowhere else (RFC 5321 §4.1.1.4; the CRLF of the DATA command
+//! counts as the first). A bare CR or LF (RFC 5321 §2.3.8) and a NUL (RFC 2045 §2.7, §2.8; no IMAP
+//! literal may hold one) make a message that other servers may cut differently: it is read to its
+//! true end, nothing more of it is stored, and it is refused. BODY=BINARYMIME has no such rules
+//! (RFC 3030 §3).
 //!
 //! What comes out does not depend on how the stream was cut into pieces.
 
@@ -33,8 +38,8 @@ pub enum BareLineEnds {
     /// The message is refused: the sender learns of it and nothing is smuggled.
     #[default]
     Reject,
-    /// Each becomes a CRLF in what is stored, and never a part of the end of data. For networks with
-    /// old devices; signatures over such a message break.
+    /// Each becomes a CRLF in what is stored, and never a part of the end of data. For networks
+    /// with old devices; signatures over such a message break.
     Normalise,
 }
 
@@ -75,8 +80,8 @@ impl BodyReceiver {
         }
     }
 
-    /// Takes octets and adds what is to be stored to `body`: how many were taken, and whether the end
-    /// of data was among them, behind which nothing is taken.
+    /// Takes octets and adds what is to be stored to `body`: how many were taken, and whether the
+    /// end of data was among them, behind which nothing is taken.
     pub fn feed(&mut self, bytes: &[u8], body: &mut Vec<u8>) -> (usize, bool) {
         if self.framing == Framing::Octets {
             self.store(bytes, body);

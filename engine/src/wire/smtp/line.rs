@@ -1,14 +1,14 @@
 //! Command lines out of a byte stream: they end with CRLF, and a long one costs no memory.
 //!
-//! A line is cut at LF, so that a client with bare LFs gets its answer at once, but only CRLF makes it
-//! a line that is obeyed (RFC 5321 §2.3.8). What comes out does not depend on how the stream was cut
-//! into pieces.
+//! A line is cut at LF, so that a client with bare LFs gets its answer at once, but only CRLF makes
+//! it a line that is obeyed (RFC 5321 §2.3.8). What comes out does not depend on how the stream was
+//! cut into pieces.
 
 use memchr::memchr;
 
-/// A command line, CRLF included: 512 octets and what the extensions add, the longest being MAIL with
-/// AUTH= (500), ENVID= (107), SIZE= (26), BODY= (17), SMTPUTF8 (10) and RET= (9)
-/// (RFC 5321 §4.5.3.1.4, RFC 4954 §3, RFC 3461 §5).
+/// A command line, CRLF included: 512 octets and what the extensions add, the longest being MAIL
+/// with AUTH= (500), ENVID= (107), SIZE= (26), BODY= (17), SMTPUTF8 (10) and RET= (9) (RFC 5321
+/// §4.5.3.1.4, RFC 4954 §3, RFC 3461 §5).
 pub const COMMAND_BYTES_MAX: usize = 2048;
 
 /// Any line: an authentication response, CRLF included.
@@ -42,7 +42,8 @@ pub struct LineReceiver {
 }
 
 impl LineReceiver {
-    /// Takes octets up to the first line end: how many, and the line without its CRLF if there was one.
+    /// Takes octets up to the first line end: how many, and the line without its CRLF if there was
+    /// one.
     pub fn feed<'a>(&'a mut self, bytes: &'a [u8]) -> (usize, Option<Result<&'a [u8], BadLine>>) {
         self.forget_taken();
         let allowed = DISCARD_BYTES_MAX - self.seen;
@@ -73,8 +74,8 @@ impl LineReceiver {
         self.taken = self.seen >= DISCARD_BYTES_MAX;
     }
 
-    /// Lets go of a line that was given out. The next [`LineReceiver::feed`] does it anyway; done at
-    /// once, an idle session holds no big buffer and no password.
+    /// Lets go of a line that was given out. The next [`LineReceiver::feed`] does it anyway; done
+    /// at once, an idle session holds no big buffer and no password.
     pub fn forget_taken(&mut self) {
         if self.taken {
             self.taken = false;

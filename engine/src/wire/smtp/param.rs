@@ -2,8 +2,8 @@
 //!
 //! SIZE (RFC 1870), BODY (RFC 6152, RFC 3030), SMTPUTF8 (RFC 6531), RET, ENVID, NOTIFY and ORCPT
 //! (RFC 3461, RFC 6533), AUTH (RFC 4954). A parameter given twice, unknown or without the value it
-//! needs fails the command (RFC 5321 §4.1.1.11). What is decoded from xtext holds no control character,
-//! so that it may stand in a DSN.
+//! needs fails the command (RFC 5321 §4.1.1.11). What is decoded from xtext holds no control
+//! character, so that it may stand in a DSN.
 
 use super::path;
 use super::reply::{self, Reply};

@@ -7,8 +7,8 @@
 //!
 //! Source routes are read and ignored (RFC 5321 appendix C). `%` and `!` are ordinary letters of a
 //! local-part: no path is ever rewritten into another. Domains come out as lower-case A-labels,
-//! literals in one spelling, quoted local-parts without their quotes. Beyond the grammar only `_` in a
-//! domain is taken, because names with it send mail.
+//! literals in one spelling, quoted local-parts without their quotes. Beyond the grammar only `_`
+//! in a domain is taken, because names with it send mail.
 
 use std::net::{Ipv4Addr, Ipv6Addr};
 use store::mail::address::Address;

@@ -1,8 +1,9 @@
-//! Every reply text of SMTP, submission and LMTP, with its enhanced status code (RFC 2034, RFC 3463).
+//! Every reply text of SMTP, submission and LMTP, with its enhanced status code (RFC 2034, RFC
+//! 3463).
 //!
-//! A reply is `code SP x.y.z SP text CRLF`, the class of both codes the same. Without an enhanced code
-//! are the greeting and the answers to EHLO, HELO and LHLO (RFC 2034 §4), which the session composes,
-//! and the 3yz replies.
+//! A reply is `code SP x.y.z SP text CRLF`, the class of both codes the same. Without an enhanced
+//! code are the greeting and the answers to EHLO, HELO and LHLO (RFC 2034 §4), which the session
+//! composes, and the 3yz replies.
 
 use std::fmt;
 
@@ -64,7 +65,7 @@ replies! {
     OK = "250 2.0.0 OK";
     SENDER_OK = "250 2.1.0 Sender OK";
     RECIPIENT_OK = "250 2.1.5 Recipient OK";
-    CHUNK_OK = "250 2.6.0 Chunk received";
+    CHUNK_OK = "250 2.0.0 Chunk received";
     /// RFC 5321 §3.5.3: neither confirmed nor denied, so that nobody is enumerated.
     VRFY = "252 2.0.0 Cannot verify the user, but will take mail for delivery";
     HELP = "214-2.0.0 Commands: EHLO HELO LHLO MAIL RCPT DATA BDAT RSET NOOP QUIT\r\n\

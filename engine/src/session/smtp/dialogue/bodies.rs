@@ -38,7 +38,8 @@ fn cut(said: &[&[u8]]) -> (Vec<u16>, Record) {
 fn nothing_is_smuggled_through_data() {
     for ending in ENDINGS {
         let smuggled = format!(
-            "DATA\r\nx{ending}MAIL FROM:<evil@b>\r\nRCPT TO:<user@here>\r\nDATA\r\ny\r\n.\r\nQUIT\r\n"
+            "DATA\r\nx{ending}MAIL FROM:<evil@b>\r\nRCPT TO:<user@here>\r\nDATA\r\ny\r\n.\r\n\
+             QUIT\r\n"
         );
         let (codes, record) = cut(&[ENVELOPE.as_bytes(), smuggled.as_bytes()]);
         assert_eq!(codes, [250, 250, 250, 354, 550, 221], "{ending:?}");

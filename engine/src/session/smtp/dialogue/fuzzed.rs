@@ -90,7 +90,10 @@ proptest::proptest! {
     }
 
     #[test]
-    fn any_command_is_survived(verb in "(EHLO|MAIL FROM:|RCPT TO:|BDAT|AUTH) ?", rest in ".{0,80}") {
+    fn any_command_is_survived(
+        verb in "(EHLO|MAIL FROM:|RCPT TO:|BDAT|AUTH) ?",
+        rest in ".{0,80}",
+    ) {
         super::super::fuzz::fuzz_command(format!("{verb}{rest}").as_bytes());
     }
 }

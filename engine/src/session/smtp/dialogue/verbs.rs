@@ -168,8 +168,10 @@ fn answers_recipients_by_what_is_wrong() {
 fn lmtp_answers_for_each_recipient() {
     let flight = b"LHLO c\r\nMAIL FROM:<a@b>\r\nRCPT TO:<user@here>\r\nRCPT TO:<nobody@here>\r\n\
         RCPT TO:<late@here>\r\nRCPT TO:<other@here>\r\nDATA\r\nx\r\n.\r\n\
-        MAIL FROM:<a@b>\r\nRCPT TO:<user@here>\r\nRCPT TO:<two@here>\r\nBDAT 3\r\nx\r\nBDAT 0 LAST\r\n\
-        MAIL FROM:<a@b>\r\nRCPT TO:<user@here>\r\nRCPT TO:<two@here>\r\nDATA\r\nx\ny\r\n.\r\nNOOP\r\n";
+        MAIL FROM:<a@b>\r\nRCPT TO:<user@here>\r\nRCPT TO:<two@here>\r\n\
+        BDAT 3\r\nx\r\nBDAT 0 LAST\r\n\
+        MAIL FROM:<a@b>\r\nRCPT TO:<user@here>\r\nRCPT TO:<two@here>\r\n\
+        DATA\r\nx\ny\r\n.\r\nNOOP\r\n";
     let record = every_cut(|| Dialogue::of(Kind::Lmtp), &[flight]);
     assert_eq!(
         codes(&String::from_utf8(record.replies).unwrap()),
@@ -185,11 +187,27 @@ fn lmtp_answers_for_each_recipient() {
 #[test]
 fn starttls_forgets_everything_said_in_the_clear() {
     let injected = b"EHLO c\r\nMAIL FROM:<evil@b>\r\nSTARTTLS\r\nEHLO x\r\nMAIL FROM:<evil@b>\r\n";
-    let secure = b"MAIL FROM:<a@b>\r\nEHLO c\r\nRCPT TO:<user@here>\r\nSTARTTLS\r\nQUIT\r\n";
+    let secure = b"RCPT TO:<user@here>\r\nMAIL FROM:<a@b>\r\nEHLO c\r\n\
+        RCPT TO:<user@here>\r\nSTARTTLS\r\nQUIT\r\n";
     let record = every_cut(|| Dialogue::of(Kind::Smtp), &[injected, secure]);
     let codes = codes(&String::from_utf8(record.replies).unwrap());
-    assert_eq!(codes, [250, 250, 220, 503, 250, 503, 503, 221]);
+    assert_eq!(codes, [250, 250, 220, 503, 503, 250, 503, 503, 221]);
     assert_eq!(record.ended, [(0, Some("evil@b".to_owned()), 0)]);
+}
+
+#[test]
+fn what_is_pipelined_behind_starttls_is_taken_and_thrown_away() {
+    let mut session = Dialogue::of(Kind::Smtp).session;
+    let mut out = Output::default();
+    let flight = b"STARTTLS\r\nMAIL FROM:<evil@b>\r\nNOO";
+    assert_eq!(session.feed(0, flight, &mut out), flight.len());
+    assert_eq!(out.action, Some(Action::StartTls));
+    out = Output::default();
+    assert_eq!(session.feed(0, b"P\r\n", &mut out), 3);
+    session.resume(0, Answer::Tls(TLS), &mut out);
+    assert!(out.reply.is_empty() && out.action.is_none());
+    session.feed(0, b"EHLO c\r\n", &mut out);
+    assert!(out.reply.starts_with(b"250-") && session.envelope().is_none());
 }
 
 #[test]
