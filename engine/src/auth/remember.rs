@@ -45,16 +45,6 @@ impl MemoryKey {
         }
         Trace(octets(&tag.sign()))
     }
-
-    /// Octets that depend on `text` alone and cannot be foreseen: the salt shown for a login that
-    /// does not exist.
-    #[must_use]
-    pub(super) fn salt(&self, text: &str) -> [u8; 32] {
-        let mut tag = hmac::Context::with_key(&self.0);
-        tag.update(b"salt");
-        tag.update(text.as_bytes());
-        octets(&tag.sign())
-    }
 }
 
 impl Remember {

@@ -25,7 +25,7 @@ const BCRYPT_COST_MAX: u32 = 16;
 const SHA_CRYPT_ROUNDS_MAX: u32 = 5_000_000;
 
 /// A secret whose form was checked.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone)]
 pub(super) enum Crypt {
     Argon2(Box<str>),
     Bcrypt(Box<str>),
