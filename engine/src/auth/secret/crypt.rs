@@ -53,7 +53,8 @@ impl Crypt {
             "6" => sha(text, &rest, 86),
             "y" => yescrypt(text, &rest),
             other => Err(format!(
-                "${other}$ is not read; known are $argon2id$ $argon2i$ $2a$ $2b$ $2y$ $1$ $5$ $6$ $y$"
+                "${other}$ is not read; known are $argon2id$ $argon2i$ $2a$ $2b$ $2y$ $1$ $5$ \
+                 $6$ $y$"
             )),
         }
     }
