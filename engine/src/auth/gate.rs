@@ -14,16 +14,17 @@
 //! password is kept in clear are slow; both belong on a worker thread.
 
 use super::remember::{MemoryKey, REMEMBERED_MAX, Remember};
-use super::scram::{SALT_BYTES, ScramKeys};
 use super::secret::{Random, Secrets, verify_nobody};
 use super::throttle::{Admission, Throttle, ThrottleLimits};
-use std::borrow::Cow;
+use crate::wire::sasl::scram::{Keys, SALT_BYTES};
+use aws_lc_rs::hmac;
 use std::net::IpAddr;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 pub struct Gate {
     key: MemoryKey,
+    salt_key: hmac::Key,
     throttle: Mutex<Throttle>,
     remember: Mutex<Remember>,
 }
@@ -47,10 +48,13 @@ pub enum Verdict {
 }
 
 impl Gate {
+    /// `salt_secret` makes the SCRAM salts of passwords kept in clear; it should outlive a restart
+    /// like the secret of the exchange's `Decoy`.
     #[must_use]
-    pub fn new(limits: ThrottleLimits, random: Random<'_>) -> Gate {
+    pub fn new(limits: ThrottleLimits, salt_secret: &[u8], random: Random<'_>) -> Gate {
         Gate {
             key: MemoryKey::new(random),
+            salt_key: hmac::Key::new(hmac::HMAC_SHA256, salt_secret),
             throttle: Mutex::new(Throttle::new(limits)),
             remember: Mutex::new(Remember::new(REMEMBERED_MAX)),
         }
@@ -101,17 +105,16 @@ impl Gate {
         }
     }
 
-    /// The keys for a SCRAM dialogue; for nobody, and for an account without such keys, keys that
-    /// fit no proof, with a salt that stays the same for the name (RFC 5802 §9 has no enumeration).
+    /// The keys for a SCRAM exchange; `None` for nobody and for secrets without such keys, and the
+    /// exchange puts its decoy in their place.
     #[must_use]
-    pub fn scram_keys<'s>(&self, name: &str, secrets: Option<&'s Secrets>) -> Cow<'s, ScramKeys> {
-        if let Some(keys) = secrets.and_then(Secrets::scram) {
-            return Cow::Borrowed(keys);
-        }
-        let salt = self.key.salt(name);
-        let salt = salt.get(..SALT_BYTES).unwrap_or(&salt);
-        let derived = secrets.and_then(|secrets| secrets.derive_scram(salt));
-        Cow::Owned(derived.unwrap_or_else(|| ScramKeys::nobody(salt)))
+    pub fn scram_keys(&self, account: &str, secrets: Option<&Secrets>) -> Option<Keys> {
+        let salt = || {
+            let tag = hmac::sign(&self.salt_key, account.as_bytes());
+            let first = tag.as_ref().first_chunk::<SALT_BYTES>();
+            *first.expect("HMAC-SHA-256 is longer than a salt")
+        };
+        secrets?.scram(salt).cloned()
     }
 
     /// Counts an attempt that was decided elsewhere: a SCRAM dialogue.
@@ -143,7 +146,7 @@ mod tests {
             address_failures_max: 5,
             network_failures_max: 100,
         };
-        Gate::new(limits, &mut |octets| octets.fill(3))
+        Gate::new(limits, b"salt secret", &mut |octets| octets.fill(3))
     }
 
     fn attempt(account: &str) -> Attempt<'_> {
@@ -190,22 +193,17 @@ mod tests {
     }
 
     #[test]
-    fn nobody_looks_like_somebody_to_scram() {
+    fn scram_keys_of_a_password_in_clear_are_steady() {
         let gate = gate();
-        let one = gate.scram_keys("ghost", None).into_owned();
-        let again = gate.scram_keys("ghost", None).into_owned();
-        let other = gate.scram_keys("spirit", None).into_owned();
-        assert!(one == again && one.salt != other.salt);
         let plain = Secrets::parse("{PLAIN}right").unwrap();
-        let derived = gate.scram_keys("alice", Some(&plain));
-        assert_eq!(derived.salt.len(), one.salt.len());
-        assert_eq!(derived.iterations, one.iterations);
-        assert!(derived.verify_password("right"));
+        let keys = gate.scram_keys("alice", Some(&plain)).unwrap();
+        assert!(crate::auth::scram::fit(&keys, "right"));
+        let again = Secrets::parse("{PLAIN}right").unwrap();
+        assert_eq!(gate.scram_keys("alice", Some(&again)), Some(keys.clone()));
+        let bob = gate.scram_keys("bob", Some(&Secrets::parse("{PLAIN}right").unwrap()));
+        assert!(bob.unwrap().salt != keys.salt);
         let hashed = Secrets::parse("{SHA}Oxr4unudPMw4aFJlLRhtiCrQFW8=").unwrap();
-        assert!(
-            !gate
-                .scram_keys("bob", Some(&hashed))
-                .verify_password("pass word \u{e9}")
-        );
+        assert_eq!(gate.scram_keys("bob", Some(&hashed)), None);
+        assert_eq!(gate.scram_keys("ghost", None), None);
     }
 }

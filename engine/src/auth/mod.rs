@@ -1,4 +1,4 @@
-//! Who somebody is: stored secrets, SCRAM keys, throttling of failures, and the gate over them.
+//! Who somebody is: stored secrets, throttling of failures, and the gate over them.
 
 pub mod gate;
 pub mod prep;
@@ -9,6 +9,5 @@ mod table;
 pub mod throttle;
 
 pub use gate::{Attempt, Gate, Verdict};
-pub use scram::ScramKeys;
 pub use secret::{Secrets, Unusable};
 pub use throttle::{Admission, ThrottleLimits};

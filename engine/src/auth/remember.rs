@@ -1,9 +1,9 @@
 //! A password that was just verified is known again for some minutes, so that Argon2 is paid once
 //! by a client that logs in every minute.
 //!
-//! Kept is an HMAC-SHA-256 of account, stored secret and password under a key of this process, never
-//! the password. The stored secret is part of what is hashed: with a changed password nothing fits
-//! any more. The table is bounded; the entry that ends first gives way.
+//! Kept is an HMAC-SHA-256 of account, stored secret and password under a key of this process,
+//! never the password. The stored secret is part of what is hashed: with a changed password nothing
+//! fits any more. The table is bounded; the entry that ends first gives way.
 
 use super::secret::{Random, Secrets};
 use super::table::Table;
@@ -44,16 +44,6 @@ impl MemoryKey {
             tag.update(part);
         }
         Trace(octets(&tag.sign()))
-    }
-
-    /// Octets that depend on `text` alone and cannot be foreseen: the salt shown for a login that
-    /// does not exist.
-    #[must_use]
-    pub(super) fn salt(&self, text: &str) -> [u8; 32] {
-        let mut tag = hmac::Context::with_key(&self.0);
-        tag.update(b"salt");
-        tag.update(text.as_bytes());
-        octets(&tag.sign())
     }
 }
 

@@ -94,6 +94,26 @@ mod tests {
         assert_eq!(table.find(9_999), Some(1));
     }
 
+    /// Attack class 15: keys that meet in one process do not meet in another.
+    #[test]
+    fn collisions_cannot_be_prepared() {
+        let known: Table<u64, ()> = Table::new(1 << 10, RandomState::new());
+        let place = known.place(0);
+        let meeting: Vec<u64> = (0..)
+            .filter(|key| known.place(*key) == place)
+            .take(30)
+            .collect();
+        let mut attacked: Table<u64, ()> = Table::new(1 << 10, RandomState::new());
+        meeting
+            .iter()
+            .for_each(|key| attacked.put(*key, (), |()| 0));
+        let kept = meeting
+            .iter()
+            .filter(|key| attacked.find(**key).is_some())
+            .count();
+        assert_eq!(kept, meeting.len());
+    }
+
     proptest! {
         /// Against a plain list: the newest value of a key, or nothing.
         #[test]

@@ -7,8 +7,8 @@
 //! lock its owner out from elsewhere; an address from which the account logged in lately is not
 //! delayed for the account at all.
 //!
-//! Loopback has no score as an address: behind it is our own machine, perhaps a webmail that logs in
-//! for everybody.
+//! Loopback has no score as an address: behind it is our own machine, perhaps a webmail that logs
+//! in for everybody.
 //!
 //! A success takes back what the same pair had failed, and nothing else: a mistyped password is
 //! forgiven, but one account of their own does not wash an attacker's address clean.

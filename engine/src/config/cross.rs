@@ -58,6 +58,12 @@ impl<'a> Names<'a> {
         self.accounts.contains(address) || self.aliases.contains_key(address)
     }
 
+    /// The alias that takes mail for `address`, as the file names it.
+    fn alias(&self, address: &Address) -> Option<&'a Address> {
+        let taker = self.taker(address)?;
+        self.aliases.get_key_value(&taker).map(|(name, _)| *name)
+    }
+
     fn covers(&self, address: &Address) -> bool {
         let domain = self.domains.get(address.domain.as_str());
         domain.is_some_and(|domain| domain.catch_all.is_some()) || self.taker(address).is_some()
@@ -90,98 +96,120 @@ fn accounts(parts: &Parts, names: &Names, notes: &mut Notes) {
 }
 
 fn aliases(parts: &Parts, names: &Names, notes: &mut Notes) {
-    let mut in_loop = HashSet::new();
+    let mut walk = Walk {
+        names,
+        done: HashSet::new(),
+        lines: HashMap::new(),
+    };
     for alias in &parts.aliases {
         for from in &alias.value.from {
             in_known_domain("alias", from, alias.line, names, notes);
-            // One loop is one fault: the other names of it are not told again.
-            if let Some(path) = find_loop(from, names)
-                && !in_loop.contains(from)
-            {
-                let steps: Vec<String> = path.iter().map(ToString::to_string).collect();
-                notes.problem(
-                    alias.line,
-                    format!("aliases in a loop: {}", steps.join(" → ")),
-                );
-                in_loop.extend(path);
-            }
+            walk.lines.entry(from).or_insert(alias.line);
+        }
+    }
+    for alias in &parts.aliases {
+        for from in &alias.value.from {
+            walk.from(from, notes);
         }
     }
 }
 
-/// The way from `start` back to `start`, if there is one. An alias that names itself and is an
-/// account too keeps a copy; that is no loop.
-fn find_loop(start: &Address, names: &Names) -> Option<Vec<Address>> {
-    let mut came_from: HashMap<Address, Address> = HashMap::new();
-    let mut open = vec![start.clone()];
-    while let Some(here) = open.pop() {
-        for next in names.aliases.get(&here).into_iter().flatten() {
-            let Some(next) = names.taker(next) else {
+/// A walk through all aliases, each entered once.
+struct Walk<'a> {
+    names: &'a Names<'a>,
+    done: HashSet<&'a Address>,
+    lines: HashMap<&'a Address, usize>,
+}
+
+impl<'a> Walk<'a> {
+    /// Depth first, without recursion: a chain is as long as the file allows.
+    fn from(&mut self, start: &'a Address, notes: &mut Notes) {
+        let names = self.names;
+        let mut path: Vec<(&Address, std::slice::Iter<'_, &Address>)> = Vec::new();
+        let mut next = Some(start);
+        while next.is_some() || !path.is_empty() {
+            if let Some(alias) = next.take()
+                && self.done.insert(alias)
+                && let Some(targets) = names.aliases.get(alias)
+            {
+                path.push((alias, targets.iter()));
+            }
+            let Some((_, targets)) = path.last_mut() else {
+                return;
+            };
+            let Some(target) = targets.next() else {
+                path.pop();
                 continue;
             };
-            if next == *start && !names.accounts.contains(start) {
-                return Some(way_back(start, here, &came_from));
-            }
-            if next != *start && !came_from.contains_key(&next) {
-                came_from.insert(next.clone(), here.clone());
-                open.push(next);
+            let Some(alias) = names.alias(target) else {
+                continue;
+            };
+            match path.iter().position(|(on_path, _)| *on_path == alias) {
+                // An alias that names itself and is an account too keeps a copy.
+                Some(_) if names.accounts.contains(alias) => {}
+                Some(first) => {
+                    let round = path.iter().skip(first).map(|(on_path, _)| *on_path);
+                    self.tell(round.collect(), notes);
+                }
+                None => next = Some(alias),
             }
         }
     }
-    None
-}
 
-fn way_back(start: &Address, last: Address, came_from: &HashMap<Address, Address>) -> Vec<Address> {
-    let mut path = vec![start.clone()];
-    let mut step = Some(&last);
-    while let Some(address) = step.filter(|address| *address != start) {
-        path.push(address.clone());
-        step = came_from.get(address);
+    fn tell(&self, round: Vec<&Address>, notes: &mut Notes) {
+        let Some(first) = round.first() else {
+            return;
+        };
+        let steps: Vec<String> = round
+            .iter()
+            .chain([first])
+            .map(ToString::to_string)
+            .collect();
+        let line = self.lines.get(*first).copied().unwrap_or(0);
+        notes.problem(line, format!("aliases in a loop: {}", steps.join(" → ")));
     }
-    path.push(start.clone());
-    path.reverse();
-    path
 }
 
 /// Targets of aliases, catch-alls and the postmaster must exist here: mail for other hosts is not
-/// sent yet, and accounts of the control socket are not known to this file.
+/// sent yet.
 fn leads_somewhere(parts: &Parts, names: &Names, notes: &mut Notes) {
     for alias in &parts.aliases {
         for to in &alias.value.to {
-            leads("alias to", to, alias.line, names, notes);
+            leads("alias to", to, alias.line, names.covers(to), names, notes);
         }
     }
     for domain in &parts.domains {
-        let Some(catch_all) = &domain.value.catch_all else {
-            continue;
-        };
-        // Not `covers`: a catch-all that leads to a catch-all leads nowhere.
-        if names.domains.contains_key(catch_all.domain.as_str()) && names.taker(catch_all).is_none()
-        {
-            let what = format!("catch_all {catch_all} leads nowhere: no such account or alias");
-            notes.problem(domain.line, what);
+        if let Some(to) = &domain.value.catch_all {
+            // Not `covers`: a catch-all that leads to a catch-all leads nowhere.
+            let found = names.taker(to).is_some();
+            leads("catch_all", to, domain.line, found, names, notes);
         }
-        in_known_domain("catch_all", catch_all, domain.line, names, notes);
     }
-    if let Some(postmaster) = &parts.postmaster {
+    if let Some(Found { line, value }) = &parts.postmaster {
         leads(
             "postmaster",
-            &postmaster.value,
-            postmaster.line,
+            value,
+            *line,
+            names.covers(value),
             names,
             notes,
         );
     }
 }
 
-fn leads(what: &str, to: &Address, line: usize, names: &Names, notes: &mut Notes) {
-    if !names.domains.contains_key(to.domain.as_str()) {
+fn leads(what: &str, to: &Address, line: usize, found: bool, names: &Names, notes: &mut Notes) {
+    let Some(domain) = names.domains.get(to.domain.as_str()) else {
         let what = format!(
             "{what} {to}: mail for other hosts is not sent yet; expected an address in a [[domain]]"
         );
         notes.problem(line, what);
-    } else if !names.covers(to) {
-        let what = format!("{what} {to} leads nowhere: no such account or alias");
+        return;
+    };
+    if !found && !domain.accounts_elsewhere {
+        let what = format!(
+            "{what} {to} leads nowhere: no such account or alias in this file; where \
+             ringpostctl makes accounts, its [[domain]] says accounts_elsewhere = true"
+        );
         notes.problem(line, what);
     }
 }

@@ -34,6 +34,7 @@ impl Config {
                 name: DEMO_DOMAIN.to_owned(),
                 catch_all: None,
                 delimiter: Some(DELIMITER_DEFAULT),
+                accounts_elsewhere: true,
             }],
             accounts: ["alice", "bob"].map(|name| account(name, password)).into(),
             aliases: Vec::new(),

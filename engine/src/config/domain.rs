@@ -14,6 +14,9 @@ pub struct Domain {
     pub catch_all: Option<Address>,
     /// What parts `user` from `detail` in `user+detail`; `None` where no such parting is wanted.
     pub delimiter: Option<char>,
+    /// Accounts of this domain are made by `ringpostctl` too: a name that this file does not know
+    /// may be one of them.
+    pub accounts_elsewhere: bool,
 }
 
 /// A mailbox owner. Debug never shows the password.
@@ -49,6 +52,7 @@ pub(super) fn domain(mut section: Section<'_, '_>, notes: &mut Notes) -> Option<
     let written = section.text_required(notes, "name", "\"example.org\"");
     let catch_all = section.text(notes, "catch_all");
     let delimiter = section.text(notes, "recipient_delimiter");
+    let accounts_elsewhere = section.bool(notes, "accounts_elsewhere");
     section.finish(notes);
     let catch_all = catch_all.and_then(|text| address("catch_all", text, notes));
     let delimiter = match delimiter {
@@ -67,6 +71,7 @@ pub(super) fn domain(mut section: Section<'_, '_>, notes: &mut Notes) -> Option<
             name,
             catch_all,
             delimiter,
+            accounts_elsewhere: accounts_elsewhere.is_some_and(|found| found.value),
         },
     })
 }

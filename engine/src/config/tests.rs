@@ -250,6 +250,9 @@ fn accounts_need_their_domain_and_a_password() {
     );
 }
 
+const NOWHERE: &str = "no such account or alias in this file; where ringpostctl makes accounts, \
+                       its [[domain]] says accounts_elsewhere = true";
+
 #[test]
 fn aliases_that_lead_nowhere_or_in_a_circle_are_found() {
     let text = [
@@ -263,10 +266,11 @@ fn aliases_that_lead_nowhere_or_in_a_circle_are_found() {
     assert_eq!(
         faults(&text),
         [
-            "3: alias to nobody@x.org leads nowhere: no such account or alias",
-            "6: aliases in a loop: b@x.org → c@x.org → b@x.org",
+            format!("3: alias to nobody@x.org leads nowhere: {NOWHERE}"),
+            "6: aliases in a loop: b@x.org → c@x.org → b@x.org".to_owned(),
             "12: alias to e@other.org: mail for other hosts is not sent yet; \
-             expected an address in a [[domain]]",
+             expected an address in a [[domain]]"
+                .to_owned(),
         ]
     );
 }
@@ -280,17 +284,48 @@ fn an_alias_may_keep_a_copy_for_its_own_account() {
 }
 
 #[test]
+fn long_chains_of_aliases_are_walked_once() {
+    let names = 3_000;
+    let chain: String = (0..names)
+        .map(|n| {
+            alias(
+                &format!("n{n}@x.org"),
+                &format!("n{}@x.org", (n + 1) % names),
+            )
+        })
+        .collect();
+    let told = faults(&[DOMAIN, &chain].concat());
+    assert_eq!(told.len(), 1);
+    assert!(
+        told[0].starts_with("3: aliases in a loop: n0@x.org → n1@x.org → "),
+        "{}",
+        told[0]
+    );
+}
+
+#[test]
+fn accounts_of_the_control_socket_may_be_named() {
+    let head = "hostname = \"a.b\"\ndata = \"/d\"\npostmaster = \"root@x.org\"\n";
+    let domain =
+        "[[domain]]\nname = \"x.org\"\naccounts_elsewhere = true\ncatch_all = \"c@x.org\"\n";
+    let text = [head, domain, &alias("a@x.org", "made-later@x.org")].concat();
+    assert!(parse(&text).is_ok());
+}
+
+#[test]
 fn catch_all_and_postmaster_must_exist() {
     let text =
         "postmaster = \"nobody@x.org\"\n[[domain]]\nname = \"x.org\"\ncatch_all = \"no@x.org\"\n";
     assert_eq!(
         faults(text),
-        ["3: catch_all no@x.org leads nowhere: no such account or alias"]
+        [format!("3: catch_all no@x.org leads nowhere: {NOWHERE}")]
     );
     let text = "postmaster = \"nobody@x.org\"\n[[domain]]\nname = \"x.org\"\n";
     assert_eq!(
         faults(text),
-        ["1: postmaster nobody@x.org leads nowhere: no such account or alias"]
+        [format!(
+            "1: postmaster nobody@x.org leads nowhere: {NOWHERE}"
+        )]
     );
 }
 

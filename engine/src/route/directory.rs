@@ -2,9 +2,9 @@
 //!
 //! A directory never changes. A new one is built from the configuration and from what the store
 //! keeps (`Plan`), and swapped in whole: `arc_swap::ArcSwap<Directory>` is what the shards hold.
-//! Aliases are expanded while it is built, so a recipient costs two hash lookups and, for an account
-//! in its plain spelling, no allocation. Only the usage gauges live through a swap: the owner shard
-//! publishes to them, and the next directory takes them over.
+//! Aliases are expanded while it is built, so a recipient costs two hash lookups and, for an
+//! account in its plain spelling, no allocation. Only the usage gauges live through a swap: the
+//! owner shard publishes to them, and the next directory takes them over.
 //!
 //! Names are canonical (`config::canonical`); hash tables are seeded by the process.
 

@@ -27,6 +27,7 @@ fn domain(name: &str) -> Domain {
         name: name.to_owned(),
         catch_all: None,
         delimiter: Some('+'),
+        accounts_elsewhere: false,
     }
 }
 

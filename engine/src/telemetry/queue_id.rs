@@ -1,8 +1,8 @@
 //! The queue id: the short name of one message in logs, headers and replies.
 //!
-//! Shard and object in one number (`object · 256 + shard`), in base 32 with the digits of Crockford,
-//! lower case: no `i`, `l`, `o` or `u` that would be misread. At least 8 signs; objects are never
-//! used again, so neither are ids of one store.
+//! Shard and object in one number (`object · 256 + shard`), in base 32 with the digits of
+//! Crockford, lower case: no `i`, `l`, `o` or `u` that would be misread. At least 8 signs; objects
+//! are never used again, so neither are ids of one store.
 
 use std::fmt;
 use std::str::FromStr;

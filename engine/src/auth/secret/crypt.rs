@@ -25,7 +25,7 @@ const BCRYPT_COST_MAX: u32 = 16;
 const SHA_CRYPT_ROUNDS_MAX: u32 = 5_000_000;
 
 /// A secret whose form was checked.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone)]
 pub(super) enum Crypt {
     Argon2(Box<str>),
     Bcrypt(Box<str>),
@@ -53,7 +53,8 @@ impl Crypt {
             "6" => sha(text, &rest, 86),
             "y" => yescrypt(text, &rest),
             other => Err(format!(
-                "${other}$ is not read; known are $argon2id$ $argon2i$ $2a$ $2b$ $2y$ $1$ $5$ $6$ $y$"
+                "${other}$ is not read; known are $argon2id$ $argon2i$ $2a$ $2b$ $2y$ $1$ $5$ \
+                 $6$ $y$"
             )),
         }
     }

@@ -12,16 +12,17 @@ mod scheme;
 mod tests;
 
 use super::prep::{plausible, prepare};
-use super::scram::{self, ScramKeys};
+use super::scram;
+use crate::wire::sasl::scram::{ITERATIONS, Keys, SALT_BYTES};
 use argon2::password_hash::CustomizedPasswordHasher;
 use argon2::{Algorithm, Argon2, Params, Version};
 use aws_lc_rs::constant_time::verify_slices_are_equal;
 use aws_lc_rs::digest;
 use crypt::Crypt;
 use scheme::{Pbkdf2, Salted, Scheme};
-use std::borrow::Cow;
 use std::fmt;
 use std::num::NonZeroU32;
+use std::sync::OnceLock;
 
 /// The second choice of the OWASP Password Storage Cheat Sheet: 19 MiB, two passes. RFC 9106 §4
 /// offers 64 MiB and more; with a thread a core that is too much memory for a small host.
@@ -34,14 +35,15 @@ const ARGON2_SALT_BYTES: usize = 16;
 pub type Random<'a> = &'a mut dyn FnMut(&mut [u8]);
 
 /// What is kept of one account's password. Debug shows nothing of it.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone)]
 pub struct Secrets {
     text: Box<str>,
     verifier: Verifier,
-    scram: Option<ScramKeys>,
+    /// Kept, or made of a password in clear when they are asked for.
+    scram: OnceLock<Keys>,
 }
 
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone)]
 enum Verifier {
     Plain(Box<[u8]>),
     Salted(Salted),
@@ -73,13 +75,13 @@ impl Secrets {
             )
             .expect("our parameters are in the range of Argon2")
             .to_string();
-        let mut salt = [0; scram::SALT_BYTES];
+        let mut salt = [0; SALT_BYTES];
         random(&mut salt);
-        let keys = ScramKeys::derive(&prepared, &salt, SCRAM_ITERATIONS);
+        let keys = Keys::derive(&prepared, &salt, NEW_ITERATIONS);
         Ok(Secrets {
-            text: format!("{argon2} {{SCRAM-SHA-256}}{keys}").into(),
+            text: format!("{argon2} {{SCRAM-SHA-256}}{}", scram::show(&keys)).into(),
             verifier: Verifier::Crypt(Crypt::Argon2(argon2.into())),
-            scram: Some(keys),
+            scram: OnceLock::from(keys),
         })
     }
 
@@ -107,7 +109,7 @@ impl Secrets {
         Ok(Secrets {
             text: text.into(),
             verifier,
-            scram,
+            scram: scram.map(OnceLock::from).unwrap_or_default(),
         })
     }
 
@@ -134,21 +136,16 @@ impl Secrets {
         as_prepared || differs && self.fits(password)
     }
 
-    /// The SCRAM keys, where they are kept.
+    /// The SCRAM keys. Those of a password in clear are made when they are first asked for, with
+    /// `salt`, which costs the iterations once; other secrets have none but those kept with them.
     #[must_use]
-    pub fn scram(&self) -> Option<&ScramKeys> {
-        self.scram.as_ref()
-    }
-
-    /// SCRAM keys made from a password that is kept in clear; costs the iterations. `None` for all
-    /// other secrets.
-    #[must_use]
-    pub(super) fn derive_scram(&self, salt: &[u8]) -> Option<ScramKeys> {
+    pub(super) fn scram(&self, salt: impl FnOnce() -> [u8; SALT_BYTES]) -> Option<&Keys> {
         let Verifier::Plain(password) = &self.verifier else {
-            return None;
+            return self.scram.get();
         };
         let prepared = prepare(password)?;
-        Some(ScramKeys::derive(&prepared, salt, SCRAM_ITERATIONS))
+        let derive = || Keys::derive(&prepared, &salt(), NEW_ITERATIONS);
+        Some(self.scram.get_or_init(derive))
     }
 
     /// Is a check so cheap that its time would tell that the account exists?
@@ -168,13 +165,21 @@ impl Secrets {
             Verifier::Pbkdf2(pbkdf2) => pbkdf2.verify(password),
             Verifier::Crypt(crypt) => crypt.verify(password),
             Verifier::Scram => {
-                let text: Cow<'_, str> = String::from_utf8_lossy(password);
-                let keys = self.scram.as_ref();
-                keys.is_some_and(|keys| keys.verify_password(&text))
+                let text = String::from_utf8_lossy(password);
+                self.scram.get().is_some_and(|keys| scram::fit(keys, &text))
             }
         }
     }
 }
+
+/// The same stored text; what was derived from it does not count.
+impl PartialEq for Secrets {
+    fn eq(&self, other: &Secrets) -> bool {
+        self.text == other.text
+    }
+}
+
+impl Eq for Secrets {}
 
 /// Can this text be checked against a password? For `config::Outside`.
 pub fn check(text: &str) -> Result<(), String> {
@@ -200,7 +205,7 @@ fn burn(password: &[u8]) {
 }
 
 /// Only SCRAM keys may stand behind another hash.
-fn second(text: &str) -> Result<ScramKeys, String> {
+fn second(text: &str) -> Result<Keys, String> {
     match scheme::parse(text)? {
         Scheme::Scram(keys) => Ok(keys),
         _ => Err("only {SCRAM-SHA-256} may follow another hash".to_owned()),
@@ -213,10 +218,12 @@ fn argon2id() -> Argon2<'static> {
     Argon2::new(Algorithm::Argon2id, Version::V0x13, params)
 }
 
-const SCRAM_ITERATIONS: NonZeroU32 = match NonZeroU32::new(scram::ITERATIONS) {
+const NEW_ITERATIONS: NonZeroU32 = match NonZeroU32::new(ITERATIONS) {
     Some(iterations) => iterations,
     None => panic!("iterations are at least one"),
 };
+
+const _: () = assert!(ITERATIONS >= scram::ITERATIONS_MIN);
 
 impl fmt::Debug for Secrets {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -1,7 +1,8 @@
 //! Secrets of the form `{SCHEME}…`, as Dovecot writes them; `.HEX` and `.B64` say the encoding.
 
 use super::crypt::Crypt;
-use crate::auth::scram::ScramKeys;
+use crate::auth::scram;
+use crate::wire::sasl::scram::Keys;
 use aws_lc_rs::constant_time::verify_slices_are_equal;
 use aws_lc_rs::{digest, pbkdf2};
 use base64::prelude::{BASE64_STANDARD, Engine};
@@ -16,11 +17,11 @@ pub(super) enum Scheme {
     Salted(Salted),
     Pbkdf2(Pbkdf2),
     Crypt(Crypt),
-    Scram(ScramKeys),
+    Scram(Keys),
 }
 
 /// A digest of password and salt; the salt is empty for the schemes without one.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone)]
 pub(super) struct Salted {
     method: Method,
     digest: Box<[u8]>,
@@ -28,7 +29,7 @@ pub(super) struct Salted {
 }
 
 /// Dovecot's `$1$salt$rounds$hex`: PBKDF2 with HMAC-SHA-1; the salt is the text itself.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone)]
 pub(super) struct Pbkdf2 {
     salt: Box<str>,
     rounds: NonZeroU32,
@@ -75,7 +76,7 @@ pub(super) fn parse(text: &str) -> Result<Scheme, String> {
         "PLAIN-MD5" | "LDAP-MD5" => salted(Method::Md5, false),
         "SMD5" => salted(Method::Md5, true),
         "PBKDF2" => pbkdf2(value).map(Scheme::Pbkdf2),
-        "SCRAM-SHA-256" => Ok(Scheme::Scram(ScramKeys::parse(value)?)),
+        "SCRAM-SHA-256" => Ok(Scheme::Scram(scram::parse(value)?)),
         "CRYPT" | "MD5" | "MD5-CRYPT" | "BLF-CRYPT" | "SHA256-CRYPT" | "SHA512-CRYPT"
         | "ARGON2I" | "ARGON2ID" | "ARGON2" => Crypt::parse(value).map(Scheme::Crypt),
         "DES-CRYPT" => Err("{DES-CRYPT} is not read; set a new password".to_owned()),

@@ -1,12 +1,12 @@
 //! One log line: what a peer sends can fill a value, never forge a key or a line (attack class 12).
 //!
 //! ```text
-//! 2026-11-22T04:00:00.123Z info delivered queue_id=00000080 from=<a@b.c> size=1034 note="two words"
+//! 2026-11-22T04:00:00.123Z info delivered queue_id=00000080 from=<a@b.c> note="two words"
 //! {"time":"2026-11-22T04:00:00.123Z","level":"info","event":"delivered","queue_id":"00000080",…}
 //! ```
 //!
-//! In text, a value without spaces, quotes, `=` and `\` stands bare; any other stands in quotes, with
-//! control characters, line ends of Unicode and marks that turn the direction of text escaped.
+//! In text, a value without spaces, quotes, `=` and `\` stands bare; any other stands in quotes,
+//! with control characters, line ends of Unicode and marks that turn the direction of text escaped.
 
 use super::Level;
 use std::fmt::{self, Write};

@@ -5,12 +5,12 @@
 //! ```
 //!
 //! A thread formats into its own buffer; buffers go through a bounded channel to one writer thread.
-//! Nobody ever waits for the log: where the channel is full, lines are dropped, counted, and the log
-//! says how many. A thread sends each line at once, unless it promised to call [`flush`] itself
+//! Nobody ever waits for the log: where the channel is full, lines are dropped, counted, and the
+//! log says how many. A thread sends each line at once, unless it promised to call [`flush`] itself
 //! ([`batch`]): then lines gather until [`BATCH_BYTES`], a warning, or `flush`.
 //!
-//! The logger of the process is set once, before any thread starts; a thread takes it with its first
-//! line. Before that, and in tests that do not [`Logger::attach`], lines go nowhere.
+//! The logger of the process is set once, before any thread starts; a thread takes it with its
+//! first line. Before that, and in tests that do not [`Logger::attach`], lines go nowhere.
 
 mod line;
 #[cfg(test)]

@@ -17,8 +17,8 @@ pub struct Gauge(AtomicU64);
 
 /// How often values of which size came; `PER_UNIT` of the recorded values make one unit shown.
 ///
-/// Log-linear: eight steps to each power of two, so a quantile is at most an eighth too high. Values
-/// above the last step count in it.
+/// Log-linear: eight steps to each power of two, so a quantile is at most an eighth too high.
+/// Values above the last step count in it.
 #[derive(Debug)]
 pub struct Histogram<const PER_UNIT: u64> {
     steps: Box<[AtomicU64; STEPS]>,
@@ -44,7 +44,10 @@ pub trait Label: Copy + 'static {
 
 /// Gives names to the values of an enum and makes it a [`Label`].
 macro_rules! label {
-    ($(#[$doc:meta])* $label:literal $name:ident { $($(#[$of:meta])* $value:ident = $text:literal,)* }) => {
+    (
+        $(#[$doc:meta])*
+        $label:literal $name:ident { $($(#[$of:meta])* $value:ident = $text:literal,)* }
+    ) => {
         $(#[$doc])*
         #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
         pub enum $name {
