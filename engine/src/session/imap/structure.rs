@@ -2,7 +2,7 @@
 //! then for part after part, and each time the same scan would be due.
 
 use super::mailstore::{Mailstore, Octets};
-use crate::wire::mime::header::HEADER_BYTES_MAX;
+use crate::wire::mime::limit::HEADER_BYTES_MAX;
 use crate::wire::mime::part::Structure;
 use crate::wire::mime::scan::Scanner;
 use ::store::error::ReadError;
