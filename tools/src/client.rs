@@ -2,7 +2,8 @@
 
 use crate::offline;
 use anyhow::{Context, bail};
-use engine::admin::wire::{CONTROL_SOCKET, REPLY_BYTES_MAX, Reply, Request};
+use engine::admin::wire::{REPLY_BYTES_MAX, Reply, Request};
+use engine::config::CONTROL_SOCKET;
 use std::io::{BufRead, BufReader, ErrorKind, Read, Write};
 use std::os::unix::net::UnixStream;
 use std::path::PathBuf;

@@ -299,6 +299,7 @@ fn planned_domain((name, catch_all): (&String, &Option<String>)) -> config::Doma
         name: name.clone(),
         catch_all: catch_all.as_deref().and_then(Address::split),
         delimiter: Some(config::DELIMITER_DEFAULT),
+        accounts_elsewhere: true,
     }
 }
 

@@ -1,5 +1,5 @@
 //! What `ringpostctl` and the server say to each other: one JSON object a line, over the control
-//! socket `DATA/control.sock`. A request is answered by exactly one reply.
+//! socket (`config::CONTROL_SOCKET`). A request is answered by exactly one reply.
 
 use serde::{Deserialize, Serialize};
 
@@ -56,9 +56,6 @@ pub enum Origin {
     /// The store; changed by `ringpostctl`.
     Store,
 }
-
-/// The control socket below the data directory.
-pub const CONTROL_SOCKET: &str = "control.sock";
 
 /// Longest line in either direction, in octets: a list of accounts is long.
 pub const REPLY_BYTES_MAX: usize = 256 << 20;

@@ -24,7 +24,7 @@ impl Config {
             data: data.to_owned(),
             shards: None,
             postmaster: Some(Address::new("alice", DEMO_DOMAIN)),
-            control: data.join("control.sock"),
+            control: data.join(super::CONTROL_SOCKET),
             listeners: listeners(),
             certificates: vec![Certificate {
                 names: vec!["localhost".to_owned(), DEMO_DOMAIN.to_owned()],

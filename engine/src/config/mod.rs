@@ -100,6 +100,21 @@ impl Config {
     }
 }
 
+impl Config {
+    /// The same with another data directory; the control socket goes along where it lies there.
+    #[must_use]
+    pub fn with_data(mut self, data: PathBuf) -> Config {
+        if self.control.parent() == Some(&self.data) {
+            self.control = data.join(CONTROL_SOCKET);
+        }
+        self.data = data;
+        self
+    }
+}
+
+/// The socket for `ringpostctl`, below the data directory where nothing else is said.
+pub const CONTROL_SOCKET: &str = "control.sock";
+
 /// Where paths start, and the world outside.
 struct Base<'a> {
     folder: PathBuf,
@@ -179,7 +194,7 @@ fn top(mut section: Section<'_, '_>, base: &Base, notes: &mut Notes) -> Option<C
         shards: shards
             .and_then(|found| u16::try_from(found.value).ok())
             .filter(|shards| *shards > 0),
-        control: control.map_or_else(|| data.join("control.sock"), |text| base.path(text.value)),
+        control: control.map_or_else(|| data.join(CONTROL_SOCKET), |text| base.path(text.value)),
         data,
         postmaster: parts.postmaster.map(|found| found.value),
         listeners: values(parts.listeners),

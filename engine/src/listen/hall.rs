@@ -115,7 +115,9 @@ impl Hall {
     /// What a SCRAM dialogue needs of an account; `None` for strangers and for accounts whose
     /// stored secret has no such keys.
     pub fn scram_keys(&self, user: &str) -> Option<Keys> {
-        self.account(user).and_then(|account| account.secrets.scram().cloned())
+        let account = self.account(user)?;
+        let name = account.address.to_string();
+        self.gate.scram_keys(&name, Some(&account.secrets))
     }
 
     /// Fresh randomness for a SCRAM nonce.

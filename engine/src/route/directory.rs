@@ -180,9 +180,10 @@ impl Account {
         self.usage.load(Ordering::Relaxed)
     }
 
-    /// For the owner shard, and only for it.
-    pub fn publish_usage(&self, octets: u64) {
-        self.usage.store(octets, Ordering::Relaxed);
+    /// For the owner shard, and only for it: where it publishes the octets stored.
+    #[must_use]
+    pub fn usage_gauge(&self) -> Arc<AtomicU64> {
+        Arc::clone(&self.usage)
     }
 
     /// Is there room for a message of this size? The store has the last word.

@@ -13,6 +13,7 @@ use crate::event;
 use crate::telemetry::metric::ShardMetrics;
 use crate::wire::sasl::scram::Decoy;
 use std::cell::{Cell, RefCell};
+use std::path::PathBuf;
 use std::rc::Rc;
 use std::sync::Arc;
 use store::disk::home::log_directory;
@@ -23,7 +24,10 @@ use store::mail::id::ShardId;
 pub(super) struct Equipment {
     pub(super) shard: u16,
     pub(super) shards: u16,
-    pub(super) disk: RingDisk,
+    /// The store's directory.
+    pub(super) data: PathBuf,
+    /// Threads for what would block the shard.
+    pub(super) files: Pool,
     pub(super) options: Options,
     pub(super) endpoint: Endpoint<Letter>,
     pub(super) ears: Vec<Ear>,
@@ -76,9 +80,12 @@ pub(super) async fn run(
 async fn open(equipment: &Equipment) -> Result<(Rc<Shard>, Recovered), String> {
     let directory = log_directory(equipment.shard);
     let now_secs = || Now::read().unix_secs() as i64;
-    let (disk, options) = (equipment.disk.clone(), equipment.options.clone());
-    let opened = Shard::open(disk, &directory, ShardId(equipment.shard), options, now_secs).await;
-    opened.map_err(|error| format!("shard {}: {error}", equipment.shard))
+    let shard = equipment.shard;
+    let disk = RingDisk::open(equipment.data.clone(), equipment.files.clone());
+    let disk = disk.await.map_err(|error| format!("shard {shard}: {error}"))?;
+    let options = equipment.options.clone();
+    let opened = Shard::open(disk, &directory, ShardId(shard), options, now_secs).await;
+    opened.map_err(|error| format!("shard {shard}: {error}"))
 }
 
 fn furnish(equipment: Equipment, store: Rc<Shard>) -> (Rc<Desk>, Receiver<Letter>) {
