@@ -4,6 +4,48 @@
 //! what the values mean together. It reports all faults at once and never half a configuration, so
 //! that a running server can ask before it changes anything. Paths are relative to the folder of
 //! the file. The disk and the grammar of passwords are asked through [`Outside`].
+//!
+//! ```toml
+//! hostname = "mx1.example.org"            # required
+//! data = "/var/lib/ringpost"              # required
+//! shards = 0                              # 0: one per core
+//! postmaster = "alice@example.org"        # where a domain has no postmaster of its own
+//! control = "/run/ringpost/control"       # default: control in data
+//!
+//! [[listener]]
+//! protocol = "smtp"                       # smtp submission lmtp imap http
+//! address = "0.0.0.0:25"
+//! tls = "starttls"                        # none starttls implicit
+//! login_without_tls = false               # default: true on loopback
+//!
+//! [[certificate]]
+//! names = ["mx1.example.org", "*.example.org"]
+//! cert = "mx1.pem"
+//! key = "mx1.key"
+//!
+//! [[domain]]
+//! name = "example.org"
+//! catch_all = "bob@example.org"           # default: unknown names are refused
+//! recipient_delimiter = "+"               # "" for none
+//! accounts_elsewhere = false              # true: ringpostctl makes accounts here too
+//!
+//! [[account]]
+//! address = "alice@example.org"
+//! password = "$argon2id$…"
+//! quota = "10 GiB"                        # default: none
+//!
+//! [[alias]]
+//! from = ["team@example.org"]             # one text or a list, both
+//! to = ["alice@example.org", "bob+team@example.org"]
+//!
+//! [limits]                                # see `limits`, each with its default
+//! message_bytes_max = "50 MiB"
+//!
+//! [log]
+//! level = "info"                          # error warn info debug
+//! format = "text"                         # text json
+//! target = "stderr"                       # or a file
+//! ```
 
 mod cross;
 mod demo;

@@ -10,7 +10,7 @@
 
 use super::Reason;
 use crate::auth::Secrets;
-use crate::config::{canonical_local, partings};
+use crate::config::{canonical_local, domain_name, partings};
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -94,13 +94,8 @@ impl Directory {
     #[must_use]
     pub fn login(&self, name: &str) -> Option<&Arc<Account>> {
         match name.rsplit_once('@') {
-            Some((local, domain)) => {
-                let domain = match domain.bytes().any(|b| b.is_ascii_uppercase()) {
-                    true => &domain.to_ascii_lowercase(),
-                    false => domain,
-                };
-                self.account_of(local, domain)
-            }
+            Some((local, domain)) if is_canonical(domain) => self.account_of(local, domain),
+            Some((local, domain)) => self.account_of(local, &domain_name(domain)?),
             None => self.account_of(name, self.first_domain.as_deref()?),
         }
     }
@@ -198,6 +193,13 @@ impl Account {
     pub fn is_full(&self) -> bool {
         self.quota.is_some_and(|quota| self.usage() >= quota)
     }
+}
+
+/// Needs the domain of a login name no A-labels and no lower case?
+fn is_canonical(domain: &str) -> bool {
+    domain
+        .bytes()
+        .all(|b| b.is_ascii() && !b.is_ascii_uppercase())
 }
 
 /// RFC 5321 §4.5.1: in any case.

@@ -297,7 +297,11 @@ fn the_file_holds_where_the_store_says_the_same() {
 
 #[test]
 fn login_names_may_be_short_in_the_first_domain() {
-    let directory = built(plan());
+    let mut plan = plan();
+    plan.domains.push(domain("xn--bcher-kva.example"));
+    plan.accounts.push(account("eve@xn--bcher-kva.example"));
+    let directory = built(plan);
+    assert!(directory.login("Eve@B\u{fc}cher.Example").is_some());
     assert_eq!(directory.login("Alice").unwrap().address, at("alice@a.org"));
     assert_eq!(
         directory.login("carol@B.ORG").unwrap().address,
