@@ -185,6 +185,35 @@ fn a_store_that_cannot_take_it_says_so() {
 }
 
 #[test]
+fn lmtp_hears_of_a_refused_chunk_for_each_recipient() {
+    let flight = b"LHLO c\r\nMAIL FROM:<a@b>\r\nRCPT TO:<user@here>\r\nRCPT TO:<two@here>\r\n\
+        BDAT 2\r\nxyBDAT 1000\r\n";
+    let flight = [&flight[..], &[b'x'; 1000], b"NOOP\r\n"].concat();
+    let record = every_cut(|| Dialogue::of(Kind::Lmtp), &[&flight]);
+    let said = codes(str::from_utf8(&record.replies).unwrap());
+    assert_eq!(
+        said,
+        [250, 250, 250, 250, 250, 552, 250],
+        "not the last chunk"
+    );
+
+    let flight = String::from_utf8(flight)
+        .unwrap()
+        .replace("1000", "1000 LAST");
+    let record = every_cut(|| Dialogue::of(Kind::Lmtp), &[flight.as_bytes()]);
+    let said = codes(str::from_utf8(&record.replies).unwrap());
+    assert_eq!(said, [250, 250, 250, 250, 250, 552, 552, 250]);
+}
+
+#[test]
+fn lmtp_may_be_given_its_own_delivered_to() {
+    let flight = b"LHLO c\r\nMAIL FROM:<a@b>\r\nRCPT TO:<user@here>\r\n\
+        DATA\r\nDelivered-To: user@here\r\n\r\n.\r\n";
+    let record = every_cut(|| Dialogue::of(Kind::Lmtp), &[flight]);
+    assert_eq!(record.commits.len(), 1);
+}
+
+#[test]
 fn loops_are_broken() {
     let hops = |count: usize| "Received: from x\r\n\tby y\r\n".repeat(count);
     let mut short = settings(Kind::Smtp);
