@@ -90,6 +90,52 @@ fn empty_and_dotted_messages() {
     assert_eq!(record.bodies, [b".\r\n..x\r\ny\r\n"]);
 }
 
+/// Odd and broken messages of the real world, read from the project's data.
+#[test]
+fn real_messages_come_through_octet_exact() {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../shared/data/messages");
+    let Ok(files) = std::fs::read_dir(path) else {
+        eprintln!("skipped: {path} is not there");
+        return;
+    };
+    for file in files {
+        let text = std::fs::read(file.unwrap().path()).unwrap();
+        let crlf = text.split(|&octet| octet == b'\n').map(|line| {
+            let line = line.strip_suffix(b"\r").unwrap_or(line);
+            [line, b"\r\n"].concat()
+        });
+        let lines: Vec<Vec<u8>> = crlf.collect();
+        let stuffed = lines.iter().map(|line| match line.first() {
+            Some(b'.') => [b".", &line[..]].concat(),
+            _ => line.clone(),
+        });
+        let flight = [
+            b"DATA\r\n",
+            &stuffed.collect::<Vec<_>>().concat()[..],
+            b".\r\n",
+        ]
+        .concat();
+        let message = lines.concat();
+        let chunk = format!("BDAT {} LAST\r\n", message.len());
+        let chunk = [chunk.as_bytes(), &message].concat();
+        for (flight, step) in [
+            (&flight, 1),
+            (&flight, 997),
+            (&flight, flight.len()),
+            (&chunk, 7),
+        ] {
+            let mut wide = settings(Kind::Smtp);
+            wide.message_octets_max = 10 << 20;
+            let mut dialogue = Dialogue::new(wide, Kind::Smtp, false);
+            dialogue.say(ENVELOPE);
+            let cuts: Vec<usize> = (step..flight.len()).step_by(step).collect();
+            dialogue.flight(flight, &cuts);
+            assert!(dialogue.record.replies.ends_with(b"queued as q1\r\n"));
+            assert!(dialogue.record.bodies == [&message[..]], "octet-exact");
+        }
+    }
+}
+
 #[test]
 fn chunks_are_octet_exact() {
     let said = b"BDAT 5\r\nab\r\n.BDAT 0\r\nBDAT 6\r\n\r\n.\r\ncBDAT 0 LAST\r\nNOOP\r\n";
