@@ -19,7 +19,8 @@ impl Session {
         if let Err(reply) = self.may_auth() {
             return self.blame(reply, out);
         }
-        let Some(mechanism) = Mechanism::from_name(mechanism.as_bytes()) else {
+        let known = Mechanism::from_name(mechanism.as_bytes());
+        let Some(mechanism) = known.filter(|it| self.settings.mechanisms.contains(it)) else {
             return self.blame(reply::UNKNOWN_MECHANISM, out);
         };
         let exchange = Exchange::start(mechanism);

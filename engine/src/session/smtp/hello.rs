@@ -6,7 +6,6 @@
 use super::action::{Action, Kind, Output, Tls};
 use super::settings::AuthOffer;
 use super::{HelloName, Pending, Session, State};
-use crate::wire::sasl::Mechanism;
 use crate::wire::smtp::command::Hello;
 use crate::wire::smtp::reply;
 
@@ -58,7 +57,7 @@ impl Session {
         }
         if self.offers_auth() && self.login.is_none() {
             out.say_text("250-AUTH");
-            for mechanism in Mechanism::ALL {
+            for mechanism in &self.settings.mechanisms {
                 out.say_text(" ");
                 out.say_text(mechanism.name());
             }

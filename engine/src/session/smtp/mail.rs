@@ -44,7 +44,10 @@ impl Session {
             return Err(reply::TLS_FIRST);
         }
         if self.settings.auth_required && self.login.is_none() {
-            return Err(reply::AUTH_FIRST);
+            return Err(match self.offers_auth() {
+                true => reply::AUTH_FIRST,
+                false => reply::TLS_FIRST,
+            });
         }
         Ok(())
     }

@@ -1,5 +1,6 @@
 //! What a listener lets its sessions do, and the upper bounds of a session.
 
+use crate::wire::sasl::Mechanism;
 use crate::wire::sasl::scram::Decoy;
 use crate::wire::smtp::data::BareLineEnds;
 
@@ -43,6 +44,9 @@ pub struct Settings {
     /// No MAIL and no AUTH before TLS.
     pub tls_required: bool,
     pub auth: AuthOffer,
+    /// In the order of the announcement. A client takes the strongest that it knows: SCRAM is to
+    /// be left out where accounts have no SCRAM keys.
+    pub mechanisms: Vec<Mechanism>,
     /// No MAIL before AUTH (RFC 6409 §4.3).
     pub auth_required: bool,
     pub bare_line_ends: BareLineEnds,
@@ -79,6 +83,7 @@ impl Settings {
             starttls: true,
             tls_required: false,
             auth: AuthOffer::Never,
+            mechanisms: Mechanism::ALL.to_vec(),
             auth_required: false,
             bare_line_ends: BareLineEnds::Reject,
             decoy,

@@ -142,6 +142,13 @@ mod tests {
     }
 
     #[test]
+    fn looks_no_further_than_the_bound() {
+        let mut watch = watch("X: y\r\n".repeat(HEADER_BYTES_MAX / 6 + 1).as_bytes(), 1000);
+        watch.feed(b"Received: a\r\n");
+        assert_eq!(watch.hops(), 0);
+    }
+
+    #[test]
     fn too_many_deliveries_are_a_loop() {
         let message = "Delivered-To: a@b\r\n".repeat(DELIVERIES_MAX + 1);
         let watch = watch(message.as_bytes(), message.len());

@@ -90,6 +90,52 @@ fn empty_and_dotted_messages() {
     assert_eq!(record.bodies, [b".\r\n..x\r\ny\r\n"]);
 }
 
+/// Odd and broken messages of the real world, read from the project's data.
+#[test]
+fn real_messages_come_through_octet_exact() {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../shared/data/messages");
+    let Ok(files) = std::fs::read_dir(path) else {
+        eprintln!("skipped: {path} is not there");
+        return;
+    };
+    for file in files {
+        let text = std::fs::read(file.unwrap().path()).unwrap();
+        let crlf = text.split(|&octet| octet == b'\n').map(|line| {
+            let line = line.strip_suffix(b"\r").unwrap_or(line);
+            [line, b"\r\n"].concat()
+        });
+        let lines: Vec<Vec<u8>> = crlf.collect();
+        let stuffed = lines.iter().map(|line| match line.first() {
+            Some(b'.') => [b".", &line[..]].concat(),
+            _ => line.clone(),
+        });
+        let flight = [
+            b"DATA\r\n",
+            &stuffed.collect::<Vec<_>>().concat()[..],
+            b".\r\n",
+        ]
+        .concat();
+        let message = lines.concat();
+        let chunk = format!("BDAT {} LAST\r\n", message.len());
+        let chunk = [chunk.as_bytes(), &message].concat();
+        for (flight, step) in [
+            (&flight, 1),
+            (&flight, 997),
+            (&flight, flight.len()),
+            (&chunk, 7),
+        ] {
+            let mut wide = settings(Kind::Smtp);
+            wide.message_octets_max = 10 << 20;
+            let mut dialogue = Dialogue::new(wide, Kind::Smtp, false);
+            dialogue.say(ENVELOPE);
+            let cuts: Vec<usize> = (step..flight.len()).step_by(step).collect();
+            dialogue.flight(flight, &cuts);
+            assert!(dialogue.record.replies.ends_with(b"queued as q1\r\n"));
+            assert!(dialogue.record.bodies == [&message[..]], "octet-exact");
+        }
+    }
+}
+
 #[test]
 fn chunks_are_octet_exact() {
     let said = b"BDAT 5\r\nab\r\n.BDAT 0\r\nBDAT 6\r\n\r\n.\r\ncBDAT 0 LAST\r\nNOOP\r\n";
@@ -182,6 +228,35 @@ fn a_store_that_cannot_take_it_says_so() {
     let said = String::from_utf8(record.replies).unwrap();
     assert_eq!(codes(&said), [250, 250, 250, 452, 250]);
     assert_eq!(record.ended, [(452, Some("a@b".to_owned()), 1)]);
+}
+
+#[test]
+fn lmtp_hears_of_a_refused_chunk_for_each_recipient() {
+    let flight = b"LHLO c\r\nMAIL FROM:<a@b>\r\nRCPT TO:<user@here>\r\nRCPT TO:<two@here>\r\n\
+        BDAT 2\r\nxyBDAT 1000\r\n";
+    let flight = [&flight[..], &[b'x'; 1000], b"NOOP\r\n"].concat();
+    let record = every_cut(|| Dialogue::of(Kind::Lmtp), &[&flight]);
+    let said = codes(str::from_utf8(&record.replies).unwrap());
+    assert_eq!(
+        said,
+        [250, 250, 250, 250, 250, 552, 250],
+        "not the last chunk"
+    );
+
+    let flight = String::from_utf8(flight)
+        .unwrap()
+        .replace("1000", "1000 LAST");
+    let record = every_cut(|| Dialogue::of(Kind::Lmtp), &[flight.as_bytes()]);
+    let said = codes(str::from_utf8(&record.replies).unwrap());
+    assert_eq!(said, [250, 250, 250, 250, 250, 552, 552, 250]);
+}
+
+#[test]
+fn lmtp_may_be_given_its_own_delivered_to() {
+    let flight = b"LHLO c\r\nMAIL FROM:<a@b>\r\nRCPT TO:<user@here>\r\n\
+        DATA\r\nDelivered-To: user@here\r\n\r\n.\r\n";
+    let record = every_cut(|| Dialogue::of(Kind::Lmtp), &[flight]);
+    assert_eq!(record.commits.len(), 1);
 }
 
 #[test]

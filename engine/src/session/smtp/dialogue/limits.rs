@@ -102,6 +102,44 @@ fn replies_wait_until_they_are_sent() {
 }
 
 #[test]
+fn a_body_waits_until_it_is_stored() {
+    let mut wide = settings(Kind::Smtp);
+    wide.message_octets_max = 10 << 20;
+    let mut dialogue = Dialogue::new(wide, Kind::Smtp, false);
+    dialogue.say("EHLO c\r\nMAIL FROM:<a@b>\r\nRCPT TO:<user@here>\r\nDATA\r\n");
+    let flood = "x\r\n".repeat(1 << 19);
+    let taken = dialogue
+        .session
+        .feed(0, flood.as_bytes(), &mut dialogue.out);
+    assert!(taken < flood.len() && dialogue.out.body.len() >= BODY_BYTES_MAX);
+    assert!(dialogue.out.body.len() < BODY_BYTES_MAX + (64 << 10));
+}
+
+#[test]
+fn a_message_without_end_is_given_up() {
+    let mut dialogue = Dialogue::of(Kind::Smtp);
+    dialogue.say("EHLO c\r\nMAIL FROM:<a@b>\r\nRCPT TO:<user@here>\r\nDATA\r\n");
+    let megabyte = vec![b'x'; 1 << 20];
+    for _ in 0..SWALLOW_BYTES_MAX >> 20 {
+        dialogue.flight(&megabyte, &[]);
+    }
+    assert!(!dialogue.record.closed);
+    dialogue.flight(&megabyte, &[]);
+    assert!(dialogue.record.closed);
+    assert!(
+        dialogue
+            .record
+            .replies
+            .ends_with(reply::ENDLESS_MESSAGE.as_bytes())
+    );
+    assert_eq!(
+        dialogue.record.bodies[0].len(),
+        1000,
+        "no more was stored than is allowed"
+    );
+}
+
+#[test]
 fn a_line_of_a_megabyte_costs_one_reply() {
     let mut dialogue = Dialogue::of(Kind::Smtp);
     let long = format!("EHLO {}\r\nNOOP\r\n", "x".repeat(1 << 19));

@@ -51,6 +51,8 @@ fn submission_wants_a_login_first() {
 #[test]
 fn passwords_go_only_through_tls() {
     let mut dialogue = Dialogue::new(settings(Kind::Submission), Kind::Submission, false);
+    let early = dialogue.say("EHLO c\r\nMAIL FROM:<user@here>\r\n");
+    assert!(early.ends_with("530 5.7.0 Issue a STARTTLS command first\r\n"));
     assert!(
         dialogue
             .say("EHLO c\r\nAUTH PLAIN\r\n")
@@ -64,6 +66,15 @@ fn passwords_go_only_through_tls() {
         said.ends_with("530 5.7.0 Issue a STARTTLS command first\r\n"),
         "{said}"
     );
+}
+
+#[test]
+fn only_the_mechanisms_of_the_settings_are_there() {
+    let mut few = settings(Kind::Submission);
+    few.mechanisms = vec![crate::wire::sasl::Mechanism::Plain];
+    let mut dialogue = Dialogue::new(few, Kind::Submission, true);
+    assert!(dialogue.say("EHLO c\r\n").contains("250-AUTH PLAIN\r\n"));
+    assert_eq!(dialogue.codes("AUTH LOGIN\r\nAUTH PLAIN\r\n"), [504, 334]);
 }
 
 #[test]

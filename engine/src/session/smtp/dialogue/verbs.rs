@@ -223,6 +223,9 @@ fn a_declared_size_too_large_is_refused_at_once() {
     assert!(said.contains("\r\n552 5.3.4 "), "{said}");
     assert!(said.ends_with("250 2.1.0 Sender OK\r\n"));
     assert_eq!(dialogue.record.ended, [(552, Some("a@b".to_owned()), 0)]);
+    let twice = b"EHLO c\r\nMAIL FROM:<a@b> SIZE=1001\r\nMAIL FROM:<c@d> SIZE=1001\r\n";
+    let record = every_cut(|| Dialogue::of(Kind::Smtp), &[twice]);
+    assert_eq!(record.ended.len(), 2, "each is told, however they come");
 }
 
 #[test]
@@ -260,6 +263,13 @@ fn shutting_down_lets_a_message_end() {
     assert!(dialogue.out.reply.is_empty() && dialogue.out.action.is_none());
     assert_eq!(dialogue.codes(".\r\nNOOP\r\n"), [250, 421]);
     assert!(dialogue.record.closed);
+
+    let mut chunked = Dialogue::of(Kind::Smtp);
+    chunked.say(ENVELOPE);
+    chunked.say("BDAT 1\r\nx");
+    chunked.session.shutting_down(9, &mut chunked.out);
+    assert!(chunked.out.action.is_none());
+    assert_eq!(chunked.codes("BDAT 1 LAST\r\ny"), [250, 421]);
 
     let mut idle = Dialogue::of(Kind::Smtp);
     idle.session.shutting_down(9, &mut idle.out);
