@@ -74,8 +74,12 @@ impl<S: Mailstore> Session<S> {
         outcome: &mut Outcome,
     ) -> Result<Result<(), Reply>, Ended> {
         // What others changed is told first: then a silent STORE hides nothing but itself.
-        self.tell(dialogue, Expunges::HoldBack, |_, _, _| false)
-            .await?;
+        let mut told = Vec::new();
+        self.tell(dialogue, Expunges::HoldBack, |uid, _, _| {
+            told.push(uid);
+            false
+        })
+        .await?;
         let before = self.rows(uids);
         outcome.gone |= (before.len() as u64) < uids.len();
         let Some(selected) = &self.selected else {
@@ -106,7 +110,9 @@ impl<S: Mailstore> Session<S> {
         let silent = change.silent;
         self.tell(dialogue, Expunges::HoldBack, |uid, flags, keywords| {
             let ours = uids.contains(uid) && !left.contains(uid);
-            ours && (!silent || expected(uid) == Some((flags, keywords)))
+            // A value told within this command may be taken for its outcome: it is told again.
+            let known = || expected(uid) == Some((flags, keywords)) && !told.contains(&uid);
+            ours && (!silent || known())
         })
         .await?;
         if !silent {

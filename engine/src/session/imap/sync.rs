@@ -45,7 +45,7 @@ impl<S: Mailstore> Session<S> {
         &mut self,
         dialogue: &mut Dialogue<I>,
         expunges: Expunges,
-        quiet: impl Fn(Uid, Flags, Keywords) -> bool,
+        mut quiet: impl FnMut(Uid, Flags, Keywords) -> bool,
     ) -> Result<(), Ended> {
         let Some(selected) = &mut self.selected else {
             return Ok(());

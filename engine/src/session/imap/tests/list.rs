@@ -5,10 +5,22 @@ use super::*;
 /// The mailboxes of RFC 9051 §6.3.9.8, example 1: `Fruit/Peach` is subscribed and does not exist.
 fn fruit() -> Client {
     let mut client = Client::new(&Fake::new(), ALICE);
-    for name in ["Fruit/Apple", "Fruit/Banana", "Tofu", "Vegetable/Broccoli", "Vegetable/Corn"] {
+    for name in [
+        "Fruit/Apple",
+        "Fruit/Banana",
+        "Tofu",
+        "Vegetable/Broccoli",
+        "Vegetable/Corn",
+    ] {
         client.say(&format!("a CREATE {name}"));
     }
-    for name in ["INBOX", "Fruit/Banana", "Fruit/Peach", "Vegetable", "Vegetable/Broccoli"] {
+    for name in [
+        "INBOX",
+        "Fruit/Banana",
+        "Fruit/Peach",
+        "Vegetable",
+        "Vegetable/Broccoli",
+    ] {
         client.say(&format!("a SUBSCRIBE {name}"));
     }
     client
@@ -91,7 +103,12 @@ fn subscriptions_and_the_names_above_them() {
 fn recursive_matches_are_not_told_twice() {
     let mut client = Client::new(&Fake::new(), ALICE);
     let names = [
-        "foo2/bar1", "foo2/bar2", "baz2/bar2", "baz2/bar22", "baz2/bar222", "eps2/mamba",
+        "foo2/bar1",
+        "foo2/bar2",
+        "baz2/bar2",
+        "baz2/bar22",
+        "baz2/bar222",
+        "eps2/mamba",
         "qux2/bar2",
     ];
     for name in names {

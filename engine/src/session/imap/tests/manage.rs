@@ -41,15 +41,32 @@ fn names_of_attackers_are_names_or_refused() {
     assert_eq!(client.say("a CREATE ../../etc/passwd"), "a OK Done\r\n");
     assert!(client.say("a CREATE /etc").starts_with("a NO [CANNOT]"));
     let long = "a".repeat(1025);
-    assert!(client.say(&format!("a CREATE {long}")).starts_with("a NO [LIMIT]"));
+    assert!(
+        client
+            .say(&format!("a CREATE {long}"))
+            .starts_with("a NO [LIMIT]")
+    );
     let deep = ["a"; 33].join("/");
-    assert!(client.say(&format!("a CREATE {deep}")).starts_with("a NO [LIMIT]"));
+    assert!(
+        client
+            .say(&format!("a CREATE {deep}"))
+            .starts_with("a NO [LIMIT]")
+    );
     let reply = client.say_octets(b"a CREATE {3+}\r\na\0b\r\n");
     assert!(reply.starts_with("a BAD"), "{reply}");
     let reply = client.say_octets(b"a CREATE {4+}\r\na\r\nb\r\n");
-    assert!(reply.starts_with("a NO") || reply.starts_with("a BAD"), "{reply}");
-    assert!(client.say("a CREATE &Jjo!").starts_with("a BAD"), "broken modified UTF-7");
-    assert!(client.say("a SUBSCRIBE \"\"").starts_with("a NO"), "nobody can be subscribed to nothing");
+    assert!(
+        reply.starts_with("a NO") || reply.starts_with("a BAD"),
+        "{reply}"
+    );
+    assert!(
+        client.say("a CREATE &Jjo!").starts_with("a BAD"),
+        "broken modified UTF-7"
+    );
+    assert!(
+        client.say("a SUBSCRIBE \"\"").starts_with("a NO"),
+        "nobody can be subscribed to nothing"
+    );
 }
 
 #[test]
@@ -155,9 +172,21 @@ fn any_state_answers_its_commands() {
 fn every_selected_command_needs_a_mailbox() {
     let mut client = Client::new(&Fake::new(), ALICE);
     for command in [
-        "CHECK", "CLOSE", "UNSELECT", "EXPUNGE", "UID EXPUNGE 1", "SEARCH ALL", "UID SEARCH ALL",
-        "FETCH 1 FLAGS", "UID FETCH 1 FLAGS", "STORE 1 FLAGS ()", "UID STORE 1 FLAGS ()",
-        "COPY 1 INBOX", "UID COPY 1 INBOX", "MOVE 1 INBOX", "UID MOVE 1 INBOX",
+        "CHECK",
+        "CLOSE",
+        "UNSELECT",
+        "EXPUNGE",
+        "UID EXPUNGE 1",
+        "SEARCH ALL",
+        "UID SEARCH ALL",
+        "FETCH 1 FLAGS",
+        "UID FETCH 1 FLAGS",
+        "STORE 1 FLAGS ()",
+        "UID STORE 1 FLAGS ()",
+        "COPY 1 INBOX",
+        "UID COPY 1 INBOX",
+        "MOVE 1 INBOX",
+        "UID MOVE 1 INBOX",
     ] {
         let reply = client.say(&format!("a {command}"));
         assert_eq!(reply, "a BAD Select a mailbox first\r\n", "{command}");
@@ -207,5 +236,9 @@ fn a_full_log_refuses_changes_and_serves_reads() {
          S: a4 NO [UNAVAILABLE] …",
     );
     store.set_full(false);
-    assert!(client.say("a5 STORE 1 +FLAGS (\\Seen)").ends_with("a5 OK Store completed\r\n"));
+    assert!(
+        client
+            .say("a5 STORE 1 +FLAGS (\\Seen)")
+            .ends_with("a5 OK Store completed\r\n")
+    );
 }

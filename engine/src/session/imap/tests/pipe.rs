@@ -4,14 +4,14 @@ use super::fake::Fake;
 use crate::session::imap::dialogue::Dialogue;
 use crate::session::imap::io::{Ended, Io, StartTls};
 use crate::session::imap::{Session, Terms};
+use ::store::mail::date::InternalDate;
+use ::store::mail::id::AccountId;
 use std::cell::{Cell, RefCell};
 use std::future::poll_fn;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
-use ::store::mail::date::InternalDate;
-use ::store::mail::id::AccountId;
 
 /// Polls of one exchange before a test says that the session hangs.
 const POLLS_MAX: u32 = 1_000_000;
@@ -59,7 +59,9 @@ impl Io for Wire {
     }
 
     async fn send(&mut self, mut octets: Vec<u8>) -> Result<Vec<u8>, Ended> {
-        self.0.largest_send.set(self.0.largest_send.get().max(octets.len()));
+        self.0
+            .largest_send
+            .set(self.0.largest_send.get().max(octets.len()));
         self.0.outbound.borrow_mut().append(&mut octets);
         Ok(octets)
     }
@@ -104,7 +106,10 @@ impl Client {
             })
         });
         let greeting = client.listen();
-        assert!(greeting.starts_with("x OK [CAPABILITY IMAP4rev1 "), "{greeting}");
+        assert!(
+            greeting.starts_with("x OK [CAPABILITY IMAP4rev1 "),
+            "{greeting}"
+        );
         client
     }
 
@@ -114,7 +119,11 @@ impl Client {
     ) -> Client {
         let pipe = Rc::new(Pipe::default());
         let session = serve(Wire(Rc::clone(&pipe)));
-        Client { pipe, session, ended: None }
+        Client {
+            pipe,
+            session,
+            ended: None,
+        }
     }
 
     /// As [`Client::new`], with INBOX selected.
@@ -154,6 +163,11 @@ impl Client {
         panic!("the session neither answers nor waits");
     }
 
+    /// What the session said until now, without running it.
+    pub(super) fn heard_so_far(&mut self) -> String {
+        String::from_utf8_lossy(&self.pipe.outbound.take()).into_owned()
+    }
+
     /// Runs the session up to its next suspension; whether there is more to do.
     pub(super) fn step(&mut self) -> bool {
         if self.ended.is_some() {
@@ -176,9 +190,15 @@ impl Client {
     /// Plays a script: `C: ` lines are said, `S: ` lines are all that comes back. A `…` at the end
     /// of a line stands for any rest of it.
     pub(super) fn play(&mut self, script: &str) {
-        let mut lines = script.lines().map(str::trim_start).filter(|l| !l.is_empty()).peekable();
+        let mut lines = script
+            .lines()
+            .map(str::trim_start)
+            .filter(|l| !l.is_empty())
+            .peekable();
         while let Some(said) = lines.next() {
-            let said = said.strip_prefix("C: ").unwrap_or_else(|| panic!("not C: {said}"));
+            let said = said
+                .strip_prefix("C: ")
+                .unwrap_or_else(|| panic!("not C: {said}"));
             let answer = self.say(said);
             let mut answer_lines = answer.split_terminator("\r\n");
             while let Some(expected) = lines.next_if(|l| l.starts_with("S:")) {
@@ -188,7 +208,10 @@ impl Client {
                     Some(start) => got.starts_with(start),
                     None => got == expected,
                 };
-                assert!(fits, "{said}\n expected {expected}\n got      {got}\n in {answer}");
+                assert!(
+                    fits,
+                    "{said}\n expected {expected}\n got      {got}\n in {answer}"
+                );
             }
             let more: Vec<&str> = answer_lines.collect();
             assert!(more.is_empty(), "{said}\n unexpected {more:?}");

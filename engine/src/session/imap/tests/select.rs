@@ -85,7 +85,10 @@ fn examine_changes_nothing() {
     client.say("a1 CREATE Other");
     let reply = client.say("a1 EXAMINE INBOX");
     assert!(reply.contains("* OK [PERMANENTFLAGS ()]"), "{reply}");
-    assert!(reply.ends_with("a1 OK [READ-ONLY] Selected read-only\r\n"), "{reply}");
+    assert!(
+        reply.ends_with("a1 OK [READ-ONLY] Selected read-only\r\n"),
+        "{reply}"
+    );
     client.play(
         "C: a2 STORE 1 +FLAGS (\\Deleted)
          S: a2 NO The mailbox is selected read-only
@@ -100,7 +103,10 @@ fn examine_changes_nothing() {
          C: a6 CLOSE
          S: a6 OK Done",
     );
-    assert_eq!(store.contents(ALICE, "INBOX")[0].1, ::store::mail::flags::Flags::NONE);
+    assert_eq!(
+        store.contents(ALICE, "INBOX")[0].1,
+        ::store::mail::flags::Flags::NONE
+    );
 }
 
 #[test]

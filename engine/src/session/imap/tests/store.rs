@@ -62,7 +62,10 @@ fn a_new_keyword_is_told_before_it_is_seen() {
     );
     let told = other.say("b NOOP");
     assert!(told.starts_with("* FLAGS (\\Answered"), "{told}");
-    assert!(told.contains("* 1 FETCH (UID 1 FLAGS ($Forwarded Work))"), "{told}");
+    assert!(
+        told.contains("* 1 FETCH (UID 1 FLAGS ($Forwarded Work))"),
+        "{told}"
+    );
 }
 
 #[test]
@@ -73,6 +76,7 @@ fn silence_hides_only_what_this_session_did() {
     client.play(
         "C: a1 STORE 1:2 +FLAGS.SILENT (\\Seen)
          S: * 1 FETCH (UID 1 FLAGS (\\Flagged))
+         S: * 1 FETCH (UID 1 FLAGS (\\Flagged \\Seen))
          S: a1 OK Store completed
          C: a2 NOOP
          S: a2 OK Done",
@@ -98,7 +102,14 @@ fn silence_does_not_hide_a_race() {
 fn conditional_store_leaves_what_has_changed() {
     let (_store, mut client) = three();
     let reply = client.say("a0 FETCH 1 MODSEQ");
-    let modseq = reply.split("MODSEQ (").nth(1).unwrap().split(')').next().unwrap().to_owned();
+    let modseq = reply
+        .split("MODSEQ (")
+        .nth(1)
+        .unwrap()
+        .split(')')
+        .next()
+        .unwrap()
+        .to_owned();
     client.say("a1 STORE 1 +FLAGS.SILENT (\\Seen)");
     client.play(&format!(
         "C: a2 STORE 1 (UNCHANGEDSINCE {modseq}) +FLAGS (\\Flagged)
@@ -129,7 +140,11 @@ fn copies_tell_their_uids() {
          S: * 4 EXISTS
          S: a7 OK [COPYUID 1001 1 4] Copy completed",
     );
-    let bodies: Vec<_> = store.contents(ALICE, "Other").into_iter().map(|c| c.2).collect();
+    let bodies: Vec<_> = store
+        .contents(ALICE, "Other")
+        .into_iter()
+        .map(|c| c.2)
+        .collect();
     assert_eq!(bodies, [b"b", b"c", b"a"]);
 }
 

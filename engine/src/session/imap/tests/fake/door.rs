@@ -238,12 +238,19 @@ impl Mailstore for Fake {
             if view.uids.len() != before {
                 changes.push(Change::Exists(view.uids.len() as u32));
                 if view.claims {
-                    let fresh = view.uids.iter().copied().filter(|uid| *uid > source.claimed);
+                    let fresh = view
+                        .uids
+                        .iter()
+                        .copied()
+                        .filter(|uid| *uid > source.claimed);
                     let recent = view.recent.iter().chain(fresh.map(Uid));
                     view.recent = UidSet::from_ascending(recent.collect::<Vec<_>>());
                     source.claimed = source.uid_next - 1;
                 }
-                let recent = view.uids.iter().filter(|uid| view.recent.contains(Uid(**uid)));
+                let recent = view
+                    .uids
+                    .iter()
+                    .filter(|uid| view.recent.contains(Uid(**uid)));
                 changes.push(Change::Recent(recent.count() as u32));
             }
             view.modseq = modseq;
@@ -414,6 +421,7 @@ impl Mailstore for Fake {
     }
 
     async fn read(&self, message: &FakeMessage, from: u64, to: u64) -> Result<Vec<u8>, ReadError> {
+        suspend_once().await;
         assert!(
             to.saturating_sub(from) <= 128 << 10,
             "a session reads in pieces"

@@ -3,6 +3,7 @@
 mod door;
 
 use crate::session::imap::mailstore::{Octets, Picture, Wakes};
+use crate::wire::imap::response::flag_list;
 use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, BTreeSet};
 use std::future::poll_fn;
@@ -130,6 +131,32 @@ impl Fake {
             let bodies = self.0.bodies.borrow();
             let rows = a.boxes[&id].rows.values();
             rows.map(|r| (r.uid.0, r.flags, bodies[&r.delivery.0].to_vec()))
+                .collect()
+        })
+    }
+
+    /// UID and flags with their names, keywords too.
+    pub(super) fn named_flags(
+        &self,
+        account: AccountId,
+        name: &str,
+    ) -> Vec<(u32, BTreeSet<String>)> {
+        self.account(account, |a| {
+            let mailbox = &a.boxes[&a.find(name).expect("the test names a mailbox")];
+            let names = |row: &Row| {
+                let mut out = Vec::new();
+                flag_list(&mut out, row.flags, row.keywords, &mailbox.keywords, false);
+                let text = String::from_utf8(out).expect("flags are ASCII");
+                let words = text.trim_matches(['(', ')']).split(' ');
+                words
+                    .filter(|word| !word.is_empty())
+                    .map(str::to_owned)
+                    .collect()
+            };
+            mailbox
+                .rows
+                .values()
+                .map(|row| (row.uid.0, names(row)))
                 .collect()
         })
     }
@@ -305,4 +332,3 @@ impl Wakes for FakeWatch {
         .await;
     }
 }
-
