@@ -13,7 +13,7 @@ pub use pattern::Pattern;
 pub use utf7::{decode_utf7, encode_utf7};
 
 use store::limit::{MAILBOX_DEPTH_MAX, MAILBOX_NAME_BYTES_MAX};
-use store::mailbox::tree::SEPARATOR;
+use store::mail::mailbox::SEPARATOR;
 use unicode_normalization::{UnicodeNormalization, is_nfc};
 
 use super::fault::{Fault, Parse};

@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 
 use store::limit::MAILBOX_NAME_BYTES_MAX;
-use store::mailbox::tree::SEPARATOR;
+use store::mail::mailbox::SEPARATOR;
 
 use super::{INBOX, is_in_inbox};
 

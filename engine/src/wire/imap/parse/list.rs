@@ -1,6 +1,6 @@
 //! LIST, LSUB, STATUS, CREATE (RFC 9051 §6.3.4, §6.3.9, §6.3.11; RFC 5258, RFC 5819, RFC 6154).
 
-use store::mailbox::tree::SEPARATOR;
+use store::mail::mailbox::SEPARATOR;
 
 use super::super::command::{Body, List, ListReturn, ListSelect, StatusItem};
 use super::super::fault::{Fault, Parse};

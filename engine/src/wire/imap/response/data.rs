@@ -1,8 +1,8 @@
 //! Untagged data: capabilities, mailboxes, sizes, search results (RFC 9051 §7.2 to §7.5).
 
 use store::mail::flags::{Flags, Keywords};
+use store::mail::mailbox::{SEPARATOR, SpecialUse};
 use store::mail::uidset::UidSet;
-use store::mailbox::tree::{SEPARATOR, SpecialUse};
 
 use super::super::set::write_set;
 use super::{CRLF, List, flag_list, mailbox, number, string};

@@ -10,7 +10,7 @@ use super::super::set::compress;
 use store::mail::date::InternalDate;
 use store::mail::flags::{Flags, Keywords};
 use store::mail::id::{ModSeq, Uid, UidValidity};
-use store::mailbox::tree::SpecialUse;
+use store::mail::mailbox::SpecialUse;
 
 fn written(write: impl FnOnce(&mut Vec<u8>)) -> String {
     let mut out = Vec::new();
