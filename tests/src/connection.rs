@@ -125,6 +125,11 @@ impl Connection {
         Ok(octets)
     }
 
+    /// What has come and was not taken: half a line when the server cut it.
+    pub fn unread(&self) -> &[u8] {
+        &self.buffer[self.taken..]
+    }
+
     /// Whether the server closes now, saying nothing more.
     pub fn closes(&mut self) -> io::Result<()> {
         let rest = self.rest()?;

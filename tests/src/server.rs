@@ -48,6 +48,26 @@ impl Server {
         Server::start(Setup::usual())
     }
 
+    /// Starts where it must not get ready; gives the exit code and all it said.
+    pub fn refused(setup: &Setup) -> (Option<i32>, String) {
+        setup.write();
+        let mut command = Command::new(binary::ringpost());
+        command.arg("--config").arg(setup.config_file());
+        let (mut child, log) = spawn(command);
+        let ready = |line: &String| line.contains("ready");
+        let closed = log.wait(LOG_DEADLINE, |state| {
+            let ended = state.closed.then_some(true);
+            ended.or_else(|| state.lines.iter().any(ready).then_some(false))
+        });
+        if closed != Some(true) {
+            let _ = child.kill();
+        }
+        let status = child.wait().expect("our child can be awaited");
+        let said = log.state.lock().expect("no holder panics").lines.join("\n");
+        assert_eq!(closed, Some(true), "it became ready, or hung:\n{said}");
+        (status.code(), said)
+    }
+
     /// Starts the given command, which must end up as the server with this setup.
     pub fn start_with(setup: Setup, command: Command) -> Server {
         let (child, log) = spawn(command);

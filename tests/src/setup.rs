@@ -15,6 +15,7 @@ pub struct Setup {
     /// Tables behind the listeners: domains, accounts, aliases.
     tables: Vec<String>,
     limits: Vec<String>,
+    data: Option<PathBuf>,
     ports: Ports,
 }
 
@@ -51,6 +52,7 @@ impl Setup {
             top: Vec::new(),
             tables: Vec::new(),
             limits: Vec::new(),
+            data: None,
             ports,
         }
     }
@@ -124,7 +126,22 @@ impl Setup {
     }
 
     pub fn data(&self) -> PathBuf {
-        self.directory.path().join("data")
+        self.data
+            .clone()
+            .unwrap_or_else(|| self.directory.path().join("data"))
+    }
+
+    /// Another place for the data, e.g. on another file system.
+    pub fn data_in(mut self, folder: &Path) -> Setup {
+        self.data = Some(folder.to_path_buf());
+        self
+    }
+
+    /// Other ports for the same configuration: what a second instance would have.
+    pub fn with_fresh_ports(mut self) -> Setup {
+        let fresh = Setup::empty();
+        (self.addresses, self.ports) = (fresh.addresses, fresh.ports);
+        self
     }
 
     pub fn certificate(&self) -> PathBuf {

@@ -41,8 +41,12 @@ fn random_smtp(a: Addresses, seed: &mut Seed, mut left: u64, lmtp: bool) {
         while left > 0 {
             left -= 1;
             let line = random_line(seed, SMTP_WORDS);
-            match smtp.command(&line) {
-                // A chunk that was announced must follow, or the next lines are its octets.
+            // An announced chunk must follow, or the server rightly waits for it.
+            let chunk = if line.starts_with("BDAT 1") { "x" } else { "" };
+            let sent = smtp
+                .connection
+                .send(format!("{line}\r\n{chunk}").as_bytes());
+            match sent.and_then(|()| smtp.reply()) {
                 Ok(reply) if reply.code == 354 || reply.code == 334 => {
                     let _ = smtp.connection.send(b"x\r\n.\r\n");
                     if smtp.reply().is_err() {
@@ -80,6 +84,10 @@ fn random_imap(a: Addresses, seed: &mut Seed, mut left: u64) {
 fn random_command(imap: &mut Imap, seed: &mut Seed) -> io::Result<()> {
     let line = random_line(seed, IMAP_WORDS);
     let tag = imap.send(&line)?;
+    if line.ends_with("+}") {
+        // The literal that was announced, and the end of its command.
+        imap.connection.send(b"abc\r\n")?;
+    }
     loop {
         let response = imap.response()?;
         let text = response.text();
