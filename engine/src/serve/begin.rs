@@ -120,8 +120,9 @@ impl Server {
             log_lines_dropped: Arc::clone(logger.dropped()),
         };
         let metrics = Metrics::new(shards, process);
-        let gate = Arc::new(gate(&live.config.load()));
-        let decoy = Decoy::new(random());
+        let secret = home.secret().map_err(|error| Refusal(error.to_string()))?;
+        let gate = Arc::new(gate(&live.config.load(), &secret));
+        let decoy = Decoy::new(secret);
         let mut endpoints =
             Mesh::<Letter>::new(usize::from(shards) + 1, LANE).into_endpoints().into_iter();
         let mut opened = Vec::new();
@@ -224,20 +225,14 @@ pub(super) fn load_certificates(config: &Config) -> Result<Certificates, Refusal
     Ok(certificates)
 }
 
-fn gate(config: &Config) -> Gate {
+fn gate(config: &Config, salt_secret: &[u8]) -> Gate {
     let limits = ThrottleLimits {
         address_failures_max: config.limits.login_failures_per_address_max,
         network_failures_max: config.limits.login_failures_per_network_max,
     };
-    Gate::new(limits, &mut |octets| {
+    Gate::new(limits, salt_secret, &mut |octets| {
         getrandom::fill(octets).expect("the kernel gives randomness after boot");
     })
-}
-
-fn random<const N: usize>() -> [u8; N] {
-    let mut octets = [0; N];
-    getrandom::fill(&mut octets).expect("the kernel gives randomness after boot");
-    octets
 }
 
 fn seat(

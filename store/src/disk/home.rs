@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! DATA/store      identity, text, made once: format, uuid, shards
+//! DATA/secret     32 random octets, for salts that strangers must not foresee
 //! DATA/lock       locked by the process that has the store open
 //! DATA/shard-00/  the first shard; its log lies in log/
 //! ```
@@ -10,6 +11,7 @@ use crate::limit::SHARDS_MAX;
 use std::fmt;
 use std::fs::{self, File, TryLockError};
 use std::io::{self, Write};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 /// The format of the directory that this build writes.
@@ -64,6 +66,24 @@ impl Home {
         })
     }
 
+    /// 32 random octets that only this store has, made once; they outlive restarts.
+    pub fn secret(&self) -> Result<[u8; 32], HomeError> {
+        let file = self.path.join(SECRET);
+        let io = |error| HomeError::Io(file.clone(), error);
+        match fs::read(&file) {
+            Ok(octets) => octets.try_into().map_err(|_| {
+                let why = "it is not 32 octets long; remove it, and a new one is made".to_owned();
+                HomeError::Unknown(file.clone(), why)
+            }),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                let mut secret = [0; 32];
+                random(&mut secret).and_then(|()| write_secret(&file, &secret)).map_err(io)?;
+                Ok(secret)
+            }
+            Err(error) => Err(io(error)),
+        }
+    }
+
     /// Opens a store that must be there.
     pub fn existing(path: &Path) -> Result<Home, HomeError> {
         if !path.join(IDENTITY).exists() {
@@ -110,7 +130,7 @@ fn refuse_strangers(path: &Path) -> Result<(), HomeError> {
 
 fn write_identity(path: &Path, shards: u16) -> io::Result<()> {
     let mut uuid = [0; 16];
-    getrandom::fill(&mut uuid).map_err(|_| io::Error::other("no randomness for the store's id"))?;
+    random(&mut uuid)?;
     let hex: String = uuid.iter().map(|byte| format!("{byte:02x}")).collect();
     let draft = path.join("store.draft");
     let mut file = File::create(&draft)?;
@@ -121,6 +141,17 @@ fn write_identity(path: &Path, shards: u16) -> io::Result<()> {
     file.sync_all()?;
     fs::rename(&draft, path.join(IDENTITY))?;
     File::open(path)?.sync_all()
+}
+
+fn write_secret(file: &Path, secret: &[u8]) -> io::Result<()> {
+    let mut options = File::options();
+    let mut file = options.create_new(true).write(true).mode(0o600).open(file)?;
+    file.write_all(secret)?;
+    file.sync_all()
+}
+
+fn random(octets: &mut [u8]) -> io::Result<()> {
+    getrandom::fill(octets).map_err(|_| io::Error::other("the kernel gives no randomness"))
 }
 
 fn read_identity(file: &Path) -> Result<Identity, HomeError> {
@@ -186,6 +217,7 @@ impl std::error::Error for HomeError {}
 
 const IDENTITY: &str = "store";
 const LOCK: &str = "lock";
+const SECRET: &str = "secret";
 
 #[cfg(test)]
 mod tests {
