@@ -7,16 +7,12 @@ use store::mail::date::InternalDate;
 
 use super::command::{Body, SequenceSet};
 use super::date::{date_time, write_date_time};
-use super::limit;
+use super::limit::{Limits, NAME_WIRE_BYTES_MAX};
 use super::name;
 use super::receive::{Event, Receiver};
 use super::response;
 use super::set::{resolve, sequence_set, write_set};
 use super::token::Cursor;
-
-/// More than a receiver ever holds: the buffer doubles as it grows.
-pub const HELD_BYTES_MAX: usize =
-    2 * (limit::LINE_BYTES_MAX + limit::LITERAL_BYTES_MAX as usize + 2 * limit::LITERALS_MAX);
 
 /// The first octet chooses the state, the second the size of the pieces, the rest is the client.
 ///
@@ -49,6 +45,13 @@ impl Choice {
         self.0 & 1 != 0
     }
 
+    fn held_bytes_max(self) -> usize {
+        match self.logged_in() {
+            true => Limits::AFTER_LOGIN.held_bytes_max(),
+            false => Limits::BEFORE_LOGIN.held_bytes_max(),
+        }
+    }
+
     fn utf8(self) -> bool {
         self.0 & 2 != 0
     }
@@ -67,7 +70,10 @@ fn feed_all(receiver: &mut Receiver, mut piece: &[u8], choice: Choice) {
     let mut idle = 0;
     loop {
         let (taken, event) = receiver.feed(piece);
-        assert!(receiver.held_bytes() <= HELD_BYTES_MAX, "holds too much");
+        assert!(
+            receiver.held_bytes() <= choice.held_bytes_max(),
+            "holds too much"
+        );
         idle = if taken == 0 { idle + 1 } else { 0 };
         assert!(idle < 4, "no progress");
         piece = piece.get(taken..).expect("it takes no more than there is");
@@ -121,7 +127,7 @@ fn check_name(mailbox: &str, utf8: bool) {
     let mut wire = Vec::new();
     response::mailbox(&mut wire, mailbox, utf8);
     // NUL is written as `?`: such a name is in no mailbox tree.
-    if mailbox.len() <= limit::NAME_WIRE_BYTES_MAX / 3 && !(utf8 && mailbox.contains('\0')) {
+    if mailbox.len() <= NAME_WIRE_BYTES_MAX / 3 && !(utf8 && mailbox.contains('\0')) {
         let octets = Cursor::new(&wire, utf8).astring();
         let again = octets.and_then(|octets| name::read(&octets, utf8));
         assert_eq!(again.as_deref(), Ok(mailbox), "a name changed");

@@ -73,6 +73,37 @@ pub const ID_VALUE_BYTES_MAX: usize = 1024;
 /// octets (`&AOk-`) for two of UTF-8.
 pub const NAME_WIRE_BYTES_MAX: usize = MAILBOX_NAME_BYTES_MAX * 3;
 
+/// What one command may cost, by state of the session.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Limits {
+    pub line_bytes_max: usize,
+    pub literal_bytes_max: u64,
+    pub literals_max: usize,
+    pub skip_bytes_max: u64,
+}
+
+impl Limits {
+    pub const BEFORE_LOGIN: Limits = Limits {
+        line_bytes_max: LINE_BYTES_MAX_BEFORE_LOGIN,
+        literal_bytes_max: LITERAL_BYTES_MAX_BEFORE_LOGIN,
+        literals_max: LITERALS_MAX_BEFORE_LOGIN,
+        skip_bytes_max: SKIP_BYTES_MAX_BEFORE_LOGIN,
+    };
+
+    pub const AFTER_LOGIN: Limits = Limits {
+        line_bytes_max: LINE_BYTES_MAX,
+        literal_bytes_max: LITERAL_BYTES_MAX,
+        literals_max: LITERALS_MAX,
+        skip_bytes_max: SKIP_BYTES_MAX,
+    };
+
+    /// A whole command: lines, literals, and the CRLF behind the last announcement.
+    #[must_use]
+    pub const fn held_bytes_max(&self) -> usize {
+        self.line_bytes_max + self.literal_bytes_max as usize + 2
+    }
+}
+
 const _: () = assert!(LINE_BYTES_MAX_BEFORE_LOGIN >= 8192);
 const _: () = assert!(LINE_BYTES_MAX_BEFORE_LOGIN < LINE_BYTES_MAX);
 const _: () = assert!(LITERAL_BYTES_MAX_BEFORE_LOGIN < LITERAL_BYTES_MAX);

@@ -30,7 +30,7 @@
 
 use super::command::{Body, Command};
 use super::fault::{Bad, Fault};
-use super::limit;
+use super::limit::{Limits, SKIP_MESSAGE_BYTES_MAX, TAG_BYTES_MAX};
 use super::literal::{MARKER_BYTES_MAX, Marker, ends_in_quotes};
 use super::parse;
 
@@ -184,11 +184,11 @@ impl Receiver {
         let end = memchr::memchr(b'\n', input);
         let (line, _) = input.split_at(end.unwrap_or(input.len()));
         let text = self.held.len().saturating_sub(self.literal_octets as usize);
-        let room = self.line_bytes_max().saturating_sub(text);
+        let room = self.limits().line_bytes_max.saturating_sub(text);
         if line.len() > room {
             return (0, Some(self.line_too_long(line, message)));
         }
-        self.held.extend_from_slice(line);
+        self.hold(line);
         if end.is_none() {
             self.phase = message.map_or(Phase::AwaitLine, Phase::AwaitMessageEnd);
             return (line.len(), None);
@@ -227,7 +227,7 @@ impl Receiver {
     }
 
     fn announced(&mut self, marker: Marker) -> Option<Event> {
-        self.held.extend_from_slice(b"\r\n");
+        self.hold(b"\r\n");
         match parse::head(&self.held, self.utf8, self.logged_in) {
             Err(bad) => Some(self.refuse(marker, bad)),
             Ok(parse::Head::Message(command)) => Some(self.append(command)),
@@ -243,20 +243,14 @@ impl Receiver {
 
     /// Why a literal cannot be an argument.
     fn fault_of(&self, marker: Marker) -> Option<Fault> {
-        let (literals_max, octets_max) = match self.logged_in {
-            true => (limit::LITERALS_MAX, limit::LITERAL_BYTES_MAX),
-            false => (
-                limit::LITERALS_MAX_BEFORE_LOGIN,
-                limit::LITERAL_BYTES_MAX_BEFORE_LOGIN,
-            ),
-        };
-        let total = marker
+        let limits = self.limits();
+        let octets = marker
             .octets
             .and_then(|n| n.checked_add(self.literal_octets));
-        if total.is_none_or(|total| total > octets_max) {
+        if octets.is_none_or(|octets| octets > limits.literal_bytes_max) {
             return Some(Fault::LiteralTooLarge);
         }
-        if self.literals == literals_max {
+        if self.literals == limits.literals_max {
             return Some(Fault::TooMany("Too many literals"));
         }
         // RFC 3516 §4.4: literal8 is for messages.
@@ -275,7 +269,7 @@ impl Receiver {
 
     fn literal(&mut self, input: &[u8], left: u64) -> Step {
         let octets = up_to(input, left);
-        self.held.extend_from_slice(octets);
+        self.hold(octets);
         let left = left - octets.len() as u64;
         if left > 0 {
             self.phase = Phase::AwaitLiteral { left };
@@ -303,12 +297,12 @@ impl Receiver {
         if !message.non_synchronizing {
             return (0, None);
         }
-        if message.octets > limit::SKIP_MESSAGE_BYTES_MAX {
+        if message.octets > SKIP_MESSAGE_BYTES_MAX {
             return (0, Some(self.fatal(None, Fault::LiteralTooLarge)));
         }
         self.phase = Phase::Skip {
             literal: message.octets,
-            budget: self.skip_bytes_max(),
+            budget: self.limits().skip_bytes_max,
         };
         (0, None)
     }
@@ -350,9 +344,10 @@ impl Receiver {
         if !marker.non_synchronizing {
             return Event::Bad(bad);
         }
+        let skip_bytes_max = self.limits().skip_bytes_max;
         match marker.octets {
-            Some(literal) if literal <= self.skip_bytes_max() => {
-                let budget = self.skip_bytes_max() - literal;
+            Some(literal) if literal <= skip_bytes_max => {
+                let budget = skip_bytes_max - literal;
                 self.phase = Phase::Skip { literal, budget };
                 Event::Bad(bad)
             }
@@ -366,8 +361,8 @@ impl Receiver {
             _ if self.raw => None,
             Some(message) => Some(message.tag.clone()),
             None => {
-                let enough = limit::TAG_BYTES_MAX + 1;
-                self.held.extend_from_slice(up_to(line, enough as u64));
+                let enough = TAG_BYTES_MAX + 1;
+                self.hold(up_to(line, enough as u64));
                 parse::tag_of(&self.held)
             }
         };
@@ -375,7 +370,7 @@ impl Receiver {
         self.release();
         self.phase = Phase::Skip {
             literal: 0,
-            budget: self.skip_bytes_max(),
+            budget: self.limits().skip_bytes_max,
         };
         let bad = Bad {
             tag,
@@ -439,6 +434,18 @@ impl Receiver {
         Event::Fatal(Bad { tag, fault })
     }
 
+    /// Grows by doubling, but never beyond what a command may have: a connection that fills its
+    /// buffer before login is no friend.
+    fn hold(&mut self, octets: &[u8]) {
+        let wanted = self.held.len() + octets.len();
+        if wanted > self.held.capacity() {
+            let doubled = 2 * self.held.capacity();
+            let room = doubled.min(self.limits().held_bytes_max()).max(wanted);
+            self.held.reserve_exact(room - self.held.len());
+        }
+        self.held.extend_from_slice(octets);
+    }
+
     /// Gives up the command that was held and is ready for another.
     fn release(&mut self) -> Vec<u8> {
         self.line_start = 0;
@@ -447,17 +454,10 @@ impl Receiver {
         std::mem::take(&mut self.held)
     }
 
-    fn line_bytes_max(&self) -> usize {
+    fn limits(&self) -> Limits {
         match self.logged_in {
-            true => limit::LINE_BYTES_MAX,
-            false => limit::LINE_BYTES_MAX_BEFORE_LOGIN,
-        }
-    }
-
-    fn skip_bytes_max(&self) -> u64 {
-        match self.logged_in {
-            true => limit::SKIP_BYTES_MAX,
-            false => limit::SKIP_BYTES_MAX_BEFORE_LOGIN,
+            true => Limits::AFTER_LOGIN,
+            false => Limits::BEFORE_LOGIN,
         }
     }
 }
