@@ -6,7 +6,7 @@
 //! 7  serve               puts one shard together; the start and the end
 //! 6  listen  admin       sockets in; what tools say to the server
 //! 4  session  intake     conversation, custody
-//! 3  route               facts → way
+//! 3  route  post         facts → way; letters between shards
 //! 2  auth  tls           facts from outside
 //! 1  wire  config  telemetry    pure: no I/O, no clock
 //! 0  reactor             runtimes, rings, timers, inboxes
@@ -17,6 +17,7 @@ pub mod auth;
 pub mod config;
 pub mod intake;
 pub mod listen;
+pub mod post;
 pub mod reactor;
 pub mod route;
 pub mod serve;

@@ -1,1 +1,87 @@
-fn main() {}
+//! `ringpost`: serves mail; `ringpost check`: explains a configuration.
+
+use clap::{Parser, Subcommand};
+use engine::config::{Config, DEMO_PASSWORD};
+use engine::serve::{Server, check_secret};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+#[global_allocator]
+static HEAP: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+/// An io_uring mail engine. Without --config it serves a safe demo on loopback.
+#[derive(Parser)]
+#[command(version, about)]
+struct Arguments {
+    /// The configuration file (TOML)
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Keep the data here, whatever the configuration says
+    #[arg(long, value_name = "DIR")]
+    data: Option<PathBuf>,
+    /// The password of the demo's accounts
+    #[arg(long, value_name = "PASSWORD", default_value = DEMO_PASSWORD, conflicts_with = "config")]
+    demo_password: String,
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Read a configuration and explain it: exit 0 when it is right, 2 when it is not
+    Check {
+        /// The configuration file (TOML)
+        #[arg(long, value_name = "FILE")]
+        config: PathBuf,
+    },
+}
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    match &arguments.command {
+        Some(Command::Check { config }) => check(config),
+        None => serve(arguments),
+    }
+}
+
+fn check(file: &Path) -> ExitCode {
+    match Config::read(file, &check_secret) {
+        Ok(config) => {
+            print!("{}", config.explain());
+            ExitCode::SUCCESS
+        }
+        Err(problems) => wrong(&problems),
+    }
+}
+
+fn serve(arguments: Arguments) -> ExitCode {
+    let config = match &arguments.config {
+        Some(file) => match Config::read(file, &check_secret) {
+            Ok(config) => config,
+            Err(problems) => return wrong(&problems),
+        },
+        None => demo(&arguments),
+    };
+    let config = match arguments.data {
+        Some(data) => config.with_data(data),
+        None => config,
+    };
+    let server = Server::prepare(config, arguments.config);
+    match server.and_then(Server::run) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(refusal) => {
+            eprintln!("ringpost: {}", refusal.0);
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn demo(arguments: &Arguments) -> Config {
+    let data = arguments.data.clone().unwrap_or_else(|| PathBuf::from("ringpost-data"));
+    Config::demo(&data, &arguments.demo_password)
+}
+
+fn wrong(problems: &engine::config::Problems) -> ExitCode {
+    eprintln!("{problems}");
+    ExitCode::from(2)
+}

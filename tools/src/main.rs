@@ -1,1 +1,52 @@
-fn main() {}
+//! `ringpostctl`: what an operator does with a Ringpost server or its store.
+//!
+//! A command speaks to the running server over its control socket; where none runs, it opens the
+//! store itself.
+
+mod client;
+mod command;
+mod offline;
+
+use clap::{Parser, Subcommand};
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+/// Looks after a Ringpost server: accounts and domains.
+#[derive(Parser)]
+#[command(version, about, arg_required_else_help = true)]
+struct Arguments {
+    /// The data directory of the server
+    #[arg(long, global = true, value_name = "DIR", default_value = "ringpost-data")]
+    data: PathBuf,
+    /// Print JSON instead of a table
+    #[arg(long, global = true)]
+    json: bool,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Accounts that the store keeps, beside those of the configuration file
+    #[command(subcommand)]
+    Account(command::account::Account),
+    /// Domains that the store keeps, beside those of the configuration file
+    #[command(subcommand)]
+    Domain(command::domain::Domain),
+}
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    let client = client::Client::new(arguments.data, arguments.json);
+    let outcome = match arguments.command {
+        Command::Account(account) => account.run(&client),
+        Command::Domain(domain) => domain.run(&client),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("ringpostctl: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -1,1 +1,6 @@
 //! What tools say to the server, and what it shows: control socket, metrics, health.
+
+pub mod control;
+pub mod http;
+pub mod office;
+pub mod wire;

@@ -1,1 +1,13 @@
-//! Who somebody is: mechanisms, stored secrets, throttling of failures.
+//! Who somebody is: stored secrets, throttling of failures, and the gate over them.
+
+pub mod gate;
+pub mod prep;
+pub mod remember;
+pub mod scram;
+pub mod secret;
+mod table;
+pub mod throttle;
+
+pub use gate::{Attempt, Gate, Verdict};
+pub use secret::{Secrets, Unusable};
+pub use throttle::{Admission, ThrottleLimits};

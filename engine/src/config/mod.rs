@@ -1,1 +1,313 @@
-//! The configuration: text → raw → meaning, with the line that is wrong.
+//! The configuration: text → raw → meaning, with every line that is wrong.
+//!
+//! [`Config::parse`] reads the TOML of design §11 and checks it whole: the grammar, each value, and
+//! what the values mean together. It reports all faults at once and never half a configuration, so
+//! that a running server can ask before it changes anything. Paths are relative to the folder of
+//! the file. The disk and the grammar of passwords are asked through [`Outside`].
+//!
+//! ```toml
+//! hostname = "mx1.example.org"            # required
+//! data = "/var/lib/ringpost"              # required
+//! shards = 0                              # 0: one per core
+//! postmaster = "alice@example.org"        # where a domain has no postmaster of its own
+//! control = "/run/ringpost/control"       # default: control in data
+//!
+//! [[listener]]
+//! protocol = "smtp"                       # smtp submission lmtp imap http
+//! address = "0.0.0.0:25"
+//! tls = "starttls"                        # none starttls implicit
+//! login_without_tls = false               # default: true on loopback
+//!
+//! [[certificate]]
+//! names = ["mx1.example.org", "*.example.org"]
+//! cert = "mx1.pem"
+//! key = "mx1.key"
+//!
+//! [[domain]]
+//! name = "example.org"
+//! catch_all = "bob@example.org"           # default: unknown names are refused
+//! recipient_delimiter = "+"               # "" for none
+//! accounts_elsewhere = false              # true: ringpostctl makes accounts here too
+//!
+//! [[account]]
+//! address = "alice@example.org"
+//! password = "$argon2id$…"
+//! quota = "10 GiB"                        # default: none
+//!
+//! [[alias]]
+//! from = ["team@example.org"]             # one text or a list, both
+//! to = ["alice@example.org", "bob+team@example.org"]
+//!
+//! [limits]                                # see `limits`, each with its default
+//! message_bytes_max = "50 MiB"
+//!
+//! [log]
+//! level = "info"                          # error warn info debug
+//! format = "text"                         # text json
+//! target = "stderr"                       # or a file
+//! ```
+
+mod cross;
+mod demo;
+mod domain;
+mod explain;
+mod limits;
+mod listener;
+mod log;
+mod name;
+mod problem;
+mod quantity;
+mod raw;
+#[cfg(test)]
+mod tests;
+
+pub use demo::{DEMO_DOMAIN, DEMO_PASSWORD};
+pub use domain::{Account, Alias, DELIMITER_DEFAULT, Domain};
+pub use limits::Limits;
+pub use listener::{Certificate, CertificateSource, Listener, Protocol, TlsMode};
+pub use log::{Log, LogFormat, LogLevel, LogTarget};
+pub use name::{LOCAL_PART_BYTES_MAX, canonical, canonical_local, domain_name, partings};
+pub use problem::{Problem, Problems};
+
+use raw::{At, Notes, Section};
+use std::io;
+use std::path::{Path, PathBuf};
+use store::mail::address::Address;
+
+/// A configuration without faults.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Config {
+    /// Our name in greetings, Received headers and replies.
+    pub hostname: String,
+    /// The folder of the logs.
+    pub data: PathBuf,
+    /// `None`: one per core.
+    pub shards: Option<u16>,
+    /// Takes the mail for every `postmaster` that has no account or alias (RFC 5321 §4.5.1).
+    pub postmaster: Option<Address>,
+    /// The socket for `ringpostctl`.
+    pub control: PathBuf,
+    pub listeners: Vec<Listener>,
+    pub certificates: Vec<Certificate>,
+    pub domains: Vec<Domain>,
+    pub accounts: Vec<Account>,
+    pub aliases: Vec<Alias>,
+    pub limits: Limits,
+    pub log: Log,
+    /// What is allowed and probably not meant.
+    pub warnings: Vec<Problem>,
+}
+
+/// What the check asks of the world outside the text.
+#[derive(Clone, Copy)]
+pub struct Outside<'a> {
+    /// Can this file be read?
+    pub readable: &'a dyn Fn(&Path) -> io::Result<()>,
+    /// Is this a stored secret that can be checked? If not, a sentence that says what it lacks.
+    pub secret: &'a dyn Fn(&str) -> Result<(), String>,
+}
+
+/// A file larger than this is no configuration, in octets.
+pub const FILE_BYTES_MAX: u64 = 256 << 20;
+
+impl Config {
+    /// Reads and checks a file; `secret` is `auth::secret::check`.
+    pub fn read(
+        file: &Path,
+        secret: &dyn Fn(&str) -> Result<(), String>,
+    ) -> Result<Config, Problems> {
+        let name = file.display().to_string();
+        let whole = |what: String| Problems::new(name.clone(), vec![Problem::new(0, what)]);
+        let text = read_text(file).map_err(whole)?;
+        let outside = Outside {
+            readable: &|path| std::fs::File::open(path).map(drop),
+            secret,
+        };
+        Config::parse(file, &text, outside)
+    }
+
+    /// Checks the text of `file`.
+    pub fn parse(file: &Path, text: &str, outside: Outside<'_>) -> Result<Config, Problems> {
+        let mut notes = Notes::new(text);
+        let document = raw::document(text, &mut notes);
+        let folder = file.parent().map(Path::to_path_buf).unwrap_or_default();
+        let base = Base { folder, outside };
+        // What stands in a broken text is guesswork: only its grammar is reported then.
+        if notes.problems.is_empty()
+            && let Some(config) = top(Section::top(document.get_ref()), &base, &mut notes)
+        {
+            return Ok(config);
+        }
+        Err(Problems::new(file.display().to_string(), notes.problems))
+    }
+}
+
+impl Config {
+    /// The same with another data directory; the control socket goes along where it lies there.
+    #[must_use]
+    pub fn with_data(mut self, data: PathBuf) -> Config {
+        if self.control.parent() == Some(&self.data) {
+            self.control = data.join(CONTROL_SOCKET);
+        }
+        self.data = data;
+        self
+    }
+}
+
+/// The socket for `ringpostctl`, below the data directory where nothing else is said.
+pub const CONTROL_SOCKET: &str = "control.sock";
+
+/// Where paths start, and the world outside.
+struct Base<'a> {
+    folder: PathBuf,
+    outside: Outside<'a>,
+}
+
+/// A part that was understood, and the line that is named when it does not fit the others.
+struct Found<T> {
+    line: usize,
+    value: T,
+}
+
+/// All parts before they are compared with each other.
+struct Parts {
+    postmaster: Option<Found<Address>>,
+    listeners: Vec<Found<Listener>>,
+    certificates: Vec<Found<Certificate>>,
+    domains: Vec<Found<Domain>>,
+    accounts: Vec<Found<Account>>,
+    aliases: Vec<Found<Alias>>,
+}
+
+impl Base<'_> {
+    fn path(&self, written: &str) -> PathBuf {
+        self.folder.join(written)
+    }
+
+    fn check_readable(&self, file: At<&str>, notes: &mut Notes) {
+        let path = self.path(file.value);
+        if let Err(error) = (self.outside.readable)(&path) {
+            let what = format!("cannot read {}: {error}", path.display());
+            notes.problem(file.line, what);
+        }
+    }
+
+    fn check_secret(&self, secret: At<&str>, notes: &mut Notes) {
+        if let Err(what) = (self.outside.secret)(secret.value) {
+            notes.problem(secret.line, format!("password: {what}"));
+        }
+    }
+}
+
+fn read_text(file: &Path) -> Result<String, String> {
+    let bytes = std::fs::metadata(file)
+        .and_then(|meta| match meta.len() > FILE_BYTES_MAX {
+            true => Err(io::Error::from(io::ErrorKind::FileTooLarge)),
+            false => std::fs::read(file),
+        })
+        .map_err(|error| format!("cannot be read: {error}"))?;
+    String::from_utf8(bytes).map_err(|error| {
+        let before = error
+            .as_bytes()
+            .iter()
+            .take(error.utf8_error().valid_up_to());
+        let line = before.filter(|byte| **byte == b'\n').count() + 1;
+        format!("line {line} is not UTF-8")
+    })
+}
+
+/// The keys of the first level. `None` where anything is noted as wrong.
+fn top(mut section: Section<'_, '_>, base: &Base, notes: &mut Notes) -> Option<Config> {
+    let hostname = section.text_required(notes, "hostname", "\"mail.example.org\"");
+    let data = section.text_required(notes, "data", "\"/var/lib/ringpost\"");
+    let shards_max = store::limit::SHARDS_MAX as u64;
+    let shards = section.number(notes, "shards", 0, shards_max);
+    let control = section.text(notes, "control");
+    let limits = limits(&mut section, notes);
+    let log = log(&mut section, base, notes);
+    let parts = parts(&mut section, base, notes);
+    section.finish(notes);
+
+    let hostname = hostname.and_then(|text| read_hostname(text, notes));
+    let warnings = cross::check(&parts, notes);
+    let data = base.path(data?.value);
+    let config = Config {
+        hostname: hostname?,
+        shards: shards
+            .and_then(|found| u16::try_from(found.value).ok())
+            .filter(|shards| *shards > 0),
+        control: control.map_or_else(|| data.join(CONTROL_SOCKET), |text| base.path(text.value)),
+        data,
+        postmaster: parts.postmaster.map(|found| found.value),
+        listeners: values(parts.listeners),
+        certificates: values(parts.certificates),
+        domains: values(parts.domains),
+        accounts: values(parts.accounts),
+        aliases: values(parts.aliases),
+        limits,
+        log,
+        warnings,
+    };
+    notes.problems.is_empty().then_some(config)
+}
+
+fn parts(section: &mut Section<'_, '_>, base: &Base, notes: &mut Notes) -> Parts {
+    let postmaster = section.text(notes, "postmaster").and_then(|text| {
+        let value = domain::address("postmaster", text, notes)?;
+        Some(Found {
+            line: text.line,
+            value,
+        })
+    });
+    let listeners = section.sections(notes, "listener", "[[listener]]");
+    let certificates = section.sections(notes, "certificate", "[[certificate]]");
+    let domains = section.sections(notes, "domain", "[[domain]]");
+    let accounts = section.sections(notes, "account", "[[account]]");
+    let aliases = section.sections(notes, "alias", "[[alias]]");
+    Parts {
+        postmaster,
+        listeners: each(listeners, |s| listener::listener(s, notes)),
+        certificates: each(certificates, |s| listener::certificate(s, base, notes)),
+        domains: each(domains, |s| domain::domain(s, notes)),
+        accounts: each(accounts, |s| domain::account(s, base, notes)),
+        aliases: each(aliases, |s| domain::alias(s, notes)),
+    }
+}
+
+fn limits(top: &mut Section<'_, '_>, notes: &mut Notes) -> Limits {
+    let Some(mut section) = top.section(notes, "limits", "[limits]") else {
+        return Limits::default();
+    };
+    let limits = Limits::read(&mut section, notes);
+    section.finish(notes);
+    limits
+}
+
+fn log(top: &mut Section<'_, '_>, base: &Base, notes: &mut Notes) -> Log {
+    let Some(mut section) = top.section(notes, "log", "[log]") else {
+        return Log::default();
+    };
+    let log = Log::read(&mut section, base, notes);
+    section.finish(notes);
+    log
+}
+
+fn read_hostname(text: At<&str>, notes: &mut Notes) -> Option<String> {
+    let name = domain_name(text.value);
+    if name.is_none() {
+        let what = format!("hostname: \"{}\" is no domain name", text.value);
+        notes.problem(text.line, what);
+    }
+    name
+}
+
+fn each<'d, 't, T>(
+    sections: Vec<Section<'d, 't>>,
+    mut read: impl FnMut(Section<'d, 't>) -> Option<Found<T>>,
+) -> Vec<Found<T>> {
+    sections.into_iter().filter_map(&mut read).collect()
+}
+
+fn values<T>(found: Vec<Found<T>>) -> Vec<T> {
+    found.into_iter().map(|found| found.value).collect()
+}

@@ -1,1 +1,16 @@
 //! TLS over lent buffers: contexts, certificates by name, tickets, streams (RFC 8446, RFC 5246).
+
+pub mod certificates;
+pub mod context;
+pub mod demo;
+pub mod stream;
+
+mod session;
+mod validity;
+
+#[cfg(test)]
+mod tests;
+
+pub use certificates::{CertificateError, CertificateFiles, Certificates};
+pub use context::TlsContext;
+pub use stream::{Stream, StreamParts, TlsInfo};

@@ -6,6 +6,7 @@
 
 pub mod block;
 pub mod blocking;
+pub mod home;
 pub mod sim;
 
 pub use block::Block;

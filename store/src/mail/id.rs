@@ -45,6 +45,10 @@ number! {
     ObjectId(u64)
 }
 number! {
+    /// One transaction that took custody, for logs and headers: unique on this host for ever.
+    QueueId(u64)
+}
+number! {
     /// The position of a record in its shard's log: counts records and survives compaction.
     Lsn(u64)
 }

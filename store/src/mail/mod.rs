@@ -5,4 +5,5 @@ pub mod date;
 pub mod envelope;
 pub mod flags;
 pub mod id;
+pub mod mailbox;
 pub mod uidset;

@@ -4,9 +4,11 @@ use crate::mail::date::InternalDate;
 use crate::mail::flags::{Flags, Keywords};
 use crate::mail::id::{ModSeq, ObjectId, Uid};
 
+/// A row of the mailbox index, ascending by `uid`.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Row {
     pub uid: Uid,
+    /// The last change of this message, its arrival included (RFC 7162 §3.1).
     pub modseq: ModSeq,
     pub flags: Flags,
     pub keywords: Keywords,

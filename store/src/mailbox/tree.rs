@@ -3,10 +3,9 @@
 //! Names are UTF-8 in NFC with `/` between the levels. `INBOX` is that mailbox in any case; it
 //! always exists, and its children begin with exactly `INBOX/`.
 
-use crate::mail::id::{MailboxId, ModSeq, Uid, UidValidity};
+pub use crate::mail::mailbox::{SEPARATOR, SpecialUse};
 
-/// The hierarchy separator.
-pub const SEPARATOR: char = '/';
+use crate::mail::id::{MailboxId, ModSeq, Uid, UidValidity};
 
 /// A mailbox as LIST shows it.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -16,21 +15,6 @@ pub struct MailboxInfo {
     pub uid_validity: UidValidity,
     pub special_use: SpecialUse,
     pub subscribed: bool,
-}
-
-/// RFC 6154 attributes as a set of bits.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub struct SpecialUse(pub u16);
-
-impl SpecialUse {
-    pub const NONE: SpecialUse = SpecialUse(0);
-    pub const ALL: SpecialUse = SpecialUse(1);
-    pub const ARCHIVE: SpecialUse = SpecialUse(1 << 1);
-    pub const DRAFTS: SpecialUse = SpecialUse(1 << 2);
-    pub const FLAGGED: SpecialUse = SpecialUse(1 << 3);
-    pub const JUNK: SpecialUse = SpecialUse(1 << 4);
-    pub const SENT: SpecialUse = SpecialUse(1 << 5);
-    pub const TRASH: SpecialUse = SpecialUse(1 << 6);
 }
 
 /// What STATUS and SELECT say of a mailbox (RFC 9051 §6.3.11).

@@ -16,8 +16,14 @@ pub struct View {
     pub(crate) modseq: ModSeq,
     /// Expunges up to here are in the picture; behind `modseq` while they are held back.
     pub(crate) expunged_modseq: ModSeq,
+    /// UIDs from here on have not been looked at.
+    pub(crate) uid_next: Uid,
     /// The messages that this session was the first to see: `\Recent` (RFC 3501 §2.3.2).
     pub(crate) recent: UidSet,
+    /// SELECT takes `\Recent` away from later sessions, EXAMINE does not.
+    pub(crate) claims_recent: bool,
+    /// The mailbox was deleted, and the session was told.
+    pub(crate) is_gone: bool,
 }
 
 impl View {

@@ -1,1 +1,132 @@
-//! Mail in our custody that other shards are still owed.
+//! Mail in our custody that other shards are owed, and what we have taken from them.
+//!
+//! The coordinator of a message for several owners commits it with one OFFER per other owner and
+//! answers 250. Each offer is handed over in the order of its sequence number, again and again,
+//! until the owner says that it is durable there; then OFFERED settles it. The owner writes SEEN
+//! into the frame of its deliveries and turns away what it has seen, so that each offer counts
+//! exactly once, whatever crashes in between:
+//!
+//! ```text
+//!   coordinator   OFFER n ──────────────── hand over ──────────── OFFERED n
+//!   owner                        SEEN n + DELIVER… (one frame)
+//! ```
+
+use crate::bell::{Bell, Watch};
+use crate::record::Offer;
+use std::collections::{BTreeMap, HashMap};
+use std::rc::Rc;
+
+#[derive(Debug, Default)]
+pub(crate) struct Spool {
+    /// By target and sequence: durable here, not yet known to be durable there.
+    offers: HashMap<u16, Outgoing>,
+    /// By source: the highest sequence that lies in our log.
+    seen: HashMap<u16, Incoming>,
+    arrivals: Rc<Bell>,
+}
+
+#[derive(Debug, Default)]
+struct Outgoing {
+    waiting: BTreeMap<u64, Rc<Offer>>,
+    last_durable: u64,
+    tip: u64,
+}
+
+#[derive(Debug, Default)]
+struct Incoming {
+    durable: u64,
+    tip: u64,
+}
+
+/// What an owner does with an offer.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Judgement {
+    /// It is the next one: deliver it.
+    Fresh,
+    /// It is durable here already.
+    Durable,
+    /// It is on its way to the disk, or one before it is missing: offer it again later.
+    Later,
+}
+
+impl Spool {
+    pub(crate) fn next_sequence(&mut self, target: u16) -> u64 {
+        let outgoing = self.offers.entry(target).or_default();
+        outgoing.tip += 1;
+        outgoing.tip
+    }
+
+    /// The oldest offers to `target` above `after`, in order.
+    pub(crate) fn waiting(&self, target: u16, after: u64, most: usize) -> Vec<Rc<Offer>> {
+        let Some(outgoing) = self.offers.get(&target) else {
+            return Vec::new();
+        };
+        outgoing
+            .waiting
+            .range(after + 1..)
+            .take(most)
+            .map(|(_, offer)| Rc::clone(offer))
+            .collect()
+    }
+
+    /// How many offers wait for all targets.
+    pub(crate) fn waiting_count(&self) -> usize {
+        self.offers
+            .values()
+            .map(|outgoing| outgoing.waiting.len())
+            .sum()
+    }
+
+    pub(crate) fn judge(&self, source: u16, sequence: u64) -> Judgement {
+        let (durable, tip) = match self.seen.get(&source) {
+            Some(incoming) => (incoming.durable, incoming.tip),
+            None => (0, 0),
+        };
+        if sequence <= durable {
+            Judgement::Durable
+        } else if sequence == tip + 1 {
+            Judgement::Fresh
+        } else {
+            Judgement::Later
+        }
+    }
+
+    /// A fresh offer is on its way to the disk.
+    pub(crate) fn taking(&mut self, source: u16, sequence: u64) {
+        self.seen.entry(source).or_default().tip = sequence;
+    }
+
+    pub(crate) fn offered(&mut self, offer: Offer) {
+        let outgoing = self.offers.entry(offer.target).or_default();
+        outgoing.last_durable = outgoing.last_durable.max(offer.sequence);
+        outgoing.tip = outgoing.tip.max(offer.sequence);
+        outgoing.waiting.insert(offer.sequence, Rc::new(offer));
+        self.arrivals.ring();
+    }
+
+    pub(crate) fn watch(&self) -> Watch {
+        self.arrivals.watch()
+    }
+
+    pub(crate) fn settled(&mut self, target: u16, sequence: u64) {
+        if let Some(outgoing) = self.offers.get_mut(&target) {
+            outgoing.waiting = outgoing.waiting.split_off(&(sequence + 1));
+        }
+    }
+
+    pub(crate) fn seen(&mut self, source: u16, sequence: u64) {
+        let incoming = self.seen.entry(source).or_default();
+        incoming.durable = incoming.durable.max(sequence);
+        incoming.tip = incoming.tip.max(sequence);
+    }
+
+    /// The frames on their way were given up: their numbers are free again.
+    pub(crate) fn abort(&mut self) {
+        for outgoing in self.offers.values_mut() {
+            outgoing.tip = outgoing.last_durable;
+        }
+        for incoming in self.seen.values_mut() {
+            incoming.tip = incoming.durable;
+        }
+    }
+}

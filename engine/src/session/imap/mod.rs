@@ -1,1 +1,257 @@
 //! The IMAP dialogue: one file per family of commands (RFC 9051, RFC 3501).
+//!
+//! ```text
+//! login::Login   NotAuthenticated ── LOGIN, AUTHENTICATE ──▶ hand-over to the owner shard
+//! Session        Authenticated ⇄ Selected ── LOGOUT, BYE ──▶ the end
+//! ```
+//!
+//! The login stage ends without an answer: the owner shard's [`Session`] says `OK [CAPABILITY …]`,
+//! so that a client that was let in is served, and one whose hand-over failed is not told it is in.
+//!
+//! A command is a future over the session's view; commands that a client pipelines are answered in
+//! order, one at a time (RFC 9051 §5.5). Each ends with a sync, in which everything that happened
+//! meanwhile is told, and its tagged reply.
+
+pub mod dialogue;
+pub mod io;
+pub mod login;
+pub mod mailstore;
+
+mod append;
+mod copy;
+mod extension;
+mod fetch;
+mod idle;
+mod item;
+mod list;
+mod manage;
+mod reply;
+mod search;
+mod section;
+mod select;
+mod sequence;
+mod store;
+mod structure;
+mod sync;
+mod tree;
+
+#[cfg(test)]
+mod tests;
+
+use self::copy::Kind;
+use self::dialogue::Dialogue;
+use self::io::{Ended, Io};
+use self::mailstore::Mailstore;
+use self::reply::Reply;
+use self::select::Selected;
+use self::structure::Structures;
+use self::sync::Expunges;
+use crate::wire::imap::capability::{self, Stage};
+use crate::wire::imap::command::{Body, Command, SequenceSet};
+use crate::wire::imap::response::code::{self, Code};
+use crate::wire::imap::response::{Condition, text};
+use ::store::mail::date::InternalDate;
+use ::store::mail::id::AccountId;
+use std::rc::Rc;
+use std::time::Duration;
+
+/// RFC 9051 §5.4: an autologout timer of at least 30 minutes.
+const AUTOLOGOUT: Duration = Duration::from_secs(30 * 60);
+
+/// What the operator decided, and the clock.
+#[derive(Clone)]
+pub struct Terms {
+    /// Largest message that APPEND takes, in octets (RFC 7889).
+    pub append_bytes_max: u64,
+    /// The date of an APPEND that names none.
+    pub now: Rc<dyn Fn() -> InternalDate>,
+}
+
+/// One client, from login on, on the shard that owns its account.
+pub struct Session<S: Mailstore> {
+    store: S,
+    account: AccountId,
+    terms: Terms,
+    /// ENABLE IMAP4rev2 was said (RFC 9051 §6.3.1): ESEARCH, no RECENT, UTF-8 in names.
+    rev2: bool,
+    selected: Option<Selected<S>>,
+    structures: Structures,
+}
+
+impl<S: Mailstore> Session<S> {
+    #[must_use]
+    pub fn new(store: S, account: AccountId, terms: Terms) -> Session<S> {
+        Session {
+            store,
+            account,
+            terms,
+            rev2: false,
+            selected: None,
+            structures: Structures::default(),
+        }
+    }
+
+    /// Answers the login of `tag`, then every command, until one side has enough. What is left to
+    /// do is to close the connection.
+    pub async fn run<I: Io>(&mut self, dialogue: &mut Dialogue<I>, tag: &str) -> Ended {
+        dialogue.receiver().log_in();
+        let words = capability::words(Stage::AfterLogin, self.terms.append_bytes_max);
+        let code = Some(Code::Capability(&words));
+        code::tagged(dialogue.out(), tag, Condition::Ok, code, text::LOGGED_IN);
+        drop(words);
+        loop {
+            if let Err(ended) = self.turn(dialogue).await {
+                return say_goodbye(dialogue, ended).await;
+            }
+        }
+    }
+
+    /// Waiting for a command and IDLE are the two long waits: what they hold is small, every other
+    /// command has its memory for as long as it runs.
+    async fn turn<I: Io>(&mut self, dialogue: &mut Dialogue<I>) -> Result<(), Ended> {
+        let Command { tag, body } = dialogue.command(AUTOLOGOUT).await?;
+        match body {
+            Body::Idle => {
+                self.structures.clear();
+                let reply = self.idle(dialogue).await?;
+                self.finish(dialogue, &tag, &reply).await
+            }
+            body => Box::pin(self.command(dialogue, &tag, body)).await,
+        }
+    }
+
+    async fn command<I: Io>(
+        &mut self,
+        dialogue: &mut Dialogue<I>,
+        tag: &str,
+        body: Body,
+    ) -> Result<(), Ended> {
+        let expunges = Expunges::after(&body);
+        let reply = self.answer(dialogue, tag, body).await?;
+        self.tell(dialogue, expunges, |_, _, _| false).await?;
+        self.finish(dialogue, tag, &reply).await
+    }
+
+    async fn finish<I: Io>(
+        &mut self,
+        dialogue: &mut Dialogue<I>,
+        tag: &str,
+        reply: &Reply,
+    ) -> Result<(), Ended> {
+        reply.write(dialogue.out(), tag);
+        if reply.is_bad() {
+            return dialogue.count_bad().await;
+        }
+        dialogue.forgive();
+        dialogue.flush_if_full().await
+    }
+
+    async fn answer<I: Io>(
+        &mut self,
+        dialogue: &mut Dialogue<I>,
+        tag: &str,
+        body: Body,
+    ) -> Result<Reply, Ended> {
+        match body {
+            Body::Capability => Ok(self.capability(dialogue)),
+            Body::Noop => Ok(Reply::done()),
+            Body::Logout => self.log_out(dialogue, tag).await,
+            Body::Id(_) => Ok(extension::id(dialogue)),
+            Body::Enable(names) => Ok(self.enable(dialogue, &names)),
+            Body::Namespace => Ok(self.namespace(dialogue)),
+            Body::StartTls | Body::Authenticate { .. } | Body::Login { .. } => {
+                Ok(Reply::bad(text::ALREADY_LOGGED_IN))
+            }
+            Body::Append(append) => self.append(dialogue, append).await,
+            Body::Idle => self.idle(dialogue).await,
+            body => self.answer_on_mailboxes(dialogue, tag, body).await,
+        }
+    }
+
+    async fn answer_on_mailboxes<I: Io>(
+        &mut self,
+        dialogue: &mut Dialogue<I>,
+        tag: &str,
+        body: Body,
+    ) -> Result<Reply, Ended> {
+        match body {
+            Body::Select { mailbox } => Ok(self.select(dialogue, &mailbox, false)),
+            Body::Examine { mailbox } => Ok(self.select(dialogue, &mailbox, true)),
+            Body::Create {
+                mailbox,
+                special_use,
+            } => Ok(self.create(&mailbox, &special_use).await),
+            Body::Delete { mailbox } => Ok(self.delete(dialogue, &mailbox).await),
+            Body::Rename { from, to } => Ok(self.rename(dialogue, &from, &to).await),
+            Body::Subscribe { mailbox } => Ok(self.subscribe(&mailbox, true).await),
+            Body::Unsubscribe { mailbox } => Ok(self.subscribe(&mailbox, false).await),
+            Body::List(list) => self.list(dialogue, &list).await,
+            Body::Lsub { reference, pattern } => self.lsub(dialogue, &reference, &pattern).await,
+            Body::Status { mailbox, items } => Ok(self.status(dialogue, &mailbox, &items)),
+            body => self.answer_on_messages(dialogue, tag, body).await,
+        }
+    }
+
+    /// The selected state: each answers BAD while no mailbox is selected.
+    async fn answer_on_messages<I: Io>(
+        &mut self,
+        dialogue: &mut Dialogue<I>,
+        tag: &str,
+        body: Body,
+    ) -> Result<Reply, Ended> {
+        match body {
+            Body::Check if self.selected.is_some() => Ok(Reply::done()),
+            Body::Close => Ok(self.close().await),
+            Body::Unselect => Ok(self.unselect()),
+            Body::Expunge => Ok(self.expunge(None).await),
+            Body::UidExpunge(set) => Ok(self.uid_expunge(&set).await),
+            Body::Search { uid, search } => self.search(dialogue, tag, uid, search).await,
+            Body::Fetch { uid, set, items } => self.fetch(dialogue, uid, &set, &items).await,
+            Body::Store { uid, set, store } => self.store(dialogue, uid, &set, store).await,
+            Body::Copy { uid, set, mailbox } => {
+                self.copy(dialogue, Kind::Copy, uid, &set, &mailbox).await
+            }
+            Body::Move { uid, set, mailbox } => {
+                self.copy(dialogue, Kind::Move, uid, &set, &mailbox).await
+            }
+            _ => Ok(Reply::not_selected()),
+        }
+    }
+
+    async fn uid_expunge(&mut self, set: &SequenceSet) -> Reply {
+        let Some(selected) = &self.selected else {
+            return Reply::not_selected();
+        };
+        match sequence::messages(&selected.view, set, true, &selected.saved) {
+            Ok(uids) => self.expunge(Some(uids)).await,
+            Err(sequence::OutOfRange) => Reply::out_of_range(),
+        }
+    }
+
+    /// BYE comes before the tagged OK (RFC 9051 §6.1.3).
+    async fn log_out<I: Io>(
+        &mut self,
+        dialogue: &mut Dialogue<I>,
+        tag: &str,
+    ) -> Result<Reply, Ended> {
+        code::bye(dialogue.out(), None, text::LOGOUT);
+        Reply::done().write(dialogue.out(), tag);
+        dialogue.flush().await?;
+        Err(Ended::Finished)
+    }
+}
+
+/// Says why, where the client can still hear it (RFC 9051 §7.1.5).
+pub(super) async fn say_goodbye<I: Io>(dialogue: &mut Dialogue<I>, ended: Ended) -> Ended {
+    let why = match ended {
+        Ended::TimedOut => text::IDLE_TOO_LONG,
+        Ended::Shutdown => text::SHUTDOWN,
+        // Nobody listens, everything is said, or the client waits for octets of a literal.
+        Ended::Closed | Ended::Finished | Ended::Damaged => return ended,
+    };
+    code::bye(dialogue.out(), None, why);
+    match dialogue.flush().await {
+        Ok(()) => ended,
+        Err(failed) => failed,
+    }
+}

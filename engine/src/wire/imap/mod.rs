@@ -1,3 +1,24 @@
 //! IMAP commands, responses, sets and names (RFC 9051, RFC 3501).
+//!
+//! ```text
+//! octets → receive ─ whole command → parse ─ token, set, date, name → command → the session
+//! the session → response ─ string, set, date, name → octets
+//! ```
 
+pub mod capability;
 pub mod command;
+pub mod date;
+pub mod fault;
+pub mod fuzz;
+pub mod limit;
+pub mod name;
+pub mod receive;
+pub mod response;
+pub mod set;
+
+mod literal;
+mod parse;
+mod token;
+
+#[cfg(test)]
+mod trial;

@@ -1,1 +1,39 @@
 //! The structure of a message, found without decoding it (RFC 5322, RFC 2045–2049, RFC 2231).
+//!
+//! Messages pass in pieces and are never whole in memory: [`scan::Scanner`] keeps the tree of
+//! parts and the few fields that IMAP asks for, [`search::BodySearch`] looks for text while it
+//! decodes, [`transfer::Decoder`] decodes for BINARY. All work is linear in the octets read, all
+//! memory is bounded by [`limit`], and whatever the octets are, the answer is a sensible tree and
+//! never a panic. A line ends at LF; the CR before it belongs to the line end.
+
+#![cfg_attr(test, allow(clippy::unwrap_used, clippy::indexing_slicing))]
+
+pub mod address;
+mod boundary;
+pub mod charset;
+pub mod content;
+mod cursor;
+pub mod date;
+pub mod envelope;
+pub mod fold;
+mod fuzz;
+mod head;
+pub mod header;
+pub mod limit;
+mod nstring;
+pub mod params;
+pub mod part;
+pub mod scan;
+pub mod search;
+pub mod structure;
+pub mod text;
+pub mod transfer;
+pub mod word;
+mod work;
+
+#[cfg(test)]
+mod oracle;
+#[cfg(test)]
+mod properties;
+
+pub use fuzz::fuzz_mime;

@@ -1,1 +1,11 @@
-//! SMTP commands, replies, paths and end-of-data, strictly (RFC 5321).
+//! SMTP commands, replies, paths and ends of data, strictly (RFC 5321).
+//!
+//! Bytes in, types out: no room here knows which command may follow which; that is the session's.
+//! Nothing allocates before its length was checked against a named maximum.
+
+pub mod command;
+pub mod data;
+pub mod line;
+pub mod param;
+pub mod path;
+pub mod reply;

@@ -1,0 +1,78 @@
+//! What `ringpostctl` and the server say to each other: one JSON object a line, over the control
+//! socket (`config::CONTROL_SOCKET`). A request is answered by exactly one reply.
+
+use serde::{Deserialize, Serialize};
+
+/// What an operator wants.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(tag = "do", rename_all = "kebab-case", deny_unknown_fields)]
+pub enum Request {
+    /// Makes an account that logs in with `password`.
+    AccountAdd { address: String, password: String, quota_bytes: Option<u64> },
+    /// Gives an account another password.
+    AccountPasswd { address: String, password: String },
+    /// Removes an account with all its mail.
+    AccountRemove { address: String },
+    AccountList,
+    DomainAdd { name: String, catch_all: Option<String> },
+    DomainRemove { name: String },
+    DomainList,
+}
+
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Reply {
+    Done,
+    Accounts(Vec<AccountLine>),
+    Domains(Vec<DomainLine>),
+    /// A sentence for the operator.
+    Refused(String),
+}
+
+/// One account as `ringpostctl account list` shows it.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct AccountLine {
+    pub address: String,
+    /// Octets stored.
+    pub used_bytes: u64,
+    pub quota_bytes: Option<u64>,
+    pub origin: Origin,
+}
+
+/// One domain as `ringpostctl domain list` shows it.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct DomainLine {
+    pub name: String,
+    pub catch_all: Option<String>,
+    pub origin: Origin,
+}
+
+/// Who decides about an account or a domain.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Origin {
+    /// The configuration file.
+    Config,
+    /// The store; changed by `ringpostctl`.
+    Store,
+}
+
+/// Longest line in either direction, in octets: a list of accounts is long.
+pub const REPLY_BYTES_MAX: usize = 256 << 20;
+
+/// Longest request, in octets.
+pub const REQUEST_BYTES_MAX: usize = 64 << 10;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_request_is_one_readable_object() {
+        let request = Request::DomainAdd { name: "example.org".into(), catch_all: None };
+        let text = serde_json::to_string(&request).unwrap();
+        assert_eq!(text, r#"{"do":"domain-add","name":"example.org","catch_all":null}"#);
+        assert_eq!(serde_json::from_str::<Request>(&text).unwrap(), request);
+        assert!(serde_json::from_str::<Request>(r#"{"do":"domain-list","x":1}"#).is_err());
+    }
+}

@@ -1,0 +1,73 @@
+//! The configuration without a file: a safe demo on loopback high ports (design §11).
+
+use super::{
+    Account, Certificate, CertificateSource, Config, DELIMITER_DEFAULT, Domain, Limits, Listener,
+    Log, Protocol, TlsMode,
+};
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::Path;
+use store::mail::address::Address;
+
+/// The password of both demo accounts where the operator gives none.
+pub const DEMO_PASSWORD: &str = "ringpost-demo";
+
+/// The domain of the demo; RFC 2606 keeps it out of the real DNS.
+pub const DEMO_DOMAIN: &str = "example.test";
+
+impl Config {
+    /// The demo with its log in `data`: `alice` and `bob` at `example.test`, one password, a
+    /// certificate made at start, loopback only.
+    #[must_use]
+    pub fn demo(data: &Path, password: &str) -> Config {
+        Config {
+            hostname: "localhost".to_owned(),
+            data: data.to_owned(),
+            shards: None,
+            postmaster: Some(Address::new("alice", DEMO_DOMAIN)),
+            control: data.join(super::CONTROL_SOCKET),
+            listeners: listeners(),
+            certificates: vec![Certificate {
+                names: vec!["localhost".to_owned(), DEMO_DOMAIN.to_owned()],
+                source: CertificateSource::SelfSigned,
+            }],
+            domains: vec![Domain {
+                name: DEMO_DOMAIN.to_owned(),
+                catch_all: None,
+                delimiter: Some(DELIMITER_DEFAULT),
+                accounts_elsewhere: true,
+            }],
+            accounts: ["alice", "bob"].map(|name| account(name, password)).into(),
+            aliases: Vec::new(),
+            limits: Limits::default(),
+            log: Log::default(),
+            warnings: Vec::new(),
+        }
+    }
+}
+
+fn account(name: &str, password: &str) -> Account {
+    Account {
+        address: Address::new(name, DEMO_DOMAIN),
+        password: format!("{{PLAIN}}{password}"),
+        quota: None,
+    }
+}
+
+fn listeners() -> Vec<Listener> {
+    [
+        (Protocol::Smtp, 2525, TlsMode::StartTls),
+        (Protocol::Submission, 5587, TlsMode::StartTls),
+        (Protocol::Submission, 5465, TlsMode::Implicit),
+        (Protocol::Lmtp, 2424, TlsMode::None),
+        (Protocol::Imap, 1143, TlsMode::StartTls),
+        (Protocol::Imap, 1993, TlsMode::Implicit),
+        (Protocol::Http, 8080, TlsMode::None),
+    ]
+    .map(|(protocol, port, tls)| Listener {
+        protocol,
+        address: SocketAddr::from((Ipv4Addr::LOCALHOST, port)),
+        tls,
+        login_without_tls: true,
+    })
+    .into()
+}

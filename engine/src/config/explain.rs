@@ -1,0 +1,131 @@
+//! A configuration in words: what `ringpost check` prints, so that an operator sees what is meant.
+
+use super::quantity::show_size;
+use super::{CertificateSource, Config, LogFormat, LogTarget, TlsMode};
+use std::fmt::{self, Write};
+use std::path::Path;
+
+/// Lists longer than this are cut and counted.
+const SHOWN_MAX: usize = 20;
+
+impl Config {
+    /// Some lines of text: what is served where, for whom, within which limits.
+    #[must_use]
+    pub fn explain(&self) -> String {
+        let mut out = String::new();
+        write_all(self, &mut out).expect("a String takes every text");
+        out
+    }
+}
+
+fn write_all(config: &Config, out: &mut String) -> fmt::Result {
+    writeln!(
+        out,
+        "{} keeps its mail in {}",
+        config.hostname,
+        shown(&config.data)
+    )?;
+    match config.shards {
+        Some(shards) => writeln!(out, "shards: {shards}")?,
+        None => writeln!(out, "shards: one per core")?,
+    }
+    listeners(config, out)?;
+    certificates(config, out)?;
+    owners(config, out)?;
+    log(config, out)?;
+    writeln!(out, "limits")?;
+    for (name, value) in config.limits.each() {
+        writeln!(out, "  {name} = {value}")?;
+    }
+    for warning in &config.warnings {
+        match warning.line {
+            0 => writeln!(out, "warning: {}", warning.what)?,
+            line => writeln!(out, "warning: line {line}: {}", warning.what)?,
+        }
+    }
+    Ok(())
+}
+
+fn listeners(config: &Config, out: &mut String) -> fmt::Result {
+    for listener in &config.listeners {
+        let tls = match listener.tls {
+            TlsMode::None => "without TLS",
+            TlsMode::StartTls => "with STARTTLS",
+            TlsMode::Implicit => "in TLS from the start",
+        };
+        writeln!(
+            out,
+            "listens on {} for {} {tls}",
+            listener.address, listener.protocol
+        )?;
+    }
+    Ok(())
+}
+
+fn certificates(config: &Config, out: &mut String) -> fmt::Result {
+    for certificate in &config.certificates {
+        let names = certificate.names.join(", ");
+        match &certificate.source {
+            CertificateSource::Files { chain, .. } => {
+                writeln!(out, "certificate {} for {names}", shown(chain))?;
+            }
+            CertificateSource::SelfSigned => {
+                writeln!(out, "certificate for {names}: self-signed at start")?;
+            }
+        }
+    }
+    Ok(())
+}
+
+fn owners(config: &Config, out: &mut String) -> fmt::Result {
+    let (domains, accounts) = (config.domains.len(), config.accounts.len());
+    let aliases = config.aliases.len();
+    writeln!(
+        out,
+        "{domains} domains, {accounts} accounts, {aliases} aliases in this file"
+    )?;
+    for domain in config.domains.iter().take(SHOWN_MAX) {
+        write!(out, "  domain {}", domain.name)?;
+        if let Some(delimiter) = domain.delimiter {
+            write!(out, ", user{delimiter}detail reaches user")?;
+        }
+        match &domain.catch_all {
+            Some(address) => writeln!(out, ", everything else to {address}")?,
+            None => writeln!(out)?,
+        }
+    }
+    for account in config.accounts.iter().take(SHOWN_MAX) {
+        match account.quota {
+            Some(quota) => {
+                let quota = show_size(quota);
+                writeln!(out, "  account {}, quota {quota}", account.address)?;
+            }
+            None => writeln!(out, "  account {}, no quota", account.address)?,
+        }
+    }
+    let left_out = domains.saturating_sub(SHOWN_MAX) + accounts.saturating_sub(SHOWN_MAX);
+    if left_out > 0 {
+        writeln!(out, "  … and {left_out} more")?;
+    }
+    if let Some(postmaster) = &config.postmaster {
+        writeln!(out, "  postmaster is {postmaster}")?;
+    }
+    Ok(())
+}
+
+fn log(config: &Config, out: &mut String) -> fmt::Result {
+    let format = match config.log.format {
+        LogFormat::Text => "text",
+        LogFormat::Json => "JSON",
+    };
+    let target = match &config.log.target {
+        LogTarget::Stderr => "standard error".to_owned(),
+        LogTarget::File(file) => shown(file),
+    };
+    let level = config.log.level.name();
+    writeln!(out, "logs {format} from level {level} to {target}")
+}
+
+fn shown(path: &Path) -> String {
+    path.display().to_string()
+}

@@ -1,0 +1,230 @@
+//! Where the server listens: `[[listener]]`, and the certificates it shows: `[[certificate]]`.
+
+use super::name::domain_name;
+use super::raw::{At, Notes, Section};
+use super::{Base, Found};
+use std::fmt;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+/// A protocol that a listener speaks.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, PartialOrd, Ord)]
+pub enum Protocol {
+    /// Mail from other hosts (RFC 5321).
+    Smtp,
+    /// Mail from our own users, after login (RFC 6409, RFC 8314).
+    Submission,
+    /// Mail from a local MTA, one reply a recipient (RFC 2033).
+    Lmtp,
+    /// IMAP4rev2 and IMAP4rev1 (RFC 9051, RFC 3501).
+    Imap,
+    /// Metrics and health.
+    Http,
+}
+
+/// How a connection becomes private.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum TlsMode {
+    None,
+    /// On the client's command (RFC 3207, RFC 9051 §6.2.1).
+    StartTls,
+    /// From the first octet (RFC 8314 §3).
+    Implicit,
+}
+
+/// One address that is listened on.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Listener {
+    pub protocol: Protocol,
+    pub address: SocketAddr,
+    pub tls: TlsMode,
+    /// Passwords are taken without TLS; on loopback only, unless the operator says so.
+    pub login_without_tls: bool,
+}
+
+/// A certificate and the names for which it is shown (SNI); `*.example.org` covers one label.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Certificate {
+    pub names: Vec<String>,
+    pub source: CertificateSource,
+}
+
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum CertificateSource {
+    /// PEM files: the chain, leaf first, and its private key.
+    Files { chain: PathBuf, key: PathBuf },
+    /// Made at start and trusted by nobody: the demo.
+    SelfSigned,
+}
+
+impl Protocol {
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Protocol::Smtp => "smtp",
+            Protocol::Submission => "submission",
+            Protocol::Lmtp => "lmtp",
+            Protocol::Imap => "imap",
+            Protocol::Http => "http",
+        }
+    }
+
+    fn tls_by_default(self) -> TlsMode {
+        match self {
+            Protocol::Smtp | Protocol::Submission | Protocol::Imap => TlsMode::StartTls,
+            Protocol::Lmtp | Protocol::Http => TlsMode::None,
+        }
+    }
+}
+
+impl TlsMode {
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            TlsMode::None => "none",
+            TlsMode::StartTls => "starttls",
+            TlsMode::Implicit => "implicit",
+        }
+    }
+}
+
+impl fmt::Display for Protocol {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+impl fmt::Display for TlsMode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+pub(super) fn listener(mut section: Section<'_, '_>, notes: &mut Notes) -> Option<Found<Listener>> {
+    let line = section.line;
+    let protocol = section.text_required(notes, "protocol", "\"smtp\" or another protocol");
+    let address = section.text_required(notes, "address", "\"IP:PORT\"");
+    let tls = section.text(notes, "tls");
+    let login_without_tls = section.bool(notes, "login_without_tls");
+    section.finish(notes);
+
+    let protocol = protocol.and_then(|text| read_protocol(text, notes));
+    let address = address.and_then(|text| read_address(text, notes));
+    let tls = tls.and_then(|text| read_tls(text, notes));
+    let (protocol, address) = (protocol?, address?);
+    let tls = tls.unwrap_or_else(|| At {
+        value: protocol.tls_by_default(),
+        line,
+    });
+    if tls.value == TlsMode::StartTls && protocol == Protocol::Http {
+        notes.problem(
+            tls.line,
+            "http has no STARTTLS; expected tls = \"none\" or \"implicit\"",
+        );
+    }
+    Some(Found {
+        line: address.line,
+        value: Listener {
+            protocol,
+            address: address.value,
+            tls: tls.value,
+            login_without_tls: login_without_tls
+                .map_or(address.value.ip().is_loopback(), |found| found.value),
+        },
+    })
+}
+
+pub(super) fn certificate(
+    mut section: Section<'_, '_>,
+    base: &Base,
+    notes: &mut Notes,
+) -> Option<Found<Certificate>> {
+    let line = section.line;
+    let written = section.texts(notes, "names");
+    let chain = section.text_required(notes, "cert", "\"FILE\", the chain in PEM");
+    let key = section.text_required(notes, "key", "\"FILE\", the private key in PEM");
+    section.finish(notes);
+    if written.is_empty() {
+        notes.problem(line, "[[certificate]] needs names = [\"mail.example.org\"]");
+    }
+    let names = written
+        .iter()
+        .filter_map(|text| certificate_name(*text, notes))
+        .collect();
+    let (chain, key) = (chain?, key?);
+    for file in [chain, key] {
+        base.check_readable(file, notes);
+    }
+    Some(Found {
+        line,
+        value: Certificate {
+            names,
+            source: CertificateSource::Files {
+                chain: base.path(chain.value),
+                key: base.path(key.value),
+            },
+        },
+    })
+}
+
+fn certificate_name(text: At<&str>, notes: &mut Notes) -> Option<String> {
+    let (star, rest) = match text.value.strip_prefix("*.") {
+        Some(rest) => ("*.", rest),
+        None => ("", text.value),
+    };
+    let name = domain_name(rest).map(|domain| format!("{star}{domain}"));
+    if name.is_none() {
+        let what = format!("names: \"{}\" is no domain name", text.value);
+        notes.problem(text.line, what);
+    }
+    name
+}
+
+fn read_protocol(text: At<&str>, notes: &mut Notes) -> Option<Protocol> {
+    let known = match text.value {
+        "smtp" => Protocol::Smtp,
+        "submission" => Protocol::Submission,
+        "lmtp" => Protocol::Lmtp,
+        "imap" => Protocol::Imap,
+        "http" => Protocol::Http,
+        later @ ("pop3" | "managesieve") => {
+            let what = format!("{later} is not served yet; take this listener out");
+            notes.problem(text.line, what);
+            return None;
+        }
+        other => {
+            let what = format!(
+                "protocol \"{other}\" is unknown; expected smtp, submission, lmtp, imap or http"
+            );
+            notes.problem(text.line, what);
+            return None;
+        }
+    };
+    Some(known)
+}
+
+fn read_address(text: At<&str>, notes: &mut Notes) -> Option<At<SocketAddr>> {
+    let parsed = text.value.parse::<SocketAddr>().ok();
+    if parsed.is_none() {
+        let what = format!(
+            "address: expected \"IP:PORT\", e.g. \"0.0.0.0:25\" or \"[::]:25\", not \"{}\"",
+            text.value
+        );
+        notes.problem(text.line, what);
+    }
+    parsed.map(|address| text.map(|_| address))
+}
+
+fn read_tls(text: At<&str>, notes: &mut Notes) -> Option<At<TlsMode>> {
+    let mode = match text.value {
+        "none" => TlsMode::None,
+        "starttls" => TlsMode::StartTls,
+        "implicit" => TlsMode::Implicit,
+        other => {
+            let what = format!("tls: expected none, starttls or implicit, not \"{other}\"");
+            notes.problem(text.line, what);
+            return None;
+        }
+    };
+    Some(text.map(|_| mode))
+}

@@ -1,0 +1,395 @@
+//! A wrong line is named, with what was expected; a right file means what it says.
+
+#![allow(clippy::unwrap_used, clippy::indexing_slicing)]
+
+use super::*;
+use proptest::prelude::*;
+
+const WHOLE: &str = r#"
+hostname = "MX1.example.org"
+data     = "/var/lib/ringpost"
+shards   = 4
+postmaster = "alice@example.org"
+
+[[listener]]
+protocol = "smtp"
+address  = "0.0.0.0:25"
+tls      = "starttls"
+
+[[listener]]
+protocol = "imap"
+address  = "[::1]:143"
+
+[[certificate]]
+names = ["mx1.example.org", "*.example.org"]
+cert  = "tls/mx1.pem"
+key   = "/etc/ringpost/mx1.key"
+
+[[domain]]
+name = "example.org"
+catch_all = "bob@example.org"
+
+[[domain]]
+name = "bücher.example"
+recipient_delimiter = "-"
+
+[[account]]
+address  = "Alice@example.org"
+password = "$argon2id$x"
+quota    = "10 GiB"
+
+[[account]]
+address  = "bob@example.org"
+password = "$argon2id$x"
+
+[[alias]]
+from = "team@example.org"
+to = ["alice@example.org", "bob+team@example.org"]
+
+[[alias]]
+from = ["info@bücher.example", "sales@bücher.example"]
+to = ["team@example.org"]
+
+[limits]
+message_bytes_max = "1 MiB"
+recipients_max = 2000
+
+[log]
+level = "warn"
+format = "json"
+target = "ringpost.log"
+"#;
+
+fn parse(text: &str) -> Result<Config, Problems> {
+    let outside = Outside {
+        readable: &|path| match path.to_string_lossy().contains("missing") {
+            true => Err(io::ErrorKind::NotFound.into()),
+            false => Ok(()),
+        },
+        secret: &|text| match text.starts_with('$') {
+            true => Ok(()),
+            false => Err("expected a hash".to_owned()),
+        },
+    };
+    Config::parse(Path::new("/etc/ringpost/ringpost.toml"), text, outside)
+}
+
+/// The faults of `text` after a head that has none, counted from the first line of `text`.
+fn faults(text: &str) -> Vec<String> {
+    let head = "hostname = \"a.b\"\ndata = \"/d\"\n";
+    let problems = parse(&format!("{head}{text}")).unwrap_err();
+    let told = problems.list.iter();
+    told.map(|problem| format!("{}: {}", problem.line - 2, problem.what))
+        .collect()
+}
+
+#[test]
+fn a_whole_file_means_what_it_says() {
+    let config = parse(WHOLE).unwrap();
+    assert_eq!(config.hostname, "mx1.example.org");
+    assert_eq!(config.shards, Some(4));
+    assert_eq!(config.control, Path::new("/var/lib/ringpost/control"));
+    assert_eq!(config.listeners[0].tls, TlsMode::StartTls);
+    assert!(!config.listeners[0].login_without_tls);
+    assert!(config.listeners[1].login_without_tls, "loopback");
+    let CertificateSource::Files { chain, .. } = &config.certificates[0].source else {
+        panic!("files were given");
+    };
+    assert_eq!(chain, Path::new("/etc/ringpost/tls/mx1.pem"));
+    assert_eq!(config.domains[1].name, "xn--bcher-kva.example");
+    assert_eq!(config.domains[1].delimiter, Some('-'));
+    assert_eq!(
+        config.accounts[0].address,
+        Address::new("alice", "example.org")
+    );
+    assert_eq!(config.accounts[0].quota, Some(10 << 30));
+    assert_eq!(config.aliases[1].from.len(), 2);
+    assert_eq!(config.limits.message_bytes_max, 1 << 20);
+    assert_eq!(config.limits.hops_max, 100);
+    assert_eq!(config.log.level, LogLevel::Warn);
+    assert_eq!(
+        config.log.target,
+        LogTarget::File("/etc/ringpost/ringpost.log".into())
+    );
+    assert_eq!(config.warnings, []);
+}
+
+#[test]
+fn shards_zero_is_one_per_core() {
+    let config = parse("hostname = \"a.b\"\ndata = \"/d\"\nshards = 0\n").unwrap();
+    assert_eq!(config.shards, None);
+}
+
+#[test]
+fn a_fault_is_shown_with_file_and_line() {
+    let shown = parse("hostname = 7\ndata = \"/d\"\n")
+        .unwrap_err()
+        .to_string();
+    assert_eq!(
+        shown,
+        "/etc/ringpost/ringpost.toml:1: hostname: expected text in quotes"
+    );
+}
+
+#[test]
+fn what_is_missing_is_named() {
+    let shown = parse("").unwrap_err().to_string();
+    assert!(
+        shown.contains("the file needs hostname = \"mail.example.org\""),
+        "{shown}"
+    );
+    assert!(
+        shown.contains("the file needs data = \"/var/lib/ringpost\""),
+        "{shown}"
+    );
+}
+
+#[test]
+fn all_faults_are_told_at_once() {
+    let text = "[[listener]]\nprotocl = \"smtp\"\naddress = \"25\"\n[limits]\nrecipients_max = 1\n";
+    assert_eq!(
+        faults(text),
+        [
+            "1: [[listener]] needs protocol = \"smtp\" or another protocol",
+            "2: unknown key protocl in [[listener]]; did you mean protocol?",
+            "3: address: expected \"IP:PORT\", e.g. \"0.0.0.0:25\" or \"[::]:25\", not \"25\"",
+            "5: recipients_max: expected a whole number from 100 to 5000",
+        ]
+    );
+}
+
+#[test]
+fn an_unknown_key_without_a_likeness_lists_the_known_ones() {
+    assert_eq!(
+        faults("[log]\ncolour = true\n"),
+        ["2: unknown key colour in [log]; known are level, format, target"]
+    );
+}
+
+#[test]
+fn later_protocols_are_refused_clearly() {
+    let text = "[[listener]]\nprotocol = \"pop3\"\naddress = \"0.0.0.0:110\"\ntls = \"none\"\n";
+    assert_eq!(
+        faults(text),
+        ["2: pop3 is not served yet; take this listener out"]
+    );
+}
+
+#[test]
+fn tls_needs_a_certificate_and_http_has_no_starttls() {
+    let text = "[[listener]]\nprotocol = \"http\"\naddress = \"0.0.0.0:80\"\ntls = \"starttls\"\n";
+    assert_eq!(
+        faults(text),
+        [
+            "3: tls = \"starttls\" needs a [[certificate]]; without one say tls = \"none\"",
+            "4: http has no STARTTLS; expected tls = \"none\" or \"implicit\"",
+        ]
+    );
+}
+
+#[test]
+fn two_listeners_cannot_share_an_address() {
+    let listener = |address: &str| {
+        format!("[[listener]]\nprotocol = \"smtp\"\naddress = \"{address}\"\ntls = \"none\"\n")
+    };
+    let text = [
+        listener("0.0.0.0:25"),
+        listener("10.0.0.1:25"),
+        listener("[::]:25"),
+    ]
+    .concat();
+    assert_eq!(
+        faults(&text),
+        ["7: address 10.0.0.1:25 is taken by the listener in line 5"]
+    );
+}
+
+#[test]
+fn unreadable_files_are_named() {
+    let text = "[[certificate]]\nnames = \"a.b\"\ncert = \"missing.pem\"\nkey = \"/k\"\n";
+    let told = faults(text);
+    assert_eq!(told.len(), 1);
+    assert!(
+        told[0].starts_with("3: cannot read /etc/ringpost/missing.pem: "),
+        "{told:?}"
+    );
+}
+
+const DOMAIN: &str = "[[domain]]\nname = \"x.org\"\n";
+
+fn account(address: &str) -> String {
+    format!("[[account]]\naddress = \"{address}\"\npassword = \"$\"\n")
+}
+
+fn alias(from: &str, to: &str) -> String {
+    format!("[[alias]]\nfrom = \"{from}\"\nto = \"{to}\"\n")
+}
+
+#[test]
+fn doubles_are_found_whatever_their_spelling() {
+    let text = [DOMAIN, DOMAIN, &account("a@x.org"), &account("A@X.org")].concat();
+    assert_eq!(
+        faults(&text),
+        [
+            "4: domain x.org stands in line 4 already",
+            "9: account a@x.org stands in line 8 already",
+        ]
+    );
+}
+
+#[test]
+fn accounts_need_their_domain_and_a_password() {
+    let plain = "[[account]]\naddress = \"b@x.org\"\npassword = \"secret\"\n";
+    let text = [DOMAIN, &account("a@y.org"), plain].concat();
+    assert_eq!(
+        faults(&text),
+        [
+            "4: account a@y.org: there is no [[domain]] with name = \"y.org\"",
+            "8: password: expected a hash",
+        ]
+    );
+}
+
+const NOWHERE: &str = "no such account or alias in this file; where ringpostctl makes accounts, \
+                       its [[domain]] says accounts_elsewhere = true";
+
+#[test]
+fn aliases_that_lead_nowhere_or_in_a_circle_are_found() {
+    let text = [
+        DOMAIN,
+        &alias("a@x.org", "nobody@x.org"),
+        &alias("b@x.org", "c+detail@x.org"),
+        &alias("c@x.org", "b@x.org"),
+        &alias("d@x.org", "e@other.org"),
+    ]
+    .concat();
+    assert_eq!(
+        faults(&text),
+        [
+            format!("3: alias to nobody@x.org leads nowhere: {NOWHERE}"),
+            "6: aliases in a loop: b@x.org → c@x.org → b@x.org".to_owned(),
+            "12: alias to e@other.org: mail for other hosts is not sent yet; \
+             expected an address in a [[domain]]"
+                .to_owned(),
+        ]
+    );
+}
+
+#[test]
+fn an_alias_may_keep_a_copy_for_its_own_account() {
+    let head = "hostname = \"a.b\"\ndata = \"/d\"\n";
+    let keep = alias("a@x.org", "a@x.org");
+    let text = [head, DOMAIN, &account("a@x.org"), &keep].concat();
+    assert!(parse(&text).is_ok());
+}
+
+#[test]
+fn long_chains_of_aliases_are_walked_once() {
+    let names = 3_000;
+    let chain: String = (0..names)
+        .map(|n| {
+            alias(
+                &format!("n{n}@x.org"),
+                &format!("n{}@x.org", (n + 1) % names),
+            )
+        })
+        .collect();
+    let told = faults(&[DOMAIN, &chain].concat());
+    assert_eq!(told.len(), 1);
+    assert!(
+        told[0].starts_with("3: aliases in a loop: n0@x.org → n1@x.org → "),
+        "{}",
+        told[0]
+    );
+}
+
+#[test]
+fn accounts_of_the_control_socket_may_be_named() {
+    let head = "hostname = \"a.b\"\ndata = \"/d\"\npostmaster = \"root@x.org\"\n";
+    let domain =
+        "[[domain]]\nname = \"x.org\"\naccounts_elsewhere = true\ncatch_all = \"c@x.org\"\n";
+    let text = [head, domain, &alias("a@x.org", "made-later@x.org")].concat();
+    assert!(parse(&text).is_ok());
+}
+
+#[test]
+fn catch_all_and_postmaster_must_exist() {
+    let text =
+        "postmaster = \"nobody@x.org\"\n[[domain]]\nname = \"x.org\"\ncatch_all = \"no@x.org\"\n";
+    assert_eq!(
+        faults(text),
+        [format!("3: catch_all no@x.org leads nowhere: {NOWHERE}")]
+    );
+    let text = "postmaster = \"nobody@x.org\"\n[[domain]]\nname = \"x.org\"\n";
+    assert_eq!(
+        faults(text),
+        [format!(
+            "1: postmaster nobody@x.org leads nowhere: {NOWHERE}"
+        )]
+    );
+}
+
+#[test]
+fn what_is_risky_is_a_warning() {
+    let text = "hostname = \"a.b\"\ndata = \"/d\"\n[[listener]]\nprotocol = \"imap\"\n\
+                address = \"0.0.0.0:143\"\ntls = \"none\"\nlogin_without_tls = true\n";
+    let config = parse(text).unwrap();
+    assert_eq!(
+        config.warnings,
+        [Problem::new(
+            5,
+            "imap on 0.0.0.0:143 takes passwords in clear"
+        )]
+    );
+    let explained = config.explain();
+    assert!(
+        explained.contains("warning: line 5: imap on 0.0.0.0:143"),
+        "{explained}"
+    );
+}
+
+#[test]
+fn the_demo_stays_on_loopback_and_is_explained() {
+    let demo = Config::demo(Path::new("./ringpost-data"), "secret");
+    assert!(demo.listeners.iter().all(|l| l.address.ip().is_loopback()));
+    let explained = demo.explain();
+    for part in [
+        "127.0.0.1:2525 for smtp",
+        "alice@example.test",
+        "50 MiB",
+        "self-signed",
+    ] {
+        assert!(explained.contains(part), "{part} in {explained}");
+    }
+    assert!(!explained.contains("secret"));
+    assert!(!format!("{demo:?}").contains("secret"));
+}
+
+#[test]
+fn a_file_that_is_not_there_is_named() {
+    let error = Config::read(Path::new("/nonexistent/ringpost.toml"), &|_| Ok(())).unwrap_err();
+    let shown = error.to_string();
+    assert!(
+        shown.starts_with("/nonexistent/ringpost.toml: cannot be read: "),
+        "{shown}"
+    );
+}
+
+proptest! {
+    /// A wrong file is refused with words; it never takes the server down.
+    #[test]
+    fn no_text_panics(
+        at in 0..WHOLE.len(),
+        cut in 0usize..40,
+        insert in "[\\[\\]=\"{}a-z0-9.@#\n\u{e9}\u{0}-]{0,12}",
+    ) {
+        let end = (at + cut).min(WHOLE.len());
+        if WHOLE.is_char_boundary(at) && WHOLE.is_char_boundary(end) {
+            let text = format!("{}{insert}{}", &WHOLE[..at], &WHOLE[end..]);
+            if let Err(problems) = parse(&text) {
+                prop_assert!(!problems.list.is_empty());
+                prop_assert!(problems.list.iter().all(|p| p.line <= text.lines().count() + 1));
+            }
+        }
+    }
+}

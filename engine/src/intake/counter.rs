@@ -1,0 +1,81 @@
+//! Where other shards bring what belongs to our accounts.
+
+use super::Shard;
+use super::transaction::custody;
+use crate::post::{Answer, Offered, Question, StreamId, Submitted, Taken};
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::rc::Rc;
+use store::error::ChangeError;
+use store::shard::{BodyWriter, Judgement};
+
+/// Answers the questions of other shards.
+pub struct Counter {
+    store: Rc<Shard>,
+    /// Bodies of which pieces have come, by sending shard. While a piece is being written, its body
+    /// is not in the table: the sender waits for the answer before it goes on.
+    bodies: RefCell<HashMap<(usize, StreamId), BodyWriter>>,
+}
+
+impl Counter {
+    pub fn new(store: Rc<Shard>) -> Counter {
+        Counter { store, bodies: RefCell::default() }
+    }
+
+    pub async fn answer(&self, from: usize, question: Question) -> Answer {
+        match question {
+            Question::Piece { stream, octets } => {
+                Answer::Written(self.piece((from, stream), &octets).await)
+            }
+            Question::Abandon { stream } => {
+                self.bodies.borrow_mut().remove(&(from, stream));
+                Answer::Written(Ok(()))
+            }
+            Question::Take(submitted) => Answer::Taken(self.take(from, *submitted).await),
+            Question::Offer(offered) => Answer::Judged(self.offered(from, *offered).await),
+        }
+    }
+
+    async fn piece(&self, key: (usize, StreamId), octets: &[u8]) -> Result<(), ChangeError> {
+        let mut body = self.bodies.borrow_mut().remove(&key).unwrap_or_default();
+        if self.bodies.borrow().len() >= BODIES_MAX {
+            return Err(ChangeError::Limit("bodies arriving from other shards"));
+        }
+        self.store.body_write(&mut body, octets).await?;
+        self.bodies.borrow_mut().insert(key, body);
+        Ok(())
+    }
+
+    /// The whole body: what came in pieces, and the tail.
+    async fn body(
+        &self,
+        from: usize,
+        stream: Option<StreamId>,
+        tail: Vec<u8>,
+    ) -> Result<BodyWriter, ChangeError> {
+        let Some(stream) = stream else { return Ok(BodyWriter::with(tail)) };
+        let key = (from, stream);
+        let begun = self.bodies.borrow_mut().remove(&key);
+        let mut body = begun.ok_or(ChangeError::Cannot("a body without its beginning"))?;
+        self.store.body_write(&mut body, &tail).await?;
+        Ok(body)
+    }
+
+    async fn take(&self, from: usize, submitted: Submitted) -> Result<Taken, ChangeError> {
+        let Submitted { queue, source, received_secs, stream, tail, shares } = submitted;
+        let body = self.body(from, stream, tail).await?;
+        let custody = custody(queue, source, received_secs, body, shares);
+        self.store.take(custody).await.map(Taken::of)
+    }
+
+    async fn offered(&self, from: usize, offered: Offered) -> Result<Judgement, ChangeError> {
+        let Offered { sequence, submitted } = offered;
+        let Submitted { queue, source, received_secs, stream, tail, shares } = submitted;
+        let body = self.body(from, stream, tail).await?;
+        let custody = custody(queue, source, received_secs, body, shares);
+        self.store.take_offered(from as u16, sequence, custody).await
+    }
+}
+
+/// Long bodies that other shards may have under way to us at one time.
+const BODIES_MAX: usize = 4096;

@@ -1,0 +1,217 @@
+//! Drives an IMAP dialogue: login on the shard that accepted, the rest on the shard that owns the
+//! account.
+
+use super::hall::{Hall, Refused};
+use crate::config::{Protocol, TlsMode};
+use crate::post::{Handover, Letter, Via};
+use crate::reactor::{Side, yield_now};
+use crate::route::Account;
+use crate::session::imap::dialogue::Dialogue;
+use crate::session::imap::io::{Ended, Io, StartTls};
+use crate::session::imap::login::{Gate, LoggedIn, Login, Rules, Verdict};
+use crate::session::imap::{Session, Terms};
+use crate::tls::Stream;
+use crate::wire::imap::receive::Receiver;
+use crate::wire::sasl::Credentials;
+use crate::wire::sasl::scram::{Decoy, Keys};
+use base64::Engine;
+use std::io;
+use std::net::IpAddr;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+use store::mail::date::InternalDate;
+
+/// How one listener lets clients in.
+#[derive(Clone, Copy, Debug)]
+pub struct Door {
+    pub tls: TlsMode,
+    pub login_without_tls: bool,
+}
+
+/// A connection before login, from the greeting on.
+pub async fn serve(hall: Rc<Hall>, stream: Stream, door: Door) {
+    let peer = stream.peer_addr().ip().to_canonical();
+    let line = Line { hall: Rc::clone(&hall), stream: Some(stream), door };
+    let mut dialogue = Dialogue::new(line);
+    let mut porter = Porter { hall: Rc::clone(&hall), peer };
+    let rules = Rules {
+        plaintext_without_tls: door.login_without_tls,
+        append_bytes_max: hall.live.config.load().limits.message_bytes_max,
+    };
+    let login = Login::new(&mut dialogue, &mut porter, rules);
+    let logged_in = login.run().await;
+    let (mut line, _, unread) = dialogue.into_parts();
+    let Some(stream) = line.stream.take() else { return };
+    let Ok(LoggedIn { tag, account }) = logged_in else { return stream.close().await };
+    let owner = usize::from(account.shard.0);
+    if owner == hall.shard {
+        return go_on(hall, stream, unread, account, tag).await;
+    }
+    let Ok(stream) = stream.into_parts() else { return };
+    let account = account.address.to_string();
+    let handover = Handover { via: Via::Imap { tag }, stream, unread, account };
+    let _ = hall.post.send(owner, Letter::Connection(Box::new(handover))).await;
+}
+
+/// A connection that another shard let in.
+pub async fn receive(hall: Rc<Hall>, handover: Handover) {
+    let Handover { via: Via::Imap { tag }, stream, unread, account } = handover;
+    let Some(account) = hall.account(&account) else { return };
+    let Ok(stream) = Stream::from_parts(stream) else { return };
+    let _pass = hall.census.admit();
+    go_on(hall, stream, unread, account, tag).await;
+}
+
+/// The dialogue from login to the end, on the owner shard.
+async fn go_on(
+    hall: Rc<Hall>,
+    stream: Stream,
+    unread: Vec<u8>,
+    account: Arc<Account>,
+    tag: String,
+) {
+    let door = Door { tls: TlsMode::None, login_without_tls: false };
+    let line = Line { hall: Rc::clone(&hall), stream: Some(stream), door };
+    let mut dialogue = Dialogue::resume(line, Receiver::new(), unread);
+    let account = match hall.store.open_account(&account.address.to_string()).await {
+        Ok(account) => account,
+        Err(error) => return unavailable(dialogue, &tag, &error.to_string()).await,
+    };
+    let terms = Terms {
+        append_bytes_max: hall.live.config.load().limits.message_bytes_max,
+        now: Rc::new(|| InternalDate::utc(crate::reactor::Now::read().unix_secs() as i64)),
+    };
+    let mut session = Session::new(Rc::clone(&hall.store), account, terms);
+    session.run(&mut dialogue, &tag).await;
+    if let (Line { stream: Some(stream), .. }, _, _) = dialogue.into_parts() {
+        stream.close().await;
+    }
+}
+
+/// RFC 5530 §3: the mailstore is down, not the client wrong.
+async fn unavailable(dialogue: Dialogue<Line>, tag: &str, why: &str) {
+    let (mut line, _, _) = dialogue.into_parts();
+    let text = format!("{tag} NO [UNAVAILABLE] {why}\r\n* BYE Try again later\r\n");
+    let _ = line.send(text.into_bytes()).await;
+}
+
+/// The connection as a dialogue sees it.
+struct Line {
+    hall: Rc<Hall>,
+    /// Away only while the handshake has it.
+    stream: Option<Stream>,
+    door: Door,
+}
+
+impl Line {
+    fn stream(&mut self) -> Result<&mut Stream, Ended> {
+        self.stream.as_mut().ok_or(Ended::Closed)
+    }
+}
+
+impl Io for Line {
+    async fn readable(&mut self, patience: Duration) -> Result<(), Ended> {
+        let stream = self.stream.as_ref().ok_or(Ended::Closed)?;
+        stream.set_deadline(Side::Read, patience);
+        match self.hall.drain.or(stream.readable()).await {
+            Some(Ok(())) => Ok(()),
+            Some(Err(error)) => Err(ended(&error)),
+            None => Err(Ended::Shutdown),
+        }
+    }
+
+    async fn recv(&mut self, into: &mut Vec<u8>) -> Result<(), Ended> {
+        let before = into.len();
+        match self.stream()?.recv(into, RECEIVE_BYTES).await {
+            Ok(0) => Err(Ended::Closed),
+            Ok(_) => {
+                let received = &self.hall.metrics.received_bytes;
+                received.of(Protocol::Imap.into()).add((into.len() - before) as u64);
+                Ok(())
+            }
+            Err(error) => Err(ended(&error)),
+        }
+    }
+
+    async fn send(&mut self, octets: Vec<u8>) -> Result<Vec<u8>, Ended> {
+        self.hall.metrics.sent_bytes.of(Protocol::Imap.into()).add(octets.len() as u64);
+        let (sent, mut octets) = self.stream()?.send(octets).await;
+        octets.clear();
+        sent.map(|()| octets).map_err(|error| ended(&error))
+    }
+
+    async fn pause(&mut self) {
+        yield_now().await;
+    }
+}
+
+impl StartTls for Line {
+    fn is_tls(&self) -> bool {
+        self.stream.as_ref().is_some_and(Stream::is_tls)
+    }
+
+    fn can_start_tls(&self) -> bool {
+        self.door.tls == TlsMode::StartTls && self.hall.live.tls.is_some()
+    }
+
+    async fn start_tls(&mut self) -> Result<(), Ended> {
+        let limits = &self.hall.live.config.load().limits;
+        let patience = Duration::from_secs(limits.tls_handshake_secs_max);
+        let context = self.hall.live.tls.as_ref().ok_or(Ended::Closed)?;
+        let stream = self.stream.take().ok_or(Ended::Closed)?;
+        stream.set_deadline(Side::Read, patience);
+        let stream = stream.start_tls(context).await.map_err(|error| ended(&error))?;
+        self.stream = Some(stream);
+        Ok(())
+    }
+}
+
+fn ended(error: &io::Error) -> Ended {
+    match error.kind() {
+        io::ErrorKind::TimedOut => Ended::TimedOut,
+        _ => Ended::Closed,
+    }
+}
+
+/// Asks the hall who may come in.
+struct Porter {
+    hall: Rc<Hall>,
+    peer: IpAddr,
+}
+
+impl Gate for Porter {
+    type Account = Arc<Account>;
+
+    async fn verify(&mut self, credentials: Credentials) -> Verdict<Arc<Account>> {
+        let password = credentials.password.as_str();
+        verdict(self.hall.login(self.peer, &credentials.identity, password).await)
+    }
+
+    async fn keys(&mut self, user: &str) -> Option<Keys> {
+        self.hall.scram_keys(user)
+    }
+
+    async fn proven(&mut self, user: &str, proven: bool) -> Verdict<Arc<Account>> {
+        verdict(self.hall.settle(self.peer, user, proven))
+    }
+
+    fn nonce(&mut self) -> String {
+        base64::engine::general_purpose::STANDARD_NO_PAD.encode(self.hall.nonce())
+    }
+
+    fn decoy(&self) -> &Decoy {
+        &self.hall.decoy
+    }
+}
+
+/// Octets received in one go.
+const RECEIVE_BYTES: usize = 16 << 10;
+
+fn verdict(login: Result<Arc<Account>, Refused>) -> Verdict<Arc<Account>> {
+    match login {
+        Ok(account) => Verdict::Welcome(account),
+        Err(Refused::Wrong) => Verdict::Refused,
+        Err(Refused::Slowed | Refused::Busy) => Verdict::Unavailable,
+    }
+}

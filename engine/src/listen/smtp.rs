@@ -1,0 +1,436 @@
+//! Drives an SMTP, submission or LMTP session: octets to the machine, its actions to the world.
+
+use super::hall::{Hall, Refused};
+use crate::config::Protocol;
+use crate::intake::{Refusal, Transaction, queue_id};
+use crate::post::Taken;
+use crate::reactor::{Side, buffer};
+use crate::route::{self, Reason, Route, Target};
+use crate::session::smtp::{
+    Action, Answer, Commit, Kind, LoginRefusal, Output, Peer, REPLY_BYTES_MAX, Session, Settings,
+    Tls, Verdicts, trace,
+};
+use crate::tls::{Stream, TlsInfo};
+use crate::wire::sasl::Credentials;
+use crate::wire::smtp::reply::{self, Reply, Verdict};
+use std::collections::HashMap;
+use std::io;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+use store::error::{ChangeError, LogError};
+use store::mail::address::Address;
+use store::mail::date::InternalDate;
+use store::mail::envelope::Recipient;
+use store::shard::{Share, Source};
+
+/// One connection, from the greeting to the end.
+pub async fn serve(hall: Rc<Hall>, stream: Stream, settings: Arc<Settings>, kind: Kind) {
+    let peer = Peer {
+        address: stream.peer_addr().ip().to_canonical(),
+        name: None,
+        tls: stream.info().map(tls),
+    };
+    let session = Session::new(settings, peer, kind);
+    let protocol = match kind {
+        Kind::Smtp => Protocol::Smtp,
+        Kind::Submission => Protocol::Submission,
+        Kind::Lmtp => Protocol::Lmtp,
+    };
+    let mut conversation = Conversation {
+        hall,
+        protocol,
+        stream: Some(stream),
+        session,
+        out: Output::default(),
+        body: None,
+        body_refusal: None,
+        targets: Vec::new(),
+    };
+    // Whatever ended the connection has been said to the peer, or there is nobody to say it to.
+    let _ = conversation.run().await;
+    conversation.finish().await;
+}
+
+struct Conversation {
+    hall: Rc<Hall>,
+    protocol: Protocol,
+    /// Away only while the handshake has it.
+    stream: Option<Stream>,
+    session: Session,
+    out: Output,
+    body: Option<Transaction>,
+    /// Why the body cannot be stored; said at its end.
+    body_refusal: Option<Reply>,
+    /// Where each accepted recipient of the transaction leads.
+    targets: Vec<Vec<Target>>,
+}
+
+/// Whether the dialogue goes on.
+#[derive(PartialEq, Eq)]
+enum Next {
+    Listen,
+    Close,
+}
+
+impl Conversation {
+    async fn run(&mut self) -> io::Result<()> {
+        self.session.greet(&mut self.out);
+        if self.settle().await? == Next::Close {
+            return self.flush().await;
+        }
+        loop {
+            self.flush().await?;
+            let Some(received) = self.receive().await? else { return self.flush().await };
+            let next = self.feed(&received).await;
+            buffer::give_back(received);
+            if next? == Next::Close {
+                return self.flush().await;
+            }
+        }
+    }
+
+    /// Octets of the client; `None`: the dialogue is over.
+    async fn receive(&mut self) -> io::Result<Option<Vec<u8>>> {
+        let Some(stream) = &mut self.stream else { return Ok(None) };
+        let patience = Duration::from_secs(u64::from(self.session.wait_secs_max()));
+        stream.set_deadline(Side::Read, patience);
+        if self.session.is_idle() && self.hall.drain.or(stream.readable()).await.is_none() {
+            let now_ms = self.hall.now().monotonic_millis;
+            self.session.shutting_down(now_ms, &mut self.out);
+            return Ok(None);
+        }
+        let mut received = buffer::lend();
+        let room = received.capacity();
+        match stream.recv(&mut received, room).await {
+            Ok(0) => Ok(None),
+            Ok(_) => Ok(Some(received)),
+            Err(error) if error.kind() == io::ErrorKind::TimedOut => {
+                let now_ms = self.hall.now().monotonic_millis;
+                self.session.timed_out(now_ms, &mut self.out);
+                Ok(None)
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    async fn feed(&mut self, mut octets: &[u8]) -> io::Result<Next> {
+        self.hall.metrics.received_bytes.of(self.protocol.into()).add(octets.len() as u64);
+        while !octets.is_empty() {
+            let now_ms = self.hall.now().monotonic_millis;
+            let taken = self.session.feed(now_ms, octets, &mut self.out);
+            octets = octets.get(taken..).unwrap_or_default();
+            if self.settle().await? == Next::Close {
+                return Ok(Next::Close);
+            }
+            if self.out.reply.len() >= REPLY_BYTES_MAX {
+                self.flush().await?;
+            }
+        }
+        Ok(Next::Listen)
+    }
+
+    /// Carries out what the session wants until it wants input again.
+    async fn settle(&mut self) -> io::Result<Next> {
+        loop {
+            self.carry_body().await;
+            if let Some(summary) = self.out.ended.take() {
+                self.body = None;
+                self.targets.clear();
+                super::report::transaction(&self.hall, &summary);
+            }
+            let Some(action) = self.out.action.take() else { return Ok(Next::Listen) };
+            let answer = match action {
+                Action::Close => return Ok(Next::Close),
+                Action::StartTls => self.start_tls().await?,
+                action => self.act(action).await,
+            };
+            let now_ms = self.hall.now().monotonic_millis;
+            self.session.resume(now_ms, answer, &mut self.out);
+        }
+    }
+
+    /// Body octets go to the owner's log. A failure is told at the end of the message.
+    async fn carry_body(&mut self) {
+        if self.out.body.is_empty() {
+            return;
+        }
+        if let Some(body) = &mut self.body
+            && let Err(refusal) = self.hall.intake.write(body, &mut self.out.body).await
+        {
+            self.body = None;
+            self.body_refusal = Some(refused(&refusal));
+        }
+        self.out.body.clear();
+    }
+
+    async fn act(&mut self, action: Action) -> Answer {
+        match action {
+            Action::Verify(credentials) => Answer::Login(self.verify(credentials).await),
+            Action::ScramSecret { user } => self.scram_secret(&user),
+            Action::ScramProof { user, proven } => {
+                let peer = self.session.peer().address;
+                Answer::Login(named(self.hall.settle(peer, &user, proven)))
+            }
+            Action::Sender { reverse_path } => Answer::Verdict(self.sender(reverse_path.as_ref())),
+            Action::Recipient { address, octets_hint } => {
+                Answer::Verdict(self.recipient(&address, octets_hint))
+            }
+            Action::BeginBody { .. } => {
+                self.body_refusal = None;
+                self.body = Some(self.hall.intake.begin(self.coordinator()));
+                Answer::Verdict(Ok(()))
+            }
+            Action::Commit(commit) => self.commit(*commit).await,
+            Action::StartTls | Action::Close => unreachable!("settle carries these out"),
+        }
+    }
+
+    async fn start_tls(&mut self) -> io::Result<Answer> {
+        self.flush().await?;
+        let limits = &self.hall.live.config.load().limits;
+        let patience = Duration::from_secs(limits.tls_handshake_secs_max);
+        let context = self.hall.live.tls.as_ref().ok_or(io::ErrorKind::Unsupported)?;
+        let stream = self.stream.take().ok_or(io::ErrorKind::NotConnected)?;
+        stream.set_deadline(Side::Read, patience);
+        let stream = self.stream.insert(stream.start_tls(context).await?);
+        let info = stream.info().ok_or(io::ErrorKind::InvalidData)?;
+        Ok(Answer::Tls(tls(info)))
+    }
+
+    async fn verify(&self, credentials: Credentials) -> Result<Rc<str>, LoginRefusal> {
+        let peer = self.session.peer().address;
+        let password = credentials.password.as_str();
+        named(self.hall.login(peer, &credentials.identity, password).await)
+    }
+
+    fn scram_secret(&self, user: &str) -> Answer {
+        let keys = self.hall.scram_keys(user);
+        Answer::Secret { keys, nonce: self.hall.nonce() }
+    }
+
+    fn sender(&self, reverse_path: Option<&Address>) -> Verdict {
+        let (Some(login), Some(sender)) = (self.session.login(), reverse_path) else {
+            return Ok(());
+        };
+        let directory = self.hall.live.directory.load();
+        match directory.login(login) {
+            Some(account) if route::owns(&directory, account, sender) => Ok(()),
+            _ => Err(reply::SENDER_NOT_OWNED),
+        }
+    }
+
+    fn recipient(&mut self, address: &Address, octets_hint: Option<u64>) -> Verdict {
+        let directory = self.hall.live.directory.load();
+        let targets: Vec<Target> = match route::resolve(&directory, address) {
+            Route::Local { targets, .. } => targets.iter().cloned().collect(),
+            Route::Refused(reason) => return Err(reason_reply(reason)),
+            Route::Foreign => return Err(reply::RELAY_DENIED),
+        };
+        let hint = octets_hint.unwrap_or(0);
+        if targets.iter().all(|target| !target.account.has_room(hint)) {
+            return Err(reply::MAILBOX_FULL);
+        }
+        self.targets.push(targets);
+        Ok(())
+    }
+
+    /// Of the owners of the recipients, we ourselves if we are one, else the first.
+    fn coordinator(&self) -> usize {
+        let me = self.hall.shard;
+        let mut owners = self.targets.iter().flatten().map(|target| owner(target));
+        let first = owners.clone().next().unwrap_or(me);
+        if owners.any(|owner| owner == me) { me } else { first }
+    }
+
+    async fn commit(&mut self, commit: Commit) -> Answer {
+        let now = self.hall.now();
+        let queue = self.hall.queue_ids.next(now.unix_millis * 1000);
+        let queue_id = queue_id::text(queue);
+        let recipients = commit.envelope.recipients.len();
+        let Some(body) = self.body.take() else {
+            let refusal = self.body_refusal.take().unwrap_or(reply::STORAGE_FAILED);
+            let verdicts = Verdicts::All(Err(refusal));
+            return Answer::Committed { queue_id, verdicts };
+        };
+        let received_secs = now.unix_secs() as i64;
+        let Shares { by_owner, of_recipient, .. } =
+            self.shares(&commit, &queue_id, InternalDate::utc(received_secs));
+        let envelope = commit.envelope;
+        let source = Source {
+            is_transaction: true,
+            reverse_path: envelope.reverse_path,
+            body: envelope.body,
+            smtputf8: envelope.smtputf8,
+            ret: envelope.ret,
+            envid: envelope.envid,
+        };
+        let taken = self.hall.intake.commit(body, queue, source, received_secs, by_owner).await;
+        let verdicts = match taken {
+            Ok(taken) => Verdicts::Each(verdicts(recipients, &of_recipient, &taken)),
+            Err(refusal) => Verdicts::All(Err(refused(&refusal))),
+        };
+        Answer::Committed { queue_id, verdicts }
+    }
+
+    /// Every account gets the message once, however many recipients lead to it.
+    fn shares(&mut self, commit: &Commit, queue_id: &str, date: InternalDate) -> Shares {
+        let coordinator = self.coordinator();
+        let mut shares = Shares::new(coordinator, commit.envelope.recipients.len());
+        let mut received = Vec::new();
+        self.session.received(commit, queue_id, date).write(&mut received);
+        let targets = std::mem::take(&mut self.targets);
+        for (position, (recipient, targets)) in
+            commit.envelope.recipients.iter().zip(targets).enumerate()
+        {
+            let mut prefix = Vec::with_capacity(received.len() + 128);
+            trace::return_path(commit.envelope.reverse_path.as_ref(), &mut prefix);
+            trace::delivered_to(&recipient.address, &mut prefix);
+            prefix.extend_from_slice(&received);
+            for target in targets {
+                shares.add(position, recipient, &target, &prefix);
+            }
+        }
+        shares
+    }
+
+    async fn flush(&mut self) -> io::Result<()> {
+        if self.out.reply.is_empty() {
+            return Ok(());
+        }
+        let octets = std::mem::take(&mut self.out.reply);
+        self.hall.metrics.sent_bytes.of(self.protocol.into()).add(octets.len() as u64);
+        let Some(stream) = &mut self.stream else { return Ok(()) };
+        let (sent, mut octets) = stream.send(octets).await;
+        octets.clear();
+        self.out.reply = octets;
+        sent
+    }
+
+    async fn finish(mut self) {
+        let now_ms = self.hall.now().monotonic_millis;
+        self.session.lost(now_ms, &mut self.out);
+        if let Some(summary) = self.out.ended.take() {
+            super::report::transaction(&self.hall, &summary);
+        }
+        if let Some(stream) = self.stream {
+            stream.close().await;
+        }
+    }
+}
+
+/// A message's recipients by owner, the coordinator first.
+struct Shares {
+    by_owner: Vec<(usize, Vec<Share>)>,
+    /// For each recipient the places of its shares: owner in `by_owner`, share there.
+    of_recipient: Vec<Vec<(usize, usize)>>,
+    accounts: HashMap<String, (usize, usize)>,
+}
+
+impl Shares {
+    fn new(coordinator: usize, recipients: usize) -> Shares {
+        Shares {
+            by_owner: vec![(coordinator, Vec::new())],
+            of_recipient: vec![Vec::new(); recipients],
+            accounts: HashMap::new(),
+        }
+    }
+
+    fn add(&mut self, position: usize, recipient: &Recipient, target: &Target, prefix: &[u8]) {
+        let account = target.account.address.to_string();
+        let place = match self.accounts.get(&account) {
+            Some(place) => *place,
+            None => {
+                let place = self.put(owner(target), recipient, &account, prefix);
+                self.accounts.insert(account, place);
+                place
+            }
+        };
+        if let Some(places) = self.of_recipient.get_mut(position) {
+            places.push(place);
+        }
+    }
+
+    fn put(
+        &mut self,
+        owner: usize,
+        recipient: &Recipient,
+        account: &str,
+        prefix: &[u8],
+    ) -> (usize, usize) {
+        let at = match self.by_owner.iter().position(|(known, _)| *known == owner) {
+            Some(at) => at,
+            None => {
+                self.by_owner.push((owner, Vec::new()));
+                self.by_owner.len() - 1
+            }
+        };
+        let Some((_, shares)) = self.by_owner.get_mut(at) else { return (at, 0) };
+        shares.push(Share {
+            account: account.to_owned(),
+            recipient: recipient.address.clone(),
+            notify: recipient.notify,
+            orcpt: recipient.orcpt.clone(),
+            prefix: prefix.to_vec(),
+        });
+        (at, shares.len() - 1)
+    }
+}
+
+/// What each recipient is told: it is taken when one of its shares is. What other owners get is in
+/// the coordinator's custody.
+fn verdicts(recipients: usize, places: &[Vec<(usize, usize)>], taken: &Taken) -> Vec<Verdict> {
+    let share = |&(owner, at): &(usize, usize)| match taken.shares.get(at) {
+        Some(Err(error)) if owner == 0 => Err(error_reply(error)),
+        _ => Ok(()),
+    };
+    let recipient = |position| {
+        let shares: Vec<Verdict> =
+            places.get(position).into_iter().flatten().map(share).collect();
+        let is_taken = shares.is_empty() || shares.contains(&Ok(()));
+        if is_taken { Ok(()) } else { shares.first().copied().unwrap_or(Ok(())) }
+    };
+    (0..recipients).map(recipient).collect()
+}
+
+fn tls(info: TlsInfo) -> Tls {
+    Tls { version: info.version, cipher: info.cipher }
+}
+
+fn owner(target: &Target) -> usize {
+    usize::from(target.account.shard.0)
+}
+
+fn named(login: Result<Arc<route::Account>, Refused>) -> Result<Rc<str>, LoginRefusal> {
+    match login {
+        Ok(account) => Ok(account.address.to_string().into()),
+        Err(Refused::Wrong) => Err(LoginRefusal::Wrong),
+        Err(Refused::Slowed) => Err(LoginRefusal::Slowed),
+        Err(Refused::Busy) => Err(LoginRefusal::Unavailable),
+    }
+}
+
+fn reason_reply(reason: Reason) -> Reply {
+    match reason {
+        Reason::NoSuchUser | Reason::NoPostmaster => reply::UNKNOWN_USER,
+        Reason::AliasLoop | Reason::TooManyTargets => reply::ALIAS_LOOP,
+        Reason::Disabled => reply::ACCOUNT_DISABLED,
+        Reason::OverQuota => reply::MAILBOX_FULL,
+    }
+}
+
+fn refused(refusal: &Refusal) -> Reply {
+    match refusal {
+        Refusal::Store(error) => error_reply(error),
+        Refusal::Closing => reply::CLOSING,
+    }
+}
+
+fn error_reply(error: &ChangeError) -> Reply {
+    match error {
+        ChangeError::OverQuota => reply::MAILBOX_FULL,
+        ChangeError::Limit(_) => reply::TOO_LARGE,
+        ChangeError::Log(LogError::Full) => reply::STORAGE_FULL,
+        _ => reply::STORAGE_FAILED,
+    }
+}

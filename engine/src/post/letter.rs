@@ -1,0 +1,113 @@
+//! What shards say to each other.
+
+use crate::reactor::oneshot;
+use crate::tls::StreamParts;
+use std::collections::BTreeMap;
+use store::error::ChangeError;
+use store::mail::id::QueueId;
+use store::shard::{Delivered, Judgement, Share, Source, StoredAccount};
+
+/// One item of an inbox.
+pub enum Letter {
+    Ask { ticket: u32, from: usize, question: Question },
+    Answer { ticket: u32, answer: Answer },
+    /// A connection moves to the shard that owns its account.
+    Connection(Box<Handover>),
+    /// The service thread wants something done.
+    Order(Order),
+}
+
+/// A body that arrives in pieces: unique for the shard that sends it.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub struct StreamId(pub u64);
+
+pub enum Question {
+    /// More octets of a body that is too long for one letter.
+    Piece { stream: StreamId, octets: Vec<u8> },
+    /// The body is not wanted any more. Answered at once.
+    Abandon { stream: StreamId },
+    /// Take custody.
+    Take(Box<Submitted>),
+    /// Deliver what we took custody of; in the order of their sequence numbers.
+    Offer(Box<Offered>),
+}
+
+/// A message with its envelope, as the shard that talked to the client puts it together.
+pub struct Submitted {
+    pub queue: QueueId,
+    pub source: Source,
+    pub received_secs: i64,
+    /// Where the octets before `tail` went.
+    pub stream: Option<StreamId>,
+    pub tail: Vec<u8>,
+    /// Recipients by owner shard; the first owner is asked to coordinate.
+    pub shares: Vec<(usize, Vec<Share>)>,
+}
+
+pub struct Offered {
+    pub sequence: u64,
+    pub submitted: Submitted,
+}
+
+pub enum Answer {
+    Written(Result<(), ChangeError>),
+    Taken(Result<Taken, ChangeError>),
+    Judged(Result<Judgement, ChangeError>),
+}
+
+/// What became of the coordinator's own recipients; all others are in its custody.
+pub struct Taken {
+    /// In the order of the first entry of `Submitted::shares`.
+    pub shares: Vec<Result<(), ChangeError>>,
+}
+
+impl Taken {
+    pub fn of(delivered: Delivered) -> Taken {
+        Taken { shares: delivered.shares.into_iter().map(|share| share.map(drop)).collect() }
+    }
+}
+
+/// An authenticated connection on its way to the owner of its account.
+pub struct Handover {
+    pub via: Via,
+    pub stream: StreamParts,
+    /// Octets that were received and not yet understood.
+    pub unread: Vec<u8>,
+    /// The address of its account.
+    pub account: String,
+}
+
+/// Which dialogue goes on.
+#[derive(Clone, Debug)]
+pub enum Via {
+    /// The tag of the LOGIN or AUTHENTICATE that is still to be answered.
+    Imap { tag: String },
+}
+
+/// What the service thread asks of one shard. Each is answered through its own channel.
+pub enum Order {
+    Accounts(oneshot::Sender<Vec<StoredAccount>>),
+    Domains(oneshot::Sender<BTreeMap<String, Option<String>>>),
+    /// Makes an account, or gives an existing one this secret and quota.
+    SetAccount {
+        address: String,
+        secret: String,
+        quota: Option<u64>,
+        done: Done,
+    },
+    SetSecret { address: String, secret: String, done: Done },
+    RemoveAccount { address: String, done: Done },
+    SetDomain { name: String, catch_all: Option<String>, done: Done },
+    RemoveDomain { name: String, done: Done },
+    /// Configuration and directory were exchanged.
+    Reloaded(oneshot::Sender<()>),
+    /// Accept connections from now on.
+    Open(oneshot::Sender<()>),
+    /// Accept nothing more and end the conversations; answered when the last one is over.
+    Drain(oneshot::Sender<()>),
+    /// Make everything durable and stop; answered when it is.
+    Close(oneshot::Sender<()>),
+}
+
+/// Where the outcome of a change goes.
+pub type Done = oneshot::Sender<Result<(), ChangeError>>;

@@ -1,0 +1,12 @@
+//! Letters between the threads of the engine: questions with answers, connections that move.
+//!
+//! Another shard is another host without the socket: what is asked of it travels as a letter through
+//! its inbox, and the answer comes back like a reply. Nothing else is shared.
+
+mod desk;
+mod letter;
+
+pub use desk::{Post, Undelivered};
+pub use letter::{
+    Answer, Done, Handover, Letter, Offered, Order, Question, StreamId, Submitted, Taken, Via,
+};

@@ -1,0 +1,247 @@
+//! Listening and connecting.
+//!
+//! A listener waits for readiness and then accepts without blocking, so no accept is ever in flight:
+//! nothing to cancel, nothing to leak. When descriptors run out it rests instead of spinning.
+
+use super::socket::{Side, Socket};
+use super::task::yield_now;
+use super::timer;
+use super::watched::Watched;
+use rustix::io::Errno;
+use rustix::net::sockopt::{
+    set_ipv6_v6only, set_socket_reuseaddr, set_socket_reuseport, set_tcp_nodelay,
+};
+use rustix::net::{
+    AddressFamily, SocketFlags, SocketType, accept_with, acceptfrom_with, bind, getsockname,
+    ipproto, listen, socket_with,
+};
+use std::io;
+use std::net::SocketAddr;
+use std::os::fd::OwnedFd;
+use std::time::Duration;
+
+/// Connections that wait in the kernel for `accept`.
+pub const BACKLOG: i32 = 1024;
+
+/// Connections accepted in one turn before other tasks run.
+const ACCEPTS_PER_TURN_MAX: u32 = 64;
+
+/// Rest after an accept failed for want of descriptors or memory.
+const REST: Duration = Duration::from_millis(250);
+
+/// A bound address on one shard.
+pub struct Listener {
+    watched: Watched,
+    address: SocketAddr,
+    accepted_in_turn: std::cell::Cell<u32>,
+}
+
+/// A bound socket on its way to its shard: made before threads start and privileges go.
+#[derive(Debug)]
+pub struct Bound {
+    fd: OwnedFd,
+    address: SocketAddr,
+}
+
+/// Why an address cannot be listened on, as a sentence that says what to do.
+#[derive(Debug)]
+pub struct BindError {
+    pub address: SocketAddr,
+    pub error: io::Error,
+}
+
+impl Bound {
+    /// Binds and listens. With `reuse_port`, each shard binds the same address and the kernel
+    /// spreads connections over them. Port 0 takes any free one.
+    pub fn bind(address: SocketAddr, reuse_port: bool, backlog: i32) -> Result<Bound, BindError> {
+        let bound = bind_raw(address, reuse_port, backlog);
+        bound.map_err(|error| BindError {
+            address,
+            error: error.into(),
+        })
+    }
+
+    /// The address, with the port that was taken.
+    pub fn local_addr(&self) -> SocketAddr {
+        self.address
+    }
+}
+
+impl Listener {
+    /// Begins to listen on this shard.
+    pub fn new(bound: Bound) -> io::Result<Listener> {
+        Ok(Listener {
+            watched: Watched::new(bound.fd)?,
+            address: bound.address,
+            accepted_in_turn: std::cell::Cell::new(0),
+        })
+    }
+
+    /// [`Bound::bind`] and [`Listener::new`] in one.
+    pub fn bind(
+        address: SocketAddr,
+        reuse_port: bool,
+        backlog: i32,
+    ) -> Result<Listener, BindError> {
+        let bound = Bound::bind(address, reuse_port, backlog)?;
+        Listener::new(bound).map_err(|error| BindError { address, error })
+    }
+
+    pub fn local_addr(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// The next connection, with `TCP_NODELAY` set. Cancel-safe.
+    ///
+    /// Running out of descriptors or memory is told to `on_error` once a rest and tried again; an
+    /// `Err` means that the listener itself is broken.
+    pub async fn accept(&self, on_error: impl Fn(&io::Error)) -> io::Result<Socket> {
+        loop {
+            match self.try_accept() {
+                Ok(socket) => {
+                    self.share_turn().await;
+                    return Ok(socket);
+                }
+                Err(Errno::AGAIN) => {
+                    self.accepted_in_turn.set(0);
+                    self.watched.readable().await?;
+                }
+                Err(error) if is_of_the_connection(error) => {}
+                Err(error) if is_exhaustion(error) => {
+                    on_error(&error.into());
+                    timer::sleep(REST).await;
+                }
+                Err(error) => return Err(error.into()),
+            }
+        }
+    }
+
+    /// Takes one waiting connection and closes it: for a caller with no room for it.
+    pub fn turn_away(&self) {
+        drop(accept_with(&self.watched, SocketFlags::CLOEXEC));
+    }
+
+    fn try_accept(&self) -> Result<Socket, Errno> {
+        let flags = SocketFlags::NONBLOCK | SocketFlags::CLOEXEC;
+        let (fd, peer) = acceptfrom_with(&self.watched, flags)?;
+        // `None` or an error here: the peer has already gone.
+        let peer = peer.ok_or(Errno::CONNABORTED)?;
+        let peer = SocketAddr::try_from(peer).map_err(|_| Errno::CONNABORTED)?;
+        let _ = set_tcp_nodelay(&fd, true);
+        Socket::new(fd, peer).map_err(|_| Errno::NOMEM)
+    }
+
+    async fn share_turn(&self) {
+        let accepted = self.accepted_in_turn.get() + 1;
+        self.accepted_in_turn.set(accepted % ACCEPTS_PER_TURN_MAX);
+        if accepted == ACCEPTS_PER_TURN_MAX {
+            yield_now().await;
+        }
+    }
+}
+
+/// Connects within `time`; `TCP_NODELAY` is set and no deadline is left behind.
+pub async fn connect(
+    source: Option<SocketAddr>,
+    target: SocketAddr,
+    time: Duration,
+) -> io::Result<Socket> {
+    let fd = stream_socket(target)?;
+    if let Some(source) = source {
+        bind(&fd, &source)?;
+    }
+    set_tcp_nodelay(&fd, true)?;
+    let started = rustix::net::connect(&fd, &target);
+    let socket = Socket::new(fd, target)?;
+    match started {
+        Ok(()) => return Ok(socket),
+        Err(Errno::INPROGRESS) => {}
+        Err(error) => return Err(error.into()),
+    }
+    socket.set_deadline(Side::Write, time);
+    socket.writable().await?;
+    if socket.has_timed_out() {
+        return Err(io::ErrorKind::TimedOut.into());
+    }
+    socket.pending_error()?;
+    socket.clear_deadline(Side::Write);
+    Ok(socket)
+}
+
+fn bind_raw(address: SocketAddr, reuse_port: bool, backlog: i32) -> Result<Bound, Errno> {
+    let fd = stream_socket(address)?;
+    set_socket_reuseaddr(&fd, true)?;
+    set_socket_reuseport(&fd, reuse_port)?;
+    if address.is_ipv6() {
+        // `[::]:25` and `0.0.0.0:25` are two listeners, each said in the configuration.
+        set_ipv6_v6only(&fd, true)?;
+    }
+    bind(&fd, &address)?;
+    listen(&fd, backlog)?;
+    let address = SocketAddr::try_from(getsockname(&fd)?)?;
+    Ok(Bound { fd, address })
+}
+
+fn stream_socket(address: SocketAddr) -> Result<OwnedFd, Errno> {
+    let family = match address {
+        SocketAddr::V4(_) => AddressFamily::INET,
+        SocketAddr::V6(_) => AddressFamily::INET6,
+    };
+    let flags = SocketFlags::NONBLOCK | SocketFlags::CLOEXEC;
+    socket_with(family, SocketType::STREAM, flags, Some(ipproto::TCP))
+}
+
+/// accept(2): errors already pending on the new connection, to be treated like a retry.
+fn is_of_the_connection(error: Errno) -> bool {
+    matches!(
+        error,
+        Errno::INTR
+            | Errno::CONNABORTED
+            | Errno::CONNRESET
+            | Errno::NETDOWN
+            | Errno::PROTO
+            | Errno::NOPROTOOPT
+            | Errno::HOSTDOWN
+            | Errno::NONET
+            | Errno::HOSTUNREACH
+            | Errno::OPNOTSUPP
+            | Errno::NETUNREACH
+            | Errno::TIMEDOUT
+            | Errno::PERM
+    )
+}
+
+fn is_exhaustion(error: Errno) -> bool {
+    matches!(
+        error,
+        Errno::MFILE | Errno::NFILE | Errno::NOBUFS | Errno::NOMEM
+    )
+}
+
+impl std::fmt::Display for BindError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let BindError { address, error } = self;
+        match error.kind() {
+            io::ErrorKind::AddrInUse => write!(
+                f,
+                "cannot listen on {address}: another program (or another ringpost) has this port; \
+                 stop it or choose another address"
+            ),
+            io::ErrorKind::PermissionDenied => write!(
+                f,
+                "cannot listen on {address}: ports below 1024 need CAP_NET_BIND_SERVICE or root"
+            ),
+            io::ErrorKind::AddrNotAvailable => write!(
+                f,
+                "cannot listen on {address}: no interface of this host has this address"
+            ),
+            _ => write!(f, "cannot listen on {address}: {error}"),
+        }
+    }
+}
+
+impl std::error::Error for BindError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        Some(&self.error)
+    }
+}

@@ -1,0 +1,312 @@
+//! One TCP connection of a shard.
+//!
+//! Receiving and sending are system calls that do not block, done when the ring says that they will
+//! not; measured beside operations in the ring they cost the same and leave no buffer in the kernel.
+//! Every future here may be dropped and started again without loss.
+//!
+//! A deadline shuts the socket down when it is reached, which ends the operation in progress with
+//! [`std::io::ErrorKind::TimedOut`]; nothing is cancelled.
+
+use super::buffer;
+use super::timer::{Action, Timer};
+use super::watched::Watched;
+use rustix::buffer::spare_capacity;
+use rustix::io::Errno;
+use rustix::net::{RecvFlags, SendFlags, Shutdown};
+use std::cell::{Cell, RefCell};
+use std::io;
+use std::net::{SocketAddr, TcpStream};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::time::Duration;
+
+/// Which half of a connection a deadline is for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Side {
+    /// When reached, receiving ends; a farewell can still be sent.
+    Read,
+    /// When reached, both halves end.
+    Write,
+}
+
+/// How long one [`Socket::send`] may take before the peer counts as gone: RFC 5321 §4.5.3.2.
+pub const SEND_SECS_MAX: u64 = 300;
+
+/// A connected socket. Closed when dropped.
+pub struct Socket {
+    // Before `watched`: a timer holds the number of the descriptor.
+    read_deadline: RefCell<Option<Timer>>,
+    write_deadline: RefCell<Option<Timer>>,
+    watched: Watched,
+    peer: SocketAddr,
+    send_time_max: Cell<Duration>,
+    /// The last receive filled its buffer: more may be there, so try before waiting.
+    eager: Cell<bool>,
+}
+
+/// A connection on its way to another shard.
+#[derive(Debug)]
+pub struct SocketParts {
+    fd: OwnedFd,
+    peer: SocketAddr,
+}
+
+impl Socket {
+    pub(super) fn new(fd: OwnedFd, peer: SocketAddr) -> io::Result<Socket> {
+        Ok(Socket {
+            read_deadline: RefCell::new(None),
+            write_deadline: RefCell::new(None),
+            watched: Watched::new(fd)?,
+            peer,
+            send_time_max: Cell::new(Duration::from_secs(SEND_SECS_MAX)),
+            eager: Cell::new(false),
+        })
+    }
+
+    /// Takes over a connection that another shard gave up.
+    pub fn from_parts(parts: SocketParts) -> io::Result<Socket> {
+        Socket::new(parts.fd, parts.peer)
+    }
+
+    /// Gives the connection up to another shard. Octets not yet received stay in the kernel;
+    /// deadlines are forgotten.
+    pub fn into_parts(self) -> io::Result<SocketParts> {
+        // A cancelled poll may still hold the old descriptor for a moment, so this is a new one.
+        let fd = rustix::io::fcntl_dupfd_cloexec(&self.watched, 0)?;
+        Ok(SocketParts {
+            fd,
+            peer: self.peer,
+        })
+    }
+
+    /// Waits until [`Socket::recv`] would not wait: octets, end of stream, error or deadline.
+    pub async fn readable(&self) -> io::Result<()> {
+        if self.eager.get() {
+            return Ok(());
+        }
+        self.watched.readable().await
+    }
+
+    /// Receives into the spare capacity of `buffer`, waiting if nothing is there; 0 is the end of
+    /// the stream. To wait without holding a buffer call [`Socket::readable`] first.
+    pub async fn recv(&self, mut buffer: Vec<u8>) -> (io::Result<usize>, Vec<u8>) {
+        loop {
+            match self.try_recv(&mut buffer) {
+                Err(Errno::AGAIN) => {
+                    self.eager.set(false);
+                    if let Err(error) = self.watched.readable().await {
+                        return (Err(error), buffer);
+                    }
+                }
+                Err(Errno::INTR) => {}
+                Err(error) => return (Err(error.into()), buffer),
+                Ok(0) if self.has_timed_out() => return (Err(timed_out()), buffer),
+                Ok(received) => return (Ok(received), buffer),
+            }
+        }
+    }
+
+    /// Waits for octets without a buffer, then receives them into a lent one.
+    pub async fn recv_lent(&self) -> io::Result<Vec<u8>> {
+        loop {
+            self.readable().await?;
+            let mut buffer = buffer::lend();
+            match self.try_recv(&mut buffer) {
+                Ok(0) if self.has_timed_out() => return Err(timed_out()),
+                Ok(_) => return Ok(buffer),
+                Err(Errno::AGAIN | Errno::INTR) => {
+                    self.eager.set(false);
+                    buffer::give_back(buffer);
+                }
+                Err(error) => return Err(error.into()),
+            }
+        }
+    }
+
+    /// Waits for octets without a buffer, then appends up to `octets_max` of them to `into` by way of
+    /// a lent one, so that `into` grows by what came and not by what might have come.
+    pub(crate) async fn recv_into(
+        &self,
+        into: &mut Vec<u8>,
+        octets_max: usize,
+    ) -> io::Result<usize> {
+        loop {
+            self.readable().await?;
+            let mut lent = buffer::lend();
+            let room = lent.spare_capacity_mut();
+            let room_bytes = room.len().min(octets_max);
+            let room = room.get_mut(..room_bytes).unwrap_or_default();
+            let received = rustix::net::recv(&self.watched, room, RecvFlags::DONTWAIT);
+            let received = received.map(|((octets, _), _)| {
+                into.extend_from_slice(octets);
+                octets.len()
+            });
+            buffer::give_back(lent);
+            self.eager.set(received == Ok(room_bytes));
+            match received {
+                Ok(0) if self.has_timed_out() => return Err(timed_out()),
+                Ok(octets) => return Ok(octets),
+                Err(Errno::AGAIN | Errno::INTR) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+    }
+
+    fn try_recv(&self, buffer: &mut Vec<u8>) -> Result<usize, Errno> {
+        let room = buffer.capacity() - buffer.len();
+        assert!(
+            room > 0,
+            "a receive needs room, or 0 octets would look like the end"
+        );
+        let fd = &self.watched;
+        let (received, _) = rustix::net::recv(fd, spare_capacity(buffer), RecvFlags::DONTWAIT)?;
+        self.eager.set(received == room);
+        Ok(received)
+    }
+
+    /// Sends all of `octets` and gives the vector back, whatever happened.
+    pub async fn send(&self, octets: Vec<u8>) -> (io::Result<()>, Vec<u8>) {
+        let result = self.send_all(&octets).await;
+        (result, octets)
+    }
+
+    /// Sends all of `octets`, waiting while the peer does not read.
+    pub(crate) async fn send_all(&self, octets: &[u8]) -> io::Result<()> {
+        let mut rest = octets;
+        let mut limit = None;
+        while !rest.is_empty() {
+            let flags = SendFlags::DONTWAIT | SendFlags::NOSIGNAL;
+            match rustix::net::send(&self.watched, rest, flags) {
+                Ok(sent) => rest = rest.get(sent..).unwrap_or_default(),
+                Err(Errno::INTR) => {}
+                Err(Errno::AGAIN) => {
+                    limit.get_or_insert_with(|| SendLimit::start(self));
+                    self.watched.writable().await?;
+                }
+                Err(_) if self.has_timed_out() => return Err(timed_out()),
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Ok(())
+    }
+
+    /// Ends the connection's sending half; the peer sees the end of the stream.
+    pub fn shut_down_write(&self) {
+        // An error means that the peer was faster.
+        let _ = rustix::net::shutdown(&self.watched, Shutdown::Write);
+    }
+
+    /// Sets or moves the deadline of one side, `after` from now. One that was reached stays reached.
+    pub fn set_deadline(&self, side: Side, after: Duration) {
+        let mut deadline = self.deadline(side).borrow_mut();
+        match &*deadline {
+            Some(timer) if timer.has_fired() => {}
+            Some(timer) => timer.rearm(after),
+            None => {
+                let fd = self.watched.as_fd().as_raw_fd();
+                *deadline = Some(Timer::new(after, Action::ShutDown(fd, side.shutdown())));
+            }
+        }
+    }
+
+    /// Removes the deadline of one side. One that was reached stays reached.
+    pub fn clear_deadline(&self, side: Side) {
+        let mut deadline = self.deadline(side).borrow_mut();
+        if deadline.as_ref().is_some_and(|timer| !timer.has_fired()) {
+            *deadline = None;
+        }
+    }
+
+    /// How long one `send` may take in all; [`SEND_SECS_MAX`] unless set.
+    pub fn set_send_time_max(&self, time: Duration) {
+        self.send_time_max.set(time);
+    }
+
+    /// Whether a deadline was reached and has ended this connection.
+    pub fn has_timed_out(&self) -> bool {
+        let fired = |deadline: &RefCell<Option<Timer>>| {
+            let deadline = deadline.borrow();
+            deadline.as_ref().is_some_and(Timer::has_fired)
+        };
+        fired(&self.read_deadline) || fired(&self.write_deadline)
+    }
+
+    pub fn peer_addr(&self) -> SocketAddr {
+        self.peer
+    }
+
+    pub fn local_addr(&self) -> io::Result<SocketAddr> {
+        let address = rustix::net::getsockname(&self.watched)?;
+        SocketAddr::try_from(address).map_err(io::Error::from)
+    }
+
+    fn deadline(&self, side: Side) -> &RefCell<Option<Timer>> {
+        match side {
+            Side::Read => &self.read_deadline,
+            Side::Write => &self.write_deadline,
+        }
+    }
+
+    pub(super) async fn writable(&self) -> io::Result<()> {
+        self.watched.writable().await
+    }
+
+    pub(super) fn pending_error(&self) -> io::Result<()> {
+        rustix::net::sockopt::socket_error(&self.watched)??;
+        Ok(())
+    }
+}
+
+impl SocketParts {
+    pub fn peer_addr(&self) -> SocketAddr {
+        self.peer
+    }
+}
+
+impl TryFrom<TcpStream> for SocketParts {
+    type Error = io::Error;
+
+    fn try_from(stream: TcpStream) -> io::Result<SocketParts> {
+        let peer = stream.peer_addr()?;
+        stream.set_nodelay(true)?;
+        stream.set_nonblocking(true)?;
+        Ok(SocketParts {
+            fd: stream.into(),
+            peer,
+        })
+    }
+}
+
+impl Side {
+    fn shutdown(self) -> Shutdown {
+        match self {
+            Side::Read => Shutdown::Read,
+            Side::Write => Shutdown::Both,
+        }
+    }
+}
+
+/// The deadline of a `send` that has to wait; taken away when it ends or is dropped.
+struct SendLimit<'a>(&'a Socket);
+
+impl SendLimit<'_> {
+    fn start(socket: &Socket) -> SendLimit<'_> {
+        // An explicit deadline of the write side wins.
+        if socket.write_deadline.borrow().is_none() {
+            socket.set_deadline(Side::Write, socket.send_time_max.get());
+        }
+        SendLimit(socket)
+    }
+}
+
+impl Drop for SendLimit<'_> {
+    fn drop(&mut self) {
+        self.0.clear_deadline(Side::Write);
+    }
+}
+
+fn timed_out() -> io::Error {
+    io::Error::new(
+        io::ErrorKind::TimedOut,
+        "the deadline of the connection was reached",
+    )
+}

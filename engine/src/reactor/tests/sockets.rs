@@ -1,0 +1,272 @@
+//! Connections: echo, hand-over, deadlines, dropped waits.
+
+use super::super::net::{BACKLOG, Bound, Listener, connect};
+use super::super::oneshot::oneshot;
+use super::super::socket::{Side, Socket, SocketParts};
+use super::super::{buffer, spawn, yield_now};
+use super::{backends, on_each_backend, shard};
+use std::io::{ErrorKind, Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::task::{Context, Waker};
+use std::time::{Duration, Instant};
+
+const SOON: Duration = Duration::from_millis(100);
+const LATE: Duration = Duration::from_secs(20);
+
+fn loopback() -> SocketAddr {
+    "127.0.0.1:0".parse().unwrap()
+}
+
+/// A connected pair on this shard.
+async fn pair() -> (Socket, Socket) {
+    let listener = Listener::bind(loopback(), false, BACKLOG).unwrap();
+    let client = connect(None, listener.local_addr(), LATE).await.unwrap();
+    let server = listener.accept(|_| {}).await.unwrap();
+    assert_eq!(server.peer_addr(), client.local_addr().unwrap());
+    (client, server)
+}
+
+async fn echo(socket: Socket) {
+    while let Ok(received) = socket.recv_lent().await {
+        if received.is_empty() {
+            return;
+        }
+        let (sent, buffer) = socket.send(received).await;
+        buffer::give_back(buffer);
+        if sent.is_err() {
+            return;
+        }
+    }
+}
+
+async fn recv_exactly(socket: &Socket, bytes: usize) -> Vec<u8> {
+    let mut buffer = Vec::with_capacity(bytes);
+    while buffer.len() < bytes {
+        let (received, back) = socket.recv(buffer).await;
+        assert_ne!(received.unwrap(), 0, "the stream ended early");
+        buffer = back;
+    }
+    buffer
+}
+
+#[test]
+fn two_shards_share_a_port_and_echo() {
+    for backend in backends() {
+        let first = Bound::bind(loopback(), true, BACKLOG).unwrap();
+        let address = first.local_addr();
+        let second = Bound::bind(address, true, BACKLOG).unwrap();
+        for bound in [first, second] {
+            shard(backend, || async {
+                let listener = Listener::new(bound).unwrap();
+                loop {
+                    spawn(echo(listener.accept(|_| {}).await.unwrap()));
+                }
+            });
+        }
+        let clients = (0..8u8).map(|seed| {
+            std::thread::spawn(move || {
+                let mut stream = TcpStream::connect(address).unwrap();
+                for round in 0..200u32 {
+                    let sent: Vec<u8> = (0..round * 37).map(|i| seed ^ (i as u8)).collect();
+                    stream.write_all(&sent).unwrap();
+                    let mut back = vec![0; sent.len()];
+                    stream.read_exact(&mut back).unwrap();
+                    assert_eq!(sent, back);
+                }
+            })
+        });
+        clients
+            .collect::<Vec<_>>()
+            .into_iter()
+            .for_each(|client| client.join().unwrap());
+    }
+}
+
+#[test]
+fn a_taken_port_is_explained() {
+    let first = Bound::bind(loopback(), false, BACKLOG).unwrap();
+    let error = Bound::bind(first.local_addr(), false, BACKLOG).unwrap_err();
+    let sentence = error.to_string();
+    assert!(sentence.contains("another program"), "{sentence}");
+    assert!(
+        sentence.contains(&first.local_addr().to_string()),
+        "{sentence}"
+    );
+}
+
+#[test]
+fn a_connection_moves_to_another_shard_with_octets_pending_both_ways() {
+    for backend in backends() {
+        let (sender, receiver) = oneshot::<SocketParts>();
+        let owner = shard(backend, || async move {
+            let socket = Socket::from_parts(receiver.await.unwrap()).unwrap();
+            let got = recv_exactly(&socket, 9).await;
+            socket.send(b"from owner".to_vec()).await.0.unwrap();
+            (got, socket.peer_addr())
+        });
+        let (bound_sender, bound) = std::sync::mpsc::channel();
+        let front = shard(backend, move || async move {
+            let listener = Listener::bind(loopback(), false, BACKLOG).unwrap();
+            bound_sender.send(listener.local_addr()).unwrap();
+            let socket = listener.accept(|_| {}).await.unwrap();
+            assert_eq!(recv_exactly(&socket, 6).await, b"login\n");
+            socket.set_deadline(Side::Read, SOON);
+            socket.send(b"moving ".to_vec()).await.0.unwrap();
+            // A wait that was begun and dropped must not hold the connection back.
+            let mut wait = Box::pin(socket.readable());
+            let _ = wait.as_mut().poll(&mut Context::from_waker(Waker::noop()));
+            drop(wait);
+            sender.send(socket.into_parts().unwrap()).unwrap();
+        });
+        let mut client = TcpStream::connect(bound.recv().unwrap()).unwrap();
+        client.write_all(b"login\npipelined").unwrap();
+        let mut text = String::new();
+        client.read_to_string(&mut text).unwrap();
+        front.join().unwrap();
+        let (got, peer) = owner.join().unwrap();
+        assert_eq!(got, b"pipelined");
+        assert_eq!(text, "moving from owner");
+        assert_eq!(peer, client.local_addr().unwrap());
+    }
+}
+
+#[test]
+fn a_read_deadline_ends_the_wait_and_leaves_the_farewell() {
+    on_each_backend(|_| async {
+        let (client, server) = pair().await;
+        server.set_deadline(Side::Read, LATE);
+        server.set_deadline(Side::Read, SOON);
+        let begun = Instant::now();
+        let error = server.recv_lent().await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::TimedOut);
+        assert!(begun.elapsed() >= SOON);
+        assert!(server.has_timed_out());
+        server.send(b"421 bye".to_vec()).await.0.unwrap();
+        assert_eq!(recv_exactly(&client, 7).await, b"421 bye");
+    });
+}
+
+#[test]
+fn a_deadline_that_was_cleared_does_nothing() {
+    on_each_backend(|_| async {
+        let (client, server) = pair().await;
+        server.set_deadline(Side::Read, SOON);
+        server.clear_deadline(Side::Read);
+        super::super::sleep(SOON * 3).await;
+        client.send(b"still here".to_vec()).await.0.unwrap();
+        assert_eq!(recv_exactly(&server, 10).await, b"still here");
+        assert!(!server.has_timed_out());
+    });
+}
+
+#[test]
+fn a_peer_that_does_not_read_ends_the_send() {
+    on_each_backend(|_| async {
+        let (_client, server) = pair().await;
+        server.set_send_time_max(SOON);
+        let (sent, octets) = server.send(vec![7; 64 << 20]).await;
+        assert_eq!(sent.unwrap_err().kind(), ErrorKind::TimedOut);
+        assert_eq!(octets.len(), 64 << 20);
+    });
+}
+
+#[test]
+fn a_slow_reader_gets_every_octet() {
+    on_each_backend(|_| async {
+        let (client, server) = pair().await;
+        let octets: Vec<u8> = (0..20_000_000u32).map(|i| (i / 7) as u8).collect();
+        let sent = octets.clone();
+        spawn(async move { server.send(sent).await.0.unwrap() });
+        let received = recv_exactly(&client, octets.len()).await;
+        assert!(received == octets);
+    });
+}
+
+#[test]
+fn dropped_waits_lose_nothing() {
+    on_each_backend(|_| async {
+        let (client, server) = pair().await;
+        let mut cx = Context::from_waker(Waker::noop());
+        for round in 0..300u32 {
+            for _ in 0..3 {
+                let mut wait = Box::pin(server.recv(Vec::with_capacity(64)));
+                assert!(wait.as_mut().poll(&mut cx).is_pending());
+            }
+            client.send(round.to_le_bytes().to_vec()).await.0.unwrap();
+            if round % 2 == 0 {
+                // Now the octets are there while a wait is dropped unfinished.
+                let mut wait = Box::pin(server.readable());
+                let _ = wait.as_mut().poll(&mut cx);
+                yield_now().await;
+            }
+            assert_eq!(recv_exactly(&server, 4).await, round.to_le_bytes());
+        }
+    });
+}
+
+#[test]
+fn a_wait_is_held_while_another_event_comes_and_goes() {
+    on_each_backend(|_| async {
+        let (client, server) = pair().await;
+        let mut ticks = 0;
+        {
+            let mut readable = std::pin::pin!(server.readable());
+            loop {
+                let tick = std::pin::pin!(yield_now());
+                match futures_util::future::select(readable.as_mut(), tick).await {
+                    futures_util::future::Either::Left((ready, _)) => break ready.unwrap(),
+                    futures_util::future::Either::Right(_) => ticks += 1,
+                }
+                if ticks == 50 {
+                    client.send(b"DONE".to_vec()).await.0.unwrap();
+                }
+            }
+        }
+        assert!(ticks >= 50);
+        assert_eq!(recv_exactly(&server, 4).await, b"DONE");
+    });
+}
+
+#[test]
+fn connections_that_come_and_go_leak_no_descriptor() {
+    let open = || std::fs::read_dir("/proc/self/fd").unwrap().count();
+    let before = open();
+    on_each_backend(|_| async {
+        let listener = Listener::bind(loopback(), false, BACKLOG).unwrap();
+        for _ in 0..2000 {
+            let client = connect(None, listener.local_addr(), LATE).await.unwrap();
+            let mut wait = Box::pin(listener.accept(|_| {}));
+            let _ = wait.as_mut().poll(&mut Context::from_waker(Waker::noop()));
+            drop(wait);
+            let mut wait = Box::pin(client.readable());
+            let _ = wait.as_mut().poll(&mut Context::from_waker(Waker::noop()));
+            drop(wait);
+            drop(client);
+            yield_now().await;
+        }
+    });
+    // Other tests run beside this one.
+    assert!(open() < before + 1000);
+}
+
+#[test]
+fn a_refused_and_an_endless_connect_end() {
+    on_each_backend(|_| async {
+        let free = Bound::bind(loopback(), false, BACKLOG)
+            .unwrap()
+            .local_addr();
+        let refused = connect(None, free, LATE).await.err().unwrap();
+        assert_eq!(refused.kind(), ErrorKind::ConnectionRefused);
+        // A full backlog of a listener that never accepts.
+        let deaf = Bound::bind(loopback(), false, 0).unwrap();
+        let mut kept = Vec::new();
+        let error = loop {
+            match connect(None, deaf.local_addr(), SOON).await {
+                Ok(socket) => kept.push(socket),
+                Err(error) => break error,
+            }
+            assert!(kept.len() < 100);
+        };
+        assert_eq!(error.kind(), ErrorKind::TimedOut);
+    });
+}

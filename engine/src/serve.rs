@@ -1,1 +1,0 @@
-//! Puts one shard together: store, listeners, inboxes.

@@ -1,0 +1,268 @@
+//! The start: everything that can be refused is refused here, in a sentence that says what to do.
+
+use super::ear::Ear;
+use super::service::{self, Bureau};
+use super::shard::{self, Equipment};
+use crate::auth::{Gate, Secrets, ThrottleLimits};
+use crate::config::{CertificateSource, Config, LogFormat, LogLevel, LogTarget, Protocol, TlsMode};
+use crate::event;
+use crate::post::Letter;
+use crate::reactor::inbox::Limit;
+use crate::reactor::net::Bound;
+use crate::reactor::{Backend, Mesh, Pool, Seat, oneshot, runtime};
+use crate::route::{Live, Plan};
+use crate::telemetry::log::{self, Format, Level, Logger, Target};
+use crate::telemetry::metric::{Metrics, Process};
+use crate::tls::{CertificateFiles, Certificates, TlsContext, demo};
+use crate::wire::sasl::scram::Decoy;
+use arc_swap::ArcSwap;
+use std::fmt::Display;
+use std::io;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::SystemTime;
+use store::disk::home::Home;
+use store::limit::SHARDS_MAX;
+use store::log::Options;
+
+/// Why the server does not start, for the operator.
+#[derive(Debug)]
+pub struct Refusal(pub String);
+
+impl Refusal {
+    fn because(what: &str, error: impl Display) -> Refusal {
+        Refusal(format!("{what}: {error}"))
+    }
+}
+
+/// A server that is about to run.
+pub struct Server {
+    home: Home,
+    live: Arc<Live>,
+    backend: Backend,
+    ears: Vec<Vec<Ear>>,
+    pages: Vec<SocketAddr>,
+    logger: (Logger, log::Ending),
+    /// The configuration file, read again on SIGHUP; the demo has none.
+    file: Option<PathBuf>,
+}
+
+impl Server {
+    /// Takes the data directory and the sockets.
+    pub fn prepare(config: Config, file: Option<PathBuf>) -> Result<Server, Refusal> {
+        let logger = start_log(&config)?;
+        for warning in &config.warnings {
+            event!(Warn, "configuration", line = warning.line, what = warning.what.as_str());
+        }
+        let wanted = config.shards.map_or_else(|| runtime::cores().len(), usize::from);
+        let wanted = wanted.clamp(1, SHARDS_MAX) as u16;
+        let home = Home::open(&config.data, wanted).map_err(|e| Refusal(e.to_string()))?;
+        let shards = home.identity.shards;
+        if shards != wanted {
+            event!(Warn, "the store keeps its number of shards", shards = shards, wanted = wanted);
+        }
+        let (backend, sentence) = Backend::probe();
+        match backend {
+            Backend::Uring => event!(Info, "io_uring", what = sentence.as_str()),
+            Backend::Epoll => event!(Warn, "no io_uring", what = sentence.as_str()),
+        }
+        let tls = tls_context(&config)?;
+        let ears = (0..shards).map(|_| Vec::new()).collect();
+        let mut server =
+            Server { live: live(config, shards, tls)?, home, backend, ears, pages: Vec::new(), logger, file };
+        server.bind()?;
+        Ok(server)
+    }
+
+    fn bind(&mut self) -> Result<(), Refusal> {
+        let config = self.live.config.load_full();
+        for listener in &config.listeners {
+            if listener.protocol == Protocol::Http {
+                self.pages.push(listener.address);
+                continue;
+            }
+            // With SO_REUSEPORT a second server would share the port unseen.
+            let alone = Bound::bind(listener.address, false, BACKLOG);
+            let mut address = alone.map_err(|error| Refusal(error.to_string()))?.local_addr();
+            for ears in &mut self.ears {
+                let bound = Bound::bind(address, true, BACKLOG);
+                let bound = bound.map_err(|error| Refusal(error.to_string()))?;
+                address = bound.local_addr();
+                ears.push(Ear {
+                    bound,
+                    protocol: listener.protocol,
+                    tls: listener.tls,
+                    login_without_tls: listener.login_without_tls,
+                });
+            }
+        }
+        Ok(())
+    }
+
+    /// Runs until a signal ends it. `Err`: it could not begin, or a shard could not.
+    pub fn run(self) -> Result<(), Refusal> {
+        let Server { home, live, backend, ears, pages, logger, file } = self;
+        let (logger, log_ending) = logger;
+        let shards = home.identity.shards;
+        let start = |what| move |error: io::Error| Refusal::because(what, error);
+        let limits = live.config.load().limits.clone();
+        let logins = Pool::start("login", limits.login_threads as usize, limits.login_queue_max as usize)
+            .map_err(start("login threads"))?;
+        let files =
+            Pool::start("files", FILE_THREADS, FILE_JOBS_MAX).map_err(start("file threads"))?;
+        let process = Process {
+            version: env!("CARGO_PKG_VERSION"),
+            backend: match backend {
+                Backend::Uring => "uring",
+                Backend::Epoll => "epoll",
+            },
+            log_lines_dropped: Arc::clone(logger.dropped()),
+        };
+        let metrics = Metrics::new(shards, process);
+        let secret = home.secret().map_err(|error| Refusal(error.to_string()))?;
+        let gate = Arc::new(gate(&live.config.load(), &secret));
+        let decoy = Decoy::new(secret);
+        let mut endpoints =
+            Mesh::<Letter>::new(usize::from(shards) + 1, LANE).into_endpoints().into_iter();
+        let mut opened = Vec::new();
+        for ((shard, ears), endpoint) in (0..shards).zip(ears).zip(endpoints.by_ref()) {
+            let metrics = metrics.shard(shard).cloned().unwrap_or_default();
+            let seat = seat(backend, shard, &metrics);
+            let equipment = Equipment {
+                shard,
+                shards,
+                data: home.path.clone(),
+                files: files.clone(),
+                options: Options::new(home.identity.uuid, shard),
+                endpoint,
+                ears,
+                live: Arc::clone(&live),
+                gate: Arc::clone(&gate),
+                logins: logins.clone(),
+                decoy: decoy.clone(),
+                metrics,
+            };
+            let (sender, receiver) = oneshot::oneshot();
+            opened.push(receiver);
+            runtime::start_shard(usize::from(shard), seat, move || shard::run(equipment, sender))
+                .map_err(start("shard thread"))?;
+        }
+        let endpoint = endpoints.next().ok_or_else(|| Refusal("no endpoint is left".into()))?;
+        let bureau = Bureau { live, metrics, shards, endpoint, opened, logins, pages, file, logger };
+        let ended = service::run(backend, bureau);
+        drop(home);
+        log_ending.finish();
+        ended
+    }
+}
+
+fn start_log(config: &Config) -> Result<(Logger, log::Ending), Refusal> {
+    let settings = log::Settings {
+        level: match config.log.level {
+            LogLevel::Error => Level::Error,
+            LogLevel::Warn => Level::Warn,
+            LogLevel::Info => Level::Info,
+            LogLevel::Debug => Level::Debug,
+        },
+        format: match config.log.format {
+            LogFormat::Text => Format::Text,
+            LogFormat::Json => Format::Json,
+        },
+        target: match &config.log.target {
+            LogTarget::Stderr => Target::Stderr,
+            LogTarget::File(path) => Target::File(path.clone()),
+        },
+    };
+    let (logger, ending) = Logger::start(settings, SystemTime::now)
+        .map_err(|error| Refusal::because("the log cannot be written", error))?;
+    logger.set_for_process();
+    Ok((logger, ending))
+}
+
+/// A first directory from the configuration alone; the service adds what the store keeps before
+/// anything is accepted.
+fn live(config: Config, shards: u16, tls: Option<TlsContext>) -> Result<Arc<Live>, Refusal> {
+    let plan = Plan::from_config(&config, shards).map_err(Refusal)?;
+    let (directory, _) = plan.build(None);
+    Ok(Arc::new(Live {
+        config: ArcSwap::from_pointee(config),
+        directory: ArcSwap::from_pointee(directory),
+        tls,
+    }))
+}
+
+fn tls_context(config: &Config) -> Result<Option<TlsContext>, Refusal> {
+    if config.listeners.iter().all(|listener| listener.tls == TlsMode::None) {
+        return Ok(None);
+    }
+    let certificates = load_certificates(config)?;
+    let context = TlsContext::new(certificates);
+    context.map(Some).map_err(|error| Refusal::because("TLS cannot be set up", error))
+}
+
+/// Reads and checks every certificate; doubts are logged.
+pub(super) fn load_certificates(config: &Config) -> Result<Certificates, Refusal> {
+    let mut files = Vec::new();
+    for certificate in &config.certificates {
+        files.push(match &certificate.source {
+            CertificateSource::Files { chain, key } => CertificateFiles {
+                names: certificate.names.clone(),
+                cert: chain.clone(),
+                key: key.clone(),
+            },
+            CertificateSource::SelfSigned => demo::certificate(&config.data, &certificate.names)
+                .map_err(|error| Refusal::because("the demo's certificate", error))?,
+        });
+    }
+    let now = crate::reactor::Now::read().unix_secs();
+    let (certificates, doubts) =
+        Certificates::load(&files, now).map_err(|error| Refusal(error.to_string()))?;
+    for doubt in doubts {
+        let file = doubt.file.display().to_string();
+        event!(Warn, "certificate", file = file.as_str(), what = doubt.reason.as_str());
+    }
+    Ok(certificates)
+}
+
+fn gate(config: &Config, salt_secret: &[u8]) -> Gate {
+    let limits = ThrottleLimits {
+        address_failures_max: config.limits.login_failures_per_address_max,
+        network_failures_max: config.limits.login_failures_per_network_max,
+    };
+    Gate::new(limits, salt_secret, &mut |octets| {
+        getrandom::fill(octets).expect("the kernel gives randomness after boot");
+    })
+}
+
+fn seat(
+    backend: Backend,
+    shard: u16,
+    metrics: &Arc<crate::telemetry::metric::ShardMetrics>,
+) -> Seat {
+    let cores = runtime::cores();
+    let metrics = Arc::clone(metrics);
+    Seat {
+        backend,
+        core: cores.get(usize::from(shard) % cores.len().max(1)).copied(),
+        on_panic: Arc::new(move |what: &str| {
+            metrics.panics.one();
+            event!(Error, "a connection panicked", shard = shard, what = what);
+        }),
+    }
+}
+
+/// Whether a stored secret can be checked, as the configuration asks it.
+pub fn check_secret(text: &str) -> Result<(), String> {
+    Secrets::parse(text).map(drop)
+}
+
+/// Connections that wait for `accept`.
+const BACKLOG: i32 = 4096;
+
+/// What one thread may have under way to another.
+const LANE: Limit = Limit { items_max: 4096, bytes_max: 64 << 20 };
+
+/// Threads for opening, pre-writing and renaming files.
+const FILE_THREADS: usize = 2;
+const FILE_JOBS_MAX: usize = 1024;

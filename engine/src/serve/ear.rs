@@ -1,0 +1,134 @@
+//! One listening address on one shard.
+
+use crate::config::{Protocol, TlsMode};
+use crate::listen::{Crowded, Hall, imap, smtp};
+use crate::reactor::net::Bound;
+use crate::reactor::{Listener, Side, Socket, spawn};
+use crate::session::smtp::{AuthOffer, Kind, Settings};
+use crate::event;
+use crate::tls::Stream;
+use crate::wire::smtp::reply;
+use std::io;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// A bound address and what is spoken there.
+pub(super) struct Ear {
+    pub(super) bound: Bound,
+    pub(super) protocol: Protocol,
+    pub(super) tls: TlsMode,
+    pub(super) login_without_tls: bool,
+}
+
+/// Accepts until the shard says goodbye.
+pub(super) async fn listen(hall: Rc<Hall>, ear: Ear) {
+    let address = ear.bound.local_addr();
+    let listener = match Listener::new(ear.bound) {
+        Ok(listener) => listener,
+        Err(error) => {
+            event!(Error, "cannot listen", address = address, error = error);
+            return;
+        }
+    };
+    let door = imap::Door { tls: ear.tls, login_without_tls: ear.login_without_tls };
+    let starved = |error: &io::Error| {
+        event!(Warn, "cannot accept", address = address, error = error);
+    };
+    loop {
+        let socket = match hall.drain.or(listener.accept(starved)).await {
+            Some(Ok(socket)) => socket,
+            Some(Err(error)) => {
+                event!(Error, "listener broken", address = address, error = error);
+                return;
+            }
+            None => return,
+        };
+        let hall = Rc::clone(&hall);
+        let protocol = ear.protocol;
+        match hall.census.enter(socket.peer_addr().ip(), hall.room()) {
+            Ok(pass) => spawn(async move {
+                welcome(hall, socket, protocol, door).await;
+                drop(pass);
+            }),
+            Err(crowded) => spawn(turn_away(hall, socket, protocol, crowded)),
+        }
+    }
+}
+
+async fn welcome(hall: Rc<Hall>, socket: Socket, protocol: Protocol, door: imap::Door) {
+    hall.metrics.connections.of(protocol.into()).one();
+    hall.metrics.connections_open.of(protocol.into()).up();
+    if let Ok(stream) = begin(&hall, socket, door.tls).await {
+        match protocol {
+            Protocol::Imap => imap::serve(Rc::clone(&hall), stream, door).await,
+            Protocol::Smtp | Protocol::Submission | Protocol::Lmtp => {
+                let kind = kind(protocol);
+                let settings = settings(&hall, kind, door);
+                smtp::serve(Rc::clone(&hall), stream, settings, kind).await;
+            }
+            Protocol::Http => {}
+        }
+    }
+    hall.metrics.connections_open.of(protocol.into()).down();
+}
+
+/// Implicit TLS begins with the handshake.
+async fn begin(hall: &Hall, socket: Socket, tls: TlsMode) -> io::Result<Stream> {
+    let limits = &hall.live.config.load().limits;
+    socket.set_send_time_max(Duration::from_secs(limits.write_secs_max));
+    if tls != TlsMode::Implicit {
+        return Ok(Stream::plain(socket));
+    }
+    let context = hall.live.tls.as_ref().ok_or(io::ErrorKind::Unsupported)?;
+    socket.set_deadline(Side::Read, Duration::from_secs(limits.tls_handshake_secs_max));
+    Stream::plain(socket).start_tls(context).await
+}
+
+/// One sentence for a connection that is one too many.
+async fn turn_away(hall: Rc<Hall>, socket: Socket, protocol: Protocol, crowded: Crowded) {
+    hall.metrics.connections_refused.of(protocol.into()).one();
+    let peer = socket.peer_addr();
+    event!(Info, "turned away", protocol = protocol.name(), peer = peer, why = crowded.name());
+    let text = match protocol {
+        Protocol::Imap => b"* BYE Too many connections, try again later\r\n".to_vec(),
+        _ => reply::TOO_MANY_CONNECTIONS.as_bytes().to_vec(),
+    };
+    socket.set_send_time_max(Duration::from_secs(1));
+    let _ = socket.send(text).await;
+}
+
+fn kind(protocol: Protocol) -> Kind {
+    match protocol {
+        Protocol::Submission => Kind::Submission,
+        Protocol::Lmtp => Kind::Lmtp,
+        Protocol::Smtp | Protocol::Imap | Protocol::Http => Kind::Smtp,
+    }
+}
+
+fn settings(hall: &Hall, kind: Kind, door: imap::Door) -> Arc<Settings> {
+    let config = hall.live.config.load();
+    let decoy = hall.decoy.clone();
+    let base = match kind {
+        Kind::Smtp => Settings::smtp(&config.hostname, decoy),
+        Kind::Submission => Settings::submission(&config.hostname, decoy),
+        Kind::Lmtp => Settings::lmtp(&config.hostname, decoy),
+    };
+    let limits = &config.limits;
+    let small = |limit: u64| u32::try_from(limit).unwrap_or(u32::MAX);
+    Arc::new(Settings {
+        message_octets_max: limits.message_bytes_max,
+        recipients_max: limits.recipients_max as usize,
+        errors_max: small(limits.wrong_commands_max),
+        failed_logins_max: small(limits.login_failures_max),
+        hops_max: small(limits.hops_max),
+        starttls: door.tls == TlsMode::StartTls && hall.live.tls.is_some(),
+        auth: match kind {
+            Kind::Submission if door.login_without_tls => AuthOffer::Always,
+            _ => base.auth,
+        },
+        command_secs_max: small(limits.smtp_idle_secs_max),
+        body_secs_max: small(limits.smtp_data_idle_secs_max),
+        ..base
+    })
+}

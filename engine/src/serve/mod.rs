@@ -1,0 +1,15 @@
+//! The whole server: what is made before the threads start, the threads, the end.
+//!
+//! ```text
+//! main      config → home (lock) → sockets bound → threads → waits for the service thread
+//! shard i   opens its store ─ "opened" ─→ letters … Open → accepts … Drain → Close
+//! service   waits for all stores → directory → Open → "ready" … signals: Reload, Stop
+//! ```
+
+mod begin;
+mod ear;
+mod orders;
+mod service;
+mod shard;
+
+pub use begin::{Refusal, Server, check_secret};

@@ -1,0 +1,94 @@
+//! What the service thread orders, carried out on a shard.
+
+use super::shard::{Desk, open_doors};
+use crate::post::Order;
+use crate::reactor::sleep;
+use std::time::Duration;
+use store::error::ChangeError;
+use store::mail::address::Address;
+use store::mail::id::AccountId;
+use store::shard::Configured;
+
+/// Carries out one order. Whoever waits for the outcome may be gone.
+pub(super) async fn carry_out(desk: &Desk, order: Order) {
+    let store = &desk.hall.store;
+    match order {
+        Order::Accounts(done) => drop(done.send(store.accounts())),
+        Order::Domains(done) => drop(done.send(store.domains())),
+        Order::SetAccount { address, secret, quota, done } => {
+            drop(done.send(set_account(desk, &address, secret, quota).await));
+        }
+        Order::SetSecret { address, secret, done } => {
+            let outcome = match known(desk, &address) {
+                Ok(account) => store.set_secret(account, Some(secret)).await,
+                Err(error) => Err(error),
+            };
+            drop(done.send(outcome));
+        }
+        Order::RemoveAccount { address, done } => {
+            let outcome = match known(desk, &address) {
+                Ok(account) => store.remove_account(account).await,
+                Err(error) => Err(error),
+            };
+            drop(done.send(outcome));
+        }
+        Order::SetDomain { name, catch_all, done } => {
+            drop(done.send(store.add_domain(name, catch_all).await));
+        }
+        Order::RemoveDomain { name, done } => drop(done.send(store.remove_domain(name).await)),
+        Order::Reloaded(done) => {
+            configure(desk);
+            drop(done.send(()));
+        }
+        Order::Open(done) => {
+            open_doors(desk);
+            drop(done.send(()));
+        }
+        Order::Drain(done) => {
+            drain(desk).await;
+            drop(done.send(()));
+        }
+        Order::Close(done) => {
+            store.close();
+            if let Some(written) = desk.written.take() {
+                let _ = written.await;
+            }
+            drop(done.send(()));
+        }
+    }
+}
+
+async fn set_account(
+    desk: &Desk,
+    address: &str,
+    secret: String,
+    quota: Option<u64>,
+) -> Result<(), ChangeError> {
+    let account = desk.hall.store.open_account(address).await?;
+    desk.hall.store.set_quota(account, quota).await?;
+    desk.hall.store.set_secret(account, Some(secret)).await
+}
+
+fn known(desk: &Desk, address: &str) -> Result<AccountId, ChangeError> {
+    desk.hall.store.account(address).map(|account| account.id).ok_or(ChangeError::NoAccount)
+}
+
+/// The store asks the directory for quotas, and publishes usage to it.
+fn configure(desk: &Desk) {
+    let live = desk.hall.live.clone();
+    desk.hall.store.configure(move |address| {
+        let directory = live.directory.load();
+        let account = directory.account(&Address::split(address)?)?;
+        Some(Configured { quota: account.quota, usage: account.usage_gauge() })
+    });
+}
+
+/// Says goodbye and waits for the last conversation, for as long as the operator allows.
+async fn drain(desk: &Desk) {
+    desk.hall.drain.begin();
+    let patience = desk.hall.live.config.load().limits.drain_secs_max * 1000;
+    let start = desk.hall.now().monotonic_millis;
+    while desk.hall.census.open() > 0 && desk.hall.now().monotonic_millis < start + patience {
+        sleep(Duration::from_millis(50)).await;
+    }
+}

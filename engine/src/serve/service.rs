@@ -1,0 +1,242 @@
+//! The service thread: directory, control socket, pages, signals, the order of start and end.
+
+use super::begin::{Refusal, check_secret, load_certificates};
+use crate::admin::http::{self, Seen};
+use crate::admin::office::{Gone, Office};
+use crate::admin::control;
+use crate::config::Config;
+use crate::event;
+use crate::post::{Letter, Order, Post};
+use crate::reactor::inbox::Receiver;
+use crate::reactor::signal::{Signal, start_signals};
+use crate::reactor::{Backend, Endpoint, Now, Pool, oneshot, service};
+use crate::route::Live;
+use crate::telemetry::log::Logger;
+use crate::telemetry::metric::Metrics;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+use store::log::Recovered;
+use tokio::sync::mpsc;
+
+/// What the service thread is given.
+pub(super) struct Bureau {
+    pub(super) live: Arc<Live>,
+    pub(super) metrics: Arc<Metrics>,
+    pub(super) shards: u16,
+    pub(super) endpoint: Endpoint<Letter>,
+    pub(super) opened: Vec<oneshot::Receiver<Result<Recovered, String>>>,
+    pub(super) logins: Pool,
+    pub(super) pages: Vec<SocketAddr>,
+    pub(super) file: Option<PathBuf>,
+    pub(super) logger: Logger,
+}
+
+/// Runs the service on this thread until the server has ended.
+pub(super) fn run(backend: Backend, bureau: Bureau) -> Result<(), Refusal> {
+    service::run_service(backend, move || serve(bureau))
+        .unwrap_or_else(|error| Err(Refusal(format!("the service thread cannot start: {error}"))))
+}
+
+async fn serve(mut bureau: Bureau) -> Result<(), Refusal> {
+    let started = Now::read();
+    await_stores(std::mem::take(&mut bureau.opened), started).await?;
+    let Bureau { live, metrics, shards, endpoint, logins, pages, file, logger, .. } = bureau;
+    let (lanes, inbox) = endpoint.split();
+    let post = Post::new(usize::from(shards), lanes);
+    tokio::task::spawn_local(read_answers(Rc::clone(&post), inbox));
+    let office = Rc::new(Office::new(Arc::clone(&live), post, shards, logins));
+    complain(office.gather().await.map_err(gone)?);
+
+    let face = Arc::new(Face {
+        live: Arc::clone(&live),
+        metrics,
+        started,
+        is_ending: AtomicBool::new(false),
+    });
+    for address in pages {
+        open_pages(address, face.clone()).await?;
+    }
+    let control_path = live.config.load().control.clone();
+    let listener = control::bind(&control_path)
+        .map_err(|error| Refusal(format!("{}: {error}", control_path.display())))?;
+    tokio::task::spawn_local(control::serve(listener, Rc::clone(&office)));
+    let mut signals = signals()?;
+    office.tell_all(Order::Open).await.map_err(gone)?;
+    say_ready(&live, started);
+
+    while let Some(signal) = signals.recv().await {
+        match signal {
+            Signal::Reload => {
+                logger.reopen();
+                reload(&live, &office, file.as_deref()).await;
+            }
+            Signal::Stop => break,
+        }
+    }
+    face.is_ending.store(true, Ordering::Relaxed);
+    end(&office, &mut signals, &control_path).await;
+    Ok(())
+}
+
+/// Every shard's store must open; the first that does not is what the operator hears.
+async fn await_stores(
+    opened: Vec<oneshot::Receiver<Result<Recovered, String>>>,
+    started: Now,
+) -> Result<(), Refusal> {
+    for (shard, opened) in opened.into_iter().enumerate() {
+        let recovered = opened
+            .await
+            .map_err(|_| Refusal(format!("shard {shard} ended while it opened its store")))?
+            .map_err(Refusal)?;
+        event!(
+            Info,
+            "store opened",
+            shard = shard,
+            frames = recovered.frames,
+            records = recovered.records,
+            bytes = recovered.bytes,
+            torn = recovered.torn,
+            secs = Now::read().since(started),
+        );
+    }
+    Ok(())
+}
+
+/// Answers to what this thread asked.
+async fn read_answers(post: Rc<Post>, mut inbox: Receiver<Letter>) {
+    while let Some(letter) = inbox.recv().await {
+        if let Letter::Answer { ticket, answer } = letter {
+            post.answered(ticket, answer);
+        }
+    }
+}
+
+async fn open_pages(address: SocketAddr, face: Arc<Face>) -> Result<(), Refusal> {
+    let listener = tokio::net::TcpListener::bind(address).await.map_err(|error| {
+        Refusal(format!("cannot listen on {address}: {error}; end what uses it, or change [[listener]]"))
+    })?;
+    tokio::task::spawn_local(async move { axum::serve(listener, http::pages(face)).await });
+    Ok(())
+}
+
+fn signals() -> Result<mpsc::UnboundedReceiver<Signal>, Refusal> {
+    let (sender, signals) = mpsc::unbounded_channel();
+    start_signals(move |signal| drop(sender.send(signal)))
+        .map_err(|error| Refusal(format!("signals cannot be awaited: {error}")))?;
+    Ok(signals)
+}
+
+fn say_ready(live: &Live, started: Now) {
+    let config = live.config.load();
+    for listener in &config.listeners {
+        event!(
+            Info,
+            "listening",
+            protocol = listener.protocol.name(),
+            address = listener.address,
+            tls = listener.tls.name(),
+        );
+    }
+    event!(
+        Info,
+        "ready",
+        hostname = config.hostname.as_str(),
+        accounts = live.directory.load().accounts().len(),
+        secs = Now::read().since(started),
+    );
+}
+
+/// Reads the file again. Whatever is wrong with it, the server goes on as it was.
+async fn reload(live: &Live, office: &Office, file: Option<&Path>) {
+    let Some(file) = file else {
+        return event!(Info, "nothing to reload: the demo has no configuration file");
+    };
+    if let Err(why) = try_reload(live, office, file).await {
+        for line in why.lines() {
+            event!(Error, "not reloaded", what = line);
+        }
+    }
+}
+
+async fn try_reload(live: &Live, office: &Office, file: &Path) -> Result<(), String> {
+    let path = file.to_owned();
+    let read = tokio::task::spawn_blocking(move || Config::read(&path, &check_secret));
+    let config = read.await.map_err(|error| error.to_string())?.map_err(|e| e.to_string())?;
+    let before = live.config.load_full();
+    if config.data != before.data || config.listeners != before.listeners {
+        event!(Warn, "listeners and data directory change at the next start only");
+    }
+    if let Some(tls) = &live.tls {
+        tls.replace(load_certificates(&config).map_err(|refusal| refusal.0)?);
+    }
+    complain(office.reload(config).await.map_err(|_| "the server is ending")?);
+    event!(Info, "reloaded", accounts = live.directory.load().accounts().len());
+    Ok(())
+}
+
+/// Conversations end, then the logs; a second signal does not wait for the conversations.
+async fn end(
+    office: &Office,
+    signals: &mut mpsc::UnboundedReceiver<Signal>,
+    control_path: &Path,
+) {
+    event!(Info, "ending");
+    tokio::select! {
+        _ = office.tell_all(Order::Drain) => {}
+        _ = signals.recv() => event!(Warn, "ending at once"),
+    }
+    if tokio::time::timeout(CLOSE_MAX, office.tell_all(Order::Close)).await.is_err() {
+        event!(Error, "a shard could not make its last frame durable");
+    }
+    let _ = std::fs::remove_file(control_path);
+    event!(Info, "ended");
+}
+
+fn complain(complaints: Vec<String>) {
+    for what in complaints {
+        event!(Warn, "directory", what = what.as_str());
+    }
+}
+
+fn gone(_: Gone) -> Refusal {
+    Refusal("a shard ended while the server started; its log lines say why".to_owned())
+}
+
+/// What the pages show.
+struct Face {
+    live: Arc<Live>,
+    metrics: Arc<Metrics>,
+    started: Now,
+    is_ending: AtomicBool,
+}
+
+impl Seen for Face {
+    fn metrics(&self) -> String {
+        self.metrics.render(Now::read().since(self.started))
+    }
+
+    fn health(&self) -> Result<(), String> {
+        if self.is_ending.load(Ordering::Relaxed) {
+            return Err("the server is ending".to_owned());
+        }
+        let shards = 0..self.live.directory.load().shards();
+        let is_read_only = |shard: &u16| {
+            self.metrics.shard(*shard).is_some_and(|shard| shard.log_read_only.read() != 0)
+        };
+        match shards.into_iter().find(is_read_only) {
+            Some(shard) => Err(format!("the log of shard {shard} takes no more mail")),
+            None => Ok(()),
+        }
+    }
+
+    fn hostname(&self) -> String {
+        self.live.config.load().hostname.clone()
+    }
+}
+
+/// How long the last frames may take.
+const CLOSE_MAX: Duration = Duration::from_secs(30);

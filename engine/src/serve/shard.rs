@@ -1,0 +1,162 @@
+//! One shard's thread: its store, its letters, its listeners.
+
+use super::ear::{Ear, listen};
+use super::orders;
+use crate::auth::Gate;
+use crate::intake::{Counter, Intake, QueueIds, Shard, feed};
+use crate::listen::{Census, Drain, Hall, imap};
+use crate::post::{Letter, Post};
+use crate::reactor::inbox::Receiver;
+use crate::reactor::{Endpoint, Now, Pool, RingDisk, oneshot, spawn};
+use crate::route::Live;
+use crate::event;
+use crate::telemetry::metric::ShardMetrics;
+use crate::wire::sasl::scram::Decoy;
+use std::cell::{Cell, RefCell};
+use std::path::PathBuf;
+use std::rc::Rc;
+use std::sync::Arc;
+use store::disk::home::log_directory;
+use store::log::{Commit, Options, Recovered};
+use store::mail::id::ShardId;
+
+/// What a shard is given.
+pub(super) struct Equipment {
+    pub(super) shard: u16,
+    pub(super) shards: u16,
+    /// The store's directory.
+    pub(super) data: PathBuf,
+    /// Threads for what would block the shard.
+    pub(super) files: Pool,
+    pub(super) options: Options,
+    pub(super) endpoint: Endpoint<Letter>,
+    pub(super) ears: Vec<Ear>,
+    pub(super) live: Arc<Live>,
+    pub(super) gate: Arc<Gate>,
+    pub(super) logins: Pool,
+    pub(super) decoy: Decoy,
+    pub(super) metrics: Arc<ShardMetrics>,
+}
+
+/// What the tasks of a shard share beside the hall.
+pub(super) struct Desk {
+    pub(super) hall: Rc<Hall>,
+    pub(super) counter: Counter,
+    /// Taken when the shard opens its doors.
+    pub(super) ears: RefCell<Vec<Ear>>,
+    /// Ready when the log has written everything after it was closed.
+    pub(super) written: Cell<Option<oneshot::Receiver<()>>>,
+}
+
+/// Opens the store, tells `opened`, and serves until the shard is closed.
+pub(super) async fn run(
+    equipment: Equipment,
+    opened: oneshot::Sender<Result<Recovered, String>>,
+) {
+    let store = match open(&equipment).await {
+        Ok((store, recovered)) => {
+            let _ = opened.send(Ok(recovered));
+            store
+        }
+        Err(why) => {
+            let _ = opened.send(Err(why));
+            return;
+        }
+    };
+    let shards = usize::from(equipment.shards);
+    let (desk, inbox) = furnish(equipment, store);
+    let hall = &desk.hall;
+    desk.written.set(Some(start_log(hall)));
+    for target in (0..shards).filter(|target| *target != hall.shard) {
+        let shard = hall.shard;
+        let trouble = move |why: &str| {
+            event!(Warn, "offer waits", shard = shard, target = target, why = why);
+        };
+        spawn(feed(Rc::clone(&hall.store), Rc::clone(&hall.post), target, trouble));
+    }
+    read_letters(desk, inbox).await;
+}
+
+async fn open(equipment: &Equipment) -> Result<(Rc<Shard>, Recovered), String> {
+    let directory = log_directory(equipment.shard);
+    let now_secs = || Now::read().unix_secs() as i64;
+    let shard = equipment.shard;
+    let disk = RingDisk::open(equipment.data.clone(), equipment.files.clone());
+    let disk = disk.await.map_err(|error| format!("shard {shard}: {error}"))?;
+    let options = equipment.options.clone();
+    let opened = Shard::open(disk, &directory, ShardId(shard), options, now_secs).await;
+    opened.map_err(|error| format!("shard {shard}: {error}"))
+}
+
+fn furnish(equipment: Equipment, store: Rc<Shard>) -> (Rc<Desk>, Receiver<Letter>) {
+    let shard = usize::from(equipment.shard);
+    let (lanes, inbox) = equipment.endpoint.split();
+    let post = Post::new(shard, lanes);
+    let hall = Hall {
+        shard,
+        intake: Intake::new(Rc::clone(&store), Rc::clone(&post)),
+        queue_ids: QueueIds::new(equipment.shard as u8),
+        live: equipment.live,
+        gate: equipment.gate,
+        logins: equipment.logins,
+        decoy: equipment.decoy,
+        metrics: equipment.metrics,
+        drain: Drain::new(),
+        census: Census::new(),
+        store: Rc::clone(&store),
+        post,
+    };
+    let desk = Desk {
+        hall: Rc::new(hall),
+        counter: Counter::new(store),
+        ears: RefCell::new(equipment.ears),
+        written: Cell::new(None),
+    };
+    (Rc::new(desk), inbox)
+}
+
+/// Runs the log; the receiver is ready when everything is written after `close`.
+fn start_log(hall: &Rc<Hall>) -> oneshot::Receiver<()> {
+    let (done, written) = oneshot::oneshot();
+    let hall = Rc::clone(hall);
+    spawn(async move {
+        let metrics = Arc::clone(&hall.metrics);
+        hall.store.run(move |commit| count(&metrics, commit)).await;
+        let _ = done.send(());
+    });
+    written
+}
+
+fn count(metrics: &ShardMetrics, commit: &Commit) {
+    metrics.commits.one();
+    metrics.commit_records.record(u64::from(commit.records));
+    metrics.commit_bytes.record(commit.bytes as u64);
+    metrics.commit_seconds.record(commit.micros);
+    metrics.log_frame.set(commit.frame.0);
+}
+
+async fn read_letters(desk: Rc<Desk>, mut inbox: Receiver<Letter>) {
+    while let Some(letter) = inbox.recv().await {
+        let desk = Rc::clone(&desk);
+        match letter {
+            Letter::Ask { ticket, from, question } => spawn(async move {
+                let answer = desk.counter.answer(from, question).await;
+                let _ = desk.hall.post.send(from, Letter::Answer { ticket, answer }).await;
+            }),
+            Letter::Answer { ticket, answer } => desk.hall.post.answered(ticket, answer),
+            Letter::Connection(handover) => {
+                spawn(imap::receive(Rc::clone(&desk.hall), *handover));
+            }
+            Letter::Order(order) => {
+                spawn(async move { orders::carry_out(&desk, order).await });
+            }
+        }
+    }
+}
+
+/// Listens on every address of this shard.
+pub(super) fn open_doors(desk: &Desk) {
+    for ear in desk.ears.take() {
+        spawn(listen(Rc::clone(&desk.hall), ear));
+    }
+}

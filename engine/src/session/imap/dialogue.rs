@@ -1,0 +1,232 @@
+//! A connection with its two buffers: whole commands come out, responses go in.
+//!
+//! Both buffers are bounded: the receiver refuses what is too long, responses are sent whenever
+//! 64 KiB have gathered, and the session waits until the peer has read. A waiting dialogue holds no
+//! buffer at all.
+
+use super::io::{Ended, Io};
+use crate::wire::imap::command::Command;
+use crate::wire::imap::fault::Bad;
+use crate::wire::imap::receive::{Event, Receiver};
+use crate::wire::imap::response::{code, text};
+use std::time::Duration;
+
+/// Octets of responses that gather before they are sent.
+const OUT_BYTES_FULL: usize = 64 << 10;
+
+/// Commands that were not understood, one after the other, before the connection ends.
+const BAD_IN_A_ROW_MAX: u32 = 20;
+
+/// Silence inside a command: a literal or a SASL response that does not come.
+pub(super) const PATIENCE_WITHIN: Duration = Duration::from_secs(5 * 60);
+
+pub struct Dialogue<I> {
+    io: I,
+    receiver: Receiver,
+    /// Received and not yet taken by the receiver; begins at `taken`.
+    input: Vec<u8>,
+    taken: usize,
+    output: Vec<u8>,
+    bad_in_a_row: u32,
+}
+
+/// A piece of an APPEND's message, or its end.
+pub(super) enum Piece<'a> {
+    Octets(&'a [u8]),
+    End(Result<(), Bad>),
+}
+
+impl<I: Io> Dialogue<I> {
+    #[must_use]
+    pub fn new(io: I) -> Dialogue<I> {
+        Dialogue::resume(io, Receiver::new(), Vec::new())
+    }
+
+    /// A dialogue that goes on elsewhere: `input` is what was received and not yet looked at.
+    #[must_use]
+    pub fn resume(io: I, receiver: Receiver, input: Vec<u8>) -> Dialogue<I> {
+        Dialogue {
+            io,
+            receiver,
+            input,
+            taken: 0,
+            output: Vec::new(),
+            bad_in_a_row: 0,
+        }
+    }
+
+    /// The parts, for handing the connection to its owner shard. Everything was sent.
+    #[must_use]
+    pub fn into_parts(mut self) -> (I, Receiver, Vec<u8>) {
+        self.input.drain(..self.taken);
+        (self.io, self.receiver, self.input)
+    }
+
+    pub(super) fn io(&mut self) -> &mut I {
+        &mut self.io
+    }
+
+    pub(super) fn receiver(&mut self) -> &mut Receiver {
+        &mut self.receiver
+    }
+
+    pub(super) fn out(&mut self) -> &mut Vec<u8> {
+        &mut self.output
+    }
+
+    /// Sends what has gathered when it is much; what a long response calls between its parts.
+    pub(super) async fn flush_if_full(&mut self) -> Result<(), Ended> {
+        if self.output.len() < OUT_BYTES_FULL {
+            return Ok(());
+        }
+        self.flush().await
+    }
+
+    pub(super) async fn flush(&mut self) -> Result<(), Ended> {
+        if self.output.is_empty() {
+            return Ok(());
+        }
+        let octets = std::mem::take(&mut self.output);
+        self.output = self.io.send(octets).await?;
+        self.output.clear();
+        Ok(())
+    }
+
+    pub(super) async fn pause(&mut self) {
+        self.io.pause().await;
+    }
+
+    /// The next command. Responses are sent before the session waits, so that a client that
+    /// pipelines gets them in few pieces. BAD is answered here.
+    pub(super) async fn command(&mut self, patience: Duration) -> Result<Command, Ended> {
+        loop {
+            match self.event(patience).await? {
+                Event::Command(command) => return Ok(command),
+                Event::Bad(bad) => self.answer_bad(bad).await?,
+                // Lines and messages come only to those who asked for them.
+                _ => return Err(Ended::Closed),
+            }
+        }
+    }
+
+    /// The line that is no command: a SASL response, or the end of IDLE. `None`: it was too long.
+    pub(super) async fn line(&mut self, patience: Duration) -> Result<Option<Vec<u8>>, Ended> {
+        self.receiver.expect_line();
+        self.flush().await?;
+        match self.event(patience).await? {
+            Event::Line(line) => Ok(Some(line)),
+            _ => Ok(None),
+        }
+    }
+
+    /// The next piece of the message that was accepted.
+    pub(super) async fn piece(&mut self) -> Result<Piece<'_>, Ended> {
+        loop {
+            let start = self.taken;
+            let (used, event) = self
+                .receiver
+                .feed(self.input.get(start..).unwrap_or_default());
+            self.taken += used;
+            match event {
+                Event::Octets => {
+                    return Ok(Piece::Octets(
+                        self.input.get(start..self.taken).unwrap_or_default(),
+                    ));
+                }
+                Event::MessageEnd(end) => return Ok(Piece::End(end)),
+                Event::NeedMore => self.receive(PATIENCE_WITHIN).await?,
+                Event::Fatal(bad) => return Err(self.fatal(bad).await),
+                _ => return Err(Ended::Closed),
+            }
+        }
+    }
+
+    /// Answers BAD to what was not understood.
+    async fn answer_bad(&mut self, bad: Bad) -> Result<(), Ended> {
+        code::bad(&mut self.output, &bad);
+        self.count_bad().await
+    }
+
+    /// A client that says nothing else is sent away.
+    pub(super) async fn count_bad(&mut self) -> Result<(), Ended> {
+        self.bad_in_a_row += 1;
+        if self.bad_in_a_row < BAD_IN_A_ROW_MAX {
+            return Ok(());
+        }
+        code::bye(&mut self.output, None, text::TOO_MANY_FAULTS);
+        self.flush().await?;
+        Err(Ended::Finished)
+    }
+
+    pub(super) fn forgive(&mut self) {
+        self.bad_in_a_row = 0;
+    }
+
+    async fn event(&mut self, patience: Duration) -> Result<Event, Ended> {
+        loop {
+            let rest = self.input.get(self.taken..).unwrap_or_default();
+            let (used, event) = self.receiver.feed(rest);
+            self.taken += used;
+            match event {
+                Event::NeedMore => self.receive(patience).await?,
+                Event::Continue => {
+                    code::go_ahead(&mut self.output);
+                    self.flush().await?;
+                }
+                Event::Fatal(bad) => return Err(self.fatal(bad).await),
+                event => return Ok(event),
+            }
+        }
+    }
+
+    async fn fatal(&mut self, bad: Bad) -> Ended {
+        code::fatal(&mut self.output, &bad);
+        match self.flush().await {
+            Ok(()) => Ended::Finished,
+            Err(ended) => ended,
+        }
+    }
+
+    /// Waits for octets. Everything before was taken, and everything to say is said.
+    pub(super) async fn receive(&mut self, patience: Duration) -> Result<(), Ended> {
+        self.flush().await?;
+        self.rest();
+        self.io.readable(patience).await?;
+        self.io.recv(&mut self.input).await
+    }
+
+    /// What of the expected line is here already: `None` while it is not whole.
+    pub(super) async fn line_here(&mut self) -> Result<Option<Vec<u8>>, Ended> {
+        let rest = self.input.get(self.taken..).unwrap_or_default();
+        let (used, event) = self.receiver.feed(rest);
+        self.taken += used;
+        match event {
+            Event::NeedMore => Ok(None),
+            Event::Line(line) => Ok(Some(line)),
+            Event::Fatal(bad) => Err(self.fatal(bad).await),
+            // Too long: no word that anybody expects.
+            _ => Ok(Some(Vec::new())),
+        }
+    }
+
+    /// Takes what `readable` announced.
+    pub(super) async fn take_in(&mut self) -> Result<(), Ended> {
+        self.io.recv(&mut self.input).await
+    }
+
+    /// Throws away what the client sent before TLS (RFC 9051 §6.2.1, attack "STARTTLS injection").
+    pub(super) fn forget_input(&mut self) {
+        self.input = Vec::new();
+        self.taken = 0;
+        self.receiver = Receiver::new();
+    }
+
+    /// An idle connection holds no buffers.
+    pub(super) fn rest(&mut self) {
+        if self.taken == self.input.len() {
+            self.input = Vec::new();
+            self.taken = 0;
+        }
+        self.output = Vec::new();
+    }
+}

@@ -1,0 +1,42 @@
+//! CAPABILITY, ENABLE, ID and NAMESPACE: which dialect is spoken (RFC 9051 §6.1.1, §6.3.1,
+//! §6.3.10, RFC 5161, RFC 2971).
+
+use super::Session;
+use super::dialogue::Dialogue;
+use super::io::Io;
+use super::mailstore::Mailstore;
+use super::reply::Reply;
+use crate::wire::imap::capability::{self, Stage};
+use crate::wire::imap::response::{data, text};
+
+impl<S: Mailstore> Session<S> {
+    pub(super) fn capability<I: Io>(&mut self, dialogue: &mut Dialogue<I>) -> Reply {
+        let words = capability::words(Stage::AfterLogin, self.terms.append_bytes_max);
+        data::capability(dialogue.out(), &words);
+        Reply::done()
+    }
+
+    /// Says what of it was enabled now; what is unknown is ignored (RFC 5161 §3.1). RFC 9051
+    /// §6.3.1 allows it while a mailbox is selected, too.
+    pub(super) fn enable<I: Io>(&mut self, dialogue: &mut Dialogue<I>, names: &[String]) -> Reply {
+        let asked = names.iter().any(|name| name == "IMAP4REV2");
+        let now = asked && !self.rev2;
+        self.rev2 |= asked;
+        if now {
+            dialogue.receiver().enable_utf8();
+        }
+        data::enabled(dialogue.out(), if now { &["IMAP4rev2"] } else { &[] });
+        Reply::ok(text::ENABLED)
+    }
+
+    pub(super) fn namespace<I: Io>(&mut self, dialogue: &mut Dialogue<I>) -> Reply {
+        data::namespace(dialogue.out());
+        Reply::done()
+    }
+}
+
+/// The name of the product and no more: a version helps those who look for holes (RFC 2971 §5).
+pub(super) fn id<I: Io>(dialogue: &mut Dialogue<I>) -> Reply {
+    data::id(dialogue.out(), &[("name", "Ringpost")]);
+    Reply::done()
+}

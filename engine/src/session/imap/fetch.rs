@@ -1,0 +1,255 @@
+//! FETCH and UID FETCH (RFC 9051 §6.4.5, §7.5.2; BINARY of RFC 3516).
+//!
+//! One message after the other: whatever an item needs is read before the first octet of the
+//! response is written, so that a message that cannot be read costs its own response and nothing
+//! else.
+
+use super::Session;
+use super::dialogue::Dialogue;
+use super::io::{Ended, Io};
+use super::item::{self, Data, Fault, Opened};
+use super::mailstore::{Mailstore, Picture};
+use super::reply::Reply;
+use super::sequence;
+use super::sync::Expunges;
+use crate::wire::imap::command::{FetchItem, SequenceSet};
+use crate::wire::imap::response::code::Code;
+use crate::wire::imap::response::fetch::Fetch;
+use crate::wire::imap::response::text;
+use crate::wire::mime::{envelope, structure};
+use ::store::mail::flags::Flags;
+use ::store::mail::id::Uid;
+use ::store::mail::uidset::UidSet;
+use ::store::mailbox::Row;
+use ::store::shard::{FlagNames, FlagOp};
+
+/// Messages, and octets of them, that are marked `\Seen` together before they are sent.
+const TURN_MESSAGES_MAX: usize = 64;
+const TURN_BYTES_MAX: u64 = 1 << 20;
+
+/// What went wrong with single messages.
+#[derive(Default)]
+struct Outcome {
+    gone: bool,
+    damaged: bool,
+    unknown_cte: bool,
+}
+
+impl<S: Mailstore> Session<S> {
+    pub(super) async fn fetch<I: Io>(
+        &mut self,
+        dialogue: &mut Dialogue<I>,
+        uid: bool,
+        set: &SequenceSet,
+        items: &[FetchItem],
+    ) -> Result<Reply, Ended> {
+        let Some(selected) = &self.selected else {
+            return Ok(Reply::not_selected());
+        };
+        let Ok(uids) = sequence::messages(&selected.view, set, uid, &selected.saved) else {
+            return Ok(Reply::out_of_range());
+        };
+        let marks = !selected.read_only && items.iter().any(item::marks_seen);
+        let items = item::complete(items, uid);
+        self.tell_keywords(dialogue.out());
+        let mut outcome = Outcome::default();
+        let mut uids = uids.iter().peekable();
+        while uids.peek().is_some() {
+            let turn = self.turn_of(&mut uids, &mut outcome);
+            let unseen = if marks { unseen(&turn) } else { UidSet::new() };
+            self.mark_seen(dialogue, &unseen).await?;
+            for row in &turn {
+                let newly_seen = unseen.contains(row.uid);
+                self.fetch_message(dialogue, row.uid, &items, newly_seen, &mut outcome)
+                    .await?;
+                dialogue.flush_if_full().await?;
+            }
+        }
+        Ok(fetched(&outcome, uid))
+    }
+
+    /// The next rows that still exist.
+    fn turn_of(&self, uids: &mut impl Iterator<Item = Uid>, outcome: &mut Outcome) -> Vec<Row> {
+        let mut turn = Vec::new();
+        let mut octets = 0;
+        let Some(selected) = &self.selected else {
+            return turn;
+        };
+        for uid in uids {
+            let Some(row) = self.store.row(&selected.view, uid) else {
+                outcome.gone = true;
+                continue;
+            };
+            octets += u64::from(row.octets);
+            turn.push(row);
+            if turn.len() == TURN_MESSAGES_MAX || octets >= TURN_BYTES_MAX {
+                break;
+            }
+        }
+        turn
+    }
+
+    /// RFC 9051 §6.4.5: `BODY[…]` sets `\Seen`. A log that takes no changes stops nobody from
+    /// reading.
+    async fn mark_seen<I: Io>(
+        &mut self,
+        dialogue: &mut Dialogue<I>,
+        unseen: &UidSet,
+    ) -> Result<(), Ended> {
+        let Some(selected) = self.selected.as_ref().filter(|_| !unseen.is_empty()) else {
+            return Ok(());
+        };
+        let mailbox = selected.view.mailbox();
+        let seen = FlagNames {
+            flags: Flags::SEEN,
+            keywords: Vec::new(),
+        };
+        let account = self.account;
+        let marked = self
+            .store
+            .store_flags(account, mailbox, unseen, FlagOp::Add, &seen, None)
+            .await;
+        match marked {
+            // Their flags are told with their bodies.
+            Ok(_) => {
+                self.tell(dialogue, Expunges::HoldBack, |u, _, _| unseen.contains(u))
+                    .await
+            }
+            Err(_) => Ok(()),
+        }
+    }
+
+    /// One response, or none where the message cannot be read.
+    async fn fetch_message<I: Io>(
+        &mut self,
+        dialogue: &mut Dialogue<I>,
+        uid: Uid,
+        items: &[FetchItem],
+        newly_seen: bool,
+        outcome: &mut Outcome,
+    ) -> Result<(), Ended> {
+        let Some(selected) = &self.selected else {
+            return Ok(());
+        };
+        let view = &selected.view;
+        let (Some(row), Some(sequence)) = (self.store.row(view, uid), view.sequence(uid)) else {
+            outcome.gone = true;
+            return Ok(());
+        };
+        let opened = item::open(&self.store, &mut self.structures, &row, items).await;
+        let gathered = match &opened {
+            Ok(opened) => item::gather(dialogue, &self.store, opened, items).await,
+            Err(fault) => Err(*fault),
+        };
+        let (opened, data) = match (&opened, gathered) {
+            (Ok(opened), Ok(data)) => (opened, data),
+            (_, fault) => {
+                match fault {
+                    Err(Fault::UnknownEncoding) => outcome.unknown_cte = true,
+                    _ => outcome.damaged = true,
+                }
+                if newly_seen {
+                    self.write_changed(dialogue.out(), sequence, uid, (row.flags, row.keywords));
+                }
+                return Ok(());
+            }
+        };
+        let mut fetch = Fetch::open(dialogue.out(), sequence);
+        for (item, data) in items.iter().zip(&data) {
+            self.write_item(dialogue, &mut fetch, &row, opened, item, data)
+                .await?;
+        }
+        if newly_seen && !items.contains(&FetchItem::Flags) {
+            self.write_flags_of(dialogue.out(), &mut fetch, &row);
+        }
+        fetch.close(dialogue.out());
+        Ok(())
+    }
+
+    fn write_flags_of(&self, out: &mut Vec<u8>, fetch: &mut Fetch, row: &Row) {
+        if let Some(selected) = &self.selected {
+            let recent = !self.rev2 && selected.view.recent().contains(row.uid);
+            fetch.flags(out, row.flags, row.keywords, &selected.keywords, recent);
+        }
+    }
+
+    async fn write_item<I: Io>(
+        &self,
+        dialogue: &mut Dialogue<I>,
+        fetch: &mut Fetch,
+        row: &Row,
+        opened: &Opened<S>,
+        item: &FetchItem,
+        data: &Data,
+    ) -> Result<(), Ended> {
+        let out = dialogue.out();
+        match (item, data) {
+            (FetchItem::Uid, _) => fetch.uid(out, row.uid),
+            (FetchItem::Flags, _) => self.write_flags_of(out, fetch, row),
+            (FetchItem::InternalDate, _) => fetch.internal_date(out, row.internal_date),
+            (FetchItem::Rfc822Size, _) => fetch.size(out, u64::from(row.octets)),
+            (FetchItem::ModSeq, _) => fetch.modseq(out, row.modseq),
+            (FetchItem::BinarySize(part), Data::Size(octets)) => {
+                fetch.binary_size(out, part, *octets);
+            }
+            (FetchItem::Envelope, _) => {
+                envelope::write(opened.head(), fetch.item(out, "ENVELOPE"));
+            }
+            (FetchItem::Body | FetchItem::BodyStructure, _) => {
+                let extended = matches!(item, FetchItem::BodyStructure);
+                let name = if extended { "BODYSTRUCTURE" } else { "BODY" };
+                if let Some(root) = opened.root() {
+                    structure::write(root, extended, fetch.item(out, name));
+                }
+            }
+            (item, data) => {
+                announce(fetch, out, item, data);
+                if let (Data::Octets(measured), Some(message)) = (data, opened.message()) {
+                    measured.send(dialogue, &self.store, message).await?;
+                }
+            }
+        }
+        dialogue.flush_if_full().await
+    }
+}
+
+/// The name of an item with octets, and how many they are.
+fn announce(fetch: &mut Fetch, out: &mut Vec<u8>, item: &FetchItem, data: &Data) {
+    let (octets, nul) = match data {
+        Data::Octets(measured) => (Some(measured.octets), measured.nul),
+        _ => (None, false),
+    };
+    match item {
+        FetchItem::Section {
+            section, partial, ..
+        } => {
+            fetch.section(out, section, partial.map(|p| p.0), octets);
+        }
+        FetchItem::Binary { part, partial, .. } => {
+            fetch.binary(out, part, partial.map(|p| p.0), octets, nul);
+        }
+        FetchItem::Rfc822 => fetch.text(out, "RFC822", octets.unwrap_or(0)),
+        FetchItem::Rfc822Header => fetch.text(out, "RFC822.HEADER", octets.unwrap_or(0)),
+        FetchItem::Rfc822Text => fetch.text(out, "RFC822.TEXT", octets.unwrap_or(0)),
+        _ => {}
+    }
+}
+
+fn unseen(rows: &[Row]) -> UidSet {
+    let unseen = rows.iter().filter(|row| !row.flags.contains(Flags::SEEN));
+    UidSet::from_ascending(unseen.map(|row| row.uid))
+}
+
+/// RFC 2180 §4.1: by sequence number the client pointed at what it believes to exist.
+fn fetched(outcome: &Outcome, uid: bool) -> Reply {
+    if outcome.damaged {
+        return Reply::no(text::MESSAGE_DAMAGED).with(Code::ServerBug);
+    }
+    if outcome.unknown_cte {
+        return Reply::no(text::UNKNOWN_CTE).with(Code::UnknownCte);
+    }
+    if outcome.gone && !uid {
+        return Reply::expunge_issued();
+    }
+    Reply::ok(text::FETCH_DONE)
+}

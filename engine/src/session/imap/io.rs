@@ -1,0 +1,62 @@
+//! The connection as an IMAP session sees it: octets in, octets out, patience and an end.
+//!
+//! `listen` implements [`Io`] over the reactor and TLS; tests implement it over two buffers. The
+//! driver owns every deadline's clock: the session says how long it is willing to wait, and the
+//! driver answers [`Ended::TimedOut`] when that is over, or [`Ended::Shutdown`] when the server
+//! closes while the session waits for a command.
+
+use std::time::Duration;
+
+/// One connection, plain or inside TLS.
+#[expect(
+    async_fn_in_trait,
+    reason = "a session and its connection share one thread"
+)]
+pub trait Io {
+    /// Ready when `recv` may have something to say, or when the wait is over. Takes nothing off the
+    /// connection, so it may be dropped at any time.
+    async fn readable(&mut self, patience: Duration) -> Result<(), Ended>;
+
+    /// Appends what has arrived to `into`; nothing where TLS still lacks the rest of a record.
+    /// Called only after `readable`, and never dropped before it is ready.
+    async fn recv(&mut self, into: &mut Vec<u8>) -> Result<(), Ended>;
+
+    /// Sends everything in order; suspends while the peer does not read, for at most the driver's
+    /// own patience. Gives the buffer back, empty, for the next use.
+    async fn send(&mut self, octets: Vec<u8>) -> Result<Vec<u8>, Ended>;
+
+    /// Lets the other connections of this shard run before it is ready again.
+    async fn pause(&mut self);
+}
+
+/// A connection that may still take the step to TLS (RFC 9051 §6.2.1).
+#[expect(
+    async_fn_in_trait,
+    reason = "a session and its connection share one thread"
+)]
+pub trait StartTls: Io {
+    /// Whether octets already travel inside TLS.
+    fn is_tls(&self) -> bool;
+
+    /// Whether a certificate is there to do so.
+    fn can_start_tls(&self) -> bool;
+
+    /// Shakes hands. Octets received before this call are not part of the handshake: the session
+    /// has thrown away those it held, the driver throws away those it holds.
+    async fn start_tls(&mut self) -> Result<(), Ended>;
+}
+
+/// Why a dialogue is over.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Ended {
+    /// The peer closed, or the connection failed.
+    Closed,
+    /// The peer was silent for longer than the session was patient.
+    TimedOut,
+    /// The server closes (a BYE is due).
+    Shutdown,
+    /// The session has said its last word: LOGOUT, or BYE after too many errors.
+    Finished,
+    /// A message turned out damaged in the middle of a literal: there is no honest way to go on.
+    Damaged,
+}

@@ -1,0 +1,294 @@
+//! The part of the store that an IMAP session uses, as a trait: the shard is one implementation,
+//! the store in memory of the tests is another.
+//!
+//! Method by method this is the door of [`store::shard::Shard`]; see there for what each promises.
+//! Everything runs on the owner shard's thread, so no future has to be `Send`.
+
+use std::rc::Rc;
+use store::disk::Disk;
+use store::error::{ChangeError, ReadError};
+use store::mail::date::InternalDate;
+use store::mail::id::{AccountId, MailboxId, ModSeq, ObjectId, Uid, UidValidity};
+use store::mail::uidset::UidSet;
+use store::mailbox::{Change, MailboxInfo, Row, SpecialUse, Status, View};
+use store::shard::{AppendedUid, BodyWriter, Copied, FlagNames, FlagOp, Message, Shard, Watch};
+
+#[expect(async_fn_in_trait, reason = "a session and its store share one thread")]
+pub trait Mailstore {
+    type View: Picture;
+    type Message: Octets;
+    type Body;
+    type Watch: Wakes;
+
+    fn mailboxes(&self, account: AccountId) -> Vec<MailboxInfo>;
+    fn mailbox(&self, account: AccountId, name: &str) -> Option<MailboxInfo>;
+    fn mailbox_by_id(&self, account: AccountId, id: MailboxId) -> Option<MailboxInfo>;
+    fn subscriptions(&self, account: AccountId) -> Vec<String>;
+    fn status(&self, account: AccountId, mailbox: MailboxId) -> Option<Status>;
+    fn keywords(&self, account: AccountId, mailbox: MailboxId) -> Vec<String>;
+    fn usage(&self, account: AccountId) -> (u64, Option<u64>);
+
+    async fn create_mailbox(
+        &self,
+        account: AccountId,
+        name: &str,
+        special_use: SpecialUse,
+    ) -> Result<MailboxInfo, ChangeError>;
+    async fn rename_mailbox(
+        &self,
+        account: AccountId,
+        from: &str,
+        to: &str,
+    ) -> Result<(), ChangeError>;
+    async fn delete_mailbox(&self, account: AccountId, name: &str) -> Result<(), ChangeError>;
+    async fn subscribe(&self, account: AccountId, name: &str, on: bool) -> Result<(), ChangeError>;
+
+    fn view(&self, account: AccountId, mailbox: MailboxId, claim: bool) -> Option<Self::View>;
+    fn sync(&self, view: &mut Self::View, expunges: bool) -> Vec<Change>;
+    fn row(&self, view: &Self::View, uid: Uid) -> Option<Row>;
+    fn rows(&self, view: &Self::View, uids: &UidSet, each: &mut dyn FnMut(&Row));
+    fn watch(&self, account: AccountId, mailbox: MailboxId) -> Self::Watch;
+
+    async fn store_flags(
+        &self,
+        account: AccountId,
+        mailbox: MailboxId,
+        uids: &UidSet,
+        op: FlagOp,
+        names: &FlagNames,
+        unchanged_since: Option<ModSeq>,
+    ) -> Result<UidSet, ChangeError>;
+    async fn expunge(
+        &self,
+        account: AccountId,
+        mailbox: MailboxId,
+        uids: &UidSet,
+    ) -> Result<UidSet, ChangeError>;
+    async fn copy(
+        &self,
+        account: AccountId,
+        source: MailboxId,
+        uids: &UidSet,
+        target: MailboxId,
+        and_expunge: bool,
+    ) -> Result<Copied, ChangeError>;
+
+    fn body(&self) -> Self::Body;
+    async fn body_write(&self, body: &mut Self::Body, octets: &[u8]) -> Result<(), ChangeError>;
+    async fn append(
+        &self,
+        account: AccountId,
+        mailbox: MailboxId,
+        body: Self::Body,
+        names: &FlagNames,
+        date: InternalDate,
+    ) -> Result<AppendedUid, ChangeError>;
+
+    async fn message(&self, delivery: ObjectId) -> Result<Self::Message, ReadError>;
+    async fn read(&self, message: &Self::Message, from: u64, to: u64)
+    -> Result<Vec<u8>, ReadError>;
+}
+
+/// A session's frozen picture of a mailbox.
+pub trait Picture {
+    fn mailbox(&self) -> MailboxId;
+    fn uid_validity(&self) -> UidValidity;
+    /// Ascending; the UID of sequence number `n` is at `n - 1`.
+    fn uids(&self) -> &[u32];
+    /// What is `\Recent` in this session (RFC 3501 §2.3.2).
+    fn recent(&self) -> &UidSet;
+
+    /// How many messages the client believes to be there: the largest sequence number.
+    fn exists(&self) -> u32 {
+        u32::try_from(self.uids().len()).unwrap_or(u32::MAX)
+    }
+
+    /// The sequence number of a UID, from 1.
+    fn sequence(&self, uid: Uid) -> Option<u32> {
+        let at = self.uids().binary_search(&uid.0).ok()?;
+        u32::try_from(at).ok()?.checked_add(1)
+    }
+}
+
+/// A message opened for reading.
+pub trait Octets {
+    /// Octets of prefix and body.
+    fn octets(&self) -> u64;
+}
+
+/// What IDLE listens to.
+#[expect(async_fn_in_trait, reason = "a session and its store share one thread")]
+pub trait Wakes {
+    /// Ready when the mailbox changed since this was ready last. Cancel-safe.
+    async fn changed(&mut self);
+}
+
+impl Picture for View {
+    fn mailbox(&self) -> MailboxId {
+        self.mailbox
+    }
+
+    fn uid_validity(&self) -> UidValidity {
+        self.uid_validity
+    }
+
+    fn uids(&self) -> &[u32] {
+        View::uids(self)
+    }
+
+    fn recent(&self) -> &UidSet {
+        View::recent(self)
+    }
+}
+
+impl Octets for Message {
+    fn octets(&self) -> u64 {
+        self.octets
+    }
+}
+
+impl Wakes for Watch {
+    async fn changed(&mut self) {
+        Watch::changed(self).await;
+    }
+}
+
+impl<D: Disk> Mailstore for Rc<Shard<D>> {
+    type View = View;
+    type Message = Message;
+    type Body = BodyWriter;
+    type Watch = Watch;
+
+    fn mailboxes(&self, account: AccountId) -> Vec<MailboxInfo> {
+        Shard::mailboxes(self, account)
+    }
+
+    fn mailbox(&self, account: AccountId, name: &str) -> Option<MailboxInfo> {
+        Shard::mailbox(self, account, name)
+    }
+
+    fn mailbox_by_id(&self, account: AccountId, id: MailboxId) -> Option<MailboxInfo> {
+        Shard::mailbox_by_id(self, account, id)
+    }
+
+    fn subscriptions(&self, account: AccountId) -> Vec<String> {
+        Shard::subscriptions(self, account)
+    }
+
+    fn status(&self, account: AccountId, mailbox: MailboxId) -> Option<Status> {
+        Shard::status(self, account, mailbox)
+    }
+
+    fn keywords(&self, account: AccountId, mailbox: MailboxId) -> Vec<String> {
+        Shard::keywords(self, account, mailbox)
+    }
+
+    fn usage(&self, account: AccountId) -> (u64, Option<u64>) {
+        Shard::usage(self, account)
+    }
+
+    async fn create_mailbox(
+        &self,
+        account: AccountId,
+        name: &str,
+        special_use: SpecialUse,
+    ) -> Result<MailboxInfo, ChangeError> {
+        Shard::create_mailbox(self, account, name, special_use).await
+    }
+
+    async fn rename_mailbox(
+        &self,
+        account: AccountId,
+        from: &str,
+        to: &str,
+    ) -> Result<(), ChangeError> {
+        Shard::rename_mailbox(self, account, from, to).await
+    }
+
+    async fn delete_mailbox(&self, account: AccountId, name: &str) -> Result<(), ChangeError> {
+        Shard::delete_mailbox(self, account, name).await
+    }
+
+    async fn subscribe(&self, account: AccountId, name: &str, on: bool) -> Result<(), ChangeError> {
+        Shard::subscribe(self, account, name, on).await
+    }
+
+    fn view(&self, account: AccountId, mailbox: MailboxId, claim: bool) -> Option<View> {
+        Shard::view(self, account, mailbox, claim)
+    }
+
+    fn sync(&self, view: &mut View, expunges: bool) -> Vec<Change> {
+        Shard::sync(self, view, expunges)
+    }
+
+    fn row(&self, view: &View, uid: Uid) -> Option<Row> {
+        Shard::row(self, view, uid)
+    }
+
+    fn rows(&self, view: &View, uids: &UidSet, each: &mut dyn FnMut(&Row)) {
+        Shard::rows(self, view, uids, each);
+    }
+
+    fn watch(&self, account: AccountId, mailbox: MailboxId) -> Watch {
+        Shard::watch(self, account, mailbox)
+    }
+
+    async fn store_flags(
+        &self,
+        account: AccountId,
+        mailbox: MailboxId,
+        uids: &UidSet,
+        op: FlagOp,
+        names: &FlagNames,
+        unchanged_since: Option<ModSeq>,
+    ) -> Result<UidSet, ChangeError> {
+        Shard::store_flags(self, account, mailbox, uids, op, names, unchanged_since).await
+    }
+
+    async fn expunge(
+        &self,
+        account: AccountId,
+        mailbox: MailboxId,
+        uids: &UidSet,
+    ) -> Result<UidSet, ChangeError> {
+        Shard::expunge(self, account, mailbox, uids).await
+    }
+
+    async fn copy(
+        &self,
+        account: AccountId,
+        source: MailboxId,
+        uids: &UidSet,
+        target: MailboxId,
+        and_expunge: bool,
+    ) -> Result<Copied, ChangeError> {
+        Shard::copy(self, account, source, uids, target, and_expunge).await
+    }
+
+    fn body(&self) -> BodyWriter {
+        Shard::body(self)
+    }
+
+    async fn body_write(&self, body: &mut BodyWriter, octets: &[u8]) -> Result<(), ChangeError> {
+        Shard::body_write(self, body, octets).await
+    }
+
+    async fn append(
+        &self,
+        account: AccountId,
+        mailbox: MailboxId,
+        body: BodyWriter,
+        names: &FlagNames,
+        date: InternalDate,
+    ) -> Result<AppendedUid, ChangeError> {
+        Shard::append(self, account, mailbox, body, names, date).await
+    }
+
+    async fn message(&self, delivery: ObjectId) -> Result<Message, ReadError> {
+        Shard::message(self, delivery).await
+    }
+
+    async fn read(&self, message: &Message, from: u64, to: u64) -> Result<Vec<u8>, ReadError> {
+        Shard::read(self, message, from, to).await
+    }
+}

@@ -1,0 +1,153 @@
+//! CREATE, DELETE, RENAME, SUBSCRIBE, UNSUBSCRIBE and STATUS (RFC 9051 §6.3.4–§6.3.8, §6.3.11).
+
+use super::Session;
+use super::dialogue::Dialogue;
+use super::io::Io;
+use super::mailstore::{Mailstore, Picture};
+use super::reply::Reply;
+use crate::wire::imap::command::StatusItem;
+use crate::wire::imap::name;
+use crate::wire::imap::response::code::Code;
+use crate::wire::imap::response::data::{self, Listed, SPECIAL_USES, StatusValue};
+use crate::wire::imap::response::text;
+use store::mailbox::tree::SEPARATOR;
+use store::mailbox::{SpecialUse, Status};
+
+impl<S: Mailstore> Session<S> {
+    pub(super) async fn create(&mut self, name: &str, special_use: &[String]) -> Reply {
+        // RFC 9051 §6.3.4: a separator at the end only declares that names will come below.
+        let name = name.strip_suffix(SEPARATOR).unwrap_or(name);
+        if let Err(fault) = name::check_new(name) {
+            return Reply::bad_name(fault);
+        }
+        let Some(special_use) = special_use_bits(special_use) else {
+            // RFC 6154 §3.
+            return Reply::no(text::USE_ATTRIBUTE).with(Code::UseAttr);
+        };
+        match self
+            .store
+            .create_mailbox(self.account, name, special_use)
+            .await
+        {
+            Ok(_) => Reply::done(),
+            Err(error) => Reply::failed(&error),
+        }
+    }
+
+    pub(super) async fn delete<I: Io>(&mut self, dialogue: &mut Dialogue<I>, name: &str) -> Reply {
+        let doomed = self
+            .store
+            .mailbox(self.account, name)
+            .map(|mailbox| mailbox.id);
+        if let Err(error) = self.store.delete_mailbox(self.account, name).await {
+            return Reply::failed(&error);
+        }
+        if self
+            .selected
+            .as_ref()
+            .is_some_and(|s| Some(s.view.mailbox()) == doomed)
+        {
+            self.selected = None;
+            Reply::ok(text::MAILBOX_GONE)
+                .with(Code::Closed)
+                .write_untagged(dialogue.out());
+        }
+        Reply::done()
+    }
+
+    pub(super) async fn rename<I: Io>(
+        &mut self,
+        dialogue: &mut Dialogue<I>,
+        from: &str,
+        to: &str,
+    ) -> Reply {
+        let to = to.strip_suffix(SEPARATOR).unwrap_or(to);
+        if let Err(fault) = name::check_new(to) {
+            return Reply::bad_name(fault);
+        }
+        if let Err(error) = self.store.rename_mailbox(self.account, from, to).await {
+            return Reply::failed(&error);
+        }
+        // RFC 9051 §6.3.6.1: what the name was before; not for INBOX, which stays.
+        if self.rev2 && from != name::INBOX {
+            let listed = Listed {
+                name: to,
+                old_name: Some(from),
+                ..Listed::default()
+            };
+            data::list(dialogue.out(), &listed, self.rev2);
+        }
+        Reply::done()
+    }
+
+    /// SUBSCRIBE takes a name that does not exist: it may again (RFC 9051 §6.3.7).
+    pub(super) async fn subscribe(&mut self, name: &str, on: bool) -> Reply {
+        if on && let Err(fault) = name::check_new(name) {
+            return Reply::bad_name(fault);
+        }
+        match self.store.subscribe(self.account, name, on).await {
+            Ok(()) => Reply::done(),
+            Err(error) => Reply::failed(&error),
+        }
+    }
+
+    pub(super) fn status<I: Io>(
+        &mut self,
+        dialogue: &mut Dialogue<I>,
+        name: &str,
+        items: &[StatusItem],
+    ) -> Reply {
+        let mailbox = self.store.mailbox(self.account, name);
+        let status = mailbox
+            .as_ref()
+            .and_then(|m| self.store.status(self.account, m.id));
+        let (Some(mailbox), Some(status)) = (mailbox, status) else {
+            return Reply::no_mailbox();
+        };
+        let limit = self.terms.append_bytes_max;
+        write_status(
+            dialogue.out(),
+            &mailbox.name,
+            items,
+            &status,
+            limit,
+            self.rev2,
+        );
+        Reply::done()
+    }
+}
+
+/// `* STATUS name (item value …)`.
+pub(super) fn write_status(
+    out: &mut Vec<u8>,
+    name: &str,
+    items: &[StatusItem],
+    status: &Status,
+    append_bytes_max: u64,
+    utf8: bool,
+) {
+    let value = |item: &StatusItem| match item {
+        StatusItem::Messages => StatusValue::Messages(status.messages),
+        StatusItem::UidNext => StatusValue::UidNext(status.uid_next.0),
+        StatusItem::UidValidity => StatusValue::UidValidity(status.uid_validity.0),
+        StatusItem::Unseen => StatusValue::Unseen(status.unseen),
+        StatusItem::Deleted => StatusValue::Deleted(status.deleted),
+        StatusItem::Size => StatusValue::Size(status.octets),
+        StatusItem::Recent => StatusValue::Recent(status.recent),
+        StatusItem::AppendLimit => StatusValue::AppendLimit(Some(append_bytes_max)),
+        StatusItem::HighestModSeq => StatusValue::HighestModSeq(status.highest_modseq.0),
+    };
+    let values: Vec<StatusValue> = items.iter().map(value).collect();
+    data::status(out, name, &values, utf8);
+}
+
+fn special_use_bits(names: &[String]) -> Option<SpecialUse> {
+    let mut bits = SpecialUse::NONE;
+    for name in names {
+        let known = SPECIAL_USES
+            .iter()
+            .find(|(_, known)| known.eq_ignore_ascii_case(name));
+        bits.0 |= known?.0.0;
+    }
+    Some(bits)
+}

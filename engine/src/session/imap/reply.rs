@@ -1,0 +1,208 @@
+//! What a command comes to: OK, NO or BAD, with the code that says who must act
+//! (RFC 9051 §7.1, RFC 5530).
+
+use crate::wire::imap::fault::Fault;
+use crate::wire::imap::name::NameFault;
+use crate::wire::imap::response::code::{self, Code};
+use crate::wire::imap::response::{Condition, text};
+use store::error::{ChangeError, LogError};
+use store::mail::id::UidValidity;
+use store::mail::uidset::UidSet;
+
+/// The status response that ends a command.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(super) struct Reply {
+    condition: Condition,
+    code: Held,
+    text: &'static str,
+}
+
+/// A code that owns what it names.
+#[derive(Clone, PartialEq, Eq, Debug)]
+enum Held {
+    None,
+    Code(Code<'static>),
+    CopyUid {
+        uid_validity: UidValidity,
+        from: UidSet,
+        to: UidSet,
+    },
+    Modified(UidSet),
+}
+
+/// Texts that only this room says; the others are in `wire::imap::response::text`.
+pub(super) mod say {
+    pub(in crate::session::imap) const EXPECTED_DONE: &str = "Expected DONE";
+    pub(in crate::session::imap) const RECURSIVE_MATCH: &str =
+        "RECURSIVEMATCH needs another selection option";
+    pub(in crate::session::imap) const EMPTY_MESSAGE: &str = "A message cannot be empty";
+    pub(in crate::session::imap) const NOTHING_THERE: &str = "None of these messages exists";
+    pub(in crate::session::imap) const FIRST_UNSEEN: &str = "The first unseen message";
+    pub(in crate::session::imap) const UIDS_VALID: &str = "UIDs are valid";
+    pub(in crate::session::imap) const NEXT_UID: &str = "The next UID";
+    pub(in crate::session::imap) const FLAGS_LAST: &str = "Flags that last";
+    pub(in crate::session::imap) const STILL_HERE: &str = "Still here";
+    pub(in crate::session::imap) const EXPUNGE_FAILED: &str =
+        "Closed; the deleted messages could not be expunged";
+}
+
+impl Reply {
+    pub(super) const fn ok(text: &'static str) -> Reply {
+        Reply {
+            condition: Condition::Ok,
+            code: Held::None,
+            text,
+        }
+    }
+
+    pub(super) const fn no(text: &'static str) -> Reply {
+        Reply {
+            condition: Condition::No,
+            code: Held::None,
+            text,
+        }
+    }
+
+    pub(super) const fn bad(text: &'static str) -> Reply {
+        Reply {
+            condition: Condition::Bad,
+            code: Held::None,
+            text,
+        }
+    }
+
+    pub(super) const fn done() -> Reply {
+        Reply::ok(text::DONE)
+    }
+
+    #[must_use]
+    pub(super) fn with(self, code: Code<'static>) -> Reply {
+        Reply {
+            code: Held::Code(code),
+            ..self
+        }
+    }
+
+    /// COPYUID (RFC 4315 §3): the two sets are read in step, so both ascend.
+    #[must_use]
+    pub(super) fn with_copy_uid(
+        self,
+        uid_validity: UidValidity,
+        from: UidSet,
+        to: UidSet,
+    ) -> Reply {
+        Reply {
+            code: Held::CopyUid {
+                uid_validity,
+                from,
+                to,
+            },
+            ..self
+        }
+    }
+
+    /// MODIFIED (RFC 7162 §3.1.3).
+    #[must_use]
+    pub(super) fn with_modified(self, set: UidSet) -> Reply {
+        Reply {
+            code: Held::Modified(set),
+            ..self
+        }
+    }
+
+    pub(super) fn is_no(&self) -> bool {
+        self.condition == Condition::No
+    }
+
+    pub(super) fn is_bad(&self) -> bool {
+        self.condition == Condition::Bad
+    }
+
+    pub(super) const fn not_selected() -> Reply {
+        Reply::bad(text::SELECT_FIRST)
+    }
+
+    pub(super) const fn out_of_range() -> Reply {
+        Reply::bad(text::NO_SUCH_MESSAGE)
+    }
+
+    pub(super) const fn read_only() -> Reply {
+        Reply::no(text::MAILBOX_READ_ONLY)
+    }
+
+    pub(super) fn no_mailbox() -> Reply {
+        Reply::no(text::NO_MAILBOX).with(Code::Nonexistent)
+    }
+
+    /// The client may CREATE it and try again (RFC 9051 §6.3.12, §6.4.7).
+    pub(super) fn try_create() -> Reply {
+        Reply::no(text::NO_MAILBOX_CREATE).with(Code::TryCreate)
+    }
+
+    pub(super) fn expunge_issued() -> Reply {
+        Reply::no(text::MESSAGE_GONE).with(Code::ExpungeIssued)
+    }
+
+    pub(super) fn bad_charset() -> Reply {
+        Reply::no(text::BAD_CHARSET).with(Code::BadCharset(&["US-ASCII", "UTF-8"]))
+    }
+
+    pub(super) fn malformed(fault: Fault) -> Reply {
+        let reply = Reply::bad(fault.text());
+        if fault.is_too_big() {
+            reply.with(Code::TooBig)
+        } else {
+            reply
+        }
+    }
+
+    pub(super) fn bad_name(fault: NameFault) -> Reply {
+        let code = if fault.is_limit() {
+            Code::Limit
+        } else {
+            Code::Cannot
+        };
+        Reply::no(fault.text()).with(code)
+    }
+
+    /// NO for a change that the store did not make.
+    pub(super) fn failed(error: &ChangeError) -> Reply {
+        match error {
+            ChangeError::NoAccount | ChangeError::NoMailbox => Reply::no_mailbox(),
+            ChangeError::AlreadyExists => Reply::no(text::MAILBOX_EXISTS).with(Code::AlreadyExists),
+            ChangeError::Cannot(why) => Reply::no(why).with(Code::Cannot),
+            ChangeError::Limit(what) => Reply::no(what).with(Code::Limit),
+            ChangeError::OverQuota => Reply::no(text::OVER_QUOTA).with(Code::OverQuota),
+            ChangeError::Log(LogError::Full) => Reply::no(text::STORE_FULL).with(Code::Unavailable),
+            ChangeError::Log(LogError::ReadOnly) => {
+                Reply::no(text::STORE_READ_ONLY).with(Code::Unavailable)
+            }
+            ChangeError::Log(LogError::Closed) => Reply::no(text::SHUTDOWN).with(Code::Unavailable),
+        }
+    }
+
+    /// `tag OK [CODE] text`.
+    pub(super) fn write(&self, out: &mut Vec<u8>, tag: &str) {
+        code::tagged(out, tag, self.condition, self.code.lend(), self.text);
+    }
+
+    /// `* OK [CODE] text`.
+    pub(super) fn write_untagged(&self, out: &mut Vec<u8>) {
+        code::untagged(out, self.condition, self.code.lend(), self.text);
+    }
+}
+
+impl Held {
+    fn lend(&self) -> Option<Code<'_>> {
+        match self {
+            Held::None => None,
+            Held::Code(code) => Some(*code),
+            Held::CopyUid {
+                uid_validity,
+                from,
+                to,
+            } => Some(Code::CopyUid(*uid_validity, from, to)),
+            Held::Modified(set) => Some(Code::Modified(set)),
+        }
+    }
+}

@@ -1,0 +1,242 @@
+//! SEARCH and UID SEARCH, ESEARCH and the saved result (RFC 9051 §6.4.4, RFC 4731, RFC 5182).
+//!
+//! Each message is judged by its row of the index as far as that goes, then by its header, and only
+//! where that does not decide, by its body.
+
+mod test;
+
+use self::test::{Facts, Fault, Test, Texts};
+use super::Session;
+use super::dialogue::Dialogue;
+use super::io::{Ended, Io};
+use super::mailstore::{Mailstore, Octets, Picture};
+use super::reply::Reply;
+use super::section::PIECES_A_TURN;
+use super::structure::{self, Pieces};
+use crate::wire::imap::command::{Search, SearchReturn};
+use crate::wire::imap::response::code::{self, Code};
+use crate::wire::imap::response::data::{self, Esearch};
+use crate::wire::imap::response::{Condition, number, text};
+use crate::wire::mime::search::BodySearch;
+use ::store::error::ReadError;
+use ::store::mail::id::Uid;
+use ::store::mail::uidset::UidSet;
+use ::store::mailbox::Row;
+
+/// Rows judged before other connections run.
+const ROWS_A_TURN: usize = 4096;
+
+impl<S: Mailstore> Session<S> {
+    pub(super) async fn search<I: Io>(
+        &mut self,
+        dialogue: &mut Dialogue<I>,
+        tag: &str,
+        uid: bool,
+        search: Search,
+    ) -> Result<Reply, Ended> {
+        let saves = search.returns.is_some_and(|returns| returns.save);
+        let reply = self.search_and_tell(dialogue, tag, uid, search).await?;
+        if let (true, true, Some(selected)) = (saves, reply.is_no(), &mut self.selected) {
+            // RFC 9051 §6.4.4.1: after NO the variable is empty, after BAD it is as before.
+            selected.saved = UidSet::new();
+        }
+        Ok(reply)
+    }
+
+    async fn search_and_tell<I: Io>(
+        &mut self,
+        dialogue: &mut Dialogue<I>,
+        tag: &str,
+        uid: bool,
+        search: Search,
+    ) -> Result<Reply, Ended> {
+        let Some(selected) = &self.selected else {
+            return Ok(Reply::not_selected());
+        };
+        let mut texts = Texts::new(search.charset.as_deref());
+        let keywords = self.store.keywords(self.account, selected.view.mailbox());
+        let test = Test::of(
+            &search.key,
+            &selected.view,
+            &selected.saved,
+            &keywords,
+            &mut texts,
+        );
+        let test = match test {
+            Ok(test) => test,
+            Err(Fault::Charset) => return Ok(Reply::bad_charset()),
+            Err(Fault::TooManyTexts) => {
+                return Ok(Reply::no(text::LIMIT_REACHED).with(Code::Limit));
+            }
+        };
+        let found = self.matching(dialogue, &test, &texts).await?;
+        let Some(selected) = &mut self.selected else {
+            return Ok(Reply::not_selected());
+        };
+        if let Some(returns) = search.returns.filter(|returns| returns.save) {
+            selected.saved = to_save(&found, returns);
+        }
+        let told = match uid {
+            true => found,
+            false => super::sequence::numbers(&selected.view, &found),
+        };
+        match search.returns {
+            None if !self.rev2 => tell_plain(dialogue, &told).await?,
+            returns => tell_extended(dialogue, tag, uid, &told, returns.unwrap_or_default()),
+        }
+        Ok(Reply::ok(text::SEARCH_DONE))
+    }
+
+    async fn matching<I: Io>(
+        &mut self,
+        dialogue: &mut Dialogue<I>,
+        test: &Test,
+        texts: &Texts<'_>,
+    ) -> Result<UidSet, Ended> {
+        let mut found = UidSet::new();
+        let mut damaged = false;
+        let mut at = 0;
+        while self
+            .selected
+            .as_ref()
+            .is_some_and(|s| at < s.view.uids().len())
+        {
+            let rows = self.rows_from(&mut at);
+            for row in &rows {
+                match self.judge(dialogue, test, texts, row).await {
+                    Ok(true) => found.push(row.uid),
+                    Ok(false) => {}
+                    Err(_) => damaged = true,
+                }
+            }
+            dialogue.pause().await;
+        }
+        if damaged {
+            // RFC 9051 §7.1.2: a warning; the other messages are found.
+            let code = Some(Code::ServerBug);
+            code::untagged(dialogue.out(), Condition::No, code, text::MESSAGE_DAMAGED);
+        }
+        Ok(found)
+    }
+
+    /// The next rows of the view, from place `at` on; those of expunged messages are left out.
+    fn rows_from(&self, at: &mut usize) -> Vec<Row> {
+        let mut rows = Vec::new();
+        if let Some(selected) = &self.selected {
+            let uids = selected.view.uids().iter().skip(*at).take(ROWS_A_TURN);
+            let turn = UidSet::from_ascending(uids.copied().map(Uid));
+            self.store
+                .rows(&selected.view, &turn, &mut |row| rows.push(*row));
+            *at += ROWS_A_TURN;
+        }
+        rows
+    }
+
+    async fn judge<I: Io>(
+        &mut self,
+        dialogue: &mut Dialogue<I>,
+        test: &Test,
+        texts: &Texts<'_>,
+        row: &Row,
+    ) -> Result<bool, ReadError> {
+        let Some(selected) = &self.selected else {
+            return Ok(false);
+        };
+        let recent = selected.view.recent().contains(row.uid);
+        let mut facts = Facts {
+            row,
+            recent,
+            header: None,
+            found: None,
+        };
+        if let Some(verdict) = test.judge(&facts) {
+            return Ok(verdict);
+        }
+        let message = match self.store.message(row.delivery).await {
+            // Expunged and compacted since the row was read.
+            Err(ReadError::Gone) => return Ok(false),
+            message => message?,
+        };
+        let header = structure::raw_header(&self.store, &message).await?;
+        facts.header = Some(&header);
+        if let Some(verdict) = test.judge(&facts) {
+            return Ok(verdict);
+        }
+        let structure = self
+            .structures
+            .of(&self.store, row.delivery, &message)
+            .await?;
+        let mut body = BodySearch::new(&structure, texts.wanted().to_vec());
+        let mut pieces = Pieces::new(0, message.octets());
+        let mut turn: u32 = 0;
+        while !body.is_decided()
+            && let Some(piece) = pieces.next(&self.store, &message).await?
+        {
+            body.feed(&piece);
+            turn += 1;
+            if turn.is_multiple_of(PIECES_A_TURN) {
+                dialogue.pause().await;
+            }
+        }
+        let found = body.finish();
+        facts.found = Some(&found);
+        Ok(test.judge(&facts).unwrap_or(false))
+    }
+}
+
+/// RFC 5182 §2.1: with MIN or MAX and nothing that names all, only those are saved.
+fn to_save(found: &UidSet, returns: SearchReturn) -> UidSet {
+    if returns.all || returns.count || !(returns.min || returns.max) {
+        return found.clone();
+    }
+    let (min, max) = ends(found);
+    let ends = [min.filter(|_| returns.min), max.filter(|_| returns.max)];
+    UidSet::from_ascending(ends.into_iter().flatten().map(Uid))
+}
+
+fn ends(found: &UidSet) -> (Option<u32>, Option<u32>) {
+    let ranges = found.ranges();
+    (
+        ranges.first().map(|range| range.0),
+        ranges.last().map(|range| range.1),
+    )
+}
+
+/// `* SEARCH 2 3 6` (RFC 3501 §7.2.5), in pieces: it may name every message.
+async fn tell_plain<I: Io>(dialogue: &mut Dialogue<I>, found: &UidSet) -> Result<(), Ended> {
+    dialogue.out().extend_from_slice(b"* SEARCH");
+    for Uid(found) in found.iter() {
+        dialogue.out().push(b' ');
+        number(dialogue.out(), u64::from(found));
+        dialogue.flush_if_full().await?;
+    }
+    dialogue.out().extend_from_slice(b"\r\n");
+    Ok(())
+}
+
+/// Nothing but SAVE asked for: then nothing is returned (RFC 9051 §6.4.4.1).
+fn tell_extended<I: Io>(
+    dialogue: &mut Dialogue<I>,
+    tag: &str,
+    uid: bool,
+    found: &UidSet,
+    returns: SearchReturn,
+) {
+    let silent = returns.save && !(returns.min || returns.max || returns.all || returns.count);
+    if silent {
+        return;
+    }
+    let all = returns.all || !(returns.min || returns.max || returns.count);
+    let (min, max) = ends(found);
+    let told = Esearch {
+        uid,
+        min: min.filter(|_| returns.min),
+        max: max.filter(|_| returns.max),
+        all: all.then_some(found),
+        count: returns
+            .count
+            .then(|| u32::try_from(found.len()).unwrap_or(u32::MAX)),
+        modseq: None,
+    };
+    data::esearch(dialogue.out(), tag, &told);
+}

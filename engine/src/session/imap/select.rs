@@ -1,0 +1,173 @@
+//! SELECT, EXAMINE, CLOSE, UNSELECT and what is known of the selected mailbox
+//! (RFC 9051 §6.3.2, §6.3.3, §6.4.1, §6.4.2).
+
+use super::Session;
+use super::dialogue::Dialogue;
+use super::io::Io;
+use super::mailstore::{Mailstore, Picture};
+use super::reply::{Reply, say};
+use crate::wire::imap::response::code::{self, Code};
+use crate::wire::imap::response::data::{self, Listed};
+use crate::wire::imap::response::{Condition, text};
+use store::limit::KEYWORDS_MAX;
+use store::mail::flags::Flags;
+use store::mail::id::Uid;
+use store::mail::uidset::UidSet;
+use store::mailbox::MailboxInfo;
+use store::mailbox::tree::SEPARATOR;
+
+/// What a session knows while a mailbox is selected.
+pub(super) struct Selected<S: Mailstore> {
+    pub(super) view: S::View,
+    pub(super) watch: S::Watch,
+    /// EXAMINE: nothing is changed by this session.
+    pub(super) read_only: bool,
+    /// The keyword table as the client was told it.
+    pub(super) keywords: Vec<String>,
+    /// The search result variable `$` (RFC 9051 §6.4.4.1).
+    pub(super) saved: UidSet,
+}
+
+impl<S: Mailstore> Session<S> {
+    /// A failed SELECT leaves no mailbox selected (RFC 9051 §6.3.2).
+    pub(super) fn select<I: Io>(
+        &mut self,
+        dialogue: &mut Dialogue<I>,
+        name: &str,
+        read_only: bool,
+    ) -> Reply {
+        if self.selected.take().is_some() {
+            // RFC 9051 §7.1, CLOSED: what follows is of the new mailbox.
+            Reply::ok(text::CLOSED)
+                .with(Code::Closed)
+                .write_untagged(dialogue.out());
+        }
+        let mailbox = self.store.mailbox(self.account, name);
+        let view = mailbox
+            .as_ref()
+            .and_then(|m| self.store.view(self.account, m.id, !read_only));
+        let (Some(mailbox), Some(view)) = (mailbox, view) else {
+            return Reply::no_mailbox();
+        };
+        let selected = Selected {
+            watch: self.store.watch(self.account, mailbox.id),
+            keywords: self.store.keywords(self.account, mailbox.id),
+            view,
+            read_only,
+            saved: UidSet::new(),
+        };
+        self.write_selected(dialogue.out(), &mailbox, &selected);
+        self.selected = Some(selected);
+        match read_only {
+            true => Reply::ok(text::EXAMINED).with(Code::ReadOnly),
+            false => Reply::ok(text::SELECTED).with(Code::ReadWrite),
+        }
+    }
+
+    fn write_selected(&self, out: &mut Vec<u8>, mailbox: &MailboxInfo, selected: &Selected<S>) {
+        let view = &selected.view;
+        write_flags(out, selected);
+        data::exists(out, view.exists());
+        if !self.rev2 {
+            data::recent(out, u32::try_from(view.recent().len()).unwrap_or(u32::MAX));
+            if let Some(sequence) = self.first_unseen(view) {
+                note(out, Code::Unseen(sequence), say::FIRST_UNSEEN);
+            }
+        }
+        note(out, Code::UidValidity(view.uid_validity()), say::UIDS_VALID);
+        if let Some(status) = self.store.status(self.account, mailbox.id) {
+            note(out, Code::UidNext(status.uid_next), say::NEXT_UID);
+        }
+        if self.rev2 {
+            // RFC 9051 §6.3.2: a LIST response for the selected mailbox.
+            self.write_own_list(out, mailbox);
+        }
+    }
+
+    fn write_own_list(&self, out: &mut Vec<u8>, mailbox: &MailboxInfo) {
+        let below = format!("{}{SEPARATOR}", mailbox.name);
+        let all = self.store.mailboxes(self.account);
+        let listed = Listed {
+            name: &mailbox.name,
+            subscribed: mailbox.subscribed,
+            has_children: Some(all.iter().any(|other| other.name.starts_with(&below))),
+            special_use: mailbox.special_use,
+            ..Listed::default()
+        };
+        data::list(out, &listed, self.rev2);
+    }
+
+    fn first_unseen(&self, view: &S::View) -> Option<u32> {
+        let unseen = |uid: &u32| {
+            let row = self.store.row(view, Uid(*uid));
+            row.is_some_and(|row| !row.flags.contains(Flags::SEEN))
+        };
+        let at = view.uids().iter().position(unseen)?;
+        u32::try_from(at).ok()?.checked_add(1)
+    }
+
+    /// Expunges silently, unless the mailbox was only examined (RFC 9051 §6.4.1).
+    pub(super) async fn close(&mut self) -> Reply {
+        let Some(selected) = self.selected.take() else {
+            return Reply::not_selected();
+        };
+        if selected.read_only {
+            return Reply::done();
+        }
+        let view = &selected.view;
+        let uids = UidSet::from_ascending(view.uids().iter().copied().map(Uid));
+        match self
+            .store
+            .expunge(self.account, view.mailbox(), &uids)
+            .await
+        {
+            Ok(_) => Reply::done(),
+            // RFC 9051 §6.4.1 knows no NO: the mailbox is closed, its messages stay \Deleted.
+            Err(_) => Reply::ok(say::EXPUNGE_FAILED),
+        }
+    }
+
+    pub(super) fn unselect(&mut self) -> Reply {
+        match self.selected.take() {
+            Some(_) => Reply::done(),
+            None => Reply::not_selected(),
+        }
+    }
+
+    /// EXPUNGE, and with `uids` UID EXPUNGE; what went is told by the sync behind the command.
+    pub(super) async fn expunge(&mut self, uids: Option<UidSet>) -> Reply {
+        let Some(selected) = &self.selected else {
+            return Reply::not_selected();
+        };
+        if selected.read_only {
+            return Reply::read_only();
+        }
+        let view = &selected.view;
+        let uids =
+            uids.unwrap_or_else(|| UidSet::from_ascending(view.uids().iter().copied().map(Uid)));
+        match self
+            .store
+            .expunge(self.account, view.mailbox(), &uids)
+            .await
+        {
+            Ok(_) => Reply::ok(text::EXPUNGE_DONE),
+            Err(error) => Reply::failed(&error),
+        }
+    }
+}
+
+/// FLAGS and PERMANENTFLAGS: told at SELECT, and again when a keyword was added.
+pub(super) fn write_flags<S: Mailstore>(out: &mut Vec<u8>, selected: &Selected<S>) {
+    let table = selected.keywords.as_slice();
+    data::flags(out, table);
+    let permanent = match selected.read_only {
+        true => Code::PermanentFlags(Flags::NONE, &[], false),
+        // RFC 9051 §7.1, `\*`: the client may make new keywords.
+        false => Code::PermanentFlags(Flags::ALL, table, table.len() < KEYWORDS_MAX),
+    };
+    note(out, permanent, say::FLAGS_LAST);
+}
+
+fn note(out: &mut Vec<u8>, code: Code<'_>, text: &'static str) {
+    code::untagged(out, Condition::Ok, Some(code), text);
+}

@@ -1,0 +1,121 @@
+//! The structures of the messages that a session looked at last: clients ask for BODYSTRUCTURE,
+//! then for part after part, and each time the same scan would be due.
+
+use super::mailstore::{Mailstore, Octets};
+use crate::wire::mime::limit::HEADER_BYTES_MAX;
+use crate::wire::mime::part::Structure;
+use crate::wire::mime::scan::Scanner;
+use ::store::error::ReadError;
+use ::store::limit::CHUNK_BYTES;
+use ::store::mail::id::ObjectId;
+use std::rc::Rc;
+
+/// Structures a session keeps; the MIME room bounds each of them.
+const STRUCTURES_MAX: usize = 4;
+
+/// A short list, the last used at its end.
+#[derive(Default)]
+pub(super) struct Structures {
+    kept: Vec<(ObjectId, Rc<Structure>)>,
+}
+
+impl Structures {
+    pub(super) fn clear(&mut self) {
+        self.kept = Vec::new();
+    }
+
+    /// The structure of a whole message, scanned piece by piece unless it is known.
+    pub(super) async fn of<S: Mailstore>(
+        &mut self,
+        store: &S,
+        delivery: ObjectId,
+        message: &S::Message,
+    ) -> Result<Rc<Structure>, ReadError> {
+        if let Some(at) = self.kept.iter().position(|(id, _)| *id == delivery) {
+            let known = self.kept.remove(at);
+            let structure = Rc::clone(&known.1);
+            self.kept.push(known);
+            return Ok(structure);
+        }
+        let mut scanner = Scanner::new();
+        let mut pieces = Pieces::new(0, message.octets());
+        while let Some(piece) = pieces.next(store, message).await? {
+            scanner.feed(&piece);
+        }
+        let structure = Rc::new(scanner.finish());
+        if self.kept.len() == STRUCTURES_MAX {
+            self.kept.remove(0);
+        }
+        self.kept.push((delivery, Rc::clone(&structure)));
+        Ok(structure)
+    }
+}
+
+/// The header of a message and no more than the piece in which it ends: what ENVELOPE and a search
+/// of headers look at.
+pub(super) async fn head<S: Mailstore>(
+    store: &S,
+    message: &S::Message,
+) -> Result<Structure, ReadError> {
+    let mut scanner = Scanner::new();
+    let mut pieces = Pieces::new(0, message.octets());
+    while scanner.header_octets().is_none()
+        && let Some(piece) = pieces.next(store, message).await?
+    {
+        scanner.feed(&piece);
+    }
+    Ok(scanner.finish())
+}
+
+/// The header as it stands, up to [`HEADER_BYTES_MAX`].
+pub(super) async fn raw_header<S: Mailstore>(
+    store: &S,
+    message: &S::Message,
+) -> Result<Vec<u8>, ReadError> {
+    let mut scanner = Scanner::new();
+    let mut header = Vec::new();
+    let mut pieces = Pieces::new(0, message.octets().min(HEADER_BYTES_MAX as u64));
+    while scanner.header_octets().is_none()
+        && let Some(piece) = pieces.next(store, message).await?
+    {
+        scanner.feed(&piece);
+        header.extend_from_slice(&piece);
+    }
+    let end = scanner
+        .header_octets()
+        .and_then(|end| usize::try_from(end).ok());
+    header.truncate(end.unwrap_or(header.len()));
+    Ok(header)
+}
+
+/// A range of a message, in order, a piece at a time.
+#[derive(Debug)]
+pub(super) struct Pieces {
+    at: u64,
+    end: u64,
+}
+
+impl Pieces {
+    pub(super) fn new(from: u64, to: u64) -> Pieces {
+        Pieces { at: from, end: to }
+    }
+
+    /// The next piece; an error of the device or the checksum instead of wrong octets.
+    pub(super) async fn next<S: Mailstore>(
+        &mut self,
+        store: &S,
+        message: &S::Message,
+    ) -> Result<Option<Vec<u8>>, ReadError> {
+        if self.at >= self.end {
+            return Ok(None);
+        }
+        let to = self.end.min(self.at.saturating_add(CHUNK_BYTES as u64));
+        let piece = store.read(message, self.at, to).await?;
+        if piece.is_empty() {
+            // Shorter than it said: what was promised of it must not be made up.
+            return Err(ReadError::Gone);
+        }
+        self.at = self.at.saturating_add(piece.len() as u64);
+        Ok(Some(piece))
+    }
+}

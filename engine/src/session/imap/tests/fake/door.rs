@@ -1,0 +1,444 @@
+//! What each method of the door does.
+
+use super::{Account, Fake, FakeMessage, FakeView, FakeWatch, suspend_once};
+use crate::session::imap::mailstore::{Mailstore, Octets};
+use std::rc::Rc;
+use store::error::{ChangeError, ReadError};
+use store::mail::date::InternalDate;
+use store::mail::flags::{Flags, Keywords};
+use store::mail::id::{AccountId, MailboxId, ModSeq, ObjectId, Uid, UidValidity};
+use store::mail::uidset::UidSet;
+use store::mailbox::{Change, MailboxInfo, Row, SpecialUse, Status};
+use store::shard::{AppendedUid, Copied, FlagNames, FlagOp};
+
+impl Mailstore for Fake {
+    type View = FakeView;
+    type Message = FakeMessage;
+    type Body = Vec<u8>;
+    type Watch = FakeWatch;
+
+    fn mailboxes(&self, account: AccountId) -> Vec<MailboxInfo> {
+        self.account(account, |a| {
+            let mut all: Vec<_> = a.boxes.keys().filter_map(|id| a.info(*id)).collect();
+            all.sort_by_key(|info| (info.name != "INBOX", info.name.clone()));
+            all
+        })
+    }
+
+    fn mailbox(&self, account: AccountId, name: &str) -> Option<MailboxInfo> {
+        self.account(account, |a| a.info(a.find(name)?))
+    }
+
+    fn mailbox_by_id(&self, account: AccountId, id: MailboxId) -> Option<MailboxInfo> {
+        self.account(account, |a| a.info(id.0))
+    }
+
+    fn subscriptions(&self, account: AccountId) -> Vec<String> {
+        self.account(account, |a| a.subscribed.iter().cloned().collect())
+    }
+
+    fn status(&self, account: AccountId, mailbox: MailboxId) -> Option<Status> {
+        self.account(account, |a| {
+            let mailbox = a.boxes.get(&mailbox.0)?;
+            let count =
+                |test: &dyn Fn(&Row) -> bool| mailbox.rows.values().filter(|r| test(r)).count();
+            Some(Status {
+                messages: mailbox.rows.len() as u32,
+                unseen: count(&|r| !r.flags.contains(Flags::SEEN)) as u32,
+                deleted: count(&|r| r.flags.contains(Flags::DELETED)) as u32,
+                octets: mailbox.rows.values().map(|r| u64::from(r.octets)).sum(),
+                recent: count(&|r| r.uid.0 > mailbox.claimed) as u32,
+                uid_next: Uid(mailbox.uid_next),
+                uid_validity: UidValidity(mailbox.uid_validity),
+                highest_modseq: ModSeq(mailbox.modseq),
+            })
+        })
+    }
+
+    fn keywords(&self, account: AccountId, mailbox: MailboxId) -> Vec<String> {
+        let named = |a: &mut Account| a.boxes.get(&mailbox.0).map(|b| b.keywords.clone());
+        self.account(account, named).unwrap_or_default()
+    }
+
+    fn usage(&self, account: AccountId) -> (u64, Option<u64>) {
+        self.account(account, |a| {
+            let rows = a.boxes.values().flat_map(|b| b.rows.values());
+            (rows.map(|r| u64::from(r.octets)).sum(), a.quota)
+        })
+    }
+
+    async fn create_mailbox(
+        &self,
+        account: AccountId,
+        name: &str,
+        special_use: SpecialUse,
+    ) -> Result<MailboxInfo, ChangeError> {
+        self.commit().await?;
+        let name = name.strip_suffix('/').unwrap_or(name);
+        if name.is_empty() || name.split('/').any(str::is_empty) {
+            return Err(ChangeError::Cannot("a level of the name is empty"));
+        }
+        self.account(account, |a| {
+            if a.find(name).is_some() {
+                return Err(ChangeError::AlreadyExists);
+            }
+            for (at, _) in name.match_indices('/') {
+                if a.find(&name[..at]).is_none() {
+                    a.make(&name[..at], SpecialUse::NONE);
+                }
+            }
+            let id = a.make(name, special_use);
+            a.info(id).ok_or(ChangeError::NoMailbox)
+        })
+    }
+
+    async fn rename_mailbox(
+        &self,
+        account: AccountId,
+        from: &str,
+        to: &str,
+    ) -> Result<(), ChangeError> {
+        self.commit().await?;
+        self.account(account, |a| {
+            let id = a.find(from).ok_or(ChangeError::NoMailbox)?;
+            if a.find(to).is_some() {
+                return Err(ChangeError::AlreadyExists);
+            }
+            if a.boxes[&id].name == "INBOX" {
+                let target = a.make(to, SpecialUse::NONE);
+                let rows: Vec<Row> = a.boxes[&id].rows.values().copied().collect();
+                for row in rows {
+                    let octets = Rc::clone(&self.0.bodies.borrow()[&row.delivery.0]);
+                    self.add(
+                        a,
+                        target,
+                        octets,
+                        row.flags,
+                        row.keywords,
+                        row.internal_date,
+                    );
+                    a.remove(id, row.uid.0);
+                }
+                return Ok(());
+            }
+            let below = format!("{from}/");
+            for mailbox in a.boxes.values_mut() {
+                if mailbox.name == from {
+                    mailbox.name = to.to_owned();
+                } else if let Some(rest) = mailbox.name.strip_prefix(&below) {
+                    mailbox.name = format!("{to}/{rest}");
+                }
+            }
+            Ok(())
+        })
+    }
+
+    async fn delete_mailbox(&self, account: AccountId, name: &str) -> Result<(), ChangeError> {
+        self.commit().await?;
+        self.account(account, |a| {
+            let id = a.find(name).ok_or(ChangeError::NoMailbox)?;
+            if a.boxes[&id].name == "INBOX" {
+                return Err(ChangeError::Cannot("INBOX stays"));
+            }
+            a.boxes.remove(&id);
+            Ok(())
+        })
+    }
+
+    async fn subscribe(&self, account: AccountId, name: &str, on: bool) -> Result<(), ChangeError> {
+        self.commit().await?;
+        self.account(account, |a| match on {
+            true => a.subscribed.insert(name.to_owned()),
+            false => a.subscribed.remove(name),
+        });
+        Ok(())
+    }
+
+    fn view(&self, account: AccountId, mailbox: MailboxId, claim: bool) -> Option<FakeView> {
+        self.account(account, |a| {
+            let modseq = a.modseq;
+            let source = a.boxes.get_mut(&mailbox.0)?;
+            let recent = source
+                .rows
+                .range(source.claimed + 1..)
+                .map(|(uid, _)| Uid(*uid));
+            let recent = if claim {
+                UidSet::from_ascending(recent)
+            } else {
+                UidSet::new()
+            };
+            if claim {
+                source.claimed = source.uid_next - 1;
+            }
+            Some(FakeView {
+                account,
+                mailbox,
+                uid_validity: UidValidity(source.uid_validity),
+                uids: source.rows.keys().copied().collect(),
+                seen_up_to: source.uid_next - 1,
+                modseq,
+                expunged_modseq: modseq,
+                recent,
+                claims: claim,
+                gone: false,
+            })
+        })
+    }
+
+    fn sync(&self, view: &mut FakeView, expunges: bool) -> Vec<Change> {
+        self.account(view.account, |a| {
+            let modseq = a.modseq;
+            let Some(source) = a.boxes.get_mut(&view.mailbox.0) else {
+                view.uids.clear();
+                let first = !std::mem::replace(&mut view.gone, true);
+                return if first {
+                    vec![Change::Gone]
+                } else {
+                    Vec::new()
+                };
+            };
+            let mut changes = Vec::new();
+            if expunges {
+                for (_, uid) in source
+                    .expunged
+                    .iter()
+                    .filter(|e| e.0 > view.expunged_modseq)
+                {
+                    let Ok(at) = view.uids.binary_search(uid) else {
+                        continue;
+                    };
+                    view.uids.remove(at);
+                    changes.push(Change::Expunge {
+                        sequence: at as u32 + 1,
+                        uid: Uid(*uid),
+                    });
+                }
+                view.expunged_modseq = modseq;
+            }
+            for row in source.rows.values() {
+                let known = view.uids.binary_search(&row.uid.0);
+                if let (Ok(at), true) = (known, row.modseq.0 > view.modseq) {
+                    changes.push(Change::Fetch {
+                        sequence: at as u32 + 1,
+                        uid: row.uid,
+                        modseq: row.modseq,
+                        flags: row.flags,
+                        keywords: row.keywords,
+                    });
+                }
+            }
+            let before = view.uids.len();
+            view.uids.extend(
+                source
+                    .rows
+                    .range(view.seen_up_to + 1..)
+                    .map(|(uid, _)| *uid),
+            );
+            view.seen_up_to = source.uid_next - 1;
+            if view.uids.len() != before {
+                changes.push(Change::Exists(view.uids.len() as u32));
+                if view.claims {
+                    let fresh = view
+                        .uids
+                        .iter()
+                        .copied()
+                        .filter(|uid| *uid > source.claimed);
+                    let recent = view.recent.iter().chain(fresh.map(Uid));
+                    view.recent = UidSet::from_ascending(recent.collect::<Vec<_>>());
+                    source.claimed = source.uid_next - 1;
+                }
+                let recent = view
+                    .uids
+                    .iter()
+                    .filter(|uid| view.recent.contains(Uid(**uid)));
+                changes.push(Change::Recent(recent.count() as u32));
+            }
+            view.modseq = modseq;
+            changes
+        })
+    }
+
+    fn row(&self, view: &FakeView, uid: Uid) -> Option<Row> {
+        self.account(view.account, |a| {
+            a.boxes.get(&view.mailbox.0)?.rows.get(&uid.0).copied()
+        })
+    }
+
+    fn rows(&self, view: &FakeView, uids: &UidSet, each: &mut dyn FnMut(&Row)) {
+        uids.iter()
+            .filter_map(|uid| self.row(view, uid))
+            .for_each(|row| each(&row));
+    }
+
+    fn watch(&self, _: AccountId, _: MailboxId) -> FakeWatch {
+        FakeWatch {
+            store: self.clone(),
+            seen: self.0.changes.get(),
+        }
+    }
+
+    async fn store_flags(
+        &self,
+        account: AccountId,
+        mailbox: MailboxId,
+        uids: &UidSet,
+        op: FlagOp,
+        names: &FlagNames,
+        unchanged_since: Option<ModSeq>,
+    ) -> Result<UidSet, ChangeError> {
+        self.commit().await?;
+        self.account(account, |a| {
+            a.modseq += 1;
+            let modseq = a.modseq;
+            let mailbox = a.boxes.get_mut(&mailbox.0).ok_or(ChangeError::NoMailbox)?;
+            let bits = mailbox.keyword_bits(&names.keywords)?;
+            mailbox.modseq = modseq;
+            let mut left = UidSet::new();
+            for row in mailbox.rows.values_mut().filter(|r| uids.contains(r.uid)) {
+                if unchanged_since.is_some_and(|since| row.modseq > since) {
+                    left.push(row.uid);
+                    continue;
+                }
+                let (flags, keywords) = match op {
+                    FlagOp::Set => (names.flags, bits.0),
+                    FlagOp::Add => (row.flags | names.flags, row.keywords.0 | bits.0),
+                    FlagOp::Remove => (row.flags & !names.flags, row.keywords.0 & !bits.0),
+                };
+                if (flags, keywords) != (row.flags, row.keywords.0) {
+                    (row.flags, row.keywords) = (flags, Keywords(keywords));
+                    row.modseq = ModSeq(modseq);
+                }
+            }
+            Ok(left)
+        })
+    }
+
+    async fn expunge(
+        &self,
+        account: AccountId,
+        mailbox: MailboxId,
+        uids: &UidSet,
+    ) -> Result<UidSet, ChangeError> {
+        self.commit().await?;
+        self.account(account, |a| {
+            let source = a.boxes.get(&mailbox.0).ok_or(ChangeError::NoMailbox)?;
+            let rows = source.rows.values();
+            let gone = rows.filter(|r| uids.contains(r.uid) && r.flags.contains(Flags::DELETED));
+            let gone = UidSet::from_ascending(gone.map(|r| r.uid));
+            gone.iter().for_each(|uid| a.remove(mailbox.0, uid.0));
+            Ok(gone)
+        })
+    }
+
+    async fn copy(
+        &self,
+        account: AccountId,
+        source: MailboxId,
+        uids: &UidSet,
+        target: MailboxId,
+        and_expunge: bool,
+    ) -> Result<Copied, ChangeError> {
+        self.commit().await?;
+        self.account(account, |a| {
+            let from = a.boxes.get(&source.0).ok_or(ChangeError::NoMailbox)?;
+            let rows: Vec<Row> = from
+                .rows
+                .values()
+                .copied()
+                .filter(|r| uids.contains(r.uid))
+                .collect();
+            let names = from.keywords.clone();
+            let to = a.boxes.get_mut(&target.0).ok_or(ChangeError::NoMailbox)?;
+            let uid_validity = UidValidity(to.uid_validity);
+            let mut pairs = Vec::new();
+            for row in rows {
+                let named: Vec<String> = row
+                    .keywords
+                    .positions()
+                    .map(|at| names[at].clone())
+                    .collect();
+                let to = a.boxes.get_mut(&target.0).ok_or(ChangeError::NoMailbox)?;
+                let keywords = to.keyword_bits(&named)?;
+                let octets = Rc::clone(&self.0.bodies.borrow()[&row.delivery.0]);
+                let uid = self.add(a, target.0, octets, row.flags, keywords, row.internal_date);
+                pairs.push((row.uid, uid));
+                if and_expunge {
+                    a.remove(source.0, row.uid.0);
+                }
+            }
+            Ok(Copied {
+                uid_validity,
+                pairs,
+            })
+        })
+    }
+
+    fn body(&self) -> Vec<u8> {
+        Vec::new()
+    }
+
+    async fn body_write(&self, body: &mut Vec<u8>, octets: &[u8]) -> Result<(), ChangeError> {
+        suspend_once().await;
+        body.extend_from_slice(octets);
+        Ok(())
+    }
+
+    async fn append(
+        &self,
+        account: AccountId,
+        mailbox: MailboxId,
+        body: Vec<u8>,
+        names: &FlagNames,
+        date: InternalDate,
+    ) -> Result<AppendedUid, ChangeError> {
+        self.commit().await?;
+        let (used, quota) = self.usage(account);
+        if quota.is_some_and(|quota| used + body.len() as u64 > quota) {
+            return Err(ChangeError::OverQuota);
+        }
+        self.account(account, |a| {
+            let target = a.boxes.get_mut(&mailbox.0).ok_or(ChangeError::NoMailbox)?;
+            let keywords = target.keyword_bits(&names.keywords)?;
+            let uid_validity = UidValidity(target.uid_validity);
+            let uid = self.add(a, mailbox.0, body.into(), names.flags, keywords, date);
+            Ok(AppendedUid { uid_validity, uid })
+        })
+    }
+
+    async fn message(&self, delivery: ObjectId) -> Result<FakeMessage, ReadError> {
+        suspend_once().await;
+        let octets = self
+            .0
+            .bodies
+            .borrow()
+            .get(&delivery.0)
+            .cloned()
+            .ok_or(ReadError::Gone)?;
+        Ok(FakeMessage {
+            delivery: delivery.0,
+            octets,
+        })
+    }
+
+    async fn read(&self, message: &FakeMessage, from: u64, to: u64) -> Result<Vec<u8>, ReadError> {
+        suspend_once().await;
+        assert!(
+            to.saturating_sub(from) <= 128 << 10,
+            "a session reads in pieces"
+        );
+        let to = to.min(message.octets());
+        let damaged = self.0.damaged.borrow().get(&message.delivery).copied();
+        if damaged.is_some_and(|at| to > at) {
+            return Err(ReadError::Damaged {
+                segment: 1,
+                offset: from,
+                what: "checksum",
+            });
+        }
+        Ok(message
+            .octets
+            .get(from as usize..to as usize)
+            .unwrap_or_default()
+            .to_vec())
+    }
+}

@@ -1,0 +1,258 @@
+//! Before login: greeting, STARTTLS, LOGIN, AUTHENTICATE, and hostile clients.
+
+use super::pipe::Wire;
+use super::*;
+use crate::session::imap::dialogue::Dialogue;
+use crate::session::imap::io::Ended;
+use crate::session::imap::login::{Gate, LoggedIn, Login, Rules, Verdict};
+use crate::session::imap::{Session, Terms};
+use crate::wire::sasl::Credentials;
+use crate::wire::sasl::scram::{Decoy, Keys};
+use ::store::mail::date::InternalDate;
+use ::store::mail::id::AccountId;
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use std::rc::Rc;
+
+struct Door(Decoy);
+
+impl Gate for Door {
+    type Account = AccountId;
+
+    async fn verify(&mut self, credentials: Credentials) -> Verdict<AccountId> {
+        match (credentials.identity.as_str(), credentials.password.as_str()) {
+            ("alice", "secret") => Verdict::Welcome(ALICE),
+            ("nobody-knows", _) => Verdict::Unavailable,
+            _ => Verdict::Refused,
+        }
+    }
+
+    async fn keys(&mut self, _: &str) -> Option<Keys> {
+        None
+    }
+
+    async fn proven(&mut self, _: &str, _: bool) -> Verdict<AccountId> {
+        Verdict::Refused
+    }
+
+    fn nonce(&mut self) -> String {
+        "servernonce".into()
+    }
+
+    fn decoy(&self) -> &Decoy {
+        &self.0
+    }
+}
+
+/// A connection that is handed from the login stage to a session, as the driver does it.
+fn connect(plaintext_without_tls: bool) -> Client {
+    let mut client = Client::serve(move |wire: Wire| {
+        Box::pin(async move {
+            let mut dialogue = Dialogue::new(wire);
+            let mut door = Door(Decoy::new([7; 32]));
+            let rules = Rules {
+                plaintext_without_tls,
+                append_bytes_max: 1000,
+            };
+            let logged_in = Login::new(&mut dialogue, &mut door, rules).run().await;
+            let LoggedIn { tag, account } = match logged_in {
+                Ok(logged_in) => logged_in,
+                Err(ended) => return ended,
+            };
+            let (wire, receiver, input) = dialogue.into_parts();
+            let mut dialogue = Dialogue::resume(wire, receiver, input);
+            let terms = Terms {
+                append_bytes_max: 1000,
+                now: Rc::new(|| InternalDate::utc(0)),
+            };
+            Session::new(Fake::new(), account, terms)
+                .run(&mut dialogue, &tag)
+                .await
+        })
+    });
+    client.pipe.certificate.set(true);
+    let greeting = client.listen();
+    assert!(
+        greeting.starts_with("* OK [CAPABILITY IMAP4rev1 IMAP4rev2 "),
+        "{greeting}"
+    );
+    assert_eq!(greeting.contains("LOGINDISABLED"), !plaintext_without_tls);
+    client
+}
+
+fn initial(text: &str) -> String {
+    STANDARD.encode(text)
+}
+
+#[test]
+fn a_password_waits_for_tls() {
+    let mut client = connect(false);
+    client.play(
+        "C: a1 LOGIN alice secret
+         S: a1 NO [PRIVACYREQUIRED] Begin TLS before you log in
+         C: a2 AUTHENTICATE PLAIN
+         S: a2 NO [PRIVACYREQUIRED] Begin TLS before you log in
+         C: a3 STARTTLS
+         S: a3 OK Begin TLS now
+         C: a4 STARTTLS
+         S: a4 BAD TLS is already active
+         C: a5 CAPABILITY
+         S: * CAPABILITY IMAP4rev1 IMAP4rev2 LITERAL+ SASL-IR ID ENABLE AUTH=SCRAM-SHA-256 AUTH=PLAIN AUTH=LOGIN
+         S: a5 OK Done
+         C: a6 LOGIN alice secret
+         S: a6 OK [CAPABILITY IMAP4rev1 …
+         C: a7 SELECT INBOX
+         S: * FLAGS …
+         S: * OK [PERMANENTFLAGS …
+         S: * 0 EXISTS
+         S: * 0 RECENT
+         S: * OK [UIDVALIDITY …
+         S: * OK [UIDNEXT …
+         S: a7 OK [READ-WRITE] Selected",
+    );
+}
+
+/// Attack class 2: what was said in the clear behind STARTTLS was never said.
+#[test]
+fn commands_behind_starttls_are_thrown_away() {
+    let mut client = connect(false);
+    let reply = client.say_octets(b"a STARTTLS\r\nb CAPABILITY\r\nc LOGIN alice secret\r\nd LOG");
+    assert_eq!(reply, "a OK Begin TLS now\r\n");
+    assert_eq!(client.say("e NOOP"), "e OK Done\r\n");
+    let mut bare = connect(true);
+    bare.pipe.certificate.set(false);
+    assert_eq!(bare.say("a STARTTLS"), "a BAD TLS is not available\r\n");
+}
+
+#[test]
+fn every_mechanism_lets_in_and_refuses() {
+    let good = initial("\0alice\0secret");
+    let (user, password) = (initial("alice"), initial("secret"));
+    for (said, expected) in [
+        (
+            format!("a AUTHENTICATE PLAIN {good}\r\n"),
+            "a OK [CAPABILITY",
+        ),
+        (
+            format!("a AUTHENTICATE plain\r\n{good}\r\n"),
+            "+ \r\na OK [CAPABILITY",
+        ),
+        (
+            format!("a AUTHENTICATE LOGIN\r\n{user}\r\n{password}\r\n"),
+            "+ VXNlcm5hbWU6\r\n+ UGFzc3dvcmQ6\r\na OK [CAPABILITY",
+        ),
+        (
+            "a LOGIN {5+}\r\nalice {6+}\r\nsecret\r\n".to_owned(),
+            "a OK [CAPABILITY",
+        ),
+        (
+            "a LOGIN alice wrong\r\n".to_owned(),
+            "a NO [AUTHENTICATIONFAILED]",
+        ),
+        (
+            "a LOGIN nobody-knows x\r\n".to_owned(),
+            "a NO [UNAVAILABLE]",
+        ),
+        (
+            "a LOGIN \"\" \"\"\r\n".to_owned(),
+            "a NO [AUTHENTICATIONFAILED]",
+        ),
+        ("a AUTHENTICATE GSSAPI\r\n".to_owned(), "a NO "),
+        (
+            "a AUTHENTICATE PLAIN\r\n*\r\n".to_owned(),
+            "+ \r\na BAD Authentication cancelled",
+        ),
+        (
+            "a AUTHENTICATE PLAIN\r\n!!!\r\n".to_owned(),
+            "+ \r\na BAD Not base64",
+        ),
+        (
+            format!("a AUTHENTICATE PLAIN {}\r\n", initial("broken")),
+            "a BAD ",
+        ),
+        ("a SELECT INBOX\r\n".to_owned(), "a BAD Log in first"),
+        ("a IDLE\r\n".to_owned(), "a BAD Log in first"),
+        ("a ENABLE IMAP4rev2\r\n".to_owned(), "a BAD Log in first"),
+        (
+            "a ID NIL\r\n".to_owned(),
+            "* ID (\"name\" \"Ringpost\")\r\na OK Done",
+        ),
+        ("a LOGOUT\r\n".to_owned(), "* BYE Goodbye\r\na OK Done"),
+    ] {
+        let reply = connect(true).say_octets(said.as_bytes());
+        assert!(reply.starts_with(expected), "{said}: {reply}");
+    }
+}
+
+/// A stranger gets a salt like everybody and is refused at the end (attack class 8).
+#[test]
+fn scram_tells_no_stranger_from_a_user() {
+    let mut client = connect(false);
+    let first = client.say(&format!(
+        "a AUTHENTICATE SCRAM-SHA-256 {}",
+        initial("n,,n=eve,r=abc")
+    ));
+    let challenge = first.strip_prefix("+ ").unwrap().trim_end();
+    let challenge = String::from_utf8(STANDARD.decode(challenge).unwrap()).unwrap();
+    assert!(challenge.starts_with("r=abcservernonce,s="), "{challenge}");
+    let proof = STANDARD.encode([1; 32]);
+    let last = initial(&format!("c=biws,r=abcservernonce,p={proof}"));
+    assert!(client.say(&last).starts_with("a NO [AUTHENTICATIONFAILED]"));
+}
+
+#[test]
+fn pipelined_commands_go_along_to_the_session() {
+    let mut client = connect(true);
+    let reply = client.say_octets(b"a LOGIN alice secret\r\nb SELECT INBOX\r\nc NOOP\r\n");
+    assert!(reply.starts_with("a OK [CAPABILITY"), "{reply}");
+    assert!(
+        reply.ends_with("b OK [READ-WRITE] Selected\r\nc OK Done\r\n"),
+        "{reply}"
+    );
+}
+
+#[test]
+fn guessing_and_dawdling_end() {
+    let mut client = connect(true);
+    for _ in 0..2 {
+        assert!(client.say("a LOGIN alice guess").starts_with("a NO"));
+    }
+    assert!(client.say("a LOGIN alice guess").contains("* BYE"));
+    assert_eq!(client.ended, Some(Ended::Finished));
+    let mut dawdler = connect(true);
+    let mut said = 0;
+    while dawdler.ended.is_none() && said < 1000 {
+        said += 1;
+        dawdler.say("a NOOP");
+    }
+    assert_eq!(said, 64);
+    let mut silent = connect(true);
+    assert_eq!(silent.end(Ended::TimedOut), "* BYE Idle for too long\r\n");
+}
+
+/// Attack classes 6 and 7: nothing large is taken before login.
+#[test]
+fn nothing_large_is_taken_before_login() {
+    for said in [
+        "a LOGIN {4294967295}\r\n".to_owned(),
+        "a LOGIN {9223372036854775808}\r\n".to_owned(),
+        "a LOGIN {-1}\r\n".to_owned(),
+        "a NOOP {5}\r\n".to_owned(),
+        "a APPEND INBOX {5}\r\n".to_owned(),
+        format!("a AUTHENTICATE PLAIN {}\r\n", "A".repeat(20_000)),
+        format!("a AUTHENTICATE PLAIN\r\n{}\r\n", "A".repeat(20_000)),
+        format!("a LOGIN {}\r\n", "(".repeat(20_000)),
+    ] {
+        let mut client = connect(true);
+        let reply = client.say_octets(said.as_bytes());
+        let shown = &said[..said.len().min(60)];
+        assert!(
+            reply.contains("a BAD") || reply.contains("* BYE"),
+            "{shown}: {reply}"
+        );
+        assert!(!reply.contains("+ OK"), "{shown}: {reply}");
+    }
+    let mut client = connect(true);
+    let endless = client.say_octets(&vec![b'x'; 1 << 20]);
+    assert!(endless.contains("* BYE"), "{endless}");
+}

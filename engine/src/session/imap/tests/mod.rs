@@ -1,0 +1,20 @@
+//! Dialogues with a session over two buffers and a store in memory.
+#![allow(clippy::unwrap_used, clippy::indexing_slicing)]
+
+mod fake;
+mod pipe;
+
+mod append;
+mod concurrent;
+mod fetch;
+mod fuzz;
+mod idle;
+mod list;
+mod login;
+mod manage;
+mod search;
+mod select;
+mod store;
+
+use self::fake::{ALICE, BOB, Fake};
+use self::pipe::Client;

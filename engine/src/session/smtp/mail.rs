@@ -1,0 +1,144 @@
+//! MAIL and RCPT: the envelope (RFC 5321 §4.1.1.2, §4.1.1.3).
+
+use super::action::{Action, Kind, Output};
+use super::settings::ENVELOPE_BYTES_MAX;
+use super::transaction::{End, Transaction};
+use super::{Pending, Session};
+use crate::wire::smtp::command::{Mail, Rcpt};
+use crate::wire::smtp::reply::{self, Reply, Verdict};
+use store::mail::envelope::{Envelope, Recipient};
+
+impl Session {
+    pub(super) fn mail(&mut self, mail: Mail, out: &mut Output) {
+        if self.messages >= self.settings.messages_max {
+            return self.close(reply::TOO_MANY_MESSAGES, out);
+        }
+        if let Err(reply) = self.may_mail() {
+            return self.blame(reply, out);
+        }
+        // RFC 1870 §6.1: what is declared too large need not be sent.
+        if mail
+            .params
+            .size
+            .is_some_and(|octets| octets > self.settings.message_octets_max)
+        {
+            let transaction = self.begin(mail);
+            return self.sender_refused(transaction, reply::TOO_LARGE, out);
+        }
+        let reverse_path = mail.reverse_path.clone();
+        self.pending = Some(Pending::Sender(Box::new(mail)));
+        out.action = Some(Action::Sender { reverse_path });
+    }
+
+    fn may_mail(&self) -> Result<(), Reply> {
+        if self.hello.is_none() {
+            return Err(match self.kind {
+                Kind::Smtp | Kind::Submission => reply::HELLO_FIRST,
+                Kind::Lmtp => reply::LHLO_FIRST,
+            });
+        }
+        if self.transaction.is_some() {
+            return Err(reply::MAIL_TWICE);
+        }
+        if self.settings.tls_required && self.peer.tls.is_none() {
+            return Err(reply::TLS_FIRST);
+        }
+        if self.settings.auth_required && self.login.is_none() {
+            return Err(match self.offers_auth() {
+                true => reply::AUTH_FIRST,
+                false => reply::TLS_FIRST,
+            });
+        }
+        Ok(())
+    }
+
+    pub(super) fn sender_settled(&mut self, mail: Mail, verdict: Verdict, out: &mut Output) {
+        let transaction = self.begin(mail);
+        match verdict {
+            Ok(()) => {
+                self.transaction = Some(Box::new(transaction));
+                out.say(reply::SENDER_OK);
+            }
+            Err(reply) => self.sender_refused(transaction, reply, out),
+        }
+    }
+
+    fn begin(&self, mail: Mail) -> Transaction {
+        let params = mail.params;
+        let envelope = Envelope {
+            reverse_path: mail.reverse_path,
+            recipients: Vec::new(),
+            body: params.body,
+            smtputf8: params.smtputf8,
+            ret: params.ret,
+            envid: params.envid,
+            // RFC 4954 §5: who is not logged in is not believed.
+            auth: params.auth.map(|submitter| match self.login {
+                Some(_) => submitter,
+                None => "<>".to_owned(),
+            }),
+        };
+        Transaction::new(envelope, params.size, self.now_ms)
+    }
+
+    fn sender_refused(&mut self, transaction: Transaction, reply: Reply, out: &mut Output) {
+        self.conclude(Box::new(transaction), End::Refused(reply), None, out);
+        self.refuse(reply, out);
+    }
+
+    pub(super) fn rcpt(&mut self, rcpt: Rcpt, out: &mut Output) {
+        let Some(transaction) = &mut self.transaction else {
+            return self.blame(reply::MAIL_FIRST, out);
+        };
+        if transaction.is_chunked() {
+            return self.blame(reply::CHUNKS_BEGUN, out);
+        }
+        if !rcpt.is_ascii && !transaction.envelope.smtputf8 {
+            return self.blame(reply::UTF8_UNDECLARED, out);
+        }
+        // RFC 5321 §4.5.3.1.10: the ones before stay good.
+        if transaction.envelope.recipients.len() >= self.settings.recipients_max
+            || transaction.envelope_bytes >= ENVELOPE_BYTES_MAX
+        {
+            transaction.refuse(reply::TOO_MANY_RECIPIENTS);
+            return self.refuse(reply::TOO_MANY_RECIPIENTS, out);
+        }
+        let octets_hint = transaction.octets_hint;
+        let address = rcpt.address.clone();
+        self.pending = Some(Pending::Recipient(Box::new(rcpt)));
+        out.action = Some(Action::Recipient {
+            address,
+            octets_hint,
+        });
+    }
+
+    pub(super) fn recipient_settled(&mut self, rcpt: Rcpt, verdict: Verdict, out: &mut Output) {
+        let Some(transaction) = &mut self.transaction else {
+            return out.say(reply::LOCAL_ERROR);
+        };
+        match verdict {
+            Ok(()) => {
+                transaction.accept(Recipient {
+                    address: rcpt.address,
+                    notify: rcpt.params.notify,
+                    orcpt: rcpt.params.orcpt,
+                });
+                out.say(reply::RECIPIENT_OK);
+            }
+            Err(reply) => {
+                transaction.refuse(reply);
+                self.refuse(reply, out);
+            }
+        }
+    }
+
+    /// Policy said no: not a fault of protocol, but not for ever either (dictionaries).
+    fn refuse(&mut self, reply: Reply, out: &mut Output) {
+        self.refusals += 1;
+        if self.refusals >= self.settings.refusals_max {
+            self.close(reply::TOO_MANY_REFUSALS, out);
+        } else {
+            out.say(reply);
+        }
+    }
+}

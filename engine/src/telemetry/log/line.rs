@@ -1,0 +1,290 @@
+//! One log line: what a peer sends can fill a value, never forge a key or a line (attack class 12).
+//!
+//! ```text
+//! 2026-11-22T04:00:00.123Z info delivered queue_id=00000080 from=<a@b.c> note="two words"
+//! {"time":"2026-11-22T04:00:00.123Z","level":"info","event":"delivered","queue_id":"00000080",…}
+//! ```
+//!
+//! In text, a value without spaces, quotes, `=` and `\` stands bare; any other stands in quotes,
+//! with control characters, line ends of Unicode and marks that turn the direction of text escaped.
+
+use super::Level;
+use std::fmt::{self, Write};
+use std::time::{Duration, SystemTime};
+
+/// A longer value is cut, and ends in `…`.
+pub const VALUE_BYTES_MAX: usize = 1024;
+
+/// Keys beyond this are left out.
+pub const FIELDS_MAX: usize = 32;
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Format {
+    Text,
+    Json,
+}
+
+/// What can stand behind a key.
+pub trait Value {
+    /// Writes the value as text, not escaped.
+    fn show(&self, out: &mut dyn Write) -> fmt::Result;
+
+    /// May it stand without quotes in JSON?
+    fn is_number(&self) -> bool {
+        false
+    }
+
+    /// Is there anything to say? An absent value leaves out its key.
+    fn is_some(&self) -> bool {
+        true
+    }
+}
+
+/// Everything of one line but its moment.
+#[derive(Clone, Copy)]
+pub struct Event<'a> {
+    pub level: Level,
+    /// Ours, never a peer's: it stands bare.
+    pub name: &'static str,
+    pub fields: &'a [(&'a str, &'a dyn Value)],
+}
+
+/// Appends the line with its end to `out`; `scratch` is emptied and used.
+pub(super) fn write(
+    out: &mut String,
+    scratch: &mut String,
+    format: Format,
+    now: SystemTime,
+    event: Event<'_>,
+) {
+    let written = match format {
+        Format::Text => text(out, scratch, now, event),
+        Format::Json => json(out, scratch, now, event),
+    };
+    // Only a value's own Display can fail; what it wrote so far stands.
+    let _ = written;
+    out.push('\n');
+}
+
+fn text(out: &mut String, scratch: &mut String, now: SystemTime, event: Event<'_>) -> fmt::Result {
+    time(out, now)?;
+    write!(out, " {} {}", event.level.name(), event.name)?;
+    for (key, value) in shown(event.fields) {
+        fill(scratch, *value);
+        write!(out, " {key}=")?;
+        if scratch.is_empty() || scratch.chars().any(needs_quotes) {
+            out.push('"');
+            escape(out, scratch, Format::Text)?;
+            out.push('"');
+        } else {
+            out.push_str(scratch);
+        }
+    }
+    Ok(())
+}
+
+fn json(out: &mut String, scratch: &mut String, now: SystemTime, event: Event<'_>) -> fmt::Result {
+    out.push_str("{\"time\":\"");
+    time(out, now)?;
+    write!(
+        out,
+        "\",\"level\":\"{}\",\"event\":\"{}\"",
+        event.level.name(),
+        event.name
+    )?;
+    for (key, value) in shown(event.fields) {
+        fill(scratch, *value);
+        write!(out, ",\"{key}\":")?;
+        if value.is_number() {
+            out.push_str(scratch);
+        } else {
+            out.push('"');
+            escape(out, scratch, Format::Json)?;
+            out.push('"');
+        }
+    }
+    out.push('}');
+    Ok(())
+}
+
+fn shown<'a>(
+    fields: &'a [(&'a str, &'a dyn Value)],
+) -> impl Iterator<Item = &'a (&'a str, &'a dyn Value)> {
+    fields
+        .iter()
+        .filter(|(_, value)| value.is_some())
+        .take(FIELDS_MAX)
+}
+
+fn fill(scratch: &mut String, value: &dyn Value) {
+    scratch.clear();
+    let mut bounded = Bounded { text: scratch };
+    // An error says that the value was cut, which shows in the value.
+    let _ = value.show(&mut bounded);
+}
+
+/// Stops a value at [`VALUE_BYTES_MAX`], before it costs memory.
+struct Bounded<'a> {
+    text: &'a mut String,
+}
+
+impl Write for Bounded<'_> {
+    fn write_str(&mut self, more: &str) -> fmt::Result {
+        let room = VALUE_BYTES_MAX.saturating_sub(self.text.len());
+        if more.len() <= room {
+            self.text.push_str(more);
+            return Ok(());
+        }
+        self.text.push_str(
+            more.get(..more.floor_char_boundary(room))
+                .unwrap_or_default(),
+        );
+        self.text.push('…');
+        Err(fmt::Error)
+    }
+}
+
+fn escape(out: &mut String, value: &str, format: Format) -> fmt::Result {
+    for c in value.chars() {
+        match c {
+            '"' => out.push_str("\\\""),
+            '\\' => out.push_str("\\\\"),
+            '\n' => out.push_str("\\n"),
+            '\r' => out.push_str("\\r"),
+            '\t' => out.push_str("\\t"),
+            c if !is_treacherous(c) => out.push(c),
+            c if format == Format::Json => write!(out, "\\u{:04x}", u32::from(c))?,
+            c => write!(out, "\\u{{{:x}}}", u32::from(c))?,
+        }
+    }
+    Ok(())
+}
+
+fn needs_quotes(c: char) -> bool {
+    matches!(c, ' ' | '"' | '=' | '\\') || is_treacherous(c) || !c.is_ascii() && c.is_whitespace()
+}
+
+/// Controls of ASCII and Latin 1, line and paragraph separators, and the marks that make text read
+/// in another order than it stands (CVE-2021-42574). All are below U+10000, so JSON needs no pairs.
+fn is_treacherous(c: char) -> bool {
+    c.is_control()
+        || matches!(
+            c,
+            '\u{2028}' | '\u{2029}' | '\u{200e}' | '\u{200f}' | '\u{61c}' | '\u{feff}'
+        )
+        || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+}
+
+/// RFC 3339 in UTC, to the millisecond.
+fn time(out: &mut String, now: SystemTime) -> fmt::Result {
+    let since_1970 = now.duration_since(SystemTime::UNIX_EPOCH);
+    let since_1970 = since_1970.unwrap_or(Duration::ZERO);
+    let (secs, millis) = (since_1970.as_secs(), since_1970.subsec_millis());
+    let (year, month, day) = date(secs / 86_400);
+    let (hour, minute, second) = (secs / 3600 % 24, secs / 60 % 60, secs % 60);
+    write!(
+        out,
+        "{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{millis:03}Z"
+    )
+}
+
+/// Days since 1970-01-01 → year, month, day of the Gregorian calendar, by Howard Hinnant's
+/// `civil_from_days`: years begin in March, so the leap day is the last.
+fn date(days: u64) -> (u64, u64, u64) {
+    let days = days + 719_468;
+    let (era, of_era) = (days / 146_097, days % 146_097);
+    let year = (of_era - of_era / 1_460 + of_era / 36_524 - of_era / 146_096) / 365;
+    let of_year = of_era - (365 * year + year / 4 - year / 100);
+    let from_march = (5 * of_year + 2) / 153;
+    let day = of_year - (153 * from_march + 2) / 5 + 1;
+    let month = if from_march < 10 {
+        from_march + 3
+    } else {
+        from_march - 9
+    };
+    (era * 400 + year + u64::from(month <= 2), month, day)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use proptest::prelude::*;
+
+    fn line(format: Format, fields: &[(&str, &dyn Value)]) -> String {
+        let now = SystemTime::UNIX_EPOCH + Duration::from_millis(1_795_320_000_123);
+        let (mut out, mut scratch) = (String::new(), String::new());
+        let event = Event {
+            level: Level::Info,
+            name: "delivered",
+            fields,
+        };
+        write(&mut out, &mut scratch, format, now, event);
+        out
+    }
+
+    #[test]
+    fn a_line_of_text() {
+        assert_eq!(
+            line(
+                Format::Text,
+                &[("from", &"a@b.c"), ("size", &7u64), ("note", &"two words")]
+            ),
+            "2026-11-22T04:00:00.123Z info delivered from=a@b.c size=7 note=\"two words\"\n"
+        );
+    }
+
+    #[test]
+    fn a_line_of_json() {
+        assert_eq!(
+            line(
+                Format::Json,
+                &[("from", &"a\"b"), ("size", &7u64), ("none", &None::<u64>)]
+            ),
+            "{\"time\":\"2026-11-22T04:00:00.123Z\",\"level\":\"info\",\"event\":\"delivered\",\
+             \"from\":\"a\\\"b\",\"size\":7}\n"
+        );
+    }
+
+    #[test]
+    fn no_line_is_forged() {
+        let evil = "x\n2026-11-22T04:00:00.123Z info delivered to=me\r\x1b[2J\u{2028}\u{202e}\0";
+        assert_eq!(
+            line(Format::Text, &[("from", &evil)]),
+            "2026-11-22T04:00:00.123Z info delivered from=\"x\\n2026-11-22T04:00:00.123Z info \
+             delivered to=me\\r\\u{1b}[2J\\u{2028}\\u{202e}\\u{0}\"\n"
+        );
+    }
+
+    #[test]
+    fn long_values_are_cut() {
+        let long = "\u{e9}".repeat(VALUE_BYTES_MAX);
+        let shown = line(Format::Text, &[("from", &long), ("size", &1u64)]);
+        assert!(shown.ends_with("\u{e9}… size=1\n"));
+        assert!(shown.len() < VALUE_BYTES_MAX + 100);
+    }
+
+    #[test]
+    fn dates_of_the_calendar() {
+        assert_eq!(date(0), (1970, 1, 1));
+        assert_eq!(date(11_016), (2000, 2, 29));
+        assert_eq!(date(11_017), (2000, 3, 1));
+        assert_eq!(date(47_540), (2100, 2, 28));
+        assert_eq!(date(47_541), (2100, 3, 1));
+    }
+
+    proptest! {
+        /// Whatever the value, it is one line, and JSON gives it back.
+        #[test]
+        fn every_value_is_one_line_and_comes_back(value in ".{0,60}|\\PC{0,20}[\0-\u{a0}]{0,9}") {
+            for format in [Format::Text, Format::Json] {
+                let shown = line(format, &[("v", &value.as_str()), ("w", &1u64)]);
+                prop_assert_eq!(shown.matches('\n').count(), 1);
+                prop_assert!(!shown.trim_end_matches('\n').contains(|c: char| c.is_control()));
+            }
+            let shown = line(Format::Json, &[("v", &value.as_str())]);
+            let read: serde_json::Value = serde_json::from_str(&shown).unwrap();
+            prop_assert_eq!(read.get("v").and_then(|v| v.as_str()), Some(value.as_str()));
+        }
+    }
+}

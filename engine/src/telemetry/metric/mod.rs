@@ -1,0 +1,124 @@
+//! Metrics: what each shard counts, and the text that Prometheus reads.
+//!
+//! A shard holds its [`ShardMetrics`] and alone writes them; [`Metrics`] holds those of all and
+//! renders them. The number of series is known at start: labels are enums, and nothing that a peer
+//! sends becomes one.
+
+mod cell;
+mod render;
+mod shard;
+
+pub use cell::{Counter, Gauge, Histogram, Label, Labelled};
+pub use render::CONTENT_TYPE;
+pub use shard::{Blame, Login, Protocol, Refusal, ShardMetrics};
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// The metrics of one process.
+#[derive(Debug)]
+pub struct Metrics {
+    shards: Vec<Arc<ShardMetrics>>,
+    process: Process,
+}
+
+/// What is the same for all shards.
+#[derive(Clone, Debug)]
+pub struct Process {
+    pub version: &'static str,
+    /// `uring` or `epoll`.
+    pub backend: &'static str,
+    /// `telemetry::log::Logger::dropped`.
+    pub log_lines_dropped: Arc<AtomicU64>,
+}
+
+impl Metrics {
+    #[must_use]
+    pub fn new(shards: u16, process: Process) -> Arc<Metrics> {
+        Arc::new(Metrics {
+            shards: (0..shards).map(|_| Arc::default()).collect(),
+            process,
+        })
+    }
+
+    /// The cells of one shard; `None` where there is no such shard.
+    #[must_use]
+    pub fn shard(&self, shard: u16) -> Option<&Arc<ShardMetrics>> {
+        self.shards.get(usize::from(shard))
+    }
+}
+
+impl Process {
+    fn log_lines_dropped(&self) -> u64 {
+        self.log_lines_dropped.load(Ordering::Relaxed)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use std::collections::HashSet;
+    use std::time::Duration;
+
+    fn metrics() -> Arc<Metrics> {
+        let process = Process {
+            version: "1.2.3",
+            backend: "uring",
+            log_lines_dropped: Arc::new(AtomicU64::new(7)),
+        };
+        Metrics::new(2, process)
+    }
+
+    #[test]
+    fn what_was_counted_is_shown() {
+        let metrics = metrics();
+        let shard = metrics.shard(1).unwrap();
+        shard.connections.of(Protocol::Smtp).one();
+        shard.connections_open.of(Protocol::Imap).up();
+        shard.refusals.of(Refusal::OverQuota).add(3);
+        shard.commits.add(2);
+        shard.commit_seconds.record(1_000);
+        shard.commit_seconds.record(70);
+        shard.log_lsn.set(99);
+        let text = metrics.render(Duration::from_secs(5));
+        for line in [
+            "# HELP ringpost_connections Connections accepted since the start.",
+            "# TYPE ringpost_connections counter",
+            "ringpost_connections_total{shard=\"1\",protocol=\"smtp\"} 1",
+            "ringpost_connections_total{shard=\"0\",protocol=\"smtp\"} 0",
+            "ringpost_connections_open{shard=\"1\",protocol=\"imap\"} 1",
+            "ringpost_refusals_total{shard=\"1\",reason=\"over-quota\"} 3",
+            "ringpost_commits_total{shard=\"1\"} 2",
+            "ringpost_commit_seconds_sum{shard=\"1\"} 0.00107",
+            "ringpost_commit_seconds_count{shard=\"1\"} 2",
+            "ringpost_commit_seconds_bucket{le=\"0.001024\",shard=\"1\"} 2",
+            "ringpost_commit_seconds_bucket{le=\"0.000128\",shard=\"1\"} 1",
+            "ringpost_commit_seconds_bucket{le=\"+Inf\",shard=\"1\"} 2",
+            "ringpost_log_lsn{shard=\"1\"} 99",
+            "ringpost_uptime_seconds 5.0",
+            "ringpost_log_lines_dropped_total 7",
+            "ringpost_build_info{version=\"1.2.3\",backend=\"uring\"} 1",
+        ] {
+            assert!(text.lines().any(|shown| shown == line), "{line} in\n{text}");
+        }
+        assert!(text.ends_with("# EOF\n"));
+    }
+
+    #[test]
+    fn every_series_is_shown_once() {
+        let text = metrics().render(Duration::ZERO);
+        let mut seen = HashSet::new();
+        for line in text.lines().filter(|line| !line.starts_with('#')) {
+            let (series, _) = line.rsplit_once(' ').unwrap();
+            assert!(seen.insert(series.to_owned()), "{series} twice");
+        }
+        assert!(seen.len() < 2 * 200, "{} series", seen.len());
+    }
+
+    #[test]
+    fn shards_do_not_share_cache_lines() {
+        assert_eq!(align_of::<ShardMetrics>(), 128);
+        assert!(metrics().shard(2).is_none());
+    }
+}

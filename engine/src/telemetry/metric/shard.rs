@@ -1,0 +1,145 @@
+//! What one shard counts. The comment of each field is its HELP text.
+
+use super::cell::{Counter, Gauge, Histogram, Labelled, label};
+use super::render::{Family, Samples};
+
+label! {
+    /// What a connection speaks.
+    "protocol" Protocol {
+        Smtp = "smtp",
+        Submission = "submission",
+        Lmtp = "lmtp",
+        Imap = "imap",
+        Http = "http",
+    }
+}
+
+label! {
+    /// Why mail was not taken; the policy said so, or we could not.
+    "reason" Refusal {
+        Relay = "relay",
+        NoSuchUser = "no-such-user",
+        Disabled = "disabled",
+        OverQuota = "over-quota",
+        AliasLoop = "alias-loop",
+        TooManyTargets = "too-many-targets",
+        NoPostmaster = "no-postmaster",
+        TooLarge = "too-large",
+        TooManyRecipients = "too-many-recipients",
+        TooManyHops = "too-many-hops",
+        NotLoggedIn = "not-logged-in",
+        NotTheirSender = "not-their-sender",
+        Malformed = "malformed",
+        Unavailable = "unavailable",
+    }
+}
+
+label! {
+    /// How a login ended.
+    "result" Login {
+        Ok = "ok",
+        Failed = "failed",
+        Throttled = "throttled",
+        Busy = "busy",
+    }
+}
+
+label! {
+    /// Who must act on an error (design §9).
+    "kind" Blame {
+        Peer = "peer",
+        Refused = "refused",
+        Local = "local",
+    }
+}
+
+/// The fields, and the families that show them.
+macro_rules! shard_metrics {
+    ($(#[doc = $help:literal] $kind:ident $name:ident: $cell:ty,)*) => {
+        /// The cells of one shard, written by its thread alone; on cache lines of its own.
+        #[derive(Debug, Default)]
+        #[repr(align(128))]
+        pub struct ShardMetrics {
+            $(#[doc = $help] pub $name: $cell,)*
+        }
+
+        /// Every family in the order of the fields.
+        pub(super) const FAMILIES: &[Family<ShardMetrics>] = &[
+            $(Family {
+                name: concat!("ringpost_", stringify!($name)),
+                help: $help,
+                kind: shard_metrics!(@kind $kind),
+                samples: |shard| &shard.$name as &dyn Samples,
+            },)*
+        ];
+    };
+    (@kind counter) => { prometheus_client::metrics::MetricType::Counter };
+    (@kind gauge) => { prometheus_client::metrics::MetricType::Gauge };
+    (@kind histogram) => { prometheus_client::metrics::MetricType::Histogram };
+}
+
+shard_metrics! {
+    /// Connections that are open.
+    gauge connections_open: Labelled<Protocol, Gauge>,
+    /// Connections accepted since the start.
+    counter connections: Labelled<Protocol, Counter>,
+    /// Connections closed at once because a limit of connections was reached.
+    counter connections_refused: Labelled<Protocol, Counter>,
+    /// Octets read from peers, TLS included.
+    counter received_bytes: Labelled<Protocol, Counter>,
+    /// Octets written to peers, TLS included.
+    counter sent_bytes: Labelled<Protocol, Counter>,
+    /// TLS handshakes that did not come to an end.
+    counter tls_failures: Counter,
+
+    /// Messages taken into custody.
+    counter messages_received: Labelled<Protocol, Counter>,
+    /// Octets of messages taken into custody.
+    counter message_bytes: Counter,
+    /// Recipients of messages taken into custody.
+    counter recipients: Counter,
+    /// Messages put into mailboxes of this shard, one for each mailbox.
+    counter messages_delivered: Counter,
+    /// Transactions that ended in a refusal.
+    counter transactions_refused: Counter,
+    /// Transactions that the client gave up.
+    counter transactions_abandoned: Counter,
+    /// Recipients and messages that were not taken.
+    counter refusals: Labelled<Refusal, Counter>,
+
+    /// Attempts to log in.
+    counter logins: Labelled<Login, Counter>,
+    /// IMAP commands carried out.
+    counter imap_commands: Counter,
+    /// IMAP sessions in IDLE.
+    gauge imap_idle: Gauge,
+
+    /// Frames made durable.
+    counter commits: Counter,
+    /// Time from the write of a frame to its durability.
+    histogram commit_seconds: Histogram<1_000_000>,
+    /// Records in one frame.
+    histogram commit_records: Histogram<1>,
+    /// Octets of one frame.
+    histogram commit_bytes: Histogram<1>,
+    /// Number of the segment that is written.
+    gauge log_segment: Gauge,
+    /// Sequence number of the last durable frame.
+    gauge log_frame: Gauge,
+    /// Position of the last durable record.
+    gauge log_lsn: Gauge,
+    /// Octets of segments written with zeros ahead of use.
+    counter log_zeroed_bytes: Counter,
+    /// 1 where the log takes no more changes.
+    gauge log_read_only: Gauge,
+
+    /// Messages of other shards that wait in the inbox.
+    gauge inbox_depth: Gauge,
+    /// Times that an inbox had no room, so that a sender waited.
+    counter inbox_full: Counter,
+
+    /// Errors by who must act.
+    counter errors: Labelled<Blame, Counter>,
+    /// Panics that ended one connection.
+    counter panics: Counter,
+}

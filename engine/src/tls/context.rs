@@ -1,0 +1,64 @@
+//! What all TLS connections of the process share: one configuration, one ticket key, and the
+//! certificates, which are replaced whole.
+
+use super::certificates::Certificates;
+use arc_swap::ArcSwap;
+use rustls::ServerConfig;
+use rustls::crypto::aws_lc_rs;
+use rustls::server::{ClientHello, NoServerSessionStorage, ResolvesServerCert};
+use rustls::sign::CertifiedKey;
+use std::fmt;
+use std::sync::Arc;
+
+/// TLS 1.3 and 1.2 with the hybrid key exchange X25519MLKEM768 preferred. A session that began on
+/// one shard is resumed on any other, as its state is in the client's ticket.
+#[derive(Clone)]
+pub struct TlsContext {
+    config: Arc<ServerConfig>,
+    resolver: Arc<BySni>,
+}
+
+/// Tickets a TLS 1.3 client is sent after a full handshake; mail clients resume one at a time.
+const TICKETS_PER_HANDSHAKE: usize = 1;
+
+impl TlsContext {
+    pub fn new(certificates: Certificates) -> Result<TlsContext, rustls::Error> {
+        let resolver = Arc::new(BySni(ArcSwap::from_pointee(certificates)));
+        // The provider is named, because a second one in the tree would make the default ambiguous.
+        let mut config = ServerConfig::builder_with_provider(aws_lc_rs::default_provider().into())
+            .with_protocol_versions(&[&rustls::version::TLS13, &rustls::version::TLS12])?
+            .with_no_client_auth()
+            .with_cert_resolver(resolver.clone());
+        config.ticketer = aws_lc_rs::Ticketer::new()?;
+        config.send_tls13_tickets = TICKETS_PER_HANDSHAKE;
+        // Tickets do without it, and it is a lock that all shards would share.
+        config.session_storage = Arc::new(NoServerSessionStorage {});
+        Ok(TlsContext {
+            config: Arc::new(config),
+            resolver,
+        })
+    }
+
+    /// Handshakes from now on use these certificates.
+    pub fn replace(&self, certificates: Certificates) {
+        self.resolver.0.store(Arc::new(certificates));
+    }
+
+    pub(super) fn config(&self) -> Arc<ServerConfig> {
+        self.config.clone()
+    }
+}
+
+struct BySni(ArcSwap<Certificates>);
+
+impl ResolvesServerCert for BySni {
+    fn resolve(&self, hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
+        Some(self.0.load().find(hello.server_name()))
+    }
+}
+
+impl fmt::Debug for BySni {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("BySni")
+    }
+}

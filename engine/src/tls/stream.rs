@@ -1,0 +1,282 @@
+//! A connection as the protocols see it: octets in clear or under TLS, by the same calls.
+//!
+//! ```text
+//! Plain ──start_tls──► handshake ──► Tls ──close──► close_notify sent, end of stream awaited
+//!   └──────────────── into_parts / from_parts (another shard) ────────────────┘
+//! ```
+//!
+//! - The end of a TLS stream without `close_notify` is an error (`UnexpectedEof`), never an end:
+//!   a truncated message must not look whole (RFC 8446 §6.1).
+//! - What a client sent in clear behind STARTTLS never reaches the session under TLS: this layer
+//!   keeps nothing in clear, and what is still in the kernel is not a handshake (RFC 3207 §4.2). The
+//!   caller forgets what it has received itself.
+//! - A send that was abandoned half-way makes the stream unusable for sending.
+
+use super::context::TlsContext;
+use super::session::{RECORD_BYTES_MAX, Session, Taken};
+use crate::reactor::socket::SocketParts;
+use crate::reactor::{Side, Socket, buffer};
+use std::io::{self, ErrorKind};
+use std::net::SocketAddr;
+use std::time::Duration;
+
+/// One connection, in clear or under TLS.
+pub struct Stream {
+    socket: Socket,
+    session: Option<Box<Session>>,
+    /// A send is in progress, or was dropped in the middle.
+    sending: bool,
+}
+
+/// A connection on its way to another shard, with what was received and not yet taken.
+pub struct StreamParts {
+    socket: SocketParts,
+    session: Option<Box<Session>>,
+    sending: bool,
+}
+
+/// What a TLS handshake agreed on, for headers, logs and metrics.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct TlsInfo {
+    /// `TLSv1.3` or `TLSv1.2`.
+    pub version: &'static str,
+    /// The name in the IANA registry, e.g. `TLS13_AES_256_GCM_SHA384`.
+    pub cipher: &'static str,
+    /// The key exchange group, e.g. `X25519MLKEM768`.
+    pub group: &'static str,
+    pub server_name: Option<String>,
+    pub resumed: bool,
+}
+
+/// How long a closed connection waits for the peer to close too, so that the kernel does not throw
+/// the last reply away.
+const LINGER: Duration = Duration::from_secs(2);
+
+/// Octets that are read and forgotten meanwhile.
+const LINGER_BYTES_MAX: usize = 256 << 10;
+
+impl Stream {
+    /// A connection in clear.
+    pub fn plain(socket: Socket) -> Stream {
+        Stream {
+            socket,
+            session: None,
+            sending: false,
+        }
+    }
+
+    /// A connection that another shard gave up, on this shard.
+    pub fn from_parts(parts: StreamParts) -> io::Result<Stream> {
+        Ok(Stream {
+            socket: Socket::from_parts(parts.socket)?,
+            session: parts.session,
+            sending: parts.sending,
+        })
+    }
+
+    /// Gives the connection up to another shard. Nothing received is lost; deadlines are forgotten.
+    pub fn into_parts(self) -> io::Result<StreamParts> {
+        Ok(StreamParts {
+            socket: self.socket.into_parts()?,
+            session: self.session,
+            sending: self.sending,
+        })
+    }
+
+    /// Performs the handshake as a server, under the deadlines that are set. An error ends the
+    /// connection; the peer has been told why by an alert.
+    pub async fn start_tls(mut self, context: &TlsContext) -> io::Result<Stream> {
+        if self.session.is_some() {
+            return Err(io::Error::new(
+                ErrorKind::InvalidInput,
+                "TLS is active already",
+            ));
+        }
+        self.session = Some(Box::new(Session::new(context.config())?));
+        let mut shaken = Ok(());
+        while shaken.is_ok() && self.is_handshaking() {
+            shaken = self.receive_ciphertext().await;
+        }
+        // Also the alert, if it failed.
+        let flushed = self.flush().await;
+        shaken.and(flushed).map(|()| self)
+    }
+
+    /// Waits until [`Stream::recv`] has something to say. Holds no buffer; may be dropped.
+    pub async fn readable(&self) -> io::Result<()> {
+        if self
+            .session
+            .as_ref()
+            .is_some_and(|session| session.is_ready())
+        {
+            return Ok(());
+        }
+        self.socket.readable().await
+    }
+
+    /// Appends up to `octets_max` octets to `into` as soon as there are any; 0 is the proper end of
+    /// the stream. May be dropped while it waits.
+    pub async fn recv(&mut self, into: &mut Vec<u8>, octets_max: usize) -> io::Result<usize> {
+        assert!(octets_max > 0, "0 octets would look like the end");
+        let Some(session) = &mut self.session else {
+            return self.socket.recv_into(into, octets_max).await;
+        };
+        let mut taken = session.take(into, octets_max);
+        loop {
+            match taken {
+                Ok(Taken::Octets(octets)) => return Ok(octets),
+                Ok(Taken::End) => return Ok(0),
+                Ok(Taken::Nothing) => {}
+                Err(error) => return self.fail(error).await,
+            }
+            if let Err(error) = self.receive_ciphertext().await {
+                return self.fail(error).await;
+            }
+            let session = self.session.as_mut().expect("set above and never taken");
+            taken = session.take(into, octets_max);
+        }
+    }
+
+    /// Sends all of `octets` and gives the vector back.
+    pub async fn send(&mut self, octets: Vec<u8>) -> (io::Result<()>, Vec<u8>) {
+        let result = self.send_all(&octets).await;
+        (result, octets)
+    }
+
+    /// Ends the connection: `close_notify`, end of stream, then waits a moment for the peer's end.
+    pub async fn close(mut self) {
+        if let Some(session) = &mut self.session {
+            session.put_close();
+        }
+        // A peer that does not take the farewell does without.
+        let flushed = self.flush().await;
+        self.socket.shut_down_write();
+        if flushed.is_ok() {
+            self.linger().await;
+        }
+    }
+
+    /// What the handshake agreed on; `None` in clear.
+    pub fn info(&self) -> Option<TlsInfo> {
+        let session = self.session.as_ref()?;
+        Some(TlsInfo {
+            version: session.version(),
+            cipher: session.cipher(),
+            group: session.group(),
+            server_name: session.server_name().map(str::to_owned),
+            resumed: session.is_resumed(),
+        })
+    }
+
+    /// The `tls-exporter` channel binding (RFC 9266) for SCRAM-PLUS; `None` in clear and in TLS 1.2.
+    pub fn channel_binding(&self) -> Option<[u8; 32]> {
+        self.session.as_ref()?.channel_binding()
+    }
+
+    pub fn is_tls(&self) -> bool {
+        self.session.is_some()
+    }
+
+    pub fn peer_addr(&self) -> SocketAddr {
+        self.socket.peer_addr()
+    }
+
+    pub fn local_addr(&self) -> io::Result<SocketAddr> {
+        self.socket.local_addr()
+    }
+
+    /// See [`Socket::set_deadline`].
+    pub fn set_deadline(&self, side: Side, after: Duration) {
+        self.socket.set_deadline(side, after);
+    }
+
+    /// See [`Socket::clear_deadline`].
+    pub fn clear_deadline(&self, side: Side) {
+        self.socket.clear_deadline(side);
+    }
+
+    /// See [`Socket::set_send_time_max`].
+    pub fn set_send_time_max(&self, time: Duration) {
+        self.socket.set_send_time_max(time);
+    }
+
+    /// Whether a deadline has ended this connection.
+    pub fn has_timed_out(&self) -> bool {
+        self.socket.has_timed_out()
+    }
+
+    fn is_handshaking(&self) -> bool {
+        self.session
+            .as_ref()
+            .is_some_and(|session| session.is_handshaking())
+    }
+
+    /// Sends what waits to be sent, then lets the session have what the socket receives next.
+    async fn receive_ciphertext(&mut self) -> io::Result<()> {
+        self.flush().await?;
+        let received = self.socket.recv_lent().await?;
+        match &mut self.session {
+            Some(session) => session.feed(received),
+            None => Ok(()),
+        }
+    }
+
+    async fn send_all(&mut self, octets: &[u8]) -> io::Result<()> {
+        if self.session.is_none() {
+            return self.send_raw(octets).await;
+        }
+        for record in octets.chunks(RECORD_BYTES_MAX) {
+            if let Some(session) = &mut self.session {
+                session.put(record)?;
+            }
+            self.flush().await?;
+        }
+        Ok(())
+    }
+
+    /// Sends the ciphertext that the session has made.
+    async fn flush(&mut self) -> io::Result<()> {
+        let Some(session) = self.session.as_mut().filter(|session| session.has_output()) else {
+            return Ok(());
+        };
+        let mut ciphertext = buffer::lend();
+        session.drain(&mut ciphertext)?;
+        let sent = self.send_raw(&ciphertext).await;
+        buffer::give_back(ciphertext);
+        sent
+    }
+
+    async fn send_raw(&mut self, octets: &[u8]) -> io::Result<()> {
+        if std::mem::replace(&mut self.sending, true) {
+            return Err(io::Error::new(
+                ErrorKind::BrokenPipe,
+                "an earlier send was abandoned",
+            ));
+        }
+        let sent = self.socket.send_all(octets).await;
+        self.sending = sent.is_err();
+        sent
+    }
+
+    /// Tells the peer about a broken session, and the caller.
+    async fn fail(&mut self, error: io::Error) -> io::Result<usize> {
+        if error.kind() == ErrorKind::InvalidData {
+            // The alert; the connection is lost either way.
+            let _ = self.flush().await;
+        }
+        Err(error)
+    }
+
+    async fn linger(&self) {
+        self.socket.set_deadline(Side::Read, LINGER);
+        let mut left = LINGER_BYTES_MAX;
+        while let Ok(received) = self.socket.recv_lent().await {
+            left = left.saturating_sub(received.len());
+            let ended = received.is_empty() || left == 0;
+            buffer::give_back(received);
+            if ended {
+                return;
+            }
+        }
+    }
+}

@@ -1,0 +1,121 @@
+//! When a certificate ends, read from its DER (RFC 5280 §4.1.2.5) for a warning, not for trust.
+
+use rustls::pki_types::CertificateDer;
+
+/// Seconds since 1970 at which the certificate stops being valid; `None` if it cannot be read.
+pub(super) fn not_after(certificate: &CertificateDer<'_>) -> Option<u64> {
+    let (_, certificate, _) = element(certificate)?;
+    let (_, mut body, _) = element(certificate)?;
+    // version [0] OPTIONAL, serialNumber, signature, issuer, validity.
+    if body.first() == Some(&VERSION) {
+        body = element(body)?.2;
+    }
+    for _ in 0..3 {
+        body = element(body)?.2;
+    }
+    let (_, validity, _) = element(body)?;
+    let (_, _, after_not_before) = element(validity)?;
+    let (kind, text, _) = element(after_not_before)?;
+    time(kind, text)
+}
+
+const VERSION: u8 = 0xa0;
+const UTC_TIME: u8 = 0x17;
+const GENERALIZED_TIME: u8 = 0x18;
+
+/// The first DER element: tag, content, and what follows it.
+fn element(der: &[u8]) -> Option<(u8, &[u8], &[u8])> {
+    let (tag, rest) = der.split_first()?;
+    let (first, rest) = rest.split_first()?;
+    let (length, rest) = match first {
+        0..=0x7f => (usize::from(*first), rest),
+        0x81..=0x83 => {
+            let (octets, rest) = rest.split_at_checked(usize::from(first & 0x0f))?;
+            let length = octets
+                .iter()
+                .fold(0, |sum, octet| sum << 8 | usize::from(*octet));
+            (length, rest)
+        }
+        _ => return None,
+    };
+    let (content, rest) = rest.split_at_checked(length)?;
+    Some((*tag, content, rest))
+}
+
+/// `YYMMDDHHMMSSZ` or `YYYYMMDDHHMMSSZ`.
+fn time(kind: u8, text: &[u8]) -> Option<u64> {
+    let text = std::str::from_utf8(text).ok()?;
+    let (year, rest) = match kind {
+        UTC_TIME => {
+            let year: i64 = text.get(..2)?.parse().ok()?;
+            // RFC 5280 §4.1.2.5.1: 50 to 99 are 19YY.
+            (
+                if year < 50 { 2000 + year } else { 1900 + year },
+                text.get(2..)?,
+            )
+        }
+        GENERALIZED_TIME => (text.get(..4)?.parse().ok()?, text.get(4..)?),
+        _ => return None,
+    };
+    let part = |at: usize| rest.get(at..at + 2)?.parse::<i64>().ok();
+    let days = days_since_1970(year, part(0)?, part(2)?);
+    let seconds = ((days * 24 + part(4)?) * 60 + part(6)?) * 60 + part(8)?;
+    Some(u64::try_from(seconds).unwrap_or(0))
+}
+
+/// Days of the Gregorian calendar, counted in years that begin in March.
+fn days_since_1970(year: i64, month: i64, day: i64) -> i64 {
+    let (year, month) = if month > 2 {
+        (year, month - 3)
+    } else {
+        (year - 1, month + 9)
+    };
+    let leap_days = year.div_euclid(4) - year.div_euclid(100) + year.div_euclid(400);
+    year * 365 + leap_days + (153 * month + 2) / 5 + day - 1 - 719_468
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::indexing_slicing)]
+    use super::*;
+
+    #[test]
+    fn both_forms_of_time_are_read() {
+        assert_eq!(time(UTC_TIME, b"700101000000Z"), Some(0));
+        assert_eq!(time(UTC_TIME, b"490101000000Z"), Some(2_493_072_000));
+        assert_eq!(
+            time(GENERALIZED_TIME, b"20240229123456Z"),
+            Some(1_709_210_096)
+        );
+        assert_eq!(time(GENERALIZED_TIME, b"19691231235959Z"), Some(0));
+        for broken in [
+            "",
+            "2",
+            "99",
+            "20240229",
+            "2024022912345",
+            "é0240229123456Z",
+        ] {
+            assert_eq!(time(GENERALIZED_TIME, broken.as_bytes()), None, "{broken}");
+        }
+    }
+
+    #[test]
+    fn broken_der_is_no_panic() {
+        let mut parameters = rcgen::CertificateParams::new([]).expect("no names");
+        parameters.not_after = rcgen::date_time_ymd(2051, 2, 3);
+        let key = rcgen::KeyPair::generate().expect("a key");
+        let whole = parameters.self_signed(&key).expect("a certificate");
+        let der = whole.der();
+        assert_eq!(not_after(der), Some(2_558_995_200));
+        for end in 0..der.len() {
+            let cut = der.get(..end).unwrap_or_default();
+            assert_eq!(not_after(&CertificateDer::from(cut)), None);
+        }
+        for index in 0..der.len() {
+            let mut bent = der.to_vec();
+            bent[index] ^= 0xff;
+            let _ = not_after(&CertificateDer::from(bent));
+        }
+    }
+}

@@ -1,0 +1,157 @@
+//! From the octets of one whole command to its type (RFC 9051 §6 and §9, RFC 3501 §6).
+//!
+//! One file for each family with a grammar of its own; here the dispatch and the commands whose
+//! arguments are a few strings. No rule recurses but `search-key`, whose depth is bounded.
+
+mod append;
+mod fetch;
+mod list;
+mod search;
+mod session;
+mod store;
+
+use super::command::{Body, Command};
+use super::fault::{Bad, Fault, Parse};
+use super::limit::TAG_BYTES_MAX;
+use super::name;
+use super::set::sequence_set;
+use super::token::{Cursor, Word};
+
+pub(super) use append::{Head, head};
+
+/// One command, literals in place, without the CRLF behind it. With `utf8`, quoted strings and
+/// mailbox names are UTF-8 (RFC 9051 §4.3, RFC 6855 §3).
+pub(super) fn command(octets: &[u8], utf8: bool) -> Result<Command, Bad> {
+    let mut cursor = Cursor::new(octets, utf8);
+    let tag = tag(&mut cursor).map_err(|fault| Bad { tag: None, fault })?;
+    match tagged(&mut cursor) {
+        Ok(body) => Ok(Command { tag, body }),
+        Err(fault) => Err(Bad {
+            tag: Some(tag),
+            fault,
+        }),
+    }
+}
+
+/// The tag of a command of which perhaps only the beginning is there.
+pub(super) fn tag_of(octets: &[u8]) -> Option<String> {
+    tag(&mut Cursor::new(octets, false)).ok()
+}
+
+fn tag(cursor: &mut Cursor<'_>) -> Parse<String> {
+    let tag = cursor.tag().map_err(|_| Fault::NoTag)?;
+    if tag.len() > TAG_BYTES_MAX || !cursor.eat(b' ') {
+        return Err(Fault::NoTag);
+    }
+    Ok(tag.to_owned())
+}
+
+fn tagged(cursor: &mut Cursor<'_>) -> Parse<Body> {
+    let word = cursor.word();
+    if let Some(body) = without_arguments(&word) {
+        cursor.end()?;
+        return Ok(body);
+    }
+    let arguments = arguments_of(&word).ok_or(Fault::UnknownCommand)?;
+    cursor.space()?;
+    let body = arguments(cursor)?;
+    cursor.end()?;
+    Ok(body)
+}
+
+fn without_arguments(word: &Word) -> Option<Body> {
+    Some(match word.as_str() {
+        "CAPABILITY" => Body::Capability,
+        "NOOP" => Body::Noop,
+        "LOGOUT" => Body::Logout,
+        "STARTTLS" => Body::StartTls,
+        "NAMESPACE" => Body::Namespace,
+        "IDLE" => Body::Idle,
+        "CHECK" => Body::Check,
+        "CLOSE" => Body::Close,
+        "UNSELECT" => Body::Unselect,
+        "EXPUNGE" => Body::Expunge,
+        _ => return None,
+    })
+}
+
+type Arguments = fn(&mut Cursor<'_>) -> Parse<Body>;
+
+/// The rule for what stands behind a command's name and a space.
+fn arguments_of(word: &Word) -> Option<Arguments> {
+    Some(match word.as_str() {
+        "ID" => session::id,
+        "AUTHENTICATE" => session::authenticate,
+        "LOGIN" => session::login,
+        "ENABLE" => session::enable,
+        "SELECT" => |cursor| select(cursor, |mailbox| Body::Select { mailbox }),
+        "EXAMINE" => |cursor| select(cursor, |mailbox| Body::Examine { mailbox }),
+        "CREATE" => list::create,
+        "DELETE" => |cursor| mailbox(cursor).map(|mailbox| Body::Delete { mailbox }),
+        "RENAME" => rename,
+        "SUBSCRIBE" => |cursor| mailbox(cursor).map(|mailbox| Body::Subscribe { mailbox }),
+        "UNSUBSCRIBE" => |cursor| mailbox(cursor).map(|mailbox| Body::Unsubscribe { mailbox }),
+        "LIST" => list::list,
+        "LSUB" => list::lsub,
+        "STATUS" => list::status,
+        "APPEND" => append::without_message,
+        "SEARCH" => |cursor| search::search(cursor, false),
+        "FETCH" => |cursor| fetch::fetch(cursor, false),
+        "STORE" => |cursor| store::store(cursor, false),
+        "COPY" => |cursor| copy(cursor, false),
+        "MOVE" => |cursor| relocate(cursor, false),
+        "UID" => uid,
+        _ => return None,
+    })
+}
+
+/// RFC 9051 §6.4.9.
+fn uid(cursor: &mut Cursor<'_>) -> Parse<Body> {
+    let word = cursor.word();
+    let arguments: Arguments = match word.as_str() {
+        "SEARCH" => |cursor| search::search(cursor, true),
+        "FETCH" => |cursor| fetch::fetch(cursor, true),
+        "STORE" => |cursor| store::store(cursor, true),
+        "COPY" => |cursor| copy(cursor, true),
+        "MOVE" => |cursor| relocate(cursor, true),
+        "EXPUNGE" => |cursor| sequence_set(cursor).map(Body::UidExpunge),
+        _ => return Err(Fault::UnknownCommand),
+    };
+    cursor.space()?;
+    arguments(cursor)
+}
+
+/// CONDSTORE and QRESYNC are not offered: what follows the mailbox (RFC 4466 §2.2) is refused.
+fn select(cursor: &mut Cursor<'_>, body: fn(String) -> Body) -> Parse<Body> {
+    let mailbox = mailbox(cursor)?;
+    if !cursor.is_at_end() {
+        return Err(Fault::Syntax("Parameters of SELECT are not supported"));
+    }
+    Ok(body(mailbox))
+}
+
+fn rename(cursor: &mut Cursor<'_>) -> Parse<Body> {
+    let from = mailbox(cursor)?;
+    cursor.space()?;
+    let to = mailbox(cursor)?;
+    Ok(Body::Rename { from, to })
+}
+
+fn copy(cursor: &mut Cursor<'_>, uid: bool) -> Parse<Body> {
+    let set = sequence_set(cursor)?;
+    cursor.space()?;
+    let mailbox = mailbox(cursor)?;
+    Ok(Body::Copy { uid, set, mailbox })
+}
+
+/// MOVE (RFC 6851).
+fn relocate(cursor: &mut Cursor<'_>, uid: bool) -> Parse<Body> {
+    let set = sequence_set(cursor)?;
+    cursor.space()?;
+    let mailbox = mailbox(cursor)?;
+    Ok(Body::Move { uid, set, mailbox })
+}
+
+fn mailbox(cursor: &mut Cursor<'_>) -> Parse<String> {
+    name::read(&cursor.astring()?, cursor.utf8)
+}

@@ -1,0 +1,235 @@
+//! SEARCH (RFC 9051 §6.4.4, RFC 3501 §6.4.4, RFC 4731, RFC 5182, RFC 7162 §3.1.5).
+//!
+//! The keys are a tree; its depth and the number of its keys are bounded while it is read.
+
+use store::mail::flags::Flags;
+
+use super::super::command::{Body, Search, SearchKey, SearchReturn};
+use super::super::date::date;
+use super::super::fault::{Fault, Parse};
+use super::super::limit::{OPTIONS_MAX, SEARCH_DEPTH_MAX, SEARCH_KEYS_MAX};
+use super::super::set::sequence_set;
+use super::super::token::Cursor;
+
+/// `SEARCH [RETURN (…)] [CHARSET charset] key *(SP key)`.
+pub(super) fn search(cursor: &mut Cursor<'_>, uid: bool) -> Parse<Body> {
+    let returns = match keyword_ahead(cursor, "RETURN") {
+        true => Some(return_options(cursor)?),
+        false => None,
+    };
+    let charset = match keyword_ahead(cursor, "CHARSET") {
+        true => Some(charset(cursor)?),
+        false => None,
+    };
+    let key = Keys {
+        left: SEARCH_KEYS_MAX,
+    }
+    .all(cursor)?;
+    let search = Search {
+        returns,
+        charset,
+        key,
+    };
+    Ok(Body::Search { uid, search })
+}
+
+/// Steps over `keyword` and its space if they come next.
+fn keyword_ahead(cursor: &mut Cursor<'_>, keyword: &str) -> bool {
+    let mut ahead = cursor.clone();
+    if ahead.word().is(keyword) && ahead.eat(b' ') {
+        *cursor = ahead;
+        return true;
+    }
+    false
+}
+
+fn return_options(cursor: &mut Cursor<'_>) -> Parse<SearchReturn> {
+    let mut returns = SearchReturn::default();
+    cursor.list(OPTIONS_MAX, "Too many options", |cursor| {
+        match cursor.word().as_str() {
+            "MIN" => returns.min = true,
+            "MAX" => returns.max = true,
+            "ALL" => returns.all = true,
+            "COUNT" => returns.count = true,
+            "SAVE" => returns.save = true,
+            _ => return Err(Fault::Syntax("Unknown SEARCH return option")),
+        }
+        Ok(())
+    })?;
+    if returns == SearchReturn::default() {
+        returns.all = true;
+    }
+    cursor.space()?;
+    Ok(returns)
+}
+
+/// charset = atom / quoted.
+fn charset(cursor: &mut Cursor<'_>) -> Parse<String> {
+    const NOT_A_CHARSET: Fault = Fault::Syntax("Expected a charset");
+    let name = match cursor.peek() {
+        Some(b'"') => cursor.string()?,
+        _ => cursor.atom()?.as_bytes().into(),
+    };
+    let name = std::str::from_utf8(&name).map_err(|_| NOT_A_CHARSET)?;
+    cursor.space()?;
+    Ok(name.to_ascii_uppercase())
+}
+
+/// How many keys a search may still have.
+struct Keys {
+    left: usize,
+}
+
+impl Keys {
+    /// `key *(SP key)` to the end of the command.
+    fn all(&mut self, cursor: &mut Cursor<'_>) -> Parse<SearchKey> {
+        let mut keys = vec![self.key(cursor, 0)?];
+        while cursor.eat(b' ') {
+            keys.push(self.key(cursor, 0)?);
+        }
+        Ok(conjunction(keys))
+    }
+
+    fn key(&mut self, cursor: &mut Cursor<'_>, depth: usize) -> Parse<SearchKey> {
+        if depth > SEARCH_DEPTH_MAX {
+            return Err(Fault::TooDeep);
+        }
+        self.left = self
+            .left
+            .checked_sub(1)
+            .ok_or(Fault::TooMany("Too many search keys"))?;
+        match cursor.peek() {
+            Some(b'(') => self.parenthesised(cursor, depth),
+            Some(b'0'..=b'9' | b'*' | b'$') => sequence_set(cursor).map(SearchKey::Sequence),
+            _ => self.named(cursor, depth),
+        }
+    }
+
+    fn parenthesised(&mut self, cursor: &mut Cursor<'_>, depth: usize) -> Parse<SearchKey> {
+        let keys = cursor.list(SEARCH_KEYS_MAX, "Too many search keys", |cursor| {
+            self.key(cursor, depth + 1)
+        })?;
+        if keys.is_empty() {
+            return Err(Fault::Syntax("Expected a search key"));
+        }
+        Ok(conjunction(keys))
+    }
+
+    fn named(&mut self, cursor: &mut Cursor<'_>, depth: usize) -> Parse<SearchKey> {
+        let word = cursor.word();
+        let word = word.as_str();
+        if let Some(key) = without_argument(word) {
+            return Ok(key);
+        }
+        match word {
+            "NOT" => {
+                let key = self.operand(cursor, depth)?;
+                Ok(SearchKey::Not(Box::new(key)))
+            }
+            "OR" => {
+                let first = self.operand(cursor, depth)?;
+                let second = self.operand(cursor, depth)?;
+                Ok(SearchKey::Or(Box::new(first), Box::new(second)))
+            }
+            _ => with_argument(cursor, word),
+        }
+    }
+
+    fn operand(&mut self, cursor: &mut Cursor<'_>, depth: usize) -> Parse<SearchKey> {
+        cursor.space()?;
+        self.key(cursor, depth + 1)
+    }
+}
+
+/// Keys side by side are joined by "and".
+fn conjunction(mut keys: Vec<SearchKey>) -> SearchKey {
+    match keys.pop() {
+        Some(key) if keys.is_empty() => key,
+        Some(key) => {
+            keys.push(key);
+            SearchKey::And(keys)
+        }
+        None => SearchKey::All,
+    }
+}
+
+fn without_argument(word: &str) -> Option<SearchKey> {
+    let not = |key| SearchKey::Not(Box::new(key));
+    Some(match word {
+        "ALL" => SearchKey::All,
+        "RECENT" => SearchKey::Recent,
+        "OLD" => not(SearchKey::Recent),
+        "NEW" => SearchKey::And(vec![SearchKey::Recent, not(SearchKey::Flag(Flags::SEEN))]),
+        _ => match word.strip_prefix("UN").and_then(flag) {
+            Some(flag) => not(SearchKey::Flag(flag)),
+            None => SearchKey::Flag(flag(word)?),
+        },
+    })
+}
+
+fn flag(word: &str) -> Option<Flags> {
+    Some(match word {
+        "ANSWERED" => Flags::ANSWERED,
+        "DELETED" => Flags::DELETED,
+        "DRAFT" => Flags::DRAFT,
+        "FLAGGED" => Flags::FLAGGED,
+        "SEEN" => Flags::SEEN,
+        _ => return None,
+    })
+}
+
+fn with_argument(cursor: &mut Cursor<'_>, word: &str) -> Parse<SearchKey> {
+    let rule: fn(&mut Cursor<'_>) -> Parse<SearchKey> = match word {
+        "BCC" => |c| text(c).map(SearchKey::Bcc),
+        "BODY" => |c| text(c).map(SearchKey::Body),
+        "CC" => |c| text(c).map(SearchKey::Cc),
+        "FROM" => |c| text(c).map(SearchKey::From),
+        "SUBJECT" => |c| text(c).map(SearchKey::Subject),
+        "TEXT" => |c| text(c).map(SearchKey::Text),
+        "TO" => |c| text(c).map(SearchKey::To),
+        "HEADER" => header,
+        "KEYWORD" => |c| keyword(c).map(SearchKey::Keyword),
+        "UNKEYWORD" => |c| Ok(SearchKey::Not(Box::new(SearchKey::Keyword(keyword(c)?)))),
+        "BEFORE" => |c| date(c).map(SearchKey::Before),
+        "ON" => |c| date(c).map(SearchKey::On),
+        "SINCE" => |c| date(c).map(SearchKey::Since),
+        "SENTBEFORE" => |c| date(c).map(SearchKey::SentBefore),
+        "SENTON" => |c| date(c).map(SearchKey::SentOn),
+        "SENTSINCE" => |c| date(c).map(SearchKey::SentSince),
+        "LARGER" => |c| c.number64().map(SearchKey::Larger),
+        "SMALLER" => |c| c.number64().map(SearchKey::Smaller),
+        "UID" => |c| sequence_set(c).map(SearchKey::Uid),
+        "MODSEQ" => modseq,
+        _ => return Err(Fault::Syntax("Unknown search key")),
+    };
+    cursor.space()?;
+    rule(cursor)
+}
+
+fn text(cursor: &mut Cursor<'_>) -> Parse<Vec<u8>> {
+    cursor.astring().map(|text| text.into_owned())
+}
+
+fn keyword(cursor: &mut Cursor<'_>) -> Parse<String> {
+    cursor.atom().map(str::to_owned)
+}
+
+fn header(cursor: &mut Cursor<'_>) -> Parse<SearchKey> {
+    let field = text(cursor)?;
+    cursor.space()?;
+    Ok(SearchKey::Header(field, text(cursor)?))
+}
+
+/// `[entry-name SP entry-type SP] modseq`: one counter serves all entries, so that they are read
+/// and forgotten (RFC 7162 §3.1.5).
+fn modseq(cursor: &mut Cursor<'_>) -> Parse<SearchKey> {
+    if cursor.peek() == Some(b'"') {
+        cursor.string()?;
+        cursor.space()?;
+        if !matches!(cursor.word().as_str(), "ALL" | "PRIV" | "SHARED") {
+            return Err(Fault::Syntax("Expected all, priv or shared"));
+        }
+        cursor.space()?;
+    }
+    cursor.number64().map(SearchKey::ModSeq)
+}

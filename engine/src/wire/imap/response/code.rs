@@ -1,0 +1,263 @@
+//! Status responses and the codes in brackets (RFC 9051 §7.1, RFC 5530, RFC 4315, RFC 7162).
+//!
+//! A human text is `&'static str` from `text.rs` or `fault.rs`: nothing a client said can be one.
+
+use store::mail::flags::{Flags, Keywords};
+use store::mail::id::{ModSeq, Uid, UidValidity};
+use store::mail::uidset::UidSet;
+
+use super::super::fault::{Bad, Fault};
+use super::super::set::write_set;
+use super::{CRLF, Condition, List, flag_list, number, text};
+
+/// A response code.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Code<'a> {
+    Alert,
+    AlreadyExists,
+    AppendUid(UidValidity, Uid),
+    AuthenticationFailed,
+    AuthorizationFailed,
+    /// RFC 9051 §7.1: with the charsets that can be searched.
+    BadCharset(&'a [&'a str]),
+    Cannot,
+    /// The words of [`super::super::capability`].
+    Capability(&'a str),
+    ClientBug,
+    Closed,
+    ContactAdmin,
+    CopyUid(UidValidity, &'a UidSet, &'a UidSet),
+    Corruption,
+    Expired,
+    ExpungeIssued,
+    HasChildren,
+    HighestModSeq(ModSeq),
+    InUse,
+    Limit,
+    /// What a conditional STORE left alone (RFC 7162 §3.1.3).
+    Modified(&'a UidSet),
+    NoModSeq,
+    Nonexistent,
+    NoPerm,
+    NotSaved,
+    OverQuota,
+    /// System flags, keywords by table, and whether new keywords can be made.
+    PermanentFlags(Flags, &'a [String], bool),
+    PrivacyRequired,
+    ReadOnly,
+    ReadWrite,
+    ServerBug,
+    TooBig,
+    TryCreate,
+    UidNext(Uid),
+    UidNotSticky,
+    UidValidity(UidValidity),
+    Unavailable,
+    UnknownCte,
+    /// RFC 3501 §7.1 only: the first unseen message.
+    Unseen(u32),
+    /// RFC 6154 §3: CREATE with a special use that cannot be had.
+    UseAttr,
+}
+
+/// `tag OK [CODE] text`.
+pub fn tagged(
+    out: &mut Vec<u8>,
+    tag: &str,
+    condition: Condition,
+    code: Option<Code<'_>>,
+    text: &'static str,
+) {
+    out.extend_from_slice(tag.as_bytes());
+    status(out, word_of(condition), code, text);
+}
+
+/// `* OK [CODE] text`.
+pub fn untagged(
+    out: &mut Vec<u8>,
+    condition: Condition,
+    code: Option<Code<'_>>,
+    text: &'static str,
+) {
+    out.push(b'*');
+    status(out, word_of(condition), code, text);
+}
+
+/// `* BYE text`.
+pub fn bye(out: &mut Vec<u8>, code: Option<Code<'_>>, text: &'static str) {
+    out.push(b'*');
+    status(out, b" BYE ", code, text);
+}
+
+/// The answer to a command that was not understood.
+pub fn bad(out: &mut Vec<u8>, bad: &Bad) {
+    let code = bad.fault.is_too_big().then_some(Code::TooBig);
+    let text = bad.fault.text();
+    match &bad.tag {
+        Some(tag) => tagged(out, tag, Condition::Bad, code, text),
+        None => untagged(out, Condition::Bad, code, text),
+    }
+}
+
+/// What ends a connection whose client sends more than can be skipped: BAD if a command waits for
+/// it, and BYE.
+pub fn fatal(out: &mut Vec<u8>, ending: &Bad) {
+    if ending.tag.is_some() {
+        bad(out, ending);
+    }
+    let code = ending.fault.is_too_big().then_some(Code::TooBig);
+    bye(out, code, text::TOO_MUCH);
+}
+
+/// `+ OK`: the literal may come (RFC 9051 §7.6).
+pub fn go_ahead(out: &mut Vec<u8>) {
+    out.extend_from_slice(b"+ OK\r\n");
+}
+
+/// `+ ` and base64 of a SASL challenge, empty for none (RFC 9051 §6.2.2).
+pub fn challenge(out: &mut Vec<u8>, octets: &[u8]) {
+    use base64::Engine;
+    out.extend_from_slice(b"+ ");
+    let text = base64::engine::general_purpose::STANDARD.encode(octets);
+    out.extend_from_slice(text.as_bytes());
+    out.extend_from_slice(CRLF);
+}
+
+/// `+ idling` (RFC 9051 §6.3.13).
+pub fn idling(out: &mut Vec<u8>) {
+    out.extend_from_slice(b"+ idling\r\n");
+}
+
+fn word_of(condition: Condition) -> &'static [u8] {
+    match condition {
+        Condition::Ok => b" OK ",
+        Condition::No => b" NO ",
+        Condition::Bad => b" BAD ",
+    }
+}
+
+fn status(out: &mut Vec<u8>, word: &[u8], code: Option<Code<'_>>, text: &'static str) {
+    debug_assert!(!text.is_empty() && !text.contains(['\r', '\n']));
+    out.extend_from_slice(word);
+    if let Some(code) = code {
+        out.push(b'[');
+        write_code(out, code);
+        out.extend_from_slice(b"] ");
+    }
+    out.extend_from_slice(text.as_bytes());
+    out.extend_from_slice(CRLF);
+}
+
+fn write_code(out: &mut Vec<u8>, code: Code<'_>) {
+    out.extend_from_slice(word_of_code(code).as_bytes());
+    match code {
+        Code::AppendUid(validity, uid) => {
+            argument(out, validity.0.into());
+            argument(out, uid.0.into());
+        }
+        Code::BadCharset(charsets) => charset_list(out, charsets),
+        Code::Capability(words) => {
+            out.push(b' ');
+            out.extend_from_slice(words.as_bytes());
+        }
+        Code::CopyUid(validity, source, target) => {
+            argument(out, validity.0.into());
+            set_argument(out, source);
+            set_argument(out, target);
+        }
+        Code::HighestModSeq(modseq) => argument(out, modseq.0),
+        Code::Modified(set) => set_argument(out, set),
+        Code::PermanentFlags(flags, table, open) => permanent_flags(out, flags, table, open),
+        Code::UidNext(uid) => argument(out, uid.0.into()),
+        Code::UidValidity(validity) => argument(out, validity.0.into()),
+        Code::Unseen(sequence) => argument(out, sequence.into()),
+        _ => {}
+    }
+}
+
+fn word_of_code(code: Code<'_>) -> &'static str {
+    match code {
+        Code::Alert => "ALERT",
+        Code::AlreadyExists => "ALREADYEXISTS",
+        Code::AppendUid(..) => "APPENDUID",
+        Code::AuthenticationFailed => "AUTHENTICATIONFAILED",
+        Code::AuthorizationFailed => "AUTHORIZATIONFAILED",
+        Code::BadCharset(_) => "BADCHARSET",
+        Code::Cannot => "CANNOT",
+        Code::Capability(_) => "CAPABILITY",
+        Code::ClientBug => "CLIENTBUG",
+        Code::Closed => "CLOSED",
+        Code::ContactAdmin => "CONTACTADMIN",
+        Code::CopyUid(..) => "COPYUID",
+        Code::Corruption => "CORRUPTION",
+        Code::Expired => "EXPIRED",
+        Code::ExpungeIssued => "EXPUNGEISSUED",
+        Code::HasChildren => "HASCHILDREN",
+        Code::HighestModSeq(_) => "HIGHESTMODSEQ",
+        Code::InUse => "INUSE",
+        Code::Limit => "LIMIT",
+        Code::Modified(_) => "MODIFIED",
+        Code::NoModSeq => "NOMODSEQ",
+        Code::Nonexistent => "NONEXISTENT",
+        Code::NoPerm => "NOPERM",
+        Code::NotSaved => "NOTSAVED",
+        Code::OverQuota => "OVERQUOTA",
+        Code::PermanentFlags(..) => "PERMANENTFLAGS",
+        Code::PrivacyRequired => "PRIVACYREQUIRED",
+        Code::ReadOnly => "READ-ONLY",
+        Code::ReadWrite => "READ-WRITE",
+        Code::ServerBug => "SERVERBUG",
+        Code::TooBig => "TOOBIG",
+        Code::TryCreate => "TRYCREATE",
+        Code::UidNext(_) => "UIDNEXT",
+        Code::UidNotSticky => "UIDNOTSTICKY",
+        Code::UidValidity(_) => "UIDVALIDITY",
+        Code::Unavailable => "UNAVAILABLE",
+        Code::UnknownCte => "UNKNOWN-CTE",
+        Code::Unseen(_) => "UNSEEN",
+        Code::UseAttr => "USEATTR",
+    }
+}
+
+fn argument(out: &mut Vec<u8>, argument: u64) {
+    out.push(b' ');
+    number(out, argument);
+}
+
+fn set_argument(out: &mut Vec<u8>, set: &UidSet) {
+    out.push(b' ');
+    write_set(out, set);
+}
+
+fn charset_list(out: &mut Vec<u8>, charsets: &[&str]) {
+    if charsets.is_empty() {
+        return;
+    }
+    out.push(b' ');
+    let mut list = List::open(out);
+    for charset in charsets {
+        super::astring(list.next(out), charset.as_bytes(), false);
+    }
+    list.close(out);
+}
+
+/// `(\Seen … keyword … \*)`.
+fn permanent_flags(out: &mut Vec<u8>, flags: Flags, table: &[String], open: bool) {
+    out.push(b' ');
+    let start = out.len();
+    flag_list(out, flags, Keywords(u64::MAX), table, false);
+    if open {
+        out.pop();
+        if out.len() > start + 1 {
+            out.push(b' ');
+        }
+        out.extend_from_slice(b"\\*)");
+    }
+}
+
+impl From<Fault> for Bad {
+    /// A fault of a command whose tag is not known.
+    fn from(fault: Fault) -> Bad {
+        Bad { tag: None, fault }
+    }
+}

@@ -1,1 +1,0 @@
-//! SASL messages: PLAIN, LOGIN, SCRAM (RFC 4616, RFC 5802, RFC 7677).

@@ -1,0 +1,356 @@
+//! ESMTP parameters of MAIL and RCPT.
+//!
+//! SIZE (RFC 1870), BODY (RFC 6152, RFC 3030), SMTPUTF8 (RFC 6531), RET, ENVID, NOTIFY and ORCPT
+//! (RFC 3461, RFC 6533), AUTH (RFC 4954). A parameter given twice, unknown or without the value it
+//! needs fails the command (RFC 5321 §4.1.1.11). What is decoded from xtext holds no control
+//! character, so that it may stand in a DSN.
+
+use super::path;
+use super::reply::{self, Reply};
+use store::mail::envelope::{BodyKind, Notify, Ret};
+
+/// ENVID as it stands in the command (RFC 3461 §4.4).
+const ENVID_BYTES_MAX: usize = 100;
+
+/// ORCPT as it stands in the command (RFC 3461 §4.2).
+const ORCPT_BYTES_MAX: usize = 500;
+
+/// AUTH as it stands in the command (RFC 4954 §3).
+const AUTH_BYTES_MAX: usize = 500;
+
+/// Parameters of MAIL.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct MailParams {
+    /// The size in octets that the client declares.
+    pub size: Option<u64>,
+    pub body: BodyKind,
+    pub smtputf8: bool,
+    pub ret: Option<Ret>,
+    pub envid: Option<String>,
+    /// The submitter, or `<>`.
+    pub auth: Option<String>,
+}
+
+/// Parameters of RCPT.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct RcptParams {
+    pub notify: Notify,
+    /// `addr-type;address`.
+    pub orcpt: Option<String>,
+}
+
+impl MailParams {
+    /// Reads what follows the reverse-path.
+    pub fn parse(text: &str) -> Result<MailParams, Reply> {
+        let mut params = MailParams::default();
+        let mut seen = Seen::default();
+        for word in words(text) {
+            let (keyword, value) = keyword_value(word)?;
+            let which = ["SIZE", "BODY", "SMTPUTF8", "RET", "ENVID", "AUTH"];
+            match (seen.mark(keyword, &which)?, value) {
+                ("SIZE", Some(value)) => params.size = Some(size(value)?),
+                ("BODY", Some(value)) => params.body = body(value)?,
+                ("SMTPUTF8", None) => params.smtputf8 = true,
+                ("RET", Some(value)) => params.ret = Some(ret(value)?),
+                ("ENVID", Some(value)) => params.envid = Some(xtext(value, ENVID_BYTES_MAX)?),
+                ("AUTH", Some(value)) => params.auth = Some(submitter(value)?),
+                _ => return Err(reply::BAD_PARAMETER),
+            }
+        }
+        Ok(params)
+    }
+}
+
+impl RcptParams {
+    /// Reads what follows the forward-path.
+    pub fn parse(text: &str) -> Result<RcptParams, Reply> {
+        let mut params = RcptParams::default();
+        let mut seen = Seen::default();
+        for word in words(text) {
+            let (keyword, value) = keyword_value(word)?;
+            match (seen.mark(keyword, &["NOTIFY", "ORCPT"])?, value) {
+                ("NOTIFY", Some(value)) => params.notify = notify(value)?,
+                ("ORCPT", Some(value)) => params.orcpt = Some(orcpt(value)?),
+                _ => return Err(reply::BAD_PARAMETER),
+            }
+        }
+        Ok(params)
+    }
+}
+
+/// Which keywords were there already.
+#[derive(Default)]
+struct Seen(u8);
+
+impl Seen {
+    /// The keyword in upper case, if it is one of `known` and comes for the first time.
+    fn mark(&mut self, keyword: &str, known: &[&'static str]) -> Result<&'static str, Reply> {
+        let found = known
+            .iter()
+            .enumerate()
+            .find(|(_, name)| name.eq_ignore_ascii_case(keyword));
+        let (position, &name) = found.ok_or(reply::UNKNOWN_PARAMETER)?;
+        let bit = 1 << position;
+        if self.0 & bit != 0 {
+            return Err(reply::DUPLICATE_PARAMETER);
+        }
+        self.0 |= bit;
+        Ok(name)
+    }
+}
+
+fn words(text: &str) -> impl Iterator<Item = &str> {
+    text.split(' ').filter(|word| !word.is_empty())
+}
+
+fn keyword_value(word: &str) -> Result<(&str, Option<&str>), Reply> {
+    let (keyword, value) = match word.split_once('=') {
+        Some((keyword, value)) => (keyword, Some(value)),
+        None => (word, None),
+    };
+    let is_keyword = keyword.starts_with(|c: char| c.is_ascii_alphanumeric())
+        && keyword
+            .bytes()
+            .all(|b| b.is_ascii_alphanumeric() || b == b'-');
+    // RFC 5321 §4.1.2 esmtp-value: at least one octet and no "=".
+    if is_keyword && value.is_none_or(|value| !value.is_empty() && !value.contains('=')) {
+        Ok((keyword, value))
+    } else {
+        Err(reply::BAD_PARAMETER)
+    }
+}
+
+/// RFC 1870 §3: up to 20 digits.
+fn size(value: &str) -> Result<u64, Reply> {
+    if value.len() > 20 || !value.bytes().all(|b| b.is_ascii_digit()) {
+        return Err(reply::BAD_PARAMETER);
+    }
+    // Twenty digits may exceed 64 bits; so large a message is too large either way.
+    Ok(value.parse().unwrap_or(u64::MAX))
+}
+
+fn body(value: &str) -> Result<BodyKind, Reply> {
+    match &*value.to_ascii_uppercase() {
+        "7BIT" => Ok(BodyKind::SevenBit),
+        "8BITMIME" => Ok(BodyKind::EightBitMime),
+        "BINARYMIME" => Ok(BodyKind::BinaryMime),
+        _ => Err(reply::BAD_PARAMETER),
+    }
+}
+
+fn ret(value: &str) -> Result<Ret, Reply> {
+    match &*value.to_ascii_uppercase() {
+        "FULL" => Ok(Ret::Full),
+        "HDRS" => Ok(Ret::Headers),
+        _ => Err(reply::BAD_PARAMETER),
+    }
+}
+
+/// RFC 3461 §4.1: NEVER alone, or a list of the others.
+fn notify(value: &str) -> Result<Notify, Reply> {
+    let mut set = Notify::UNSET;
+    for word in value.split(',') {
+        set.0 |= match &*word.to_ascii_uppercase() {
+            "NEVER" => Notify::NEVER.0,
+            "SUCCESS" => Notify::SUCCESS.0,
+            "FAILURE" => Notify::FAILURE.0,
+            "DELAY" => Notify::DELAY.0,
+            _ => return Err(reply::BAD_PARAMETER),
+        };
+    }
+    if set.0 & Notify::NEVER.0 != 0 && set != Notify::NEVER {
+        return Err(reply::BAD_PARAMETER);
+    }
+    Ok(set)
+}
+
+/// RFC 3461 §4.2 and, for the address type `utf-8`, RFC 6533 §3.
+fn orcpt(value: &str) -> Result<String, Reply> {
+    let (kind, address) = value.split_once(';').ok_or(reply::BAD_PARAMETER)?;
+    let is_kind = |b: u8| b.is_ascii_alphanumeric() || b == b'-';
+    if kind.is_empty() || !kind.bytes().all(is_kind) || value.len() > ORCPT_BYTES_MAX {
+        return Err(reply::BAD_PARAMETER);
+    }
+    let decoded = if kind.eq_ignore_ascii_case("utf-8") {
+        unitext(address)?
+    } else {
+        xtext(address, ORCPT_BYTES_MAX)?
+    };
+    Ok(format!("{kind};{decoded}"))
+}
+
+/// RFC 4954 §5: a mailbox or `<>` in xtext.
+fn submitter(value: &str) -> Result<String, Reply> {
+    let decoded = xtext(value, AUTH_BYTES_MAX)?;
+    if decoded == "<>" {
+        return Ok(decoded);
+    }
+    let address = path::mailbox(&decoded).map_err(|_| reply::BAD_PARAMETER)?;
+    Ok(address.to_string())
+}
+
+/// RFC 3461 §4: `+` and two upper-case hexadecimal digits for an octet.
+fn xtext(value: &str, octets_max: usize) -> Result<String, Reply> {
+    if value.len() > octets_max || !value.bytes().all(|b| b.is_ascii_graphic()) {
+        return Err(reply::BAD_PARAMETER);
+    }
+    let mut decoded = Vec::with_capacity(value.len());
+    let mut pieces = value.split('+');
+    decoded.extend_from_slice(pieces.next().unwrap_or_default().as_bytes());
+    for piece in pieces {
+        let (digits, rest) = piece.split_at_checked(2).ok_or(reply::BAD_PARAMETER)?;
+        decoded.push(hex_octet(digits)?);
+        decoded.extend_from_slice(rest.as_bytes());
+    }
+    let text = String::from_utf8(decoded).map_err(|_| reply::BAD_PARAMETER)?;
+    printable(text)
+}
+
+/// RFC 6533 §3: UTF-8 as it is, `\x{20AC}` for a character, or plain xtext.
+fn unitext(value: &str) -> Result<String, Reply> {
+    if !value.contains('\\') && value.is_ascii() {
+        return xtext(value, ORCPT_BYTES_MAX);
+    }
+    let mut pieces = value.split("\\x{");
+    let mut decoded = pieces.next().unwrap_or_default().to_owned();
+    for piece in pieces {
+        let (digits, rest) = piece.split_once('}').ok_or(reply::BAD_PARAMETER)?;
+        let scalar = u32::from_str_radix(digits, 16)
+            .ok()
+            .filter(|_| digits.len() <= 6);
+        decoded.push(
+            scalar
+                .and_then(char::from_u32)
+                .ok_or(reply::BAD_PARAMETER)?,
+        );
+        decoded.push_str(rest);
+    }
+    printable(decoded)
+}
+
+fn hex_octet(digits: &str) -> Result<u8, Reply> {
+    let is_hex = |b: u8| matches!(b, b'0'..=b'9' | b'A'..=b'F');
+    if !digits.bytes().all(is_hex) {
+        return Err(reply::BAD_PARAMETER);
+    }
+    u8::from_str_radix(digits, 16).map_err(|_| reply::BAD_PARAMETER)
+}
+
+fn printable(text: String) -> Result<String, Reply> {
+    if text.is_empty() || text.contains(|c: char| c.is_control()) {
+        return Err(reply::BAD_PARAMETER);
+    }
+    Ok(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reads_every_parameter_of_mail() {
+        let text =
+            " size=12345 BODY=8bitmime SMTPUTF8 RET=hdrs ENVID=QQ+2B1 AUTH=e+3Dmc2@example.com";
+        assert_eq!(
+            MailParams::parse(text),
+            Ok(MailParams {
+                size: Some(12345),
+                body: BodyKind::EightBitMime,
+                smtputf8: true,
+                ret: Some(Ret::Headers),
+                envid: Some("QQ+1".into()),
+                auth: Some("e=mc2@example.com".into()),
+            })
+        );
+        assert_eq!(MailParams::parse(""), Ok(MailParams::default()));
+        let null = MailParams::parse(" AUTH=<>").expect("the null submitter");
+        assert_eq!(null.auth.as_deref(), Some("<>"));
+    }
+
+    #[test]
+    fn reads_every_parameter_of_rcpt() {
+        let params = RcptParams::parse(" NOTIFY=success,DELAY ORCPT=rfc822;a+2Bb@c").expect("good");
+        assert_eq!(params.notify, Notify(Notify::SUCCESS.0 | Notify::DELAY.0));
+        assert_eq!(params.orcpt.as_deref(), Some("rfc822;a+b@c"));
+        let params = RcptParams::parse(" ORCPT=utf-8;\\x{3B4}@c NOTIFY=NEVER").expect("good");
+        assert_eq!(params.notify, Notify::NEVER);
+        assert_eq!(params.orcpt.as_deref(), Some("utf-8;δ@c"));
+    }
+
+    #[test]
+    fn refuses_wrong_values() {
+        for bad in [
+            "SIZE",
+            "SIZE=",
+            "SIZE=-1",
+            "SIZE=1x",
+            "SIZE=123456789012345678901",
+            "BODY=9BIT",
+            "BODY",
+            "SMTPUTF8=1",
+            "RET=SOME",
+            "ENVID=",
+            "ENVID=a+2",
+            "ENVID=a+2g",
+            "ENVID=a+2b",
+            "ENVID=+0A",
+            "ENVID=+00",
+            "AUTH=nobody",
+            "AUTH=<",
+            "SIZE=1=2",
+            "=1",
+            "-A=1",
+            "S?=1",
+            "ENVID=+FF",
+        ] {
+            assert_eq!(MailParams::parse(bad), Err(reply::BAD_PARAMETER), "{bad}");
+        }
+        for bad in [
+            "NOTIFY",
+            "NOTIFY=",
+            "NOTIFY=NEVER,DELAY",
+            "NOTIFY=SUCCESS,",
+            "NOTIFY=FOO",
+            "ORCPT=a@b",
+            "ORCPT=;a",
+            "ORCPT=rfc822;",
+            "ORCPT=rfc822;a+0D+0Ab",
+            "ORCPT=utf-8;\\x{D800}",
+            "ORCPT=utf-8;\\x{A}",
+            "ORCPT=utf-8;\\x{41",
+            "ORCPT=r f;x",
+        ] {
+            assert!(RcptParams::parse(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn refuses_the_unknown_and_the_repeated() {
+        assert_eq!(MailParams::parse("FOO=1"), Err(reply::UNKNOWN_PARAMETER));
+        assert_eq!(
+            MailParams::parse("NOTIFY=NEVER"),
+            Err(reply::UNKNOWN_PARAMETER)
+        );
+        assert_eq!(RcptParams::parse("SIZE=1"), Err(reply::UNKNOWN_PARAMETER));
+        assert_eq!(
+            MailParams::parse("SIZE=1 size=1"),
+            Err(reply::DUPLICATE_PARAMETER)
+        );
+        assert_eq!(
+            RcptParams::parse("NOTIFY=NEVER NOTIFY=NEVER"),
+            Err(reply::DUPLICATE_PARAMETER)
+        );
+    }
+
+    #[test]
+    fn keeps_the_limits() {
+        let envid = |octets: usize| MailParams::parse(&format!("ENVID={}", "x".repeat(octets)));
+        assert!(envid(100).is_ok() && envid(101).is_err());
+        let orcpt = |octets: usize| RcptParams::parse(&format!("ORCPT=x;{}", "x".repeat(octets)));
+        assert!(orcpt(498).is_ok() && orcpt(499).is_err());
+        assert_eq!(
+            MailParams::parse("SIZE=99999999999999999999").map(|p| p.size),
+            Ok(Some(u64::MAX))
+        );
+    }
+}

@@ -1,0 +1,121 @@
+//! The difference between a session's picture and the mailbox: EXPUNGE, EXISTS, RECENT, FETCH.
+
+use super::contents::Contents;
+use super::row::Row;
+use super::view::{Change, View};
+use crate::mail::id::{AccountId, Uid};
+use crate::mail::uidset::UidSet;
+
+/// A picture of the mailbox as it is now; `claim_recent` as in [`crate::shard::Shard::view`].
+pub(crate) fn picture(account: AccountId, contents: &Contents, claim_recent: bool) -> View {
+    let mut view = View {
+        account,
+        mailbox: contents.id,
+        uid_validity: contents.uid_validity,
+        uids: contents.rows().iter().map(|row| row.uid.0).collect(),
+        uid_next: contents.uid_next(),
+        modseq: contents.highest_modseq(),
+        expunged_modseq: contents.highest_modseq(),
+        recent: UidSet::new(),
+        claims_recent: claim_recent,
+        is_gone: false,
+    };
+    take_recent(&mut view, contents, contents.recent_first);
+    view
+}
+
+/// Brings `view` up to now. Held-back expunges are told first, as soon as they may.
+pub(crate) fn sync(view: &mut View, contents: &Contents, expunges: bool) -> Vec<Change> {
+    let mut changes = Vec::new();
+    if expunges {
+        tell_expunges(view, contents, &mut changes);
+    }
+    tell_flags(view, contents, &mut changes);
+    tell_arrivals(view, contents, &mut changes);
+    view.modseq = contents.highest_modseq();
+    changes
+}
+
+/// Empties the view of a mailbox that was deleted.
+pub(crate) fn gone(view: &mut View) -> Vec<Change> {
+    if view.is_gone {
+        return Vec::new();
+    }
+    view.is_gone = true;
+    view.uids.clear();
+    vec![Change::Gone]
+}
+
+fn tell_expunges(view: &mut View, contents: &Contents, changes: &mut Vec<Change>) {
+    let vanished = contents.vanished_since(view.expunged_modseq);
+    if !vanished.is_empty() {
+        let ranges = vanished
+            .iter()
+            .flat_map(|entry| entry.1.ranges().iter().copied());
+        let uids = UidSet::from_ranges(ranges);
+        let mut told = 0;
+        let mut sequence = 0;
+        view.uids.retain(|&uid| {
+            sequence += 1;
+            if !uids.contains(Uid(uid)) {
+                return true;
+            }
+            changes.push(Change::Expunge {
+                sequence: sequence - told,
+                uid: Uid(uid),
+            });
+            told += 1;
+            false
+        });
+    }
+    view.expunged_modseq = contents.highest_modseq();
+}
+
+fn tell_flags(view: &View, contents: &Contents, changes: &mut Vec<Change>) {
+    if contents.highest_modseq() == view.modseq {
+        return;
+    }
+    let mut tell = |row: &Row| {
+        if row.modseq > view.modseq
+            && row.uid < view.uid_next
+            && let Some(sequence) = view.sequence(row.uid)
+        {
+            changes.push(Change::Fetch {
+                sequence,
+                uid: row.uid,
+                modseq: row.modseq,
+                flags: row.flags,
+                keywords: row.keywords,
+            });
+        }
+    };
+    match contents.changed_since(view.modseq) {
+        Some(uids) => contents.rows_of(&uids).for_each(&mut tell),
+        None => contents.rows().iter().for_each(&mut tell),
+    }
+}
+
+fn tell_arrivals(view: &mut View, contents: &Contents, changes: &mut Vec<Change>) {
+    let arrived = contents.rows_between(view.uid_next, Uid(u32::MAX));
+    view.uid_next = contents.uid_next();
+    if arrived.is_empty() {
+        return;
+    }
+    view.uids.extend(arrived.iter().map(|row| row.uid.0));
+    changes.push(Change::Exists(view.exists()));
+    if let Some(first) = arrived.first()
+        && take_recent(view, contents, first.uid.max(contents.recent_first))
+    {
+        changes.push(Change::Recent(view.recent.len() as u32));
+    }
+}
+
+/// Takes messages from `first` on as `\Recent` in this session (RFC 3501 §2.3.2): a session that
+/// only examines sees them as recent and leaves them so for the next one.
+fn take_recent(view: &mut View, contents: &Contents, first: Uid) -> bool {
+    let before = view.recent.len();
+    for row in contents.rows_between(first, Uid(u32::MAX)) {
+        view.recent.push(row.uid);
+    }
+    view.recent.len() > before
+}

@@ -1,0 +1,252 @@
+//! MESSAGE and DELIVER: a body with its envelope, and one recipient's share of it.
+
+use super::field::{Reader, Write};
+use super::{Broken, kind};
+use crate::log::Place;
+use crate::mail::address::Address;
+use crate::mail::date::InternalDate;
+use crate::mail::envelope::{BodyKind, Notify, Ret};
+use crate::mail::flags::{Flags, Keywords};
+use crate::mail::id::{MailboxId, ModSeq, ObjectId, QueueId, Uid};
+
+/// What a MESSAGE record says before the octets of its body.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct MessageHead {
+    pub object: ObjectId,
+    /// The queue id of the transaction, as logs and Received show it; 0 for APPEND.
+    pub queue: QueueId,
+    /// When custody began, seconds since 1970.
+    pub received_secs: i64,
+    /// Octets of the body.
+    pub octets: u64,
+    pub source: Source,
+    /// Where the body lies: empty when it follows inline.
+    pub pieces: Vec<Piece>,
+}
+
+/// The message's part of the envelope (RFC 5321, RFC 3461, RFC 6531); APPEND has the default.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Source {
+    /// Whether an SMTP or LMTP transaction brought the message.
+    pub is_transaction: bool,
+    pub reverse_path: Option<Address>,
+    pub body: BodyKind,
+    pub smtputf8: bool,
+    pub ret: Option<Ret>,
+    pub envid: Option<String>,
+}
+
+/// One BODY record of a large message.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Piece {
+    pub place: Place,
+    pub octets: u32,
+}
+
+impl MessageHead {
+    pub fn decode(payload: &[u8]) -> Result<MessageHead, Broken> {
+        MessageHead::split(payload).map(|(head, _)| head)
+    }
+
+    /// The head and the octets that follow it: the body when it is inline.
+    pub fn split(payload: &[u8]) -> Result<(MessageHead, &[u8]), Broken> {
+        let mut reader = Reader::new(payload);
+        let head = MessageHead {
+            object: ObjectId(reader.u64()?),
+            queue: QueueId(reader.u64()?),
+            received_secs: reader.i64()?,
+            octets: reader.u64()?,
+            source: Source::read(&mut reader)?,
+            pieces: read_pieces(&mut reader)?,
+        };
+        let body = reader.rest();
+        let lying: u64 = head
+            .pieces
+            .iter()
+            .map(|piece| u64::from(piece.octets))
+            .sum();
+        if lying + body.len() as u64 != head.octets {
+            return Err(Broken("a body has another size than its message says"));
+        }
+        Ok((head, body))
+    }
+
+    pub(super) fn write(&self, out: &mut Vec<u8>) -> u8 {
+        out.u64(self.object.0);
+        out.u64(self.queue.0);
+        out.i64(self.received_secs);
+        out.u64(self.octets);
+        self.source.write(out);
+        out.u32(u32::try_from(self.pieces.len()).expect("MESSAGE_BYTES_MAX bounds the pieces"));
+        for piece in &self.pieces {
+            out.u64(piece.place.0);
+            out.u32(piece.octets);
+        }
+        kind::MESSAGE
+    }
+}
+
+fn read_pieces(reader: &mut Reader<'_>) -> Result<Vec<Piece>, Broken> {
+    let count = reader.u32()?;
+    let mut pieces = Vec::new();
+    for _ in 0..count {
+        pieces.push(Piece {
+            place: Place(reader.u64()?),
+            octets: reader.u32()?,
+        });
+    }
+    Ok(pieces)
+}
+
+const TRANSACTION: u8 = 1;
+const SMTPUTF8: u8 = 1 << 1;
+const RET_FULL: u8 = 1 << 2;
+const RET_HEADERS: u8 = 1 << 3;
+const EIGHT_BIT: u8 = 1 << 4;
+const BINARY: u8 = 1 << 5;
+const NULL_PATH: u8 = 1 << 6;
+
+impl Source {
+    fn read(reader: &mut Reader<'_>) -> Result<Source, Broken> {
+        let bits = reader.u8()?;
+        let reverse_path = match bits & NULL_PATH {
+            0 => Some(read_address(reader)?),
+            _ => None,
+        };
+        Ok(Source {
+            is_transaction: bits & TRANSACTION != 0,
+            reverse_path,
+            body: match bits & (EIGHT_BIT | BINARY) {
+                0 => BodyKind::SevenBit,
+                EIGHT_BIT => BodyKind::EightBitMime,
+                BINARY => BodyKind::BinaryMime,
+                _ => return Err(Broken("two kinds of body")),
+            },
+            smtputf8: bits & SMTPUTF8 != 0,
+            ret: match bits & (RET_FULL | RET_HEADERS) {
+                0 => None,
+                RET_FULL => Some(Ret::Full),
+                RET_HEADERS => Some(Ret::Headers),
+                _ => return Err(Broken("two kinds of RET")),
+            },
+            envid: reader.optional_text()?,
+        })
+    }
+
+    fn write(&self, out: &mut Vec<u8>) {
+        let mut bits = 0;
+        if self.is_transaction {
+            bits |= TRANSACTION;
+        }
+        if self.smtputf8 {
+            bits |= SMTPUTF8;
+        }
+        bits |= match self.ret {
+            None => 0,
+            Some(Ret::Full) => RET_FULL,
+            Some(Ret::Headers) => RET_HEADERS,
+        };
+        bits |= match self.body {
+            BodyKind::SevenBit => 0,
+            BodyKind::EightBitMime => EIGHT_BIT,
+            BodyKind::BinaryMime => BINARY,
+        };
+        if self.reverse_path.is_none() {
+            bits |= NULL_PATH;
+        }
+        out.u8(bits);
+        if let Some(path) = &self.reverse_path {
+            write_address(path, out);
+        }
+        out.optional_text(self.envid.as_deref());
+    }
+}
+
+pub(super) fn read_address(reader: &mut Reader<'_>) -> Result<Address, Broken> {
+    Ok(Address {
+        local: reader.text()?,
+        domain: reader.text()?,
+    })
+}
+
+pub(super) fn write_address(address: &Address, out: &mut Vec<u8>) {
+    out.text(&address.local);
+    out.text(&address.domain);
+}
+
+/// A message arrives in a mailbox.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Deliver {
+    pub object: ObjectId,
+    pub message: ObjectId,
+    pub mailbox: MailboxId,
+    pub uid: Uid,
+    pub modseq: ModSeq,
+    pub flags: Flags,
+    pub keywords: Keywords,
+    pub internal_date: InternalDate,
+    /// Octets of prefix and body.
+    pub octets: u32,
+    /// The envelope's recipient; `None` for APPEND.
+    pub recipient: Option<Address>,
+    pub notify: Notify,
+    pub orcpt: Option<String>,
+    /// Return-Path, Delivered-To, Received: octets before the body.
+    pub prefix: Vec<u8>,
+}
+
+impl Deliver {
+    pub(super) fn read(reader: &mut Reader<'_>) -> Result<Deliver, Broken> {
+        Ok(Deliver {
+            object: ObjectId(reader.u64()?),
+            message: ObjectId(reader.u64()?),
+            mailbox: MailboxId(reader.u32()?),
+            uid: Uid(reader.u32()?),
+            modseq: ModSeq(reader.u64()?),
+            flags: Flags(reader.u16()?),
+            keywords: Keywords(reader.u64()?),
+            internal_date: read_date(reader)?,
+            octets: reader.u32()?,
+            recipient: match reader.u8()? {
+                0 => None,
+                1 => Some(read_address(reader)?),
+                _ => return Err(Broken("an option is neither 0 nor 1")),
+            },
+            notify: Notify(reader.u8()?),
+            orcpt: reader.optional_text()?,
+            prefix: reader.blob()?.to_vec(),
+        })
+    }
+
+    pub(super) fn write(&self, out: &mut Vec<u8>) -> u8 {
+        out.u64(self.object.0);
+        out.u64(self.message.0);
+        out.u32(self.mailbox.0);
+        out.uid(self.uid);
+        out.u64(self.modseq.0);
+        out.u16(self.flags.0);
+        out.u64(self.keywords.0);
+        write_date(self.internal_date, out);
+        out.u32(self.octets);
+        out.u8(u8::from(self.recipient.is_some()));
+        if let Some(recipient) = &self.recipient {
+            write_address(recipient, out);
+        }
+        out.u8(self.notify.0);
+        out.optional_text(self.orcpt.as_deref());
+        out.blob(&self.prefix);
+        kind::DELIVER
+    }
+}
+
+pub(super) fn read_date(reader: &mut Reader<'_>) -> Result<InternalDate, Broken> {
+    Ok(InternalDate {
+        unix_secs: reader.i64()?,
+        zone_minutes: reader.i16()?,
+    })
+}
+
+pub(super) fn write_date(date: InternalDate, out: &mut Vec<u8>) {
+    out.i64(date.unix_secs);
+    out.i16(date.zone_minutes);
+}

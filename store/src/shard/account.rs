@@ -1,0 +1,200 @@
+//! Accounts and domains that the store itself keeps.
+
+use super::{Entry, Shard};
+use crate::disk::Disk;
+use crate::error::ChangeError;
+use crate::log::RECORD_HEADER_BYTES;
+use crate::mail::id::{AccountId, ModSeq};
+use crate::mailbox::name::INBOX;
+use crate::mailbox::{Account, SpecialUse};
+use crate::record::{AccountFact, DomainFact, Fact, MailboxFact};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+
+/// An account as the log has it.
+#[derive(Clone, Debug)]
+pub struct StoredAccount {
+    pub id: AccountId,
+    pub address: String,
+    /// `None`: the configuration file decides whether and how it logs in.
+    pub secret: Option<String>,
+    /// Octets.
+    pub quota: Option<u64>,
+    /// Octets stored; kept up to date while the account exists.
+    pub usage: Arc<AtomicU64>,
+}
+
+/// What the configuration says of an account.
+pub struct Configured {
+    /// Octets; wins over what the log has.
+    pub quota: Option<u64>,
+    /// Where other shards read the usage.
+    pub usage: Arc<AtomicU64>,
+}
+
+type Lookup = Box<dyn Fn(&str) -> Option<Configured>>;
+
+#[derive(Default)]
+pub(super) struct Configuration(Option<Lookup>);
+
+impl Configuration {
+    fn apply(&self, account: &mut Account) {
+        let configured = self.0.as_ref().and_then(|lookup| lookup(&account.address));
+        account.configured_quota = configured.as_ref().and_then(|configured| configured.quota);
+        if let Some(configured) = configured {
+            account.publish_to(configured.usage);
+        }
+    }
+}
+
+impl<D: Disk> Shard<D> {
+    /// Every account with mail or a secret in this shard.
+    pub fn accounts(&self) -> Vec<StoredAccount> {
+        self.state.borrow().accounts().map(stored).collect()
+    }
+
+    /// The account of an address, compared octet by octet.
+    pub fn account(&self, address: &str) -> Option<StoredAccount> {
+        let state = self.state.borrow();
+        state.account(state.account_at(address)?).map(stored)
+    }
+
+    /// The account of an address, made with its INBOX and the usual mailboxes of RFC 6154 where it
+    /// is missing.
+    pub async fn open_account(&self, address: &str) -> Result<AccountId, ChangeError> {
+        if let Some(id) = self.state.borrow().account_at(address) {
+            return Ok(id);
+        }
+        let _pass = self.accounts_gate.clone().enter().await;
+        if let Some(id) = self.state.borrow().account_at(address) {
+            return Ok(id);
+        }
+        self.log.room(ACCOUNT_BYTES_MAX + address.len()).await?;
+        let id = self.state.borrow_mut().next_account();
+        let frame = self.put(id, self.birth(id, address))?;
+        self.log.durable(frame).await?;
+        if let Some(account) = self.state.borrow_mut().account_mut(id) {
+            self.configuration.borrow().apply(account);
+        }
+        Ok(id)
+    }
+
+    fn birth(&self, id: AccountId, address: &str) -> Vec<Entry<'static>> {
+        // The account does not exist before its facts are applied; a draft of it counts for it.
+        let mut draft = Account::new(id, address.to_owned());
+        let create = AccountFact::Create {
+            account: id,
+            address: address.to_owned(),
+        };
+        let mut entries = vec![Entry::of(Fact::Account(create))];
+        for (name, special_use) in FIRST_MAILBOXES {
+            let fact = MailboxFact::Create {
+                mailbox: draft.next_mailbox(),
+                uid_validity: draft.next_uid_validity((self.now_secs)()),
+                modseq: ModSeq(1),
+                special_use: special_use.0,
+                name: name.to_owned(),
+            };
+            entries.push(Entry::of(Fact::Mailbox(fact)));
+            let subscribe = MailboxFact::Subscribe {
+                name: name.to_owned(),
+            };
+            entries.push(Entry::of(Fact::Mailbox(subscribe)));
+        }
+        entries
+    }
+
+    /// Sets or takes away what an account logs in with.
+    pub async fn set_secret(
+        &self,
+        account: AccountId,
+        secret: Option<String>,
+    ) -> Result<(), ChangeError> {
+        self.change_account(account, AccountFact::Secret { account, secret })
+            .await
+    }
+
+    /// Sets or takes away the quota, in octets.
+    pub async fn set_quota(
+        &self,
+        account: AccountId,
+        octets: Option<u64>,
+    ) -> Result<(), ChangeError> {
+        self.change_account(account, AccountFact::Quota { account, octets })
+            .await
+    }
+
+    /// Removes an account with all its mail. Its id is never used again.
+    pub async fn remove_account(&self, account: AccountId) -> Result<(), ChangeError> {
+        self.change_account(account, AccountFact::Remove { account })
+            .await
+    }
+
+    async fn change_account(&self, id: AccountId, fact: AccountFact) -> Result<(), ChangeError> {
+        let _pass = self.accounts_gate.clone().enter().await;
+        self.log.room(ACCOUNT_BYTES_MAX).await?;
+        if self.state.borrow().account(id).is_none() {
+            return Err(ChangeError::NoAccount);
+        }
+        let frame = self.put(id, vec![Entry::of(Fact::Account(fact))])?;
+        Ok(self.log.durable(frame).await?)
+    }
+
+    /// Asks `lookup` from now on what the configuration says of an account; it is not logged.
+    pub fn configure(&self, lookup: impl Fn(&str) -> Option<Configured> + 'static) {
+        let configuration = Configuration(Some(Box::new(lookup)));
+        self.state
+            .borrow_mut()
+            .accounts_mut()
+            .for_each(|account| configuration.apply(account));
+        self.configuration.replace(configuration);
+    }
+
+    /// Domains made by `ringpostctl`, with their catch-all; kept by shard 0.
+    pub fn domains(&self) -> BTreeMap<String, Option<String>> {
+        self.state.borrow().domains.clone()
+    }
+
+    pub async fn add_domain(
+        &self,
+        name: String,
+        catch_all: Option<String>,
+    ) -> Result<(), ChangeError> {
+        self.change_domain(DomainFact::Add { name, catch_all })
+            .await
+    }
+
+    pub async fn remove_domain(&self, name: String) -> Result<(), ChangeError> {
+        self.change_domain(DomainFact::Remove { name }).await
+    }
+
+    async fn change_domain(&self, fact: DomainFact) -> Result<(), ChangeError> {
+        self.log.room(ACCOUNT_BYTES_MAX).await?;
+        let frame = self.put(AccountId(0), vec![Entry::of(Fact::Domain(fact))])?;
+        Ok(self.log.durable(frame).await?)
+    }
+}
+
+fn stored(account: &Account) -> StoredAccount {
+    StoredAccount {
+        id: account.id,
+        address: account.address.clone(),
+        secret: account.secret.clone(),
+        quota: account.quota,
+        usage: Arc::clone(&account.gauge),
+    }
+}
+
+/// What a new account finds (RFC 6154).
+const FIRST_MAILBOXES: [(&str, SpecialUse); 6] = [
+    (INBOX, SpecialUse::NONE),
+    ("Archive", SpecialUse::ARCHIVE),
+    ("Drafts", SpecialUse::DRAFTS),
+    ("Junk", SpecialUse::JUNK),
+    ("Sent", SpecialUse::SENT),
+    ("Trash", SpecialUse::TRASH),
+];
+
+/// Room for the facts of one account, its address not counted.
+const ACCOUNT_BYTES_MAX: usize = 4096 + 16 * RECORD_HEADER_BYTES;

@@ -1,0 +1,202 @@
+//! Bodies: streamed into the log while they arrive, read back piece by piece.
+
+use super::{Entry, Shard};
+use crate::disk::Disk;
+use crate::error::{ChangeError, LogError, ReadError};
+use crate::limit::{CHUNK_BYTES, MESSAGE_BYTES_MAX};
+use crate::log::{Place, RECORD_HEADER_BYTES, Record};
+use crate::mail::id::{AccountId, ObjectId};
+use crate::record::{Deliver, Fact, MessageHead, Piece, kind};
+use std::cell::Cell;
+use std::ops::Range;
+use std::rc::Rc;
+
+/// A body on its way into the log, before anybody decided what becomes of it. Up to `CHUNK_BYTES`
+/// wait in memory, the rest lies in the log. Dropping it makes dead bytes and nothing else.
+#[derive(Debug, Default)]
+pub struct BodyWriter {
+    pub(super) pieces: Vec<Piece>,
+    pub(super) tail: Vec<u8>,
+}
+
+impl BodyWriter {
+    /// A writer that begins with these octets.
+    #[must_use]
+    pub fn with(octets: Vec<u8>) -> BodyWriter {
+        BodyWriter {
+            pieces: Vec::new(),
+            tail: octets,
+        }
+    }
+
+    /// Octets so far.
+    #[must_use]
+    pub fn octets(&self) -> u64 {
+        self.pieces
+            .iter()
+            .map(|piece| u64::from(piece.octets))
+            .sum::<u64>()
+            + self.tail.len() as u64
+    }
+}
+
+/// A message opened for reading: prefix and body as one run of octets. Every record is checked
+/// against its CRC before an octet of it is given out.
+#[derive(Debug)]
+pub struct Message {
+    /// Return-Path, Delivered-To, Received: the octets before the body.
+    pub prefix: Rc<[u8]>,
+    /// Octets of prefix and body.
+    pub octets: u64,
+    pieces: Vec<Piece>,
+    tail: Record,
+    tail_at: Range<usize>,
+}
+
+impl<D: Disk> Shard<D> {
+    /// A sink for the octets of an APPEND or of a delivery.
+    pub fn body(&self) -> BodyWriter {
+        BodyWriter::default()
+    }
+
+    /// Adds octets to a body. Suspends while the log is behind.
+    pub async fn body_write(
+        &self,
+        writer: &mut BodyWriter,
+        octets: &[u8],
+    ) -> Result<(), ChangeError> {
+        writer.tail.extend_from_slice(octets);
+        self.body_settle(writer).await
+    }
+
+    /// As [`body_write`](Self::body_write), taking the octets out of their vector.
+    pub async fn body_take(
+        &self,
+        writer: &mut BodyWriter,
+        octets: &mut Vec<u8>,
+    ) -> Result<(), ChangeError> {
+        if writer.tail.is_empty() {
+            std::mem::swap(&mut writer.tail, octets);
+        } else {
+            writer.tail.append(octets);
+        }
+        self.body_settle(writer).await
+    }
+
+    /// Moves what a body holds beyond `CHUNK_BYTES` into the log.
+    pub async fn body_settle(&self, writer: &mut BodyWriter) -> Result<(), ChangeError> {
+        if writer.octets() > MESSAGE_BYTES_MAX {
+            return Err(ChangeError::Limit("size of a message"));
+        }
+        while writer.tail.len() > CHUNK_BYTES {
+            let chunk = writer.tail.get(..CHUNK_BYTES).unwrap_or_default();
+            let place = self.write_piece(chunk).await?;
+            writer.pieces.push(Piece {
+                place,
+                octets: CHUNK_BYTES as u32,
+            });
+            writer.tail.drain(..CHUNK_BYTES);
+        }
+        Ok(())
+    }
+
+    async fn write_piece(&self, octets: &[u8]) -> Result<Place, LogError> {
+        self.log.room(octets.len() + RECORD_HEADER_BYTES).await?;
+        let landed = Rc::new(Cell::new(None));
+        let entry = Entry {
+            fact: Fact::Body,
+            body: octets,
+            landed: Some(Rc::clone(&landed)),
+        };
+        let frame = self.put(AccountId(0), vec![entry])?;
+        self.log.durable(frame).await?;
+        landed.get().ok_or(LogError::ReadOnly)
+    }
+
+    /// Opens a message for reading.
+    pub async fn message(&self, delivery: ObjectId) -> Result<Message, ReadError> {
+        let (place, record) = self.object(delivery, kind::DELIVER).await?;
+        let deliver = match Fact::decode(kind::DELIVER, record.payload()) {
+            Ok(Fact::Deliver(deliver)) if deliver.object == delivery => deliver,
+            _ => return Err(place.damaged("not the delivery that the index says")),
+        };
+        self.open_message(*deliver).await
+    }
+
+    async fn open_message(&self, deliver: Deliver) -> Result<Message, ReadError> {
+        self.body_of(deliver.message, deliver.prefix.into()).await
+    }
+
+    /// The body of a message that is offered to another shard, without a prefix.
+    pub async fn offered_body(&self, message: ObjectId) -> Result<Message, ReadError> {
+        self.body_of(message, Rc::from([])).await
+    }
+
+    async fn body_of(&self, message: ObjectId, prefix: Rc<[u8]>) -> Result<Message, ReadError> {
+        let (place, record) = self.object(message, kind::MESSAGE).await?;
+        let payload = record.payload();
+        let (head, tail) = MessageHead::split(payload)
+            .map_err(|_| place.damaged("a MESSAGE that cannot be read"))?;
+        if head.object != message {
+            return Err(place.damaged("not the message that the index says"));
+        }
+        Ok(Message {
+            octets: prefix.len() as u64 + head.octets,
+            prefix,
+            tail_at: payload.len() - tail.len()..payload.len(),
+            pieces: head.pieces,
+            tail: record,
+        })
+    }
+
+    /// The head of a message: its envelope and when it came.
+    pub async fn message_head(&self, message: ObjectId) -> Result<MessageHead, ReadError> {
+        let (place, record) = self.object(message, kind::MESSAGE).await?;
+        MessageHead::decode(record.payload())
+            .map_err(|_| place.damaged("a MESSAGE that cannot be read"))
+    }
+
+    async fn object(&self, object: ObjectId, kind: u8) -> Result<(Place, Record), ReadError> {
+        let place = self.state.borrow().place(object).ok_or(ReadError::Gone)?;
+        let record = self.log.read(place).await?;
+        if record.kind() != kind {
+            return Err(place.damaged("a record of another kind than the index says"));
+        }
+        Ok((place, record))
+    }
+
+    /// Octets `from..to` of prefix and body, clipped to the message; at most one piece is held in
+    /// memory beside the result.
+    pub async fn read(&self, message: &Message, from: u64, to: u64) -> Result<Vec<u8>, ReadError> {
+        let to = to.min(message.octets);
+        let mut out = Vec::with_capacity(to.saturating_sub(from) as usize);
+        let mut start = 0;
+        clip(&message.prefix, start, from, to, &mut out);
+        start += message.prefix.len() as u64;
+        for piece in &message.pieces {
+            let end = start + u64::from(piece.octets);
+            if end > from && start < to {
+                let record = self.log.read(piece.place).await?;
+                if record.kind() != kind::BODY || record.payload().len() != piece.octets as usize {
+                    return Err(piece.place.damaged("not the piece that its message says"));
+                }
+                clip(record.payload(), start, from, to, &mut out);
+            }
+            start = end;
+        }
+        let tail = message
+            .tail
+            .payload()
+            .get(message.tail_at.clone())
+            .unwrap_or_default();
+        clip(tail, start, from, to, &mut out);
+        Ok(out)
+    }
+}
+
+/// Appends the octets of `run`, which begins at `start`, that lie in `from..to`.
+fn clip(run: &[u8], start: u64, from: u64, to: u64, out: &mut Vec<u8>) {
+    let first = from.saturating_sub(start).min(run.len() as u64) as usize;
+    let last = to.saturating_sub(start).min(run.len() as u64) as usize;
+    out.extend_from_slice(run.get(first..last).unwrap_or_default());
+}

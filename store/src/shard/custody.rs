@@ -1,0 +1,353 @@
+//! How messages arrive: APPEND by a client, custody from SMTP, offers of other shards.
+
+use super::change::named;
+use super::{BodyWriter, Entry, FlagNames, Shard};
+use crate::disk::Disk;
+use crate::error::ChangeError;
+use crate::limit::{FRAME_BYTES_MAX, KEYWORDS_MAX, PREFIX_BYTES_MAX, RECIPIENTS_MAX};
+use crate::log::RECORD_HEADER_BYTES;
+use crate::mail::date::InternalDate;
+use crate::mail::envelope::Notify;
+use crate::mail::flags::{Flags, Keywords};
+use crate::mail::id::{AccountId, MailboxId, ObjectId, QueueId, Uid, UidValidity};
+use crate::mailbox::state::State;
+use crate::mailbox::{Account, Watch};
+use crate::record::{Deliver, Fact, FlagOp, MessageHead, Offer, Share, Source};
+use crate::spool::Judgement;
+use std::rc::Rc;
+
+/// A message of which we take custody, all of it in one frame.
+#[derive(Debug)]
+pub struct Custody {
+    pub queue: QueueId,
+    pub source: Source,
+    pub received_secs: i64,
+    pub body: BodyWriter,
+    /// Recipients of this shard.
+    pub shares: Vec<Share>,
+    /// Recipients of other shards, which get it from our spool.
+    pub offers: Vec<(u16, Vec<Share>)>,
+}
+
+/// What became of each recipient, in the order of `shares`.
+#[derive(Debug)]
+pub struct Delivered {
+    pub shares: Vec<Result<Uid, ChangeError>>,
+}
+
+/// What APPEND did (RFC 4315 §3).
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct AppendedUid {
+    pub uid_validity: UidValidity,
+    pub uid: Uid,
+}
+
+impl<D: Disk> Shard<D> {
+    /// APPEND of one body (RFC 9051 §6.3.12).
+    pub async fn append(
+        &self,
+        account: AccountId,
+        mailbox: MailboxId,
+        body: BodyWriter,
+        names: &FlagNames,
+        date: InternalDate,
+    ) -> Result<AppendedUid, ChangeError> {
+        let room = body.tail.len() + body.pieces.len() * 12 + KEYWORDS_MAX * 256 + 4096;
+        self.log.room(room).await?;
+        let (entries, appended) = {
+            let mut state = self.state.borrow_mut();
+            let message =
+                self.draft_message(&mut state, QueueId(0), Source::default(), &body, None);
+            let object = state.next_object();
+            let owner = state.account_mut(account).ok_or(ChangeError::NoAccount)?;
+            if owner.would_exceed(body.octets()) {
+                return Err(ChangeError::OverQuota);
+            }
+            let mut entries = Vec::new();
+            let keywords = named(owner, mailbox, &names.keywords, FlagOp::Add, &mut entries)?;
+            let arrival = Arrival {
+                object,
+                message: message.object,
+                octets: body.octets(),
+            };
+            let mut deliver = draft_delivery(owner, mailbox, arrival, date)?;
+            (deliver.flags, deliver.keywords) = (names.flags, keywords);
+            let uid_validity = owner.open_contents(mailbox)?.uid_validity;
+            let appended = AppendedUid {
+                uid_validity,
+                uid: deliver.uid,
+            };
+            let fact = Fact::Message(message);
+            entries.push(Entry {
+                fact,
+                body: &body.tail,
+                landed: None,
+            });
+            entries.push(Entry::of(Fact::Deliver(Box::new(deliver))));
+            (entries, appended)
+        };
+        let frame = self.put_in(account, mailbox, entries)?;
+        self.log.durable(frame).await?;
+        Ok(appended)
+    }
+
+    /// Takes custody of a message: when this returns `Ok`, every share that says so and every
+    /// offer is durable. Shares above their quota are refused; if that leaves nothing, nothing is
+    /// kept.
+    pub async fn take(&self, custody: Custody) -> Result<Delivered, ChangeError> {
+        self.commit_custody(custody, None).await
+    }
+
+    /// Whether the offer `sequence` of shard `source` is still to be delivered here.
+    pub fn judge_offer(&self, source: u16, sequence: u64) -> Judgement {
+        self.state.borrow().spool.judge(source, sequence)
+    }
+
+    /// Delivers what another shard offers, exactly once. Quotas were asked before custody was
+    /// taken, so nothing is refused here.
+    pub async fn take_offered(
+        &self,
+        source: u16,
+        sequence: u64,
+        custody: Custody,
+    ) -> Result<Judgement, ChangeError> {
+        match self.judge_offer(source, sequence) {
+            Judgement::Fresh => {}
+            other => return Ok(other),
+        }
+        self.commit_custody(custody, Some((source, sequence)))
+            .await?;
+        Ok(Judgement::Durable)
+    }
+
+    /// The oldest offers that shard `target` is owed, above `after`, at most `most`.
+    pub fn offers(&self, target: u16, after: u64, most: usize) -> Vec<Rc<Offer>> {
+        self.state.borrow().spool.waiting(target, after, most)
+    }
+
+    /// How many offers are not yet settled.
+    pub fn offers_waiting(&self) -> usize {
+        self.state.borrow().spool.waiting_count()
+    }
+
+    /// Rings when there are new offers.
+    pub fn watch_offers(&self) -> Watch {
+        self.state.borrow().spool.watch()
+    }
+
+    /// Everything offered to `target` up to `sequence` is durable there.
+    pub async fn settle_offers(&self, target: u16, sequence: u64) -> Result<(), ChangeError> {
+        self.log.room(64 + RECORD_HEADER_BYTES).await?;
+        let fact = Fact::Offered { target, sequence };
+        let frame = self.put(AccountId(0), vec![Entry::of(fact)])?;
+        Ok(self.log.durable(frame).await?)
+    }
+
+    async fn commit_custody(
+        &self,
+        custody: Custody,
+        offered: Option<(u16, u64)>,
+    ) -> Result<Delivered, ChangeError> {
+        for share in &custody.shares {
+            self.open_account(&share.account).await?;
+        }
+        self.log.room(custody_bytes(&custody)?).await?;
+        let Custody {
+            queue,
+            source,
+            received_secs,
+            body,
+            shares,
+            offers,
+        } = custody;
+        let mut delivered = Delivered {
+            shares: Vec::with_capacity(shares.len()),
+        };
+        let mut batches = Vec::with_capacity(shares.len() + 1);
+        {
+            let mut state = self.state.borrow_mut();
+            if let Some((source, sequence)) = offered {
+                if state.spool.judge(source, sequence) != Judgement::Fresh {
+                    return Err(ChangeError::Cannot("an offer came twice at once"));
+                }
+                state.spool.taking(source, sequence);
+                let seen = Entry::of(Fact::Seen { source, sequence });
+                batches.push((AccountId(0), seen));
+            }
+            let head = self.draft_message(&mut state, queue, source, &body, Some(received_secs));
+            let message = head.object;
+            let entry = Entry {
+                fact: Fact::Message(head),
+                body: &body.tail,
+                landed: None,
+            };
+            batches.push((AccountId(0), entry));
+            let size = body.octets();
+            for share in shares {
+                let outcome = draft_share(&mut state, share, message, size, received_secs, offered);
+                delivered.shares.push(outcome.map(|(account, deliver)| {
+                    let uid = deliver.uid;
+                    batches.push((account, Entry::of(Fact::Deliver(deliver))));
+                    uid
+                }));
+            }
+            for (target, shares) in offers {
+                draft_offers(&mut state, target, message, shares, &mut batches);
+            }
+        }
+        if batches.len() == 1 {
+            return Ok(delivered);
+        }
+        let frame = self.put_all(batches)?;
+        self.log.durable(frame).await?;
+        Ok(delivered)
+    }
+
+    fn draft_message(
+        &self,
+        state: &mut State,
+        queue: QueueId,
+        source: Source,
+        body: &BodyWriter,
+        received_secs: Option<i64>,
+    ) -> MessageHead {
+        MessageHead {
+            object: state.next_object(),
+            queue,
+            received_secs: received_secs.unwrap_or_else(|| (self.now_secs)()),
+            octets: body.octets(),
+            source,
+            pieces: body.pieces.clone(),
+        }
+    }
+}
+
+struct Arrival {
+    object: ObjectId,
+    message: ObjectId,
+    octets: u64,
+}
+
+fn draft_share(
+    state: &mut State,
+    share: Share,
+    message: ObjectId,
+    body_octets: u64,
+    received_secs: i64,
+    offered: Option<(u16, u64)>,
+) -> Result<(AccountId, Box<Deliver>), ChangeError> {
+    assert!(
+        share.prefix.len() <= PREFIX_BYTES_MAX,
+        "prefixes are built by us"
+    );
+    let account = state
+        .account_at(&share.account)
+        .ok_or(ChangeError::NoAccount)?;
+    let octets = body_octets + share.prefix.len() as u64;
+    let object = state.next_object();
+    let owner = state.account_mut(account).ok_or(ChangeError::NoAccount)?;
+    if offered.is_none() && owner.would_exceed(octets) {
+        return Err(ChangeError::OverQuota);
+    }
+    let inbox = owner.inbox().ok_or(ChangeError::NoMailbox)?;
+    let date = InternalDate::utc(received_secs);
+    let mut deliver = draft_delivery(
+        owner,
+        inbox,
+        Arrival {
+            object,
+            message,
+            octets,
+        },
+        date,
+    )?;
+    deliver.recipient = Some(share.recipient);
+    deliver.notify = share.notify;
+    deliver.orcpt = share.orcpt;
+    deliver.prefix = share.prefix;
+    Ok((account, Box::new(deliver)))
+}
+
+/// Gives out a UID and a MODSEQ and counts the octets against the quota.
+fn draft_delivery(
+    owner: &mut Account,
+    mailbox: MailboxId,
+    arrival: Arrival,
+    internal_date: InternalDate,
+) -> Result<Deliver, ChangeError> {
+    let contents = owner.open_contents(mailbox)?;
+    let uid = contents.tip_uid_next;
+    if uid.0 == u32::MAX {
+        return Err(ChangeError::Limit("UIDs of one mailbox"));
+    }
+    contents.tip_uid_next = Uid(uid.0 + 1);
+    let octets = u32::try_from(arrival.octets).map_err(|_| ChangeError::Limit("size"))?;
+    owner.tip_octets += arrival.octets;
+    Ok(Deliver {
+        object: arrival.object,
+        message: arrival.message,
+        mailbox,
+        uid,
+        modseq: owner.next_modseq(),
+        flags: Flags::NONE,
+        keywords: Keywords::NONE,
+        internal_date,
+        octets,
+        recipient: None,
+        notify: Notify::UNSET,
+        orcpt: None,
+        prefix: Vec::new(),
+    })
+}
+
+/// One OFFER for every few hundred recipients, so that each fits in a record.
+fn draft_offers(
+    state: &mut State,
+    target: u16,
+    message: ObjectId,
+    mut shares: Vec<Share>,
+    batches: &mut Vec<(AccountId, Entry<'_>)>,
+) {
+    while !shares.is_empty() {
+        let rest = shares.split_off(shares.len().min(OFFERED_SHARES_MAX));
+        let sequence = state.spool.next_sequence(target);
+        let offer = Offer {
+            target,
+            sequence,
+            message,
+            recipients: shares,
+        };
+        batches.push((AccountId(0), Entry::of(Fact::Offer(Box::new(offer)))));
+        shares = rest;
+    }
+}
+
+/// What a custody takes in the log, not counting the pieces that already lie there.
+fn custody_bytes(custody: &Custody) -> Result<usize, ChangeError> {
+    let offered = custody.offers.iter().flat_map(|(_, shares)| shares);
+    let mut recipients = 0;
+    let mut bytes = custody.body.tail.len() + custody.body.pieces.len() * 12 + 4096;
+    for share in custody.shares.iter().chain(offered) {
+        recipients += 1;
+        bytes += share.prefix.len()
+            + share.account.len()
+            + share.recipient.local.len()
+            + share.recipient.domain.len()
+            + share.orcpt.as_ref().map_or(0, String::len)
+            + SHARE_BYTES
+            + RECORD_HEADER_BYTES;
+    }
+    if recipients > RECIPIENTS_MAX || bytes > FRAME_BYTES_MAX - 4096 {
+        return Err(ChangeError::Limit("recipients of one message"));
+    }
+    Ok(bytes)
+}
+
+/// The fixed fields of a DELIVER or of a share in an OFFER, rounded up.
+const SHARE_BYTES: usize = 160;
+
+/// Shares in one OFFER record.
+const OFFERED_SHARES_MAX: usize = 128;
+
+const _: () =
+    assert!(OFFERED_SHARES_MAX * (PREFIX_BYTES_MAX + 2048) < crate::limit::RECORD_BYTES_MAX);

@@ -1,0 +1,338 @@
+//! The only public door of the store: one shard's log and all its followers.
+//!
+//! Reads and decisions are plain functions on durable state. A change is decided, appended and then
+//! awaited: when its future is ready, the change is durable and visible to every view. Facts are
+//! applied in the order of the log at the moment when their frame is durable, by the same function
+//! that applies them at recovery.
+
+mod account;
+mod body;
+mod change;
+mod custody;
+mod tree;
+
+pub use crate::mailbox::Watch;
+pub use crate::record::{FlagOp, Offer, Share, Source};
+pub use crate::spool::Judgement;
+pub use account::{Configured, StoredAccount};
+pub use body::{BodyWriter, Message};
+pub use change::{Copied, FlagNames};
+pub use custody::{AppendedUid, Custody, Delivered};
+
+use crate::bell::Bell;
+use crate::disk::Disk;
+use crate::error::LogError;
+use crate::log::{Commit, Draft, Log, OpenError, Options, Outcome, Place, Recovered};
+use crate::mail::id::{AccountId, FrameSeq, MailboxId, ShardId, Uid};
+use crate::mail::uidset::UidSet;
+use crate::mailbox::state::State;
+use crate::mailbox::{Account, Change, Contents, MailboxInfo, Row, Status, View, sync};
+use crate::record::{Fact, MailboxFact};
+use std::cell::{Cell, RefCell};
+use std::collections::VecDeque;
+use std::rc::Rc;
+
+/// One shard's store. Lives on one thread.
+pub struct Shard<D: Disk> {
+    id: ShardId,
+    log: Log<D>,
+    state: RefCell<State>,
+    on_the_way: RefCell<VecDeque<OnTheWay>>,
+    now_secs: Box<dyn Fn() -> i64>,
+    scratch: Cell<Vec<u8>>,
+    accounts_gate: Rc<crate::gate::Gate>,
+    configuration: RefCell<account::Configuration>,
+}
+
+/// A fact that is appended and not yet durable.
+struct OnTheWay {
+    frame: FrameSeq,
+    offset: u32,
+    account: AccountId,
+    fact: Fact,
+    /// Told where the record lies once it is durable.
+    landed: Option<Rc<Cell<Option<Place>>>>,
+}
+
+/// One fact to append.
+struct Entry<'a> {
+    fact: Fact,
+    /// Octets behind the fact's own: the body of a MESSAGE or BODY record.
+    body: &'a [u8],
+    landed: Option<Rc<Cell<Option<Place>>>>,
+}
+
+impl<'a> Entry<'a> {
+    fn of(fact: Fact) -> Entry<'a> {
+        Entry {
+            fact,
+            body: &[],
+            landed: None,
+        }
+    }
+}
+
+impl<D: Disk> Shard<D> {
+    /// Opens the shard's log in `directory` of `disk`, makes it where it is missing, and rebuilds
+    /// the state from it. `now_secs` is the wall clock, seconds since 1970.
+    pub async fn open(
+        disk: D,
+        directory: &str,
+        id: ShardId,
+        options: Options,
+        now_secs: impl Fn() -> i64 + 'static,
+    ) -> Result<(Rc<Self>, Recovered), OpenError> {
+        let mut state = State::default();
+        let (log, recovered) = Log::open(disk, directory, options, &mut |place, record| {
+            let fact = Fact::decode(record.kind, record.payload).map_err(|e| e.to_string())?;
+            state.apply(AccountId(record.account), place, fact);
+            Ok(())
+        })
+        .await?;
+        let shard = Shard {
+            id,
+            log,
+            state: RefCell::new(state),
+            on_the_way: RefCell::default(),
+            now_secs: Box::new(now_secs),
+            scratch: Cell::default(),
+            accounts_gate: Rc::default(),
+            configuration: RefCell::default(),
+        };
+        Ok((Rc::new(shard), recovered))
+    }
+
+    #[must_use]
+    pub fn id(&self) -> ShardId {
+        self.id
+    }
+
+    /// Writes frames until [`close`](Self::close) is called and everything is durable. Exactly one
+    /// task runs it; without it no change is ever ready.
+    pub async fn run(&self, mut observe: impl FnMut(&Commit)) {
+        self.log
+            .run(|outcome| match outcome {
+                Outcome::Durable(commit) => {
+                    self.apply_through(commit);
+                    observe(commit);
+                }
+                Outcome::GivenUp => self.give_up(),
+            })
+            .await;
+    }
+
+    /// Takes no more changes; those that were appended still become durable.
+    pub fn close(&self) {
+        self.log.close();
+    }
+
+    /// The log, for its counters and positions.
+    #[must_use]
+    pub fn log(&self) -> &Log<D> {
+        &self.log
+    }
+
+    fn apply_through(&self, commit: &Commit) {
+        let mut state = self.state.borrow_mut();
+        let mut on_the_way = self.on_the_way.borrow_mut();
+        while let Some(next) = on_the_way.pop_front_if(|next| next.frame <= commit.frame) {
+            let place = commit.start.offset_by(next.offset);
+            if let Some(landed) = &next.landed {
+                landed.set(Some(place));
+            }
+            state.apply(next.account, place, next.fact);
+        }
+    }
+
+    fn give_up(&self) {
+        self.on_the_way.borrow_mut().clear();
+        self.state.borrow_mut().abort();
+    }
+
+    /// Appends facts that become durable together. Room for them was awaited before, and nothing
+    /// suspended since.
+    fn put(&self, account: AccountId, entries: Vec<Entry<'_>>) -> Result<FrameSeq, LogError> {
+        self.put_all(entries.into_iter().map(|entry| (account, entry)).collect())
+    }
+
+    /// As [`put`](Self::put), for facts of several accounts.
+    fn put_all(&self, entries: Vec<(AccountId, Entry<'_>)>) -> Result<FrameSeq, LogError> {
+        let mut scratch = self.scratch.take();
+        scratch.clear();
+        let heads: Vec<(u8, usize)> = entries
+            .iter()
+            .map(|(_, entry)| (entry.fact.encode(&mut scratch), scratch.len()))
+            .collect();
+        let mut rest = scratch.as_slice();
+        let mut start = 0;
+        let parts: Vec<(u8, u32, [&[u8]; 2])> = heads
+            .iter()
+            .zip(&entries)
+            .map(|(&(kind, end), (account, entry))| {
+                let (head, tail) = rest.split_at(end - start);
+                (rest, start) = (tail, end);
+                (kind, account.0, [head, entry.body])
+            })
+            .collect();
+        let drafts: Vec<Draft<'_>> = parts
+            .iter()
+            .map(|(kind, account, parts)| Draft {
+                kind: *kind,
+                account: *account,
+                parts,
+            })
+            .collect();
+        let appended = self.log.append(&drafts);
+        drop(drafts);
+        drop(parts);
+        self.scratch.set(scratch);
+        let appended = appended?;
+        let mut on_the_way = self.on_the_way.borrow_mut();
+        for ((account, entry), offset) in entries.into_iter().zip(appended.offsets) {
+            on_the_way.push_back(OnTheWay {
+                frame: appended.frame,
+                offset,
+                account,
+                fact: entry.fact,
+                landed: entry.landed,
+            });
+        }
+        Ok(appended.frame)
+    }
+
+    // Views and lists: plain reads of durable state.
+
+    /// Mailboxes of an account, INBOX first, then by name.
+    pub fn mailboxes(&self, account: AccountId) -> Vec<MailboxInfo> {
+        self.state
+            .borrow()
+            .account(account)
+            .map(Account::list)
+            .unwrap_or_default()
+    }
+
+    /// A mailbox by name; INBOX in any case.
+    pub fn mailbox(&self, account: AccountId, name: &str) -> Option<MailboxInfo> {
+        let state = self.state.borrow();
+        let account = state.account(account)?;
+        account.info(account.id_of(&crate::mailbox::name::canonical(name))?)
+    }
+
+    /// A mailbox by id, e.g. the one a view shows, under its present name.
+    pub fn mailbox_by_id(&self, account: AccountId, id: MailboxId) -> Option<MailboxInfo> {
+        self.state.borrow().account(account)?.info(id)
+    }
+
+    /// Subscribed names, sorted, existing or not (RFC 9051 §6.3.7).
+    pub fn subscriptions(&self, account: AccountId) -> Vec<String> {
+        self.state
+            .borrow()
+            .account(account)
+            .map(Account::subscriptions)
+            .unwrap_or_default()
+    }
+
+    pub fn status(&self, account: AccountId, mailbox: MailboxId) -> Option<Status> {
+        self.with_contents(account, mailbox, Contents::status)
+    }
+
+    /// The keyword table of a mailbox: entry `i` is bit `i` of a row's keywords.
+    pub fn keywords(&self, account: AccountId, mailbox: MailboxId) -> Vec<String> {
+        self.with_contents(account, mailbox, |contents| contents.keywords().to_vec())
+            .unwrap_or_default()
+    }
+
+    /// Octets stored, and the quota if there is one.
+    pub fn usage(&self, account: AccountId) -> (u64, Option<u64>) {
+        let state = self.state.borrow();
+        state
+            .account(account)
+            .map_or((0, None), |account| (account.octets(), account.limit()))
+    }
+
+    /// A picture of the mailbox as it is now. With `claim_recent` the session takes the messages
+    /// that nobody has claimed yet (SELECT, not EXAMINE).
+    pub fn view(&self, account: AccountId, mailbox: MailboxId, claim_recent: bool) -> Option<View> {
+        let view = self.with_contents(account, mailbox, |contents| {
+            sync::picture(account, contents, claim_recent)
+        })?;
+        self.claim_recent(&view);
+        Some(view)
+    }
+
+    /// Brings a view up to now and says what changed. Without `expunges` they are held back, as
+    /// RFC 9051 §7.5.1 demands while FETCH, STORE or SEARCH by sequence number is in progress.
+    pub fn sync(&self, view: &mut View, expunges: bool) -> Vec<Change> {
+        let changes = {
+            let state = self.state.borrow();
+            let account = state.account(view.account);
+            match account.and_then(|account| account.contents(view.mailbox)) {
+                Some(contents) => sync::sync(view, contents, expunges),
+                None => sync::gone(view),
+            }
+        };
+        if changes
+            .iter()
+            .any(|change| matches!(change, Change::Recent(_)))
+        {
+            self.claim_recent(view);
+        }
+        changes
+    }
+
+    /// The present row of a UID; `None` when it was expunged meanwhile.
+    pub fn row(&self, view: &View, uid: Uid) -> Option<Row> {
+        self.with_contents(view.account, view.mailbox, |contents| {
+            contents.rows_between(uid, uid).first().copied()
+        })?
+    }
+
+    /// Calls `each` with the present row of every UID of `uids` that still exists, ascending.
+    pub fn rows(&self, view: &View, uids: &UidSet, each: &mut dyn FnMut(&Row)) {
+        let _ = self.with_contents(view.account, view.mailbox, |contents| {
+            contents.rows_of(uids).for_each(each);
+        });
+    }
+
+    /// Wakes whoever awaits it at each change of the mailbox; never where there is none.
+    pub fn watch(&self, account: AccountId, mailbox: MailboxId) -> Watch {
+        self.with_contents(account, mailbox, |contents| contents.bell.watch())
+            .unwrap_or_else(|| Rc::<Bell>::default().watch())
+    }
+
+    fn with_contents<T>(
+        &self,
+        account: AccountId,
+        mailbox: MailboxId,
+        read: impl FnOnce(&Contents) -> T,
+    ) -> Option<T> {
+        self.state
+            .borrow()
+            .account(account)?
+            .contents(mailbox)
+            .map(read)
+    }
+
+    /// From now on later sessions do not see as `\Recent` what this view has seen. Not awaited: if
+    /// it is lost in a crash, a message is recent twice (RFC 3501 §2.3.2 permits it).
+    fn claim_recent(&self, view: &View) {
+        if !view.claims_recent {
+            return;
+        }
+        {
+            let mut state = self.state.borrow_mut();
+            let account = state.account_mut(view.account);
+            match account.and_then(|account| account.contents_mut(view.mailbox)) {
+                Some(contents) if contents.recent_first < view.uid_next => {
+                    contents.recent_first = view.uid_next;
+                }
+                _ => return,
+            }
+        }
+        let fact = MailboxFact::Recent {
+            mailbox: view.mailbox,
+            first: view.uid_next,
+        };
+        let _ = self.put(view.account, vec![Entry::of(Fact::Mailbox(fact))]);
+    }
+}

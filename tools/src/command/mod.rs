@@ -1,0 +1,4 @@
+//! One subcommand, one file.
+
+pub(crate) mod account;
+pub(crate) mod domain;
