@@ -9,7 +9,7 @@ use tests::corpus::plain;
 use tests::peer::{Peer, peer};
 use tests::seed::Seed;
 use tests::server::Server;
-use tests::setup::{PASSWORD, Setup};
+use tests::setup::PASSWORD;
 
 const ALICE: &str = "alice@example.test";
 const BOB: &str = "bob@example.test";

@@ -1,4 +1,4 @@
-//! Machines that are not as we wish: io_uring denied, no O_DIRECT, few descriptors, the demo's ports.
+//! Machines not as we wish: io_uring denied, no O_DIRECT, few descriptors; and the demo.
 
 use super::{ALICE, message};
 use std::net::TcpListener;
