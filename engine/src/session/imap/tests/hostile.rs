@@ -105,7 +105,8 @@ fn anything_in_any_order() {
 #[test]
 fn every_command_is_answered_once_whatever_the_pieces() {
     let commands = "t1 NOOP\r\nt2 SELECT INBOX\r\nt3 FETCH 1 (FLAGS BODY[])\r\nt4 XYZZY\r\n\
-        t5 IDLE\r\nDONE\r\nt6 APPEND INBOX {3+}\r\nabc\r\nt7 SEARCH TEXT {1+}\r\na\r\nt8 NOOP ((((\r\n\
+        t5 IDLE\r\nDONE\r\nt6 APPEND INBOX {3+}\r\nabc\r\nt7 SEARCH TEXT {1+}\r\na\r\n\
+        t8 NOOP ((((\r\n\
         t9 LOGOUT\r\n";
     let mut whole = None;
     for chunk in 1..commands.len() {

@@ -50,7 +50,8 @@ fn a_new_keyword_is_told_before_it_is_seen() {
     client.play(
         "C: a1 STORE 1 +FLAGS ($Forwarded Work)
          S: * FLAGS (\\Answered \\Flagged \\Deleted \\Seen \\Draft $Forwarded Work)
-         S: * OK [PERMANENTFLAGS (\\Answered \\Flagged \\Deleted \\Seen \\Draft $Forwarded Work \\*)] …
+         S: * OK [PERMANENTFLAGS (\\Answered \\Flagged \\Deleted \\Seen \\Draft \
+            $Forwarded Work \\*)] …
          S: * 1 FETCH (FLAGS ($Forwarded Work))
          S: a1 OK Store completed
          C: a2 STORE 2 +FLAGS (work)
