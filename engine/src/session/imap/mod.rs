@@ -171,6 +171,7 @@ impl<S: Mailstore> Session<S> {
         dialogue.flush_if_full().await
     }
 
+    /// Any command but IDLE, which `turn` keeps to itself.
     async fn answer<I: Io>(
         &mut self,
         dialogue: &mut Dialogue<I>,
@@ -188,7 +189,6 @@ impl<S: Mailstore> Session<S> {
                 Ok(Reply::bad(text::ALREADY_LOGGED_IN))
             }
             Body::Append(append) => self.append(dialogue, append).await,
-            Body::Idle => self.idle(dialogue).await,
             body => self.answer_on_mailboxes(dialogue, tag, body).await,
         }
     }
