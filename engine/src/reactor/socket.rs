@@ -1,8 +1,9 @@
 //! One TCP connection of a shard.
 //!
 //! Receiving and sending are system calls that do not block, done when the ring says that they will
-//! not; measured beside operations in the ring they cost the same and leave no buffer in the kernel.
-//! Every future here may be dropped and started again without loss.
+//! not. Measured per request and reply (100 and 30 octets, 10 and 100 connections): 3.5 to 4.0 µs of
+//! CPU; readiness and then both operations in the ring 3.7 to 4.6; the same with a buffer held by
+//! every idle connection 3.3 to 3.9. Every future here may be dropped and started again without loss.
 //!
 //! A deadline shuts the socket down when it is reached, which ends the operation in progress with
 //! [`std::io::ErrorKind::TimedOut`]; nothing is cancelled.
@@ -80,9 +81,6 @@ impl Socket {
 
     /// Waits until [`Socket::recv`] would not wait: octets, end of stream, error or deadline.
     pub async fn readable(&self) -> io::Result<()> {
-        if self.eager.get() {
-            return Ok(());
-        }
         self.watched.readable().await
     }
 
@@ -92,7 +90,6 @@ impl Socket {
         loop {
             match self.try_recv(&mut buffer) {
                 Err(Errno::AGAIN) => {
-                    self.eager.set(false);
                     if let Err(error) = self.watched.readable().await {
                         return (Err(error), buffer);
                     }
@@ -108,18 +105,22 @@ impl Socket {
     /// Waits for octets without a buffer, then receives them into a lent one.
     pub async fn recv_lent(&self) -> io::Result<Vec<u8>> {
         loop {
-            self.readable().await?;
+            self.readable_unless_eager().await?;
             let mut buffer = buffer::lend();
             match self.try_recv(&mut buffer) {
                 Ok(0) if self.has_timed_out() => return Err(timed_out()),
                 Ok(_) => return Ok(buffer),
-                Err(Errno::AGAIN | Errno::INTR) => {
-                    self.eager.set(false);
-                    buffer::give_back(buffer);
-                }
+                Err(Errno::AGAIN | Errno::INTR) => buffer::give_back(buffer),
                 Err(error) => return Err(error.into()),
             }
         }
+    }
+
+    async fn readable_unless_eager(&self) -> io::Result<()> {
+        if self.eager.replace(false) {
+            return Ok(());
+        }
+        self.watched.readable().await
     }
 
     /// Waits for octets without a buffer, then appends up to `octets_max` of them to `into` by way of
@@ -130,7 +131,7 @@ impl Socket {
         octets_max: usize,
     ) -> io::Result<usize> {
         loop {
-            self.readable().await?;
+            self.readable_unless_eager().await?;
             let mut lent = buffer::lend();
             let room = lent.spare_capacity_mut();
             let room_bytes = room.len().min(octets_max);

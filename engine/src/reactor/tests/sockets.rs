@@ -5,7 +5,7 @@ use super::super::oneshot::oneshot;
 use super::super::socket::{Side, Socket, SocketParts};
 use super::super::{buffer, spawn, yield_now};
 use super::{backends, on_each_backend, shard};
-use std::io::{ErrorKind, Read, Write};
+use std::io::{BufRead, ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::task::{Context, Waker};
 use std::time::{Duration, Instant};
@@ -269,4 +269,77 @@ fn a_refused_and_an_endless_connect_end() {
         };
         assert_eq!(error.kind(), ErrorKind::TimedOut);
     });
+}
+
+/// Descriptors are the process's, so this runs in a process of its own.
+#[test]
+fn a_listener_without_descriptors_rests_and_recovers() {
+    const CHILD: &str = "RINGPOST_TEST_DESCRIPTORS";
+    if std::env::var_os(CHILD).is_some() {
+        return accept_with_few_descriptors();
+    }
+    let name = "reactor::tests::sockets::a_listener_without_descriptors_rests_and_recovers";
+    let mut child = std::process::Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", name, "--nocapture"])
+        .env(CHILD, "1")
+        .stdout(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut lines = std::io::BufReader::new(child.stdout.take().unwrap()).lines();
+    let address = lines.find_map(|line| line.unwrap().strip_prefix("at ").map(String::from));
+    let address: SocketAddr = address.unwrap().parse().unwrap();
+    let clients: Vec<_> = (0..100)
+        .map(|_| TcpStream::connect(address).unwrap())
+        .collect();
+    lines.for_each(drop);
+    assert!(child.wait().unwrap().success());
+    drop(clients);
+}
+
+/// Accepts until there are no descriptors, rests three times, gives up what it has and goes on.
+fn accept_with_few_descriptors() {
+    use rustix::process::{Resource, Rlimit, setrlimit};
+    use rustix::time::{ClockId, clock_gettime};
+    let cpu_millis = || {
+        let time = clock_gettime(ClockId::ProcessCPUTime);
+        time.tv_sec * 1000 + time.tv_nsec / 1_000_000
+    };
+    shard(backends()[0], move || async move {
+        let listener = Listener::bind(loopback(), false, BACKLOG).unwrap();
+        let few = Some(40);
+        let limit = Rlimit {
+            current: few,
+            maximum: few,
+        };
+        setrlimit(Resource::Nofile, limit).unwrap();
+        println!("\nat {}", listener.local_addr());
+        let (begun, busy) = (std::cell::Cell::new(None), std::cell::Cell::new(0));
+        let held = std::cell::RefCell::new(Vec::new());
+        let rests = std::cell::Cell::new(0);
+        let on_error = |_: &std::io::Error| {
+            rests.set(rests.get() + 1);
+            if rests.get() == 1 {
+                begun.set(Some((Instant::now(), cpu_millis())));
+            }
+            if rests.get() == 4 {
+                busy.set(cpu_millis() - begun.get().unwrap().1);
+                held.borrow_mut().clear();
+            }
+        };
+        for _ in 0..100 {
+            let socket = listener.accept(on_error).await.unwrap();
+            held.borrow_mut().push(socket);
+            if rests.get() >= 4 {
+                held.borrow_mut().clear();
+            }
+        }
+        let rested = begun.get().unwrap().0.elapsed().as_millis() as i64;
+        assert!(
+            busy.get() * 20 < rested,
+            "{} of {rested} ms busy",
+            busy.get()
+        );
+    })
+    .join()
+    .unwrap();
 }
