@@ -19,7 +19,7 @@ fn loopback() -> SocketAddr {
 
 /// A connected pair on this shard.
 async fn pair() -> (Socket, Socket) {
-    let listener = Listener::bind(loopback(), false, BACKLOG).unwrap();
+    let listener = Listener::bind(loopback(), BACKLOG).unwrap();
     let client = connect(None, listener.local_addr(), LATE).await.unwrap();
     let server = listener.accept(|_| {}).await.unwrap();
     assert_eq!(server.peer_addr(), client.local_addr().unwrap());
@@ -52,10 +52,9 @@ async fn recv_exactly(socket: &Socket, bytes: usize) -> Vec<u8> {
 #[test]
 fn two_shards_share_a_port_and_echo() {
     for backend in backends() {
-        let first = Bound::bind(loopback(), true, BACKLOG).unwrap();
-        let address = first.local_addr();
-        let second = Bound::bind(address, true, BACKLOG).unwrap();
-        for bound in [first, second] {
+        let shared = Bound::share(loopback(), 2, BACKLOG).unwrap();
+        let address = shared[0].local_addr();
+        for bound in shared {
             shard(backend, || async {
                 let listener = Listener::new(bound).unwrap();
                 loop {
@@ -83,15 +82,18 @@ fn two_shards_share_a_port_and_echo() {
 }
 
 #[test]
-fn a_taken_port_is_explained() {
-    let first = Bound::bind(loopback(), false, BACKLOG).unwrap();
-    let error = Bound::bind(first.local_addr(), false, BACKLOG).unwrap_err();
-    let sentence = error.to_string();
-    assert!(sentence.contains("another program"), "{sentence}");
-    assert!(
-        sentence.contains(&first.local_addr().to_string()),
-        "{sentence}"
-    );
+fn a_taken_port_is_explained_even_where_it_could_be_shared() {
+    let mut first = Bound::share(loopback(), 1, BACKLOG).unwrap();
+    let address = first.pop().unwrap();
+    let taken = address.local_addr();
+    for error in [
+        Bound::bind(taken, BACKLOG).unwrap_err(),
+        Bound::share(taken, 2, BACKLOG).unwrap_err(),
+    ] {
+        let sentence = error.to_string();
+        assert!(sentence.contains("another program"), "{sentence}");
+        assert!(sentence.contains(&taken.to_string()), "{sentence}");
+    }
 }
 
 #[test]
@@ -106,7 +108,7 @@ fn a_connection_moves_to_another_shard_with_octets_pending_both_ways() {
         });
         let (bound_sender, bound) = std::sync::mpsc::channel();
         let front = shard(backend, move || async move {
-            let listener = Listener::bind(loopback(), false, BACKLOG).unwrap();
+            let listener = Listener::bind(loopback(), BACKLOG).unwrap();
             bound_sender.send(listener.local_addr()).unwrap();
             let socket = listener.accept(|_| {}).await.unwrap();
             assert_eq!(recv_exactly(&socket, 6).await, b"login\n");
@@ -232,7 +234,7 @@ fn connections_that_come_and_go_leak_no_descriptor() {
     let open = || std::fs::read_dir("/proc/self/fd").unwrap().count();
     let before = open();
     on_each_backend(|_| async {
-        let listener = Listener::bind(loopback(), false, BACKLOG).unwrap();
+        let listener = Listener::bind(loopback(), BACKLOG).unwrap();
         for _ in 0..2000 {
             let client = connect(None, listener.local_addr(), LATE).await.unwrap();
             let mut wait = Box::pin(listener.accept(|_| {}));
@@ -252,13 +254,11 @@ fn connections_that_come_and_go_leak_no_descriptor() {
 #[test]
 fn a_refused_and_an_endless_connect_end() {
     on_each_backend(|_| async {
-        let free = Bound::bind(loopback(), false, BACKLOG)
-            .unwrap()
-            .local_addr();
+        let free = Bound::bind(loopback(), BACKLOG).unwrap().local_addr();
         let refused = connect(None, free, LATE).await.err().unwrap();
         assert_eq!(refused.kind(), ErrorKind::ConnectionRefused);
         // A full backlog of a listener that never accepts.
-        let deaf = Bound::bind(loopback(), false, 0).unwrap();
+        let deaf = Bound::bind(loopback(), 0).unwrap();
         let mut kept = Vec::new();
         let error = loop {
             match connect(None, deaf.local_addr(), SOON).await {
@@ -305,7 +305,7 @@ fn accept_with_few_descriptors() {
         time.tv_sec * 1000 + time.tv_nsec / 1_000_000
     };
     shard(backends()[0], move || async move {
-        let listener = Listener::bind(loopback(), false, BACKLOG).unwrap();
+        let listener = Listener::bind(loopback(), BACKLOG).unwrap();
         let few = Some(40);
         let limit = Rlimit {
             current: few,
