@@ -9,15 +9,18 @@
 //! [`std::io::ErrorKind::TimedOut`]; nothing is cancelled.
 
 use super::buffer;
+use super::task::yield_now;
 use super::timer::{Action, Timer};
 use super::watched::Watched;
 use rustix::buffer::spare_capacity;
 use rustix::io::Errno;
 use rustix::net::{RecvFlags, SendFlags, Shutdown};
 use std::cell::{Cell, RefCell};
+use std::future::poll_fn;
 use std::io;
 use std::net::{SocketAddr, TcpStream};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::pin::pin;
 use std::time::Duration;
 
 /// Which half of a connection a deadline is for.
@@ -32,6 +35,12 @@ pub enum Side {
 /// How long one [`Socket::send`] may take before the peer counts as gone: RFC 5321 §4.5.3.2.
 pub const SEND_SECS_MAX: u64 = 300;
 
+/// Octets that a connection moves in one turn before the other tasks of the shard run.
+const TURN_BYTES_MAX: usize = 256 << 10;
+
+/// What one system call counts for beside its octets.
+const CALL_BYTES: usize = 4 << 10;
+
 /// A connected socket. Closed when dropped.
 pub struct Socket {
     // Before `watched`: a timer holds the number of the descriptor.
@@ -42,6 +51,8 @@ pub struct Socket {
     send_time_max: Cell<Duration>,
     /// The last receive filled its buffer: more may be there, so try before waiting.
     eager: Cell<bool>,
+    /// What this connection moved since its task last waited, in octets.
+    moved: Cell<usize>,
 }
 
 /// A connection on its way to another shard.
@@ -60,6 +71,7 @@ impl Socket {
             peer,
             send_time_max: Cell::new(Duration::from_secs(SEND_SECS_MAX)),
             eager: Cell::new(false),
+            moved: Cell::new(0),
         })
     }
 
@@ -81,16 +93,17 @@ impl Socket {
 
     /// Waits until [`Socket::recv`] would not wait: octets, end of stream, error or deadline.
     pub async fn readable(&self) -> io::Result<()> {
-        self.watched.readable().await
+        self.wait(self.watched.readable()).await
     }
 
     /// Receives into the spare capacity of `buffer`, waiting if nothing is there; 0 is the end of
     /// the stream. To wait without holding a buffer call [`Socket::readable`] first.
     pub async fn recv(&self, mut buffer: Vec<u8>) -> (io::Result<usize>, Vec<u8>) {
         loop {
+            self.give_others_a_turn().await;
             match self.try_recv(&mut buffer) {
                 Err(Errno::AGAIN) => {
-                    if let Err(error) = self.watched.readable().await {
+                    if let Err(error) = self.readable().await {
                         return (Err(error), buffer);
                     }
                 }
@@ -117,10 +130,36 @@ impl Socket {
     }
 
     async fn readable_unless_eager(&self) -> io::Result<()> {
+        self.give_others_a_turn().await;
         if self.eager.replace(false) {
             return Ok(());
         }
-        self.watched.readable().await
+        self.readable().await
+    }
+
+    /// A fast peer must not keep the shard to itself by never letting its task wait.
+    async fn give_others_a_turn(&self) {
+        if self.moved.get() > TURN_BYTES_MAX {
+            self.moved.set(0);
+            yield_now().await;
+        }
+    }
+
+    fn count(&self, octets: usize) {
+        self.moved
+            .set(self.moved.get().saturating_add(octets + CALL_BYTES));
+    }
+
+    async fn wait(&self, ready: impl Future<Output = io::Result<()>>) -> io::Result<()> {
+        let mut ready = pin!(ready);
+        poll_fn(|cx| {
+            let polled = ready.as_mut().poll(cx);
+            if polled.is_pending() {
+                self.moved.set(0);
+            }
+            polled
+        })
+        .await
     }
 
     /// Waits for octets without a buffer, then appends up to `octets_max` of them to `into` by way of
@@ -143,6 +182,7 @@ impl Socket {
             });
             buffer::give_back(lent);
             self.eager.set(received == Ok(room_bytes));
+            self.count(received.unwrap_or(0));
             match received {
                 Ok(0) if self.has_timed_out() => return Err(timed_out()),
                 Ok(octets) => return Ok(octets),
@@ -159,9 +199,11 @@ impl Socket {
             "a receive needs room, or 0 octets would look like the end"
         );
         let fd = &self.watched;
-        let (received, _) = rustix::net::recv(fd, spare_capacity(buffer), RecvFlags::DONTWAIT)?;
-        self.eager.set(received == room);
-        Ok(received)
+        let received = rustix::net::recv(fd, spare_capacity(buffer), RecvFlags::DONTWAIT);
+        let received = received.map(|(octets, _)| octets);
+        self.eager.set(received == Ok(room));
+        self.count(received.unwrap_or(0));
+        received
     }
 
     /// Sends all of `octets` and gives the vector back, whatever happened.
@@ -175,13 +217,17 @@ impl Socket {
         let mut rest = octets;
         let mut limit = None;
         while !rest.is_empty() {
+            self.give_others_a_turn().await;
             let flags = SendFlags::DONTWAIT | SendFlags::NOSIGNAL;
             match rustix::net::send(&self.watched, rest, flags) {
-                Ok(sent) => rest = rest.get(sent..).unwrap_or_default(),
+                Ok(sent) => {
+                    self.count(sent);
+                    rest = rest.get(sent..).unwrap_or_default();
+                }
                 Err(Errno::INTR) => {}
                 Err(Errno::AGAIN) => {
                     limit.get_or_insert_with(|| SendLimit::start(self));
-                    self.watched.writable().await?;
+                    self.writable().await?;
                 }
                 Err(_) if self.has_timed_out() => return Err(timed_out()),
                 Err(error) => return Err(error.into()),
@@ -248,7 +294,7 @@ impl Socket {
     }
 
     pub(super) async fn writable(&self) -> io::Result<()> {
-        self.watched.writable().await
+        self.wait(self.watched.writable()).await
     }
 
     pub(super) fn pending_error(&self) -> io::Result<()> {

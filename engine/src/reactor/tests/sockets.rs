@@ -173,6 +173,43 @@ fn a_peer_that_does_not_read_ends_the_send() {
 }
 
 #[test]
+fn a_flood_on_one_connection_leaves_turns_to_the_others() {
+    on_each_backend(|_| async {
+        let listener = Listener::bind(loopback(), BACKLOG).unwrap();
+        let address = listener.local_addr();
+        std::thread::spawn(move || {
+            let mut stream = TcpStream::connect(address).unwrap();
+            while stream.write_all(&[0; 1 << 16]).is_ok() {}
+        });
+        let flooded = listener.accept(|_| {}).await.unwrap();
+        // The flood has begun when a buffer comes full.
+        let mut full = false;
+        while !full {
+            let received = flooded.recv_lent().await.unwrap();
+            full = received.len() == received.capacity();
+        }
+        let ended = std::rc::Rc::new(std::cell::Cell::new(false));
+        let end = ended.clone();
+        spawn(async move {
+            for _ in 0..10 {
+                yield_now().await;
+            }
+            end.set(true);
+        });
+        let mut octets = 0;
+        while !ended.get() {
+            let received = flooded.recv_lent().await.unwrap();
+            octets += received.len();
+            buffer::give_back(received);
+            // Slower than the client, so that there is always more.
+            let begun = Instant::now();
+            while begun.elapsed() < Duration::from_micros(300) {}
+            assert!(octets < 4 << 20, "the other task had no turn");
+        }
+    });
+}
+
+#[test]
 fn a_slow_reader_gets_every_octet() {
     on_each_backend(|_| async {
         let (client, server) = pair().await;
