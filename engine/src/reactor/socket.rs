@@ -101,6 +101,9 @@ impl Socket {
     pub async fn recv(&self, mut buffer: Vec<u8>) -> (io::Result<usize>, Vec<u8>) {
         loop {
             self.give_others_a_turn().await;
+            if self.has_timed_out() {
+                return (Err(timed_out()), buffer);
+            }
             match self.try_recv(&mut buffer) {
                 Err(Errno::AGAIN) => {
                     if let Err(error) = self.readable().await {
@@ -109,7 +112,6 @@ impl Socket {
                 }
                 Err(Errno::INTR) => {}
                 Err(error) => return (Err(error.into()), buffer),
-                Ok(0) if self.has_timed_out() => return (Err(timed_out()), buffer),
                 Ok(received) => return (Ok(received), buffer),
             }
         }
@@ -121,45 +123,11 @@ impl Socket {
             self.readable_unless_eager().await?;
             let mut buffer = buffer::lend();
             match self.try_recv(&mut buffer) {
-                Ok(0) if self.has_timed_out() => return Err(timed_out()),
                 Ok(_) => return Ok(buffer),
                 Err(Errno::AGAIN | Errno::INTR) => buffer::give_back(buffer),
                 Err(error) => return Err(error.into()),
             }
         }
-    }
-
-    async fn readable_unless_eager(&self) -> io::Result<()> {
-        self.give_others_a_turn().await;
-        if self.eager.replace(false) {
-            return Ok(());
-        }
-        self.readable().await
-    }
-
-    /// A fast peer must not keep the shard to itself by never letting its task wait.
-    async fn give_others_a_turn(&self) {
-        if self.moved.get() > TURN_BYTES_MAX {
-            self.moved.set(0);
-            yield_now().await;
-        }
-    }
-
-    fn count(&self, octets: usize) {
-        self.moved
-            .set(self.moved.get().saturating_add(octets + CALL_BYTES));
-    }
-
-    async fn wait(&self, ready: impl Future<Output = io::Result<()>>) -> io::Result<()> {
-        let mut ready = pin!(ready);
-        poll_fn(|cx| {
-            let polled = ready.as_mut().poll(cx);
-            if polled.is_pending() {
-                self.moved.set(0);
-            }
-            polled
-        })
-        .await
     }
 
     /// Waits for octets without a buffer, then appends up to `octets_max` of them to `into` by way of
@@ -184,26 +152,11 @@ impl Socket {
             self.eager.set(received == Ok(room_bytes));
             self.count(received.unwrap_or(0));
             match received {
-                Ok(0) if self.has_timed_out() => return Err(timed_out()),
                 Ok(octets) => return Ok(octets),
                 Err(Errno::AGAIN | Errno::INTR) => {}
                 Err(error) => return Err(error.into()),
             }
         }
-    }
-
-    fn try_recv(&self, buffer: &mut Vec<u8>) -> Result<usize, Errno> {
-        let room = buffer.capacity() - buffer.len();
-        assert!(
-            room > 0,
-            "a receive needs room, or 0 octets would look like the end"
-        );
-        let fd = &self.watched;
-        let received = rustix::net::recv(fd, spare_capacity(buffer), RecvFlags::DONTWAIT);
-        let received = received.map(|(octets, _)| octets);
-        self.eager.set(received == Ok(room));
-        self.count(received.unwrap_or(0));
-        received
     }
 
     /// Sends all of `octets` and gives the vector back, whatever happened.
@@ -286,6 +239,57 @@ impl Socket {
         SocketAddr::try_from(address).map_err(io::Error::from)
     }
 
+    fn try_recv(&self, buffer: &mut Vec<u8>) -> Result<usize, Errno> {
+        let room = buffer.capacity() - buffer.len();
+        assert!(
+            room > 0,
+            "a receive needs room, or 0 octets would look like the end"
+        );
+        let fd = &self.watched;
+        let received = rustix::net::recv(fd, spare_capacity(buffer), RecvFlags::DONTWAIT);
+        let received = received.map(|(octets, _)| octets);
+        self.eager.set(received == Ok(room));
+        self.count(received.unwrap_or(0));
+        received
+    }
+
+    async fn readable_unless_eager(&self) -> io::Result<()> {
+        self.give_others_a_turn().await;
+        if !self.eager.replace(false) {
+            self.readable().await?;
+        }
+        // Asked each time: a peer that never stops sending has a deadline too.
+        if self.has_timed_out() {
+            return Err(timed_out());
+        }
+        Ok(())
+    }
+
+    /// A fast peer must not keep the shard to itself by never letting its task wait.
+    async fn give_others_a_turn(&self) {
+        if self.moved.get() > TURN_BYTES_MAX {
+            self.moved.set(0);
+            yield_now().await;
+        }
+    }
+
+    fn count(&self, octets: usize) {
+        self.moved
+            .set(self.moved.get().saturating_add(octets + CALL_BYTES));
+    }
+
+    async fn wait(&self, ready: impl Future<Output = io::Result<()>>) -> io::Result<()> {
+        let mut ready = pin!(ready);
+        poll_fn(|cx| {
+            let polled = ready.as_mut().poll(cx);
+            if polled.is_pending() {
+                self.moved.set(0);
+            }
+            polled
+        })
+        .await
+    }
+
     fn deadline(&self, side: Side) -> &RefCell<Option<Timer>> {
         match side {
             Side::Read => &self.read_deadline,
@@ -333,21 +337,24 @@ impl Side {
 }
 
 /// The deadline of a `send` that has to wait; taken away when it ends or is dropped.
-struct SendLimit<'a>(&'a Socket);
+struct SendLimit<'a>(Option<&'a Socket>);
 
 impl SendLimit<'_> {
     fn start(socket: &Socket) -> SendLimit<'_> {
-        // An explicit deadline of the write side wins.
-        if socket.write_deadline.borrow().is_none() {
-            socket.set_deadline(Side::Write, socket.send_time_max.get());
+        if socket.write_deadline.borrow().is_some() {
+            // The caller's own deadline of the write side goes before this one.
+            return SendLimit(None);
         }
-        SendLimit(socket)
+        socket.set_deadline(Side::Write, socket.send_time_max.get());
+        SendLimit(Some(socket))
     }
 }
 
 impl Drop for SendLimit<'_> {
     fn drop(&mut self) {
-        self.0.clear_deadline(Side::Write);
+        if let Some(socket) = self.0 {
+            socket.clear_deadline(Side::Write);
+        }
     }
 }
 

@@ -162,6 +162,27 @@ fn a_deadline_that_was_cleared_does_nothing() {
 }
 
 #[test]
+fn a_read_deadline_holds_for_a_peer_that_never_stops_sending() {
+    on_each_backend(|_| async {
+        let listener = Listener::bind(loopback(), BACKLOG).unwrap();
+        let address = listener.local_addr();
+        std::thread::spawn(move || {
+            let mut stream = TcpStream::connect(address).unwrap();
+            while stream.write_all(&[0; 1 << 16]).is_ok() {}
+        });
+        let server = listener.accept(|_| {}).await.unwrap();
+        server.set_deadline(Side::Read, SOON);
+        let error = loop {
+            match server.recv_lent().await {
+                Ok(received) => buffer::give_back(received),
+                Err(error) => break error,
+            }
+        };
+        assert_eq!(error.kind(), ErrorKind::TimedOut);
+    });
+}
+
+#[test]
 fn a_peer_that_does_not_read_ends_the_send() {
     on_each_backend(|_| async {
         let (_client, server) = pair().await;
