@@ -12,8 +12,8 @@ use rustix::net::sockopt::{
     set_ipv6_v6only, set_socket_reuseaddr, set_socket_reuseport, set_tcp_nodelay,
 };
 use rustix::net::{
-    AddressFamily, SocketFlags, SocketType, accept_with, acceptfrom_with, bind, getsockname,
-    ipproto, listen, socket_with,
+    AddressFamily, SocketFlags, SocketType, acceptfrom_with, bind, getsockname, ipproto, listen,
+    socket_with,
 };
 use std::io;
 use std::net::SocketAddr;

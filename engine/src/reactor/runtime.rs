@@ -110,8 +110,9 @@ where
     let mut runtime = std::mem::ManuallyDrop::new(runtime);
     runtime.block_on(async move {
         local::install(seat.backend, seat.on_panic)?;
-        task::spawn(task::run_yielded());
-        task::spawn(timer::run_timers());
+        // Not guarded: a shard without these two must end, and be seen to.
+        drop(monoio::spawn(task::run_yielded()));
+        drop(monoio::spawn(timer::run_timers()));
         let output = make().await;
         // Closing is an operation of the ring too, and comes after waits that were cancelled.
         for _ in 0..2 {

@@ -94,7 +94,9 @@ impl Yielded {
 /// Gives yielded tasks their turn, as long as the shard lives.
 pub(super) async fn run_yielded() {
     let event = local::with(|local| local.yielded.event.clone());
-    while event.readable().await.is_ok() {
+    loop {
+        let rung = event.readable().await;
+        rung.expect("an eventfd can be polled, and without it no task would wake again");
         let woken = local::with(|local| local.yielded.release());
         woken.into_iter().for_each(Waker::wake);
     }

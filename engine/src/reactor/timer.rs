@@ -141,7 +141,9 @@ impl Timers {
 /// Turns the wheel, as long as the shard lives.
 pub(super) async fn run_timers() {
     let clock = local::with(|local| local.timers.clock.clone());
-    while clock.readable().await.is_ok() {
+    loop {
+        let ticked = clock.readable().await;
+        ticked.expect("a timerfd can be polled, and without one no deadline would hold");
         let wakers = local::with(|local| local.timers.advance());
         wakers.into_iter().for_each(Waker::wake);
     }
