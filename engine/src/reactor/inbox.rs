@@ -1,7 +1,7 @@
 //! The inbox of a thread: one lock-free lane per sending thread, bounded in items and in bytes.
 //!
-//! A lane is a ring of one producer and one consumer plus a count of the bytes in it. Two flags keep
-//! wake-ups away from threads that are awake anyway:
+//! A lane is a ring of one producer and one consumer plus a count of the bytes in it. Two flags
+//! keep wake-ups away from threads that are awake anyway:
 //!
 //! ```text
 //! receiver: all lanes empty → lie down in `parked` (waker, flag, FENCE), look again, sleep

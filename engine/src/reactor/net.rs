@@ -1,7 +1,8 @@
 //! Listening and connecting.
 //!
-//! A listener waits for readiness and then accepts without blocking, so no accept is ever in flight:
-//! nothing to cancel, nothing to leak. When descriptors run out it rests instead of spinning.
+//! A listener waits for readiness and then accepts without blocking, so no accept is ever in
+//! flight: nothing to cancel, nothing to leak. When descriptors run out it rests instead of
+//! spinning.
 
 use super::socket::{Side, Socket};
 use super::task::yield_now;

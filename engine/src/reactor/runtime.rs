@@ -1,5 +1,5 @@
-//! Starting a shard: one thread, one core, one monoio runtime on io_uring, or on epoll when io_uring
-//! is denied.
+//! Starting a shard: one thread, one core, one monoio runtime on io_uring, or on epoll when
+//! io_uring is denied.
 
 use super::{local, task, timer};
 use io_uring06 as io_uring;
@@ -166,7 +166,5 @@ fn explain(error: &io::Error) -> String {
         io::ErrorKind::Unsupported => "this kernel has no usable io_uring (Linux 6.1 is needed)",
         _ => "io_uring cannot be set up",
     };
-    format!(
-        "{why}: {error}; shards run on epoll, with less throughput and blocking file work on threads"
-    )
+    format!("{why}: {error}; shards run on epoll, slower, with file work on threads")
 }

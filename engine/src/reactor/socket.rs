@@ -1,9 +1,10 @@
 //! One TCP connection of a shard.
 //!
 //! Receiving and sending are system calls that do not block, done when the ring says that they will
-//! not. Measured per request and reply (100 and 30 octets, 10 and 100 connections): 3.5 to 4.0 µs of
-//! CPU; readiness and then both operations in the ring 3.7 to 4.6; the same with a buffer held by
-//! every idle connection 3.3 to 3.9. Every future here may be dropped and started again without loss.
+//! not. Measured per request and reply (100 and 30 octets, 10 and 100 connections): 3.5 to 4.0 µs
+//! of CPU; readiness and then both operations in the ring 3.7 to 4.6; the same with a buffer held
+//! by every idle connection 3.3 to 3.9. Every future here but a send may be dropped and
+//! started again without loss.
 //!
 //! A deadline shuts the socket down when it is reached, which ends the operation in progress with
 //! [`std::io::ErrorKind::TimedOut`]; nothing is cancelled.
@@ -130,8 +131,8 @@ impl Socket {
         }
     }
 
-    /// Waits for octets without a buffer, then appends up to `octets_max` of them to `into` by way of
-    /// a lent one, so that `into` grows by what came and not by what might have come.
+    /// Waits for octets without a buffer, then appends up to `octets_max` of them to `into` by way
+    /// of a lent one, so that `into` grows by what came and not by what might have come.
     pub(crate) async fn recv_into(
         &self,
         into: &mut Vec<u8>,
@@ -195,7 +196,8 @@ impl Socket {
         let _ = rustix::net::shutdown(&self.watched, Shutdown::Write);
     }
 
-    /// Sets or moves the deadline of one side, `after` from now. One that was reached stays reached.
+    /// Sets or moves the deadline of one side, `after` from now. One that was reached stays
+    /// reached.
     pub fn set_deadline(&self, side: Side, after: Duration) {
         let mut deadline = self.deadline(side).borrow_mut();
         match &*deadline {

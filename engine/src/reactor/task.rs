@@ -18,8 +18,8 @@ pub fn spawn(future: impl Future<Output = ()> + 'static) {
 
 /// Lets the other tasks and the ring have a turn.
 ///
-/// Monoio 0.2.4 starves everything when a task wakes itself, so the wake-up comes from a poll in the
-/// ring: one turn of the loop, a few microseconds.
+/// Monoio 0.2.4 starves everything when a task wakes itself, so the wake-up comes from a poll in
+/// the ring: one turn of the loop, a few microseconds.
 pub async fn yield_now() {
     let mut waited = false;
     std::future::poll_fn(|cx| {

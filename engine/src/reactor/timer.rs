@@ -154,7 +154,8 @@ pub(super) async fn run_timers() {
     reason = "the wheel keeps descriptors that it does not own"
 )]
 fn shut_down(fd: RawFd, how: Shutdown) {
-    // SAFETY: a `Socket` drops its timers before its descriptor, so `fd` is open and is that socket.
+    // SAFETY: a `Socket` drops its timers before its descriptor, so `fd` is open and is that
+    // socket.
     let fd = unsafe { BorrowedFd::borrow_raw(fd) };
     // An error means that the peer was faster.
     let _ = rustix::net::shutdown(fd, how);

@@ -1,5 +1,5 @@
-//! Every interleaving of an inbox, up to a bound of preemptions, by loom: no wake-up is lost, no item
-//! is lost or reordered, no credit leaks.
+//! Every interleaving of an inbox, up to a bound of preemptions, by loom: no wake-up is lost, no
+//! item is lost or reordered, no credit leaks.
 //!
 //! The inbox is compiled from its own source, against loom's primitives instead of those in
 //! `engine::reactor::sync`; nothing else of the engine is built.

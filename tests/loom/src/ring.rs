@@ -1,5 +1,5 @@
-//! A ring with the interface and the memory orders of `rtrb`, no stronger: release on the own index,
-//! acquire on the other's.
+//! A ring with the interface and the memory orders of `rtrb`, no stronger: release on the own
+//! index, acquire on the other's.
 
 use loom::cell::UnsafeCell;
 use loom::sync::Arc;
