@@ -287,6 +287,7 @@ unsafe impl IoBufMut for Incoming {
         self.to - self.from
     }
 
+    // SAFETY: demands nothing, as nothing is done.
     unsafe fn set_init(&mut self, _: usize) {}
 }
 

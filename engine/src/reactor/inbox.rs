@@ -281,7 +281,7 @@ impl<T> Receiver<T> {
     /// As [`Receiver::recv`], for a caller with a context.
     pub fn poll_recv(&mut self, cx: &Context<'_>) -> Poll<Option<T>> {
         if let Some(item) = self.try_recv() {
-            self.parked.get_up();
+            self.parked.rise();
             return Poll::Ready(Some(item));
         }
         self.parked.lie_down(cx.waker());
@@ -289,7 +289,7 @@ impl<T> Receiver<T> {
         let closed = self.lanes.iter().all(|lane| lane.ring.is_abandoned());
         let item = self.try_recv();
         if item.is_some() || closed {
-            self.parked.get_up();
+            self.parked.rise();
             return Poll::Ready(item);
         }
         Poll::Pending
@@ -327,7 +327,7 @@ impl Bed {
         fence(Ordering::SeqCst);
     }
 
-    fn get_up(&self) {
+    fn rise(&self) {
         if self.occupied.load(Ordering::Relaxed) {
             self.occupied.swap(false, Ordering::AcqRel);
         }

@@ -1,8 +1,7 @@
 //! io_uring denied, as container runtimes do it.
 
-use super::super::{Backend, Seat, runtime::run_shard, sleep};
+use super::super::{Backend, Seat, runtime::run_shard, yield_now};
 use std::sync::Arc;
-use std::time::Duration;
 
 /// Makes `io_uring_setup` fail with EPERM on this thread and those it starts.
 #[expect(unsafe_code, reason = "seccomp has no safe interface here")]
@@ -43,7 +42,7 @@ fn where_io_uring_is_denied_shards_run_on_epoll_and_say_so() {
             core: None,
             on_panic: Arc::new(|_| {}),
         };
-        run_shard(seat, || sleep(Duration::from_millis(1))).unwrap();
+        run_shard(seat, yield_now).unwrap();
     })
     .join()
     .unwrap();
