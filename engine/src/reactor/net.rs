@@ -52,13 +52,14 @@ pub struct BindError {
 }
 
 impl Bound {
-    /// Binds and listens alone. Port 0 takes any free one.
-    pub fn bind(address: SocketAddr, backlog: i32) -> Result<Bound, BindError> {
-        bind_socket(address, false, backlog).map_err(|error| refused(address, error))
+    /// Binds and listens. With `reuse_port` other sockets of this user may do so too, each getting
+    /// its share of the connections (`SO_REUSEPORT`). Port 0 takes any free one.
+    pub fn bind(address: SocketAddr, reuse_port: bool, backlog: i32) -> Result<Bound, BindError> {
+        bind_socket(address, reuse_port, backlog).map_err(|error| refused(address, error))
     }
 
-    /// Binds and listens `count` times, for a shard each; the kernel spreads connections over them
-    /// (`SO_REUSEPORT`). Port 0 takes any free one, the same for all.
+    /// Binds and listens `count` times, for a shard each. Port 0 takes any free one, the same for
+    /// all.
     pub fn share(address: SocketAddr, count: usize, backlog: i32) -> Result<Vec<Bound>, BindError> {
         // Another process of this user would share the port silently; it does not let us have it
         // alone, though.
@@ -88,9 +89,9 @@ impl Listener {
         })
     }
 
-    /// [`Bound::bind`] and [`Listener::new`] in one.
+    /// [`Bound::bind`], not shared, and [`Listener::new`] in one.
     pub fn bind(address: SocketAddr, backlog: i32) -> Result<Listener, BindError> {
-        let bound = Bound::bind(address, backlog)?;
+        let bound = Bound::bind(address, false, backlog)?;
         Listener::new(bound).map_err(|error| BindError { address, error })
     }
 

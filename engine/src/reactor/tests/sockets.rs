@@ -87,7 +87,7 @@ fn a_taken_port_is_explained_even_where_it_could_be_shared() {
     let address = first.pop().unwrap();
     let taken = address.local_addr();
     for error in [
-        Bound::bind(taken, BACKLOG).unwrap_err(),
+        Bound::bind(taken, false, BACKLOG).unwrap_err(),
         Bound::share(taken, 2, BACKLOG).unwrap_err(),
     ] {
         let sentence = error.to_string();
@@ -314,11 +314,13 @@ fn connections_that_come_and_go_leak_no_descriptor() {
 #[test]
 fn a_refused_and_an_endless_connect_end() {
     on_each_backend(|_| async {
-        let free = Bound::bind(loopback(), BACKLOG).unwrap().local_addr();
+        let free = Bound::bind(loopback(), false, BACKLOG)
+            .unwrap()
+            .local_addr();
         let refused = connect(None, free, LATE).await.err().unwrap();
         assert_eq!(refused.kind(), ErrorKind::ConnectionRefused);
         // A full backlog of a listener that never accepts.
-        let deaf = Bound::bind(loopback(), 0).unwrap();
+        let deaf = Bound::bind(loopback(), false, 0).unwrap();
         let mut kept = Vec::new();
         let error = loop {
             match connect(None, deaf.local_addr(), SOON).await {
