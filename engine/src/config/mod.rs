@@ -68,6 +68,7 @@ pub use listener::{Certificate, CertificateSource, Listener, Protocol, TlsMode};
 pub use log::{Log, LogFormat, LogLevel, LogTarget};
 pub use name::{LOCAL_PART_BYTES_MAX, canonical, canonical_local, domain_name, partings};
 pub use problem::{Problem, Problems};
+pub use quantity::{show_size, size};
 
 use raw::{At, Notes, Section};
 use std::io;

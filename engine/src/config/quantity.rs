@@ -4,7 +4,7 @@
 //! 80000-13). A bare `K`, `M`, `G` or `T` means the power of two, as in Dovecot and Postfix.
 
 /// Octets of a written size, or nothing where it is none or does not fit 63 bits.
-pub(super) fn size(text: &str) -> Option<u64> {
+pub fn size(text: &str) -> Option<u64> {
     let text = text.trim();
     let digits = text
         .find(|c: char| !c.is_ascii_digit())
@@ -16,7 +16,7 @@ pub(super) fn size(text: &str) -> Option<u64> {
 }
 
 /// A size as people read it, exact: the largest unit that leaves no rest.
-pub(super) fn show_size(octets: u64) -> String {
+pub fn show_size(octets: u64) -> String {
     let units = [("TiB", 40), ("GiB", 30), ("MiB", 20), ("KiB", 10)];
     for (name, shift) in units {
         let factor = 1u64 << shift;

@@ -38,22 +38,22 @@ pub(super) async fn carry_out(desk: &Desk, order: Order) {
         Order::RemoveDomain { name, done } => drop(done.send(store.remove_domain(name).await)),
         Order::Reloaded(done) => {
             configure(desk);
-            drop(done.send(()));
+            let _ = done.send(());
         }
         Order::Open(done) => {
             open_doors(desk);
-            drop(done.send(()));
+            let _ = done.send(());
         }
         Order::Drain(done) => {
             drain(desk).await;
-            drop(done.send(()));
+            let _ = done.send(());
         }
         Order::Close(done) => {
             store.close();
             if let Some(written) = desk.written.take() {
                 let _ = written.await;
             }
-            drop(done.send(()));
+            let _ = done.send(());
         }
     }
 }

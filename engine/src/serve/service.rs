@@ -125,7 +125,9 @@ async fn open_pages(address: SocketAddr, face: Arc<Face>) -> Result<(), Refusal>
 
 fn signals() -> Result<mpsc::UnboundedReceiver<Signal>, Refusal> {
     let (sender, signals) = mpsc::unbounded_channel();
-    start_signals(move |signal| drop(sender.send(signal)))
+    start_signals(move |signal| {
+        let _ = sender.send(signal);
+    })
         .map_err(|error| Refusal(format!("signals cannot be awaited: {error}")))?;
     Ok(signals)
 }

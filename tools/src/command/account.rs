@@ -41,8 +41,7 @@ impl Account {
     pub(crate) fn run(self, client: &Client) -> anyhow::Result<()> {
         match self {
             Account::Add { address, quota, password } => {
-                let quota_bytes = quota.map(|text| engine::config::size(&text)).transpose();
-                let quota_bytes = quota_bytes.map_err(anyhow::Error::msg).context("--quota")?;
+                let quota_bytes = quota.as_deref().map(read_quota).transpose()?;
                 let password = password.map_or_else(ask_password, Ok)?;
                 client.order(Request::AccountAdd { address: address.clone(), password, quota_bytes })?;
                 client.say(&format!("{address} can receive mail and log in"));
@@ -63,6 +62,10 @@ impl Account {
         }
         Ok(())
     }
+}
+
+fn read_quota(text: &str) -> anyhow::Result<u64> {
+    engine::config::size(text).with_context(|| format!("--quota {text}: write it as \"10 GiB\""))
 }
 
 fn list(client: &Client) -> anyhow::Result<()> {

@@ -87,7 +87,8 @@ impl<I: Io> Dialogue<I> {
             return Ok(());
         }
         let octets = std::mem::take(&mut self.output);
-        self.output = self.io.send(octets).await?;
+        // Who does not read hears no goodbye either.
+        self.output = self.io.send(octets).await.map_err(|_| Ended::Closed)?;
         self.output.clear();
         Ok(())
     }

@@ -17,6 +17,7 @@ use crate::wire::imap::response::code::Code;
 use crate::wire::imap::response::fetch::Fetch;
 use crate::wire::imap::response::text;
 use crate::wire::mime::{envelope, structure};
+use ::store::error::ReadError;
 use ::store::mail::flags::Flags;
 use ::store::mail::id::Uid;
 use ::store::mail::uidset::UidSet;
@@ -139,23 +140,18 @@ impl<S: Mailstore> Session<S> {
         let opened = item::open(&self.store, &mut self.structures, &row, items).await;
         let gathered = match &opened {
             Ok(opened) => item::gather(dialogue, &self.store, opened, items).await,
-            Err(fault) => Err(*fault),
+            Err(fault) => Err(fault.clone()),
         };
-        let (opened, data) = match (&opened, gathered) {
-            (Ok(opened), Ok(data)) => (opened, data),
-            (_, fault) => {
-                match fault {
-                    Err(Fault::UnknownEncoding) => outcome.unknown_cte = true,
-                    _ => outcome.damaged = true,
-                }
-                if newly_seen {
-                    self.write_changed(dialogue.out(), sequence, uid, (row.flags, row.keywords));
-                }
-                return Ok(());
+        let (Ok(opened), Ok(data)) = (&opened, &gathered) else {
+            if newly_seen {
+                let flags = (row.flags, row.keywords);
+                self.write_changed(dialogue.out(), sequence, uid, flags);
             }
+            self.note_fault(uid, gathered.err(), outcome);
+            return Ok(());
         };
         let mut fetch = Fetch::open(dialogue.out(), sequence);
-        for (item, data) in items.iter().zip(&data) {
+        for (item, data) in items.iter().zip(data) {
             self.write_item(dialogue, &mut fetch, &row, opened, item, data)
                 .await?;
         }
@@ -164,6 +160,24 @@ impl<S: Mailstore> Session<S> {
         }
         fetch.close(dialogue.out());
         Ok(())
+    }
+
+    fn exists(&self, uid: Uid) -> bool {
+        let selected = self.selected.as_ref();
+        selected.is_some_and(|s| self.store.row(&s.view, uid).is_some())
+    }
+
+    fn note_fault(&self, uid: Uid, fault: Option<Fault>, outcome: &mut Outcome) {
+        match fault {
+            Some(Fault::UnknownEncoding) => outcome.unknown_cte = true,
+            // Expunged, and its record collected, while it was read.
+            Some(Fault::Unreadable(ReadError::Gone)) if !self.exists(uid) => outcome.gone = true,
+            Some(Fault::Unreadable(error)) => {
+                outcome.damaged = true;
+                self.report(uid, error);
+            }
+            None => {}
+        }
     }
 
     fn write_flags_of(&self, out: &mut Vec<u8>, fetch: &mut Fetch, row: &Row) {

@@ -46,17 +46,17 @@ pub(super) enum Data {
 }
 
 /// Why a message has no response.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub(super) enum Fault {
-    /// Its record is damaged, or the device fails; the store has named it.
-    Unreadable,
+    /// Its record is damaged, or the device fails.
+    Unreadable(ReadError),
     /// RFC 3516 §4.3.
     UnknownEncoding,
 }
 
 impl From<ReadError> for Fault {
-    fn from(_: ReadError) -> Fault {
-        Fault::Unreadable
+    fn from(error: ReadError) -> Fault {
+        Fault::Unreadable(error)
     }
 }
 

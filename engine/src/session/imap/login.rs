@@ -147,7 +147,10 @@ impl<'a, I: StartTls, G: Gate> Login<'a, I, G> {
         }
         match reply.is_bad() {
             true => self.dialogue.count_bad().await,
-            false => Ok(self.dialogue.forgive()),
+            false => {
+                self.dialogue.forgive();
+                Ok(())
+            }
         }
     }
 

@@ -41,7 +41,7 @@ mod tests;
 use self::copy::Kind;
 use self::dialogue::Dialogue;
 use self::io::{Ended, Io};
-use self::mailstore::Mailstore;
+use self::mailstore::{Mailstore, Picture};
 use self::reply::Reply;
 use self::select::Selected;
 use self::structure::Structures;
@@ -50,8 +50,9 @@ use crate::wire::imap::capability::{self, Stage};
 use crate::wire::imap::command::{Body, Command, SequenceSet};
 use crate::wire::imap::response::code::{self, Code};
 use crate::wire::imap::response::{Condition, text};
+use ::store::error::ReadError;
 use ::store::mail::date::InternalDate;
-use ::store::mail::id::AccountId;
+use ::store::mail::id::{AccountId, MailboxId, Uid};
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -76,6 +77,17 @@ pub struct Session<S: Mailstore> {
     rev2: bool,
     selected: Option<Selected<S>>,
     structures: Structures,
+    report: Option<Rc<dyn Fn(&Trouble)>>,
+}
+
+/// A message that the store has and cannot give; the client is told that it is damaged, the
+/// operator where.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Trouble {
+    pub account: AccountId,
+    pub mailbox: MailboxId,
+    pub uid: Uid,
+    pub error: ReadError,
 }
 
 impl<S: Mailstore> Session<S> {
@@ -88,6 +100,16 @@ impl<S: Mailstore> Session<S> {
             rev2: false,
             selected: None,
             structures: Structures::default(),
+            report: None,
+        }
+    }
+
+    /// Names every message that cannot be read to `report`.
+    #[must_use]
+    pub fn reporting_to(self, report: Rc<dyn Fn(&Trouble)>) -> Session<S> {
+        Session {
+            report: Some(report),
+            ..self
         }
     }
 
@@ -175,8 +197,8 @@ impl<S: Mailstore> Session<S> {
         body: Body,
     ) -> Result<Reply, Ended> {
         match body {
-            Body::Select { mailbox } => Ok(self.select(dialogue, &mailbox, false)),
-            Body::Examine { mailbox } => Ok(self.select(dialogue, &mailbox, true)),
+            Body::Select { mailbox } => Ok(self.select(dialogue, &mailbox, false).await),
+            Body::Examine { mailbox } => Ok(self.select(dialogue, &mailbox, true).await),
             Body::Create {
                 mailbox,
                 special_use,
@@ -215,6 +237,17 @@ impl<S: Mailstore> Session<S> {
                 self.copy(dialogue, Kind::Move, uid, &set, &mailbox).await
             }
             _ => Ok(Reply::not_selected()),
+        }
+    }
+
+    fn report(&self, uid: Uid, error: ReadError) {
+        if let (Some(report), Some(selected)) = (&self.report, &self.selected) {
+            report(&Trouble {
+                account: self.account,
+                mailbox: selected.view.mailbox(),
+                uid,
+                error,
+            });
         }
     }
 

@@ -16,6 +16,9 @@ use store::mail::uidset::UidSet;
 use store::mailbox::MailboxInfo;
 use store::mailbox::tree::SEPARATOR;
 
+/// Rows looked at before other connections run.
+const ROWS_A_TURN: usize = 4096;
+
 /// What a session knows while a mailbox is selected.
 pub(super) struct Selected<S: Mailstore> {
     pub(super) view: S::View,
@@ -30,7 +33,7 @@ pub(super) struct Selected<S: Mailstore> {
 
 impl<S: Mailstore> Session<S> {
     /// A failed SELECT leaves no mailbox selected (RFC 9051 §6.3.2).
-    pub(super) fn select<I: Io>(
+    pub(super) async fn select<I: Io>(
         &mut self,
         dialogue: &mut Dialogue<I>,
         name: &str,
@@ -56,7 +59,8 @@ impl<S: Mailstore> Session<S> {
             read_only,
             saved: UidSet::new(),
         };
-        self.write_selected(dialogue.out(), &mailbox, &selected);
+        let unseen = self.first_unseen(dialogue, &selected.view).await;
+        self.write_selected(dialogue.out(), &mailbox, &selected, unseen);
         self.selected = Some(selected);
         match read_only {
             true => Reply::ok(text::EXAMINED).with(Code::ReadOnly),
@@ -64,13 +68,19 @@ impl<S: Mailstore> Session<S> {
         }
     }
 
-    fn write_selected(&self, out: &mut Vec<u8>, mailbox: &MailboxInfo, selected: &Selected<S>) {
+    fn write_selected(
+        &self,
+        out: &mut Vec<u8>,
+        mailbox: &MailboxInfo,
+        selected: &Selected<S>,
+        unseen: Option<u32>,
+    ) {
         let view = &selected.view;
         write_flags(out, selected);
         data::exists(out, view.exists());
         if !self.rev2 {
             data::recent(out, u32::try_from(view.recent().len()).unwrap_or(u32::MAX));
-            if let Some(sequence) = self.first_unseen(view) {
+            if let Some(sequence) = unseen {
                 note(out, Code::Unseen(sequence), say::FIRST_UNSEEN);
             }
         }
@@ -97,13 +107,23 @@ impl<S: Mailstore> Session<S> {
         data::list(out, &listed, self.rev2);
     }
 
-    fn first_unseen(&self, view: &S::View) -> Option<u32> {
-        let unseen = |uid: &u32| {
-            let row = self.store.row(view, Uid(*uid));
-            row.is_some_and(|row| !row.flags.contains(Flags::SEEN))
-        };
-        let at = view.uids().iter().position(unseen)?;
-        u32::try_from(at).ok()?.checked_add(1)
+    /// RFC 3501 §7.1, UNSEEN; a mailbox of any size is looked through in turns.
+    async fn first_unseen<I: Io>(&self, dialogue: &mut Dialogue<I>, view: &S::View) -> Option<u32> {
+        let status = self.store.status(self.account, view.mailbox())?;
+        if self.rev2 || status.unseen == 0 {
+            return None;
+        }
+        for turn in view.uids().chunks(ROWS_A_TURN) {
+            let unseen = turn.iter().find(|uid| {
+                let row = self.store.row(view, Uid(**uid));
+                row.is_some_and(|row| !row.flags.contains(Flags::SEEN))
+            });
+            if let Some(uid) = unseen {
+                return view.sequence(Uid(*uid));
+            }
+            dialogue.pause().await;
+        }
+        None
     }
 
     /// Expunges silently, unless the mailbox was only examined (RFC 9051 §6.4.1).

@@ -10,13 +10,23 @@ use ::store::limit::CHUNK_BYTES;
 use ::store::mail::id::ObjectId;
 use std::rc::Rc;
 
-/// Structures a session keeps; the MIME room bounds each of them.
+/// Structures a session keeps.
 const STRUCTURES_MAX: usize = 4;
+
+/// Parts of all kept structures together; only a single structure, which the MIME room bounds, may
+/// have more.
+const PARTS_KEPT_MAX: usize = 256;
 
 /// A short list, the last used at its end.
 #[derive(Default)]
 pub(super) struct Structures {
-    kept: Vec<(ObjectId, Rc<Structure>)>,
+    kept: Vec<Kept>,
+}
+
+struct Kept {
+    delivery: ObjectId,
+    structure: Rc<Structure>,
+    parts: usize,
 }
 
 impl Structures {
@@ -31,9 +41,9 @@ impl Structures {
         delivery: ObjectId,
         message: &S::Message,
     ) -> Result<Rc<Structure>, ReadError> {
-        if let Some(at) = self.kept.iter().position(|(id, _)| *id == delivery) {
+        if let Some(at) = self.kept.iter().position(|kept| kept.delivery == delivery) {
             let known = self.kept.remove(at);
-            let structure = Rc::clone(&known.1);
+            let structure = Rc::clone(&known.structure);
             self.kept.push(known);
             return Ok(structure);
         }
@@ -43,11 +53,24 @@ impl Structures {
             scanner.feed(&piece);
         }
         let structure = Rc::new(scanner.finish());
-        if self.kept.len() == STRUCTURES_MAX {
+        self.keep(delivery, Rc::clone(&structure));
+        Ok(structure)
+    }
+
+    fn keep(&mut self, delivery: ObjectId, structure: Rc<Structure>) {
+        let parts = structure.parts().count();
+        let full = |kept: &[Kept]| {
+            let all = kept.iter().map(|kept| kept.parts).sum::<usize>() + parts;
+            kept.len() >= STRUCTURES_MAX || (all > PARTS_KEPT_MAX && !kept.is_empty())
+        };
+        while full(&self.kept) {
             self.kept.remove(0);
         }
-        self.kept.push((delivery, Rc::clone(&structure)));
-        Ok(structure)
+        self.kept.push(Kept {
+            delivery,
+            structure,
+            parts,
+        });
     }
 }
 

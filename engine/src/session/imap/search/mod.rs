@@ -26,6 +26,17 @@ use ::store::mailbox::Row;
 /// Rows judged before other connections run.
 const ROWS_A_TURN: usize = 4096;
 
+/// Messages opened before other connections run.
+const MESSAGES_A_TURN: u32 = 16;
+
+/// One SEARCH under way.
+struct Hunt<'a> {
+    test: Test,
+    texts: Texts<'a>,
+    opened: u32,
+    damaged: bool,
+}
+
 impl<S: Mailstore> Session<S> {
     pub(super) async fn search<I: Io>(
         &mut self,
@@ -69,7 +80,18 @@ impl<S: Mailstore> Session<S> {
                 return Ok(Reply::no(text::LIMIT_REACHED).with(Code::Limit));
             }
         };
-        let found = self.matching(dialogue, &test, &texts).await?;
+        let mut hunt = Hunt {
+            test,
+            texts,
+            opened: 0,
+            damaged: false,
+        };
+        let found = self.matching(dialogue, &mut hunt).await;
+        if hunt.damaged {
+            // RFC 9051 §7.1.2: a warning; the other messages are found.
+            let code = Some(Code::ServerBug);
+            code::untagged(dialogue.out(), Condition::No, code, text::MESSAGE_DAMAGED);
+        }
         let Some(selected) = &mut self.selected else {
             return Ok(Reply::not_selected());
         };
@@ -87,36 +109,27 @@ impl<S: Mailstore> Session<S> {
         Ok(Reply::ok(text::SEARCH_DONE))
     }
 
-    async fn matching<I: Io>(
-        &mut self,
-        dialogue: &mut Dialogue<I>,
-        test: &Test,
-        texts: &Texts<'_>,
-    ) -> Result<UidSet, Ended> {
+    async fn matching<I: Io>(&mut self, dialogue: &mut Dialogue<I>, hunt: &mut Hunt<'_>) -> UidSet {
         let mut found = UidSet::new();
-        let mut damaged = false;
         let mut at = 0;
         while self
             .selected
             .as_ref()
             .is_some_and(|s| at < s.view.uids().len())
         {
-            let rows = self.rows_from(&mut at);
-            for row in &rows {
-                match self.judge(dialogue, test, texts, row).await {
+            for row in self.rows_from(&mut at) {
+                match self.judge(dialogue, hunt, &row).await {
                     Ok(true) => found.push(row.uid),
                     Ok(false) => {}
-                    Err(_) => damaged = true,
+                    Err(error) => {
+                        hunt.damaged = true;
+                        self.report(row.uid, error);
+                    }
                 }
             }
             dialogue.pause().await;
         }
-        if damaged {
-            // RFC 9051 §7.1.2: a warning; the other messages are found.
-            let code = Some(Code::ServerBug);
-            code::untagged(dialogue.out(), Condition::No, code, text::MESSAGE_DAMAGED);
-        }
-        Ok(found)
+        found
     }
 
     /// The next rows of the view, from place `at` on; those of expunged messages are left out.
@@ -135,8 +148,7 @@ impl<S: Mailstore> Session<S> {
     async fn judge<I: Io>(
         &mut self,
         dialogue: &mut Dialogue<I>,
-        test: &Test,
-        texts: &Texts<'_>,
+        hunt: &mut Hunt<'_>,
         row: &Row,
     ) -> Result<bool, ReadError> {
         let Some(selected) = &self.selected else {
@@ -149,8 +161,12 @@ impl<S: Mailstore> Session<S> {
             header: None,
             found: None,
         };
-        if let Some(verdict) = test.judge(&facts) {
+        if let Some(verdict) = hunt.test.judge(&facts) {
             return Ok(verdict);
+        }
+        hunt.opened += 1;
+        if hunt.opened.is_multiple_of(MESSAGES_A_TURN) {
+            dialogue.pause().await;
         }
         let message = match self.store.message(row.delivery).await {
             // Expunged and compacted since the row was read.
@@ -159,14 +175,14 @@ impl<S: Mailstore> Session<S> {
         };
         let header = structure::raw_header(&self.store, &message).await?;
         facts.header = Some(&header);
-        if let Some(verdict) = test.judge(&facts) {
+        if let Some(verdict) = hunt.test.judge(&facts) {
             return Ok(verdict);
         }
         let structure = self
             .structures
             .of(&self.store, row.delivery, &message)
             .await?;
-        let mut body = BodySearch::new(&structure, texts.wanted().to_vec());
+        let mut body = BodySearch::new(&structure, hunt.texts.wanted().to_vec());
         let mut pieces = Pieces::new(0, message.octets());
         let mut turn: u32 = 0;
         while !body.is_decided()
@@ -180,7 +196,7 @@ impl<S: Mailstore> Session<S> {
         }
         let found = body.finish();
         facts.found = Some(&found);
-        Ok(test.judge(&facts).unwrap_or(false))
+        Ok(hunt.test.judge(&facts).unwrap_or(false))
     }
 }
 

@@ -38,7 +38,7 @@ pub(super) enum Test {
     ModSeq(u64),
     Header {
         name: Vec<u8>,
-        text: Needle,
+        text: Box<Needle>,
     },
     Sent(Days),
     /// The text with this number is in the body, or in body and headers.
@@ -209,7 +209,7 @@ impl<V: Picture> Resolver<'_, '_, V> {
     fn header(&self, name: &[u8], text: &[u8]) -> Result<Test, Fault> {
         Ok(Test::Header {
             name: name.to_vec(),
-            text: self.texts.needle(text)?,
+            text: Box::new(self.texts.needle(text)?),
         })
     }
 

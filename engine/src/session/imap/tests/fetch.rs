@@ -1,7 +1,13 @@
 //! FETCH: octet-exact sections, partials, streams, and messages that are gone or damaged.
 
+use super::pipe::Wire;
 use super::*;
+use crate::session::imap::dialogue::Dialogue;
 use crate::session::imap::io::Ended;
+use crate::session::imap::{Session, Terms, Trouble};
+use ::store::mail::date::InternalDate;
+use std::cell::RefCell;
+use std::rc::Rc;
 
 const MULTIPART: &[u8] = b"From: A <a@x.example>\r\n\
     To: b@y.example\r\n\
@@ -285,6 +291,49 @@ fn a_damaged_message_costs_only_itself() {
          S: * ESEARCH (TAG \"a3\") ALL 3
          S: a3 OK Search completed",
     );
+}
+
+/// The operator hears which message it was, once for each time it was asked for.
+#[test]
+fn damage_is_reported() {
+    let store = Fake::new();
+    store.deliver(ALICE, "INBOX", b"Subject: 1\r\n\r\na");
+    store.damage_last(0);
+    let heard: Rc<RefCell<Vec<Trouble>>> = Rc::default();
+    let report = Rc::clone(&heard);
+    let mut client = Client::serve(|wire| {
+        Box::pin(async move {
+            let terms = Terms {
+                append_bytes_max: 1,
+                now: Rc::new(InternalDate::default),
+            };
+            let report =
+                Rc::new(move |trouble: &Trouble| report.borrow_mut().push(trouble.clone()));
+            let mut session = Session::new(store, ALICE, terms).reporting_to(report);
+            session.run(&mut Dialogue::new(wire), "x").await
+        })
+    });
+    client.say_octets(b"a SELECT INBOX\r\nb FETCH 1 BODY.PEEK[]\r\nc SEARCH BODY x\r\n");
+    let heard: Vec<_> = heard
+        .take()
+        .into_iter()
+        .map(|t| (t.account, t.uid.0))
+        .collect();
+    assert_eq!(heard, [(ALICE, 1), (ALICE, 1)]);
+}
+
+/// Most connections wait most of the time: what they hold then is bounded here.
+#[test]
+fn a_waiting_session_is_small() {
+    let store = Fake::new();
+    let terms = Terms {
+        append_bytes_max: 1,
+        now: Rc::new(InternalDate::default),
+    };
+    let mut session = Session::new(store, ALICE, terms);
+    let mut dialogue = Dialogue::new(Wire(Rc::default()));
+    let future = session.run(&mut dialogue, "x");
+    assert!(size_of_val(&future) <= 2048, "{}", size_of_val(&future));
 }
 
 #[test]
