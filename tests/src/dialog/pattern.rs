@@ -44,6 +44,11 @@ impl Pattern {
         })
     }
 
+    /// Whether it is for an untagged response of IMAP.
+    pub fn is_untagged(&self) -> bool {
+        self.text.starts_with("* ")
+    }
+
     /// Whether the whole text matches; captures are bound only if it does.
     pub fn matches(&self, text: &str, variables: &mut Variables) -> bool {
         let mut bound = variables.clone();
