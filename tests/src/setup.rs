@@ -190,8 +190,10 @@ impl Setup {
 }
 
 fn certificate_table(directory: &Path) -> String {
+    // An address is no name that SNI could ask for.
     let names: Vec<String> = certificate::NAMES
         .iter()
+        .filter(|name| name.parse::<std::net::IpAddr>().is_err())
         .map(|name| format!("{name:?}"))
         .collect();
     format!(
