@@ -92,6 +92,7 @@ fn parsed(path: &PathBuf, protocol: Protocol, number: usize) -> Script {
 /// The names of world `number`, as long as the ones in the scripts.
 fn mapped(text: &str, number: usize) -> String {
     text.replace("example.test", &format!("ex{number:05}.test"))
+        .replace("EXAMPLE.TEST", &format!("EX{number:05}.TEST"))
         .replace("catchall.test", &format!("cat{number:05}.test"))
 }
 
