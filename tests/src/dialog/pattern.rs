@@ -116,7 +116,7 @@ fn list(text: &str, before: &str, status: bool) -> Result<Option<(Piece, usize)>
         return Ok(None);
     };
     let items = elements(&text[1..length - 1], pairs);
-    let open = items.iter().any(|item| *item == "...");
+    let open = items.contains(&"...");
     let items = items.into_iter().filter(|item| *item != "...");
     let items = items
         .map(|item| pieces(item, true, false))
