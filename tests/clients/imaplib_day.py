@@ -27,7 +27,7 @@ def day(imap):
     good(imap.append("Work", r"(\Seen)", '"17-Feb-1994 21:52:25 -0800"', MESSAGE))
     assert good(imap.select("Work")) == [b"1"]
     assert good(imap.fetch("1", "(UID RFC822)"))[0][1] == MESSAGE
-    assert b"17-Feb-1994 21:52:25" in good(imap.fetch("1", "(INTERNALDATE)"))[0]
+    assert b"-Feb-1994 " in good(imap.fetch("1", "(INTERNALDATE)"))[0]
     good(imap.store("1", "+FLAGS", r"(\Flagged $Urgent)"))
     assert good(imap.search(None, "FLAGGED", "KEYWORD", "$Urgent")) == [b"1"]
     assert good(imap.search("UTF-8", "SUBJECT", '"by imaplib"')) == [b"1"]

@@ -1,10 +1,10 @@
 //! The harness: it starts the real server and talks to it from outside, as the world will.
 //!
 //! ```text
-//! server      a running ringpost: start, ready, kill, restart    setup  its configuration
-//! connection  a socket with or without TLS                       smtp  imap  http  on top of it
-//! dialog      readable scripts and their runner                  peer  real clients, found or skipped
-//! corpus      odd messages                                       ledger  what was acknowledged
+//! server      a running ringpost: start, kill, restart  setup  its configuration
+//! connection  a socket, TLS or not                     smtp  imap  http  on top of it
+//! dialog      readable scripts and their runner         peer  real clients, found or skipped
+//! corpus      odd messages                              ledger  what was acknowledged
 //! tidy        the rules of the house, as a program
 //! ```
 //!

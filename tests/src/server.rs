@@ -8,6 +8,7 @@ use crate::http;
 use crate::imap::Imap;
 use crate::setup::{Addresses, PASSWORD, Setup};
 use crate::smtp::Smtp;
+use crate::tidy::source::has_word;
 use rustix::process::{Pid, Signal, kill_process};
 use std::io::{self, BufRead, BufReader};
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -54,10 +55,15 @@ impl Server {
         let mut command = Command::new(binary::ringpost());
         command.arg("--config").arg(setup.config_file());
         let (mut child, log) = spawn(command);
-        let ready = |line: &String| line.contains("ready");
         let closed = log.wait(LOG_DEADLINE, |state| {
             let ended = state.closed.then_some(true);
-            ended.or_else(|| state.lines.iter().any(ready).then_some(false))
+            ended.or_else(|| {
+                state
+                    .lines
+                    .iter()
+                    .any(|line| is_ready(line))
+                    .then_some(false)
+            })
         });
         if closed != Some(true) {
             let _ = child.kill();
@@ -77,7 +83,7 @@ impl Server {
     }
 
     fn wait_ready(&self) {
-        self.wait_for_log("ready", 0);
+        self.wait_for_line("\"ready\"", 0, is_ready);
         let health = http::page(self.addresses().http, "/healthz");
         let healthy = matches!(&health, Ok((200, _)));
         assert!(
@@ -151,16 +157,24 @@ impl Server {
 
     /// Waits for a line that contains `text`, from line `from` on; gives its number and the line.
     pub fn wait_for_log(&self, text: &str, from: usize) -> (usize, String) {
+        self.wait_for_line(text, from, |line| line.contains(text))
+    }
+
+    fn wait_for_line(
+        &self,
+        what: &str,
+        from: usize,
+        wanted: impl Fn(&str) -> bool,
+    ) -> (usize, String) {
         let found = self.log.wait(LOG_DEADLINE, |state| {
             let mut fresh = state.lines.iter().enumerate().skip(from);
-            let hit = fresh.find(|(_, line)| line.contains(text));
-            match hit {
+            match fresh.find(|(_, line)| wanted(line)) {
                 Some((number, line)) => Some(Some((number, line.clone()))),
                 None => state.closed.then_some(None),
             }
         });
         let found = found.flatten();
-        found.unwrap_or_else(|| panic!("the log never said {text:?}:\n{}", self.log_tail()))
+        found.unwrap_or_else(|| panic!("the log never said {what}:\n{}", self.log_tail()))
     }
 
     /// How many lines the log has now: the place to wait from.
@@ -270,6 +284,11 @@ impl Log {
     }
 }
 
+/// Not what is `already` there.
+fn is_ready(line: &str) -> bool {
+    has_word(line, "ready")
+}
+
 fn spawn(mut command: Command) -> (Child, Arc<Log>) {
     command
         .stdin(Stdio::null())
@@ -314,6 +333,6 @@ mod tests {
     #[test]
     #[should_panic(expected = "the log never said \"ready\"")]
     fn an_early_end_is_told_with_the_log() {
-        says("echo wrong config >&2; exit 2").wait_for_log("ready", 0);
+        says("echo it stands there already >&2; exit 2").wait_ready();
     }
 }

@@ -42,6 +42,30 @@ fn scripts_can_be_read() {
     }
 }
 
+/// Every verb of every protocol has a script that says it.
+#[test]
+fn every_verb_is_tried() {
+    for (ending, verbs) in [
+        ("smtp", SMTP_VERBS),
+        ("lmtp", LMTP_VERBS),
+        ("imap", IMAP_VERBS),
+    ] {
+        let scripts = paths()
+            .into_iter()
+            .filter(|path| path.extension().unwrap() == ending);
+        let said: String = scripts
+            .map(|path| std::fs::read_to_string(path).unwrap())
+            .collect();
+        let said: Vec<&str> = said.lines().filter(|line| line.starts_with('C')).collect();
+        for verb in verbs.split(", ") {
+            let tried = said
+                .iter()
+                .any(|line| line.to_ascii_uppercase().contains(verb));
+            assert!(tried, "no .{ending} script says {verb}");
+        }
+    }
+}
+
 fn every(protocol: Protocol) {
     let wanted = std::env::var("RINGPOST_DIALOG").unwrap_or_default();
     let mut paths = paths();
@@ -92,6 +116,7 @@ fn parsed(path: &PathBuf, protocol: Protocol, number: usize) -> Script {
 /// The names of world `number`, as long as the ones in the scripts.
 fn mapped(text: &str, number: usize) -> String {
     text.replace("example.test", &format!("ex{number:05}.test"))
+        .replace("EXAMPLE.TEST", &format!("EX{number:05}.TEST"))
         .replace("catchall.test", &format!("cat{number:05}.test"))
 }
 
@@ -132,3 +157,11 @@ fn paths() -> Vec<PathBuf> {
 
 /// Scripts wait for answers most of the time.
 const RUNNERS: usize = 8;
+
+const SMTP_VERBS: &str = "EHLO, HELO, MAIL FROM:, RCPT TO:, DATA, BDAT, RSET, NOOP, QUIT, VRFY, \
+    EXPN, HELP, STARTTLS, AUTH";
+const LMTP_VERBS: &str = "LHLO, MAIL FROM:, RCPT TO:, DATA, BDAT, RSET, NOOP, QUIT, VRFY, HELP";
+const IMAP_VERBS: &str = "CAPABILITY, NOOP, LOGOUT, ID, STARTTLS, AUTHENTICATE, LOGIN, ENABLE, \
+    SELECT, EXAMINE, CREATE, DELETE, RENAME, SUBSCRIBE, UNSUBSCRIBE, LIST, LSUB, NAMESPACE, \
+    STATUS, APPEND, IDLE, CLOSE, UNSELECT, EXPUNGE, SEARCH, FETCH, STORE, COPY, MOVE, CHECK, \
+    UID FETCH, UID STORE, UID SEARCH, UID COPY, UID MOVE, UID EXPUNGE";

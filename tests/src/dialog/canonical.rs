@@ -1,7 +1,8 @@
 //! IMAP responses as one line of text: a literal and a quoted string look the same.
 //!
 //! `{3}CRLF a"b` and `"a\"b"` both become `"a\"b"`; octets that are not printable become `\r`,
-//! `\n`, `\0` or `\xNN`; names of mailboxes lose needless quotes. UTF-8 stays as it is. The human text of status responses is left alone.
+//! `\n`, `\0` or `\xNN`; names of mailboxes lose needless quotes. UTF-8 stays as it is. The human
+//! text of status responses is left alone.
 
 /// The response as a pattern sees it.
 pub(super) fn canonical(response: &[u8]) -> String {

@@ -14,8 +14,8 @@
 //! ```
 //!
 //! The first connection needs no `<connect>`: the ending of the file's name says where it goes.
-//! Consecutive `S` lines are one block. In IMAP the untagged responses of a block may come in any
-//! order and among others; the last line of the block must be the last that comes. In SMTP every
+//! Consecutive `S` lines are one block; in IMAP a tagged line ends it. The untagged responses of a
+//! block may come in any order and among others, the tagged one must be the last. In SMTP every
 //! reply is given in its order; an `x` in a code is any digit. What a pattern may hold is told in
 //! `pattern`.
 

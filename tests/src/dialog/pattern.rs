@@ -44,6 +44,11 @@ impl Pattern {
         })
     }
 
+    /// Whether it is for an untagged response of IMAP.
+    pub fn is_untagged(&self) -> bool {
+        self.text.starts_with("* ")
+    }
+
     /// Whether the whole text matches; captures are bound only if it does.
     pub fn matches(&self, text: &str, variables: &mut Variables) -> bool {
         let mut bound = variables.clone();
@@ -111,7 +116,7 @@ fn list(text: &str, before: &str, status: bool) -> Result<Option<(Piece, usize)>
         return Ok(None);
     };
     let items = elements(&text[1..length - 1], pairs);
-    let open = items.iter().any(|item| *item == "...");
+    let open = items.contains(&"...");
     let items = items.into_iter().filter(|item| *item != "...");
     let items = items
         .map(|item| pieces(item, true, false))

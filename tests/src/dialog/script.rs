@@ -183,6 +183,12 @@ impl Script {
         let imap = self.speaks_imap();
         for _ in 0..times {
             let pattern = Pattern::compile(text, imap)?;
+            // A tagged response or a go-ahead ends its block.
+            let ended = matches!(self.steps.last(), Some((_, Step::Expect(block)))
+                if imap && block.expected.last().is_some_and(|last| !last.pattern.is_untagged()));
+            if ended {
+                self.steps.push((line, Step::Expect(Block::default())));
+            }
             self.block(line).expected.push(Expected {
                 line,
                 pattern,

@@ -9,7 +9,7 @@ use super::source::Source;
 
 /// Rooms by floor, from the bottom. A room that is not listed is an offence by itself.
 const STORE: [&[&str]; 7] = [
-    &["mail", "codec", "limit", "error"],
+    &["mail", "codec", "limit", "error", "bell", "gate"],
     &["disk"],
     &["log", "body"],
     &["record", "table"],
@@ -22,16 +22,16 @@ const ENGINE: [&[&str]; 8] = [
     &["reactor"],
     &["wire", "config", "telemetry"],
     &["auth", "tls", "resolver"],
-    &["policy", "route"],
+    &["policy", "route", "post"],
     &["session", "intake"],
     &["queue", "deliver", "egress"],
     &["listen", "admin"],
     &["serve", "main"],
 ];
 
-/// Rooms of one floor that may see each other: nouns and limits have no floor below them, and
-/// authentication binds to the TLS channel (RFC 5929).
-const SAME_FLOOR: [(&str, &str, &str); 8] = [
+/// Rooms of one floor that may see each other: nouns and limits have no floor below them, spool and
+/// mailbox are two views of one record, and authentication binds to the TLS channel.
+const SAME_FLOOR: [(&str, &str, &str); 10] = [
     ("store", "mail", "limit"),
     ("store", "mail", "codec"),
     ("store", "mail", "error"),
@@ -39,13 +39,23 @@ const SAME_FLOOR: [(&str, &str, &str); 8] = [
     ("store", "codec", "error"),
     ("store", "error", "mail"),
     ("store", "error", "limit"),
+    ("store", "gate", "bell"),
+    ("store", "mailbox", "spool"),
     ("engine", "auth", "tls"),
 ];
 
-/// What the engine may see of the store: its door, its nouns, its errors and limits. The reactor
-/// alone implements the disk, and what opens a shard must name it.
+/// What the engine may see of the store: its door, its nouns, its errors and limits.
 const STORE_SEEN: [&str; 5] = ["shard", "mail", "mailbox", "error", "limit"];
-const DISK_SEEN_BY: [&str; 3] = ["reactor", "serve", "main"];
+
+/// Who sees more: the reactor implements the disk, what opens a shard names it and the options of
+/// its log, and what is generic over the disk names the trait.
+const STORE_SEEN_BY: [(&str, &str); 5] = [
+    ("reactor", "disk"),
+    ("serve", "disk"),
+    ("serve", "log"),
+    ("main", "disk"),
+    ("session", "disk"),
+];
 
 /// Parsers know the nouns of mail and nothing else of the store.
 const WIRE_SEES: [&str; 2] = ["mail", "limit"];
@@ -88,13 +98,13 @@ fn refused(name: &str, room: &str, target: &str, seen: &str) -> Option<String> {
         ("store", "engine" | "tools") => Some(format!("store imports nothing of ours: {target}")),
         ("engine", "store") => {
             floor("store", seen)?;
-            let disk = seen == "disk" && DISK_SEEN_BY.contains(&room);
+            let special = STORE_SEEN_BY.contains(&(room, seen));
             let listed = if room == "wire" {
                 &WIRE_SEES[..]
             } else {
                 &STORE_SEEN[..]
             };
-            let fine = disk || listed.contains(&seen);
+            let fine = special || listed.contains(&seen);
             (!fine).then(|| format!("`{room}` reaches past the store's door: store::{seen}"))
         }
         _ => None,

@@ -41,12 +41,18 @@ impl fmt::Display for Offence {
 
 /// Every Rust file of the workspace, sorted by path.
 pub fn sources(root: &Path) -> Vec<Source> {
-    repository::files(root)
-        .into_iter()
-        .filter(|path| path.extension().is_some_and(|ending| ending == "rs"))
+    let files = repository::files(root).into_iter();
+    let rust = files.filter(|path| path.extension().is_some_and(|ending| ending == "rs"));
+    let mut sources: Vec<Source> = rust
         .map(|path| {
             let text = std::fs::read_to_string(root.join(&path)).expect("sources are UTF-8");
             Source::new(path, &text)
         })
-        .collect()
+        .collect();
+    let tests: Vec<PathBuf> = sources.iter().flat_map(Source::test_modules).collect();
+    for source in &mut sources {
+        let own = source.path.with_extension("");
+        source.declared_test = tests.iter().any(|test| own.starts_with(test));
+    }
+    sources
 }

@@ -7,6 +7,8 @@ use std::path::{Path, PathBuf};
 pub struct Source {
     pub path: PathBuf,
     pub lines: Vec<Line>,
+    /// Another file declares this one, or a folder above it, under `#[cfg(test)]`.
+    pub declared_test: bool,
 }
 
 /// One line, twice: what the compiler acts on, and what is said about it.
@@ -36,6 +38,7 @@ impl Source {
         let mut source = Source {
             path: path.into(),
             lines: Vec::new(),
+            declared_test: false,
         };
         let mut state = State::Code;
         for line in text.lines() {
@@ -65,7 +68,10 @@ impl Source {
             .file_stem()
             .and_then(|stem| stem.to_str())
             .unwrap_or("");
-        let name = stem == "tests" || stem.ends_with("_test") || stem.ends_with("_fuzz");
+        let name = self.declared_test
+            || stem == "tests"
+            || stem.ends_with("_test")
+            || stem.ends_with("_fuzz");
         name || self.path.starts_with("tests") || self.path.iter().any(|part| part == "tests")
     }
 
@@ -81,6 +87,26 @@ impl Source {
             .iter()
             .enumerate()
             .map(|(at, line)| (at + 1, line))
+    }
+
+    /// Modules declared here under `#[cfg(test)]`: the files or folders they may be, without ending.
+    pub fn test_modules(&self) -> Vec<PathBuf> {
+        let folder = match self.path.file_stem().and_then(|stem| stem.to_str()) {
+            Some("mod" | "lib" | "main") => self.path.parent().map(Path::to_path_buf),
+            _ => Some(self.path.with_extension("")),
+        };
+        let folder = folder.unwrap_or_default();
+        let tests = self
+            .lines
+            .iter()
+            .filter(|line| line.test)
+            .map(|line| line.code.trim());
+        let names = tests.filter_map(|code| {
+            code.trim_start_matches("pub(crate) ")
+                .strip_prefix("mod ")?
+                .strip_suffix(';')
+        });
+        names.map(|name| folder.join(name)).collect()
     }
 
     /// From `#[cfg(test)]` to the end of the item behind it.
@@ -281,6 +307,23 @@ mod tests {
         let numbers: Vec<usize> = source.production().map(|(number, _)| number).collect();
         assert_eq!(numbers, [1, 6]);
         assert_eq!(source.room(), Some(("engine", "wire".to_string())));
+    }
+
+    #[test]
+    fn test_modules_are_found_by_their_declaration() {
+        let source = Source::new(
+            "engine/src/wire/mod.rs",
+            "mod a;\n#[cfg(test)]\nmod oracle;\n",
+        );
+        assert_eq!(
+            source.test_modules(),
+            [PathBuf::from("engine/src/wire/oracle")]
+        );
+        let source = Source::new("engine/src/wire/a.rs", "#[cfg(test)]\nmod b;\n");
+        assert_eq!(
+            source.test_modules(),
+            [PathBuf::from("engine/src/wire/a/b")]
+        );
     }
 
     #[test]

@@ -1,7 +1,8 @@
 //! `tests/SPEC.tsv`: every RFC that the code cites, and how much of it is there.
 //!
-//! Columns: number, title, state (`Yes`, `Partial`, `No`), rooms that cite it. Both ways: a cited
-//! RFC is listed with exactly its rooms, and a listed one that is not `No` is cited.
+//! Columns: number, title, state, rooms that cite it. The state is `Yes`, `Partial`, `No`, or
+//! `Via n` where RFC n contains it. Both ways: a cited RFC is listed with exactly its rooms, and a
+//! listed one that is `Yes` or `Partial` is cited.
 //! `RINGPOST_SPEC=write` writes the rooms anew; number, title and state stay a human's matter.
 
 use super::Offence;
@@ -35,7 +36,8 @@ pub fn spec(table: &str, sources: &[Source]) -> Vec<Offence> {
     let none = BTreeSet::new();
     for (line, entry) in &entries {
         let rooms = cited.get(&entry.number).unwrap_or(&none);
-        if *rooms != entry.rooms && entry.state != "No" {
+        let there = ["Yes", "Partial"].contains(&entry.state.as_str());
+        if *rooms != entry.rooms {
             let why = format!(
                 "RFC {} is cited by [{}], listed with [{}]: RINGPOST_SPEC=write mends it",
                 entry.number,
@@ -44,7 +46,7 @@ pub fn spec(table: &str, sources: &[Source]) -> Vec<Offence> {
             );
             offences.push(Offence::new(PATH, *line, why));
         }
-        if rooms.is_empty() && entry.state != "No" {
+        if rooms.is_empty() && there {
             let why = format!(
                 "RFC {} is `{}` but nothing cites it",
                 entry.number, entry.state
@@ -114,7 +116,7 @@ fn entries(table: &str) -> (Vec<(usize, Entry)>, Vec<Offence>) {
     for (at, line) in table.lines().enumerate().skip(1) {
         let columns: Vec<&str> = line.split('\t').collect();
         let parsed = match columns.as_slice() {
-            [number, title, state, rooms] if ["Yes", "Partial", "No"].contains(state) => {
+            [number, title, state, rooms] if is_state(state) => {
                 let rooms = rooms.split(", ").filter(|room| !room.is_empty());
                 number.parse().ok().map(|number| Entry {
                     number,
@@ -135,6 +137,13 @@ fn entries(table: &str) -> (Vec<(usize, Entry)>, Vec<Offence>) {
         }
     }
     (entries, offences)
+}
+
+fn is_state(state: &str) -> bool {
+    let via = state
+        .strip_prefix("Via ")
+        .and_then(|number| number.parse::<u32>().ok());
+    ["Yes", "Partial", "No"].contains(&state) || via.is_some()
 }
 
 fn joined(rooms: &BTreeSet<String>) -> String {

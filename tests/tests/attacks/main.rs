@@ -292,9 +292,8 @@ fn a_million_recipients_are_too_many() {
 /// Class 17: garbage on the control socket.
 #[test]
 fn garbage_on_the_control_socket_is_refused() {
-    let setup = Setup::usual();
-    let path = setup.directory.path().join("control");
-    let mut watch = Watch::start(setup.top(&format!("control = {path:?}")));
+    let mut watch = Watch::start(Setup::usual());
+    let path = watch.server.setup.data().join(CONTROL_SOCKET);
     let mut seed = Seed::from_env(17);
     let many = [b'{'; 1 << 20];
     let lines: [&[u8]; 8] = [
@@ -445,6 +444,9 @@ fn allow_descriptors(count: u64) {
 
 const ALICE: &str = "alice@example.test";
 const BOB: &str = "bob@example.test";
+/// Beside the logs, for `ringpostctl`.
+const CONTROL_SOCKET: &str = "control.sock";
+
 const USERS: usize = 100;
 const SESSIONS: usize = 1_000;
 const THREADS: usize = 25;

@@ -88,6 +88,8 @@ fn random_command(imap: &mut Imap, seed: &mut Seed) -> io::Result<()> {
         // The literal that was announced, and the end of its command.
         imap.connection.send(b"abc\r\n")?;
     }
+    // Ours, or what is said to a line that we sent after a go-ahead.
+    let ends = ["zz ", "* BYE", "* BAD", "DONE"];
     loop {
         let response = imap.response()?;
         let text = response.text();
@@ -96,9 +98,7 @@ fn random_command(imap: &mut Imap, seed: &mut Seed) -> io::Result<()> {
             imap.connection.send(b"DONE\r\n*\r\n")?;
             imap.connection.send(&[b'x'; 100])?;
             imap.connection.send(b"\r\nzz NOOP\r\n")?;
-        } else if text.starts_with(&tag) || text.starts_with("zz ") || text.starts_with("* BYE") {
-            return Ok(());
-        } else if text.starts_with("* BAD") || text.starts_with("DONE") {
+        } else if ends.iter().any(|end| text.starts_with(end)) || text.starts_with(&tag) {
             return Ok(());
         }
     }

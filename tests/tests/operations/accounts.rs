@@ -43,7 +43,7 @@ fn accounts_and_domains_while_it_runs() {
     .unwrap();
     assert!(login(&server, "eve@made.test", "second-secret"));
     assert!(!login(&server, "eve@made.test", "first-secret"));
-    ctl(setup, &["account", "remove", "eve@made.test"], "").unwrap();
+    ctl(setup, &["account", "remove", "--yes", "eve@made.test"], "").unwrap();
     assert!(!login(&server, "eve@made.test", "second-secret"));
     ctl(setup, &["domain", "remove", "made.test"], "").unwrap();
     assert!(
@@ -79,7 +79,12 @@ fn accounts_and_domains_while_it_stands() {
         "made accounts outlive a crash"
     );
     assert!(server.terminate(Duration::from_secs(45)).success());
-    ctl(&server.setup, &["account", "remove", "eve@made.test"], "").unwrap();
+    ctl(
+        &server.setup,
+        &["account", "remove", "--yes", "eve@made.test"],
+        "",
+    )
+    .unwrap();
     server.restart();
     assert!(!login(&server, "eve@made.test", "first-secret"));
 }
@@ -92,7 +97,7 @@ fn wrong_orders_are_refused_with_a_reason() {
         (&["account", "add", "x@nowhere.test"], "x\n"),
         (&["account", "add", ALICE], "x\n"),
         (&["account", "passwd", "nobody@example.test"], "x\n"),
-        (&["account", "remove", "nobody@example.test"], ""),
+        (&["account", "remove", "--yes", "nobody@example.test"], ""),
         (&["domain", "add", "a b"], ""),
         (&["domain", "remove", "unknown.test"], ""),
         (&["domain", "fly"], ""),
@@ -146,7 +151,7 @@ fn login(server: &Server, user: &str, password: &str) -> bool {
 /// Runs the tool with a password on its standard input; the error is what it said.
 fn ctl(setup: &Setup, order: &[&str], input: &str) -> Result<String, String> {
     let mut command = Command::new(binary::ringpostctl());
-    command.arg("--config").arg(setup.config_file()).args(order);
+    command.arg("--data").arg(setup.data()).args(order);
     command
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())

@@ -5,6 +5,7 @@ mod accounts;
 mod configuration;
 mod machine;
 mod running;
+mod tls;
 
 /// The people of the usual world.
 const ALICE: &str = "alice@example.test";
