@@ -328,7 +328,13 @@ async fn look_behind<F: File>(
     bytes: u64,
 ) -> Result<bool, OpenError> {
     let path = "the last segment";
+    let damaged = |what| OpenError::Damaged {
+        segment: header.segment,
+        offset: cursor.offset,
+        what,
+    };
     let mut torn = false;
+    let mut reach = FRAME_BYTES_MAX as u64;
     let mut from = cursor.offset;
     while from < bytes {
         let window = (bytes - from).min(WINDOW_BYTES as u64) as usize;
@@ -346,14 +352,17 @@ async fn look_behind<F: File>(
             }
             torn = true;
             let found = FrameHeader::decode(block, header.salt, offset);
-            if offset > cursor.offset && found != Err(NoFrame::Invalid) {
-                let what = "a durable frame is not what was written: later ones are there";
-                let offset = cursor.offset;
-                return Err(OpenError::Damaged {
-                    segment: header.segment,
-                    offset,
-                    what,
-                });
+            match found {
+                Ok(frame) if offset == cursor.offset => reach = u64::from(frame.frame_bytes),
+                Err(NoFrame::Invalid) => {}
+                _ => {
+                    return Err(damaged(
+                        "a durable frame is not what was written: later ones are there",
+                    ));
+                }
+            }
+            if offset - cursor.offset >= reach {
+                return Err(damaged("behind the end lies more than one torn frame"));
             }
         }
         from += window.len() as u64;
