@@ -142,8 +142,11 @@ impl World {
             "offers arrive"
         );
         let ledger = Rc::clone(&self.ledger);
-        let checked =
-            executor.finish(async move { compare(&shards, &mut ledger.borrow_mut()).await });
+        let checked = executor.finish(async move {
+            let mut checked = ledger.take();
+            compare(&shards, &mut checked).await;
+            ledger.replace(checked);
+        });
         assert!(checked.is_some(), "reading ends");
         self.disk = self.disk.crash(self.seed.next());
     }

@@ -293,6 +293,23 @@ mod tests {
     }
 
     #[test]
+    fn a_file_is_open_for_writing_once() {
+        let root = tempfile::tempdir().unwrap();
+        let disk = BlockingDisk::new(root.path());
+        for mode in [Mode::Create, Mode::Write] {
+            let held = run(disk.open("one", mode)).unwrap();
+            run(held.write_at(Rc::new(Block::zeroed(4096)), 4096, 0)).unwrap();
+            let other = fs::File::open(root.path().join("one")).unwrap();
+            assert!(matches!(
+                other.try_lock(),
+                Err(fs::TryLockError::WouldBlock)
+            ));
+            drop(held);
+            other.try_lock().unwrap();
+        }
+    }
+
+    #[test]
     fn create_refuses_a_file_that_is_there() {
         let root = tempfile::tempdir().unwrap();
         let disk = BlockingDisk::new(root.path());

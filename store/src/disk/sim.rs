@@ -428,6 +428,8 @@ impl File for SimFile {
     }
 
     async fn zero(&self, from: u64, to: u64) -> io::Result<()> {
+        let aligned = from.is_multiple_of(4096) && to.is_multiple_of(4096);
+        assert!(aligned, "the log zeroes whole blocks");
         let work = Work::Zero(self.image.clone(), from, to);
         self.disk.submit(work).await.map(drop)
     }

@@ -27,7 +27,12 @@ fn after_one_failed_write_the_log_goes_on_in_a_new_segment() {
         rig.put(b"moved").unwrap();
         rig.put(b"after").unwrap();
         assert_eq!(rig.log.stats().failed_writes, 1);
-        assert!(disk.paths().contains(&path(2)));
+        // The new segment begins with the record that was moved (FORMAT.md, "Segment header").
+        let header = disk.contents(&path(2));
+        assert_eq!(
+            header[64..80],
+            [2, 0, 0, 0, 0, 0, 0, 0, 2, 0, 0, 0, 0, 0, 0, 0]
+        );
         let rig = open(&disk.crash(seed), 1).unwrap();
         assert_eq!(
             payloads(&rig.replayed),
@@ -168,4 +173,47 @@ fn an_observer_may_append() {
     rig.put(b"question").unwrap();
     rig.executor.run(usize::MAX);
     assert_eq!(open(&disk.crash(1), 1).unwrap().replayed.len(), 4);
+}
+
+#[test]
+fn there_is_room_again_as_soon_as_a_full_frame_leaves() {
+    let large = content(1, 1_000_000);
+    let is_early = |seed| {
+        let disk = SimDisk::new(seed);
+        let mut rig = Rig::running(&disk);
+        let frame = append(&rig.log, &[&large, &large, &large, &large]).unwrap();
+        let log = Rc::clone(&rig.log);
+        let room = rig.executor.finish(async move {
+            log.room(1_000_000).await.unwrap();
+            !log.is_durable(frame.frame)
+        });
+        room.expect("whoever waits for room gets it")
+    };
+    assert!((1..10).any(is_early));
+}
+
+#[test]
+fn refusals_of_a_disk_that_stays_full_are_told_apart_from_what_is_durable() {
+    let disk = SimDisk::new(3);
+    let mut rig = Rig::running(&disk);
+    let mut fates = Vec::new();
+    for round in 0..40 {
+        let is_full = round % 8 > 3;
+        let next = disk.writes() + 1;
+        disk.faults(|faults| {
+            faults.space = is_full.then_some(0);
+            faults.failing_writes = if is_full {
+                vec![(next, WriteFault::Full)]
+            } else {
+                Vec::new()
+            };
+        });
+        let frame = append(&rig.log, &[b"record"]).unwrap().frame;
+        let fate = rig.settle(frame);
+        assert_eq!(fate.is_err(), is_full);
+        fates.push((frame, fate));
+    }
+    for (frame, fate) in fates {
+        assert_eq!(rig.settle(frame), fate);
+    }
 }
