@@ -425,6 +425,7 @@ impl<D: Disk> Log<D> {
         bytes: usize,
     ) -> io::Result<(Rc<Block>, u32)> {
         writer.is_fenced = true;
+        writer.is_dirty = true;
         let from = (writer.salt, writer.offset);
         self.roll(writer, ahead).await?;
         let mut block =
@@ -457,15 +458,20 @@ impl<D: Disk> Log<D> {
     }
 
     /// Says that nothing was being written when the log was closed, so that damage to the last
-    /// frame is not taken for a torn write.
+    /// frame is not taken for a torn write, nor a frame that was given up for a durable one.
     async fn mark_clean<'a>(
         &'a self,
         writer: &mut Writer<D::File>,
         ahead: &RefCell<Ahead<'a, D::File>>,
     ) {
+        if !writer.is_dirty || self.is_read_only() {
+            return;
+        }
+        if writer.is_fenced && self.roll(writer, ahead).await.is_err() {
+            return;
+        }
         let bytes = frame_bytes(0);
-        let fits = writer.offset + bytes as u64 <= writer.size;
-        if !writer.is_dirty || writer.is_fenced || !fits || self.is_read_only() {
+        if writer.offset + bytes as u64 > writer.size {
             return;
         }
         self.finish_ahead(ahead).await;

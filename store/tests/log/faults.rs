@@ -217,3 +217,23 @@ fn refusals_of_a_disk_that_stays_full_are_told_apart_from_what_is_durable() {
         assert_eq!(rig.settle(frame), fate);
     }
 }
+
+#[test]
+fn what_was_given_up_does_not_come_back_after_a_close() {
+    for seed in 1..30 {
+        let disk = SimDisk::new(seed);
+        let mut rig = Rig::running(&disk);
+        rig.put(b"kept").unwrap();
+        // The write fails although all of it may have reached the disk, and so does the roll.
+        let next = disk.writes() + 1;
+        disk.faults(|faults| {
+            faults.failing_writes = vec![(next, WriteFault::Full)];
+            faults.space = Some(0);
+        });
+        assert_eq!(rig.put(b"given up"), Err(LogError::Full));
+        disk.faults(|faults| faults.space = None);
+        rig.close();
+        let rig = open(&disk.crash(seed), 1).unwrap();
+        assert_eq!(payloads(&rig.replayed), [b"kept"]);
+    }
+}
