@@ -5,14 +5,13 @@ use super::drain::Drain;
 use crate::auth::{Admission, Attempt, Gate, Verdict};
 use crate::intake::{Intake, QueueIds, Shard};
 use crate::post::Post;
-use crate::reactor::{Now, Pool, sleep};
+use crate::reactor::{Now, Pool, clock, sleep};
 use crate::route::{Account, Live};
 use crate::telemetry::metric::ShardMetrics;
 use crate::wire::sasl::scram::{Decoy, Keys};
 use std::net::IpAddr;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::time::Instant;
 
 pub struct Hall {
     pub shard: usize,
@@ -59,7 +58,7 @@ impl Hall {
     ) -> Result<Arc<Account>, Refused> {
         let account = self.account(name);
         let key = login_key(name, account.as_deref());
-        let attempt = || Attempt { now: Instant::now(), peer, account: &key };
+        let attempt = || Attempt { now: clock::instant(), peer, account: &key };
         match self.gate.admit(attempt()) {
             Admission::Refused { .. } => return Err(Refused::Slowed),
             Admission::After(delay) => {
@@ -86,7 +85,7 @@ impl Hall {
         let gate = Arc::clone(&self.gate);
         let asked = account.clone();
         let verified = self.logins.offload(move || {
-            let attempt = Attempt { now: Instant::now(), peer, account: &key };
+            let attempt = Attempt { now: clock::instant(), peer, account: &key };
             let secrets = asked.as_ref().map(|account| &account.secrets);
             gate.verify(attempt, secrets, password.as_bytes())
         });
@@ -102,7 +101,7 @@ impl Hall {
     pub fn settle(&self, peer: IpAddr, name: &str, proven: bool) -> Result<Arc<Account>, Refused> {
         let account = self.account(name);
         let key = login_key(name, account.as_deref());
-        self.gate.settle(Attempt { now: Instant::now(), peer, account: &key }, proven);
+        self.gate.settle(Attempt { now: clock::instant(), peer, account: &key }, proven);
         account.filter(|_| proven).ok_or(Refused::Wrong)
     }
 

@@ -9,7 +9,7 @@ use crate::event;
 use crate::post::Letter;
 use crate::reactor::inbox::Limit;
 use crate::reactor::net::Bound;
-use crate::reactor::{Backend, Mesh, Pool, Seat, oneshot, runtime};
+use crate::reactor::{Backend, Mesh, Pool, Seat, clock, oneshot, runtime};
 use crate::route::{Live, Plan};
 use crate::telemetry::log::{self, Format, Level, Logger, Target};
 use crate::telemetry::metric::{Metrics, Process};
@@ -21,7 +21,6 @@ use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::SystemTime;
 use store::disk::home::Home;
 use store::limit::SHARDS_MAX;
 use store::log::Options;
@@ -134,7 +133,10 @@ impl Server {
                 shards,
                 data: home.path.clone(),
                 files: files.clone(),
-                options: Options::new(home.identity.uuid, shard),
+                options: Options {
+                    clock_micros: clock::monotonic_micros,
+                    ..Options::new(home.identity.uuid, shard)
+                },
                 endpoint,
                 ears,
                 live: Arc::clone(&live),
@@ -174,7 +176,7 @@ fn start_log(config: &Config) -> Result<(Logger, log::Ending), Refusal> {
             LogTarget::File(path) => Target::File(path.clone()),
         },
     };
-    let (logger, ending) = Logger::start(settings, SystemTime::now)
+    let (logger, ending) = Logger::start(settings, clock::wall)
         .map_err(|error| Refusal::because("the log cannot be written", error))?;
     logger.set_for_process();
     Ok((logger, ending))

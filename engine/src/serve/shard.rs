@@ -121,18 +121,24 @@ fn start_log(hall: &Rc<Hall>) -> oneshot::Receiver<()> {
     let hall = Rc::clone(hall);
     spawn(async move {
         let metrics = Arc::clone(&hall.metrics);
-        hall.store.run(move |commit| count(&metrics, commit)).await;
+        let store = Rc::clone(&hall.store);
+        metrics.spool_offers.set(store.offers_waiting() as u64);
+        let observe = |commit: &Commit| count(&metrics, &store, commit);
+        hall.store.run(observe).await;
         let _ = done.send(());
     });
     written
 }
 
-fn count(metrics: &ShardMetrics, commit: &Commit) {
+fn count(metrics: &ShardMetrics, store: &Shard, commit: &Commit) {
     metrics.commits.one();
     metrics.commit_records.record(u64::from(commit.records));
     metrics.commit_bytes.record(commit.bytes as u64);
     metrics.commit_seconds.record(commit.micros);
     metrics.log_frame.set(commit.frame.0);
+    metrics.log_segment.set(u64::from(commit.start.segment()));
+    metrics.log_lsn.set(commit.last_lsn.0);
+    metrics.spool_offers.set(store.offers_waiting() as u64);
 }
 
 async fn read_letters(desk: Rc<Desk>, mut inbox: Receiver<Letter>) {

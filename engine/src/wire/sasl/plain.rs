@@ -34,20 +34,18 @@ impl Login {
 
 /// `[authzid] NUL authcid NUL passwd`. Nobody acts for somebody else here: an authorization
 /// identity is good only if it repeats the other one.
-pub(super) fn credentials(response: &[u8]) -> Result<Credentials, Malformed> {
+pub(super) fn respond(response: &[u8]) -> Result<Step, Malformed> {
     let mut parts = response.splitn(3, |&octet| octet == 0);
     let (Some(authzid), Some(authcid), Some(password)) = (parts.next(), parts.next(), parts.next())
     else {
         return Err(Malformed);
     };
+    let (identity, password) = (string(authcid)?, Password::new(string(password)?));
     if !authzid.is_empty() && authzid != authcid {
-        return Err(Malformed);
+        return Ok(Step::Unauthorized);
     }
-    Ok(Credentials {
-        mechanism: Mechanism::Plain,
-        identity: string(authcid)?,
-        password: Password::new(string(password)?),
-    })
+    let mechanism = Mechanism::Plain;
+    Ok(Step::Verify(Credentials { mechanism, identity, password }))
 }
 
 #[cfg(test)]
