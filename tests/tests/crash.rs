@@ -152,28 +152,34 @@ fn compare(server: &Server, ledger: &Ledger, seen: &mut [Seen], whole: bool) -> 
     let mut faults = Vec::new();
     for (account, seen) in seen.iter_mut().enumerate() {
         let mut imap = server.imap(&address(account));
-        let mod_seq = imap
-            .capabilities()
-            .unwrap()
-            .iter()
-            .any(|name| name == "CONDSTORE");
-        let items = ["UIDVALIDITY UIDNEXT", " HIGHESTMODSEQ"];
-        let items = items[..1 + usize::from(mod_seq)].concat();
-        let status = imap.status("INBOX", &items).unwrap();
         let from = if whole { 1 } else { seen.uid_next.max(1) };
-        let high = status.get("HIGHESTMODSEQ").copied().unwrap_or(0);
-        faults.extend(seen.advance(status["UIDVALIDITY"], status["UIDNEXT"] as u32, high));
-        imap.ok("SELECT INBOX").unwrap();
+        faults.extend(numbers(&mut imap, seen));
         let before = seen.messages.len();
-        let listed = listed(&mut imap, from);
+        imap.ok("SELECT INBOX").unwrap();
+        let mut listed = listed(&mut imap, from);
         if whole && listed.len() < before {
             faults.push(format!(
-                "account {account}: {before} messages became {}",
+                "account {account}: {before} became {}",
                 listed.len()
             ));
         }
-        for (uid, id) in listed {
-            faults.extend(seen.message(uid, &id));
+        loop {
+            faults.extend(listed.iter().filter_map(|(uid, id)| seen.message(*uid, id)));
+            let missing = ledger.missing(account, seen);
+            if missing.is_empty() {
+                break;
+            }
+            // What is for several owners reaches the others a moment after the start.
+            let mut late = server.imap(&address(account));
+            late.connection.set_deadline(SETTLE_DEADLINE).unwrap();
+            if late
+                .wait_for_messages("INBOX", seen.messages.len() as u32 + 1)
+                .is_err()
+            {
+                faults.extend(missing);
+                break;
+            }
+            listed = self::listed(&mut late, from);
         }
         faults.extend(ledger.faults(account, seen));
         if whole {
@@ -182,6 +188,21 @@ fn compare(server: &Server, ledger: &Ledger, seen: &mut [Seen], whole: bool) -> 
         }
     }
     faults
+}
+
+/// UIDVALIDITY, UIDNEXT and, where it is offered, HIGHESTMODSEQ against what they were.
+fn numbers(imap: &mut Imap, seen: &mut Seen) -> Vec<String> {
+    let offers = imap.capabilities().unwrap();
+    let mod_seq = if offers.iter().any(|name| name == "CONDSTORE") {
+        " HIGHESTMODSEQ"
+    } else {
+        ""
+    };
+    let status = imap
+        .status("INBOX", &format!("UIDVALIDITY UIDNEXT{mod_seq}"))
+        .unwrap();
+    let high = status.get("HIGHESTMODSEQ").copied().unwrap_or(0);
+    seen.advance(status["UIDVALIDITY"], status["UIDNEXT"] as u32, high)
 }
 
 fn listed(imap: &mut Imap, from: u32) -> Vec<(u32, String)> {
@@ -240,3 +261,6 @@ const CONNECTIONS: usize = 64;
 const ROUNDS: u64 = 20;
 const ROUND_DEADLINE: Duration = Duration::from_secs(60);
 const READY_DEADLINE: Duration = Duration::from_secs(15);
+
+/// How long a copy may be on its way between shards after a start.
+const SETTLE_DEADLINE: Duration = Duration::from_secs(10);
