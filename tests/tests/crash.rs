@@ -3,7 +3,8 @@
 //!
 //! 64 connections send over SMTP, LMTP and IMAP's APPEND to accounts on all shards, most messages
 //! to several of them. After so many acknowledgements the process is killed, started again and
-//! every mailbox is compared with the ledger. `RINGPOST_KILL_ROUNDS` sets how often.
+//! every mailbox is compared with the ledger. `RINGPOST_KILL_ROUNDS` sets how often,
+//! `RINGPOST_KILL_ACKS` after how many on the average.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
 
 use std::collections::BTreeSet;
@@ -19,12 +20,13 @@ use tests::smtp::Smtp;
 #[test]
 fn nothing_acknowledged_is_lost_or_doubled() {
     let rounds = number_from_env("RINGPOST_KILL_ROUNDS", ROUNDS);
+    let acknowledged = number_from_env("RINGPOST_KILL_ACKS", ACKNOWLEDGED);
     let mut seed = Seed::from_env(0x5eed);
     let mut server = Server::start(setup());
     let ledger = Ledger::default();
     let mut seen = vec![Seen::default(); ACCOUNTS];
     for round in 0..rounds {
-        let wanted = ledger.count() + 50 + seed.below(600) as usize;
+        let wanted = ledger.count() + 50 + seed.below(2 * acknowledged) as usize;
         let fresh = seed.next_u64();
         std::thread::scope(|scope| {
             for worker in 0..CONNECTIONS {
@@ -259,6 +261,8 @@ const LEDGER_FIELD: &str = "BODY[HEADER.FIELDS (X-LEDGER)]";
 const ACCOUNTS: usize = 16;
 const CONNECTIONS: usize = 64;
 const ROUNDS: u64 = 20;
+/// In one round, on the average and beyond the first 50.
+const ACKNOWLEDGED: u64 = 300;
 const ROUND_DEADLINE: Duration = Duration::from_secs(60);
 const READY_DEADLINE: Duration = Duration::from_secs(15);
 
