@@ -255,8 +255,8 @@ struct Incoming {
     to: usize,
 }
 
-// SAFETY: a block's memory stays where it is while the block lives, and the operation owns the `Rc`;
-// nobody writes a block that others can see. `from <= to <= block.len()` as made above.
+// SAFETY: a block's memory stays where it is while the block lives, and the operation owns the
+// `Rc`; nobody writes a block that others can see. `from <= to <= block.len()` as made above.
 #[expect(unsafe_code, reason = "monoio's contract for buffers")]
 unsafe impl IoBuf for Outgoing {
     fn read_ptr(&self) -> *const u8 {
@@ -287,6 +287,7 @@ unsafe impl IoBufMut for Incoming {
         self.to - self.from
     }
 
+    // SAFETY: demands nothing, as nothing is done.
     unsafe fn set_init(&mut self, _: usize) {}
 }
 

@@ -1,14 +1,14 @@
 //! The inbox of a thread: one lock-free lane per sending thread, bounded in items and in bytes.
 //!
-//! A lane is a ring of one producer and one consumer plus a count of the bytes in it. Two flags keep
-//! wake-ups away from threads that are awake anyway:
+//! A lane is a ring of one producer and one consumer plus a count of the bytes in it. Two flags
+//! keep wake-ups away from threads that are awake anyway:
 //!
 //! ```text
-//! receiver: all lanes empty  → register waker, parked := true,  FENCE, look again, sleep
-//! sender:   push, FENCE, if parked then parked := false and wake the receiver
+//! receiver: all lanes empty → lie down in `parked` (waker, flag, FENCE), look again, sleep
+//! sender:   push, FENCE, if `parked` is occupied then wake the receiver
 //!
-//! sender:   no credit        → register waker, starved := true, FENCE, try again, sleep
-//! receiver: pop, FENCE, if starved and half the lane is free then starved := false and wake
+//! sender:   no credit → lie down in `starved`, try again, sleep
+//! receiver: pop; if half the lane is free: FENCE, if `starved` is occupied then wake the sender
 //! ```
 //!
 //! Each side writes its own word, fences (SeqCst) and reads the other's, so at least one of them
@@ -45,7 +45,7 @@ pub enum SendError<T> {
 pub struct Sender<T> {
     state: RefCell<SenderState<T>>,
     lane: Arc<Lane>,
-    bed: Arc<Bed>,
+    parked: Arc<Bed>,
     limit: Limit,
 }
 
@@ -54,27 +54,27 @@ pub struct Receiver<T> {
     lanes: Vec<ReceiverLane<T>>,
     /// The lane that is looked at first, so that a busy one does not starve the others.
     next: usize,
-    bed: Arc<Bed>,
+    parked: Arc<Bed>,
 }
 
 /// Makes an inbox with `senders` lanes.
 pub fn inbox<T>(senders: usize, limit: Limit) -> (Vec<Sender<T>>, Receiver<T>) {
     assert!(limit.items_max > 0, "a lane holds at least one item");
-    let bed = Arc::new(Bed::default());
-    let lanes = (0..senders).map(|_| lane(&bed, limit));
+    let parked = Arc::new(Bed::default());
+    let lanes = (0..senders).map(|_| lane(&parked, limit));
     let (senders, lanes) = lanes.unzip();
     let receiver = Receiver {
         lanes,
         next: 0,
-        bed,
+        parked,
     };
     (senders, receiver)
 }
 
-/// Where the receiver sleeps.
+/// Where one side of a queue sleeps until the other has something for it.
 #[derive(Default)]
 struct Bed {
-    parked: AtomicBool,
+    occupied: AtomicBool,
     waker: AtomicWaker,
 }
 
@@ -82,8 +82,8 @@ struct Bed {
 #[derive(Default)]
 struct Lane {
     bytes: AtomicUsize,
-    starved: AtomicBool,
-    waker: AtomicWaker,
+    /// Of the sender that has no credit.
+    starved: Bed,
 }
 
 struct Parcel<T> {
@@ -105,7 +105,7 @@ struct ReceiverLane<T> {
     limit: Limit,
 }
 
-fn lane<T>(bed: &Arc<Bed>, limit: Limit) -> (Sender<T>, ReceiverLane<T>) {
+fn lane<T>(parked: &Arc<Bed>, limit: Limit) -> (Sender<T>, ReceiverLane<T>) {
     let (producer, consumer) = RingBuffer::new(limit.items_max);
     let lane = Arc::new(Lane::default());
     let sender = Sender {
@@ -115,7 +115,7 @@ fn lane<T>(bed: &Arc<Bed>, limit: Limit) -> (Sender<T>, ReceiverLane<T>) {
             ticket_next: 0,
         }),
         lane: lane.clone(),
-        bed: bed.clone(),
+        parked: parked.clone(),
         limit,
     };
     let receiver = ReceiverLane {
@@ -166,9 +166,7 @@ impl<T> Sender<T> {
             Err(SendError::Full(item)) => item,
             done => return done,
         };
-        self.lane.waker.register(cx.waker());
-        self.lane.starved.store(true, Ordering::Relaxed);
-        fence(Ordering::SeqCst);
+        self.lane.starved.lie_down(cx.waker());
         self.push(item, bytes)
     }
 
@@ -191,7 +189,7 @@ impl<T> Sender<T> {
             "a free slot stays free until its only producer takes it"
         );
         drop(state);
-        self.bed.wake_if_parked();
+        self.parked.wake();
         Ok(())
     }
 
@@ -211,7 +209,7 @@ impl<T> Drop for Sender<T> {
     fn drop(&mut self) {
         // The ring first, so that the receiver sees it abandoned when it wakes.
         self.state.get_mut().ring = None;
-        self.bed.wake_if_parked();
+        self.parked.wake();
     }
 }
 
@@ -283,17 +281,15 @@ impl<T> Receiver<T> {
     /// As [`Receiver::recv`], for a caller with a context.
     pub fn poll_recv(&mut self, cx: &Context<'_>) -> Poll<Option<T>> {
         if let Some(item) = self.try_recv() {
-            self.bed.parked.store(false, Ordering::Relaxed);
+            self.parked.rise();
             return Poll::Ready(Some(item));
         }
-        self.bed.waker.register(cx.waker());
-        self.bed.parked.store(true, Ordering::Relaxed);
-        fence(Ordering::SeqCst);
+        self.parked.lie_down(cx.waker());
         // In this order: an abandoned lane gets no more items.
         let closed = self.lanes.iter().all(|lane| lane.ring.is_abandoned());
         let item = self.try_recv();
         if item.is_some() || closed {
-            self.bed.parked.store(false, Ordering::Relaxed);
+            self.parked.rise();
             return Poll::Ready(item);
         }
         Poll::Pending
@@ -305,8 +301,7 @@ impl<T> Drop for Receiver<T> {
         for lane in self.lanes.drain(..) {
             let shared = lane.lane.clone();
             drop(lane);
-            fence(Ordering::SeqCst);
-            shared.wake_if_starved();
+            shared.starved.wake();
         }
     }
 }
@@ -318,25 +313,30 @@ impl<T> ReceiverLane<T> {
         let bytes = before - parcel.bytes;
         let items = self.ring.slots();
         if items * 2 <= self.limit.items_max && bytes * 2 <= self.limit.bytes_max {
-            fence(Ordering::SeqCst);
-            self.lane.wake_if_starved();
+            self.lane.starved.wake();
         }
         Some(parcel.item)
     }
 }
 
-impl Lane {
-    fn wake_if_starved(&self) {
-        if self.starved.load(Ordering::Relaxed) && self.starved.swap(false, Ordering::Relaxed) {
-            self.waker.wake();
+impl Bed {
+    /// Before the last look; whoever finds something then gets up again.
+    fn lie_down(&self, waker: &Waker) {
+        self.waker.register(waker);
+        self.occupied.swap(true, Ordering::AcqRel);
+        fence(Ordering::SeqCst);
+    }
+
+    fn rise(&self) {
+        if self.occupied.load(Ordering::Relaxed) {
+            self.occupied.swap(false, Ordering::AcqRel);
         }
     }
-}
 
-impl Bed {
-    fn wake_if_parked(&self) {
+    /// After something was put where the other side will look.
+    fn wake(&self) {
         fence(Ordering::SeqCst);
-        if self.parked.load(Ordering::Relaxed) && self.parked.swap(false, Ordering::Relaxed) {
+        if self.occupied.load(Ordering::Relaxed) && self.occupied.swap(false, Ordering::AcqRel) {
             self.waker.wake();
         }
     }

@@ -1,6 +1,7 @@
 //! What one shard thread keeps for its tasks: backend, timers, lent buffers, yielded tasks.
 //!
-//! It belongs to the thread as the runtime itself does; a task reaches it without carrying a handle.
+//! It belongs to the thread as the runtime itself does; a task reaches it without carrying a
+//! handle.
 
 use super::buffer::Buffers;
 use super::runtime::{Backend, PanicSink};

@@ -3,8 +3,9 @@
 //! What the floors above may rely on, and what keeps them from the faults of monoio 0.2.4:
 //!
 //! - A socket is awaited by readiness and then read or written by one system call that does not
-//!   block. Every future of [`Socket`] and [`Listener`] may be dropped at any await: no octet and no
-//!   descriptor is lost, and an idle connection owns no buffer.
+//!   block. Every future of [`Socket`] and [`Listener`] may be dropped at any await: no octet and
+//!   no descriptor is lost, and an idle connection owns no buffer. (Of a dropped `send` nobody
+//!   knows how much went out.)
 //! - A deadline never cancels an operation: the [`timer`] shuts the socket down and the operation
 //!   ends by itself.
 //! - A task that panics is counted and forgotten, its shard lives ([`task::spawn`]).

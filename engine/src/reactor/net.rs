@@ -1,7 +1,8 @@
 //! Listening and connecting.
 //!
-//! A listener waits for readiness and then accepts without blocking, so no accept is ever in flight:
-//! nothing to cancel, nothing to leak. When descriptors run out it rests instead of spinning.
+//! A listener waits for readiness and then accepts without blocking, so no accept is ever in
+//! flight: nothing to cancel, nothing to leak. When descriptors run out it rests instead of
+//! spinning.
 
 use super::socket::{Side, Socket};
 use super::task::yield_now;
@@ -12,8 +13,8 @@ use rustix::net::sockopt::{
     set_ipv6_v6only, set_socket_reuseaddr, set_socket_reuseport, set_tcp_nodelay,
 };
 use rustix::net::{
-    AddressFamily, SocketFlags, SocketType, accept_with, acceptfrom_with, bind, getsockname,
-    ipproto, listen, socket_with,
+    AddressFamily, SocketFlags, SocketType, acceptfrom_with, bind, getsockname, ipproto, listen,
+    socket_with,
 };
 use std::io;
 use std::net::SocketAddr;
@@ -51,14 +52,25 @@ pub struct BindError {
 }
 
 impl Bound {
-    /// Binds and listens. With `reuse_port`, each shard binds the same address and the kernel
-    /// spreads connections over them. Port 0 takes any free one.
+    /// Binds and listens. With `reuse_port` other sockets of this user may do so too, each getting
+    /// its share of the connections (`SO_REUSEPORT`). Port 0 takes any free one.
     pub fn bind(address: SocketAddr, reuse_port: bool, backlog: i32) -> Result<Bound, BindError> {
-        let bound = bind_raw(address, reuse_port, backlog);
-        bound.map_err(|error| BindError {
-            address,
-            error: error.into(),
-        })
+        bind_socket(address, reuse_port, backlog).map_err(|error| refused(address, error))
+    }
+
+    /// Binds and listens `count` times, for a shard each. Port 0 takes any free one, the same for
+    /// all.
+    pub fn share(address: SocketAddr, count: usize, backlog: i32) -> Result<Vec<Bound>, BindError> {
+        // Another process of this user would share the port silently; it does not let us have it
+        // alone, though.
+        let alone =
+            bind_socket(address, false, backlog).map_err(|error| refused(address, error))?;
+        let address = alone.address;
+        drop(alone);
+        let bound = (0..count).map(|_| bind_socket(address, true, backlog));
+        bound
+            .collect::<Result<_, _>>()
+            .map_err(|error| refused(address, error))
     }
 
     /// The address, with the port that was taken.
@@ -77,13 +89,9 @@ impl Listener {
         })
     }
 
-    /// [`Bound::bind`] and [`Listener::new`] in one.
-    pub fn bind(
-        address: SocketAddr,
-        reuse_port: bool,
-        backlog: i32,
-    ) -> Result<Listener, BindError> {
-        let bound = Bound::bind(address, reuse_port, backlog)?;
+    /// [`Bound::bind`], not shared, and [`Listener::new`] in one.
+    pub fn bind(address: SocketAddr, backlog: i32) -> Result<Listener, BindError> {
+        let bound = Bound::bind(address, false, backlog)?;
         Listener::new(bound).map_err(|error| BindError { address, error })
     }
 
@@ -114,11 +122,6 @@ impl Listener {
                 Err(error) => return Err(error.into()),
             }
         }
-    }
-
-    /// Takes one waiting connection and closes it: for a caller with no room for it.
-    pub fn turn_away(&self) {
-        drop(accept_with(&self.watched, SocketFlags::CLOEXEC));
     }
 
     fn try_accept(&self) -> Result<Socket, Errno> {
@@ -168,7 +171,7 @@ pub async fn connect(
     Ok(socket)
 }
 
-fn bind_raw(address: SocketAddr, reuse_port: bool, backlog: i32) -> Result<Bound, Errno> {
+fn bind_socket(address: SocketAddr, reuse_port: bool, backlog: i32) -> Result<Bound, Errno> {
     let fd = stream_socket(address)?;
     set_socket_reuseaddr(&fd, true)?;
     set_socket_reuseport(&fd, reuse_port)?;
@@ -180,6 +183,13 @@ fn bind_raw(address: SocketAddr, reuse_port: bool, backlog: i32) -> Result<Bound
     listen(&fd, backlog)?;
     let address = SocketAddr::try_from(getsockname(&fd)?)?;
     Ok(Bound { fd, address })
+}
+
+fn refused(address: SocketAddr, error: Errno) -> BindError {
+    BindError {
+        address,
+        error: error.into(),
+    }
 }
 
 fn stream_socket(address: SocketAddr) -> Result<OwnedFd, Errno> {

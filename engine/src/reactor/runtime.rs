@@ -1,5 +1,5 @@
-//! Starting a shard: one thread, one core, one monoio runtime on io_uring, or on epoll when io_uring
-//! is denied.
+//! Starting a shard: one thread, one core, one monoio runtime on io_uring, or on epoll when
+//! io_uring is denied.
 
 use super::{local, task, timer};
 use io_uring06 as io_uring;
@@ -110,11 +110,14 @@ where
     let mut runtime = std::mem::ManuallyDrop::new(runtime);
     runtime.block_on(async move {
         local::install(seat.backend, seat.on_panic)?;
-        task::spawn(task::run_yielded());
-        task::spawn(timer::run_timers());
+        // Not guarded: a shard without these two must end, and be seen to.
+        drop(monoio::spawn(task::run_yielded()));
+        drop(monoio::spawn(timer::run_timers()));
         let output = make().await;
-        // What was closed last is closed now: closing is an operation of the ring too.
-        task::yield_now().await;
+        // Closing is an operation of the ring too, and comes after waits that were cancelled.
+        for _ in 0..2 {
+            task::yield_now().await;
+        }
         Ok(output)
     })
 }
@@ -163,7 +166,5 @@ fn explain(error: &io::Error) -> String {
         io::ErrorKind::Unsupported => "this kernel has no usable io_uring (Linux 6.1 is needed)",
         _ => "io_uring cannot be set up",
     };
-    format!(
-        "{why}: {error}; shards run on epoll, with less throughput and blocking file work on threads"
-    )
+    format!("{why}: {error}; shards run on epoll, slower, with file work on threads")
 }

@@ -1,5 +1,5 @@
-//! The service thread: what exists only for tokio (HTTP, DNS, directories) runs here, on tokio-uring
-//! where io_uring works and on plain tokio where it does not.
+//! The service thread: what exists only for tokio (HTTP, DNS, directories) runs here, on
+//! tokio-uring where io_uring works and on plain tokio where it does not.
 
 use super::runtime::Backend;
 use std::io;

@@ -1,22 +1,27 @@
 //! One TCP connection of a shard.
 //!
 //! Receiving and sending are system calls that do not block, done when the ring says that they will
-//! not; measured beside operations in the ring they cost the same and leave no buffer in the kernel.
-//! Every future here may be dropped and started again without loss.
+//! not. Measured per request and reply (100 and 30 octets, 10 and 100 connections): 3.5 to 4.0 µs
+//! of CPU; readiness and then both operations in the ring 3.7 to 4.6; the same with a buffer held
+//! by every idle connection 3.3 to 3.9. Every future here but a send may be dropped and
+//! started again without loss.
 //!
 //! A deadline shuts the socket down when it is reached, which ends the operation in progress with
 //! [`std::io::ErrorKind::TimedOut`]; nothing is cancelled.
 
 use super::buffer;
+use super::task::yield_now;
 use super::timer::{Action, Timer};
 use super::watched::Watched;
 use rustix::buffer::spare_capacity;
 use rustix::io::Errno;
 use rustix::net::{RecvFlags, SendFlags, Shutdown};
 use std::cell::{Cell, RefCell};
+use std::future::poll_fn;
 use std::io;
 use std::net::{SocketAddr, TcpStream};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::pin::pin;
 use std::time::Duration;
 
 /// Which half of a connection a deadline is for.
@@ -31,6 +36,12 @@ pub enum Side {
 /// How long one [`Socket::send`] may take before the peer counts as gone: RFC 5321 §4.5.3.2.
 pub const SEND_SECS_MAX: u64 = 300;
 
+/// Octets that a connection moves in one turn before the other tasks of the shard run.
+const TURN_BYTES_MAX: usize = 256 << 10;
+
+/// What one system call counts for beside its octets.
+const CALL_BYTES: usize = 4 << 10;
+
 /// A connected socket. Closed when dropped.
 pub struct Socket {
     // Before `watched`: a timer holds the number of the descriptor.
@@ -41,6 +52,8 @@ pub struct Socket {
     send_time_max: Cell<Duration>,
     /// The last receive filled its buffer: more may be there, so try before waiting.
     eager: Cell<bool>,
+    /// What this connection moved since its task last waited, in octets.
+    moved: Cell<usize>,
 }
 
 /// A connection on its way to another shard.
@@ -59,6 +72,7 @@ impl Socket {
             peer,
             send_time_max: Cell::new(Duration::from_secs(SEND_SECS_MAX)),
             eager: Cell::new(false),
+            moved: Cell::new(0),
         })
     }
 
@@ -80,26 +94,25 @@ impl Socket {
 
     /// Waits until [`Socket::recv`] would not wait: octets, end of stream, error or deadline.
     pub async fn readable(&self) -> io::Result<()> {
-        if self.eager.get() {
-            return Ok(());
-        }
-        self.watched.readable().await
+        self.wait(self.watched.readable()).await
     }
 
     /// Receives into the spare capacity of `buffer`, waiting if nothing is there; 0 is the end of
     /// the stream. To wait without holding a buffer call [`Socket::readable`] first.
     pub async fn recv(&self, mut buffer: Vec<u8>) -> (io::Result<usize>, Vec<u8>) {
         loop {
+            self.give_others_a_turn().await;
+            if self.has_timed_out() {
+                return (Err(timed_out()), buffer);
+            }
             match self.try_recv(&mut buffer) {
                 Err(Errno::AGAIN) => {
-                    self.eager.set(false);
-                    if let Err(error) = self.watched.readable().await {
+                    if let Err(error) = self.readable().await {
                         return (Err(error), buffer);
                     }
                 }
                 Err(Errno::INTR) => {}
                 Err(error) => return (Err(error.into()), buffer),
-                Ok(0) if self.has_timed_out() => return (Err(timed_out()), buffer),
                 Ok(received) => return (Ok(received), buffer),
             }
         }
@@ -108,29 +121,25 @@ impl Socket {
     /// Waits for octets without a buffer, then receives them into a lent one.
     pub async fn recv_lent(&self) -> io::Result<Vec<u8>> {
         loop {
-            self.readable().await?;
+            self.readable_unless_eager().await?;
             let mut buffer = buffer::lend();
             match self.try_recv(&mut buffer) {
-                Ok(0) if self.has_timed_out() => return Err(timed_out()),
                 Ok(_) => return Ok(buffer),
-                Err(Errno::AGAIN | Errno::INTR) => {
-                    self.eager.set(false);
-                    buffer::give_back(buffer);
-                }
+                Err(Errno::AGAIN | Errno::INTR) => buffer::give_back(buffer),
                 Err(error) => return Err(error.into()),
             }
         }
     }
 
-    /// Waits for octets without a buffer, then appends up to `octets_max` of them to `into` by way of
-    /// a lent one, so that `into` grows by what came and not by what might have come.
+    /// Waits for octets without a buffer, then appends up to `octets_max` of them to `into` by way
+    /// of a lent one, so that `into` grows by what came and not by what might have come.
     pub(crate) async fn recv_into(
         &self,
         into: &mut Vec<u8>,
         octets_max: usize,
     ) -> io::Result<usize> {
         loop {
-            self.readable().await?;
+            self.readable_unless_eager().await?;
             let mut lent = buffer::lend();
             let room = lent.spare_capacity_mut();
             let room_bytes = room.len().min(octets_max);
@@ -142,25 +151,13 @@ impl Socket {
             });
             buffer::give_back(lent);
             self.eager.set(received == Ok(room_bytes));
+            self.count(received.unwrap_or(0));
             match received {
-                Ok(0) if self.has_timed_out() => return Err(timed_out()),
                 Ok(octets) => return Ok(octets),
                 Err(Errno::AGAIN | Errno::INTR) => {}
                 Err(error) => return Err(error.into()),
             }
         }
-    }
-
-    fn try_recv(&self, buffer: &mut Vec<u8>) -> Result<usize, Errno> {
-        let room = buffer.capacity() - buffer.len();
-        assert!(
-            room > 0,
-            "a receive needs room, or 0 octets would look like the end"
-        );
-        let fd = &self.watched;
-        let (received, _) = rustix::net::recv(fd, spare_capacity(buffer), RecvFlags::DONTWAIT)?;
-        self.eager.set(received == room);
-        Ok(received)
     }
 
     /// Sends all of `octets` and gives the vector back, whatever happened.
@@ -174,13 +171,17 @@ impl Socket {
         let mut rest = octets;
         let mut limit = None;
         while !rest.is_empty() {
+            self.give_others_a_turn().await;
             let flags = SendFlags::DONTWAIT | SendFlags::NOSIGNAL;
             match rustix::net::send(&self.watched, rest, flags) {
-                Ok(sent) => rest = rest.get(sent..).unwrap_or_default(),
+                Ok(sent) => {
+                    self.count(sent);
+                    rest = rest.get(sent..).unwrap_or_default();
+                }
                 Err(Errno::INTR) => {}
                 Err(Errno::AGAIN) => {
                     limit.get_or_insert_with(|| SendLimit::start(self));
-                    self.watched.writable().await?;
+                    self.writable().await?;
                 }
                 Err(_) if self.has_timed_out() => return Err(timed_out()),
                 Err(error) => return Err(error.into()),
@@ -195,7 +196,8 @@ impl Socket {
         let _ = rustix::net::shutdown(&self.watched, Shutdown::Write);
     }
 
-    /// Sets or moves the deadline of one side, `after` from now. One that was reached stays reached.
+    /// Sets or moves the deadline of one side, `after` from now. One that was reached stays
+    /// reached.
     pub fn set_deadline(&self, side: Side, after: Duration) {
         let mut deadline = self.deadline(side).borrow_mut();
         match &*deadline {
@@ -239,6 +241,57 @@ impl Socket {
         SocketAddr::try_from(address).map_err(io::Error::from)
     }
 
+    fn try_recv(&self, buffer: &mut Vec<u8>) -> Result<usize, Errno> {
+        let room = buffer.capacity() - buffer.len();
+        assert!(
+            room > 0,
+            "a receive needs room, or 0 octets would look like the end"
+        );
+        let fd = &self.watched;
+        let received = rustix::net::recv(fd, spare_capacity(buffer), RecvFlags::DONTWAIT);
+        let received = received.map(|(octets, _)| octets);
+        self.eager.set(received == Ok(room));
+        self.count(received.unwrap_or(0));
+        received
+    }
+
+    async fn readable_unless_eager(&self) -> io::Result<()> {
+        self.give_others_a_turn().await;
+        if !self.eager.replace(false) {
+            self.readable().await?;
+        }
+        // Asked each time: a peer that never stops sending has a deadline too.
+        if self.has_timed_out() {
+            return Err(timed_out());
+        }
+        Ok(())
+    }
+
+    /// A fast peer must not keep the shard to itself by never letting its task wait.
+    async fn give_others_a_turn(&self) {
+        if self.moved.get() > TURN_BYTES_MAX {
+            self.moved.set(0);
+            yield_now().await;
+        }
+    }
+
+    fn count(&self, octets: usize) {
+        self.moved
+            .set(self.moved.get().saturating_add(octets + CALL_BYTES));
+    }
+
+    async fn wait(&self, ready: impl Future<Output = io::Result<()>>) -> io::Result<()> {
+        let mut ready = pin!(ready);
+        poll_fn(|cx| {
+            let polled = ready.as_mut().poll(cx);
+            if polled.is_pending() {
+                self.moved.set(0);
+            }
+            polled
+        })
+        .await
+    }
+
     fn deadline(&self, side: Side) -> &RefCell<Option<Timer>> {
         match side {
             Side::Read => &self.read_deadline,
@@ -247,7 +300,7 @@ impl Socket {
     }
 
     pub(super) async fn writable(&self) -> io::Result<()> {
-        self.watched.writable().await
+        self.wait(self.watched.writable()).await
     }
 
     pub(super) fn pending_error(&self) -> io::Result<()> {
@@ -286,21 +339,24 @@ impl Side {
 }
 
 /// The deadline of a `send` that has to wait; taken away when it ends or is dropped.
-struct SendLimit<'a>(&'a Socket);
+struct SendLimit<'a>(Option<&'a Socket>);
 
 impl SendLimit<'_> {
     fn start(socket: &Socket) -> SendLimit<'_> {
-        // An explicit deadline of the write side wins.
-        if socket.write_deadline.borrow().is_none() {
-            socket.set_deadline(Side::Write, socket.send_time_max.get());
+        if socket.write_deadline.borrow().is_some() {
+            // The caller's own deadline of the write side goes before this one.
+            return SendLimit(None);
         }
-        SendLimit(socket)
+        socket.set_deadline(Side::Write, socket.send_time_max.get());
+        SendLimit(Some(socket))
     }
 }
 
 impl Drop for SendLimit<'_> {
     fn drop(&mut self) {
-        self.0.clear_deadline(Side::Write);
+        if let Some(socket) = self.0 {
+            socket.clear_deadline(Side::Write);
+        }
     }
 }
 

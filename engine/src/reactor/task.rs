@@ -18,8 +18,8 @@ pub fn spawn(future: impl Future<Output = ()> + 'static) {
 
 /// Lets the other tasks and the ring have a turn.
 ///
-/// Monoio 0.2.4 starves everything when a task wakes itself, so the wake-up comes from a poll in the
-/// ring: one turn of the loop, a few microseconds.
+/// Monoio 0.2.4 starves everything when a task wakes itself, so the wake-up comes from a poll in
+/// the ring: one turn of the loop, a few microseconds.
 pub async fn yield_now() {
     let mut waited = false;
     std::future::poll_fn(|cx| {
@@ -94,7 +94,9 @@ impl Yielded {
 /// Gives yielded tasks their turn, as long as the shard lives.
 pub(super) async fn run_yielded() {
     let event = local::with(|local| local.yielded.event.clone());
-    while event.readable().await.is_ok() {
+    loop {
+        let rung = event.readable().await;
+        rung.expect("an eventfd can be polled, and without it no task would wake again");
         let woken = local::with(|local| local.yielded.release());
         woken.into_iter().for_each(Waker::wake);
     }

@@ -141,7 +141,9 @@ impl Timers {
 /// Turns the wheel, as long as the shard lives.
 pub(super) async fn run_timers() {
     let clock = local::with(|local| local.timers.clock.clone());
-    while clock.readable().await.is_ok() {
+    loop {
+        let ticked = clock.readable().await;
+        ticked.expect("a timerfd can be polled, and without one no deadline would hold");
         let wakers = local::with(|local| local.timers.advance());
         wakers.into_iter().for_each(Waker::wake);
     }
@@ -152,7 +154,8 @@ pub(super) async fn run_timers() {
     reason = "the wheel keeps descriptors that it does not own"
 )]
 fn shut_down(fd: RawFd, how: Shutdown) {
-    // SAFETY: a `Socket` drops its timers before its descriptor, so `fd` is open and is that socket.
+    // SAFETY: a `Socket` drops its timers before its descriptor, so `fd` is open and is that
+    // socket.
     let fd = unsafe { BorrowedFd::borrow_raw(fd) };
     // An error means that the peer was faster.
     let _ = rustix::net::shutdown(fd, how);

@@ -1,7 +1,7 @@
 //! A descriptor whose readiness the shard's runtime waits for: socket, timerfd or eventfd.
 //!
-//! Waiting is one poll in the ring (or in epoll), which owns no buffer. Its future may be dropped at
-//! any time: the poll is cancelled by the kernel and keeps the descriptor open until it ended.
+//! Waiting is one poll in the ring (or in epoll), which owns no buffer. Its future may be dropped
+//! at any time: the poll is cancelled by the kernel and keeps the descriptor open until it ended.
 
 use monoio::net::TcpStream;
 use std::io;

@@ -8,8 +8,8 @@
 //! - The end of a TLS stream without `close_notify` is an error (`UnexpectedEof`), never an end:
 //!   a truncated message must not look whole (RFC 8446 §6.1).
 //! - What a client sent in clear behind STARTTLS never reaches the session under TLS: this layer
-//!   keeps nothing in clear, and what is still in the kernel is not a handshake (RFC 3207 §4.2). The
-//!   caller forgets what it has received itself.
+//!   keeps nothing in clear, and what is still in the kernel is not a handshake (RFC 3207 §4.2).
+//!   The caller forgets what it has received itself.
 //! - A send that was abandoned half-way makes the stream unusable for sending.
 
 use super::context::TlsContext;
@@ -168,7 +168,8 @@ impl Stream {
         })
     }
 
-    /// The `tls-exporter` channel binding (RFC 9266) for SCRAM-PLUS; `None` in clear and in TLS 1.2.
+    /// The `tls-exporter` channel binding (RFC 9266) for SCRAM-PLUS; `None` in clear and in TLS
+    /// 1.2.
     pub fn channel_binding(&self) -> Option<[u8; 32]> {
         self.session.as_ref()?.channel_binding()
     }

@@ -77,7 +77,9 @@ impl Home {
             }),
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 let mut secret = [0; 32];
-                random(&mut secret).and_then(|()| write_secret(&file, &secret)).map_err(io)?;
+                random(&mut secret)
+                    .and_then(|()| write_secret(&file, &secret))
+                    .map_err(io)?;
                 Ok(secret)
             }
             Err(error) => Err(io(error)),
@@ -145,7 +147,11 @@ fn write_identity(path: &Path, shards: u16) -> io::Result<()> {
 
 fn write_secret(file: &Path, secret: &[u8]) -> io::Result<()> {
     let mut options = File::options();
-    let mut file = options.create_new(true).write(true).mode(0o600).open(file)?;
+    let mut file = options
+        .create_new(true)
+        .write(true)
+        .mode(0o600)
+        .open(file)?;
     file.write_all(secret)?;
     file.sync_all()
 }

@@ -6,6 +6,8 @@
 
 pub mod block;
 pub mod blocking;
+pub mod executor;
+pub mod fault;
 pub mod home;
 pub mod sim;
 

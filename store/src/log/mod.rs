@@ -2,13 +2,42 @@
 //!
 //! One writer, one frame per group commit: records that are appended while a frame is on its way to
 //! the disk make up the next one. Layout, validity rules and the recovery argument: `FORMAT.md`.
+//!
+//! ```text
+//! append ─→ Pending ─ seal ─→ one O_DIRECT|O_DSYNC write ─ Ok ──→ durable, observer, waiters
+//!                                                        └ Err ─→ fence: new segment, once more
+//!                                                                  └ Err ─→ given up, all of it
+//! ```
+
+mod error;
+mod frame;
+mod pending;
+mod place;
+mod reader;
+mod recovery;
+mod segment;
+mod tail;
+mod waiting;
+mod writer;
+
+pub use error::OpenError;
+pub use frame::record_bytes;
+pub use place::Place;
+pub use reader::Record;
 
 use crate::disk::Disk;
-use crate::mail::id::{FrameSeq, Lsn};
+use crate::error::LogError;
+use crate::limit::{FRAME_BYTES_MAX, HOT_TAIL_BYTES, SEGMENT_BYTES};
+use crate::mail::id::{FrameSeq, Lsn, ShardId};
+use pending::Pending;
+use reader::Readers;
+use std::cell::{Cell, RefCell};
+use tail::HotTail;
+use waiting::{Bell, Waiters};
+use writer::Writer;
 
-/// Where a record begins on disk: segment number and byte offset, packed.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
-pub struct Place(pub u64);
+/// Bytes of a record beside its payload, padding not counted.
+pub const RECORD_HEADER_BYTES: usize = frame::RECORD_HEADER_BYTES;
 
 /// One record to append: its payload is the concatenation of `parts`.
 pub struct Draft<'a> {
@@ -19,13 +48,14 @@ pub struct Draft<'a> {
 
 /// What `append` promises: the records lie in frame `frame`, at these offsets from its start.
 pub struct Appended {
+    /// Counts what this process appended; never used again, also when the frame is given up.
     pub frame: FrameSeq,
     pub first_lsn: Lsn,
-    /// Offsets of the records from the start of the frame, in the order of the drafts.
+    /// In the order of the drafts.
     pub offsets: Vec<u32>,
 }
 
-/// A record as it was read.
+/// A record as it is replayed.
 pub struct RecordRef<'a> {
     pub kind: u8,
     pub account: u32,
@@ -33,6 +63,240 @@ pub struct RecordRef<'a> {
     pub payload: &'a [u8],
 }
 
+/// Called for each record of each durable frame, oldest first; an error stops the opening.
+pub type Replay<'a> = &'a mut dyn FnMut(Place, &RecordRef<'_>) -> Result<(), String>;
+
+/// What the log is opened with.
+#[derive(Clone, Debug)]
+pub struct Options {
+    pub store: [u8; 16],
+    pub shard: ShardId,
+    /// Size of a segment file, in bytes.
+    pub segment_bytes: u64,
+    /// Durable frames kept in memory, in bytes.
+    pub hot_tail_bytes: usize,
+    /// Where the salts of segments come from.
+    pub random: fn() -> u64,
+    /// Microseconds of a clock that does not go back, for the latency of commits.
+    pub clock_micros: fn() -> u64,
+}
+
+impl Options {
+    /// The usual sizes, the kernel's randomness, and no clock.
+    #[must_use]
+    pub fn new(store: [u8; 16], shard: u16) -> Options {
+        Options {
+            store,
+            shard: ShardId(shard),
+            segment_bytes: SEGMENT_BYTES,
+            hot_tail_bytes: HOT_TAIL_BYTES,
+            random: || getrandom::u64().expect("the kernel gives randomness after boot"),
+            clock_micros: || 0,
+        }
+    }
+}
+
+/// What opening found.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Recovered {
+    pub segments: u32,
+    pub frames: u64,
+    pub records: u64,
+    pub bytes: u64,
+    /// A frame that was being written when the last life ended was cut off; nobody was told of it.
+    pub torn: bool,
+}
+
+/// A frame that became durable.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Commit {
+    pub frame: FrameSeq,
+    pub start: Place,
+    pub records: u32,
+    /// On disk, header and padding included.
+    pub bytes: usize,
+    /// From the write to its completion.
+    pub micros: u64,
+    pub last_lsn: Lsn,
+}
+
+/// What `run` tells its observer, before anybody who waits.
+pub enum Outcome<'a> {
+    Durable(&'a Commit),
+    /// Everything that was appended and is not durable is given up and will never be in the log.
+    GivenUp,
+}
+
+/// Counters since the log was opened.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Stats {
+    pub frames: u64,
+    pub records: u64,
+    pub bytes: u64,
+    pub failed_writes: u64,
+    pub zeroed_bytes: u64,
+}
+
 pub struct Log<D: Disk> {
     disk: D,
+    directory: String,
+    options: Options,
+    state: RefCell<State>,
+    tail: RefCell<HotTail>,
+    readers: Readers<D::File>,
+    /// Taken by `run`.
+    writer: RefCell<Option<Writer<D::File>>>,
+    /// Rings for `run`.
+    bell: Bell,
+    /// Tasks that wait for durability or room.
+    waiters: Waiters,
+    stats: Cell<Stats>,
 }
+
+/// What callers and the writer share.
+struct State {
+    pending: Pending,
+    /// The frame that `pending` will be.
+    frame: FrameSeq,
+    next_lsn: Lsn,
+    durable: FrameSeq,
+    /// Frames that will never be durable: first and last, ascending.
+    given_up: Vec<(FrameSeq, FrameSeq, LogError)>,
+    is_closed: bool,
+    is_read_only: bool,
+    /// Spare blocks for frames.
+    spare: Vec<crate::disk::Block>,
+}
+
+impl<D: Disk> Log<D> {
+    /// Opens the log in `directory`, making it where nothing is there, and calls `replay` for
+    /// every durable record.
+    pub async fn open(
+        disk: D,
+        directory: &str,
+        options: Options,
+        replay: Replay<'_>,
+    ) -> Result<(Log<D>, Recovered), OpenError> {
+        let end = recovery::recover(&disk, directory, &options, replay).await?;
+        let state = State {
+            pending: Pending::default(),
+            frame: FrameSeq(1),
+            next_lsn: end.next_lsn,
+            durable: FrameSeq(0),
+            given_up: Vec::new(),
+            is_closed: false,
+            is_read_only: end.is_read_only,
+            spare: Vec::new(),
+        };
+        let recovered = end.recovered;
+        let salts = end.salts.clone();
+        let log = Log {
+            tail: RefCell::new(HotTail::new(options.hot_tail_bytes)),
+            readers: Readers::new(salts),
+            writer: RefCell::new(Some(Writer::new(end))),
+            disk,
+            directory: directory.to_owned(),
+            options,
+            state: RefCell::new(state),
+            bell: Bell::default(),
+            waiters: Waiters::default(),
+            stats: Cell::default(),
+        };
+        Ok((log, recovered))
+    }
+
+    /// Waits until the frame under construction can take records of `bytes` in all, each counted
+    /// by [`record_bytes`].
+    pub async fn room(&self, bytes: usize) -> Result<(), LogError> {
+        if bytes > PAYLOAD_BYTES_MAX {
+            return Err(LogError::Full);
+        }
+        self.waiters
+            .until(|| {
+                let state = self.state.borrow();
+                match state.refusal() {
+                    Some(error) => Some(Err(error)),
+                    None => (state.pending.bytes() + bytes <= PAYLOAD_BYTES_MAX).then_some(Ok(())),
+                }
+            })
+            .await
+    }
+
+    /// Adds records that become durable together. `Full`: there is no room, see
+    /// [`room`](Self::room).
+    pub fn append(&self, drafts: &[Draft<'_>]) -> Result<Appended, LogError> {
+        let mut state = self.state.borrow_mut();
+        if let Some(error) = state.refusal() {
+            return Err(error);
+        }
+        let state = &mut *state;
+        let first_lsn = state.next_lsn;
+        let offsets = state.pending.append(drafts, first_lsn, &mut state.spare)?;
+        state.next_lsn.0 += drafts.len() as u64;
+        let frame = state.frame;
+        self.bell.ring();
+        Ok(Appended {
+            frame,
+            first_lsn,
+            offsets,
+        })
+    }
+
+    /// Waits until a frame is durable, or known never to be.
+    pub async fn durable(&self, frame: FrameSeq) -> Result<(), LogError> {
+        self.waiters.until(|| self.state.borrow().fate(frame)).await
+    }
+
+    pub fn is_durable(&self, frame: FrameSeq) -> bool {
+        self.state.borrow().fate(frame) == Some(Ok(()))
+    }
+
+    /// Whether a failed write has ended the log's life as something to write to.
+    pub fn is_read_only(&self) -> bool {
+        self.state.borrow().is_read_only
+    }
+
+    /// No more appends; `run` writes what is pending and returns.
+    pub fn close(&self) {
+        self.state.borrow_mut().is_closed = true;
+        self.bell.ring();
+        self.waiters.wake_all();
+    }
+
+    pub fn stats(&self) -> Stats {
+        self.stats.get()
+    }
+
+    /// Whether writes go around the page cache.
+    pub fn is_direct(&self) -> bool {
+        self.disk.is_direct()
+    }
+
+    fn count(&self, change: impl FnOnce(&mut Stats)) {
+        let mut stats = self.stats.get();
+        change(&mut stats);
+        self.stats.set(stats);
+    }
+}
+
+impl State {
+    fn refusal(&self) -> Option<LogError> {
+        if self.is_read_only {
+            Some(LogError::ReadOnly)
+        } else {
+            self.is_closed.then_some(LogError::Closed)
+        }
+    }
+
+    /// What became of a frame; `None` while it is on its way.
+    fn fate(&self, frame: FrameSeq) -> Option<Result<(), LogError>> {
+        let at = self.given_up.partition_point(|gone| gone.1 < frame);
+        match self.given_up.get(at) {
+            Some((first, _, error)) if *first <= frame => Some(Err(error.clone())),
+            _ => (frame <= self.durable).then_some(Ok(())),
+        }
+    }
+}
+
+/// Records of one frame, headers and padding included, in bytes.
+pub(crate) const PAYLOAD_BYTES_MAX: usize = FRAME_BYTES_MAX - frame::FRAME_HEADER_BYTES;

@@ -2,6 +2,7 @@
 
 use super::super::inbox::{Limit, SendError, inbox};
 use super::super::mesh::Mesh;
+use super::super::net::{BACKLOG, Listener, connect};
 use super::super::{spawn, yield_now};
 use super::{backends, shard};
 use std::rc::Rc;
@@ -177,6 +178,48 @@ fn many_tasks_share_one_lane() {
         sum
     });
     let want = (0..200u64).map(|task| (0..20).map(|item| task * 1000 + item).sum::<u64>());
-    assert_eq!(receiving.join().unwrap(), want.sum());
+    assert_eq!(receiving.join().unwrap(), want.sum::<u64>());
     sending.join().unwrap();
+}
+
+#[test]
+fn a_flooded_inbox_starves_no_socket() {
+    for backend in backends() {
+        let limit = Limit {
+            items_max: 256,
+            bytes_max: 1 << 20,
+        };
+        let mut ends = Mesh::new(2, limit).into_endpoints();
+        let flooded = ends.pop().unwrap();
+        let flooding = ends.pop().unwrap();
+        let flood = shard(backend, || async move {
+            let lane = flooding.to(1).unwrap();
+            let mut sent = 0u64;
+            while lane.send(sent, 1).await.is_ok() {
+                sent += 1;
+            }
+            sent
+        });
+        let served = shard(backend, || async move {
+            let mut inbox = flooded.inbox;
+            spawn(async move {
+                let mut batch = Vec::new();
+                while inbox.recv_batch(&mut batch, 64).await {
+                    batch.clear();
+                    yield_now().await;
+                }
+            });
+            let listener = Listener::bind("127.0.0.1:0".parse().unwrap(), BACKLOG).unwrap();
+            let time = std::time::Duration::from_secs(20);
+            let client = connect(None, listener.local_addr(), time).await.unwrap();
+            let server = listener.accept(|_| {}).await.unwrap();
+            for round in 0..500u32 {
+                client.send(round.to_le_bytes().to_vec()).await.0.unwrap();
+                assert_eq!(server.recv_lent().await.unwrap(), round.to_le_bytes());
+            }
+        });
+        served.join().unwrap();
+        // The shard is gone and its inbox with it, or full for ever.
+        drop(flood);
+    }
 }

@@ -1,6 +1,7 @@
 //! The reactor with real sockets, files and threads, on both backends.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
 
+mod denied;
 mod files;
 mod inboxes;
 mod sockets;

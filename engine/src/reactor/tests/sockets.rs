@@ -5,7 +5,7 @@ use super::super::oneshot::oneshot;
 use super::super::socket::{Side, Socket, SocketParts};
 use super::super::{buffer, spawn, yield_now};
 use super::{backends, on_each_backend, shard};
-use std::io::{ErrorKind, Read, Write};
+use std::io::{BufRead, ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::task::{Context, Waker};
 use std::time::{Duration, Instant};
@@ -19,7 +19,7 @@ fn loopback() -> SocketAddr {
 
 /// A connected pair on this shard.
 async fn pair() -> (Socket, Socket) {
-    let listener = Listener::bind(loopback(), false, BACKLOG).unwrap();
+    let listener = Listener::bind(loopback(), BACKLOG).unwrap();
     let client = connect(None, listener.local_addr(), LATE).await.unwrap();
     let server = listener.accept(|_| {}).await.unwrap();
     assert_eq!(server.peer_addr(), client.local_addr().unwrap());
@@ -52,10 +52,9 @@ async fn recv_exactly(socket: &Socket, bytes: usize) -> Vec<u8> {
 #[test]
 fn two_shards_share_a_port_and_echo() {
     for backend in backends() {
-        let first = Bound::bind(loopback(), true, BACKLOG).unwrap();
-        let address = first.local_addr();
-        let second = Bound::bind(address, true, BACKLOG).unwrap();
-        for bound in [first, second] {
+        let shared = Bound::share(loopback(), 2, BACKLOG).unwrap();
+        let address = shared[0].local_addr();
+        for bound in shared {
             shard(backend, || async {
                 let listener = Listener::new(bound).unwrap();
                 loop {
@@ -83,15 +82,18 @@ fn two_shards_share_a_port_and_echo() {
 }
 
 #[test]
-fn a_taken_port_is_explained() {
-    let first = Bound::bind(loopback(), false, BACKLOG).unwrap();
-    let error = Bound::bind(first.local_addr(), false, BACKLOG).unwrap_err();
-    let sentence = error.to_string();
-    assert!(sentence.contains("another program"), "{sentence}");
-    assert!(
-        sentence.contains(&first.local_addr().to_string()),
-        "{sentence}"
-    );
+fn a_taken_port_is_explained_even_where_it_could_be_shared() {
+    let mut first = Bound::share(loopback(), 1, BACKLOG).unwrap();
+    let address = first.pop().unwrap();
+    let taken = address.local_addr();
+    for error in [
+        Bound::bind(taken, false, BACKLOG).unwrap_err(),
+        Bound::share(taken, 2, BACKLOG).unwrap_err(),
+    ] {
+        let sentence = error.to_string();
+        assert!(sentence.contains("another program"), "{sentence}");
+        assert!(sentence.contains(&taken.to_string()), "{sentence}");
+    }
 }
 
 #[test]
@@ -106,7 +108,7 @@ fn a_connection_moves_to_another_shard_with_octets_pending_both_ways() {
         });
         let (bound_sender, bound) = std::sync::mpsc::channel();
         let front = shard(backend, move || async move {
-            let listener = Listener::bind(loopback(), false, BACKLOG).unwrap();
+            let listener = Listener::bind(loopback(), BACKLOG).unwrap();
             bound_sender.send(listener.local_addr()).unwrap();
             let socket = listener.accept(|_| {}).await.unwrap();
             assert_eq!(recv_exactly(&socket, 6).await, b"login\n");
@@ -152,10 +154,33 @@ fn a_deadline_that_was_cleared_does_nothing() {
         let (client, server) = pair().await;
         server.set_deadline(Side::Read, SOON);
         server.clear_deadline(Side::Read);
-        super::super::sleep(SOON * 3).await;
+        let (_other, later) = pair().await;
+        later.set_deadline(Side::Read, SOON * 3);
+        later.recv_lent().await.unwrap_err();
         client.send(b"still here".to_vec()).await.0.unwrap();
         assert_eq!(recv_exactly(&server, 10).await, b"still here");
         assert!(!server.has_timed_out());
+    });
+}
+
+#[test]
+fn a_read_deadline_holds_for_a_peer_that_never_stops_sending() {
+    on_each_backend(|_| async {
+        let listener = Listener::bind(loopback(), BACKLOG).unwrap();
+        let address = listener.local_addr();
+        std::thread::spawn(move || {
+            let mut stream = TcpStream::connect(address).unwrap();
+            while stream.write_all(&[0; 1 << 16]).is_ok() {}
+        });
+        let server = listener.accept(|_| {}).await.unwrap();
+        server.set_deadline(Side::Read, SOON);
+        let error = loop {
+            match server.recv_lent().await {
+                Ok(received) => buffer::give_back(received),
+                Err(error) => break error,
+            }
+        };
+        assert_eq!(error.kind(), ErrorKind::TimedOut);
     });
 }
 
@@ -167,6 +192,43 @@ fn a_peer_that_does_not_read_ends_the_send() {
         let (sent, octets) = server.send(vec![7; 64 << 20]).await;
         assert_eq!(sent.unwrap_err().kind(), ErrorKind::TimedOut);
         assert_eq!(octets.len(), 64 << 20);
+    });
+}
+
+#[test]
+fn a_flood_on_one_connection_leaves_turns_to_the_others() {
+    on_each_backend(|_| async {
+        let listener = Listener::bind(loopback(), BACKLOG).unwrap();
+        let address = listener.local_addr();
+        std::thread::spawn(move || {
+            let mut stream = TcpStream::connect(address).unwrap();
+            while stream.write_all(&[0; 1 << 16]).is_ok() {}
+        });
+        let flooded = listener.accept(|_| {}).await.unwrap();
+        // The flood has begun when a buffer comes full.
+        let mut full = false;
+        while !full {
+            let received = flooded.recv_lent().await.unwrap();
+            full = received.len() == received.capacity();
+        }
+        let ended = std::rc::Rc::new(std::cell::Cell::new(false));
+        let end = ended.clone();
+        spawn(async move {
+            for _ in 0..10 {
+                yield_now().await;
+            }
+            end.set(true);
+        });
+        let mut octets = 0;
+        while !ended.get() {
+            let received = flooded.recv_lent().await.unwrap();
+            octets += received.len();
+            buffer::give_back(received);
+            // Slower than the client, so that there is always more.
+            let begun = Instant::now();
+            while begun.elapsed() < Duration::from_micros(300) {}
+            assert!(octets < 4 << 20, "the other task had no turn");
+        }
     });
 }
 
@@ -232,7 +294,7 @@ fn connections_that_come_and_go_leak_no_descriptor() {
     let open = || std::fs::read_dir("/proc/self/fd").unwrap().count();
     let before = open();
     on_each_backend(|_| async {
-        let listener = Listener::bind(loopback(), false, BACKLOG).unwrap();
+        let listener = Listener::bind(loopback(), BACKLOG).unwrap();
         for _ in 0..2000 {
             let client = connect(None, listener.local_addr(), LATE).await.unwrap();
             let mut wait = Box::pin(listener.accept(|_| {}));
@@ -269,4 +331,77 @@ fn a_refused_and_an_endless_connect_end() {
         };
         assert_eq!(error.kind(), ErrorKind::TimedOut);
     });
+}
+
+/// Descriptors are the process's, so this runs in a process of its own.
+#[test]
+fn a_listener_without_descriptors_rests_and_recovers() {
+    const CHILD: &str = "RINGPOST_TEST_DESCRIPTORS";
+    if std::env::var_os(CHILD).is_some() {
+        return accept_with_few_descriptors();
+    }
+    let name = "reactor::tests::sockets::a_listener_without_descriptors_rests_and_recovers";
+    let mut child = std::process::Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", name, "--nocapture"])
+        .env(CHILD, "1")
+        .stdout(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut lines = std::io::BufReader::new(child.stdout.take().unwrap()).lines();
+    let address = lines.find_map(|line| line.unwrap().strip_prefix("at ").map(String::from));
+    let address: SocketAddr = address.unwrap().parse().unwrap();
+    let clients: Vec<_> = (0..100)
+        .map(|_| TcpStream::connect(address).unwrap())
+        .collect();
+    lines.for_each(drop);
+    assert!(child.wait().unwrap().success());
+    drop(clients);
+}
+
+/// Accepts until there are no descriptors, rests three times, gives up what it has and goes on.
+fn accept_with_few_descriptors() {
+    use rustix::process::{Resource, Rlimit, setrlimit};
+    use rustix::time::{ClockId, clock_gettime};
+    let cpu_millis = || {
+        let time = clock_gettime(ClockId::ProcessCPUTime);
+        time.tv_sec * 1000 + time.tv_nsec / 1_000_000
+    };
+    shard(backends()[0], move || async move {
+        let listener = Listener::bind(loopback(), BACKLOG).unwrap();
+        let few = Some(40);
+        let limit = Rlimit {
+            current: few,
+            maximum: few,
+        };
+        setrlimit(Resource::Nofile, limit).unwrap();
+        println!("\nat {}", listener.local_addr());
+        let (begun, busy) = (std::cell::Cell::new(None), std::cell::Cell::new(0));
+        let held = std::cell::RefCell::new(Vec::new());
+        let rests = std::cell::Cell::new(0);
+        let on_error = |_: &std::io::Error| {
+            rests.set(rests.get() + 1);
+            if rests.get() == 1 {
+                begun.set(Some((Instant::now(), cpu_millis())));
+            }
+            if rests.get() == 4 {
+                busy.set(cpu_millis() - begun.get().unwrap().1);
+                held.borrow_mut().clear();
+            }
+        };
+        for _ in 0..100 {
+            let socket = listener.accept(on_error).await.unwrap();
+            held.borrow_mut().push(socket);
+            if rests.get() >= 4 {
+                held.borrow_mut().clear();
+            }
+        }
+        let rested = begun.get().unwrap().0.elapsed().as_millis() as i64;
+        assert!(
+            busy.get() * 20 < rested,
+            "{} of {rested} ms busy",
+            busy.get()
+        );
+    })
+    .join()
+    .unwrap();
 }

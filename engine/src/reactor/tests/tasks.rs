@@ -2,7 +2,7 @@
 
 use super::super::offload::{OffloadError, Pool};
 use super::super::runtime::run_shard;
-use super::super::{Seat, sleep, spawn, yield_now};
+use super::super::{Seat, sleep as timer, spawn, yield_now};
 use super::{backends, on_each_backend};
 use std::cell::Cell;
 use std::rc::Rc;
@@ -66,7 +66,7 @@ fn tasks_that_yield_in_a_loop_starve_neither_timers_nor_each_other() {
                 }
             });
         }
-        sleep(Duration::from_millis(300)).await;
+        timer(Duration::from_millis(300)).await;
         let counts: Vec<_> = turns.iter().map(Cell::get).collect();
         assert!(counts.iter().all(|count| *count > 20), "{counts:?}");
         let (least, most) = (counts.iter().min().unwrap(), counts.iter().max().unwrap());
@@ -79,7 +79,7 @@ fn sleep_is_never_early() {
     on_each_backend(|_| async {
         let begun = Instant::now();
         let long = Duration::from_millis(250);
-        sleep(long).await;
+        timer(long).await;
         assert!(begun.elapsed() >= long);
     });
 }

@@ -145,7 +145,7 @@ impl<S: Mailstore> Session<S> {
         let (Ok(opened), Ok(data)) = (&opened, &gathered) else {
             if newly_seen {
                 let flags = (row.flags, row.keywords);
-                self.write_changed(dialogue.out(), sequence, uid, flags);
+                self.write_changed(dialogue.out(), sequence, uid, flags, true);
             }
             self.note_fault(uid, gathered.err(), outcome);
             return Ok(());

@@ -13,8 +13,8 @@ use crate::wire::imap::name::Pattern;
 use crate::wire::imap::response::data::{self, Listed};
 use store::mailbox::SpecialUse;
 
-/// Names held against the patterns before other connections run.
-const NAMES_A_TURN: usize = 512;
+/// How often names are held against patterns before other connections run.
+const MATCHES_A_TURN: usize = 512;
 
 impl<S: Mailstore> Session<S> {
     pub(super) async fn list<I: Io>(
@@ -30,34 +30,17 @@ impl<S: Mailstore> Session<S> {
         if list.select.recursive_match && !list.select.subscribed && !list.select.special_use {
             return Ok(Reply::bad(say::RECURSIVE_MATCH));
         }
-        let patterns: Vec<Pattern> = list
-            .patterns
-            .iter()
-            .map(|p| Pattern::new(&list.reference, p))
-            .collect();
         let tree = Tree::of(&self.store, self.account, list.select.subscribed);
-        let mut matched = Vec::with_capacity(tree.entries().len());
-        for entries in tree.entries().chunks(NAMES_A_TURN) {
-            matched.extend(
-                entries
-                    .iter()
-                    .map(|e| patterns.iter().any(|p| p.matches(&e.name))),
-            );
-            dialogue.pause().await;
-        }
-        let returned = |at: usize| {
-            let entry = tree.entries().get(at);
-            entry.is_some_and(|e| matched.get(at) == Some(&true) && is_selected(e, list.select))
+        let matched = match_names(dialogue, &tree, list).await;
+        let choice = Choice {
+            tree: &tree,
+            matched: &matched,
+            select: list.select,
         };
         for (at, entry) in tree.entries().iter().enumerate() {
-            let below = list.select.recursive_match
-                && list.select.subscribed
-                && (returned(at) || matched.get(at) == Some(&true))
-                && tree
-                    .below(at)
-                    .any(|b| b.1.subscribed && (returned(at) || !returned(b.0)));
-            if returned(at) || below {
-                self.write_list(dialogue.out(), entry, list, below);
+            let child_info = choice.has_child_info(at);
+            if choice.is_chosen(at) || child_info {
+                self.write_list(dialogue.out(), entry, list, child_info);
                 self.write_list_status(dialogue.out(), entry, &list.returns);
                 dialogue.flush_if_full().await?;
             }
@@ -119,6 +102,49 @@ impl<S: Mailstore> Session<S> {
                 self.rev2,
             );
         }
+    }
+}
+
+/// Which entries of the tree some pattern means.
+async fn match_names<I: Io>(dialogue: &mut Dialogue<I>, tree: &Tree, list: &List) -> Vec<bool> {
+    let patterns: Vec<Pattern> = list
+        .patterns
+        .iter()
+        .map(|pattern| Pattern::new(&list.reference, pattern))
+        .collect();
+    let names_a_turn = (MATCHES_A_TURN / patterns.len().max(1)).max(1);
+    let mut matched = Vec::with_capacity(tree.entries().len());
+    for entries in tree.entries().chunks(names_a_turn) {
+        let means = |entry: &Entry| patterns.iter().any(|p| p.matches(&entry.name));
+        matched.extend(entries.iter().map(means));
+        dialogue.pause().await;
+    }
+    matched
+}
+
+/// What the selection options leave of the names that match (RFC 9051 §6.3.9.1).
+struct Choice<'a> {
+    tree: &'a Tree,
+    matched: &'a [bool],
+    select: ListSelect,
+}
+
+impl Choice<'_> {
+    fn is_chosen(&self, at: usize) -> bool {
+        let matches = self.matched.get(at) == Some(&true);
+        let entry = self.tree.entries().get(at);
+        matches && entry.is_some_and(|entry| is_selected(entry, self.select))
+    }
+
+    /// RECURSIVEMATCH: a subscribed name below is told by CHILDINFO; where the name itself is not
+    /// chosen, only if the one below is not told either (RFC 5258 §4, note 2).
+    fn has_child_info(&self, at: usize) -> bool {
+        let asked = self.select.recursive_match && self.select.subscribed;
+        let chosen = self.is_chosen(at);
+        let mut below = self.tree.below(at).filter(|(_, entry)| entry.subscribed);
+        asked
+            && self.matched.get(at) == Some(&true)
+            && below.any(|(below, _)| chosen || !self.is_chosen(below))
     }
 }
 

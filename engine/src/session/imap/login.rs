@@ -1,7 +1,7 @@
 //! The not-authenticated state: greeting, STARTTLS, AUTHENTICATE and LOGIN (RFC 9051 §3.1, §6.2).
 //!
 //! ```text
-//! greeting ─▶ AwaitCommand ─ STARTTLS ─▶ handshake, everything said before forgotten ─▶ AwaitCommand
+//! greeting ─▶ AwaitCommand ─ STARTTLS ─▶ handshake, all that was said forgotten ─▶ AwaitCommand
 //!                 │  └──── AUTHENTICATE ─▶ challenges ─┐
 //!                 └─────── LOGIN ──────────────────────┴▶ verdict ─▶ LoggedIn, or AwaitCommand
 //! ```

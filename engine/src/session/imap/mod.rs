@@ -77,8 +77,11 @@ pub struct Session<S: Mailstore> {
     rev2: bool,
     selected: Option<Selected<S>>,
     structures: Structures,
-    report: Option<Rc<dyn Fn(&Trouble)>>,
+    report: Option<Report>,
 }
+
+/// Whom the operator's news go to.
+pub type Report = Rc<dyn Fn(&Trouble)>;
 
 /// A message that the store has and cannot give; the client is told that it is damaged, the
 /// operator where.
@@ -106,7 +109,7 @@ impl<S: Mailstore> Session<S> {
 
     /// Names every message that cannot be read to `report`.
     #[must_use]
-    pub fn reporting_to(self, report: Rc<dyn Fn(&Trouble)>) -> Session<S> {
+    pub fn reporting_to(self, report: Report) -> Session<S> {
         Session {
             report: Some(report),
             ..self
@@ -168,6 +171,7 @@ impl<S: Mailstore> Session<S> {
         dialogue.flush_if_full().await
     }
 
+    /// Any command but IDLE, which `turn` keeps to itself.
     async fn answer<I: Io>(
         &mut self,
         dialogue: &mut Dialogue<I>,
@@ -185,7 +189,6 @@ impl<S: Mailstore> Session<S> {
                 Ok(Reply::bad(text::ALREADY_LOGGED_IN))
             }
             Body::Append(append) => self.append(dialogue, append).await,
-            Body::Idle => self.idle(dialogue).await,
             body => self.answer_on_mailboxes(dialogue, tag, body).await,
         }
     }

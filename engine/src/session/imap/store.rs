@@ -52,6 +52,7 @@ impl<S: Mailstore> Session<S> {
             },
             unchanged_since: store.unchanged_since.map(ModSeq),
             silent: store.silent,
+            by_uid: uid,
         };
         let mut outcome = Outcome::default();
         for turn in turns(&uids) {
@@ -116,7 +117,8 @@ impl<S: Mailstore> Session<S> {
         })
         .await?;
         if !silent {
-            self.tell_stored(dialogue, uids, &left).await?;
+            self.tell_stored(dialogue, uids, &left, change.by_uid)
+                .await?;
         }
         outcome.modified.extend(left.iter());
         Ok(Ok(()))
@@ -128,6 +130,7 @@ impl<S: Mailstore> Session<S> {
         dialogue: &mut Dialogue<I>,
         uids: &UidSet,
         left: &UidSet,
+        by_uid: bool,
     ) -> Result<(), Ended> {
         self.tell_keywords(dialogue.out());
         for row in self.rows(uids).iter().filter(|row| !left.contains(row.uid)) {
@@ -137,9 +140,9 @@ impl<S: Mailstore> Session<S> {
                 .and_then(|s| s.view.sequence(row.uid));
             if let Some(sequence) = sequence {
                 let flags = (row.flags, row.keywords);
-                self.write_changed(dialogue.out(), sequence, row.uid, flags);
-                dialogue.flush_if_full().await?;
+                self.write_changed(dialogue.out(), sequence, row.uid, flags, by_uid);
             }
+            dialogue.flush_if_full().await?;
         }
         Ok(())
     }
@@ -174,6 +177,7 @@ struct Change {
     names: FlagNames,
     unchanged_since: Option<ModSeq>,
     silent: bool,
+    by_uid: bool,
 }
 
 #[derive(Default)]

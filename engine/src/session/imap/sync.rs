@@ -77,7 +77,7 @@ impl<S: Mailstore> Session<S> {
                     keywords,
                     ..
                 } => {
-                    self.write_changed(dialogue.out(), sequence, uid, (flags, keywords));
+                    self.write_changed(dialogue.out(), sequence, uid, (flags, keywords), true);
                 }
                 Change::Gone => return self.leave_deleted(dialogue).await,
             }
@@ -98,17 +98,20 @@ impl<S: Mailstore> Session<S> {
         }
     }
 
-    /// `* n FETCH (UID u FLAGS (…))`: RFC 9051 §7.5.2 wants the UID where the client works by UID,
-    /// and no client minds it.
+    /// `* n FETCH (UID u FLAGS (…))`. What nobody asked for bears its UID, for clients that keep no
+    /// numbers; the answer to a STORE by number does not.
     pub(super) fn write_changed(
         &self,
         out: &mut Vec<u8>,
         sequence: u32,
         uid: Uid,
         (flags, keywords): (Flags, Keywords),
+        with_uid: bool,
     ) {
         let mut fetch = Fetch::open(out, sequence);
-        fetch.uid(out, uid);
+        if with_uid {
+            fetch.uid(out, uid);
+        }
         if let Some(selected) = &self.selected {
             let recent = !self.rev2 && selected.view.recent().contains(uid);
             fetch.flags(out, flags, keywords, &selected.keywords, recent);

@@ -54,7 +54,7 @@ where
     let (sender, receiver) = std::sync::mpsc::channel();
     let thread = shard(backend, move || async move {
         let loopback = "127.0.0.1:0".parse().unwrap();
-        let listener = Listener::bind(loopback, false, BACKLOG).unwrap();
+        let listener = Listener::bind(loopback, BACKLOG).unwrap();
         sender.send(listener.local_addr()).unwrap();
         let socket = listener.accept(|_| {}).await.unwrap();
         serve(Stream::plain(socket)).await

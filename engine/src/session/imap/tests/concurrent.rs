@@ -30,7 +30,7 @@ fn expunges_wait_for_a_command_that_may_tell_them() {
          S: * SEARCH 2 3
          S: a3 OK Search completed
          C: a4 STORE 1:2 +FLAGS (\\Seen)
-         S: * 2 FETCH (UID 2 FLAGS (\\Seen \\Recent))
+         S: * 2 FETCH (FLAGS (\\Seen \\Recent))
          S: a4 NO [EXPUNGEISSUED] …
          C: a5 STORE 1 +FLAGS.SILENT (\\Seen)
          S: a5 OK Store completed

@@ -215,7 +215,10 @@ fn envelope_and_structure() {
     let (_store, mut client) = client(MULTIPART);
     client.play(
         "C: a1 FETCH 1 ENVELOPE
-         S: * 1 FETCH (ENVELOPE (\"Wed, 17 Jul 1996 02:23:25 -0700\" \"two parts\" ((\"A\" NIL \"a\" \"x.example\")) ((\"A\" NIL \"a\" \"x.example\")) ((\"A\" NIL \"a\" \"x.example\")) ((NIL NIL \"b\" \"y.example\")) NIL NIL NIL NIL))
+         S: * 1 FETCH (ENVELOPE (\"Wed, 17 Jul 1996 02:23:25 -0700\" \"two parts\" \
+         ((\"A\" NIL \"a\" \"x.example\")) \
+         ((\"A\" NIL \"a\" \"x.example\")) ((\"A\" NIL \"a\" \"x.example\")) \
+         ((NIL NIL \"b\" \"y.example\")) NIL NIL NIL NIL))
          S: a1 OK Fetch completed",
     );
     let body = client.say("a2 FETCH 1 BODY");

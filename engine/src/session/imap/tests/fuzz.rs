@@ -7,22 +7,6 @@ use std::collections::BTreeSet;
 const SEEDS: u64 = 150;
 const STEPS: usize = 120;
 
-/// xorshift64*: a seed names a run.
-struct Random(u64);
-
-impl Random {
-    fn below(&mut self, bound: usize) -> usize {
-        self.0 ^= self.0 >> 12;
-        self.0 ^= self.0 << 25;
-        self.0 ^= self.0 >> 27;
-        (self.0.wrapping_mul(0x2545_F491_4F6C_DD1D) >> 33) as usize % bound
-    }
-
-    fn one_of<'a>(&mut self, all: &[&'a str]) -> &'a str {
-        all[self.below(all.len())]
-    }
-}
-
 type FlagSet = BTreeSet<String>;
 
 /// What a client believes.
@@ -219,7 +203,7 @@ fn command(random: &mut Random, believed: usize) -> String {
 }
 
 fn run(seed: u64) {
-    let mut random = Random(seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1);
+    let mut random = Random::new(seed);
     let store = Fake::new();
     Client::new(&store, ALICE).say("x CREATE Other");
     let mut all: Vec<Believer> = (0..3).map(|_| Believer::new(&store)).collect();

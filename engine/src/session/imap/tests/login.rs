@@ -97,7 +97,8 @@ fn a_password_waits_for_tls() {
          C: a4 STARTTLS
          S: a4 BAD TLS is already active
          C: a5 CAPABILITY
-         S: * CAPABILITY IMAP4rev1 IMAP4rev2 LITERAL+ SASL-IR ID ENABLE AUTH=SCRAM-SHA-256 AUTH=PLAIN AUTH=LOGIN
+         S: * CAPABILITY IMAP4rev1 IMAP4rev2 LITERAL+ SASL-IR ID ENABLE \
+            AUTH=SCRAM-SHA-256 AUTH=PLAIN AUTH=LOGIN
          S: a5 OK Done
          C: a6 LOGIN alice secret
          S: a6 OK [CAPABILITY IMAP4rev1 …

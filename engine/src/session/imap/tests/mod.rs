@@ -3,11 +3,13 @@
 
 mod fake;
 mod pipe;
+mod random;
 
 mod append;
 mod concurrent;
 mod fetch;
 mod fuzz;
+mod hostile;
 mod idle;
 mod list;
 mod login;
@@ -18,3 +20,4 @@ mod store;
 
 use self::fake::{ALICE, BOB, Fake};
 use self::pipe::Client;
+use self::random::Random;

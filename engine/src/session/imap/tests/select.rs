@@ -11,7 +11,8 @@ fn select_tells_everything_a_client_needs() {
     client.play(
         "C: a1 SELECT inbox
          S: * FLAGS (\\Answered \\Flagged \\Deleted \\Seen \\Draft)
-         S: * OK [PERMANENTFLAGS (\\Answered \\Flagged \\Deleted \\Seen \\Draft \\*)] Flags that last
+         S: * OK [PERMANENTFLAGS (\\Answered \\Flagged \\Deleted \\Seen \\Draft \
+            \\*)] Flags that last
          S: * 2 EXISTS
          S: * 2 RECENT
          S: * OK [UNSEEN 1] The first unseen message

@@ -17,14 +17,14 @@ fn flags_are_set_added_removed_and_told() {
     let (_store, mut client) = three();
     client.play(
         "C: a1 STORE 1:2 FLAGS (\\Seen \\Flagged)
-         S: * 1 FETCH (UID 1 FLAGS (\\Flagged \\Seen))
-         S: * 2 FETCH (UID 2 FLAGS (\\Flagged \\Seen))
+         S: * 1 FETCH (FLAGS (\\Flagged \\Seen))
+         S: * 2 FETCH (FLAGS (\\Flagged \\Seen))
          S: a1 OK Store completed
          C: a2 STORE 1 -FLAGS (\\Seen)
-         S: * 1 FETCH (UID 1 FLAGS (\\Flagged))
+         S: * 1 FETCH (FLAGS (\\Flagged))
          S: a2 OK Store completed
          C: a3 STORE 1 -FLAGS (\\Seen)
-         S: * 1 FETCH (UID 1 FLAGS (\\Flagged))
+         S: * 1 FETCH (FLAGS (\\Flagged))
          S: a3 OK Store completed
          C: a4 STORE 3 +FLAGS.SILENT (\\Draft)
          S: a4 OK Store completed
@@ -36,9 +36,9 @@ fn flags_are_set_added_removed_and_told() {
          C: a7 UID STORE 9 +FLAGS (\\Seen)
          S: a7 OK Store completed
          C: a8 STORE 1:* FLAGS ()
-         S: * 1 FETCH (UID 1 FLAGS ())
-         S: * 2 FETCH (UID 2 FLAGS ())
-         S: * 3 FETCH (UID 3 FLAGS ())
+         S: * 1 FETCH (FLAGS ())
+         S: * 2 FETCH (FLAGS ())
+         S: * 3 FETCH (FLAGS ())
          S: a8 OK Store completed",
     );
 }
@@ -50,11 +50,12 @@ fn a_new_keyword_is_told_before_it_is_seen() {
     client.play(
         "C: a1 STORE 1 +FLAGS ($Forwarded Work)
          S: * FLAGS (\\Answered \\Flagged \\Deleted \\Seen \\Draft $Forwarded Work)
-         S: * OK [PERMANENTFLAGS (\\Answered \\Flagged \\Deleted \\Seen \\Draft $Forwarded Work \\*)] …
-         S: * 1 FETCH (UID 1 FLAGS ($Forwarded Work))
+         S: * OK [PERMANENTFLAGS (\\Answered \\Flagged \\Deleted \\Seen \\Draft \
+            $Forwarded Work \\*)] …
+         S: * 1 FETCH (FLAGS ($Forwarded Work))
          S: a1 OK Store completed
          C: a2 STORE 2 +FLAGS (work)
-         S: * 2 FETCH (UID 2 FLAGS (Work))
+         S: * 2 FETCH (FLAGS (Work))
          S: a2 OK Store completed
          C: a3 SEARCH KEYWORD work
          S: * ESEARCH (TAG \"a3\") ALL 1:2

@@ -1,6 +1,6 @@
 //! What each method of the door does.
 
-use super::{Account, Fake, FakeMessage, FakeView, FakeWatch, suspend_once};
+use super::{Account, Fake, FakeMessage, FakeView, FakeWatch, Mailbox, suspend_once};
 use crate::session::imap::mailstore::{Mailstore, Octets};
 use std::rc::Rc;
 use store::error::{ChangeError, ReadError};
@@ -199,60 +199,11 @@ impl Mailstore for Fake {
             };
             let mut changes = Vec::new();
             if expunges {
-                for (_, uid) in source
-                    .expunged
-                    .iter()
-                    .filter(|e| e.0 > view.expunged_modseq)
-                {
-                    let Ok(at) = view.uids.binary_search(uid) else {
-                        continue;
-                    };
-                    view.uids.remove(at);
-                    changes.push(Change::Expunge {
-                        sequence: at as u32 + 1,
-                        uid: Uid(*uid),
-                    });
-                }
+                changes.extend(view.expunge(source));
                 view.expunged_modseq = modseq;
             }
-            for row in source.rows.values() {
-                let known = view.uids.binary_search(&row.uid.0);
-                if let (Ok(at), true) = (known, row.modseq.0 > view.modseq) {
-                    changes.push(Change::Fetch {
-                        sequence: at as u32 + 1,
-                        uid: row.uid,
-                        modseq: row.modseq,
-                        flags: row.flags,
-                        keywords: row.keywords,
-                    });
-                }
-            }
-            let before = view.uids.len();
-            view.uids.extend(
-                source
-                    .rows
-                    .range(view.seen_up_to + 1..)
-                    .map(|(uid, _)| *uid),
-            );
-            view.seen_up_to = source.uid_next - 1;
-            if view.uids.len() != before {
-                changes.push(Change::Exists(view.uids.len() as u32));
-                if view.claims {
-                    let fresh = view
-                        .uids
-                        .iter()
-                        .copied()
-                        .filter(|uid| *uid > source.claimed);
-                    let recent = view.recent.iter().chain(fresh.map(Uid));
-                    view.recent = UidSet::from_ascending(recent.collect::<Vec<_>>());
-                    source.claimed = source.uid_next - 1;
-                }
-                let recent = view
-                    .uids
-                    .iter()
-                    .filter(|uid| view.recent.contains(Uid(**uid)));
-                changes.push(Change::Recent(recent.count() as u32));
-            }
+            changes.extend(view.changed(source));
+            changes.extend(view.arrive(source));
             view.modseq = modseq;
             changes
         })
@@ -440,5 +391,69 @@ impl Mailstore for Fake {
             .get(from as usize..to as usize)
             .unwrap_or_default()
             .to_vec())
+    }
+}
+
+impl FakeView {
+    fn expunge(&mut self, source: &Mailbox) -> Vec<Change> {
+        let news = source
+            .expunged
+            .iter()
+            .filter(|e| e.0 > self.expunged_modseq);
+        let mut changes = Vec::new();
+        for (_, uid) in news {
+            if let Ok(at) = self.uids.binary_search(uid) {
+                self.uids.remove(at);
+                let (sequence, uid) = (at as u32 + 1, Uid(*uid));
+                changes.push(Change::Expunge { sequence, uid });
+            }
+        }
+        changes
+    }
+
+    fn changed(&self, source: &Mailbox) -> Vec<Change> {
+        let news = source
+            .rows
+            .values()
+            .filter(|row| row.modseq.0 > self.modseq);
+        let told = news.filter_map(|row| {
+            Some(Change::Fetch {
+                sequence: self.uids.binary_search(&row.uid.0).ok()? as u32 + 1,
+                uid: row.uid,
+                modseq: row.modseq,
+                flags: row.flags,
+                keywords: row.keywords,
+            })
+        });
+        told.collect()
+    }
+
+    fn arrive(&mut self, source: &mut Mailbox) -> Vec<Change> {
+        let before = self.uids.len();
+        let fresh = source.rows.range(self.seen_up_to + 1..);
+        self.uids.extend(fresh.map(|(uid, _)| *uid));
+        self.seen_up_to = source.uid_next - 1;
+        if self.uids.len() == before {
+            return Vec::new();
+        }
+        if self.claims {
+            let fresh = self
+                .uids
+                .iter()
+                .copied()
+                .filter(|uid| *uid > source.claimed);
+            let recent: Vec<Uid> = self.recent.iter().chain(fresh.map(Uid)).collect();
+            self.recent = UidSet::from_ascending(recent);
+            source.claimed = source.uid_next - 1;
+        }
+        let recent = self
+            .uids
+            .iter()
+            .filter(|uid| self.recent.contains(Uid(**uid)))
+            .count();
+        vec![
+            Change::Exists(self.uids.len() as u32),
+            Change::Recent(recent as u32),
+        ]
     }
 }

@@ -1,0 +1,555 @@
+//! Two shards over one simulated disk: random work, a crash at a random moment, and again.
+//!
+//! What would break for a user if this failed: mail that was acknowledged is missing, comes twice,
+//! or a UID means another message than before. `RINGPOST_SEEDS=100000` is the nightly form.
+
+#![allow(clippy::unwrap_used, clippy::indexing_slicing)]
+
+use std::cell::RefCell;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::rc::Rc;
+use store::disk::executor::Executor;
+use store::disk::fault::Seed;
+use store::disk::sim::SimDisk;
+use store::log::Options;
+use store::mail::address::Address;
+use store::mail::date::InternalDate;
+use store::mail::envelope::Notify;
+use store::mail::flags::Flags;
+use store::mail::id::{AccountId, MailboxId, ModSeq, QueueId, ShardId, Uid, UidValidity};
+use store::mail::uidset::UidSet;
+use store::mailbox::SpecialUse;
+use store::shard::{Custody, FlagNames, FlagOp, Judgement, Shard, Share, Source};
+
+type Sim = Rc<Shard<SimDisk>>;
+
+const ACCOUNTS: [&str; 2] = ["anna@example.test", "bert@example.test"];
+const MAILBOXES: [&str; 2] = ["INBOX", "Other"];
+const CRASHES: usize = 3;
+
+#[test]
+fn nothing_acknowledged_is_lost_and_nothing_comes_twice() {
+    for seed in 1..=seeds(2000) {
+        let mut world = World::new(seed);
+        for _ in 0..CRASHES {
+            world.work_until_crash();
+            world.check();
+        }
+    }
+}
+
+#[test]
+fn a_disk_that_does_not_sync_is_found_out() {
+    let is_found_out = |seed| {
+        let mut world = World::new(seed);
+        world.disk.faults(|faults| faults.no_sync = true);
+        std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+            world.work_until_crash();
+            world.check();
+        }))
+        .is_err()
+    };
+    let quiet = std::panic::take_hook();
+    std::panic::set_hook(Box::new(|_| {}));
+    let found_out = (1..=20).any(is_found_out);
+    std::panic::set_hook(quiet);
+    assert!(
+        found_out,
+        "without sync acknowledged mail must be missed by the model"
+    );
+}
+
+fn seeds(default: u64) -> u64 {
+    std::env::var("RINGPOST_SEEDS")
+        .ok()
+        .and_then(|text| text.parse().ok())
+        .unwrap_or(default)
+}
+
+/// What clients were told, and what they tried.
+#[derive(Default)]
+struct Ledger {
+    next: u64,
+    /// Message → accounts that must have it.
+    acknowledged: BTreeMap<u64, BTreeSet<usize>>,
+    /// Messages somebody tried to remove: they may be gone.
+    removing: BTreeSet<u64>,
+    /// How often somebody tried to copy a message.
+    copies: HashMap<u64, u32>,
+    /// UIDs that a client was told are expunged.
+    expunged: BTreeSet<(usize, String, u32)>,
+    /// What a UID meant when a client first saw it.
+    seen: BTreeMap<(usize, String, u32), u64>,
+    seen_flag: BTreeSet<(usize, String, u32)>,
+    validity: BTreeMap<(usize, String), UidValidity>,
+    highest: BTreeMap<(usize, String), (ModSeq, Uid)>,
+}
+
+struct World {
+    disk: SimDisk,
+    seed: Seed,
+    ledger: Rc<RefCell<Ledger>>,
+}
+
+impl World {
+    fn new(seed: u64) -> World {
+        World {
+            disk: SimDisk::new(seed),
+            seed: Seed::new(seed ^ 0x5eed),
+            ledger: Rc::default(),
+        }
+    }
+
+    fn work_until_crash(&mut self) {
+        let mut executor = Executor::new(self.disk.clone(), self.seed.next());
+        let shards = open(&mut executor, &self.disk);
+        for shard in &shards {
+            let shard = Rc::clone(shard);
+            executor.spawn(async move { shard.run(|_| {}).await });
+        }
+        executor.spawn(feed(shards.clone()));
+        for _ in 0..4 {
+            let client = Client {
+                shards: shards.clone(),
+                ledger: Rc::clone(&self.ledger),
+                seed: RefCell::new(Seed::new(self.seed.next())),
+            };
+            executor.spawn(async move { client.run().await });
+        }
+        let turns = 50 + self.seed.below(1500) as usize;
+        executor.run(turns);
+        let image_seed = self.seed.next();
+        self.disk = match self.seed.chance(500) {
+            true => self.disk.crash(image_seed),
+            false => self.disk.kill(image_seed),
+        };
+    }
+
+    /// Opens the store again, lets the offers arrive, and compares with the ledger.
+    fn check(&mut self) {
+        let mut executor = Executor::new(self.disk.clone(), self.seed.next());
+        let shards = open(&mut executor, &self.disk);
+        for shard in &shards {
+            let shard = Rc::clone(shard);
+            executor.spawn(async move { shard.run(|_| {}).await });
+        }
+        executor.spawn(feed(shards.clone()));
+        // The feeder waits for ever once everything is handed over, so this ends by itself.
+        executor.run(usize::MAX);
+        assert!(
+            shards.iter().all(|shard| shard.offers_waiting() == 0),
+            "offers arrive"
+        );
+        let ledger = Rc::clone(&self.ledger);
+        let checked =
+            executor.finish(async move { compare(&shards, &mut ledger.borrow_mut()).await });
+        assert!(checked.is_some(), "reading ends");
+        self.disk = self.disk.crash(self.seed.next());
+    }
+}
+
+fn open(executor: &mut Executor, disk: &SimDisk) -> Vec<Sim> {
+    let mut shards = Vec::new();
+    for shard in 0..2 {
+        let mut options = Options::new([7; 16], shard);
+        options.segment_bytes = 16 << 20;
+        let disk = disk.clone();
+        let opened = executor.finish(async move {
+            let directory = format!("shard-{shard:02}/log");
+            Shard::open(disk, &directory, ShardId(shard), options, || 1_700_000_000).await
+        });
+        shards.push(
+            opened
+                .expect("opening ends")
+                .map_err(|e| e.to_string())
+                .unwrap()
+                .0,
+        );
+    }
+    shards
+}
+
+/// Hands over from each shard to the other, as the engine does.
+async fn feed(shards: Vec<Sim>) {
+    let mut arrivals: Vec<_> = shards.iter().map(|shard| shard.watch_offers()).collect();
+    loop {
+        for (source, target) in [(0, 1), (1, 0)] {
+            for offer in shards[source].offers(target as u16, 0, 8) {
+                let message = shards[source].offered_body(offer.message).await.unwrap();
+                let head = shards[source].message_head(offer.message).await.unwrap();
+                let octets = shards[source].read(&message, 0, u64::MAX).await.unwrap();
+                let mut body = shards[target].body();
+                if shards[target].body_write(&mut body, &octets).await.is_err() {
+                    return;
+                }
+                let custody = Custody {
+                    queue: head.queue,
+                    source: head.source,
+                    received_secs: head.received_secs,
+                    body,
+                    shares: offer.recipients.clone(),
+                    offers: Vec::new(),
+                };
+                let taken = shards[target].take_offered(source as u16, offer.sequence, custody);
+                match taken.await {
+                    Ok(Judgement::Durable) => {}
+                    _ => return,
+                }
+                if shards[source]
+                    .settle_offers(target as u16, offer.sequence)
+                    .await
+                    .is_err()
+                {
+                    return;
+                }
+            }
+        }
+        if shards[0].offers_waiting() + shards[1].offers_waiting() == 0 {
+            let [first, second] = arrivals.as_mut_slice() else {
+                return;
+            };
+            either(first.changed(), second.changed()).await;
+        }
+    }
+}
+
+async fn either(a: impl Future<Output = ()>, b: impl Future<Output = ()>) {
+    let (mut a, mut b) = (std::pin::pin!(a), std::pin::pin!(b));
+    std::future::poll_fn(|context| {
+        let ready = a.as_mut().poll(context).is_ready() || b.as_mut().poll(context).is_ready();
+        if ready {
+            std::task::Poll::Ready(())
+        } else {
+            std::task::Poll::Pending
+        }
+    })
+    .await;
+}
+
+struct Client {
+    shards: Vec<Sim>,
+    ledger: Rc<RefCell<Ledger>>,
+    seed: RefCell<Seed>,
+}
+
+impl Client {
+    async fn run(&self) {
+        loop {
+            let outcome = match self.below(10) {
+                0..=2 => self.deliver().await,
+                3..=4 => self.append().await,
+                5 => self.flag(Flags::SEEN).await,
+                6 => self.flag(Flags::DELETED).await,
+                7 => self.expunge().await,
+                8 => self.copy(false).await,
+                _ => self.copy(true).await,
+            };
+            if outcome.is_none() {
+                return;
+            }
+        }
+    }
+
+    fn below(&self, bound: u64) -> u64 {
+        self.seed.borrow_mut().below(bound)
+    }
+
+    fn message(&self) -> (u64, Vec<u8>) {
+        let mut ledger = self.ledger.borrow_mut();
+        ledger.next += 1;
+        let id = ledger.next;
+        let octets = match self.seed.borrow_mut().below(20) {
+            0 => 300_000,
+            length => 50 * length as usize,
+        };
+        (id, content(id, octets))
+    }
+
+    /// SMTP: to one account or to both, so that one shard coordinates.
+    async fn deliver(&self) -> Option<()> {
+        let (id, octets) = self.message();
+        let first = self.below(2) as usize;
+        let both = self.below(2) == 0;
+        let shard = &self.shards[first];
+        let mut body = shard.body();
+        shard.body_write(&mut body, &octets).await.ok()?;
+        let other = 1 - first;
+        let offers = if both {
+            vec![(other as u16, vec![share(other)])]
+        } else {
+            Vec::new()
+        };
+        let custody = Custody {
+            queue: QueueId(id),
+            source: Source {
+                is_transaction: true,
+                ..Source::default()
+            },
+            received_secs: 1,
+            body,
+            shares: vec![share(first)],
+            offers,
+        };
+        let delivered = shard.take(custody).await.ok()?;
+        assert!(delivered.shares[0].is_ok());
+        let mut owners = BTreeSet::from([first]);
+        owners.extend(both.then_some(other));
+        self.ledger.borrow_mut().acknowledged.insert(id, owners);
+        Some(())
+    }
+
+    async fn append(&self) -> Option<()> {
+        let (id, octets) = self.message();
+        let (owner, shard, account) = self.account().await?;
+        let name = self.mailbox_name();
+        let mailbox = self.mailbox(shard, account, name).await?;
+        let mut body = shard.body();
+        shard.body_write(&mut body, &octets).await.ok()?;
+        let names = FlagNames {
+            flags: Flags::NONE,
+            keywords: vec!["Key".into()],
+        };
+        let date = InternalDate::utc(5);
+        shard
+            .append(account, mailbox, body, &names, date)
+            .await
+            .ok()?;
+        self.ledger
+            .borrow_mut()
+            .acknowledged
+            .insert(id, BTreeSet::from([owner]));
+        Some(())
+    }
+
+    async fn flag(&self, flags: Flags) -> Option<()> {
+        let (owner, shard, account) = self.account().await?;
+        let name = self.mailbox_name();
+        let mailbox = self.mailbox(shard, account, name).await?;
+        let Some(uid) = self.any_uid(shard, account, mailbox) else {
+            return Some(());
+        };
+        if flags == Flags::DELETED {
+            // From now on anybody's EXPUNGE may take it.
+            self.note_removal(shard, account, mailbox, |row| row.uid == uid)
+                .await;
+        }
+        let uids = UidSet::from_ascending([uid]);
+        let names = FlagNames {
+            flags,
+            keywords: Vec::new(),
+        };
+        shard
+            .store_flags(account, mailbox, &uids, FlagOp::Add, &names, None)
+            .await
+            .ok()?;
+        if flags == Flags::SEEN {
+            self.ledger
+                .borrow_mut()
+                .seen_flag
+                .insert((owner, name.to_owned(), uid.0));
+        }
+        Some(())
+    }
+
+    async fn expunge(&self) -> Option<()> {
+        let (owner, shard, account) = self.account().await?;
+        let name = self.mailbox_name();
+        let mailbox = self.mailbox(shard, account, name).await?;
+        let every = UidSet::from_ranges([(1, u32::MAX)]);
+        let gone = shard.expunge(account, mailbox, &every).await.ok()?;
+        let told = gone.iter().map(|uid| (owner, name.to_owned(), uid.0));
+        self.ledger.borrow_mut().expunged.extend(told);
+        Some(())
+    }
+
+    async fn copy(&self, and_expunge: bool) -> Option<()> {
+        let (_, shard, account) = self.account().await?;
+        let source = self.mailbox(shard, account, MAILBOXES[0]).await?;
+        let target = self.mailbox(shard, account, MAILBOXES[1]).await?;
+        let Some(uid) = self.any_uid(shard, account, source) else {
+            return Some(());
+        };
+        let view = shard.view(account, source, false)?;
+        if let Some(row) = shard.row(&view, uid)
+            && let Ok(message) = shard.message(row.delivery).await
+            && let Ok(octets) = shard.read(&message, 0, u64::MAX).await
+        {
+            *self
+                .ledger
+                .borrow_mut()
+                .copies
+                .entry(identify(&octets))
+                .or_default() += 1;
+        }
+        let uids = UidSet::from_ascending([uid]);
+        shard
+            .copy(account, source, &uids, target, and_expunge)
+            .await
+            .ok()?;
+        Some(())
+    }
+
+    /// Remembers which messages are about to be removed.
+    async fn note_removal(
+        &self,
+        shard: &Sim,
+        account: AccountId,
+        mailbox: MailboxId,
+        is_doomed: impl Fn(&store::mailbox::Row) -> bool,
+    ) {
+        let Some(view) = shard.view(account, mailbox, false) else {
+            return;
+        };
+        let mut doomed = Vec::new();
+        shard.rows(&view, &UidSet::from_ranges([(1, u32::MAX)]), &mut |row| {
+            if is_doomed(row) {
+                doomed.push(*row);
+            }
+        });
+        for row in doomed {
+            if let Ok(message) = shard.message(row.delivery).await
+                && let Ok(octets) = shard.read(&message, 0, u64::MAX).await
+            {
+                self.ledger.borrow_mut().removing.insert(identify(&octets));
+            }
+        }
+    }
+
+    async fn account(&self) -> Option<(usize, &Sim, AccountId)> {
+        let owner = self.below(2) as usize;
+        let shard = &self.shards[owner];
+        let account = shard.open_account(ACCOUNTS[owner]).await.ok()?;
+        Some((owner, shard, account))
+    }
+
+    fn mailbox_name(&self) -> &'static str {
+        MAILBOXES[self.below(2) as usize]
+    }
+
+    async fn mailbox(&self, shard: &Sim, account: AccountId, name: &str) -> Option<MailboxId> {
+        if let Some(info) = shard.mailbox(account, name) {
+            return Some(info.id);
+        }
+        let _ = shard.create_mailbox(account, name, SpecialUse::NONE).await;
+        Some(shard.mailbox(account, name)?.id)
+    }
+
+    fn any_uid(&self, shard: &Sim, account: AccountId, mailbox: MailboxId) -> Option<Uid> {
+        let view = shard.view(account, mailbox, false)?;
+        let at = self.below(u64::from(view.exists()).max(1)) as usize;
+        view.uids().get(at).copied().map(Uid)
+    }
+}
+
+fn share(owner: usize) -> Share {
+    Share {
+        account: ACCOUNTS[owner].to_owned(),
+        recipient: Address::split(ACCOUNTS[owner]).unwrap(),
+        notify: Notify::UNSET,
+        orcpt: None,
+        prefix: format!("Delivered-To: {}\r\n", ACCOUNTS[owner]).into_bytes(),
+    }
+}
+
+fn content(id: u64, octets: usize) -> Vec<u8> {
+    let mut text = format!("X-Id: {id}\r\n\r\n").into_bytes();
+    let mut seed = Seed::new(id);
+    while text.len() < octets {
+        text.extend_from_slice(&seed.next().to_le_bytes());
+    }
+    text
+}
+
+/// Which message these octets are; they must be whole.
+fn identify(octets: &[u8]) -> u64 {
+    let prefix = ACCOUNTS
+        .iter()
+        .map(|account| format!("Delivered-To: {account}\r\n"));
+    let body = prefix
+        .filter_map(|prefix| octets.strip_prefix(prefix.as_bytes()))
+        .next()
+        .unwrap_or(octets);
+    let rest = body
+        .strip_prefix(b"X-Id: ")
+        .expect("a message begins as it was written");
+    let digits = rest
+        .iter()
+        .take_while(|octet| octet.is_ascii_digit())
+        .count();
+    let id = std::str::from_utf8(&rest[..digits])
+        .unwrap()
+        .parse()
+        .unwrap();
+    assert_eq!(
+        body,
+        content(id, body.len()).get(..body.len()).unwrap(),
+        "octet-exact"
+    );
+    id
+}
+
+async fn compare(shards: &[Sim], ledger: &mut Ledger) {
+    let mut found: BTreeMap<(usize, u64), u32> = BTreeMap::new();
+    for (owner, shard) in shards.iter().enumerate() {
+        let Some(account) = shard.account(ACCOUNTS[owner]) else {
+            continue;
+        };
+        for info in shard.mailboxes(account.id) {
+            let key = (owner, info.name.clone());
+            let before = ledger
+                .validity
+                .entry(key.clone())
+                .or_insert(info.uid_validity);
+            assert_eq!(*before, info.uid_validity, "UIDVALIDITY stays");
+            let status = shard.status(account.id, info.id).unwrap();
+            let highest = (status.highest_modseq, status.uid_next);
+            let before = ledger.highest.entry(key).or_insert(highest);
+            assert!(
+                before.0 <= highest.0 && before.1 <= highest.1,
+                "nothing goes back"
+            );
+            *before = highest;
+            let view = shard.view(account.id, info.id, false).unwrap();
+            let mut rows = Vec::new();
+            shard.rows(&view, &UidSet::from_ranges([(1, u32::MAX)]), &mut |row| {
+                rows.push(*row)
+            });
+            for row in rows {
+                let uid = (owner, info.name.clone(), row.uid.0);
+                assert!(
+                    !ledger.expunged.contains(&uid),
+                    "an expunged UID is back: {uid:?}"
+                );
+                let message = shard.message(row.delivery).await.unwrap();
+                let octets = shard.read(&message, 0, u64::MAX).await.unwrap();
+                assert_eq!(octets.len(), row.octets as usize, "RFC822.SIZE is exact");
+                let id = identify(&octets);
+                *found.entry((owner, id)).or_default() += 1;
+                if ledger.seen_flag.contains(&uid) {
+                    assert!(
+                        row.flags.contains(Flags::SEEN),
+                        "a flag that was told is lost"
+                    );
+                }
+                let meant = *ledger.seen.entry(uid).or_insert(id);
+                assert_eq!(meant, id, "a UID means one message for ever");
+            }
+        }
+    }
+    for (id, owners) in &ledger.acknowledged {
+        for owner in owners {
+            let count = found.get(&(*owner, *id)).copied().unwrap_or(0);
+            let copies = ledger.copies.get(id).copied().unwrap_or(0);
+            if !ledger.removing.contains(id) {
+                assert!(
+                    count >= 1,
+                    "acknowledged message {id} of {owner} is missing"
+                );
+            }
+            assert!(
+                count <= 1 + copies,
+                "message {id} of {owner} came {count} times"
+            );
+        }
+    }
+}
