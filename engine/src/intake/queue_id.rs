@@ -11,7 +11,10 @@ pub struct QueueIds {
 
 impl QueueIds {
     pub fn new(shard: u8) -> QueueIds {
-        QueueIds { shard, last_micros: Cell::new(0) }
+        QueueIds {
+            shard,
+            last_micros: Cell::new(0),
+        }
     }
 
     /// The next id; never one that was given out before, even where the clock stands still.

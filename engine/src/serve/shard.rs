@@ -3,13 +3,13 @@
 use super::ear::{Ear, listen};
 use super::orders;
 use crate::auth::Gate;
+use crate::event;
 use crate::intake::{Counter, Intake, QueueIds, Shard, feed};
 use crate::listen::{Census, Drain, Hall, imap};
 use crate::post::{Letter, Post};
 use crate::reactor::inbox::Receiver;
 use crate::reactor::{Endpoint, Now, Pool, RingDisk, oneshot, spawn};
 use crate::route::Live;
-use crate::event;
 use crate::telemetry::metric::ShardMetrics;
 use crate::wire::sasl::scram::Decoy;
 use std::cell::{Cell, RefCell};
@@ -49,10 +49,7 @@ pub(super) struct Desk {
 }
 
 /// Opens the store, tells `opened`, and serves until the shard is closed.
-pub(super) async fn run(
-    equipment: Equipment,
-    opened: oneshot::Sender<Result<Recovered, String>>,
-) {
+pub(super) async fn run(equipment: Equipment, opened: oneshot::Sender<Result<Recovered, String>>) {
     let store = match open(&equipment).await {
         Ok((store, recovered)) => {
             let _ = opened.send(Ok(recovered));
@@ -70,9 +67,20 @@ pub(super) async fn run(
     for target in (0..shards).filter(|target| *target != hall.shard) {
         let shard = hall.shard;
         let trouble = move |why: &str| {
-            event!(Warn, "offer waits", shard = shard, target = target, why = why);
+            event!(
+                Warn,
+                "offer waits",
+                shard = shard,
+                target = target,
+                why = why
+            );
         };
-        spawn(feed(Rc::clone(&hall.store), Rc::clone(&hall.post), target, trouble));
+        spawn(feed(
+            Rc::clone(&hall.store),
+            Rc::clone(&hall.post),
+            target,
+            trouble,
+        ));
     }
     read_letters(desk, inbox).await;
 }
@@ -82,7 +90,9 @@ async fn open(equipment: &Equipment) -> Result<(Rc<Shard>, Recovered), String> {
     let now_secs = || Now::read().unix_secs() as i64;
     let shard = equipment.shard;
     let disk = RingDisk::open(equipment.data.clone(), equipment.files.clone());
-    let disk = disk.await.map_err(|error| format!("shard {shard}: {error}"))?;
+    let disk = disk
+        .await
+        .map_err(|error| format!("shard {shard}: {error}"))?;
     let options = equipment.options.clone();
     let opened = Shard::open(disk, &directory, ShardId(shard), options, now_secs).await;
     opened.map_err(|error| format!("shard {shard}: {error}"))
@@ -145,9 +155,17 @@ async fn read_letters(desk: Rc<Desk>, mut inbox: Receiver<Letter>) {
     while let Some(letter) = inbox.recv().await {
         let desk = Rc::clone(&desk);
         match letter {
-            Letter::Ask { ticket, from, question } => spawn(async move {
+            Letter::Ask {
+                ticket,
+                from,
+                question,
+            } => spawn(async move {
                 let answer = desk.counter.answer(from, question).await;
-                let _ = desk.hall.post.send(from, Letter::Answer { ticket, answer }).await;
+                let _ = desk
+                    .hall
+                    .post
+                    .send(from, Letter::Answer { ticket, answer })
+                    .await;
             }),
             Letter::Answer { ticket, answer } => desk.hall.post.answered(ticket, answer),
             Letter::Connection(handover) => {

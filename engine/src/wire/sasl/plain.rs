@@ -45,7 +45,11 @@ pub(super) fn respond(response: &[u8]) -> Result<Step, Malformed> {
         return Ok(Step::Unauthorized);
     }
     let mechanism = Mechanism::Plain;
-    Ok(Step::Verify(Credentials { mechanism, identity, password }))
+    Ok(Step::Verify(Credentials {
+        mechanism,
+        identity,
+        password,
+    }))
 }
 
 #[cfg(test)]
@@ -63,9 +67,14 @@ mod tests {
 
     #[test]
     fn takes_plain_with_and_without_authorization_identity() {
-        let expected = Ok(plain("tim", "tanstaaftanstaaf"));
-        assert_eq!(credentials(b"\0tim\0tanstaaftanstaaf"), expected);
-        assert_eq!(credentials(b"tim\0tim\0tanstaaftanstaaf"), expected);
+        let expected = Ok(Step::Verify(plain("tim", "tanstaaftanstaaf")));
+        assert_eq!(respond(b"\0tim\0tanstaaftanstaaf"), expected);
+        assert_eq!(respond(b"tim\0tim\0tanstaaftanstaaf"), expected);
+    }
+
+    #[test]
+    fn nobody_acts_for_another() {
+        assert_eq!(respond(b"kurt\0tim\0x"), Ok(Step::Unauthorized));
     }
 
     #[test]
@@ -77,12 +86,11 @@ mod tests {
             b"\0tim",
             b"\0\0secret",
             b"\0tim\0",
-            b"kurt\0tim\0x",
             b"\0tim\0a\0b",
             b"\0t\xffm\0x",
             &long,
         ] {
-            assert_eq!(credentials(bad), Err(Malformed), "{bad:?}");
+            assert_eq!(respond(bad), Err(Malformed), "{bad:?}");
         }
     }
 
