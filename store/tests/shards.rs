@@ -141,8 +141,12 @@ impl World {
             "offers arrive"
         );
         let ledger = Rc::clone(&self.ledger);
-        let checked =
-            executor.finish(async move { compare(&shards, &mut ledger.borrow_mut()).await });
+        let checked = executor.finish(async move {
+            // Nobody else is left to ask the ledger.
+            let mut taken = ledger.take();
+            compare(&shards, &mut taken).await;
+            ledger.replace(taken);
+        });
         assert!(checked.is_some(), "reading ends");
         self.disk = self.disk.crash(self.seed.next());
     }

@@ -28,8 +28,8 @@ impl QueueIds {
 /// The id as logs, replies and Received show it: 12 letters and digits that are not mistaken for
 /// one another.
 pub fn text(id: QueueId) -> String {
-    let digit = |at: u32| char::from(ALPHABET[(id.0 >> (5 * at) & 31) as usize]);
-    (0..12).rev().map(digit).collect()
+    let digit = |at: u32| ALPHABET.get((id.0 >> (5 * at) & 31) as usize).copied();
+    (0..12).rev().filter_map(digit).map(char::from).collect()
 }
 
 /// Crockford's base 32.

@@ -257,7 +257,7 @@ impl Conversation {
     /// Of the owners of the recipients, we ourselves if we are one, else the first.
     fn coordinator(&self) -> usize {
         let me = self.hall.shard;
-        let mut owners = self.targets.iter().flatten().map(|target| owner(target));
+        let mut owners = self.targets.iter().flatten().map(owner);
         let first = owners.clone().next().unwrap_or(me);
         if owners.any(|owner| owner == me) {
             me

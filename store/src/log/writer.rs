@@ -42,17 +42,20 @@ struct Ahead<'a, F> {
     /// Frames reach up to here, the one on its way included: no zeros below.
     framed_to: u64,
     next: Option<(Rc<F>, u64)>,
-    work: Option<Pin<Box<dyn Future<Output = Prepared<F>> + 'a>>>,
+    work: Option<Work<'a, F>>,
     /// The device refused: no more in this segment. Commits then extend the file themselves.
     has_failed: bool,
     step: u64,
 }
+
+type Work<'a, F> = Pin<Box<dyn Future<Output = Prepared<F>> + 'a>>;
 
 enum Prepared<F> {
     Zeroed(io::Result<u64>),
     Next(io::Result<(Rc<F>, u64)>),
 }
 
+#[derive(Clone, Copy, PartialEq, Eq)]
 enum Turn {
     Write,
     Stop,
@@ -91,11 +94,8 @@ impl<D: Disk> Log<D> {
             has_failed: false,
             step: STEP_FIRST_BYTES,
         });
-        loop {
-            match self.wait(&writer, &ahead).await {
-                Turn::Write => self.commit(&mut writer, &ahead, &mut observe).await,
-                Turn::Stop => break,
-            }
+        while self.wait(&writer, &ahead).await == Turn::Write {
+            self.commit(&mut writer, &ahead, &mut observe).await;
         }
         self.mark_clean(&mut writer, &ahead).await;
         self.finish_ahead(&writer, &ahead).await;
@@ -178,7 +178,7 @@ impl<D: Disk> Log<D> {
         &'a self,
         writer: &Writer<D::File>,
         ahead: &mut Ahead<'a, D::File>,
-    ) -> Option<Pin<Box<dyn Future<Output = Prepared<D::File>> + 'a>>> {
+    ) -> Option<Work<'a, D::File>> {
         if ahead.has_failed || self.state.borrow().is_closed {
             return None;
         }
