@@ -3,6 +3,7 @@
 use super::shard::{Desk, open_doors};
 use crate::post::Order;
 use crate::reactor::sleep;
+use crate::telemetry::log;
 use std::time::Duration;
 use store::error::ChangeError;
 use store::mail::address::Address;
@@ -66,6 +67,7 @@ pub(super) async fn carry_out(desk: &Desk, order: Order) {
             if let Some(written) = desk.written.take() {
                 let _ = written.await;
             }
+            log::flush();
             let _ = done.send(());
         }
     }

@@ -8,14 +8,16 @@ use crate::intake::{Counter, Intake, QueueIds, Shard, feed};
 use crate::listen::{Census, Drain, Hall, imap};
 use crate::post::{Letter, Post};
 use crate::reactor::inbox::Receiver;
-use crate::reactor::{Endpoint, Now, Pool, RingDisk, oneshot, spawn};
+use crate::reactor::{Endpoint, Now, Pool, RingDisk, oneshot, sleep, spawn};
 use crate::route::Live;
+use crate::telemetry::log;
 use crate::telemetry::metric::ShardMetrics;
 use crate::wire::sasl::scram::Decoy;
 use std::cell::{Cell, RefCell};
 use std::path::PathBuf;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::time::Duration;
 use store::disk::home::log_directory;
 use store::log::{Commit, Options, Recovered};
 use store::mail::id::ShardId;
@@ -64,6 +66,7 @@ pub(super) async fn run(equipment: Equipment, opened: oneshot::Sender<Result<Rec
     let (desk, inbox) = furnish(equipment, store);
     let hall = &desk.hall;
     desk.written.set(Some(start_log(hall)));
+    spawn(flush_lines());
     for target in (0..shards).filter(|target| *target != hall.shard) {
         let shard = hall.shard;
         let trouble = move |why: &str| {
@@ -177,6 +180,18 @@ async fn read_letters(desk: Rc<Desk>, mut inbox: Receiver<Letter>) {
         }
     }
 }
+
+/// Log lines leave in batches: a wake-up of the writer for each would cost more than the line.
+async fn flush_lines() {
+    log::batch();
+    loop {
+        sleep(LINES_WAIT).await;
+        log::flush();
+    }
+}
+
+/// How long a log line may wait to be written.
+const LINES_WAIT: Duration = Duration::from_millis(64);
 
 /// Listens on every address of this shard.
 pub(super) fn open_doors(desk: &Desk) {
