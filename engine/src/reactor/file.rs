@@ -304,6 +304,8 @@ fn open_both(path: &Path, mode: Mode, direct: bool) -> io::Result<(fs::File, Opt
     let write = write_options(direct)
         .create_new(mode == Mode::Create)
         .open(path)?;
+    // A write that a killed process left in the kernel holds the lock until it has ended.
+    write.lock()?;
     match mode {
         Mode::Create => sync_parent(path)?,
         // What a killed process wrote through the page cache must not vanish later.

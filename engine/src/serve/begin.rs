@@ -59,6 +59,8 @@ impl Server {
                 what = warning.what.as_str()
             );
         }
+        let descriptors = runtime::raise_descriptor_limit().unwrap_or(u64::MAX);
+        event!(Debug, "descriptors", max = descriptors);
         let wanted = config
             .shards
             .map_or_else(|| runtime::cores().len(), usize::from);

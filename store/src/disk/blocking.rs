@@ -2,7 +2,7 @@
 //!
 //! `O_DIRECT` is dropped for good where the file system refuses it with `EINVAL`, at open or at the
 //! first write (tmpfs, some network file systems); `O_DSYNC` never is. Names are made durable by an
-//! `fsync` of their directory.
+//! `fsync` of their directory. A file open for writing is locked, see [`Mode::Write`].
 
 use super::{Block, Disk, File, Mode};
 use crate::limit::BLOCK_BYTES;
@@ -65,6 +65,9 @@ impl BlockingDisk {
             }
             other => other?,
         };
+        if mode != Mode::Read {
+            file.lock()?;
+        }
         match mode {
             Mode::Read => {}
             Mode::Write => file.sync_data()?,
@@ -108,13 +111,12 @@ impl BlockingDisk {
             above.push(name);
             match fs::create_dir(&above) {
                 Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
-                other => {
-                    other?;
-                    sync_directory_of(&above)?;
-                }
+                other => other?,
             }
+            // Also where it was there: a killed process may have renamed without syncing.
+            sync_directory_of(&above)?;
         }
-        Ok(())
+        fs::File::open(&above)?.sync_all()
     }
 }
 
@@ -160,8 +162,9 @@ impl BlockingFile {
                 self.disk.direct.set(false);
                 let file = self.disk.open_as(&self.path, Mode::Write, libc::O_DSYNC)?;
                 file.write_all_at(bytes, offset)?;
-                self.file.replace(file);
-                Ok(())
+                // The lock is free once the old descriptor is closed.
+                drop(self.file.replace(file));
+                self.file.borrow().lock()
             }
             other => other,
         }
@@ -287,6 +290,23 @@ mod tests {
             assert!(disk.list("a/b").await.unwrap().is_empty());
             assert!(disk.list("nowhere").await.unwrap().is_empty());
         });
+    }
+
+    #[test]
+    fn a_file_is_open_for_writing_once() {
+        let root = tempfile::tempdir().unwrap();
+        let disk = BlockingDisk::new(root.path());
+        for mode in [Mode::Create, Mode::Write] {
+            let held = run(disk.open("one", mode)).unwrap();
+            run(held.write_at(Rc::new(Block::zeroed(4096)), 4096, 0)).unwrap();
+            let other = fs::File::open(root.path().join("one")).unwrap();
+            assert!(matches!(
+                other.try_lock(),
+                Err(fs::TryLockError::WouldBlock)
+            ));
+            drop(held);
+            other.try_lock().unwrap();
+        }
     }
 
     #[test]

@@ -41,6 +41,8 @@ pub struct Faults {
     pub write_error: u64,
     /// Zeroing ahead fails with EIO.
     pub zero_error: u64,
+    /// The rename reports ENOSPC, as when its directory cannot be synced; it may have happened.
+    pub rename_error: u64,
     /// The read fails with EIO.
     pub read_error: u64,
     /// The write reports success and does nothing: a lying device.

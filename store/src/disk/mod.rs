@@ -44,6 +44,9 @@ pub enum Mode {
     /// Reads through the page cache.
     Read,
     /// Reads and writes with `O_DIRECT|O_DSYNC` where the file system has it, else `O_DSYNC`.
+    ///
+    /// Takes an exclusive `flock` and waits for it: a write that a killed process left under way
+    /// holds the open file, and so the lock, until it has ended. One file is open for writing once.
     Write,
     /// As `Write`, for a file that is not there yet; its name is durable on return.
     Create,

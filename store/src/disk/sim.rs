@@ -233,10 +233,8 @@ impl State {
     fn finish(&mut self, work: Work) -> io::Result<Reply> {
         match work {
             Work::Open(path, mode) => self.open(path, mode),
-            Work::Rename(..) | Work::Remove(..) => match change_names(&mut self.names, &work) {
-                true => Ok(Reply::Done),
-                false => Err(io::ErrorKind::NotFound.into()),
-            },
+            Work::Rename(..) => self.rename(&work),
+            Work::Remove(..) => self.change_name(&work),
             Work::Write(image, offset, data) => self.write(&image, offset, &data),
             Work::Zero(image, from, to) => self.zero(&image, from, to),
             Work::Read(image, offset, bytes) => self.read(&image, offset, bytes),
@@ -256,6 +254,24 @@ impl State {
             image.unsynced.clear();
         }
         Ok(Reply::Opened(image))
+    }
+
+    fn rename(&mut self, work: &Work) -> io::Result<Reply> {
+        let rate = self.faults.rename_error;
+        if !self.seed.chance(rate) {
+            return self.change_name(work);
+        }
+        if self.seed.chance(500) {
+            change_names(&mut self.names, work);
+        }
+        Err(WriteFault::Full.error())
+    }
+
+    fn change_name(&mut self, work: &Work) -> io::Result<Reply> {
+        match change_names(&mut self.names, work) {
+            true => Ok(Reply::Done),
+            false => Err(io::ErrorKind::NotFound.into()),
+        }
     }
 
     fn write(&mut self, image: &RefCell<Image>, offset: u64, data: &[u8]) -> io::Result<Reply> {
@@ -412,6 +428,8 @@ impl File for SimFile {
     }
 
     async fn zero(&self, from: u64, to: u64) -> io::Result<()> {
+        let aligned = from.is_multiple_of(4096) && to.is_multiple_of(4096);
+        assert!(aligned, "the log zeroes whole blocks");
         let work = Work::Zero(self.image.clone(), from, to);
         self.disk.submit(work).await.map(drop)
     }

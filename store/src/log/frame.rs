@@ -5,6 +5,7 @@
 //! the frame's `records_crc` covers the record headers, the header CRC covers all of that and the
 //! chain: one pass over the data when it is written, one when it is replayed.
 
+use super::segment::COUNT_MAX;
 use crate::codec::checksum::{append, plain, seat};
 use crate::codec::{Fields, Fill, Put, Short};
 use crate::limit::{BLOCK_BYTES, FRAME_BYTES_MAX, RECORD_BYTES_MAX};
@@ -138,6 +139,8 @@ impl FrameHeader {
     fn is_sound(&self) -> bool {
         let bytes = self.frame_bytes as usize;
         bytes <= FRAME_BYTES_MAX
+            && self.first_lsn.0 < COUNT_MAX
+            && self.frame.0 < COUNT_MAX
             && bytes == frame_bytes(self.payload_bytes as usize)
             && self.is_mark() == (self.records == 0)
             && self.is_mark() == (self.payload_bytes == 0)

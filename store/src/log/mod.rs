@@ -148,8 +148,10 @@ pub struct Log<D: Disk> {
     writer: RefCell<Option<Writer<D::File>>>,
     /// Rings for `run`.
     bell: Bell,
-    /// Tasks that wait for durability or room.
+    /// Tasks that wait for durability.
     waiters: Waiters,
+    /// Tasks that wait for room in the next frame.
+    roomers: Waiters,
     stats: Cell<Stats>,
 }
 
@@ -200,6 +202,7 @@ impl<D: Disk> Log<D> {
             state: RefCell::new(state),
             bell: Bell::default(),
             waiters: Waiters::default(),
+            roomers: Waiters::default(),
             stats: Cell::default(),
         };
         Ok((log, recovered))
@@ -211,7 +214,7 @@ impl<D: Disk> Log<D> {
         if bytes > PAYLOAD_BYTES_MAX {
             return Err(LogError::Full);
         }
-        self.waiters
+        self.roomers
             .until(|| {
                 let state = self.state.borrow();
                 match state.refusal() {
@@ -225,21 +228,9 @@ impl<D: Disk> Log<D> {
     /// Adds records that become durable together. `Full`: there is no room, see
     /// [`room`](Self::room).
     pub fn append(&self, drafts: &[Draft<'_>]) -> Result<Appended, LogError> {
-        let mut state = self.state.borrow_mut();
-        if let Some(error) = state.refusal() {
-            return Err(error);
-        }
-        let state = &mut *state;
-        let first_lsn = state.next_lsn;
-        let offsets = state.pending.append(drafts, first_lsn, &mut state.spare)?;
-        state.next_lsn.0 += drafts.len() as u64;
-        let frame = state.frame;
+        let appended = self.state.borrow_mut().append(drafts)?;
         self.bell.ring();
-        Ok(Appended {
-            frame,
-            first_lsn,
-            offsets,
-        })
+        Ok(appended)
     }
 
     /// Waits until a frame is durable, or known never to be.
@@ -260,6 +251,7 @@ impl<D: Disk> Log<D> {
     pub fn close(&self) {
         self.state.borrow_mut().is_closed = true;
         self.bell.ring();
+        self.roomers.wake_all();
         self.waiters.wake_all();
     }
 
@@ -280,6 +272,42 @@ impl<D: Disk> Log<D> {
 }
 
 impl State {
+    fn append(&mut self, drafts: &[Draft<'_>]) -> Result<Appended, LogError> {
+        if let Some(error) = self.refusal() {
+            return Err(error);
+        }
+        let first_lsn = self.next_lsn;
+        let offsets = self.pending.append(drafts, first_lsn, &mut self.spare)?;
+        self.next_lsn.0 += drafts.len() as u64;
+        // Nothing to write is durable already: no frame may ever follow.
+        let frame = if drafts.is_empty() {
+            self.durable
+        } else {
+            self.frame
+        };
+        Ok(Appended {
+            frame,
+            first_lsn,
+            offsets,
+        })
+    }
+
+    /// Gives up the frame on its way, if there is one, and the one under construction.
+    fn give_up(&mut self, why: LogError) {
+        let last = self.frame;
+        self.is_read_only |= why == LogError::ReadOnly;
+        self.frame.0 += 1;
+        self.pending.clear();
+        // While the disk stays full, one entry grows.
+        match self.given_up.last_mut() {
+            Some(gone) if gone.1 > self.durable && gone.2 == why => gone.1 = last,
+            gone => {
+                let before = gone.map_or(self.durable, |gone| gone.1.max(self.durable));
+                self.given_up.push((FrameSeq(before.0 + 1), last, why));
+            }
+        }
+    }
+
     fn refusal(&self) -> Option<LogError> {
         if self.is_read_only {
             Some(LogError::ReadOnly)

@@ -26,6 +26,7 @@ pub(super) struct Sealed {
     /// Header, records and padding.
     pub(super) bytes: usize,
     pub(super) records: u32,
+    pub(super) first_lsn: Lsn,
     pub(super) chain: u32,
 }
 
@@ -59,6 +60,9 @@ impl Pending {
         let is_too_long = |len: &usize| RECORD_HEADER_BYTES + len > RECORD_BYTES_MAX;
         if self.bytes + more > PAYLOAD_BYTES_MAX || lens.iter().any(is_too_long) {
             return Err(LogError::Full);
+        }
+        if drafts.is_empty() {
+            return Ok(Vec::new());
         }
         if self.starts.is_empty() {
             self.first_lsn = first_lsn;
@@ -157,6 +161,7 @@ impl Pending {
             block,
             bytes,
             records: self.records(),
+            first_lsn: self.first_lsn,
             chain: header.chain,
         };
         self.clear();

@@ -7,7 +7,8 @@
 use super::error::at;
 use super::frame::{FRAME_HEADER_BYTES, FrameHeader, NoFrame};
 use super::segment::{
-    FIRST_OFFSET, NoSegment, SegmentHeader, is_blank, number, path, path_in_the_making,
+    FIRST_OFFSET, NoSegment, SEGMENT_BYTES_MAX, SegmentHeader, is_blank, is_in_the_making, number,
+    path, path_in_the_making,
 };
 use super::{OpenError, Options, Place, RecordRef, Recovered, Replay};
 use crate::disk::{Block, Disk, File, Mode};
@@ -48,6 +49,12 @@ pub(super) async fn recover<D: Disk>(
     if options.segment_bytes < 2 * FRAME_BYTES_MAX as u64 {
         return Err(OpenError::Options("a segment must hold two frames"));
     }
+    let is_whole = options.segment_bytes.is_multiple_of(BLOCK_BYTES as u64);
+    if !is_whole || options.segment_bytes > SEGMENT_BYTES_MAX {
+        return Err(OpenError::Options(
+            "a segment must be of whole blocks and at most 4 GiB",
+        ));
+    }
     disk.create_directory(directory)
         .await
         .map_err(at(directory))?;
@@ -85,7 +92,7 @@ pub(super) async fn recover<D: Disk>(
         offset: cursor.offset,
         chain: cursor.chain,
         next_frame: cursor.next_frame,
-        next_lsn: cursor.next_lsn,
+        next_lsn: cursor.next_lsn.max(header.first_lsn),
         salts: headers
             .iter()
             .map(|header| (header.segment, header.salt))
@@ -99,7 +106,7 @@ pub(super) async fn recover<D: Disk>(
 /// ever acknowledged from them.
 async fn segments<D: Disk>(disk: &D, directory: &str) -> Result<Vec<u32>, OpenError> {
     let names = disk.list(directory).await.map_err(at(directory))?;
-    for name in names.iter().filter(|name| name.ends_with(".new")) {
+    for name in names.iter().filter(|name| is_in_the_making(name)) {
         let path = format!("{directory}/{name}");
         disk.remove(&path).await.map_err(at(&path))?;
     }
@@ -271,7 +278,10 @@ fn replay_window(
             }
             Err(NoFrame::Invalid) => return Ok(true),
         };
-        if frame.frame != cursor.next_frame || frame.previous != cursor.chain {
+        if frame.frame != cursor.next_frame
+            || frame.previous != cursor.chain
+            || frame.first_lsn < cursor.next_lsn
+        {
             let what = "a frame continues another log";
             let offset = cursor.offset;
             return Err(OpenError::Damaged {
@@ -301,6 +311,7 @@ fn replay_window(
         cursor.offset += u64::from(frame.frame_bytes);
         cursor.chain = frame.chain;
         cursor.next_frame.0 += 1;
+        // A gap: records between were given up.
         cursor.next_lsn = Lsn(frame.first_lsn.0 + u64::from(frame.records));
         cursor.recovered.frames += 1;
         cursor.recovered.records += u64::from(frame.records);
@@ -317,7 +328,13 @@ async fn look_behind<F: File>(
     bytes: u64,
 ) -> Result<bool, OpenError> {
     let path = "the last segment";
+    let damaged = |what| OpenError::Damaged {
+        segment: header.segment,
+        offset: cursor.offset,
+        what,
+    };
     let mut torn = false;
+    let mut reach = FRAME_BYTES_MAX as u64;
     let mut from = cursor.offset;
     while from < bytes {
         let window = (bytes - from).min(WINDOW_BYTES as u64) as usize;
@@ -334,14 +351,18 @@ async fn look_behind<F: File>(
                 continue;
             }
             torn = true;
-            if offset > cursor.offset && FrameHeader::decode(block, header.salt, offset).is_ok() {
-                let what = "a durable frame is not what was written: later ones are there";
-                let offset = cursor.offset;
-                return Err(OpenError::Damaged {
-                    segment: header.segment,
-                    offset,
-                    what,
-                });
+            let found = FrameHeader::decode(block, header.salt, offset);
+            match found {
+                Ok(frame) if offset == cursor.offset => reach = u64::from(frame.frame_bytes),
+                Err(NoFrame::Invalid) => {}
+                _ => {
+                    return Err(damaged(
+                        "a durable frame is not what was written: later ones are there",
+                    ));
+                }
+            }
+            if offset - cursor.offset >= reach {
+                return Err(damaged("behind the end lies more than one torn frame"));
             }
         }
         from += window.len() as u64;

@@ -9,6 +9,12 @@ use crate::mail::id::{FrameSeq, Lsn, ShardId};
 /// Where the first frame of a segment lies.
 pub(super) const FIRST_OFFSET: u64 = BLOCK_BYTES as u64;
 
+/// Longer ones would have two places with one seat ([`crate::codec::checksum`]).
+pub(super) const SEGMENT_BYTES_MAX: u64 = 4 << 30;
+
+/// Frames and records are counted below this, so that counting on cannot overflow.
+pub(super) const COUNT_MAX: u64 = 1 << 62;
+
 const MAGIC: [u8; 8] = *b"RINGPOST";
 const FORMAT_MAJOR: u16 = 1;
 const FORMAT_MINOR: u16 = 0;
@@ -57,6 +63,12 @@ pub(super) fn path(directory: &str, segment: u32) -> String {
 /// The name under which a segment is pre-written before it takes its place.
 pub(super) fn path_in_the_making(directory: &str, segment: u32) -> String {
     format!("{directory}/{segment:016x}.new")
+}
+
+/// Whether this is the name of a file that [`path_in_the_making`] names.
+pub(super) fn is_in_the_making(name: &str) -> bool {
+    let digits = name.strip_suffix(".new");
+    digits.is_some_and(|digits| number(&format!("{digits}.log")).is_some())
 }
 
 /// The number in a segment's file name.
@@ -120,7 +132,21 @@ impl SegmentHeader {
         if incompat & !INCOMPAT_KNOWN != 0 {
             return Err(NoSegment::Newer);
         }
-        Ok(header)
+        if header.is_sound() {
+            Ok(header)
+        } else {
+            Err(NoSegment::Invalid)
+        }
+    }
+
+    fn is_sound(&self) -> bool {
+        let block = BLOCK_BYTES as u64;
+        self.size.is_multiple_of(block)
+            && (FIRST_OFFSET..=SEGMENT_BYTES_MAX).contains(&self.size)
+            && self.previous_end.is_multiple_of(block)
+            && self.previous_end <= SEGMENT_BYTES_MAX
+            && (1..COUNT_MAX).contains(&self.first_frame.0)
+            && (1..COUNT_MAX).contains(&self.first_lsn.0)
     }
 
     fn layout(fields: &mut Fields<'_>, chain: u32) -> Result<(SegmentHeader, u64), Short> {

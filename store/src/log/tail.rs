@@ -15,6 +15,8 @@ pub(super) struct HotTail {
 struct HotFrame {
     start: Place,
     block: Rc<Block>,
+    /// Of the frame; what lies behind it in the block is left from another one.
+    bytes: usize,
 }
 
 impl HotTail {
@@ -28,9 +30,19 @@ impl HotTail {
 
     /// Keeps a frame and gives back the oldest ones that nobody reads any more. Frames come in the
     /// order of their places.
-    pub(super) fn push(&mut self, start: Place, block: Rc<Block>, mut free: impl FnMut(Block)) {
+    pub(super) fn push(
+        &mut self,
+        start: Place,
+        block: Rc<Block>,
+        bytes: usize,
+        mut free: impl FnMut(Block),
+    ) {
         self.bytes += block.len();
-        self.frames.push_back(HotFrame { start, block });
+        self.frames.push_back(HotFrame {
+            start,
+            block,
+            bytes,
+        });
         while self.bytes > self.bytes_max {
             let Some(oldest) = self.frames.pop_front() else {
                 return;
@@ -47,7 +59,7 @@ impl HotTail {
         let after = self.frames.partition_point(|frame| frame.start <= place);
         let frame = self.frames.get(after.checked_sub(1)?)?;
         let within = place.offset().checked_sub(frame.start.offset())? as usize;
-        let same = frame.start.segment() == place.segment() && within < frame.block.len();
+        let same = frame.start.segment() == place.segment() && within < frame.bytes;
         same.then(|| (frame.block.clone(), within))
     }
 }
@@ -62,7 +74,7 @@ mod tests {
         let mut freed = 0;
         for index in 0..5 {
             let start = Place::new(index / 3, 4096 + u64::from(index % 3) * 4096);
-            tail.push(start, Rc::new(Block::zeroed(4096)), |_| freed += 1);
+            tail.push(start, Rc::new(Block::zeroed(4096)), 4096, |_| freed += 1);
         }
         assert_eq!(freed, 2);
         assert!(tail.find(Place::new(0, 4096)).is_none());

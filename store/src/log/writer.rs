@@ -29,6 +29,7 @@ pub(super) struct Writer<F> {
     chain: u32,
     /// Counts the frames of the log on disk.
     sequence: FrameSeq,
+    /// Of the last durable record.
     last_lsn: Lsn,
     /// The place at `offset` must not be written: something else was, or may still be.
     is_fenced: bool,
@@ -85,7 +86,9 @@ impl<D: Disk> Log<D> {
         let Some(mut writer) = self.writer.borrow_mut().take() else {
             return;
         };
+        // A file cut at any byte by a crash or a copy: the block with the cut is written again.
         let zeroed_to = writer.file.len().await.unwrap_or(writer.offset);
+        let zeroed_to = zeroed_to - zeroed_to % BLOCK_BYTES as u64;
         let ahead = RefCell::new(Ahead {
             zeroed_to,
             framed_to: writer.offset,
@@ -98,7 +101,7 @@ impl<D: Disk> Log<D> {
             self.commit(&mut writer, &ahead, &mut observe).await;
         }
         self.mark_clean(&mut writer, &ahead).await;
-        self.finish_ahead(&writer, &ahead).await;
+        self.finish_ahead(&ahead).await;
     }
 
     /// Waits for records; pre-writes meanwhile.
@@ -155,23 +158,34 @@ impl<D: Disk> Log<D> {
             if ahead.work.is_none() {
                 ahead.work = self.plan(writer, &mut ahead);
             }
-            let Some(work) = &mut ahead.work else { return };
-            let Poll::Ready(prepared) = work.as_mut().poll(context) else {
+            if ahead.work.is_none() || self.poll_ahead(&mut ahead, context).is_pending() {
                 return;
-            };
-            ahead.work = None;
-            match prepared {
-                Prepared::Zeroed(Ok(to)) => {
-                    self.count(|stats| stats.zeroed_bytes += to - ahead.zeroed_to);
-                    ahead.zeroed_to = to;
-                }
-                Prepared::Next(Ok(next)) => {
-                    self.count(|stats| stats.zeroed_bytes += next.1);
-                    ahead.next = Some(next);
-                }
-                Prepared::Zeroed(Err(_)) | Prepared::Next(Err(_)) => ahead.has_failed = true,
             }
         }
+    }
+
+    /// Ready when no pre-writing is under way.
+    fn poll_ahead(&self, ahead: &mut Ahead<'_, D::File>, context: &mut Context<'_>) -> Poll<()> {
+        let Some(work) = &mut ahead.work else {
+            return Poll::Ready(());
+        };
+        let Poll::Ready(prepared) = work.as_mut().poll(context) else {
+            return Poll::Pending;
+        };
+        ahead.work = None;
+        match prepared {
+            Prepared::Zeroed(Ok(to)) => {
+                let more = to.saturating_sub(ahead.zeroed_to);
+                self.count(|stats| stats.zeroed_bytes += more);
+                ahead.zeroed_to += more;
+            }
+            Prepared::Next(Ok(next)) => {
+                self.count(|stats| stats.zeroed_bytes += next.1);
+                ahead.next = Some(next);
+            }
+            Prepared::Zeroed(Err(_)) | Prepared::Next(Err(_)) => ahead.has_failed = true,
+        }
+        Poll::Ready(())
     }
 
     fn plan<'a>(
@@ -230,6 +244,8 @@ impl<D: Disk> Log<D> {
         let Some((ticket, sealed)) = self.seal(writer) else {
             return;
         };
+        // The next frame has room from here on.
+        self.roomers.wake_all();
         let begun = (self.options.clock_micros)();
         let bytes = sealed.bytes;
         let mut block = Rc::new(sealed.block);
@@ -255,9 +271,10 @@ impl<D: Disk> Log<D> {
         writer.chain = chain;
         writer.sequence.0 += 1;
         writer.is_dirty = true;
-        let last_lsn = writer.last_lsn;
-        let micros = (self.options.clock_micros)().saturating_sub(begun);
         let records = sealed.records;
+        let last_lsn = Lsn(sealed.first_lsn.0 + u64::from(records) - 1);
+        writer.last_lsn = last_lsn;
+        let micros = (self.options.clock_micros)().saturating_sub(begun);
         let commit = Commit {
             frame: ticket,
             start,
@@ -283,11 +300,13 @@ impl<D: Disk> Log<D> {
         let mut state = self.state.borrow_mut();
         state.durable = commit.frame;
         let spare = &mut state.spare;
-        self.tail.borrow_mut().push(commit.start, block, |block| {
-            if spare.len() < SPARE_BLOCKS_MAX {
-                spare.push(block);
-            }
-        });
+        self.tail
+            .borrow_mut()
+            .push(commit.start, block, commit.bytes, |block| {
+                if spare.len() < SPARE_BLOCKS_MAX {
+                    spare.push(block);
+                }
+            });
         self.count(|stats| {
             stats.frames += 1;
             stats.records += u64::from(commit.records);
@@ -316,55 +335,19 @@ impl<D: Disk> Log<D> {
                 return Ok(());
             }
             // Zeros on their way must not land on a frame.
-            self.finish_ahead(writer, ahead).await;
+            self.finish_ahead(ahead).await;
         }
     }
 
-    async fn finish_ahead<'a>(
-        &'a self,
-        writer: &Writer<D::File>,
-        ahead: &RefCell<Ahead<'a, D::File>>,
-    ) {
-        let mut is_first = true;
-        poll_fn(|context| {
-            let had_work = ahead.borrow().work.is_some();
-            if !is_first && !had_work {
-                return Poll::Ready(());
-            }
-            is_first = false;
-            self.advance_once(ahead, context);
-            if ahead.borrow().work.is_none() {
-                Poll::Ready(())
-            } else {
-                Poll::Pending
-            }
-        })
-        .await;
-        let _ = writer;
+    /// Waits for the pre-writing that is under way, without beginning more.
+    async fn finish_ahead(&self, ahead: &RefCell<Ahead<'_, D::File>>) {
+        poll_fn(|context| self.poll_ahead(&mut ahead.borrow_mut(), context)).await;
     }
 
-    /// As [`advance`](Self::advance), without beginning anything.
-    fn advance_once(&self, ahead: &RefCell<Ahead<'_, D::File>>, context: &mut Context<'_>) {
-        let mut ahead = ahead.borrow_mut();
-        let Some(work) = &mut ahead.work else { return };
-        let Poll::Ready(prepared) = work.as_mut().poll(context) else {
-            return;
-        };
-        ahead.work = None;
-        match prepared {
-            Prepared::Zeroed(Ok(to)) => ahead.zeroed_to = ahead.zeroed_to.max(to),
-            Prepared::Next(Ok(next)) => ahead.next = Some(next),
-            Prepared::Zeroed(Err(_)) | Prepared::Next(Err(_)) => ahead.has_failed = true,
-        }
-    }
-
-    fn seal(&self, writer: &mut Writer<D::File>) -> Option<(FrameSeq, Sealed)> {
+    fn seal(&self, writer: &Writer<D::File>) -> Option<(FrameSeq, Sealed)> {
         let mut state = self.state.borrow_mut();
-        let records = state.pending.records();
-        let last_lsn = Lsn(state.pending.first_lsn.0 + u64::from(records) - 1);
         let header = self.header(writer, 0);
         let sealed = state.pending.seal(header, writer.salt, writer.offset)?;
-        writer.last_lsn = last_lsn;
         let ticket = state.frame;
         state.frame.0 += 1;
         Some((ticket, sealed))
@@ -393,7 +376,10 @@ impl<D: Disk> Log<D> {
         writer: &mut Writer<D::File>,
         ahead: &RefCell<Ahead<'a, D::File>>,
     ) -> io::Result<()> {
-        self.finish_ahead(writer, ahead).await;
+        self.finish_ahead(ahead).await;
+        // The successor may get its name although the rename reports an error: then it ends this
+        // segment here, and a frame written here afterwards would be lost.
+        writer.is_fenced = true;
         let number = writer.segment + 1;
         let prepared = ahead.borrow_mut().next.take();
         let (file, zeroed_to) = match prepared {
@@ -465,21 +451,9 @@ impl<D: Disk> Log<D> {
             io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => LogError::Full,
             _ => LogError::ReadOnly,
         };
-        {
-            let mut state = self.state.borrow_mut();
-            let first = state
-                .given_up
-                .last()
-                .map_or(state.durable, |gone| gone.1.max(state.durable));
-            let last = state.frame;
-            state
-                .given_up
-                .push((FrameSeq(first.0 + 1), last, why.clone()));
-            state.frame.0 += 1;
-            state.pending.clear();
-            state.is_read_only |= why == LogError::ReadOnly;
-        }
+        self.state.borrow_mut().give_up(why);
         observe(Outcome::GivenUp);
+        self.roomers.wake_all();
         self.waiters.wake_all();
     }
 
@@ -495,7 +469,7 @@ impl<D: Disk> Log<D> {
         if !writer.is_dirty || writer.is_fenced || !fits || self.is_read_only() {
             return;
         }
-        self.finish_ahead(writer, ahead).await;
+        self.finish_ahead(ahead).await;
         let mut header = self.header(writer, CLEAN);
         let mut block = Block::zeroed(bytes);
         if let Some(target) = block.as_mut_slice().first_chunk_mut::<FRAME_HEADER_BYTES>() {
