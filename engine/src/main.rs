@@ -77,7 +77,10 @@ fn serve(arguments: Arguments) -> ExitCode {
 }
 
 fn demo(arguments: &Arguments) -> Config {
-    let data = arguments.data.clone().unwrap_or_else(|| PathBuf::from("ringpost-data"));
+    let data = arguments
+        .data
+        .clone()
+        .unwrap_or_else(|| PathBuf::from("ringpost-data"));
     Config::demo(&data, &arguments.demo_password)
 }
 

@@ -143,9 +143,10 @@ impl World {
         );
         let ledger = Rc::clone(&self.ledger);
         let checked = executor.finish(async move {
-            let mut checked = ledger.take();
-            compare(&shards, &mut checked).await;
-            ledger.replace(checked);
+            // Nobody else is left to ask the ledger.
+            let mut taken = ledger.take();
+            compare(&shards, &mut taken).await;
+            ledger.replace(taken);
         });
         assert!(checked.is_some(), "reading ends");
         self.disk = self.disk.crash(self.seed.next());

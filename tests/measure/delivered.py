@@ -31,13 +31,23 @@ class Ringpost:
         self.base = pathlib.Path(base)
         self.smtp = peers.free_port()
         self.imap = peers.free_port()
+        self.imaps = peers.free_port()
         self.http = peers.free_port()
 
     def start(self):
-        listeners = (("smtp", self.smtp), ("imap", self.imap), ("http", self.http))
+        listeners = (
+            ("smtp", self.smtp, "none"),
+            ("imap", self.imap, "none"),
+            ("imap", self.imaps, "implicit"),
+            ("http", self.http, "none"),
+        )
+        certificate = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"]
+        certificate += ["-days", "2", "-subj", "/CN=localhost", "-keyout", "key.pem", "-out", "cert.pem"]
+        subprocess.run(certificate, cwd=self.base, check=True, stderr=subprocess.DEVNULL)
         text = f'hostname = "ringpost.example.test"\ndata = "{self.base}/data"\n[[domain]]\nname = "example.test"\n'
-        for protocol, port in listeners:
-            text += f'[[listener]]\nprotocol = "{protocol}"\naddress = "127.0.0.1:{port}"\ntls = "none"\n'
+        text += '[[certificate]]\nnames = ["localhost"]\ncert = "cert.pem"\nkey = "key.pem"\n'
+        for protocol, port, tls in listeners:
+            text += f'[[listener]]\nprotocol = "{protocol}"\naddress = "127.0.0.1:{port}"\ntls = "{tls}"\n'
         for user in USERS:
             text += f'[[account]]\naddress = "{user}"\npassword = "{{PLAIN}}secret"\n'
         config = self.base / "ringpost.toml"

@@ -4,7 +4,7 @@
 //! that was acknowledged must be there, none may be there twice, and what was seen once keeps its
 //! UID for ever.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Condvar, Mutex};
 use std::time::{Duration, Instant};
 
@@ -80,7 +80,22 @@ impl Ledger {
         of_account.map(|(_, id)| id.clone()).collect()
     }
 
-    /// What is wrong with an account's mailbox: missing, double, or under another UID.
+    /// Acknowledged copies that have not been seen in the account's mailbox.
+    pub fn missing(&self, account: usize, seen: &Seen) -> Vec<String> {
+        let state = self.state.lock().expect("no holder panics");
+        let there: BTreeSet<&String> = seen.messages.values().collect();
+        let first = (account, String::new());
+        let own = state
+            .acknowledged
+            .range(first..)
+            .take_while(|((owner, _), _)| *owner == account);
+        let missing = own.filter(|((_, id), _)| !there.contains(id));
+        missing
+            .map(|((_, id), _)| format!("account {account}: {id} is missing"))
+            .collect()
+    }
+
+    /// What is wrong with what is there: double, or under another UID than was told.
     pub fn faults(&self, account: usize, seen: &Seen) -> Vec<String> {
         let state = self.state.lock().expect("no holder panics");
         let mut places: BTreeMap<&str, Vec<u32>> = BTreeMap::new();
@@ -98,14 +113,12 @@ impl Ledger {
             .range(first..)
             .take_while(|((owner, _), _)| *owner == account);
         for ((_, id), told) in own {
-            match (places.get(id.as_str()), told) {
-                (None, _) => faults.push(format!("account {account}: {id} is missing")),
-                (Some(uids), Some(uid)) if !uids.contains(uid) => {
-                    faults.push(format!(
-                        "account {account}: {id} moved from {uid} to {uids:?}"
-                    ));
-                }
-                _ => {}
+            if let (Some(uids), Some(uid)) = (places.get(id.as_str()), told)
+                && !uids.contains(uid)
+            {
+                faults.push(format!(
+                    "account {account}: {id} moved from {uid} to {uids:?}"
+                ));
             }
         }
         faults
@@ -166,8 +179,9 @@ mod tests {
                 .len(),
             0
         );
+        assert_eq!(ledger.missing(1, &seen(&[(1, "a"), (2, "b")])).len(), 0);
         assert_eq!(
-            ledger.faults(1, &seen(&[(2, "b")])).len(),
+            ledger.missing(1, &seen(&[(2, "b")])).len(),
             1,
             "a is missing"
         );
@@ -183,7 +197,7 @@ mod tests {
             1,
             "a twice"
         );
-        assert_eq!(ledger.faults(2, &seen(&[])).len(), 1, "c is missing");
+        assert_eq!(ledger.missing(2, &seen(&[])).len(), 1, "c is missing");
         assert!(ledger.reaches(3, Duration::ZERO) && !ledger.reaches(4, Duration::ZERO));
     }
 

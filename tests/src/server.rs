@@ -212,6 +212,13 @@ impl Server {
         imap
     }
 
+    /// Waits until an account's INBOX holds so many messages.
+    pub fn wait_for_messages(&self, user: &str, count: u32) {
+        let there = self.imap(user).wait_for_messages("INBOX", count);
+        let there = there.unwrap_or_else(|why| panic!("{user}: no {count} messages: {why}"));
+        assert_eq!(there, count, "{user} has more messages than were sent");
+    }
+
     pub fn smtp(&self) -> Smtp {
         Smtp::hello(self.addresses().smtp).expect("SMTP greets")
     }

@@ -3,7 +3,8 @@
 //!
 //! 64 connections send over SMTP, LMTP and IMAP's APPEND to accounts on all shards, most messages
 //! to several of them. After so many acknowledgements the process is killed, started again and
-//! every mailbox is compared with the ledger. `RINGPOST_KILL_ROUNDS` sets how often.
+//! every mailbox is compared with the ledger. `RINGPOST_KILL_ROUNDS` sets how often,
+//! `RINGPOST_KILL_ACKS` after how many on the average.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
 
 use std::collections::BTreeSet;
@@ -19,12 +20,13 @@ use tests::smtp::Smtp;
 #[test]
 fn nothing_acknowledged_is_lost_or_doubled() {
     let rounds = number_from_env("RINGPOST_KILL_ROUNDS", ROUNDS);
+    let acknowledged = number_from_env("RINGPOST_KILL_ACKS", ACKNOWLEDGED);
     let mut seed = Seed::from_env(0x5eed);
     let mut server = Server::start(setup());
     let ledger = Ledger::default();
     let mut seen = vec![Seen::default(); ACCOUNTS];
     for round in 0..rounds {
-        let wanted = ledger.count() + 50 + seed.below(600) as usize;
+        let wanted = ledger.count() + 50 + seed.below(2 * acknowledged) as usize;
         let fresh = seed.next_u64();
         std::thread::scope(|scope| {
             for worker in 0..CONNECTIONS {
@@ -152,28 +154,34 @@ fn compare(server: &Server, ledger: &Ledger, seen: &mut [Seen], whole: bool) -> 
     let mut faults = Vec::new();
     for (account, seen) in seen.iter_mut().enumerate() {
         let mut imap = server.imap(&address(account));
-        let mod_seq = imap
-            .capabilities()
-            .unwrap()
-            .iter()
-            .any(|name| name == "CONDSTORE");
-        let items = ["UIDVALIDITY UIDNEXT", " HIGHESTMODSEQ"];
-        let items = items[..1 + usize::from(mod_seq)].concat();
-        let status = imap.status("INBOX", &items).unwrap();
         let from = if whole { 1 } else { seen.uid_next.max(1) };
-        let high = status.get("HIGHESTMODSEQ").copied().unwrap_or(0);
-        faults.extend(seen.advance(status["UIDVALIDITY"], status["UIDNEXT"] as u32, high));
-        imap.ok("SELECT INBOX").unwrap();
+        faults.extend(numbers(&mut imap, seen));
         let before = seen.messages.len();
-        let listed = listed(&mut imap, from);
+        imap.ok("SELECT INBOX").unwrap();
+        let mut listed = listed(&mut imap, from);
         if whole && listed.len() < before {
             faults.push(format!(
-                "account {account}: {before} messages became {}",
+                "account {account}: {before} became {}",
                 listed.len()
             ));
         }
-        for (uid, id) in listed {
-            faults.extend(seen.message(uid, &id));
+        loop {
+            faults.extend(listed.iter().filter_map(|(uid, id)| seen.message(*uid, id)));
+            let missing = ledger.missing(account, seen);
+            if missing.is_empty() {
+                break;
+            }
+            // What is for several owners reaches the others a moment after the start.
+            let mut late = server.imap(&address(account));
+            late.connection.set_deadline(SETTLE_DEADLINE).unwrap();
+            if late
+                .wait_for_messages("INBOX", seen.messages.len() as u32 + 1)
+                .is_err()
+            {
+                faults.extend(missing);
+                break;
+            }
+            listed = self::listed(&mut late, from);
         }
         faults.extend(ledger.faults(account, seen));
         if whole {
@@ -182,6 +190,21 @@ fn compare(server: &Server, ledger: &Ledger, seen: &mut [Seen], whole: bool) -> 
         }
     }
     faults
+}
+
+/// UIDVALIDITY, UIDNEXT and, where it is offered, HIGHESTMODSEQ against what they were.
+fn numbers(imap: &mut Imap, seen: &mut Seen) -> Vec<String> {
+    let offers = imap.capabilities().unwrap();
+    let mod_seq = if offers.iter().any(|name| name == "CONDSTORE") {
+        " HIGHESTMODSEQ"
+    } else {
+        ""
+    };
+    let status = imap
+        .status("INBOX", &format!("UIDVALIDITY UIDNEXT{mod_seq}"))
+        .unwrap();
+    let high = status.get("HIGHESTMODSEQ").copied().unwrap_or(0);
+    seen.advance(status["UIDVALIDITY"], status["UIDNEXT"] as u32, high)
 }
 
 fn listed(imap: &mut Imap, from: u32) -> Vec<(u32, String)> {
@@ -238,5 +261,10 @@ const LEDGER_FIELD: &str = "BODY[HEADER.FIELDS (X-LEDGER)]";
 const ACCOUNTS: usize = 16;
 const CONNECTIONS: usize = 64;
 const ROUNDS: u64 = 20;
+/// In one round, on the average and beyond the first 50.
+const ACKNOWLEDGED: u64 = 300;
 const ROUND_DEADLINE: Duration = Duration::from_secs(60);
 const READY_DEADLINE: Duration = Duration::from_secs(15);
+
+/// How long a copy may be on its way between shards after a start.
+const SETTLE_DEADLINE: Duration = Duration::from_secs(10);

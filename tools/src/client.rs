@@ -36,7 +36,12 @@ impl Client {
         let socket = self.data.join(CONTROL_SOCKET);
         let reply = match UnixStream::connect(&socket) {
             Ok(stream) => converse(stream, &request).context("speaking to the server")?,
-            Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::ConnectionRefused) => {
+            Err(error)
+                if matches!(
+                    error.kind(),
+                    ErrorKind::NotFound | ErrorKind::ConnectionRefused
+                ) =>
+            {
                 offline::order(&self.data, request)?
             }
             Err(error) => return Err(error).with_context(|| format!("{}", socket.display())),
@@ -66,8 +71,9 @@ pub(crate) fn table<const N: usize>(
     head: [&str; N],
     rows: impl Iterator<Item = [String; N]>,
 ) -> String {
-    let rows: Vec<[String; N]> =
-        std::iter::once(head.map(str::to_owned)).chain(rows).collect();
+    let rows: Vec<[String; N]> = std::iter::once(head.map(str::to_owned))
+        .chain(rows)
+        .collect();
     let mut widths = [0; N];
     for row in &rows {
         for (width, cell) in widths.iter_mut().zip(row) {
@@ -103,7 +109,10 @@ impl Drop for HiddenInput {
 }
 
 fn stty(mode: &str) {
-    let _ = Command::new("stty").arg(mode).stdin(Stdio::inherit()).status();
+    let _ = Command::new("stty")
+        .arg(mode)
+        .stdin(Stdio::inherit())
+        .status();
 }
 
 /// How long the server may take: removing a large account is one record, so this is generous.
@@ -115,7 +124,13 @@ mod tests {
 
     #[test]
     fn columns_are_as_wide_as_they_must_be() {
-        let rows = [["a".to_owned(), "bb".to_owned()], ["ccc".to_owned(), "d".to_owned()]];
-        assert_eq!(table(["X", "Y"], rows.into_iter()), "X    Y\na    bb\nccc  d\n");
+        let rows = [
+            ["a".to_owned(), "bb".to_owned()],
+            ["ccc".to_owned(), "d".to_owned()],
+        ];
+        assert_eq!(
+            table(["X", "Y"], rows.into_iter()),
+            "X    Y\na    bb\nccc  d\n"
+        );
     }
 }

@@ -16,7 +16,12 @@ use std::process::ExitCode;
 #[command(version, about, arg_required_else_help = true)]
 struct Arguments {
     /// The data directory of the server
-    #[arg(long, global = true, value_name = "DIR", default_value = "ringpost-data")]
+    #[arg(
+        long,
+        global = true,
+        value_name = "DIR",
+        default_value = "ringpost-data"
+    )]
     data: PathBuf,
     /// Print JSON instead of a table
     #[arg(long, global = true)]

@@ -24,11 +24,18 @@ type Offline = Rc<Shard<BlockingDisk>>;
 pub(crate) fn order(data: &Path, request: Request) -> anyhow::Result<Reply> {
     let home = Home::existing(data)?;
     match request {
-        Request::AccountAdd { address, password, quota_bytes } => {
+        Request::AccountAdd {
+            address,
+            password,
+            quota_bytes,
+        } => {
             let name = canonical(&address)?;
             let secret = secret(&password)?;
             with_owner(&home, &name, async |shard| {
-                if shard.account(&name).is_some_and(|account| account.secret.is_some()) {
+                if shard
+                    .account(&name)
+                    .is_some_and(|account| account.secret.is_some())
+                {
                     bail!("{name} exists");
                 }
                 let account = shard.open_account(&name).await?;
@@ -96,7 +103,11 @@ fn accounts(home: &Home) -> anyhow::Result<Reply> {
 fn domains(home: &Home) -> anyhow::Result<Reply> {
     let mut lines = Vec::new();
     with_shard(home, 0, async |shard| {
-        let line = |(name, catch_all)| DomainLine { name, catch_all, origin: Origin::Store };
+        let line = |(name, catch_all)| DomainLine {
+            name,
+            catch_all,
+            origin: Origin::Store,
+        };
         lines.extend(shard.domains().into_iter().map(line));
         Ok(())
     })?;
@@ -105,7 +116,8 @@ fn domains(home: &Home) -> anyhow::Result<Reply> {
 
 fn canonical(text: &str) -> anyhow::Result<String> {
     let address = Address::split(text);
-    let address = address.with_context(|| format!("{text} is no address, as alice@example.org is"))?;
+    let address =
+        address.with_context(|| format!("{text} is no address, as alice@example.org is"))?;
     Ok(config::canonical(&address).to_string())
 }
 
@@ -113,7 +125,10 @@ fn secret(password: &str) -> anyhow::Result<String> {
     let secrets = Secrets::create(password, &mut |octets| {
         getrandom::fill(octets).expect("the kernel gives randomness after boot");
     });
-    Ok(secrets.map_err(|error| anyhow!("{error}"))?.as_str().to_owned())
+    Ok(secrets
+        .map_err(|error| anyhow!("{error}"))?
+        .as_str()
+        .to_owned())
 }
 
 fn stored_account(shard: &Offline, name: &str) -> anyhow::Result<AccountId> {

@@ -35,7 +35,9 @@ pub fn bind(path: &Path) -> io::Result<UnixListener> {
 pub async fn serve(listener: UnixListener, orders: Rc<impl Orders>) {
     let open = Arc::new(tokio::sync::Semaphore::new(CONNECTIONS_MAX));
     loop {
-        let Ok(permit) = Arc::clone(&open).acquire_owned().await else { return };
+        let Ok(permit) = Arc::clone(&open).acquire_owned().await else {
+            return;
+        };
         match listener.accept().await {
             Ok((stream, _)) => {
                 let orders = Rc::clone(&orders);
@@ -57,7 +59,9 @@ async fn converse(stream: UnixStream, orders: &impl Orders) -> io::Result<()> {
         let mut line = Vec::new();
         let mut bounded = (&mut reader).take(REQUEST_BYTES_MAX as u64);
         let read = bounded.read_until(b'\n', &mut line);
-        let Ok(count) = tokio::time::timeout(SILENCE_MAX, read).await else { return Ok(()) };
+        let Ok(count) = tokio::time::timeout(SILENCE_MAX, read).await else {
+            return Ok(());
+        };
         if count? == 0 {
             return Ok(());
         }

@@ -37,7 +37,7 @@ async fn front(State(seen): State<Arc<dyn Seen>>) -> Html<String> {
     };
     Html(format!(
         "<!doctype html><meta charset=utf-8><title>Ringpost on {hostname}</title>\
-         <style>body{{font:16px/1.5 system-ui;margin:3em auto;max-width:40em;padding:0 1em}}</style>\
+         <style>body{{font:16px/1.5 system-ui;margin:3em auto;max-width:40em}}</style>\
          <h1>Ringpost</h1><p>{hostname} {health}.</p>\
          <ul><li><a href=/metrics>Metrics</a><li><a href=/healthz>Health</a></ul>"
     ))
@@ -55,7 +55,9 @@ async fn health(State(seen): State<Arc<dyn Seen>>) -> (StatusCode, String) {
 }
 
 fn escape(text: &str) -> String {
-    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
+    text.replace('&', "&amp;")
+        .replace('<', "&lt;")
+        .replace('>', "&gt;")
 }
 
 const OPENMETRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";

@@ -38,7 +38,13 @@ pub struct Gone;
 
 impl Office {
     pub fn new(live: Arc<Live>, post: Rc<Post>, shards: u16, logins: Pool) -> Office {
-        Office { live, post, shards, logins, turn: tokio::sync::Mutex::default() }
+        Office {
+            live,
+            post,
+            shards,
+            logins,
+            turn: tokio::sync::Mutex::default(),
+        }
     }
 
     /// Asks the shards what they keep and makes the first directory. Says what did not fit.
@@ -46,7 +52,8 @@ impl Office {
         let mut kept = self.turn.lock().await;
         for shard in 0..self.shards {
             let accounts = self.ask(shard, Order::Accounts).await?;
-            kept.accounts.extend(accounts.into_iter().map(|one| (one.address.clone(), one)));
+            kept.accounts
+                .extend(accounts.into_iter().map(|one| (one.address.clone(), one)));
         }
         kept.domains = self.ask(0, Order::Domains).await?;
         self.publish(&kept).await
@@ -60,10 +67,7 @@ impl Office {
     }
 
     /// Tells every shard in turn.
-    pub async fn tell_all(
-        &self,
-        order: impl Fn(oneshot::Sender<()>) -> Order,
-    ) -> Result<(), Gone> {
+    pub async fn tell_all(&self, order: impl Fn(oneshot::Sender<()>) -> Order) -> Result<(), Gone> {
         let mut answers = Vec::new();
         for shard in 0..self.shards {
             let (sender, receiver) = oneshot::oneshot();
@@ -87,7 +91,10 @@ impl Office {
     }
 
     async fn send(&self, shard: u16, order: Order) -> Result<(), Gone> {
-        self.post.send(usize::from(shard), Letter::Order(order)).await.map_err(|_| Gone)
+        self.post
+            .send(usize::from(shard), Letter::Order(order))
+            .await
+            .map_err(|_| Gone)
     }
 
     /// Builds the directory from the configuration and from what is kept, and hands it out.
@@ -119,7 +126,11 @@ impl Office {
         match request {
             Request::AccountList => return Ok(Reply::Accounts(self.accounts())),
             Request::DomainList => return Ok(Reply::Domains(self.domains(&kept))),
-            Request::AccountAdd { address, password, quota_bytes } => {
+            Request::AccountAdd {
+                address,
+                password,
+                quota_bytes,
+            } => {
                 let address = self.new_address(&address)?;
                 let secret = self.secret(password).await?;
                 let name = address.to_string();
@@ -135,44 +146,67 @@ impl Office {
             Request::AccountPasswd { address, password } => {
                 let name = self.stored_address(&kept, &address)?;
                 let secret = self.secret(password).await?;
-                let order = |done| Order::SetSecret { address: name.clone(), secret, done };
+                let order = |done| Order::SetSecret {
+                    address: name.clone(),
+                    secret,
+                    done,
+                };
                 self.change(&name, order).await?;
                 self.refresh(&mut kept, &name).await?;
             }
             Request::AccountRemove { address } => {
                 let name = self.stored_address(&kept, &address)?;
-                let order = |done| Order::RemoveAccount { address: name.clone(), done };
+                let order = |done| Order::RemoveAccount {
+                    address: name.clone(),
+                    done,
+                };
                 self.change(&name, order).await?;
                 kept.accounts.remove(&name);
             }
             Request::DomainAdd { name, catch_all } => {
-                let name = self.new_domain(&kept, &name)?;
-                let domain = name.clone();
-                let order = |done| Order::SetDomain { name, catch_all: catch_all.clone(), done };
-                self.ask(0, order).await.map_err(say_gone)?.map_err(|error| error.to_string())?;
-                kept.domains.insert(domain, catch_all);
+                self.add_domain(&mut kept, &name, catch_all).await?;
             }
-            Request::DomainRemove { name } => {
-                let name = name.to_ascii_lowercase();
-                if !kept.domains.contains_key(&name) {
-                    return Err(self.not_stored("domain", &name, self.is_configured_domain(&name)));
-                }
-                let domain = name.clone();
-                let order = |done| Order::RemoveDomain { name, done };
-                self.ask(0, order).await.map_err(say_gone)?.map_err(|error| error.to_string())?;
-                kept.domains.remove(&domain);
-            }
+            Request::DomainRemove { name } => self.remove_domain(&mut kept, &name).await?,
         }
         self.publish(&kept).await.map_err(say_gone)?;
         Ok(Reply::Done)
     }
 
-    async fn change(
+    async fn add_domain(
         &self,
-        address: &str,
-        order: impl FnOnce(Done) -> Order,
+        kept: &mut Kept,
+        name: &str,
+        catch_all: Option<String>,
     ) -> Result<(), String> {
-        let shard = self.owner(address)?;
+        let name = self.new_domain(kept, name)?;
+        let (domain, to) = (name.clone(), catch_all.clone());
+        self.change_at(0, |done| Order::SetDomain {
+            name,
+            catch_all: to,
+            done,
+        })
+        .await?;
+        kept.domains.insert(domain, catch_all);
+        Ok(())
+    }
+
+    async fn remove_domain(&self, kept: &mut Kept, name: &str) -> Result<(), String> {
+        let name = name.to_ascii_lowercase();
+        if !kept.domains.contains_key(&name) {
+            return Err(self.not_stored("domain", &name, self.is_configured_domain(&name)));
+        }
+        let domain = name.clone();
+        self.change_at(0, |done| Order::RemoveDomain { name, done })
+            .await?;
+        kept.domains.remove(&domain);
+        Ok(())
+    }
+
+    async fn change(&self, address: &str, order: impl FnOnce(Done) -> Order) -> Result<(), String> {
+        self.change_at(self.owner(address)?, order).await
+    }
+
+    async fn change_at(&self, shard: u16, order: impl FnOnce(Done) -> Order) -> Result<(), String> {
         let outcome: Result<(), ChangeError> = self.ask(shard, order).await.map_err(say_gone)?;
         outcome.map_err(|error| error.to_string())
     }
@@ -180,7 +214,10 @@ impl Office {
     async fn refresh(&self, kept: &mut Kept, address: &str) -> Result<(), String> {
         let shard = self.owner(address)?;
         let accounts = self.ask(shard, Order::Accounts).await.map_err(say_gone)?;
-        if let Some(account) = accounts.into_iter().find(|account| account.address == address) {
+        if let Some(account) = accounts
+            .into_iter()
+            .find(|account| account.address == address)
+        {
             kept.accounts.insert(address.to_owned(), account);
         }
         Ok(())
@@ -197,7 +234,10 @@ impl Office {
         let directory = self.live.directory.load();
         if !directory.is_local(&address.domain) {
             let add = format!("ringpostctl domain add {}", address.domain);
-            return Err(format!("{} is no domain of this server; try: {add}", address.domain));
+            return Err(format!(
+                "{} is no domain of this server; try: {add}",
+                address.domain
+            ));
         }
         if directory.account(&address).is_some() {
             return Err(format!("{address} exists"));
@@ -208,7 +248,11 @@ impl Office {
     fn stored_address(&self, kept: &Kept, text: &str) -> Result<String, String> {
         let address = canonical(text)?;
         let name = address.to_string();
-        match kept.accounts.get(&name).is_some_and(|account| account.secret.is_some()) {
+        match kept
+            .accounts
+            .get(&name)
+            .is_some_and(|account| account.secret.is_some())
+        {
             true => Ok(name),
             false => {
                 let is_configured = self.live.directory.load().account(&address).is_some();
@@ -227,7 +271,12 @@ impl Office {
     }
 
     fn is_configured_domain(&self, name: &str) -> bool {
-        self.live.config.load().domains.iter().any(|domain| domain.name == name)
+        self.live
+            .config
+            .load()
+            .domains
+            .iter()
+            .any(|domain| domain.name == name)
     }
 
     fn not_stored(&self, what: &str, name: &str, is_configured: bool) -> String {
@@ -244,7 +293,9 @@ impl Office {
             })
         });
         let secrets = made.await.map_err(|error| error.to_string())?;
-        secrets.map(|secrets| secrets.as_str().to_owned()).map_err(|error| error.to_string())
+        secrets
+            .map(|secrets| secrets.as_str().to_owned())
+            .map_err(|error| error.to_string())
     }
 
     fn accounts(&self) -> Vec<AccountLine> {
@@ -305,7 +356,9 @@ fn planned_domain((name, catch_all): (&String, &Option<String>)) -> config::Doma
 
 /// An account without a secret only keeps the mail of one in the configuration file.
 fn planned_account(account: &StoredAccount) -> Result<Option<PlannedAccount>, String> {
-    let Some(secret) = &account.secret else { return Ok(None) };
+    let Some(secret) = &account.secret else {
+        return Ok(None);
+    };
     let address = Address::split(&account.address);
     let address = address.ok_or_else(|| not_an_address(&account.address))?;
     let secrets = Secrets::parse(secret)

@@ -8,14 +8,28 @@ use serde::{Deserialize, Serialize};
 #[serde(tag = "do", rename_all = "kebab-case", deny_unknown_fields)]
 pub enum Request {
     /// Makes an account that logs in with `password`.
-    AccountAdd { address: String, password: String, quota_bytes: Option<u64> },
+    AccountAdd {
+        address: String,
+        password: String,
+        quota_bytes: Option<u64>,
+    },
     /// Gives an account another password.
-    AccountPasswd { address: String, password: String },
+    AccountPasswd {
+        address: String,
+        password: String,
+    },
     /// Removes an account with all its mail.
-    AccountRemove { address: String },
+    AccountRemove {
+        address: String,
+    },
     AccountList,
-    DomainAdd { name: String, catch_all: Option<String> },
-    DomainRemove { name: String },
+    DomainAdd {
+        name: String,
+        catch_all: Option<String>,
+    },
+    DomainRemove {
+        name: String,
+    },
     DomainList,
 }
 
@@ -69,10 +83,17 @@ mod tests {
 
     #[test]
     fn a_request_is_one_readable_object() {
-        let request = Request::DomainAdd { name: "example.org".into(), catch_all: None };
+        let request = Request::DomainAdd {
+            name: "example.org".into(),
+            catch_all: None,
+        };
         let text = serde_json::to_string(&request).unwrap();
-        assert_eq!(text, r#"{"do":"domain-add","name":"example.org","catch_all":null}"#);
+        assert_eq!(
+            text,
+            r#"{"do":"domain-add","name":"example.org","catch_all":null}"#
+        );
         assert_eq!(serde_json::from_str::<Request>(&text).unwrap(), request);
-        assert!(serde_json::from_str::<Request>(r#"{"do":"domain-list","x":1}"#).is_err());
+        let strange = r#"{"do":"domain-remove","name":"example.org","x":1}"#;
+        assert!(serde_json::from_str::<Request>(strange).is_err());
     }
 }

@@ -88,7 +88,7 @@ fn a_whole_file_means_what_it_says() {
     let config = parse(WHOLE).unwrap();
     assert_eq!(config.hostname, "mx1.example.org");
     assert_eq!(config.shards, Some(4));
-    assert_eq!(config.control, Path::new("/var/lib/ringpost/control"));
+    assert_eq!(config.control, Path::new("/var/lib/ringpost/control.sock"));
     assert_eq!(config.listeners[0].tls, TlsMode::StartTls);
     assert!(!config.listeners[0].login_without_tls);
     assert!(config.listeners[1].login_without_tls, "loopback");

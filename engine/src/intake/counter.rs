@@ -19,7 +19,10 @@ pub struct Counter {
 
 impl Counter {
     pub fn new(store: Rc<Shard>) -> Counter {
-        Counter { store, bodies: RefCell::default() }
+        Counter {
+            store,
+            bodies: RefCell::default(),
+        }
     }
 
     pub async fn answer(&self, from: usize, question: Question) -> Answer {
@@ -53,7 +56,9 @@ impl Counter {
         stream: Option<StreamId>,
         tail: Vec<u8>,
     ) -> Result<BodyWriter, ChangeError> {
-        let Some(stream) = stream else { return Ok(BodyWriter::with(tail)) };
+        let Some(stream) = stream else {
+            return Ok(BodyWriter::with(tail));
+        };
         let key = (from, stream);
         let begun = self.bodies.borrow_mut().remove(&key);
         let mut body = begun.ok_or(ChangeError::Cannot("a body without its beginning"))?;
@@ -62,18 +67,37 @@ impl Counter {
     }
 
     async fn take(&self, from: usize, submitted: Submitted) -> Result<Taken, ChangeError> {
-        let Submitted { queue, source, received_secs, stream, tail, shares } = submitted;
+        let Submitted {
+            queue,
+            source,
+            received_secs,
+            stream,
+            tail,
+            shares,
+        } = submitted;
         let body = self.body(from, stream, tail).await?;
         let custody = custody(queue, source, received_secs, body, shares);
         self.store.take(custody).await.map(Taken::of)
     }
 
     async fn offered(&self, from: usize, offered: Offered) -> Result<Judgement, ChangeError> {
-        let Offered { sequence, submitted } = offered;
-        let Submitted { queue, source, received_secs, stream, tail, shares } = submitted;
+        let Offered {
+            sequence,
+            submitted,
+        } = offered;
+        let Submitted {
+            queue,
+            source,
+            received_secs,
+            stream,
+            tail,
+            shares,
+        } = submitted;
         let body = self.body(from, stream, tail).await?;
         let custody = custody(queue, source, received_secs, body, shares);
-        self.store.take_offered(from as u16, sequence, custody).await
+        self.store
+            .take_offered(from as u16, sequence, custody)
+            .await
     }
 }
 

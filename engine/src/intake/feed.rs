@@ -11,12 +11,7 @@ use store::shard::{Judgement, Message, Offer};
 
 /// Runs as long as the shard: feeds shard `target` whatever it is offered. `trouble` is told of
 /// each failure; the offer is tried again after a pause.
-pub async fn feed(
-    store: Rc<Shard>,
-    post: Rc<Post>,
-    target: usize,
-    trouble: impl Fn(&str),
-) {
+pub async fn feed(store: Rc<Shard>, post: Rc<Post>, target: usize, trouble: impl Fn(&str)) {
     let mut arrivals = store.watch_offers();
     loop {
         let waiting = store.offers(target as u16, 0, OFFERS_AT_ONCE);
@@ -51,8 +46,14 @@ async fn hand_over(
     offer: &Offer,
 ) -> Result<Judgement, String> {
     let unreadable = |error: ReadError| format!("an offered message cannot be read: {error}");
-    let head = store.message_head(offer.message).await.map_err(unreadable)?;
-    let body = store.offered_body(offer.message).await.map_err(unreadable)?;
+    let head = store
+        .message_head(offer.message)
+        .await
+        .map_err(unreadable)?;
+    let body = store
+        .offered_body(offer.message)
+        .await
+        .map_err(unreadable)?;
     // The sequence number names the stream: an offer that is made again begins its stream again.
     let stream = StreamId(OFFER_STREAMS | offer.sequence);
     let (stream, tail) = send_pieces(store, post, target, stream, &body).await?;
@@ -64,7 +65,10 @@ async fn hand_over(
         tail,
         shares: vec![(target, offer.recipients.clone())],
     };
-    let offered = Offered { sequence: offer.sequence, submitted };
+    let offered = Offered {
+        sequence: offer.sequence,
+        submitted,
+    };
     match post.ask(target, Question::Offer(Box::new(offered))).await {
         Ok(Answer::Judged(Ok(judgement))) => Ok(judgement),
         Ok(Answer::Judged(Err(error))) => Err(format!("shard {target} does not deliver: {error}")),
@@ -85,7 +89,9 @@ async fn send_pieces(
     let read = async |from, to| store.read(body, from, to).await.map_err(|e| e.to_string());
     if body.octets > piece {
         let gone = |_| format!("shard {target} does not answer");
-        post.ask(target, Question::Abandon { stream }).await.map_err(gone)?;
+        post.ask(target, Question::Abandon { stream })
+            .await
+            .map_err(gone)?;
     }
     while body.octets - from > piece {
         let octets = read(from, from + piece).await?;

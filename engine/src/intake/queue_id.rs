@@ -11,7 +11,10 @@ pub struct QueueIds {
 
 impl QueueIds {
     pub fn new(shard: u8) -> QueueIds {
-        QueueIds { shard, last_micros: Cell::new(0) }
+        QueueIds {
+            shard,
+            last_micros: Cell::new(0),
+        }
     }
 
     /// The next id; never one that was given out before, even where the clock stands still.
@@ -25,8 +28,8 @@ impl QueueIds {
 /// The id as logs, replies and Received show it: 12 letters and digits that are not mistaken for
 /// one another.
 pub fn text(id: QueueId) -> String {
-    let digit = |at: u32| char::from(ALPHABET[(id.0 >> (5 * at) & 31) as usize]);
-    (0..12).rev().map(digit).collect()
+    let digit = |at: u32| ALPHABET.get((id.0 >> (5 * at) & 31) as usize).copied();
+    (0..12).rev().filter_map(digit).map(char::from).collect()
 }
 
 /// Crockford's base 32.

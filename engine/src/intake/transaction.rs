@@ -43,7 +43,11 @@ pub enum Refusal {
 
 impl Intake {
     pub fn new(store: Rc<Shard>, post: Rc<Post>) -> Intake {
-        Intake { store, post, streams: Cell::new(0) }
+        Intake {
+            store,
+            post,
+            streams: Cell::new(0),
+        }
     }
 
     /// Begins a body that will go to the log of `owner`.
@@ -52,7 +56,12 @@ impl Intake {
             return Transaction::Here(BodyWriter::default());
         }
         let post = Rc::clone(&self.post);
-        Transaction::There(Remote { post, owner, stream: None, tail: Vec::new() })
+        Transaction::There(Remote {
+            post,
+            owner,
+            stream: None,
+            tail: Vec::new(),
+        })
     }
 
     /// Adds octets and leaves `octets` empty. Suspends while the owner's log is behind: the
@@ -63,9 +72,11 @@ impl Intake {
         octets: &mut Vec<u8>,
     ) -> Result<(), Refusal> {
         match transaction {
-            Transaction::Here(writer) => {
-                self.store.body_take(writer, octets).await.map_err(Refusal::Store)
-            }
+            Transaction::Here(writer) => self
+                .store
+                .body_take(writer, octets)
+                .await
+                .map_err(Refusal::Store),
             Transaction::There(remote) => {
                 if remote.tail.is_empty() {
                     std::mem::swap(&mut remote.tail, octets);
@@ -77,7 +88,11 @@ impl Intake {
                 }
                 let stream = *remote.stream.get_or_insert_with(|| self.next_stream());
                 let octets = std::mem::take(&mut remote.tail);
-                match self.post.ask(remote.owner, Question::Piece { stream, octets }).await {
+                match self
+                    .post
+                    .ask(remote.owner, Question::Piece { stream, octets })
+                    .await
+                {
                     Ok(Answer::Written(written)) => written.map_err(Refusal::Store),
                     _ => Err(Refusal::Closing),
                 }
@@ -98,18 +113,37 @@ impl Intake {
         let first = shares.first().map(|(owner, _)| *owner);
         let mut remote = match transaction {
             Transaction::Here(body) => {
-                assert_eq!(first, Some(self.post.me()), "the owner that has the body coordinates");
+                assert_eq!(
+                    first,
+                    Some(self.post.me()),
+                    "the owner that has the body coordinates"
+                );
                 let custody = custody(queue, source, received_secs, body, shares);
                 let delivered = self.store.take(custody).await.map_err(Refusal::Store)?;
                 return Ok(Taken::of(delivered));
             }
             Transaction::There(remote) => remote,
         };
-        assert_eq!(first, Some(remote.owner), "the owner that has the body coordinates");
+        assert_eq!(
+            first,
+            Some(remote.owner),
+            "the owner that has the body coordinates"
+        );
         let stream = remote.stream.take();
         let tail = std::mem::take(&mut remote.tail);
-        let submitted = Submitted { queue, source, received_secs, stream, tail, shares };
-        match self.post.ask(remote.owner, Question::Take(Box::new(submitted))).await {
+        let submitted = Submitted {
+            queue,
+            source,
+            received_secs,
+            stream,
+            tail,
+            shares,
+        };
+        match self
+            .post
+            .ask(remote.owner, Question::Take(Box::new(submitted)))
+            .await
+        {
             Ok(Answer::Taken(taken)) => taken.map_err(Refusal::Store),
             _ => Err(Refusal::Closing),
         }
@@ -143,6 +177,15 @@ pub(super) fn custody(
 ) -> Custody {
     let mut shares = shares.into_iter();
     let own = shares.next().map(|(_, own)| own).unwrap_or_default();
-    let offers = shares.map(|(owner, shares)| (owner as u16, shares)).collect();
-    Custody { queue, source, received_secs, body, shares: own, offers }
+    let offers = shares
+        .map(|(owner, shares)| (owner as u16, shares))
+        .collect();
+    Custody {
+        queue,
+        source,
+        received_secs,
+        body,
+        shares: own,
+        offers,
+    }
 }

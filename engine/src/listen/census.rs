@@ -66,7 +66,10 @@ impl Census {
             *count += 1;
         }
         self.open.set(self.open.get() + 1);
-        Ok(Pass { census: Rc::clone(self), peer })
+        Ok(Pass {
+            census: Rc::clone(self),
+            peer,
+        })
     }
 }
 
@@ -74,7 +77,10 @@ impl Census {
     /// Counts a connection that was let in elsewhere.
     pub fn admit(self: &Rc<Self>) -> Pass {
         self.open.set(self.open.get() + 1);
-        Pass { census: Rc::clone(self), peer: None }
+        Pass {
+            census: Rc::clone(self),
+            peer: None,
+        }
     }
 }
 
@@ -112,7 +118,10 @@ mod tests {
     #[test]
     fn counts_by_network_and_forgets() {
         let census = Census::new();
-        let room = Room { connections_max: 3, per_peer_max: 2 };
+        let room = Room {
+            connections_max: 3,
+            per_peer_max: 2,
+        };
         let first = census.enter("2001:db8::1".parse().unwrap(), room).unwrap();
         let second = census.enter("2001:db8::2".parse().unwrap(), room).unwrap();
         let third = census.enter("2001:db8::3".parse().unwrap(), room);

@@ -20,7 +20,10 @@ impl Drain {
 
     pub fn begin(&self) {
         self.is_on.set(true);
-        self.waiting.borrow().iter().for_each(|(_, waker)| waker.wake_by_ref());
+        self.waiting
+            .borrow()
+            .iter()
+            .for_each(|(_, waker)| waker.wake_by_ref());
     }
 
     pub fn is_on(&self) -> bool {
@@ -31,7 +34,10 @@ impl Drain {
     /// dropped then, so it must be cancel-safe.
     pub async fn or<T>(&self, event: impl Future<Output = T>) -> Option<T> {
         let mut event = pin!(event);
-        let mut seat = Seat { drain: self, key: None };
+        let mut seat = Seat {
+            drain: self,
+            key: None,
+        };
         std::future::poll_fn(|context| {
             if self.is_on() {
                 return Poll::Ready(None);

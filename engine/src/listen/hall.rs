@@ -5,14 +5,13 @@ use super::drain::Drain;
 use crate::auth::{Admission, Attempt, Gate, Verdict};
 use crate::intake::{Intake, QueueIds, Shard};
 use crate::post::Post;
-use crate::reactor::{Now, Pool, sleep};
+use crate::reactor::{Now, Pool, clock, sleep};
 use crate::route::{Account, Live};
 use crate::telemetry::metric::ShardMetrics;
 use crate::wire::sasl::scram::{Decoy, Keys};
 use std::net::IpAddr;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::time::Instant;
 
 pub struct Hall {
     pub shard: usize,
@@ -59,7 +58,11 @@ impl Hall {
     ) -> Result<Arc<Account>, Refused> {
         let account = self.account(name);
         let key = login_key(name, account.as_deref());
-        let attempt = || Attempt { now: Instant::now(), peer, account: &key };
+        let attempt = || Attempt {
+            now: clock::instant(),
+            peer,
+            account: &key,
+        };
         match self.gate.admit(attempt()) {
             Admission::Refused { .. } => return Err(Refused::Slowed),
             Admission::After(delay) => {
@@ -69,11 +72,14 @@ impl Hall {
             }
         }
         if let Some(account) = &account
-            && self.gate.recall(attempt(), &account.secrets, password.as_bytes())
+            && self
+                .gate
+                .recall(attempt(), &account.secrets, password.as_bytes())
         {
             return Ok(Arc::clone(account));
         }
-        self.verify(peer, key.clone(), account, password.to_owned()).await
+        self.verify(peer, key.clone(), account, password.to_owned())
+            .await
     }
 
     async fn verify(
@@ -86,7 +92,11 @@ impl Hall {
         let gate = Arc::clone(&self.gate);
         let asked = account.clone();
         let verified = self.logins.offload(move || {
-            let attempt = Attempt { now: Instant::now(), peer, account: &key };
+            let attempt = Attempt {
+                now: clock::instant(),
+                peer,
+                account: &key,
+            };
             let secrets = asked.as_ref().map(|account| &account.secrets);
             gate.verify(attempt, secrets, password.as_bytes())
         });
@@ -102,14 +112,24 @@ impl Hall {
     pub fn settle(&self, peer: IpAddr, name: &str, proven: bool) -> Result<Arc<Account>, Refused> {
         let account = self.account(name);
         let key = login_key(name, account.as_deref());
-        self.gate.settle(Attempt { now: Instant::now(), peer, account: &key }, proven);
+        self.gate.settle(
+            Attempt {
+                now: clock::instant(),
+                peer,
+                account: &key,
+            },
+            proven,
+        );
         account.filter(|_| proven).ok_or(Refused::Wrong)
     }
 
     /// The account that may log in under a name.
     pub fn account(&self, name: &str) -> Option<Arc<Account>> {
         let directory = self.live.directory.load();
-        directory.login(name).filter(|account| !account.disabled).cloned()
+        directory
+            .login(name)
+            .filter(|account| !account.disabled)
+            .cloned()
     }
 
     /// What a SCRAM dialogue needs of an account; `None` for strangers and for accounts whose
@@ -134,5 +154,8 @@ impl Hall {
 
 /// Failures are counted for the account, whatever name it was called by.
 fn login_key(name: &str, account: Option<&Account>) -> String {
-    account.map_or_else(|| name.to_ascii_lowercase(), |account| account.address.to_string())
+    account.map_or_else(
+        || name.to_ascii_lowercase(),
+        |account| account.address.to_string(),
+    )
 }

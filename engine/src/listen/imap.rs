@@ -32,9 +32,16 @@ pub struct Door {
 /// A connection before login, from the greeting on.
 pub async fn serve(hall: Rc<Hall>, stream: Stream, door: Door) {
     let peer = stream.peer_addr().ip().to_canonical();
-    let line = Line { hall: Rc::clone(&hall), stream: Some(stream), door };
+    let line = Line {
+        hall: Rc::clone(&hall),
+        stream: Some(stream),
+        door,
+    };
     let mut dialogue = Dialogue::new(line);
-    let mut porter = Porter { hall: Rc::clone(&hall), peer };
+    let mut porter = Porter {
+        hall: Rc::clone(&hall),
+        peer,
+    };
     let rules = Rules {
         plaintext_without_tls: door.login_without_tls,
         append_bytes_max: hall.live.config.load().limits.message_bytes_max,
@@ -42,23 +49,46 @@ pub async fn serve(hall: Rc<Hall>, stream: Stream, door: Door) {
     let login = Login::new(&mut dialogue, &mut porter, rules);
     let logged_in = login.run().await;
     let (mut line, _, unread) = dialogue.into_parts();
-    let Some(stream) = line.stream.take() else { return };
-    let Ok(LoggedIn { tag, account }) = logged_in else { return stream.close().await };
+    let Some(stream) = line.stream.take() else {
+        return;
+    };
+    let Ok(LoggedIn { tag, account }) = logged_in else {
+        return stream.close().await;
+    };
     let owner = usize::from(account.shard.0);
     if owner == hall.shard {
         return go_on(hall, stream, unread, account, tag).await;
     }
-    let Ok(stream) = stream.into_parts() else { return };
+    let Ok(stream) = stream.into_parts() else {
+        return;
+    };
     let account = account.address.to_string();
-    let handover = Handover { via: Via::Imap { tag }, stream, unread, account };
-    let _ = hall.post.send(owner, Letter::Connection(Box::new(handover))).await;
+    let handover = Handover {
+        via: Via::Imap { tag },
+        stream,
+        unread,
+        account,
+    };
+    let _ = hall
+        .post
+        .send(owner, Letter::Connection(Box::new(handover)))
+        .await;
 }
 
 /// A connection that another shard let in.
 pub async fn receive(hall: Rc<Hall>, handover: Handover) {
-    let Handover { via: Via::Imap { tag }, stream, unread, account } = handover;
-    let Some(account) = hall.account(&account) else { return };
-    let Ok(stream) = Stream::from_parts(stream) else { return };
+    let Handover {
+        via: Via::Imap { tag },
+        stream,
+        unread,
+        account,
+    } = handover;
+    let Some(account) = hall.account(&account) else {
+        return;
+    };
+    let Ok(stream) = Stream::from_parts(stream) else {
+        return;
+    };
     let _pass = hall.census.admit();
     go_on(hall, stream, unread, account, tag).await;
 }
@@ -71,8 +101,15 @@ async fn go_on(
     account: Arc<Account>,
     tag: String,
 ) {
-    let door = Door { tls: TlsMode::None, login_without_tls: false };
-    let line = Line { hall: Rc::clone(&hall), stream: Some(stream), door };
+    let door = Door {
+        tls: TlsMode::None,
+        login_without_tls: false,
+    };
+    let line = Line {
+        hall: Rc::clone(&hall),
+        stream: Some(stream),
+        door,
+    };
     let mut dialogue = Dialogue::resume(line, Receiver::new(), unread);
     let account = match hall.store.open_account(&account.address.to_string()).await {
         Ok(account) => account,
@@ -84,7 +121,15 @@ async fn go_on(
     };
     let mut session = Session::new(Rc::clone(&hall.store), account, terms);
     session.run(&mut dialogue, &tag).await;
-    if let (Line { stream: Some(stream), .. }, _, _) = dialogue.into_parts() {
+    if let (
+        Line {
+            stream: Some(stream),
+            ..
+        },
+        _,
+        _,
+    ) = dialogue.into_parts()
+    {
         stream.close().await;
     }
 }
@@ -127,7 +172,9 @@ impl Io for Line {
             Ok(0) => Err(Ended::Closed),
             Ok(_) => {
                 let received = &self.hall.metrics.received_bytes;
-                received.of(Protocol::Imap.into()).add((into.len() - before) as u64);
+                received
+                    .of(Protocol::Imap.into())
+                    .add((into.len() - before) as u64);
                 Ok(())
             }
             Err(error) => Err(ended(&error)),
@@ -135,7 +182,11 @@ impl Io for Line {
     }
 
     async fn send(&mut self, octets: Vec<u8>) -> Result<Vec<u8>, Ended> {
-        self.hall.metrics.sent_bytes.of(Protocol::Imap.into()).add(octets.len() as u64);
+        self.hall
+            .metrics
+            .sent_bytes
+            .of(Protocol::Imap.into())
+            .add(octets.len() as u64);
         let (sent, mut octets) = self.stream()?.send(octets).await;
         octets.clear();
         sent.map(|()| octets).map_err(|error| ended(&error))
@@ -161,7 +212,10 @@ impl StartTls for Line {
         let context = self.hall.live.tls.as_ref().ok_or(Ended::Closed)?;
         let stream = self.stream.take().ok_or(Ended::Closed)?;
         stream.set_deadline(Side::Read, patience);
-        let stream = stream.start_tls(context).await.map_err(|error| ended(&error))?;
+        let stream = stream
+            .start_tls(context)
+            .await
+            .map_err(|error| ended(&error))?;
         self.stream = Some(stream);
         Ok(())
     }
@@ -185,7 +239,11 @@ impl Gate for Porter {
 
     async fn verify(&mut self, credentials: Credentials) -> Verdict<Arc<Account>> {
         let password = credentials.password.as_str();
-        verdict(self.hall.login(self.peer, &credentials.identity, password).await)
+        verdict(
+            self.hall
+                .login(self.peer, &credentials.identity, password)
+                .await,
+        )
     }
 
     async fn keys(&mut self, user: &str) -> Option<Keys> {

@@ -34,7 +34,10 @@ fn count(hall: &Hall, summary: &Summary) {
     let metrics = &hall.metrics;
     match summary.end {
         End::Accepted => {
-            metrics.messages_received.of(protocol(summary.kind).into()).one();
+            metrics
+                .messages_received
+                .of(protocol(summary.kind).into())
+                .one();
             metrics.message_bytes.add(summary.octets);
             metrics.recipients.add(summary.recipients as u64);
         }

@@ -81,7 +81,9 @@ impl Conversation {
         }
         loop {
             self.flush().await?;
-            let Some(received) = self.receive().await? else { return self.flush().await };
+            let Some(received) = self.receive().await? else {
+                return self.flush().await;
+            };
             let next = self.feed(&received).await;
             buffer::give_back(received);
             if next? == Next::Close {
@@ -92,7 +94,9 @@ impl Conversation {
 
     /// Octets of the client; `None`: the dialogue is over.
     async fn receive(&mut self) -> io::Result<Option<Vec<u8>>> {
-        let Some(stream) = &mut self.stream else { return Ok(None) };
+        let Some(stream) = &mut self.stream else {
+            return Ok(None);
+        };
         let patience = Duration::from_secs(u64::from(self.session.wait_secs_max()));
         stream.set_deadline(Side::Read, patience);
         if self.session.is_idle() && self.hall.drain.or(stream.readable()).await.is_none() {
@@ -115,7 +119,11 @@ impl Conversation {
     }
 
     async fn feed(&mut self, mut octets: &[u8]) -> io::Result<Next> {
-        self.hall.metrics.received_bytes.of(self.protocol.into()).add(octets.len() as u64);
+        self.hall
+            .metrics
+            .received_bytes
+            .of(self.protocol.into())
+            .add(octets.len() as u64);
         while !octets.is_empty() {
             let now_ms = self.hall.now().monotonic_millis;
             let taken = self.session.feed(now_ms, octets, &mut self.out);
@@ -139,7 +147,9 @@ impl Conversation {
                 self.targets.clear();
                 super::report::transaction(&self.hall, &summary);
             }
-            let Some(action) = self.out.action.take() else { return Ok(Next::Listen) };
+            let Some(action) = self.out.action.take() else {
+                return Ok(Next::Listen);
+            };
             let answer = match action {
                 Action::Close => return Ok(Next::Close),
                 Action::StartTls => self.start_tls().await?,
@@ -173,9 +183,10 @@ impl Conversation {
                 Answer::Login(named(self.hall.settle(peer, &user, proven)))
             }
             Action::Sender { reverse_path } => Answer::Verdict(self.sender(reverse_path.as_ref())),
-            Action::Recipient { address, octets_hint } => {
-                Answer::Verdict(self.recipient(&address, octets_hint))
-            }
+            Action::Recipient {
+                address,
+                octets_hint,
+            } => Answer::Verdict(self.recipient(&address, octets_hint)),
             Action::BeginBody { .. } => {
                 self.body_refusal = None;
                 self.body = Some(self.hall.intake.begin(self.coordinator()));
@@ -190,7 +201,12 @@ impl Conversation {
         self.flush().await?;
         let limits = &self.hall.live.config.load().limits;
         let patience = Duration::from_secs(limits.tls_handshake_secs_max);
-        let context = self.hall.live.tls.as_ref().ok_or(io::ErrorKind::Unsupported)?;
+        let context = self
+            .hall
+            .live
+            .tls
+            .as_ref()
+            .ok_or(io::ErrorKind::Unsupported)?;
         let stream = self.stream.take().ok_or(io::ErrorKind::NotConnected)?;
         stream.set_deadline(Side::Read, patience);
         let stream = self.stream.insert(stream.start_tls(context).await?);
@@ -206,7 +222,10 @@ impl Conversation {
 
     fn scram_secret(&self, user: &str) -> Answer {
         let keys = self.hall.scram_keys(user);
-        Answer::Secret { keys, nonce: self.hall.nonce() }
+        Answer::Secret {
+            keys,
+            nonce: self.hall.nonce(),
+        }
     }
 
     fn sender(&self, reverse_path: Option<&Address>) -> Verdict {
@@ -238,9 +257,13 @@ impl Conversation {
     /// Of the owners of the recipients, we ourselves if we are one, else the first.
     fn coordinator(&self) -> usize {
         let me = self.hall.shard;
-        let mut owners = self.targets.iter().flatten().map(|target| owner(target));
+        let mut owners = self.targets.iter().flatten().map(owner);
         let first = owners.clone().next().unwrap_or(me);
-        if owners.any(|owner| owner == me) { me } else { first }
+        if owners.any(|owner| owner == me) {
+            me
+        } else {
+            first
+        }
     }
 
     async fn commit(&mut self, commit: Commit) -> Answer {
@@ -254,8 +277,11 @@ impl Conversation {
             return Answer::Committed { queue_id, verdicts };
         };
         let received_secs = now.unix_secs() as i64;
-        let Shares { by_owner, of_recipient, .. } =
-            self.shares(&commit, &queue_id, InternalDate::utc(received_secs));
+        let Shares {
+            by_owner,
+            of_recipient,
+            ..
+        } = self.shares(&commit, &queue_id, InternalDate::utc(received_secs));
         let envelope = commit.envelope;
         let source = Source {
             is_transaction: true,
@@ -265,7 +291,11 @@ impl Conversation {
             ret: envelope.ret,
             envid: envelope.envid,
         };
-        let taken = self.hall.intake.commit(body, queue, source, received_secs, by_owner).await;
+        let taken = self
+            .hall
+            .intake
+            .commit(body, queue, source, received_secs, by_owner)
+            .await;
         let verdicts = match taken {
             Ok(taken) => Verdicts::Each(verdicts(recipients, &of_recipient, &taken)),
             Err(refusal) => Verdicts::All(Err(refused(&refusal))),
@@ -278,7 +308,9 @@ impl Conversation {
         let coordinator = self.coordinator();
         let mut shares = Shares::new(coordinator, commit.envelope.recipients.len());
         let mut received = Vec::new();
-        self.session.received(commit, queue_id, date).write(&mut received);
+        self.session
+            .received(commit, queue_id, date)
+            .write(&mut received);
         let targets = std::mem::take(&mut self.targets);
         for (position, (recipient, targets)) in
             commit.envelope.recipients.iter().zip(targets).enumerate()
@@ -294,13 +326,20 @@ impl Conversation {
         shares
     }
 
+    /// RFC 2920 §3.2: replies to pipelined commands gather and leave together.
     async fn flush(&mut self) -> io::Result<()> {
         if self.out.reply.is_empty() {
             return Ok(());
         }
         let octets = std::mem::take(&mut self.out.reply);
-        self.hall.metrics.sent_bytes.of(self.protocol.into()).add(octets.len() as u64);
-        let Some(stream) = &mut self.stream else { return Ok(()) };
+        self.hall
+            .metrics
+            .sent_bytes
+            .of(self.protocol.into())
+            .add(octets.len() as u64);
+        let Some(stream) = &mut self.stream else {
+            return Ok(());
+        };
         let (sent, mut octets) = stream.send(octets).await;
         octets.clear();
         self.out.reply = octets;
@@ -365,7 +404,9 @@ impl Shares {
                 self.by_owner.len() - 1
             }
         };
-        let Some((_, shares)) = self.by_owner.get_mut(at) else { return (at, 0) };
+        let Some((_, shares)) = self.by_owner.get_mut(at) else {
+            return (at, 0);
+        };
         shares.push(Share {
             account: account.to_owned(),
             recipient: recipient.address.clone(),
@@ -385,16 +426,27 @@ fn verdicts(recipients: usize, places: &[Vec<(usize, usize)>], taken: &Taken) ->
         _ => Ok(()),
     };
     let recipient = |position| {
-        let shares: Vec<Verdict> =
-            places.get(position).into_iter().flatten().map(share).collect();
+        let shares: Vec<Verdict> = places
+            .get(position)
+            .into_iter()
+            .flatten()
+            .map(share)
+            .collect();
         let is_taken = shares.is_empty() || shares.contains(&Ok(()));
-        if is_taken { Ok(()) } else { shares.first().copied().unwrap_or(Ok(())) }
+        if is_taken {
+            Ok(())
+        } else {
+            shares.first().copied().unwrap_or(Ok(()))
+        }
     };
     (0..recipients).map(recipient).collect()
 }
 
 fn tls(info: TlsInfo) -> Tls {
-    Tls { version: info.version, cipher: info.cipher }
+    Tls {
+        version: info.version,
+        cipher: info.cipher,
+    }
 }
 
 fn owner(target: &Target) -> usize {

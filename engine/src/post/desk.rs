@@ -34,7 +34,11 @@ pub struct Undelivered;
 
 impl Post {
     pub fn new(me: usize, lanes: Vec<Option<Sender<Letter>>>) -> Rc<Post> {
-        Rc::new(Post { me, lanes, waiting: RefCell::default() })
+        Rc::new(Post {
+            me,
+            lanes,
+            waiting: RefCell::default(),
+        })
     }
 
     pub fn me(&self) -> usize {
@@ -43,17 +47,28 @@ impl Post {
 
     /// Sends a letter; waits for credit, which is what holds back a session's socket.
     pub async fn send(&self, to: usize, letter: Letter) -> Result<(), Undelivered> {
-        let lane = self.lanes.get(to).and_then(Option::as_ref).ok_or(Undelivered)?;
+        let lane = self
+            .lanes
+            .get(to)
+            .and_then(Option::as_ref)
+            .ok_or(Undelivered)?;
         let bytes = weight(&letter);
         lane.send(letter, bytes).await.map_err(|_| Undelivered)
     }
 
     /// Asks another shard and waits for its answer.
     pub async fn ask(&self, to: usize, question: Question) -> Result<Answer, Undelivered> {
-        let asked = Asked { post: self, ticket: self.waiting.borrow_mut().insert(Waiting::Unsent) };
+        let asked = Asked {
+            post: self,
+            ticket: self.waiting.borrow_mut().insert(Waiting::Unsent),
+        };
         let ticket = u32::try_from(asked.ticket).map_err(|_| Undelivered)?;
         asked.put(Waiting::Asleep(None));
-        let letter = Letter::Ask { ticket, from: self.me, question };
+        let letter = Letter::Ask {
+            ticket,
+            from: self.me,
+            question,
+        };
         if let Err(undelivered) = self.send(to, letter).await {
             asked.put(Waiting::Unsent);
             return Err(undelivered);
@@ -101,7 +116,9 @@ impl Asked<'_> {
     async fn answer(self) -> Answer {
         poll_fn(|context| {
             let mut waiting = self.post.waiting.borrow_mut();
-            let Some(slot) = waiting.get_mut(self.ticket) else { return Poll::Pending };
+            let Some(slot) = waiting.get_mut(self.ticket) else {
+                return Poll::Pending;
+            };
             match std::mem::replace(slot, Waiting::Unsent) {
                 Waiting::Answered(answer) => Poll::Ready(answer),
                 _ => {
@@ -130,9 +147,18 @@ impl Drop for Asked<'_> {
 /// What a letter weighs against the credit of its lane, in bytes.
 fn weight(letter: &Letter) -> usize {
     let octets = match letter {
-        Letter::Ask { question: Question::Piece { octets, .. }, .. } => octets.len(),
-        Letter::Ask { question: Question::Take(submitted), .. } => submitted.tail.len(),
-        Letter::Ask { question: Question::Offer(offered), .. } => offered.submitted.tail.len(),
+        Letter::Ask {
+            question: Question::Piece { octets, .. },
+            ..
+        } => octets.len(),
+        Letter::Ask {
+            question: Question::Take(submitted),
+            ..
+        } => submitted.tail.len(),
+        Letter::Ask {
+            question: Question::Offer(offered),
+            ..
+        } => offered.submitted.tail.len(),
         Letter::Connection(handover) => handover.unread.len(),
         _ => 0,
     };

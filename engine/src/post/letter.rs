@@ -9,8 +9,15 @@ use store::shard::{Delivered, Judgement, Share, Source, StoredAccount};
 
 /// One item of an inbox.
 pub enum Letter {
-    Ask { ticket: u32, from: usize, question: Question },
-    Answer { ticket: u32, answer: Answer },
+    Ask {
+        ticket: u32,
+        from: usize,
+        question: Question,
+    },
+    Answer {
+        ticket: u32,
+        answer: Answer,
+    },
     /// A connection moves to the shard that owns its account.
     Connection(Box<Handover>),
     /// The service thread wants something done.
@@ -63,7 +70,13 @@ pub struct Taken {
 
 impl Taken {
     pub fn of(delivered: Delivered) -> Taken {
-        Taken { shares: delivered.shares.into_iter().map(|share| share.map(drop)).collect() }
+        Taken {
+            shares: delivered
+                .shares
+                .into_iter()
+                .map(|share| share.map(drop))
+                .collect(),
+        }
     }
 }
 
@@ -95,10 +108,24 @@ pub enum Order {
         quota: Option<u64>,
         done: Done,
     },
-    SetSecret { address: String, secret: String, done: Done },
-    RemoveAccount { address: String, done: Done },
-    SetDomain { name: String, catch_all: Option<String>, done: Done },
-    RemoveDomain { name: String, done: Done },
+    SetSecret {
+        address: String,
+        secret: String,
+        done: Done,
+    },
+    RemoveAccount {
+        address: String,
+        done: Done,
+    },
+    SetDomain {
+        name: String,
+        catch_all: Option<String>,
+        done: Done,
+    },
+    RemoveDomain {
+        name: String,
+        done: Done,
+    },
     /// Configuration and directory were exchanged.
     Reloaded(oneshot::Sender<()>),
     /// Accept connections from now on.

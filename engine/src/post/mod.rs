@@ -1,7 +1,7 @@
 //! Letters between the threads of the engine: questions with answers, connections that move.
 //!
-//! Another shard is another host without the socket: what is asked of it travels as a letter through
-//! its inbox, and the answer comes back like a reply. Nothing else is shared.
+//! Another shard is another host without the socket: what is asked of it travels as a letter
+//! through its inbox, and the answer comes back like a reply. Nothing else is shared.
 
 mod desk;
 mod letter;

@@ -34,6 +34,26 @@ impl Now {
     }
 }
 
+/// The monotonic clock as the standard library has it.
+pub fn instant() -> std::time::Instant {
+    std::time::Instant::now()
+}
+
+/// The wall clock as the standard library has it.
+pub fn wall() -> SystemTime {
+    SystemTime::now()
+}
+
+/// Microseconds of `CLOCK_MONOTONIC`.
+pub fn monotonic_micros() -> u64 {
+    let time = rustix::time::clock_gettime(rustix::time::ClockId::Monotonic);
+    let seconds = u64::try_from(time.tv_sec).unwrap_or(0);
+    let nanos = u64::try_from(time.tv_nsec).unwrap_or(0);
+    seconds
+        .saturating_mul(1_000_000)
+        .saturating_add(nanos / 1_000)
+}
+
 /// `CLOCK_MONOTONIC` in milliseconds.
 pub(super) fn monotonic_millis() -> u64 {
     let time = rustix::time::clock_gettime(rustix::time::ClockId::Monotonic);

@@ -48,6 +48,19 @@ impl Backend {
     }
 }
 
+/// Allows this process as many descriptors as its hard limit does, and says how many.
+pub fn raise_descriptor_limit() -> Option<u64> {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    let limit = getrlimit(Resource::Nofile);
+    let raised = Rlimit {
+        current: limit.maximum,
+        maximum: limit.maximum,
+    };
+    // It stays as it was where this is refused.
+    let _ = setrlimit(Resource::Nofile, raised);
+    getrlimit(Resource::Nofile).current
+}
+
 /// Cores this process may run on, ascending.
 pub fn cores() -> Vec<usize> {
     let Ok(allowed) = sched_getaffinity(None) else {

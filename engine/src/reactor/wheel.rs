@@ -186,10 +186,10 @@ mod tests {
     fn fires_once_not_early_and_at_most_two_ticks_late() {
         let mut wheel = Wheel::new(1_000);
         let key = wheel.arm(1_500, 7);
-        assert_eq!(fired(&mut wheel, 1_499), []);
+        assert!(fired(&mut wheel, 1_499).is_empty());
         assert_eq!(fired(&mut wheel, 1_500 + 2 * TICK_MILLIS), [7]);
         assert!(wheel.has_fired(key));
-        assert_eq!(fired(&mut wheel, 1_000_000), []);
+        assert!(fired(&mut wheel, 1_000_000).is_empty());
         assert_eq!(wheel.cancel(key), 7);
     }
 
@@ -200,7 +200,7 @@ mod tests {
         let moved = wheel.arm(100, 2);
         wheel.cancel(gone);
         wheel.rearm(moved, 600_000);
-        assert_eq!(fired(&mut wheel, 599_000), []);
+        assert!(fired(&mut wheel, 599_000).is_empty());
         assert_eq!(fired(&mut wheel, 601_000), [2]);
         wheel.rearm(moved, 700_000);
         assert!(!wheel.has_fired(moved));

@@ -246,10 +246,14 @@ fn a_full_or_disabled_account_takes_nothing() {
     ];
     let directory = built(plan);
     let alice = directory.login("alice@a.org").unwrap();
-    alice.usage_gauge().store(999, std::sync::atomic::Ordering::Relaxed);
+    alice
+        .usage_gauge()
+        .store(999, std::sync::atomic::Ordering::Relaxed);
     assert!(alice.has_room(1) && !alice.has_room(2));
     assert_eq!(way(&directory, "alice@a.org"), "alice@a.org");
-    alice.usage_gauge().store(1000, std::sync::atomic::Ordering::Relaxed);
+    alice
+        .usage_gauge()
+        .store(1000, std::sync::atomic::Ordering::Relaxed);
     assert_eq!(way(&directory, "alice@a.org"), "over-quota");
     assert_eq!(way(&directory, "bob@a.org"), "disabled");
     assert_eq!(way(&directory, "some@a.org"), "over-quota");
@@ -270,10 +274,14 @@ fn a_full_or_disabled_account_takes_nothing() {
 fn usage_lives_through_a_reload() {
     let before = built(plan());
     let alice = before.login("alice@a.org").unwrap();
-    alice.usage_gauge().store(7, std::sync::atomic::Ordering::Relaxed);
+    alice
+        .usage_gauge()
+        .store(7, std::sync::atomic::Ordering::Relaxed);
     let (after, _) = plan().build(Some(&before));
     assert_eq!(after.login("alice@a.org").unwrap().usage(), 7);
-    alice.usage_gauge().store(8, std::sync::atomic::Ordering::Relaxed);
+    alice
+        .usage_gauge()
+        .store(8, std::sync::atomic::Ordering::Relaxed);
     assert_eq!(after.login("alice@a.org").unwrap().usage(), 8);
 }
 

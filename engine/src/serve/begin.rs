@@ -9,7 +9,7 @@ use crate::event;
 use crate::post::Letter;
 use crate::reactor::inbox::Limit;
 use crate::reactor::net::Bound;
-use crate::reactor::{Backend, Mesh, Pool, Seat, oneshot, runtime};
+use crate::reactor::{Backend, Endpoint, Mesh, Pool, Seat, clock, oneshot, runtime};
 use crate::route::{Live, Plan};
 use crate::telemetry::log::{self, Format, Level, Logger, Target};
 use crate::telemetry::metric::{Metrics, Process};
@@ -21,10 +21,9 @@ use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::SystemTime;
-use store::disk::home::Home;
+use store::disk::home::{Home, Identity};
 use store::limit::SHARDS_MAX;
-use store::log::Options;
+use store::log::{Options, Recovered};
 
 /// Why the server does not start, for the operator.
 #[derive(Debug)]
@@ -53,14 +52,28 @@ impl Server {
     pub fn prepare(config: Config, file: Option<PathBuf>) -> Result<Server, Refusal> {
         let logger = start_log(&config)?;
         for warning in &config.warnings {
-            event!(Warn, "configuration", line = warning.line, what = warning.what.as_str());
+            event!(
+                Warn,
+                "configuration",
+                line = warning.line,
+                what = warning.what.as_str()
+            );
         }
-        let wanted = config.shards.map_or_else(|| runtime::cores().len(), usize::from);
+        let descriptors = runtime::raise_descriptor_limit().unwrap_or(u64::MAX);
+        event!(Debug, "descriptors", max = descriptors);
+        let wanted = config
+            .shards
+            .map_or_else(|| runtime::cores().len(), usize::from);
         let wanted = wanted.clamp(1, SHARDS_MAX) as u16;
         let home = Home::open(&config.data, wanted).map_err(|e| Refusal(e.to_string()))?;
         let shards = home.identity.shards;
         if shards != wanted {
-            event!(Warn, "the store keeps its number of shards", shards = shards, wanted = wanted);
+            event!(
+                Warn,
+                "the store keeps its number of shards",
+                shards = shards,
+                wanted = wanted
+            );
         }
         let (backend, sentence) = Backend::probe();
         match backend {
@@ -69,8 +82,15 @@ impl Server {
         }
         let tls = tls_context(&config)?;
         let ears = (0..shards).map(|_| Vec::new()).collect();
-        let mut server =
-            Server { live: live(config, shards, tls)?, home, backend, ears, pages: Vec::new(), logger, file };
+        let mut server = Server {
+            live: live(config, shards, tls)?,
+            home,
+            backend,
+            ears,
+            pages: Vec::new(),
+            logger,
+            file,
+        };
         server.bind()?;
         Ok(server)
     }
@@ -84,7 +104,9 @@ impl Server {
             }
             // With SO_REUSEPORT a second server would share the port unseen.
             let alone = Bound::bind(listener.address, false, BACKLOG);
-            let mut address = alone.map_err(|error| Refusal(error.to_string()))?.local_addr();
+            let mut address = alone
+                .map_err(|error| Refusal(error.to_string()))?
+                .local_addr();
             for ears in &mut self.ears {
                 let bound = Bound::bind(address, true, BACKLOG);
                 let bound = bound.map_err(|error| Refusal(error.to_string()))?;
@@ -102,13 +124,25 @@ impl Server {
 
     /// Runs until a signal ends it. `Err`: it could not begin, or a shard could not.
     pub fn run(self) -> Result<(), Refusal> {
-        let Server { home, live, backend, ears, pages, logger, file } = self;
+        let Server {
+            home,
+            live,
+            backend,
+            ears,
+            pages,
+            logger,
+            file,
+        } = self;
         let (logger, log_ending) = logger;
         let shards = home.identity.shards;
         let start = |what| move |error: io::Error| Refusal::because(what, error);
         let limits = live.config.load().limits.clone();
-        let logins = Pool::start("login", limits.login_threads as usize, limits.login_queue_max as usize)
-            .map_err(start("login threads"))?;
+        let logins = Pool::start(
+            "login",
+            limits.login_threads as usize,
+            limits.login_queue_max as usize,
+        )
+        .map_err(start("login threads"))?;
         let files =
             Pool::start("files", FILE_THREADS, FILE_JOBS_MAX).map_err(start("file threads"))?;
         let process = Process {
@@ -122,38 +156,91 @@ impl Server {
         let metrics = Metrics::new(shards, process);
         let secret = home.secret().map_err(|error| Refusal(error.to_string()))?;
         let gate = Arc::new(gate(&live.config.load(), &secret));
-        let decoy = Decoy::new(secret);
-        let mut endpoints =
-            Mesh::<Letter>::new(usize::from(shards) + 1, LANE).into_endpoints().into_iter();
+        let mut endpoints = Mesh::<Letter>::new(usize::from(shards) + 1, LANE)
+            .into_endpoints()
+            .into_iter();
+        let common = Common {
+            identity: home.identity,
+            data: home.path.clone(),
+            backend,
+            live: Arc::clone(&live),
+            metrics: Arc::clone(&metrics),
+            gate,
+            decoy: Decoy::new(secret),
+            logins: logins.clone(),
+            files,
+        };
         let mut opened = Vec::new();
         for ((shard, ears), endpoint) in (0..shards).zip(ears).zip(endpoints.by_ref()) {
-            let metrics = metrics.shard(shard).cloned().unwrap_or_default();
-            let seat = seat(backend, shard, &metrics);
-            let equipment = Equipment {
-                shard,
-                shards,
-                data: home.path.clone(),
-                files: files.clone(),
-                options: Options::new(home.identity.uuid, shard),
-                endpoint,
-                ears,
-                live: Arc::clone(&live),
-                gate: Arc::clone(&gate),
-                logins: logins.clone(),
-                decoy: decoy.clone(),
-                metrics,
-            };
-            let (sender, receiver) = oneshot::oneshot();
-            opened.push(receiver);
-            runtime::start_shard(usize::from(shard), seat, move || shard::run(equipment, sender))
-                .map_err(start("shard thread"))?;
+            opened.push(common.start_shard(shard, ears, endpoint)?);
         }
-        let endpoint = endpoints.next().ok_or_else(|| Refusal("no endpoint is left".into()))?;
-        let bureau = Bureau { live, metrics, shards, endpoint, opened, logins, pages, file, logger };
+        let endpoint = endpoints
+            .next()
+            .ok_or_else(|| Refusal("no endpoint is left".into()))?;
+        let bureau = Bureau {
+            live,
+            metrics,
+            shards,
+            endpoint,
+            opened,
+            logins,
+            pages,
+            file,
+            logger,
+        };
         let ended = service::run(backend, bureau);
         drop(home);
         log_ending.finish();
         ended
+    }
+}
+
+/// What every shard is given alike.
+struct Common {
+    identity: Identity,
+    data: PathBuf,
+    backend: Backend,
+    live: Arc<Live>,
+    metrics: Arc<Metrics>,
+    gate: Arc<Gate>,
+    decoy: Decoy,
+    logins: Pool,
+    files: Pool,
+}
+
+impl Common {
+    /// Starts the thread of a shard, which says when its store is open.
+    fn start_shard(
+        &self,
+        shard: u16,
+        ears: Vec<Ear>,
+        endpoint: Endpoint<Letter>,
+    ) -> Result<oneshot::Receiver<Result<Recovered, String>>, Refusal> {
+        let metrics = self.metrics.shard(shard).cloned().unwrap_or_default();
+        let seat = seat(self.backend, shard, &metrics);
+        let equipment = Equipment {
+            shard,
+            shards: self.identity.shards,
+            data: self.data.clone(),
+            files: self.files.clone(),
+            options: Options {
+                clock_micros: clock::monotonic_micros,
+                ..Options::new(self.identity.uuid, shard)
+            },
+            endpoint,
+            ears,
+            live: Arc::clone(&self.live),
+            gate: Arc::clone(&self.gate),
+            logins: self.logins.clone(),
+            decoy: self.decoy.clone(),
+            metrics,
+        };
+        let (sender, opened) = oneshot::oneshot();
+        runtime::start_shard(usize::from(shard), seat, move || {
+            shard::run(equipment, sender)
+        })
+        .map_err(|error| Refusal::because("shard thread", error))?;
+        Ok(opened)
     }
 }
 
@@ -174,7 +261,7 @@ fn start_log(config: &Config) -> Result<(Logger, log::Ending), Refusal> {
             LogTarget::File(path) => Target::File(path.clone()),
         },
     };
-    let (logger, ending) = Logger::start(settings, SystemTime::now)
+    let (logger, ending) = Logger::start(settings, clock::wall)
         .map_err(|error| Refusal::because("the log cannot be written", error))?;
     logger.set_for_process();
     Ok((logger, ending))
@@ -193,12 +280,18 @@ fn live(config: Config, shards: u16, tls: Option<TlsContext>) -> Result<Arc<Live
 }
 
 fn tls_context(config: &Config) -> Result<Option<TlsContext>, Refusal> {
-    if config.listeners.iter().all(|listener| listener.tls == TlsMode::None) {
+    if config
+        .listeners
+        .iter()
+        .all(|listener| listener.tls == TlsMode::None)
+    {
         return Ok(None);
     }
     let certificates = load_certificates(config)?;
     let context = TlsContext::new(certificates);
-    context.map(Some).map_err(|error| Refusal::because("TLS cannot be set up", error))
+    context
+        .map(Some)
+        .map_err(|error| Refusal::because("TLS cannot be set up", error))
 }
 
 /// Reads and checks every certificate; doubts are logged.
@@ -220,7 +313,12 @@ pub(super) fn load_certificates(config: &Config) -> Result<Certificates, Refusal
         Certificates::load(&files, now).map_err(|error| Refusal(error.to_string()))?;
     for doubt in doubts {
         let file = doubt.file.display().to_string();
-        event!(Warn, "certificate", file = file.as_str(), what = doubt.reason.as_str());
+        event!(
+            Warn,
+            "certificate",
+            file = file.as_str(),
+            what = doubt.reason.as_str()
+        );
     }
     Ok(certificates)
 }
@@ -261,7 +359,10 @@ pub fn check_secret(text: &str) -> Result<(), String> {
 const BACKLOG: i32 = 4096;
 
 /// What one thread may have under way to another.
-const LANE: Limit = Limit { items_max: 4096, bytes_max: 64 << 20 };
+const LANE: Limit = Limit {
+    items_max: 4096,
+    bytes_max: 64 << 20,
+};
 
 /// Threads for opening, pre-writing and renaming files.
 const FILE_THREADS: usize = 2;

@@ -1,11 +1,11 @@
 //! One listening address on one shard.
 
 use crate::config::{Protocol, TlsMode};
+use crate::event;
 use crate::listen::{Crowded, Hall, imap, smtp};
 use crate::reactor::net::Bound;
 use crate::reactor::{Listener, Side, Socket, spawn};
 use crate::session::smtp::{AuthOffer, Kind, Settings};
-use crate::event;
 use crate::tls::Stream;
 use crate::wire::smtp::reply;
 use std::io;
@@ -31,7 +31,10 @@ pub(super) async fn listen(hall: Rc<Hall>, ear: Ear) {
             return;
         }
     };
-    let door = imap::Door { tls: ear.tls, login_without_tls: ear.login_without_tls };
+    let door = imap::Door {
+        tls: ear.tls,
+        login_without_tls: ear.login_without_tls,
+    };
     let starved = |error: &io::Error| {
         event!(Warn, "cannot accept", address = address, error = error);
     };
@@ -81,7 +84,10 @@ async fn begin(hall: &Hall, socket: Socket, tls: TlsMode) -> io::Result<Stream> 
         return Ok(Stream::plain(socket));
     }
     let context = hall.live.tls.as_ref().ok_or(io::ErrorKind::Unsupported)?;
-    socket.set_deadline(Side::Read, Duration::from_secs(limits.tls_handshake_secs_max));
+    socket.set_deadline(
+        Side::Read,
+        Duration::from_secs(limits.tls_handshake_secs_max),
+    );
     Stream::plain(socket).start_tls(context).await
 }
 
@@ -89,7 +95,13 @@ async fn begin(hall: &Hall, socket: Socket, tls: TlsMode) -> io::Result<Stream> 
 async fn turn_away(hall: Rc<Hall>, socket: Socket, protocol: Protocol, crowded: Crowded) {
     hall.metrics.connections_refused.of(protocol.into()).one();
     let peer = socket.peer_addr();
-    event!(Info, "turned away", protocol = protocol.name(), peer = peer, why = crowded.name());
+    event!(
+        Info,
+        "turned away",
+        protocol = protocol.name(),
+        peer = peer,
+        why = crowded.name()
+    );
     let text = match protocol {
         Protocol::Imap => b"* BYE Too many connections, try again later\r\n".to_vec(),
         _ => reply::TOO_MANY_CONNECTIONS.as_bytes().to_vec(),

@@ -3,6 +3,7 @@
 use super::shard::{Desk, open_doors};
 use crate::post::Order;
 use crate::reactor::sleep;
+use crate::telemetry::log;
 use std::time::Duration;
 use store::error::ChangeError;
 use store::mail::address::Address;
@@ -15,10 +16,19 @@ pub(super) async fn carry_out(desk: &Desk, order: Order) {
     match order {
         Order::Accounts(done) => drop(done.send(store.accounts())),
         Order::Domains(done) => drop(done.send(store.domains())),
-        Order::SetAccount { address, secret, quota, done } => {
+        Order::SetAccount {
+            address,
+            secret,
+            quota,
+            done,
+        } => {
             drop(done.send(set_account(desk, &address, secret, quota).await));
         }
-        Order::SetSecret { address, secret, done } => {
+        Order::SetSecret {
+            address,
+            secret,
+            done,
+        } => {
             let outcome = match known(desk, &address) {
                 Ok(account) => store.set_secret(account, Some(secret)).await,
                 Err(error) => Err(error),
@@ -32,7 +42,11 @@ pub(super) async fn carry_out(desk: &Desk, order: Order) {
             };
             drop(done.send(outcome));
         }
-        Order::SetDomain { name, catch_all, done } => {
+        Order::SetDomain {
+            name,
+            catch_all,
+            done,
+        } => {
             drop(done.send(store.add_domain(name, catch_all).await));
         }
         Order::RemoveDomain { name, done } => drop(done.send(store.remove_domain(name).await)),
@@ -53,6 +67,7 @@ pub(super) async fn carry_out(desk: &Desk, order: Order) {
             if let Some(written) = desk.written.take() {
                 let _ = written.await;
             }
+            log::flush();
             let _ = done.send(());
         }
     }
@@ -70,7 +85,11 @@ async fn set_account(
 }
 
 fn known(desk: &Desk, address: &str) -> Result<AccountId, ChangeError> {
-    desk.hall.store.account(address).map(|account| account.id).ok_or(ChangeError::NoAccount)
+    desk.hall
+        .store
+        .account(address)
+        .map(|account| account.id)
+        .ok_or(ChangeError::NoAccount)
 }
 
 /// The store asks the directory for quotas, and publishes usage to it.
@@ -79,7 +98,10 @@ fn configure(desk: &Desk) {
     desk.hall.store.configure(move |address| {
         let directory = live.directory.load();
         let account = directory.account(&Address::split(address)?)?;
-        Some(Configured { quota: account.quota, usage: account.usage_gauge() })
+        Some(Configured {
+            quota: account.quota,
+            usage: account.usage_gauge(),
+        })
     });
 }
 

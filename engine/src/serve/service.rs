@@ -1,9 +1,9 @@
 //! The service thread: directory, control socket, pages, signals, the order of start and end.
 
 use super::begin::{Refusal, check_secret, load_certificates};
+use crate::admin::control;
 use crate::admin::http::{self, Seen};
 use crate::admin::office::{Gone, Office};
-use crate::admin::control;
 use crate::config::Config;
 use crate::event;
 use crate::post::{Letter, Order, Post};
@@ -44,7 +44,17 @@ pub(super) fn run(backend: Backend, bureau: Bureau) -> Result<(), Refusal> {
 async fn serve(mut bureau: Bureau) -> Result<(), Refusal> {
     let started = Now::read();
     await_stores(std::mem::take(&mut bureau.opened), started).await?;
-    let Bureau { live, metrics, shards, endpoint, logins, pages, file, logger, .. } = bureau;
+    let Bureau {
+        live,
+        metrics,
+        shards,
+        endpoint,
+        logins,
+        pages,
+        file,
+        logger,
+        ..
+    } = bureau;
     let (lanes, inbox) = endpoint.split();
     let post = Post::new(usize::from(shards), lanes);
     tokio::task::spawn_local(read_answers(Rc::clone(&post), inbox));
@@ -116,9 +126,13 @@ async fn read_answers(post: Rc<Post>, mut inbox: Receiver<Letter>) {
 }
 
 async fn open_pages(address: SocketAddr, face: Arc<Face>) -> Result<(), Refusal> {
-    let listener = tokio::net::TcpListener::bind(address).await.map_err(|error| {
-        Refusal(format!("cannot listen on {address}: {error}; end what uses it, or change [[listener]]"))
-    })?;
+    let listener = tokio::net::TcpListener::bind(address)
+        .await
+        .map_err(|error| {
+            Refusal(format!(
+                "cannot listen on {address}: {error}; end what uses it, or change [[listener]]"
+            ))
+        })?;
     tokio::task::spawn_local(async move { axum::serve(listener, http::pages(face)).await });
     Ok(())
 }
@@ -128,7 +142,7 @@ fn signals() -> Result<mpsc::UnboundedReceiver<Signal>, Refusal> {
     start_signals(move |signal| {
         let _ = sender.send(signal);
     })
-        .map_err(|error| Refusal(format!("signals cannot be awaited: {error}")))?;
+    .map_err(|error| Refusal(format!("signals cannot be awaited: {error}")))?;
     Ok(signals)
 }
 
@@ -155,7 +169,10 @@ fn say_ready(live: &Live, started: Now) {
 /// Reads the file again. Whatever is wrong with it, the server goes on as it was.
 async fn reload(live: &Live, office: &Office, file: Option<&Path>) {
     let Some(file) = file else {
-        return event!(Info, "nothing to reload: the demo has no configuration file");
+        return event!(
+            Info,
+            "nothing to reload: the demo has no configuration file"
+        );
     };
     if let Err(why) = try_reload(live, office, file).await {
         for line in why.lines() {
@@ -167,31 +184,45 @@ async fn reload(live: &Live, office: &Office, file: Option<&Path>) {
 async fn try_reload(live: &Live, office: &Office, file: &Path) -> Result<(), String> {
     let path = file.to_owned();
     let read = tokio::task::spawn_blocking(move || Config::read(&path, &check_secret));
-    let config = read.await.map_err(|error| error.to_string())?.map_err(|e| e.to_string())?;
+    let config = read
+        .await
+        .map_err(|error| error.to_string())?
+        .map_err(|e| e.to_string())?;
     let before = live.config.load_full();
     if config.data != before.data || config.listeners != before.listeners {
-        event!(Warn, "listeners and data directory change at the next start only");
+        event!(
+            Warn,
+            "listeners and data directory change at the next start only"
+        );
     }
     if let Some(tls) = &live.tls {
         tls.replace(load_certificates(&config).map_err(|refusal| refusal.0)?);
     }
-    complain(office.reload(config).await.map_err(|_| "the server is ending")?);
-    event!(Info, "reloaded", accounts = live.directory.load().accounts().len());
+    complain(
+        office
+            .reload(config)
+            .await
+            .map_err(|_| "the server is ending")?,
+    );
+    event!(
+        Info,
+        "reloaded",
+        accounts = live.directory.load().accounts().len()
+    );
     Ok(())
 }
 
 /// Conversations end, then the logs; a second signal does not wait for the conversations.
-async fn end(
-    office: &Office,
-    signals: &mut mpsc::UnboundedReceiver<Signal>,
-    control_path: &Path,
-) {
+async fn end(office: &Office, signals: &mut mpsc::UnboundedReceiver<Signal>, control_path: &Path) {
     event!(Info, "ending");
     tokio::select! {
         _ = office.tell_all(Order::Drain) => {}
         _ = signals.recv() => event!(Warn, "ending at once"),
     }
-    if tokio::time::timeout(CLOSE_MAX, office.tell_all(Order::Close)).await.is_err() {
+    if tokio::time::timeout(CLOSE_MAX, office.tell_all(Order::Close))
+        .await
+        .is_err()
+    {
         event!(Error, "a shard could not make its last frame durable");
     }
     let _ = std::fs::remove_file(control_path);
@@ -227,7 +258,9 @@ impl Seen for Face {
         }
         let shards = 0..self.live.directory.load().shards();
         let is_read_only = |shard: &u16| {
-            self.metrics.shard(*shard).is_some_and(|shard| shard.log_read_only.read() != 0)
+            self.metrics
+                .shard(*shard)
+                .is_some_and(|shard| shard.log_read_only.read() != 0)
         };
         match shards.into_iter().find(is_read_only) {
             Some(shard) => Err(format!("the log of shard {shard} takes no more mail")),

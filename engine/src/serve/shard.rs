@@ -3,19 +3,21 @@
 use super::ear::{Ear, listen};
 use super::orders;
 use crate::auth::Gate;
+use crate::event;
 use crate::intake::{Counter, Intake, QueueIds, Shard, feed};
 use crate::listen::{Census, Drain, Hall, imap};
 use crate::post::{Letter, Post};
 use crate::reactor::inbox::Receiver;
-use crate::reactor::{Endpoint, Now, Pool, RingDisk, oneshot, spawn};
+use crate::reactor::{Endpoint, Now, Pool, RingDisk, oneshot, sleep, spawn};
 use crate::route::Live;
-use crate::event;
+use crate::telemetry::log;
 use crate::telemetry::metric::ShardMetrics;
 use crate::wire::sasl::scram::Decoy;
 use std::cell::{Cell, RefCell};
 use std::path::PathBuf;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::time::Duration;
 use store::disk::home::log_directory;
 use store::log::{Commit, Options, Recovered};
 use store::mail::id::ShardId;
@@ -49,10 +51,7 @@ pub(super) struct Desk {
 }
 
 /// Opens the store, tells `opened`, and serves until the shard is closed.
-pub(super) async fn run(
-    equipment: Equipment,
-    opened: oneshot::Sender<Result<Recovered, String>>,
-) {
+pub(super) async fn run(equipment: Equipment, opened: oneshot::Sender<Result<Recovered, String>>) {
     let store = match open(&equipment).await {
         Ok((store, recovered)) => {
             let _ = opened.send(Ok(recovered));
@@ -67,12 +66,24 @@ pub(super) async fn run(
     let (desk, inbox) = furnish(equipment, store);
     let hall = &desk.hall;
     desk.written.set(Some(start_log(hall)));
+    spawn(flush_lines());
     for target in (0..shards).filter(|target| *target != hall.shard) {
         let shard = hall.shard;
         let trouble = move |why: &str| {
-            event!(Warn, "offer waits", shard = shard, target = target, why = why);
+            event!(
+                Warn,
+                "offer waits",
+                shard = shard,
+                target = target,
+                why = why
+            );
         };
-        spawn(feed(Rc::clone(&hall.store), Rc::clone(&hall.post), target, trouble));
+        spawn(feed(
+            Rc::clone(&hall.store),
+            Rc::clone(&hall.post),
+            target,
+            trouble,
+        ));
     }
     read_letters(desk, inbox).await;
 }
@@ -82,7 +93,9 @@ async fn open(equipment: &Equipment) -> Result<(Rc<Shard>, Recovered), String> {
     let now_secs = || Now::read().unix_secs() as i64;
     let shard = equipment.shard;
     let disk = RingDisk::open(equipment.data.clone(), equipment.files.clone());
-    let disk = disk.await.map_err(|error| format!("shard {shard}: {error}"))?;
+    let disk = disk
+        .await
+        .map_err(|error| format!("shard {shard}: {error}"))?;
     let options = equipment.options.clone();
     let opened = Shard::open(disk, &directory, ShardId(shard), options, now_secs).await;
     opened.map_err(|error| format!("shard {shard}: {error}"))
@@ -121,27 +134,41 @@ fn start_log(hall: &Rc<Hall>) -> oneshot::Receiver<()> {
     let hall = Rc::clone(hall);
     spawn(async move {
         let metrics = Arc::clone(&hall.metrics);
-        hall.store.run(move |commit| count(&metrics, commit)).await;
+        let store = Rc::clone(&hall.store);
+        metrics.spool_offers.set(store.offers_waiting() as u64);
+        let observe = |commit: &Commit| count(&metrics, &store, commit);
+        hall.store.run(observe).await;
         let _ = done.send(());
     });
     written
 }
 
-fn count(metrics: &ShardMetrics, commit: &Commit) {
+fn count(metrics: &ShardMetrics, store: &Shard, commit: &Commit) {
     metrics.commits.one();
     metrics.commit_records.record(u64::from(commit.records));
     metrics.commit_bytes.record(commit.bytes as u64);
     metrics.commit_seconds.record(commit.micros);
     metrics.log_frame.set(commit.frame.0);
+    metrics.log_segment.set(u64::from(commit.start.segment()));
+    metrics.log_lsn.set(commit.last_lsn.0);
+    metrics.spool_offers.set(store.offers_waiting() as u64);
 }
 
 async fn read_letters(desk: Rc<Desk>, mut inbox: Receiver<Letter>) {
     while let Some(letter) = inbox.recv().await {
         let desk = Rc::clone(&desk);
         match letter {
-            Letter::Ask { ticket, from, question } => spawn(async move {
+            Letter::Ask {
+                ticket,
+                from,
+                question,
+            } => spawn(async move {
                 let answer = desk.counter.answer(from, question).await;
-                let _ = desk.hall.post.send(from, Letter::Answer { ticket, answer }).await;
+                let _ = desk
+                    .hall
+                    .post
+                    .send(from, Letter::Answer { ticket, answer })
+                    .await;
             }),
             Letter::Answer { ticket, answer } => desk.hall.post.answered(ticket, answer),
             Letter::Connection(handover) => {
@@ -153,6 +180,18 @@ async fn read_letters(desk: Rc<Desk>, mut inbox: Receiver<Letter>) {
         }
     }
 }
+
+/// Log lines leave in batches: a wake-up of the writer for each would cost more than the line.
+async fn flush_lines() {
+    log::batch();
+    loop {
+        sleep(LINES_WAIT).await;
+        log::flush();
+    }
+}
+
+/// How long a log line may wait to be written.
+const LINES_WAIT: Duration = Duration::from_millis(64);
 
 /// Listens on every address of this shard.
 pub(super) fn open_doors(desk: &Desk) {

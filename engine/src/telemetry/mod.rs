@@ -1,5 +1,4 @@
-//! What the server tells: counters, histograms, log lines, and the names of messages in them.
+//! What the server tells: counters, histograms and log lines.
 
 pub mod log;
 pub mod metric;
-pub mod queue_id;

@@ -11,7 +11,7 @@ impl Seed {
         Seed(seed)
     }
 
-    #[allow(clippy::should_implement_trait, reason = "dice do not end")]
+    #[expect(clippy::should_implement_trait, reason = "a seed has no end")]
     pub fn next(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut mixed = self.0;

@@ -1,8 +1,8 @@
 //! Files as the log needs them: owned blocks in, owned blocks out, durable when the call returns.
 //!
 //! `Disk` is injected: `engine::reactor` brings one on io_uring, [`blocking`] one on plain system
-//! calls for tools, [`sim`] one in memory that loses, tears and fails by a seed. All of them live on
-//! one thread; futures need not be `Send`.
+//! calls for tools, [`sim`] one in memory that loses, tears and fails by a seed. All of them live
+//! on one thread; futures need not be `Send`.
 
 pub mod block;
 pub mod blocking;
@@ -53,7 +53,10 @@ pub enum Mode {
 }
 
 /// One open file. Offsets and lengths of writes are multiples of `BLOCK_BYTES`.
-#[allow(clippy::len_without_is_empty, reason = "nobody asks")]
+#[expect(
+    clippy::len_without_is_empty,
+    reason = "nobody asks whether a segment is empty"
+)]
 pub trait File: 'static {
     /// Writes the first `bytes` of `block` at `offset`. `Ok` means durable. After `Err` nothing is
     /// known about the range, and the caller must not write it again (storage.md §1.2).

@@ -56,6 +56,7 @@ enum Prepared<F> {
     Next(io::Result<(Rc<F>, u64)>),
 }
 
+#[derive(Clone, Copy, PartialEq, Eq)]
 enum Turn {
     Write,
     Stop,
@@ -96,7 +97,7 @@ impl<D: Disk> Log<D> {
             has_failed: false,
             step: STEP_FIRST_BYTES,
         });
-        while let Turn::Write = self.wait(&writer, &ahead).await {
+        while self.wait(&writer, &ahead).await == Turn::Write {
             self.commit(&mut writer, &ahead, &mut observe).await;
         }
         self.mark_clean(&mut writer, &ahead).await;

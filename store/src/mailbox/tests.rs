@@ -72,7 +72,8 @@ impl Client {
                     let known = self.messages.len();
                     for &uid in &self.view.uids()[known..] {
                         let row = contents.rows_between(Uid(uid), Uid(uid)).first();
-                        // A client asks for the flags of new messages; a message may be gone by then.
+                        // A client asks for the flags of new messages; a message may be gone by
+                        // then.
                         let flags = row.map_or(Flags::NONE, |row| row.flags);
                         self.messages.push((Uid(uid), flags));
                     }

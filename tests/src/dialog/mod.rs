@@ -11,6 +11,7 @@
 //! S! pattern       nothing in this block of answers matches this
 //! <connect NAME LISTENER>  <use NAME>  <tls>  <login [USER]>  <close>  <shutdown>  <eof>
 //! <deliver ADDRESS>        hands the last message to the LMTP listener
+//! <await USER COUNT>       waits until the INBOX holds so many messages
 //! ```
 //!
 //! The first connection needs no `<connect>`: the ending of the file's name says where it goes.

@@ -95,6 +95,10 @@ impl Runner<'_> {
             Step::Shutdown => self.connection()?.shut_down_sending()?,
             Step::Eof => self.connection()?.closes()?,
             Step::Deliver(address) => self.deliver(address)?,
+            Step::Await { user, count } => {
+                let mut imap = Imap::login(self.world.addresses.imaps, user, PASSWORD)?;
+                imap.wait_for_messages("INBOX", *count)?;
+            }
         }
         Ok(())
     }

@@ -44,6 +44,10 @@ pub enum Step {
     Shutdown,
     Eof,
     Deliver(String),
+    Await {
+        user: String,
+        count: u32,
+    },
 }
 
 /// Consecutive `S` lines.
@@ -264,6 +268,13 @@ fn directive_step(text: &str) -> Result<Step, String> {
         ["close"] => Step::Close,
         ["shutdown"] => Step::Shutdown,
         ["eof"] => Step::Eof,
+        ["await", user, count] => {
+            let count = count.parse().map_err(|_| "the count is not a number")?;
+            Step::Await {
+                user: (*user).to_string(),
+                count,
+            }
+        }
         ["deliver", address] => Step::Deliver((*address).to_string()),
         _ => return Err(format!("no such directive: <{text}>")),
     })

@@ -170,6 +170,27 @@ impl Imap {
         Ok(line.split(' ').skip(2).map(str::to_string).collect())
     }
 
+    /// Looks into a mailbox and waits until it holds so many messages; gives how many there are.
+    /// What is for several owners reaches the others a moment after the `250`.
+    pub fn wait_for_messages(&mut self, mailbox: &str, count: u32) -> io::Result<u32> {
+        let examined = self.ok(&format!("EXAMINE {mailbox}"))?;
+        let mut there = examined
+            .untagged
+            .iter()
+            .find_map(Response::exists)
+            .unwrap_or(0);
+        if there < count {
+            let tag = self.send("IDLE")?;
+            self.go_ahead()?;
+            while there < count {
+                there = self.response()?.exists().unwrap_or(there);
+            }
+            self.connection.send(b"DONE\r\n")?;
+            self.answer(&tag)?;
+        }
+        Ok(there)
+    }
+
     /// The items of STATUS, as numbers by name.
     pub fn status(&mut self, mailbox: &str, items: &str) -> io::Result<BTreeMap<String, u64>> {
         let answer = self.ok(&format!("STATUS {mailbox} ({items})"))?;
@@ -191,6 +212,15 @@ impl Response {
     /// The response as text, broken characters replaced.
     pub fn text(&self) -> std::borrow::Cow<'_, str> {
         String::from_utf8_lossy(&self.0)
+    }
+
+    /// The number of `* n EXISTS`.
+    pub fn exists(&self) -> Option<u32> {
+        self.text()
+            .strip_prefix("* ")?
+            .strip_suffix(" EXISTS")?
+            .parse()
+            .ok()
     }
 
     /// The items, when this is `* n FETCH (…)`; an unreadable one is an error.
@@ -311,6 +341,7 @@ mod tests {
             Some(&b"ab"[..])
         );
         assert!(Response(b"* 3 EXISTS".to_vec()).fetched().is_none());
+        assert_eq!(Response(b"* 3 EXISTS".to_vec()).exists(), Some(3));
         assert!(
             Response(b"* 3 FETCH (UID)".to_vec())
                 .fetched()

@@ -101,6 +101,9 @@ fn unsafe_code(source: &Source) -> Vec<Offence> {
 /// Whether the comment right above the line (attributes and the start of the statement may stand
 /// between) holds `SAFETY:` or, for an unsafe function, a `# Safety` section.
 fn explained(source: &Source, at: usize) -> bool {
+    if in_unsafe_impl(source, at) {
+        return true;
+    }
     let mut above = source.lines[..at].iter().rev();
     let mut seen_comment = false;
     above
@@ -113,6 +116,15 @@ fn explained(source: &Source, at: usize) -> bool {
             fits
         })
         .any(|line| line.comment.contains("SAFETY:") || line.comment.contains("# Safety"))
+}
+
+/// An unsafe function that a trait demands is explained by its `unsafe impl`.
+fn in_unsafe_impl(source: &Source, at: usize) -> bool {
+    let mut above = source.lines[..at]
+        .iter()
+        .rev()
+        .take_while(|line| line.code != "}");
+    has_word(&source.lines[at].code, "fn") && above.any(|line| line.code.starts_with("unsafe impl"))
 }
 
 /// A reason longer than this is not beside its block.
@@ -176,5 +188,9 @@ mod tests {
             offences("engine/src/wire/a.rs", "#![forbid(unsafe_code)]"),
             0
         );
+        let room = "engine/src/reactor/a.rs";
+        let good = "// SAFETY: a\nunsafe impl A for B {\n    unsafe fn c() {}\n}";
+        assert_eq!(offences(room, good), 0);
+        assert_eq!(offences(room, "impl B {\n    unsafe fn c() {}\n}"), 1);
     }
 }

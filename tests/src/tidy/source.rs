@@ -89,7 +89,7 @@ impl Source {
             .map(|(at, line)| (at + 1, line))
     }
 
-    /// Modules declared here under `#[cfg(test)]`: the files or folders they may be, without ending.
+    /// Modules declared here under `#[cfg(test)]`: files or folders, without ending.
     pub fn test_modules(&self) -> Vec<PathBuf> {
         let folder = match self.path.file_stem().and_then(|stem| stem.to_str()) {
             Some("mod" | "lib" | "main") => self.path.parent().map(Path::to_path_buf),

@@ -21,6 +21,8 @@ fn a_restart_changes_nothing() {
     for number in 0..10 {
         server.deliver(&[ALICE, BOB], &message(&format!("number {number}")));
     }
+    server.wait_for_messages(ALICE, 10);
+    server.wait_for_messages(BOB, 10);
     let mut imap = server.imap_in(ALICE, "INBOX");
     imap.ok("STORE 2:3 +FLAGS.SILENT (\\Seen $Work)").unwrap();
     imap.ok("STORE 5 +FLAGS.SILENT (\\Deleted)").unwrap();

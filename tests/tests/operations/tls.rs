@@ -59,7 +59,8 @@ fn sni_chooses_the_certificate() {
     std::fs::create_dir(&second).unwrap();
     let (cert, key) = certificate::write(&second);
     let table = format!(
-        "[[certificate]]\nnames = [\"second.test\", \"*.wild.test\"]\ncert = {cert:?}\nkey = {key:?}"
+        "[[certificate]]\nnames = [\"second.test\", \"*.wild.test\"]\n\
+         cert = {cert:?}\nkey = {key:?}"
     );
     let server = Server::start(setup.table(&table));
     let shown = |name: &str| {

@@ -40,15 +40,26 @@ pub(crate) enum Account {
 impl Account {
     pub(crate) fn run(self, client: &Client) -> anyhow::Result<()> {
         match self {
-            Account::Add { address, quota, password } => {
+            Account::Add {
+                address,
+                quota,
+                password,
+            } => {
                 let quota_bytes = quota.as_deref().map(read_quota).transpose()?;
                 let password = password.map_or_else(ask_password, Ok)?;
-                client.order(Request::AccountAdd { address: address.clone(), password, quota_bytes })?;
+                client.order(Request::AccountAdd {
+                    address: address.clone(),
+                    password,
+                    quota_bytes,
+                })?;
                 client.say(&format!("{address} can receive mail and log in"));
             }
             Account::Passwd { address, password } => {
                 let password = password.map_or_else(ask_password, Ok)?;
-                client.order(Request::AccountPasswd { address: address.clone(), password })?;
+                client.order(Request::AccountPasswd {
+                    address: address.clone(),
+                    password,
+                })?;
                 client.say(&format!("{address} has a new password"));
             }
             Account::List => list(client)?,
@@ -56,7 +67,9 @@ impl Account {
                 if !yes {
                     confirm(&format!("Remove {address} with all its mail, for ever?"))?;
                 }
-                client.order(Request::AccountRemove { address: address.clone() })?;
+                client.order(Request::AccountRemove {
+                    address: address.clone(),
+                })?;
                 client.say(&format!("{address} is removed"));
             }
         }
@@ -70,7 +83,9 @@ fn read_quota(text: &str) -> anyhow::Result<u64> {
 
 fn list(client: &Client) -> anyhow::Result<()> {
     let reply = client.order(Request::AccountList)?;
-    let Reply::Accounts(accounts) = &reply else { bail!("the server answered something else") };
+    let Reply::Accounts(accounts) = &reply else {
+        bail!("the server answered something else")
+    };
     if client.is_json() {
         println!("{}", serde_json::to_string(accounts)?);
         return Ok(());
@@ -79,7 +94,12 @@ fn list(client: &Client) -> anyhow::Result<()> {
     let rows = accounts.iter().map(|account| {
         let quota = account.quota_bytes.map_or("-".to_owned(), size);
         let origin = format!("{:?}", account.origin).to_lowercase();
-        [account.address.clone(), size(account.used_bytes), quota, origin]
+        [
+            account.address.clone(),
+            size(account.used_bytes),
+            quota,
+            origin,
+        ]
     });
     print!("{}", table(["ADDRESS", "USED", "QUOTA", "FROM"], rows));
     Ok(())

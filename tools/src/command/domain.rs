@@ -25,7 +25,10 @@ impl Domain {
     pub(crate) fn run(self, client: &Client) -> anyhow::Result<()> {
         match self {
             Domain::Add { name, catch_all } => {
-                client.order(Request::DomainAdd { name: name.clone(), catch_all })?;
+                client.order(Request::DomainAdd {
+                    name: name.clone(),
+                    catch_all,
+                })?;
                 client.say(&format!("{name} is ours"));
             }
             Domain::List => list(client)?,
@@ -40,7 +43,9 @@ impl Domain {
 
 fn list(client: &Client) -> anyhow::Result<()> {
     let reply = client.order(Request::DomainList)?;
-    let Reply::Domains(domains) = &reply else { bail!("the server answered something else") };
+    let Reply::Domains(domains) = &reply else {
+        bail!("the server answered something else")
+    };
     if client.is_json() {
         println!("{}", serde_json::to_string(domains)?);
         return Ok(());

@@ -178,7 +178,7 @@ fn many_tasks_share_one_lane() {
         sum
     });
     let want = (0..200u64).map(|task| (0..20).map(|item| task * 1000 + item).sum::<u64>());
-    assert_eq!(receiving.join().unwrap(), want.sum());
+    assert_eq!(receiving.join().unwrap(), want.sum::<u64>());
     sending.join().unwrap();
 }
 

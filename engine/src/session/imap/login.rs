@@ -259,6 +259,7 @@ impl<'a, I: StartTls, G: Gate> Login<'a, I, G> {
                 Step::Done => {
                     return Ok(self.judge(welcome.map_or(Verdict::Refused, Verdict::Welcome)));
                 }
+                Step::Unauthorized => return Ok(self.judge(Verdict::Refused)),
                 Step::Malformed => return Ok(Outcome::Reply(Reply::bad(text::LOGIN_FAILED))),
             };
         }

@@ -86,6 +86,7 @@ impl Session {
                 out.action = Some(Action::ScramProof { user, proven });
             }
             Step::Done => self.logged_in(out),
+            Step::Unauthorized => self.login_refused(LoginRefusal::Wrong, out),
             Step::Malformed => self.sasl_broken(reply::BAD_BASE64, out),
         }
     }

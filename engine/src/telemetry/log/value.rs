@@ -1,7 +1,6 @@
 //! The types that can stand behind a key of a log line.
 
 use super::Value;
-use crate::telemetry::queue_id::QueueId;
 use std::borrow::Cow;
 use std::fmt::{self, Write};
 use std::net::{IpAddr, SocketAddr};
@@ -37,7 +36,7 @@ macro_rules! texts {
 
 numbers! { u8 u16 u32 u64 usize i32 i64 bool }
 numbers! { AccountId FrameSeq Lsn MailboxId ModSeq ObjectId ShardId Uid UidValidity }
-texts! { str String Cow<'_, str> char fmt::Arguments<'_> IpAddr SocketAddr QueueId }
+texts! { str String Cow<'_, str> char fmt::Arguments<'_> IpAddr SocketAddr }
 texts! { std::io::Error std::io::ErrorKind }
 
 /// As in SMTP, so that the null reverse-path and an address never look alike.

@@ -114,6 +114,9 @@ shard_metrics! {
     /// IMAP sessions in IDLE.
     gauge imap_idle: Gauge,
 
+    /// Messages in our custody that other shards are still owed.
+    gauge spool_offers: Gauge,
+
     /// Frames made durable.
     counter commits: Counter,
     /// Time from the write of a frame to its durability.

@@ -64,6 +64,8 @@ pub enum Step {
     Proven { user: String, proven: bool },
     /// The client has seen the server's proof: it is logged in.
     Done,
+    /// The client wants to act for somebody else, which nobody may here (RFC 4616 §2).
+    Unauthorized,
     /// The exchange is broken and over.
     Malformed,
 }
@@ -134,7 +136,7 @@ impl Exchange {
     /// Takes a decoded response.
     pub fn respond(&mut self, response: &[u8]) -> Step {
         let step = match self {
-            Exchange::Plain => plain::credentials(response).map(Step::Verify),
+            Exchange::Plain => plain::respond(response),
             Exchange::Login(login) => login.respond(response),
             Exchange::Scram(server) => server.respond(response),
         };

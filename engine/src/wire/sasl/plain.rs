@@ -34,20 +34,22 @@ impl Login {
 
 /// `[authzid] NUL authcid NUL passwd`. Nobody acts for somebody else here: an authorization
 /// identity is good only if it repeats the other one.
-pub(super) fn credentials(response: &[u8]) -> Result<Credentials, Malformed> {
+pub(super) fn respond(response: &[u8]) -> Result<Step, Malformed> {
     let mut parts = response.splitn(3, |&octet| octet == 0);
     let (Some(authzid), Some(authcid), Some(password)) = (parts.next(), parts.next(), parts.next())
     else {
         return Err(Malformed);
     };
+    let (identity, password) = (string(authcid)?, Password::new(string(password)?));
     if !authzid.is_empty() && authzid != authcid {
-        return Err(Malformed);
+        return Ok(Step::Unauthorized);
     }
-    Ok(Credentials {
-        mechanism: Mechanism::Plain,
-        identity: string(authcid)?,
-        password: Password::new(string(password)?),
-    })
+    let mechanism = Mechanism::Plain;
+    Ok(Step::Verify(Credentials {
+        mechanism,
+        identity,
+        password,
+    }))
 }
 
 #[cfg(test)]
@@ -65,9 +67,14 @@ mod tests {
 
     #[test]
     fn takes_plain_with_and_without_authorization_identity() {
-        let expected = Ok(plain("tim", "tanstaaftanstaaf"));
-        assert_eq!(credentials(b"\0tim\0tanstaaftanstaaf"), expected);
-        assert_eq!(credentials(b"tim\0tim\0tanstaaftanstaaf"), expected);
+        let expected = Ok(Step::Verify(plain("tim", "tanstaaftanstaaf")));
+        assert_eq!(respond(b"\0tim\0tanstaaftanstaaf"), expected);
+        assert_eq!(respond(b"tim\0tim\0tanstaaftanstaaf"), expected);
+    }
+
+    #[test]
+    fn nobody_acts_for_another() {
+        assert_eq!(respond(b"kurt\0tim\0x"), Ok(Step::Unauthorized));
     }
 
     #[test]
@@ -79,12 +86,11 @@ mod tests {
             b"\0tim",
             b"\0\0secret",
             b"\0tim\0",
-            b"kurt\0tim\0x",
             b"\0tim\0a\0b",
             b"\0t\xffm\0x",
             &long,
         ] {
-            assert_eq!(credentials(bad), Err(Malformed), "{bad:?}");
+            assert_eq!(respond(bad), Err(Malformed), "{bad:?}");
         }
     }
 
