@@ -7,7 +7,7 @@ use crate::intake::{Intake, QueueIds, Shard};
 use crate::post::Post;
 use crate::reactor::{Now, Pool, clock, sleep};
 use crate::route::{Account, Live};
-use crate::telemetry::metric::ShardMetrics;
+use crate::telemetry::metric::{self, ShardMetrics};
 use crate::wire::sasl::scram::{Decoy, Keys};
 use std::net::IpAddr;
 use std::rc::Rc;
@@ -51,6 +51,27 @@ impl Hall {
 
     /// Checks a password without ever blocking the shard, and slows down whoever guesses.
     pub async fn login(
+        &self,
+        peer: IpAddr,
+        name: &str,
+        password: &str,
+    ) -> Result<Arc<Account>, Refused> {
+        let outcome = self.check(peer, name, password).await;
+        self.count_login(outcome.as_ref().err().copied());
+        outcome
+    }
+
+    fn count_login(&self, refused: Option<Refused>) {
+        let label = match refused {
+            None => metric::Login::Ok,
+            Some(Refused::Wrong) => metric::Login::Failed,
+            Some(Refused::Slowed) => metric::Login::Throttled,
+            Some(Refused::Busy) => metric::Login::Busy,
+        };
+        self.metrics.logins.of(label).one();
+    }
+
+    async fn check(
         &self,
         peer: IpAddr,
         name: &str,
@@ -120,7 +141,9 @@ impl Hall {
             },
             proven,
         );
-        account.filter(|_| proven).ok_or(Refused::Wrong)
+        let outcome = account.filter(|_| proven).ok_or(Refused::Wrong);
+        self.count_login(outcome.as_ref().err().copied());
+        outcome
     }
 
     /// The account that may log in under a name.

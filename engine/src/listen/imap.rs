@@ -3,13 +3,14 @@
 
 use super::hall::{Hall, Refused};
 use crate::config::{Protocol, TlsMode};
+use crate::event;
 use crate::post::{Handover, Letter, Via};
 use crate::reactor::{Side, yield_now};
 use crate::route::Account;
 use crate::session::imap::dialogue::Dialogue;
 use crate::session::imap::io::{Ended, Io, StartTls};
 use crate::session::imap::login::{Gate, LoggedIn, Login, Rules, Verdict};
-use crate::session::imap::{Session, Terms};
+use crate::session::imap::{Session, Terms, Trouble};
 use crate::tls::Stream;
 use crate::wire::imap::receive::Receiver;
 use crate::wire::sasl::Credentials;
@@ -42,9 +43,11 @@ pub async fn serve(hall: Rc<Hall>, stream: Stream, door: Door) {
         hall: Rc::clone(&hall),
         peer,
     };
+    let limits = hall.live.config.load().limits.clone();
     let rules = Rules {
         plaintext_without_tls: door.login_without_tls,
-        append_bytes_max: hall.live.config.load().limits.message_bytes_max,
+        append_bytes_max: limits.message_bytes_max,
+        patience: Duration::from_secs(limits.imap_login_secs_max),
     };
     let login = Login::new(&mut dialogue, &mut porter, rules);
     let logged_in = login.run().await;
@@ -115,11 +118,24 @@ async fn go_on(
         Ok(account) => account,
         Err(error) => return unavailable(dialogue, &tag, &error.to_string()).await,
     };
+    let limits = hall.live.config.load().limits.clone();
     let terms = Terms {
-        append_bytes_max: hall.live.config.load().limits.message_bytes_max,
+        append_bytes_max: limits.message_bytes_max,
+        autologout: Duration::from_secs(limits.imap_idle_secs_max),
         now: Rc::new(|| InternalDate::utc(crate::reactor::Now::read().unix_secs() as i64)),
     };
-    let mut session = Session::new(Rc::clone(&hall.store), account, terms);
+    let report = Rc::new(|trouble: &Trouble| {
+        event!(
+            Error,
+            "message cannot be read",
+            account = trouble.account,
+            mailbox = trouble.mailbox,
+            uid = trouble.uid,
+            error = trouble.error.to_string(),
+        );
+    });
+    let session = Session::new(Rc::clone(&hall.store), account, terms);
+    let mut session = session.reporting_to(report);
     session.run(&mut dialogue, &tag).await;
     if let (
         Line {

@@ -3,8 +3,10 @@
 use super::hall::Hall;
 use crate::config::Protocol;
 use crate::event;
+use crate::route::Reason;
 use crate::session::smtp::{End, Kind, Summary};
 use crate::telemetry::metric;
+use crate::wire::smtp::reply::Reply;
 
 pub(super) fn transaction(hall: &Hall, summary: &Summary) {
     count(hall, summary);
@@ -41,8 +43,33 @@ fn count(hall: &Hall, summary: &Summary) {
             metrics.message_bytes.add(summary.octets);
             metrics.recipients.add(summary.recipients as u64);
         }
-        End::Refused(_) => metrics.transactions_refused.one(),
+        End::Refused(reply) => {
+            metrics.transactions_refused.one();
+            metrics.errors.of(blame(reply)).one();
+        }
         End::Abandoned => metrics.transactions_abandoned.one(),
+    }
+}
+
+/// Who must act on a refusal: we, the client that speaks wrongly, or nobody.
+fn blame(reply: Reply) -> metric::Blame {
+    match reply.status().split_once('.') {
+        Some(("4", detail)) if detail.starts_with("3.") => metric::Blame::Local,
+        Some((_, detail)) if detail.starts_with("5.") => metric::Blame::Peer,
+        _ => metric::Blame::Refused,
+    }
+}
+
+impl From<Reason> for metric::Refusal {
+    fn from(reason: Reason) -> metric::Refusal {
+        match reason {
+            Reason::NoSuchUser => metric::Refusal::NoSuchUser,
+            Reason::AliasLoop => metric::Refusal::AliasLoop,
+            Reason::TooManyTargets => metric::Refusal::TooManyTargets,
+            Reason::Disabled => metric::Refusal::Disabled,
+            Reason::OverQuota => metric::Refusal::OverQuota,
+            Reason::NoPostmaster => metric::Refusal::NoPostmaster,
+        }
     }
 }
 

@@ -10,6 +10,7 @@ use crate::session::smtp::{
     Action, Answer, Commit, Kind, LoginRefusal, Output, Peer, REPLY_BYTES_MAX, Session, Settings,
     Tls, Verdicts, trace,
 };
+use crate::telemetry::metric;
 use crate::tls::{Stream, TlsInfo};
 use crate::wire::sasl::Credentials;
 use crate::wire::smtp::reply::{self, Reply, Verdict};
@@ -37,12 +38,15 @@ pub async fn serve(hall: Rc<Hall>, stream: Stream, settings: Arc<Settings>, kind
         Kind::Submission => Protocol::Submission,
         Kind::Lmtp => Protocol::Lmtp,
     };
+    let limits = hall.live.config.load().limits.clone();
+    let ends_ms = hall.now().monotonic_millis + limits.smtp_connection_secs_max * 1000;
     let mut conversation = Conversation {
         hall,
         protocol,
         stream: Some(stream),
         session,
         out: Output::default(),
+        ends_ms,
         body: None,
         body_refusal: None,
         targets: Vec::new(),
@@ -59,6 +63,8 @@ struct Conversation {
     stream: Option<Stream>,
     session: Session,
     out: Output,
+    /// When the whole connection has lasted long enough.
+    ends_ms: u64,
     body: Option<Transaction>,
     /// Why the body cannot be stored; said at its end.
     body_refusal: Option<Reply>,
@@ -97,7 +103,11 @@ impl Conversation {
         let Some(stream) = &mut self.stream else {
             return Ok(None);
         };
-        let patience = Duration::from_secs(u64::from(self.session.wait_secs_max()));
+        let silence = u64::from(self.session.wait_secs_max()) * 1000;
+        let left = self
+            .ends_ms
+            .saturating_sub(self.hall.now().monotonic_millis);
+        let patience = Duration::from_millis(silence.min(left));
         stream.set_deadline(Side::Read, patience);
         if self.session.is_idle() && self.hall.drain.or(stream.readable()).await.is_none() {
             let now_ms = self.hall.now().monotonic_millis;
@@ -243,11 +253,22 @@ impl Conversation {
         let directory = self.hall.live.directory.load();
         let targets: Vec<Target> = match route::resolve(&directory, address) {
             Route::Local { targets, .. } => targets.iter().cloned().collect(),
-            Route::Refused(reason) => return Err(reason_reply(reason)),
-            Route::Foreign => return Err(reply::RELAY_DENIED),
+            Route::Refused(reason) => {
+                self.hall.metrics.refusals.of(reason.into()).one();
+                return Err(reason_reply(reason));
+            }
+            Route::Foreign => {
+                self.hall.metrics.refusals.of(metric::Refusal::Relay).one();
+                return Err(reply::RELAY_DENIED);
+            }
         };
         let hint = octets_hint.unwrap_or(0);
         if targets.iter().all(|target| !target.account.has_room(hint)) {
+            self.hall
+                .metrics
+                .refusals
+                .of(metric::Refusal::OverQuota)
+                .one();
             return Err(reply::MAILBOX_FULL);
         }
         self.targets.push(targets);

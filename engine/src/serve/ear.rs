@@ -88,7 +88,11 @@ async fn begin(hall: &Hall, socket: Socket, tls: TlsMode) -> io::Result<Stream> 
         Side::Read,
         Duration::from_secs(limits.tls_handshake_secs_max),
     );
-    Stream::plain(socket).start_tls(context).await
+    let shaken = Stream::plain(socket).start_tls(context).await;
+    if shaken.is_err() {
+        hall.metrics.tls_failures.one();
+    }
+    shaken
 }
 
 /// One sentence for a connection that is one too many.

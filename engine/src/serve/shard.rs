@@ -66,7 +66,7 @@ pub(super) async fn run(equipment: Equipment, opened: oneshot::Sender<Result<Rec
     let (desk, inbox) = furnish(equipment, store);
     let hall = &desk.hall;
     desk.written.set(Some(start_log(hall)));
-    spawn(flush_lines());
+    spawn(tend(Rc::clone(hall)));
     for target in (0..shards).filter(|target| *target != hall.shard) {
         let shard = hall.shard;
         let trouble = move |why: &str| {
@@ -181,12 +181,19 @@ async fn read_letters(desk: Rc<Desk>, mut inbox: Receiver<Letter>) {
     }
 }
 
-/// Log lines leave in batches: a wake-up of the writer for each would cost more than the line.
-async fn flush_lines() {
+/// What is done now and then. Log lines leave in batches: a wake-up of the writer for each would
+/// cost more than the line. Gauges are read from where the truth is.
+async fn tend(hall: Rc<Hall>) {
     log::batch();
     loop {
         sleep(LINES_WAIT).await;
         log::flush();
+        let stats = hall.store.log().stats();
+        hall.metrics.log_zeroed_bytes.set(stats.zeroed_bytes);
+        hall.metrics
+            .log_read_only
+            .set(u64::from(hall.store.log().is_read_only()));
+        hall.metrics.messages_delivered.set(hall.store.deliveries());
     }
 }
 

@@ -22,6 +22,8 @@ pub(crate) struct State {
     /// Domain → catch-all.
     pub(crate) domains: BTreeMap<String, Option<String>>,
     pub(crate) tip_object: ObjectId,
+    /// Messages put into mailboxes, by delivery or APPEND.
+    pub(crate) deliveries: u64,
 }
 
 impl State {
@@ -81,6 +83,7 @@ impl State {
             Fact::Seen { source, sequence } => self.spool.seen(source, sequence),
             Fact::Deliver(deliver) => {
                 self.locate(deliver.object, place);
+                self.deliveries += 1;
                 self.with_account(account, |account| account.apply_deliver(&deliver));
             }
             Fact::Mailbox(fact) => self.with_account(account, |account| account.apply_tree(fact)),

@@ -42,6 +42,8 @@ pub struct Shard<D: Disk> {
     scratch: Cell<Vec<u8>>,
     accounts_gate: Rc<crate::gate::Gate>,
     configuration: RefCell<account::Configuration>,
+    /// Deliveries that were in the log already.
+    replayed: u64,
 }
 
 /// A fact that is appended and not yet durable.
@@ -89,6 +91,7 @@ impl<D: Disk> Shard<D> {
             Ok(())
         })
         .await?;
+        let replayed = state.deliveries;
         let shard = Shard {
             id,
             log,
@@ -98,6 +101,7 @@ impl<D: Disk> Shard<D> {
             scratch: Cell::default(),
             accounts_gate: Rc::default(),
             configuration: RefCell::default(),
+            replayed,
         };
         Ok((Rc::new(shard), recovered))
     }
@@ -240,6 +244,11 @@ impl<D: Disk> Shard<D> {
     pub fn keywords(&self, account: AccountId, mailbox: MailboxId) -> Vec<String> {
         self.with_contents(account, mailbox, |contents| contents.keywords().to_vec())
             .unwrap_or_default()
+    }
+
+    /// Messages put into mailboxes since the store was opened.
+    pub fn deliveries(&self) -> u64 {
+        self.state.borrow().deliveries - self.replayed
     }
 
     /// Octets stored, and the quota if there is one.

@@ -23,9 +23,6 @@ use crate::wire::sasl::scram::{Decoy, Keys};
 use crate::wire::sasl::{self, Credentials, Exchange, Mechanism, Password, STRING_BYTES_MAX, Step};
 use std::time::Duration;
 
-/// Silence of a client that has not logged in. The 30 minutes of RFC 9051 §5.4 begin with login.
-const PATIENCE_BEFORE_LOGIN: Duration = Duration::from_secs(60);
-
 /// Commands before login: enough for every client, and an end for one that never logs in.
 const COMMANDS_MAX: u32 = 64;
 
@@ -70,6 +67,8 @@ pub struct Rules {
     pub plaintext_without_tls: bool,
     /// As in [`super::Terms`].
     pub append_bytes_max: u64,
+    /// Silence of a client that has not logged in. The 30 minutes of RFC 9051 §5.4 begin with login.
+    pub patience: Duration,
 }
 
 /// A client that is let in and not yet told so.
@@ -117,7 +116,7 @@ impl<'a, I: StartTls, G: Gate> Login<'a, I, G> {
 
     async fn converse(&mut self) -> Result<LoggedIn<G::Account>, Ended> {
         for _ in 0..COMMANDS_MAX {
-            let Command { tag, body } = self.dialogue.command(PATIENCE_BEFORE_LOGIN).await?;
+            let Command { tag, body } = self.dialogue.command(self.rules.patience).await?;
             let reply = match body {
                 Body::Authenticate { mechanism, initial } => {
                     match self.authenticate(&mechanism, initial).await? {

@@ -56,14 +56,13 @@ use ::store::mail::id::{AccountId, MailboxId, Uid};
 use std::rc::Rc;
 use std::time::Duration;
 
-/// RFC 9051 §5.4: an autologout timer of at least 30 minutes.
-const AUTOLOGOUT: Duration = Duration::from_secs(30 * 60);
-
 /// What the operator decided, and the clock.
 #[derive(Clone)]
 pub struct Terms {
     /// Largest message that APPEND takes, in octets (RFC 7889).
     pub append_bytes_max: u64,
+    /// Silence of a client between commands (RFC 9051 §5.4: at least 30 minutes).
+    pub autologout: Duration,
     /// The date of an APPEND that names none.
     pub now: Rc<dyn Fn() -> InternalDate>,
 }
@@ -134,7 +133,7 @@ impl<S: Mailstore> Session<S> {
     /// Waiting for a command and IDLE are the two long waits: what they hold is small, every other
     /// command has its memory for as long as it runs.
     async fn turn<I: Io>(&mut self, dialogue: &mut Dialogue<I>) -> Result<(), Ended> {
-        let Command { tag, body } = dialogue.command(AUTOLOGOUT).await?;
+        let Command { tag, body } = dialogue.command(self.terms.autologout).await?;
         match body {
             Body::Idle => {
                 self.structures.clear();

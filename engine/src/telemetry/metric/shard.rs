@@ -109,11 +109,6 @@ shard_metrics! {
 
     /// Attempts to log in.
     counter logins: Labelled<Login, Counter>,
-    /// IMAP commands carried out.
-    counter imap_commands: Counter,
-    /// IMAP sessions in IDLE.
-    gauge imap_idle: Gauge,
-
     /// Messages in our custody that other shards are still owed.
     gauge spool_offers: Gauge,
 
@@ -135,11 +130,6 @@ shard_metrics! {
     counter log_zeroed_bytes: Counter,
     /// 1 where the log takes no more changes.
     gauge log_read_only: Gauge,
-
-    /// Messages of other shards that wait in the inbox.
-    gauge inbox_depth: Gauge,
-    /// Times that an inbox had no room, so that a sender waited.
-    counter inbox_full: Counter,
 
     /// Errors by who must act.
     counter errors: Labelled<Blame, Counter>,

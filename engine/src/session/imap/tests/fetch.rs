@@ -307,6 +307,7 @@ fn damage_is_reported() {
     let mut client = Client::serve(|wire| {
         Box::pin(async move {
             let terms = Terms {
+                autologout: std::time::Duration::from_secs(1800),
                 append_bytes_max: 1,
                 now: Rc::new(InternalDate::default),
             };
@@ -330,6 +331,7 @@ fn damage_is_reported() {
 fn a_waiting_session_is_small() {
     let store = Fake::new();
     let terms = Terms {
+        autologout: std::time::Duration::from_secs(1800),
         append_bytes_max: 1,
         now: Rc::new(InternalDate::default),
     };

@@ -51,6 +51,7 @@ fn connect(plaintext_without_tls: bool) -> Client {
             let mut dialogue = Dialogue::new(wire);
             let mut door = Door(Decoy::new([7; 32]));
             let rules = Rules {
+                patience: std::time::Duration::from_secs(60),
                 plaintext_without_tls,
                 append_bytes_max: 1000,
             };
@@ -62,6 +63,7 @@ fn connect(plaintext_without_tls: bool) -> Client {
             let (wire, receiver, input) = dialogue.into_parts();
             let mut dialogue = Dialogue::resume(wire, receiver, input);
             let terms = Terms {
+                autologout: std::time::Duration::from_secs(1800),
                 append_bytes_max: 1000,
                 now: Rc::new(|| InternalDate::utc(0)),
             };

@@ -95,6 +95,7 @@ impl Client {
     /// A session of `account`, logged in; its greeting is read.
     pub(super) fn new(store: &Fake, account: AccountId) -> Client {
         let terms = Terms {
+            autologout: std::time::Duration::from_secs(1800),
             append_bytes_max: 1 << 20,
             now: Rc::new(|| InternalDate::utc(1_700_000_000)),
         };
