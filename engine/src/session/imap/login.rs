@@ -67,7 +67,8 @@ pub struct Rules {
     pub plaintext_without_tls: bool,
     /// As in [`super::Terms`].
     pub append_bytes_max: u64,
-    /// Silence of a client that has not logged in. The 30 minutes of RFC 9051 §5.4 begin with login.
+    /// Silence of a client that has not logged in. The 30 minutes of RFC 9051 §5.4 begin with
+    /// login.
     pub patience: Duration,
 }
 
