@@ -22,6 +22,7 @@ impl Bell {
 
     pub(crate) fn watch(self: &Rc<Self>) -> Watch {
         Watch {
+            waker: None,
             bell: Rc::clone(self),
             heard: self.rings.get(),
         }
@@ -33,6 +34,8 @@ impl Bell {
 pub struct Watch {
     bell: Rc<Bell>,
     heard: u64,
+    /// What we left with the bell.
+    waker: Option<Waker>,
 }
 
 impl Watch {
@@ -47,9 +50,20 @@ impl Watch {
             let mut waiting = self.bell.waiting.borrow_mut();
             if !waiting.iter().any(|waker| waker.will_wake(context.waker())) {
                 waiting.push(context.waker().clone());
+                self.waker = Some(context.waker().clone());
             }
             Poll::Pending
         })
         .await;
+    }
+}
+
+/// A bell that rings seldom must not keep those who have gone.
+impl Drop for Watch {
+    fn drop(&mut self) {
+        if let Some(mine) = &self.waker {
+            let mut waiting = self.bell.waiting.borrow_mut();
+            waiting.retain(|waker| !waker.will_wake(mine));
+        }
     }
 }

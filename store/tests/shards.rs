@@ -192,6 +192,7 @@ async fn feed(shards: Vec<Sim>) {
                     source: head.source,
                     received_secs: head.received_secs,
                     body,
+                    each_alone: false,
                     shares: offer.recipients.clone(),
                     offers: Vec::new(),
                 };
@@ -292,6 +293,7 @@ impl Client {
             },
             received_secs: 1,
             body,
+            each_alone: false,
             shares: vec![share(first)],
             offers,
         };

@@ -115,10 +115,8 @@ fn domains(home: &Home) -> anyhow::Result<Reply> {
 }
 
 fn canonical(text: &str) -> anyhow::Result<String> {
-    let address = Address::split(text);
-    let address =
-        address.with_context(|| format!("{text} is no address, as alice@example.org is"))?;
-    Ok(config::canonical(&address).to_string())
+    let address = config::address(text).map_err(anyhow::Error::msg)?;
+    Ok(address.to_string())
 }
 
 fn secret(password: &str) -> anyhow::Result<String> {

@@ -160,8 +160,14 @@ impl Office {
                     address: name.clone(),
                     done,
                 };
-                self.change(&name, order).await?;
-                kept.accounts.remove(&name);
+                // First nobody is let in any more, then the mail goes.
+                let removed = kept.accounts.remove(&name);
+                self.publish(&kept).await.map_err(say_gone)?;
+                if let Err(why) = self.change(&name, order).await {
+                    kept.accounts.extend(removed.map(|account| (name, account)));
+                    self.publish(&kept).await.map_err(say_gone)?;
+                    return Err(why);
+                }
             }
             Request::DomainAdd { name, catch_all } => {
                 self.add_domain(&mut kept, &name, catch_all).await?;
@@ -337,8 +343,7 @@ impl Orders for Office {
 }
 
 fn canonical(text: &str) -> Result<Address, String> {
-    let address = Address::split(text).ok_or_else(|| not_an_address(text))?;
-    Ok(config::canonical(&address))
+    config::address(text)
 }
 
 fn not_an_address(text: &str) -> String {

@@ -66,7 +66,7 @@ pub use domain::{Account, Alias, DELIMITER_DEFAULT, Domain};
 pub use limits::Limits;
 pub use listener::{Certificate, CertificateSource, Listener, Protocol, TlsMode};
 pub use log::{Log, LogFormat, LogLevel, LogTarget};
-pub use name::{LOCAL_PART_BYTES_MAX, canonical, canonical_local, domain_name, partings};
+pub use name::{LOCAL_PART_BYTES_MAX, address, canonical, canonical_local, domain_name, partings};
 pub use problem::{Problem, Problems};
 pub use quantity::{show_size, size};
 

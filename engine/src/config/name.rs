@@ -7,7 +7,7 @@
 use idna::AsciiDenyList;
 use idna::uts46::{DnsLength, Hyphens, Uts46};
 use std::borrow::Cow;
-use store::mail::address::Address;
+use store::mail::address::{Address, is_dot_string};
 use unicode_normalization::{UnicodeNormalization, is_nfc};
 
 /// RFC 5321 §4.5.3.1.1.
@@ -76,8 +76,9 @@ pub fn domain_name(text: &str) -> Option<String> {
     (!numeric_end).then(|| ascii.into_owned())
 }
 
-/// `local@domain` as it stands in a configuration, canonical.
-pub(super) fn address(text: &str) -> Result<Address, String> {
+/// `local@domain` as people write it, canonical. Local-parts that SMTP would have to quote are no
+/// names of accounts here.
+pub fn address(text: &str) -> Result<Address, String> {
     let fault = || format!("expected an address such as \"alice@example.org\", not \"{text}\"");
     let (local, domain) = text.rsplit_once('@').ok_or_else(fault)?;
     if local.is_empty() || local.len() > LOCAL_PART_BYTES_MAX {
@@ -87,6 +88,9 @@ pub(super) fn address(text: &str) -> Result<Address, String> {
         .chars()
         .any(|c| c.is_control() || c.is_whitespace() || "\"\\<>()@".contains(c))
     {
+        return Err(fault());
+    }
+    if !is_dot_string(local) {
         return Err(fault());
     }
     let domain = domain_name(domain).ok_or_else(fault)?;

@@ -73,10 +73,11 @@ impl Counter {
             received_secs,
             stream,
             tail,
+            each_alone,
             shares,
         } = submitted;
         let body = self.body(from, stream, tail).await?;
-        let custody = custody(queue, source, received_secs, body, shares);
+        let custody = custody(queue, source, received_secs, body, each_alone, shares);
         self.store.take(custody).await.map(Taken::of)
     }
 
@@ -91,10 +92,11 @@ impl Counter {
             received_secs,
             stream,
             tail,
+            each_alone,
             shares,
         } = submitted;
         let body = self.body(from, stream, tail).await?;
-        let custody = custody(queue, source, received_secs, body, shares);
+        let custody = custody(queue, source, received_secs, body, each_alone, shares);
         self.store
             .take_offered(from as u16, sequence, custody)
             .await

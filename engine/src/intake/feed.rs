@@ -13,6 +13,7 @@ use store::shard::{Judgement, Message, Offer};
 /// each failure; the offer is tried again after a pause.
 pub async fn feed(store: Rc<Shard>, post: Rc<Post>, target: usize, trouble: impl Fn(&str)) {
     let mut arrivals = store.watch_offers();
+    let mut pause = PAUSE_FIRST;
     loop {
         let waiting = store.offers(target as u16, 0, OFFERS_AT_ONCE);
         if waiting.is_empty() {
@@ -30,11 +31,13 @@ pub async fn feed(store: Rc<Shard>, post: Rc<Post>, target: usize, trouble: impl
                 }
             }
         }
-        if settled > 0 {
-            // Durable there; if this record is lost, the offer is made again and turned away.
-            let _ = store.settle_offers(target as u16, settled).await;
+        // Durable there; if this record is lost, the offer is made again and turned away.
+        let is_settled = settled > 0 && store.settle_offers(target as u16, settled).await.is_ok();
+        if is_settled {
+            pause = PAUSE_FIRST;
         } else {
-            sleep(PAUSE).await;
+            sleep(pause).await;
+            pause = (pause * 2).min(PAUSE_MAX);
         }
     }
 }
@@ -63,6 +66,7 @@ async fn hand_over(
         received_secs: head.received_secs,
         stream,
         tail,
+        each_alone: false,
         shares: vec![(target, offer.recipients.clone())],
     };
     let offered = Offered {
@@ -110,8 +114,9 @@ async fn send_pieces(
 /// Offers read from the spool in one go.
 const OFFERS_AT_ONCE: usize = 64;
 
-/// Between two tries when a shard did not take what it is owed.
-const PAUSE: Duration = Duration::from_millis(200);
+/// Between two tries when a shard did not take what it is owed; doubled each time.
+const PAUSE_FIRST: Duration = Duration::from_millis(200);
+const PAUSE_MAX: Duration = Duration::from_secs(30);
 
 /// Streams of offers are kept apart from those of sessions.
 const OFFER_STREAMS: u64 = 1 << 63;

@@ -108,6 +108,7 @@ impl Intake {
         queue: QueueId,
         source: Source,
         received_secs: i64,
+        each_alone: bool,
         shares: Vec<(usize, Vec<Share>)>,
     ) -> Result<Taken, Refusal> {
         let first = shares.first().map(|(owner, _)| *owner);
@@ -118,7 +119,7 @@ impl Intake {
                     Some(self.post.me()),
                     "the owner that has the body coordinates"
                 );
-                let custody = custody(queue, source, received_secs, body, shares);
+                let custody = custody(queue, source, received_secs, body, each_alone, shares);
                 let delivered = self.store.take(custody).await.map_err(Refusal::Store)?;
                 return Ok(Taken::of(delivered));
             }
@@ -137,6 +138,7 @@ impl Intake {
             received_secs,
             stream,
             tail,
+            each_alone,
             shares,
         };
         match self
@@ -173,6 +175,7 @@ pub(super) fn custody(
     source: Source,
     received_secs: i64,
     body: BodyWriter,
+    each_alone: bool,
     shares: Vec<(usize, Vec<Share>)>,
 ) -> Custody {
     let mut shares = shares.into_iter();
@@ -185,6 +188,7 @@ pub(super) fn custody(
         source,
         received_secs,
         body,
+        each_alone,
         shares: own,
         offers,
     }

@@ -73,17 +73,6 @@ impl Census {
     }
 }
 
-impl Census {
-    /// Counts a connection that was let in elsewhere.
-    pub fn admit(self: &Rc<Self>) -> Pass {
-        self.open.set(self.open.get() + 1);
-        Pass {
-            census: Rc::clone(self),
-            peer: None,
-        }
-    }
-}
-
 impl Drop for Pass {
     fn drop(&mut self) {
         self.census.open.set(self.census.open.get() - 1);

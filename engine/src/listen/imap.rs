@@ -5,7 +5,7 @@ use super::hall::{Hall, Refused};
 use crate::config::{Protocol, TlsMode};
 use crate::event;
 use crate::post::{Handover, Letter, Via};
-use crate::reactor::{Side, yield_now};
+use crate::reactor::{Side, sleep, yield_now};
 use crate::route::Account;
 use crate::session::imap::dialogue::Dialogue;
 use crate::session::imap::io::{Ended, Io, StartTls};
@@ -16,8 +16,10 @@ use crate::wire::imap::receive::Receiver;
 use crate::wire::sasl::Credentials;
 use crate::wire::sasl::scram::{Decoy, Keys};
 use base64::Engine;
+use futures_util::future::{Either, select};
 use std::io;
 use std::net::IpAddr;
+use std::pin::pin;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
@@ -33,17 +35,19 @@ pub struct Door {
 /// A connection before login, from the greeting on.
 pub async fn serve(hall: Rc<Hall>, stream: Stream, door: Door) {
     let peer = stream.peer_addr().ip().to_canonical();
+    let limits = hall.live.config.load().limits.clone();
+    let ends_ms = hall.now().monotonic_millis + limits.imap_login_secs_max * 1000;
     let line = Line {
         hall: Rc::clone(&hall),
         stream: Some(stream),
         door,
+        ends_ms: Some(ends_ms),
     };
     let mut dialogue = Dialogue::new(line);
     let mut porter = Porter {
         hall: Rc::clone(&hall),
         peer,
     };
-    let limits = hall.live.config.load().limits.clone();
     let rules = Rules {
         plaintext_without_tls: door.login_without_tls,
         append_bytes_max: limits.message_bytes_max,
@@ -92,8 +96,26 @@ pub async fn receive(hall: Rc<Hall>, handover: Handover) {
     let Ok(stream) = Stream::from_parts(stream) else {
         return;
     };
-    let _pass = hall.census.admit();
-    go_on(hall, stream, unread, account, tag).await;
+    let limits = hall.live.config.load().limits.clone();
+    stream.set_send_time_max(Duration::from_secs(limits.write_secs_max));
+    let pass = hall.census.enter(stream.peer_addr().ip(), hall.room());
+    let Ok(_pass) = pass else {
+        return turn_away(stream, &tag).await;
+    };
+    let open = hall.metrics.connections_open.of(Protocol::Imap.into());
+    open.up();
+    go_on(Rc::clone(&hall), stream, unread, account, tag).await;
+    hall.metrics
+        .connections_open
+        .of(Protocol::Imap.into())
+        .down();
+}
+
+/// The owner shard has as many connections as it may.
+async fn turn_away(mut stream: Stream, tag: &str) {
+    let text = format!("{tag} NO [LIMIT] Too many connections\r\n* BYE Try again later\r\n");
+    let _ = stream.send(text.into_bytes()).await;
+    stream.close().await;
 }
 
 /// The dialogue from login to the end, on the owner shard.
@@ -112,6 +134,7 @@ async fn go_on(
         hall: Rc::clone(&hall),
         stream: Some(stream),
         door,
+        ends_ms: None,
     };
     let mut dialogue = Dialogue::resume(line, Receiver::new(), unread);
     let account = match hall.store.open_account(&account.address.to_string()).await {
@@ -163,6 +186,8 @@ struct Line {
     /// Away only while the handshake has it.
     stream: Option<Stream>,
     door: Door,
+    /// When the client must have logged in.
+    ends_ms: Option<u64>,
 }
 
 impl Line {
@@ -174,17 +199,28 @@ impl Line {
 impl Io for Line {
     async fn readable(&mut self, patience: Duration) -> Result<(), Ended> {
         let stream = self.stream.as_ref().ok_or(Ended::Closed)?;
-        stream.set_deadline(Side::Read, patience);
-        match self.hall.drain.or(stream.readable()).await {
-            Some(Ok(())) => Ok(()),
-            Some(Err(error)) => Err(ended(&error)),
+        let now_ms = self.hall.now().monotonic_millis;
+        let left = self
+            .ends_ms
+            .map(|end| Duration::from_millis(end.saturating_sub(now_ms)));
+        let patience = left.map_or(patience, |left| left.min(patience));
+        // Not a deadline of the socket: that one ends the connection, and silence in IDLE must not.
+        let (ready, silence) = (pin!(stream.readable()), pin!(sleep(patience)));
+        match self.hall.drain.or(select(ready, silence)).await {
+            Some(Either::Left((ready, _))) => ready.map_err(|error| ended(&error)),
+            Some(Either::Right(_)) => Err(Ended::TimedOut),
             None => Err(Ended::Shutdown),
         }
     }
 
     async fn recv(&mut self, into: &mut Vec<u8>) -> Result<(), Ended> {
         let before = into.len();
-        match self.stream()?.recv(into, RECEIVE_BYTES).await {
+        let stream = self.stream()?;
+        // The rest of a TLS record must not be awaited for ever.
+        stream.set_deadline(Side::Read, RECORD_WAIT);
+        let received = stream.recv(into, RECEIVE_BYTES).await;
+        stream.clear_deadline(Side::Read);
+        match received {
             Ok(0) => Err(Ended::Closed),
             Ok(_) => {
                 let received = &self.hall.metrics.received_bytes;
@@ -278,6 +314,9 @@ impl Gate for Porter {
         &self.hall.decoy
     }
 }
+
+/// How long the rest of a TLS record may take.
+const RECORD_WAIT: Duration = Duration::from_secs(60);
 
 /// Octets received in one go.
 const RECEIVE_BYTES: usize = 16 << 10;

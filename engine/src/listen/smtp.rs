@@ -20,6 +20,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 use store::error::{ChangeError, LogError};
+use store::limit::RECIPIENTS_MAX;
 use store::mail::address::Address;
 use store::mail::date::InternalDate;
 use store::mail::envelope::Recipient;
@@ -107,6 +108,11 @@ impl Conversation {
         let left = self
             .ends_ms
             .saturating_sub(self.hall.now().monotonic_millis);
+        if left == 0 {
+            let now_ms = self.hall.now().monotonic_millis;
+            self.session.timed_out(now_ms, &mut self.out);
+            return Ok(None);
+        }
         let patience = Duration::from_millis(silence.min(left));
         stream.set_deadline(Side::Read, patience);
         if self.session.is_idle() && self.hall.drain.or(stream.readable()).await.is_none() {
@@ -271,6 +277,10 @@ impl Conversation {
                 .one();
             return Err(reply::MAILBOX_FULL);
         }
+        let led_to: usize = self.targets.iter().map(Vec::len).sum();
+        if !self.targets.is_empty() && led_to + targets.len() > RECIPIENTS_MAX {
+            return Err(reply::TOO_MANY_RECIPIENTS);
+        }
         self.targets.push(targets);
         Ok(())
     }
@@ -312,10 +322,11 @@ impl Conversation {
             ret: envelope.ret,
             envid: envelope.envid,
         };
+        let each_alone = self.protocol == Protocol::Lmtp;
         let taken = self
             .hall
             .intake
-            .commit(body, queue, source, received_secs, by_owner)
+            .commit(body, queue, source, received_secs, each_alone, by_owner)
             .await;
         let verdicts = match taken {
             Ok(taken) => Verdicts::Each(verdicts(recipients, &of_recipient, &taken)),
@@ -502,7 +513,7 @@ fn refused(refusal: &Refusal) -> Reply {
 fn error_reply(error: &ChangeError) -> Reply {
     match error {
         ChangeError::OverQuota => reply::MAILBOX_FULL,
-        ChangeError::Limit(_) => reply::TOO_LARGE,
+        ChangeError::Limit("size of a message" | "size") => reply::TOO_LARGE,
         ChangeError::Log(LogError::Full) => reply::STORAGE_FULL,
         _ => reply::STORAGE_FAILED,
     }

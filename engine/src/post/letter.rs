@@ -47,6 +47,8 @@ pub struct Submitted {
     /// Where the octets before `tail` went.
     pub stream: Option<StreamId>,
     pub tail: Vec<u8>,
+    /// As in `store::shard::Custody`.
+    pub each_alone: bool,
     /// Recipients by owner shard; the first owner is asked to coordinate.
     pub shares: Vec<(usize, Vec<Share>)>,
 }

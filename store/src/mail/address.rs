@@ -56,7 +56,9 @@ impl fmt::Display for Address {
     }
 }
 
-fn is_dot_string(local: &str) -> bool {
+/// Whether a local-part needs no quotes (RFC 5321 §4.1.2).
+#[must_use]
+pub fn is_dot_string(local: &str) -> bool {
     !local.is_empty()
         && local
             .split('.')

@@ -67,6 +67,8 @@ fn tell_expunges(view: &mut View, contents: &Contents, changes: &mut Vec<Change>
             told += 1;
             false
         });
+        let left = view.recent.iter().filter(|uid| !uids.contains(*uid));
+        view.recent = UidSet::from_ascending(left);
     }
     view.expunged_modseq = contents.highest_modseq();
 }

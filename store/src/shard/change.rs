@@ -61,12 +61,11 @@ impl<D: Disk> Shard<D> {
         names: &FlagNames,
         unchanged_since: Option<ModSeq>,
     ) -> Result<UidSet, ChangeError> {
-        if unchanged_since.is_some() {
-            self.settle(account, mailbox).await?;
+        let room = UIDS_BYTES_MAX + KEYWORDS_MAX * KEYWORD_FACT_BYTES;
+        match unchanged_since {
+            Some(_) => self.settled_room(account, mailbox, room).await?,
+            None => self.log.room(room).await?,
         }
-        self.log
-            .room(UIDS_BYTES_MAX + KEYWORDS_MAX * KEYWORD_FACT_BYTES)
-            .await?;
         let (entries, modified) = {
             let mut state = self.state.borrow_mut();
             let owner = state.account_mut(account).ok_or(ChangeError::NoAccount)?;
@@ -91,10 +90,16 @@ impl<D: Disk> Shard<D> {
         Ok(modified)
     }
 
-    /// Waits until no change of the mailbox is on its way, so that a condition is decided on what
-    /// will be so.
-    async fn settle(&self, account: AccountId, mailbox: MailboxId) -> Result<(), ChangeError> {
+    /// Waits for room, and until no change of the mailbox is on its way, so that what is decided
+    /// next, before anything suspends, is decided on what will be so.
+    async fn settled_room(
+        &self,
+        account: AccountId,
+        mailbox: MailboxId,
+        bytes: usize,
+    ) -> Result<(), ChangeError> {
         loop {
+            self.log.room(bytes).await?;
             let tip = {
                 let mut state = self.state.borrow_mut();
                 let owner = state.account_mut(account).ok_or(ChangeError::NoAccount)?;
@@ -212,15 +217,34 @@ impl<D: Disk> Shard<D> {
         target: MailboxId,
         and_expunge: bool,
     ) -> Result<Copied, ChangeError> {
-        let moved = UidSet::from_ascending(rows.iter().map(|row| row.uid));
-        self.log.room(COPY_BYTES_MAX).await?;
+        let wanted = UidSet::from_ascending(rows.iter().map(|row| row.uid));
+        match and_expunge {
+            // What another session does to these messages meanwhile moves along, and what it
+            // moves or expunges is not here any more.
+            true => self.settled_room(account, source, COPY_BYTES_MAX).await?,
+            false => self.log.room(COPY_BYTES_MAX).await?,
+        }
         let (entries, copied) = {
             let mut state = self.state.borrow_mut();
             let owner = state.account_mut(account).ok_or(ChangeError::NoAccount)?;
+            let rows: Vec<Row> = owner
+                .open_contents(source)?
+                .rows_of(&wanted)
+                .copied()
+                .collect();
+            let uid_validity = owner.open_contents(target)?.uid_validity;
+            if rows.is_empty() {
+                let pairs = Vec::new();
+                return Ok(Copied {
+                    uid_validity,
+                    pairs,
+                });
+            }
+            let moved = UidSet::from_ascending(rows.iter().map(|row| row.uid));
             let mut entries = Vec::new();
-            let copy = draft_copy(owner, source, rows, target, &mut entries)?;
+            let copy = draft_copy(owner, source, &rows, target, &mut entries)?;
             let copied = Copied {
-                uid_validity: owner.open_contents(target)?.uid_validity,
+                uid_validity,
                 pairs: rows
                     .iter()
                     .map(|row| row.uid)
@@ -240,6 +264,9 @@ impl<D: Disk> Shard<D> {
             (entries, copied)
         };
         let frame = self.put_in(account, target, entries)?;
+        if and_expunge {
+            self.note_tip(account, source, frame);
+        }
         self.log.durable(frame).await?;
         Ok(copied)
     }
@@ -248,6 +275,9 @@ impl<D: Disk> Shard<D> {
     async fn undo_copy(&self, account: AccountId, target: MailboxId, copied: &Copied) {
         let uids = UidSet::from_ascending(copied.pairs.iter().map(|pair| pair.1));
         for some in in_records(&uids) {
+            if self.log.room(UIDS_BYTES_MAX).await.is_err() {
+                return;
+            }
             let Some(modseq) = self
                 .state
                 .borrow_mut()
@@ -275,12 +305,17 @@ impl<D: Disk> Shard<D> {
         entries: Vec<Entry<'_>>,
     ) -> Result<FrameSeq, ChangeError> {
         let frame = self.put(account, entries)?;
+        self.note_tip(account, mailbox, frame);
+        Ok(frame)
+    }
+
+    /// The mailbox changes when this frame is durable.
+    fn note_tip(&self, account: AccountId, mailbox: MailboxId, frame: FrameSeq) {
         let mut state = self.state.borrow_mut();
         let owner = state.account_mut(account);
         if let Some(contents) = owner.and_then(|owner| owner.contents_mut(mailbox)) {
             contents.tip_frame = frame;
         }
-        Ok(frame)
     }
 }
 
@@ -307,8 +342,25 @@ fn split_modified(
 }
 
 /// The bits of keywords by name; a KEYWORD fact goes before for each that is new. A keyword that
-/// is only to be removed is not made for it.
+/// is only to be removed is not made for it. After an error the table is as it was.
 pub(super) fn named(
+    owner: &mut Account,
+    mailbox: MailboxId,
+    names: &[String],
+    op: FlagOp,
+    entries: &mut Vec<Entry<'_>>,
+) -> Result<Keywords, ChangeError> {
+    let known = owner.open_contents(mailbox)?.tip_keywords.len();
+    let drafted = entries.len();
+    let bits = name_each(owner, mailbox, names, op, entries);
+    if bits.is_err() {
+        owner.open_contents(mailbox)?.tip_keywords.truncate(known);
+        entries.truncate(drafted);
+    }
+    bits
+}
+
+fn name_each(
     owner: &mut Account,
     mailbox: MailboxId,
     names: &[String],
@@ -355,13 +407,22 @@ fn draft_copy(
     target: MailboxId,
     entries: &mut Vec<Entry<'_>>,
 ) -> Result<Copy, ChangeError> {
+    let first_uid = owner.open_contents(target)?.tip_uid_next;
+    let uid_next = first_uid.0.checked_add(rows.len() as u32).map(Uid);
+    let uid_next = uid_next.ok_or(ChangeError::Limit("UIDs of one mailbox"))?;
     let names = owner.open_contents(source)?.keywords().to_vec();
     let used = rows.iter().fold(0, |bits, row| bits | row.keywords.0);
+    let is_used = |position: &usize| used >> position & 1 == 1;
+    let positions: Vec<usize> = (0..names.len()).filter(is_used).collect();
+    let carried: Vec<String> = positions
+        .iter()
+        .filter_map(|at| names.get(*at).cloned())
+        .collect();
+    named(owner, target, &carried, FlagOp::Add, entries)?;
     let mut translation = [0u64; KEYWORDS_MAX];
-    for (position, name) in names.iter().enumerate() {
-        if used >> position & 1 == 1
-            && let Some(slot) = translation.get_mut(position)
-        {
+    for (position, name) in positions.iter().zip(&carried) {
+        if let Some(slot) = translation.get_mut(*position) {
+            // All of them are in the table now, so nothing is drafted here.
             let name = std::slice::from_ref(name);
             *slot = named(owner, target, name, FlagOp::Add, entries)?.0;
         }
@@ -376,9 +437,7 @@ fn draft_copy(
     };
     let modseq = owner.next_modseq();
     let contents = owner.open_contents(target)?;
-    let first_uid = contents.tip_uid_next;
-    let uid_next = first_uid.0.checked_add(rows.len() as u32);
-    contents.tip_uid_next = Uid(uid_next.ok_or(ChangeError::Limit("UIDs of one mailbox"))?);
+    contents.tip_uid_next = uid_next;
     let rows = rows.iter().map(|row| CopiedRow {
         source_uid: row.uid,
         flags: row.flags,

@@ -23,6 +23,8 @@ pub struct Custody {
     pub source: Source,
     pub received_secs: i64,
     pub body: BodyWriter,
+    /// Each recipient is answered for alone (LMTP), so one may be refused while another is taken.
+    pub each_alone: bool,
     /// Recipients of this shard.
     pub shares: Vec<Share>,
     /// Recipients of other shards, which get it from our spool.
@@ -92,8 +94,8 @@ impl<D: Disk> Shard<D> {
     }
 
     /// Takes custody of a message: when this returns `Ok`, every share that says so and every
-    /// offer is durable. Shares above their quota are refused; if that leaves nothing, nothing is
-    /// kept.
+    /// offer is durable. Shares above their quota are refused, all of them or, where each is
+    /// answered for alone, each by itself; if that leaves nothing, nothing is kept.
     pub async fn take(&self, custody: Custody) -> Result<Delivered, ChangeError> {
         self.commit_custody(custody, None).await
     }
@@ -157,6 +159,7 @@ impl<D: Disk> Shard<D> {
             source,
             received_secs,
             body,
+            each_alone,
             shares,
             offers,
         } = custody;
@@ -183,8 +186,12 @@ impl<D: Disk> Shard<D> {
             };
             batches.push((AccountId(0), entry));
             let size = body.octets();
+            // SMTP has one answer for all: a quota refuses everybody or nobody.
+            let may_refuse = offered.is_none()
+                && (each_alone || offers.is_empty() && are_all_full(&state, &shares, size));
             for share in shares {
-                let outcome = draft_share(&mut state, share, message, size, received_secs, offered);
+                let outcome =
+                    draft_share(&mut state, share, message, size, received_secs, may_refuse);
                 delivered.shares.push(outcome.map(|(account, deliver)| {
                     let uid = deliver.uid;
                     batches.push((account, Entry::of(Fact::Deliver(deliver))));
@@ -228,13 +235,22 @@ struct Arrival {
     octets: u64,
 }
 
+fn are_all_full(state: &State, shares: &[Share], body_octets: u64) -> bool {
+    let owner = |share: &Share| state.account(state.account_at(&share.account)?);
+    let is_full = |share: &Share| {
+        let octets = body_octets + share.prefix.len() as u64;
+        owner(share).is_some_and(|owner| owner.would_exceed(octets))
+    };
+    shares.iter().all(is_full)
+}
+
 fn draft_share(
     state: &mut State,
     share: Share,
     message: ObjectId,
     body_octets: u64,
     received_secs: i64,
-    offered: Option<(u16, u64)>,
+    may_refuse: bool,
 ) -> Result<(AccountId, Box<Deliver>), ChangeError> {
     assert!(
         share.prefix.len() <= PREFIX_BYTES_MAX,
@@ -246,7 +262,7 @@ fn draft_share(
     let octets = body_octets + share.prefix.len() as u64;
     let object = state.next_object();
     let owner = state.account_mut(account).ok_or(ChangeError::NoAccount)?;
-    if offered.is_none() && owner.would_exceed(octets) {
+    if may_refuse && owner.would_exceed(octets) {
         return Err(ChangeError::OverQuota);
     }
     let inbox = owner.inbox().ok_or(ChangeError::NoMailbox)?;
