@@ -26,6 +26,15 @@ pub const FRAMES_IN_FLIGHT_MAX: u64 = 1;
 /// shard.
 pub const HOT_TAIL_BYTES: usize = 32 << 20;
 
+/// First step in which a segment is pre-written, in bytes: what a first start costs a shard.
+pub const PREWRITE_BYTES_MIN: u64 = 4 << 20;
+
+/// Largest step in which a segment is pre-written, in bytes.
+pub const PREWRITE_BYTES_MAX: u64 = 32 << 20;
+
+/// Segments of a shard that are open for reading at one time.
+pub const SEGMENTS_OPEN_MAX: usize = 64;
+
 /// Keywords a mailbox can hold: the width of [`crate::mail::flags::Keywords`].
 pub const KEYWORDS_MAX: usize = 64;
 
@@ -53,5 +62,7 @@ pub const SHARDS_MAX: usize = 256;
 const _: () = assert!(FRAME_BYTES_MAX.is_multiple_of(BLOCK_BYTES));
 const _: () = assert!(SEGMENT_BYTES.is_multiple_of(BLOCK_BYTES as u64));
 const _: () = assert!(RECORD_BYTES_MAX * 2 <= FRAME_BYTES_MAX);
+const _: () = assert!(PREWRITE_BYTES_MIN >= FRAME_BYTES_MAX as u64);
+const _: () = assert!(PREWRITE_BYTES_MAX * 4 <= SEGMENT_BYTES);
 const _: () = assert!(CHUNK_BYTES * 2 <= RECORD_BYTES_MAX);
 const _: () = assert!(FRAME_BYTES_MAX as u64 * 4 <= SEGMENT_BYTES);

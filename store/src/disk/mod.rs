@@ -6,6 +6,8 @@
 
 pub mod block;
 pub mod blocking;
+pub mod executor;
+pub mod fault;
 pub mod sim;
 
 pub use block::Block;
@@ -41,6 +43,8 @@ pub enum Mode {
     /// Reads through the page cache.
     Read,
     /// Reads and writes with `O_DIRECT|O_DSYNC` where the file system has it, else `O_DSYNC`.
+    /// What earlier openings wrote to the file, also those of a killed process, is durable on
+    /// return (`fdatasync`): recovery builds only on what cannot vanish any more.
     Write,
     /// As `Write`, for a file that is not there yet; its name is durable on return.
     Create,

@@ -1,0 +1,93 @@
+//! What can go wrong with a simulated disk, and the dice that decide when.
+
+use std::io;
+
+/// Reproducible dice (SplitMix64): the same seed throws the same numbers on every machine.
+#[derive(Clone, Debug)]
+pub struct Seed(u64);
+
+impl Seed {
+    pub fn new(seed: u64) -> Seed {
+        Seed(seed)
+    }
+
+    pub fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut mixed = self.0;
+        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        mixed ^ (mixed >> 31)
+    }
+
+    /// A number below `bound`; 0 when the bound is 0.
+    pub fn below(&mut self, bound: u64) -> u64 {
+        self.next().checked_rem(bound).unwrap_or(0)
+    }
+
+    pub fn chance(&mut self, per_thousand: u64) -> bool {
+        self.below(1000) < per_thousand
+    }
+
+    pub fn pick<T: Copy>(&mut self, from: &[T]) -> Option<T> {
+        from.get(self.below(from.len() as u64) as usize).copied()
+    }
+}
+
+/// Faults of a simulated disk; rates are per thousand operations.
+#[derive(Clone, Debug, Default)]
+pub struct Faults {
+    /// The write fails with EIO, and any part of it may have reached the disk.
+    pub write_error: u64,
+    /// Zeroing ahead fails with EIO.
+    pub zero_error: u64,
+    /// The read fails with EIO.
+    pub read_error: u64,
+    /// The write reports success and does nothing: a lying device.
+    pub lost_write: u64,
+    /// The write reports success and lands on another block of the file.
+    pub misdirected_write: u64,
+    /// An operation that is due is passed over, so that others overtake it.
+    pub slow: u64,
+    /// Bytes that all files together may have; beyond it ENOSPC.
+    pub space: Option<u64>,
+    /// The control: `Ok` does not mean durable.
+    pub no_sync: bool,
+    /// Writes, counted from 1 at the start of the disk, that fail: number and error.
+    pub failing_writes: Vec<(u64, WriteFault)>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum WriteFault {
+    /// EIO; any part of the data may have reached the disk.
+    Io,
+    /// ENOSPC; any part of the data may have reached the disk.
+    Full,
+}
+
+impl WriteFault {
+    pub fn error(self) -> io::Error {
+        io::Error::from_raw_os_error(match self {
+            WriteFault::Io => libc::EIO,
+            WriteFault::Full => libc::ENOSPC,
+        })
+    }
+}
+
+/// Atomic unit of a device, in bytes: a torn write is cut between these.
+const SECTOR_BYTES: usize = 512;
+
+/// What part of an unfinished write reaches the disk: nothing, all, some of its 4 KiB blocks, or
+/// some of its sectors. Each piece: offset within the write, bytes.
+pub fn torn<'a>(seed: &mut Seed, data: &'a [u8]) -> Vec<(usize, &'a [u8])> {
+    let (unit, share) = match seed.below(5) {
+        0 => return Vec::new(),
+        1 => return vec![(0, data)],
+        2 | 3 => (crate::limit::BLOCK_BYTES, 500),
+        _ => (SECTOR_BYTES, 800),
+    };
+    let pieces = data.chunks(unit).enumerate();
+    pieces
+        .filter(|_| seed.chance(share))
+        .map(|(index, piece)| (index * unit, piece))
+        .collect()
+}

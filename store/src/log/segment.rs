@@ -1,0 +1,236 @@
+//! Segment files: their names and the header in their first block (FORMAT.md, "Segment").
+
+use crate::codec::checksum::plain;
+use crate::codec::{Fields, Fill, Put, Short};
+use crate::disk::Block;
+use crate::limit::BLOCK_BYTES;
+use crate::mail::id::{FrameSeq, Lsn, ShardId};
+
+/// Where the first frame of a segment lies.
+pub(super) const FIRST_OFFSET: u64 = BLOCK_BYTES as u64;
+
+const MAGIC: [u8; 8] = *b"RINGPOST";
+const FORMAT_MAJOR: u16 = 1;
+const FORMAT_MINOR: u16 = 0;
+const CRC_AT: usize = BLOCK_BYTES - 4;
+
+/// Feature bits that this program knows: none yet.
+const INCOMPAT_KNOWN: u64 = 0;
+const RO_COMPAT_KNOWN: u64 = 0;
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) struct SegmentHeader {
+    pub(super) store: [u8; 16],
+    pub(super) shard: ShardId,
+    pub(super) segment: u32,
+    /// Bytes that the file may grow to.
+    pub(super) size: u64,
+    pub(super) salt: u64,
+    pub(super) epoch: u64,
+    /// The first frame that can lie here: one more than the last of the segment before.
+    pub(super) first_frame: FrameSeq,
+    pub(super) first_lsn: Lsn,
+    /// Where the segment before ends; what lies behind it there is not part of the log.
+    pub(super) previous_end: u64,
+    /// `chain` of the last frame of the segment before.
+    pub(super) previous: u32,
+    pub(super) ro_compat: u64,
+    /// The header's own CRC: what the first frame names as `previous`.
+    pub(super) chain: u32,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum NoSegment {
+    /// All zero: pre-written, not yet in use.
+    Blank,
+    /// Not a header.
+    Invalid,
+    /// Of a later format, or with a feature that this program must know to read it.
+    Newer,
+}
+
+/// `shard-00/log`, 7 → `shard-00/log/0000000000000007.log`.
+pub(super) fn path(directory: &str, segment: u32) -> String {
+    format!("{directory}/{segment:016x}.log")
+}
+
+/// The name under which a segment is pre-written before it takes its place.
+pub(super) fn path_in_the_making(directory: &str, segment: u32) -> String {
+    format!("{directory}/{segment:016x}.new")
+}
+
+/// The number in a segment's file name.
+pub(super) fn number(name: &str) -> Option<u32> {
+    let digits = name.strip_suffix(".log")?;
+    let number = u32::from_str_radix(digits, 16).ok()?;
+    (format!("{number:016x}") == digits).then_some(number)
+}
+
+impl SegmentHeader {
+    /// The first block of the segment; remembers its CRC as `chain`.
+    pub(super) fn encode(&mut self) -> Block {
+        let mut block = Block::zeroed(BLOCK_BYTES);
+        let (covered, crc) = block.as_mut_slice().split_at_mut(CRC_AT);
+        let mut out = Fill::new(covered);
+        out.put(&MAGIC);
+        out.put_u16(FORMAT_MAJOR);
+        out.put_u16(FORMAT_MINOR);
+        out.put_u32(BLOCK_BYTES as u32);
+        out.put(&self.store);
+        out.put_u16(self.shard.0);
+        out.put_u16(0);
+        out.put_u32(self.segment);
+        out.put_u64(self.size);
+        out.put_u64(self.salt);
+        out.put_u64(self.epoch);
+        out.put_u64(self.first_frame.0);
+        out.put_u64(self.first_lsn.0);
+        out.put_u64(self.previous_end);
+        out.put_u32(self.previous);
+        out.put_u32(0);
+        out.put_u64(INCOMPAT_KNOWN);
+        out.put_u64(self.ro_compat);
+        out.put_u64(0);
+        self.chain = plain(covered);
+        crc.copy_from_slice(&self.chain.to_le_bytes());
+        block
+    }
+
+    pub(super) fn decode(block: &[u8]) -> Result<SegmentHeader, NoSegment> {
+        let block: &[u8; BLOCK_BYTES] = block.first_chunk().ok_or(NoSegment::Invalid)?;
+        if is_blank(block) {
+            return Err(NoSegment::Blank);
+        }
+        let (covered, crc) = block.split_at(CRC_AT);
+        let stored = Fields::new(crc).u32().map_err(|Short| NoSegment::Invalid)?;
+        let mut fields = Fields::new(covered);
+        if fields.array() != Ok(MAGIC) {
+            return Err(NoSegment::Invalid);
+        }
+        let major = fields.u16().map_err(|Short| NoSegment::Invalid)?;
+        match (plain(covered) == stored, major) {
+            (true, FORMAT_MAJOR) => Self::fields(&mut fields, stored),
+            (true, _) => Err(NoSegment::Newer),
+            (false, _) => Err(NoSegment::Invalid),
+        }
+    }
+
+    fn fields(fields: &mut Fields<'_>, chain: u32) -> Result<SegmentHeader, NoSegment> {
+        let (header, incompat) = Self::layout(fields, chain).map_err(|Short| NoSegment::Invalid)?;
+        if incompat & !INCOMPAT_KNOWN != 0 {
+            return Err(NoSegment::Newer);
+        }
+        Ok(header)
+    }
+
+    fn layout(fields: &mut Fields<'_>, chain: u32) -> Result<(SegmentHeader, u64), Short> {
+        let _minor = fields.u16()?;
+        let _header_bytes = fields.u32()?;
+        let store = fields.array()?;
+        let shard = ShardId(fields.u16()?);
+        let _zero = fields.u16()?;
+        let segment = fields.u32()?;
+        let size = fields.u64()?;
+        let salt = fields.u64()?;
+        let epoch = fields.u64()?;
+        let first_frame = FrameSeq(fields.u64()?);
+        let first_lsn = Lsn(fields.u64()?);
+        let previous_end = fields.u64()?;
+        let previous = fields.u32()?;
+        let _zero = fields.u32()?;
+        let incompat = fields.u64()?;
+        let ro_compat = fields.u64()?;
+        let header = SegmentHeader {
+            store,
+            shard,
+            segment,
+            size,
+            salt,
+            epoch,
+            first_frame,
+            first_lsn,
+            previous_end,
+            previous,
+            ro_compat,
+            chain,
+        };
+        Ok((header, incompat))
+    }
+
+    /// Written by a later program that forbids older ones to append.
+    pub(super) fn is_read_only(&self) -> bool {
+        self.ro_compat & !RO_COMPAT_KNOWN != 0
+    }
+}
+
+/// Whether all bytes are zero; by whole blocks where it can, because recovery asks it of megabytes.
+pub(super) fn is_blank(bytes: &[u8]) -> bool {
+    bytes
+        .chunks(BLOCK_BYTES)
+        .all(|chunk| ZEROS.get(..chunk.len()) == Some(chunk))
+}
+
+static ZEROS: [u8; BLOCK_BYTES] = [0; BLOCK_BYTES];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn header() -> SegmentHeader {
+        SegmentHeader {
+            store: *b"0123456789abcdef",
+            shard: ShardId(3),
+            segment: 7,
+            size: 1 << 28,
+            salt: 0xfeed,
+            epoch: 0,
+            first_frame: FrameSeq(100),
+            first_lsn: Lsn(1000),
+            previous_end: 1 << 20,
+            previous: 0xbeef,
+            ro_compat: 0,
+            chain: 0,
+        }
+    }
+
+    #[test]
+    fn a_header_comes_back_and_every_flipped_bit_is_noticed() {
+        let mut written = header();
+        let mut block = written.encode();
+        assert_eq!(SegmentHeader::decode(block.as_slice()), Ok(written));
+        for bit in 0..BLOCK_BYTES * 8 {
+            block.as_mut_slice()[bit / 8] ^= 1 << (bit % 8);
+            let found = SegmentHeader::decode(block.as_slice());
+            assert_eq!(found, Err(NoSegment::Invalid), "bit {bit}");
+            block.as_mut_slice()[bit / 8] ^= 1 << (bit % 8);
+        }
+    }
+
+    #[test]
+    fn blank_and_newer_are_told_apart() {
+        assert_eq!(SegmentHeader::decode(&[0; 4096]), Err(NoSegment::Blank));
+        let mut block = header().encode();
+        block.as_mut_slice()[8] = 2;
+        let crc = plain(&block.as_slice()[..CRC_AT]);
+        block.as_mut_slice()[CRC_AT..].copy_from_slice(&crc.to_le_bytes());
+        assert_eq!(
+            SegmentHeader::decode(block.as_slice()),
+            Err(NoSegment::Newer)
+        );
+    }
+
+    #[test]
+    fn names_are_exact() {
+        assert_eq!(path("a/log", 7), "a/log/0000000000000007.log");
+        assert_eq!(number("0000000000000007.log"), Some(7));
+        for name in [
+            "7.log",
+            "0000000000000007.new",
+            "00000000ffffffff0.log",
+            "x.log",
+        ] {
+            assert_eq!(number(name), None, "{name}");
+        }
+        assert_eq!(number("000000000000000A.log"), None);
+    }
+}
