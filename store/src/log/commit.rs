@@ -6,6 +6,7 @@
 
 use super::frame::{CLEAN, FRAME_HEADER_BYTES, FrameHeader, SEAL};
 use super::pending::{Flight, Seat};
+use super::segment::FIRST_OFFSET;
 use super::state::{EPOCH, Fit, SEAL_BYTES, State, Writer, verdict};
 use super::{Log, Place};
 use crate::codec::checksum::seat;
@@ -183,22 +184,27 @@ impl<D: Disk> Log<D> {
     /// Seals the present segment unless it is fenced, and begins the prepared one.
     async fn roll(&self) -> Result<(), Failed> {
         self.mark(SEAL, SEAL_BYTES).await;
-        let (prepared, mut header) = {
+        let (file, mut header) = {
             let mut state = self.state.borrow_mut();
             state.writer.closed = true;
             let header = state.next_header(&self.options);
-            (state.prepared.take(), header)
+            // It stays in the state meanwhile, or the pre-writer would put another in its place.
+            let prepared = state.prepared.as_ref();
+            (prepared.map(|prepared| prepared.file.clone()), header)
         };
-        let Some(prepared) = prepared else {
+        let Some(file) = file else {
             return Ok(());
         };
-        let block = Rc::new(header.encode());
-        // After an error the file is not used again: the pre-writer puts another in its place.
-        let written = prepared.file.write_at(block, BLOCK_BYTES, 0).await;
+        let written = file
+            .write_at(Rc::new(header.encode()), BLOCK_BYTES, 0)
+            .await;
+        let prepared = self.state.borrow_mut().prepared.take();
+        // After an error the file is not used again: the pre-writer replaces it.
         written.map_err(|error| self.fence(error))?;
+        let zeroed = prepared.map_or(FIRST_OFFSET, |prepared| prepared.zeroed);
         let mut state = self.state.borrow_mut();
         state.counters.segments += 1;
-        state.writer = Writer::begin(&header, prepared.file, prepared.zeroed);
+        state.writer = Writer::begin(&header, file, zeroed);
         Ok(())
     }
 

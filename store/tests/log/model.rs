@@ -23,6 +23,22 @@ fn live_and_crash(number: u64, faults: &Faults) -> Result<(), String> {
         let acknowledged = acknowledged(&world);
         let appended = world.book.appended.borrow();
         let appended: Vec<Fact> = appended.iter().map(|(_, fact)| fact.clone()).collect();
+        if std::env::var("ZZ").is_ok() {
+            eprintln!(
+                "life {life}: {:?}\n {:?}\n {:?}\n {:?}\n{:?}",
+                world.recovered,
+                world.book.durable.borrow(),
+                world
+                    .book
+                    .appended
+                    .borrow()
+                    .iter()
+                    .map(|(f, x)| (f.0, x.2.len()))
+                    .collect::<Vec<_>>(),
+                world.book.outcomes.borrow(),
+                after.recovered
+            );
+        }
         let promised = [&history[..], &acknowledged[..]].concat();
         let possible = [&history[..], &appended[..]].concat();
         history = between(&promised, &possible, &after.replayed_facts())?;
@@ -66,7 +82,11 @@ fn acknowledged(world: &World) -> Vec<Fact> {
 /// `promised ⊑ found ⊑ possible`, all three in one order; gives what was found.
 fn between(promised: &[Fact], possible: &[Fact], found: &[Fact]) -> Result<Vec<Fact>, String> {
     if !is_subsequence(promised, found) {
-        return Err(format!("{} promised, {} found: lost", promised.len(), found.len()));
+        return Err(format!(
+            "{} promised, {} found: lost",
+            promised.len(),
+            found.len()
+        ));
     }
     if !is_subsequence(found, possible) {
         return Err(format!("{} found that nobody appended so", found.len()));
@@ -82,7 +102,11 @@ fn is_subsequence(part: &[Fact], whole: &[Fact]) -> bool {
 fn check_replay(known: &mut [Fact], more: &[Fact], found: &[Fact]) -> Result<(), String> {
     match found == [known, more].concat() {
         true => Ok(()),
-        false => Err(format!("{} records shown before, {} now", known.len(), found.len())),
+        false => Err(format!(
+            "{} records shown before, {} now",
+            known.len(),
+            found.len()
+        )),
     }
 }
 
@@ -92,7 +116,9 @@ fn check_frames_are_whole(before: &World, after: &World) -> Result<(), String> {
     let appended = before.book.appended.borrow();
     for frame in appended.iter().map(|(frame, _)| *frame) {
         let mut of_frame = appended.iter().filter(|(other, _)| *other == frame);
-        let first = of_frame.next().is_some_and(|(_, fact)| found.contains(fact));
+        let first = of_frame
+            .next()
+            .is_some_and(|(_, fact)| found.contains(fact));
         if of_frame.any(|(_, fact)| found.contains(fact) != first) {
             return Err(format!("frame {frame} is there in part"));
         }
@@ -173,4 +199,9 @@ fn the_model_catches_a_disk_that_loses_writes() {
     };
     let caught = (0..100).filter(|number| live_and_crash(*number, &faults).is_err());
     assert!(caught.count() > 50);
+}
+#[test]
+fn zz_debug() {
+    let number: u64 = std::env::var("ZZ").unwrap().parse().unwrap();
+    eprintln!("{:?}", live_and_crash(number, &Faults { write_error: 60, zero_error: 60, ..Faults::default() }));
 }

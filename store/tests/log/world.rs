@@ -128,7 +128,10 @@ impl World {
 
 /// Errors are kept in the book; `Err` of an append leaves no trace in it.
 pub async fn append(log: &Log<SimDisk>, book: &Book, facts: Vec<Fact>) -> Option<FrameSeq> {
-    let bytes = facts.iter().map(|(_, _, body)| record_bytes(body.len())).sum();
+    let bytes = facts
+        .iter()
+        .map(|(_, _, body)| record_bytes(body.len()))
+        .sum();
     log.room(bytes).await.ok()?;
     let halves: Vec<[&[u8]; 2]> = facts
         .iter()
@@ -170,10 +173,13 @@ impl Book {
         let places = self.places.borrow();
         let offsets = self.offsets.borrow();
         let appended = self.appended.borrow();
-        let with_place = appended.iter().zip(&*offsets).filter_map(|((frame, fact), at)| {
-            let place = places.iter().find(|(durable, _)| durable == frame)?;
-            Some((place.1.plus(*at), fact.clone()))
-        });
+        let with_place = appended
+            .iter()
+            .zip(&*offsets)
+            .filter_map(|((frame, fact), at)| {
+                let place = places.iter().find(|(durable, _)| durable == frame)?;
+                Some((place.1.plus(*at), fact.clone()))
+            });
         with_place.collect()
     }
 }
