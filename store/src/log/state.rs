@@ -95,7 +95,7 @@ pub(super) enum Need {
 /// What the pre-writer does next.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Task {
-    Extend { from: u64, to: u64 },
+    Extend { segment: u32, from: u64, to: u64 },
     Prepare { segment: u32, bytes: u64 },
 }
 
@@ -236,37 +236,71 @@ impl<F> State<F> {
 
     /// What to pre-write now, if anything; `Ready(None)` when the log is done.
     pub(super) fn supply_task(&self, now: Duration, options: &Options) -> Poll<Option<Task>> {
-        let step = self.step(options);
+        if self.finished {
+            return Poll::Ready(None);
+        }
+        let task = match self.supply.need {
+            Some(need) => self.needed(need, options),
+            None => self.foreseen(now, options),
+        };
+        match task {
+            Some(task) => Poll::Ready(Some(task)),
+            None => Poll::Pending,
+        }
+    }
+
+    /// What the committer waits for, unless it only has not looked again yet.
+    fn needed(&self, need: Need, options: &Options) -> Option<Task> {
+        let answered = match need {
+            Need::Extend(to) => self.writer.zeroed >= to,
+            Need::Prepare => self.prepared.is_some(),
+        };
+        if answered || self.supply.fault.is_some() {
+            return None;
+        }
+        Some(match need {
+            Need::Extend(to) => self.extend_to(to, options),
+            Need::Prepare => self.prepare_next(options),
+        })
+    }
+
+    /// What the committer will need.
+    fn foreseen(&self, now: Duration, options: &Options) -> Option<Task> {
+        if self.closing || self.health == Health::ReadOnly || now < self.supply.not_before {
+            return None;
+        }
         let writer = &self.writer;
-        let ahead = writer.zeroed - writer.end;
-        let to = |least: u64| least.max(writer.zeroed + step).min(writer.size);
-        let extend = |to: u64| Task::Extend {
+        let step = self.step(options);
+        let room = writer.size.saturating_sub(writer.end);
+        if !writer.closed && writer.zeroed < writer.size && writer.ahead() < step / 2 {
+            return Some(self.extend_to(0, options));
+        }
+        let is_near_end = writer.closed || room < 2 * step;
+        (is_near_end && self.prepared.is_none()).then(|| self.prepare_next(options))
+    }
+
+    /// One step of pre-writing, or more where `least` is further.
+    fn extend_to(&self, least: u64, options: &Options) -> Task {
+        let writer = &self.writer;
+        Task::Extend {
+            segment: writer.segment,
             from: writer.zeroed,
-            to,
-        };
-        let prepare = Task::Prepare {
-            segment: writer.segment.wrapping_add(1),
-            bytes: step.min(options.segment_bytes),
-        };
-        match self.supply.need {
-            _ if self.finished => return Poll::Ready(None),
-            Some(_) if self.supply.fault.is_some() => return Poll::Pending,
-            Some(Need::Extend(least)) => return Poll::Ready(Some(extend(to(least)))),
-            Some(Need::Prepare) => return Poll::Ready(Some(prepare)),
-            None => {}
+            to: least
+                .max(writer.zeroed + self.step(options))
+                .min(writer.size),
         }
-        let idle = self.closing || self.health == Health::ReadOnly || now < self.supply.not_before;
-        if idle {
-            return Poll::Pending;
+    }
+
+    fn prepare_next(&self, options: &Options) -> Task {
+        Task::Prepare {
+            segment: self.next_segment(),
+            bytes: self.step(options).min(options.segment_bytes),
         }
-        if !writer.closed && writer.zeroed < writer.size && ahead < step / 2 {
-            return Poll::Ready(Some(extend(to(0))));
-        }
-        let near_end = writer.closed || writer.size - writer.end < 2 * step;
-        if near_end && self.prepared.is_none() {
-            return Poll::Ready(Some(prepare));
-        }
-        Poll::Pending
+    }
+
+    /// 32 bits of 256 MiB each are an exbibyte: they are not used up.
+    fn next_segment(&self) -> u32 {
+        self.writer.segment.wrapping_add(1)
     }
 
     /// Grows with what was written in this life, so that a store without mail stays small.
@@ -301,7 +335,7 @@ impl<F> State<F> {
         SegmentHeader {
             store: options.store,
             shard: options.shard,
-            segment: self.writer.segment.wrapping_add(1),
+            segment: self.next_segment(),
             size: options.segment_bytes,
             salt: (options.random)(),
             epoch: EPOCH,
@@ -328,6 +362,11 @@ impl<F> Writer<F> {
             chain: header.chain,
             closed: false,
         }
+    }
+
+    /// Pre-written bytes that no frame has taken yet.
+    fn ahead(&self) -> u64 {
+        self.zeroed.saturating_sub(self.end)
     }
 
     pub(super) fn has_prewritten(&self, bytes: u64) -> bool {

@@ -18,7 +18,7 @@ impl<D: Disk> Log<D> {
         let now = || (self.options.clock)();
         while let Some(task) = self.once(|s| s.supply_task(now(), &self.options)).await {
             let done = match task {
-                Task::Extend { from, to } => self.extend(from, to).await,
+                Task::Extend { segment, from, to } => self.extend(segment, from, to).await,
                 Task::Prepare { segment, bytes } => self.prepare(segment, bytes).await,
             };
             if let Err(error) = done {
@@ -30,11 +30,8 @@ impl<D: Disk> Log<D> {
         }
     }
 
-    async fn extend(&self, from: u64, to: u64) -> io::Result<()> {
-        let (segment, file) = {
-            let state = self.state.borrow();
-            (state.writer.segment, state.writer.file.clone())
-        };
+    async fn extend(&self, segment: u32, from: u64, to: u64) -> io::Result<()> {
+        let file = self.state.borrow().writer.file.clone();
         file.zero(from, to).await?;
         let mut state = self.state.borrow_mut();
         state.counters.zeroed_bytes += to - from;
@@ -61,8 +58,8 @@ impl<F> State<F> {
         self.counters.failed_zeroes += 1;
         let verdict = verdict(error);
         match task {
-            Task::Extend { from, .. } if verdict == LogError::ReadOnly => {
-                if self.writer.zeroed == from {
+            Task::Extend { segment, from, .. } if verdict == LogError::ReadOnly => {
+                if self.writer.segment == segment {
                     self.writer.size = from;
                 }
             }

@@ -23,22 +23,6 @@ fn live_and_crash(number: u64, faults: &Faults) -> Result<(), String> {
         let acknowledged = acknowledged(&world);
         let appended = world.book.appended.borrow();
         let appended: Vec<Fact> = appended.iter().map(|(_, fact)| fact.clone()).collect();
-        if std::env::var("ZZ").is_ok() {
-            eprintln!(
-                "life {life}: {:?}\n {:?}\n {:?}\n {:?}\n{:?}",
-                world.recovered,
-                world.book.durable.borrow(),
-                world
-                    .book
-                    .appended
-                    .borrow()
-                    .iter()
-                    .map(|(f, x)| (f.0, x.2.len()))
-                    .collect::<Vec<_>>(),
-                world.book.outcomes.borrow(),
-                after.recovered
-            );
-        }
         let promised = [&history[..], &acknowledged[..]].concat();
         let possible = [&history[..], &appended[..]].concat();
         history = between(&promised, &possible, &after.replayed_facts())?;
@@ -199,9 +183,4 @@ fn the_model_catches_a_disk_that_loses_writes() {
     };
     let caught = (0..100).filter(|number| live_and_crash(*number, &faults).is_err());
     assert!(caught.count() > 50);
-}
-#[test]
-fn zz_debug() {
-    let number: u64 = std::env::var("ZZ").unwrap().parse().unwrap();
-    eprintln!("{:?}", live_and_crash(number, &Faults { write_error: 60, zero_error: 60, ..Faults::default() }));
 }
