@@ -216,10 +216,11 @@ impl<D: Disk> Log<D> {
         }
     }
 
-    /// Writes a frame without records where `room` is pre-written. Without room or after an error
-    /// the log is as valid as before, it only says less.
+    /// Writes a frame without records if `room` is left for it. Without room or after an error the
+    /// log is as valid as before, it only says less.
     async fn mark(&self, flag: u8, room: u64) {
-        if !self.state.borrow().writer.has_prewritten(room) {
+        let fit = self.once(|state| state.fit_mark(room)).await;
+        if !matches!(fit, Ok(Fit::Here)) {
             return;
         }
         let (file, place) = self.next_seat();

@@ -215,6 +215,23 @@ impl<F> State<F> {
             (false, Some(_)) => return self.fits(Fit::Roll),
             (false, None) => Need::Prepare,
         };
+        self.wait_for(need)
+    }
+
+    /// Whether a mark fits before `room` more bytes of the present segment; asks the pre-writer if
+    /// not yet.
+    pub(super) fn fit_mark(&mut self, room: u64) -> Poll<Result<Fit, LogError>> {
+        let to = self.writer.end + room;
+        if self.writer.closed || to > self.writer.size {
+            return self.fits(Fit::Roll);
+        }
+        if to <= self.writer.zeroed {
+            return self.fits(Fit::Here);
+        }
+        self.wait_for(Need::Extend(to))
+    }
+
+    fn wait_for(&mut self, need: Need) -> Poll<Result<Fit, LogError>> {
         if self.supply.need.replace(need).is_none() {
             self.supply.fault = None;
             return Poll::Pending;
@@ -367,10 +384,6 @@ impl<F> Writer<F> {
     /// Pre-written bytes that no frame has taken yet.
     fn ahead(&self) -> u64 {
         self.zeroed.saturating_sub(self.end)
-    }
-
-    pub(super) fn has_prewritten(&self, bytes: u64) -> bool {
-        !self.closed && self.end + bytes <= self.zeroed
     }
 
     pub(super) fn takes(&self, bytes: u64) -> bool {

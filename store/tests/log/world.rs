@@ -10,38 +10,38 @@ use store::error::LogError;
 use store::log::{Draft, Log, OpenError, Options, Outcome, Place, Recovered, record_bytes};
 use store::mail::id::{FrameSeq, ShardId};
 
-pub const DIRECTORY: &str = "shard-00/log";
+pub(crate) const DIRECTORY: &str = "shard-00/log";
 
 /// One replayed record: kind, account, payload.
-pub type Fact = (u8, u32, Vec<u8>);
+pub(crate) type Fact = (u8, u32, Vec<u8>);
 
-pub struct World {
-    pub disk: SimDisk,
-    pub executor: Executor,
-    pub log: Rc<Log<SimDisk>>,
-    pub replayed: Vec<(Place, Fact)>,
-    pub recovered: Recovered,
-    pub book: Rc<Book>,
-    pub clock: Rc<Cell<Duration>>,
+pub(crate) struct World {
+    pub(crate) disk: SimDisk,
+    pub(crate) executor: Executor,
+    pub(crate) log: Rc<Log<SimDisk>>,
+    pub(crate) replayed: Vec<(Place, Fact)>,
+    pub(crate) recovered: Recovered,
+    pub(crate) book: Rc<Book>,
+    pub(crate) clock: Rc<Cell<Duration>>,
 }
 
 /// What happened to the log in one life.
 #[derive(Default)]
-pub struct Book {
+pub(crate) struct Book {
     /// Facts in the order of their appends, with their frame.
-    pub appended: RefCell<Vec<(FrameSeq, Fact)>>,
+    pub(crate) appended: RefCell<Vec<(FrameSeq, Fact)>>,
     /// Frames that `durable` was `Ok` for.
-    pub durable: RefCell<Vec<FrameSeq>>,
-    pub failed: RefCell<Vec<(FrameSeq, LogError)>>,
+    pub(crate) durable: RefCell<Vec<FrameSeq>>,
+    pub(crate) failed: RefCell<Vec<(FrameSeq, LogError)>>,
     /// As told by `run`: place of each durable frame.
-    pub places: RefCell<Vec<(FrameSeq, Place)>>,
+    pub(crate) places: RefCell<Vec<(FrameSeq, Place)>>,
     /// Places of the records of `appended`, by offset in their frame.
-    pub offsets: RefCell<Vec<u32>>,
-    pub outcomes: RefCell<Vec<Outcome>>,
-    pub returned: Cell<bool>,
+    pub(crate) offsets: RefCell<Vec<u32>>,
+    pub(crate) outcomes: RefCell<Vec<Outcome>>,
+    pub(crate) returned: Cell<bool>,
 }
 
-pub fn options(clock: &Rc<Cell<Duration>>, seed: u64) -> Options {
+pub(crate) fn options(clock: &Rc<Cell<Duration>>, seed: u64) -> Options {
     let clock = clock.clone();
     let dice = RefCell::new(Seed::new(seed ^ 0x5a17));
     let mut options = Options::new(
@@ -58,11 +58,11 @@ pub fn options(clock: &Rc<Cell<Duration>>, seed: u64) -> Options {
 }
 
 impl World {
-    pub fn open(disk: &SimDisk, seed: u64) -> Result<World, OpenError> {
+    pub(crate) fn open(disk: &SimDisk, seed: u64) -> Result<World, OpenError> {
         World::open_with(disk, seed, |_| {})
     }
 
-    pub fn open_with(
+    pub(crate) fn open_with(
         disk: &SimDisk,
         seed: u64,
         change: impl FnOnce(&mut Options),
@@ -102,32 +102,33 @@ impl World {
     }
 
     /// A task that appends the facts to one frame and waits until it is durable.
-    pub fn append(&mut self, facts: Vec<Fact>) {
+    pub(crate) fn append(&mut self, facts: Vec<Fact>) {
         let (log, book) = (self.log.clone(), self.book.clone());
         self.executor.spawn(async move {
             append(&log, &book, facts).await;
         });
     }
 
-    pub fn settle(&mut self) {
+    pub(crate) fn settle(&mut self) {
         self.executor.run(usize::MAX);
     }
 
-    /// Closes and waits until everything is written.
-    pub fn close(mut self) -> SimDisk {
+    /// Waits until everything is written, closes, and waits for the end.
+    pub(crate) fn close(mut self) -> SimDisk {
+        self.settle();
         self.log.close();
         self.settle();
         assert!(self.book.returned.get(), "run returns after close");
         self.disk
     }
 
-    pub fn replayed_facts(&self) -> Vec<Fact> {
+    pub(crate) fn replayed_facts(&self) -> Vec<Fact> {
         self.replayed.iter().map(|(_, fact)| fact.clone()).collect()
     }
 }
 
 /// Errors are kept in the book; `Err` of an append leaves no trace in it.
-pub async fn append(log: &Log<SimDisk>, book: &Book, facts: Vec<Fact>) -> Option<FrameSeq> {
+pub(crate) async fn append(log: &Log<SimDisk>, book: &Book, facts: Vec<Fact>) -> Option<FrameSeq> {
     let bytes = facts
         .iter()
         .map(|(_, _, body)| record_bytes(body.len()))
@@ -169,7 +170,7 @@ impl Book {
     }
 
     /// Every fact whose frame is durable, with the place that its record must have.
-    pub fn placed(&self) -> Vec<(Place, Fact)> {
+    pub(crate) fn placed(&self) -> Vec<(Place, Fact)> {
         let places = self.places.borrow();
         let offsets = self.offsets.borrow();
         let appended = self.appended.borrow();
@@ -185,7 +186,7 @@ impl Book {
 }
 
 /// A payload that tells where it comes from, of a length that the dice decide.
-pub fn fact(seed: &mut Seed, number: u64) -> Fact {
+pub(crate) fn fact(seed: &mut Seed, number: u64) -> Fact {
     let len = match seed.below(10) {
         0 => 0,
         1..=5 => seed.below(200),
