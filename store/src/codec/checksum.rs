@@ -18,6 +18,8 @@ pub fn seat(salt: u64, offset: u64) -> u32 {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
+
     use super::*;
 
     #[test]

@@ -160,6 +160,8 @@ impl std::error::Error for Short {}
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
+
     use super::*;
     use proptest::prelude::*;
 

@@ -71,6 +71,11 @@ impl Executor {
         }
     }
 
+    /// Tasks that have not ended.
+    pub fn left(&self) -> usize {
+        self.tasks.len()
+    }
+
     /// Runs one future to its end beside the spawned tasks; `None` when it waits for ever.
     pub fn finish<T: 'static>(&mut self, future: impl Future<Output = T> + 'static) -> Option<T> {
         let output = Rc::new(RefCell::new(None));

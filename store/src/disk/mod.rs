@@ -51,6 +51,10 @@ pub enum Mode {
 }
 
 /// One open file. Offsets and lengths of writes are multiples of `BLOCK_BYTES`.
+#[expect(
+    clippy::len_without_is_empty,
+    reason = "an empty file is of no interest"
+)]
 pub trait File: 'static {
     /// Writes the first `bytes` of `block` at `offset`. `Ok` means durable. After `Err` nothing is
     /// known about the range, and the caller must not write it again (storage.md §1.2).

@@ -233,6 +233,8 @@ const _: () = assert!(RECORD_HEADER_BYTES.is_multiple_of(8));
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
+
     use super::*;
 
     fn header() -> FrameHeader {

@@ -116,7 +116,14 @@ impl<D: Disk> Log<D> {
 
     /// Waits until the pending frame takes `bytes` more: the sum of [`record_bytes`] of the drafts.
     /// What it answers holds until the caller's next await.
+    ///
+    /// # Panics
+    /// When `bytes` is more than [`Log::append_bytes_max`]: no frame would ever take it.
     pub async fn room(&self, bytes: usize) -> Result<(), LogError> {
+        assert!(
+            bytes <= self.append_bytes_max(),
+            "{bytes} bytes are more than a frame"
+        );
         self.swapped
             .until(|| match self.admits() {
                 Ok(()) => self.has_room(bytes).then_some(Ok(())),

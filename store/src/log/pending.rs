@@ -261,6 +261,8 @@ fn span(bytes: &mut [u8], at: usize, len: usize) -> &mut [u8] {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
+
     use super::*;
 
     fn place(salt: u64, offset: u64) -> Seat {

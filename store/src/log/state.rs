@@ -435,6 +435,8 @@ pub(super) fn verdict(error: &io::Error) -> LogError {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
+
     use super::*;
 
     #[test]

@@ -45,6 +45,9 @@ impl<D: Disk> Log<D> {
     async fn prepare(&self, segment: u32, bytes: u64) -> io::Result<()> {
         let prepared = prewrite(&*self.disk, &self.directory, segment, bytes).await?;
         let mut state = self.state.borrow_mut();
+        // The file took the place of whatever had its name: that must not have been in use.
+        let is_next = state.prepared.is_none() && state.writer.segment.wrapping_add(1) == segment;
+        assert!(is_next, "segment {segment:016x} was pre-written twice");
         state.counters.zeroed_bytes += bytes;
         state.prepared = Some(prepared);
         Ok(())
@@ -57,12 +60,11 @@ impl<F> State<F> {
     fn supply_failed(&mut self, task: Task, error: &io::Error) {
         self.counters.failed_zeroes += 1;
         let verdict = verdict(error);
+        let is_present = |segment| segment == self.writer.segment;
         match task {
-            Task::Extend { segment, from, .. } if verdict == LogError::ReadOnly => {
-                if self.writer.segment == segment {
-                    self.writer.size = from;
-                }
-            }
+            Task::Extend { segment, .. }
+                if verdict == LogError::ReadOnly && !is_present(segment) => {}
+            Task::Extend { from, .. } if verdict == LogError::ReadOnly => self.writer.size = from,
             _ if self.supply.need.is_some() => self.supply.fault = Some(verdict),
             _ => {}
         }

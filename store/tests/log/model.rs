@@ -1,9 +1,12 @@
 //! Random appends, closes and crashes: what `durable` said `Ok` for is replayed, in order, once.
 
-use crate::world::{Fact, World, fact};
+use crate::world::{DIRECTORY, Fact, World, fact};
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::rc::Rc;
+use store::disk::executor::Executor;
 use store::disk::fault::{Faults, Seed};
 use store::disk::sim::SimDisk;
+use store::log::{Log, RecordRef};
 
 /// Lives of a store per seed.
 const LIVES: u64 = 3;
@@ -11,15 +14,18 @@ const LIVES: u64 = 3;
 /// Runs the model; `Err` says which promise was broken.
 fn live_and_crash(number: u64, faults: &Faults) -> Result<(), String> {
     let mut seed = Seed::new(number);
-    let mut disk = SimDisk::new(seed.next());
+    let mut disk = SimDisk::new(seed.throw());
     let mut history: Vec<Fact> = Vec::new();
     for life in 0..LIVES {
-        let mut world = World::open(&disk, seed.next()).map_err(|error| error.to_string())?;
+        let mut world = World::open(&disk, seed.throw()).map_err(|error| error.to_string())?;
         check_replay(&mut history, &[], &world.replayed_facts())?;
         disk.faults(|now| *now = faults.clone());
-        let cut = run_one_life(&mut world, &mut seed, life);
-        disk = cut;
-        let mut after = World::open(&disk, seed.next()).map_err(|error| error.to_string())?;
+        run_one_life(&mut world, &mut seed, life);
+        if seed.chance(300) {
+            check_all_are_answered(&mut world)?;
+        }
+        disk = cut(&world, &mut seed);
+        let mut after = World::open(&disk, seed.throw()).map_err(|error| error.to_string())?;
         let acknowledged = acknowledged(&world);
         let appended = world.book.appended.borrow();
         let appended: Vec<Fact> = appended.iter().map(|(_, fact)| fact.clone()).collect();
@@ -29,13 +35,13 @@ fn live_and_crash(number: u64, faults: &Faults) -> Result<(), String> {
         check_frames_are_whole(&world, &after)?;
         // What was shown once stays, even if the power goes before anything else is written.
         after.executor.run(seed.below(20) as usize);
-        disk = disk.crash(seed.next());
+        disk = disk.crash(seed.throw());
     }
-    let world = World::open(&disk, seed.next()).map_err(|error| error.to_string())?;
+    let world = World::open(&disk, seed.throw()).map_err(|error| error.to_string())?;
     check_replay(&mut history, &[], &world.replayed_facts())
 }
 
-fn run_one_life(world: &mut World, seed: &mut Seed, life: u64) -> SimDisk {
+fn run_one_life(world: &mut World, seed: &mut Seed, life: u64) {
     let mut number = life << 32;
     for _ in 0..seed.below(14) {
         let facts = (0..1 + seed.below(3)).map(|_| {
@@ -50,9 +56,25 @@ fn run_one_life(world: &mut World, seed: &mut Seed, life: u64) -> SimDisk {
         world.log.close();
     }
     world.executor.run(seed.below(60) as usize);
+}
+
+fn cut(world: &World, seed: &mut Seed) -> SimDisk {
     match seed.below(4) {
-        0 => world.disk.kill(seed.next()),
-        _ => world.disk.crash(seed.next()),
+        0 => world.disk.kill(seed.throw()),
+        _ => world.disk.crash(seed.throw()),
+    }
+}
+
+/// Left alone, the log answers everybody; only `run` itself waits on.
+fn check_all_are_answered(world: &mut World) -> Result<(), String> {
+    world.settle();
+    let running = usize::from(!world.book.returned.get());
+    match world.executor.left() == running {
+        true => Ok(()),
+        false => Err(format!(
+            "{} tasks wait for ever",
+            world.executor.left() - running
+        )),
     }
 }
 
@@ -183,4 +205,52 @@ fn the_model_catches_a_disk_that_loses_writes() {
     };
     let caught = (0..100).filter(|number| live_and_crash(*number, &faults).is_err());
     assert!(caught.count() > 50);
+}
+
+/// Opens a log, cuts the power after each number of turns, and opens what is left.
+fn crash_while_opening(disk: &SimDisk, expected: &[Fact]) {
+    let mut turns = 0;
+    loop {
+        let image = disk.crash(0);
+        let (clock, over) = (Rc::default(), image.clone());
+        let options = crate::world::options(&clock, turns);
+        let mut executor = Executor::new(image.clone(), turns);
+        executor.spawn(async move {
+            let mut accept = |_, _: &RecordRef<'_>| Ok(());
+            let opened = Log::open(Rc::new(over), DIRECTORY, options, &mut accept).await;
+            opened.map(drop).expect("only the power fails");
+        });
+        executor.run(turns as usize);
+        let left = match turns % 2 {
+            0 => image.crash(turns),
+            _ => image.kill(turns),
+        };
+        let world = World::open(&left, turns).expect("no repair by hand");
+        assert_eq!(world.replayed_facts(), expected, "{turns} turns");
+        if executor.left() == 0 {
+            return;
+        }
+        turns += 1;
+    }
+}
+
+#[test]
+fn a_crash_while_the_log_is_made_leaves_an_empty_log() {
+    crash_while_opening(&SimDisk::new(1), &[]);
+}
+
+#[test]
+fn a_crash_while_a_torn_tail_is_erased_leaves_the_same_log() {
+    let mut world = World::open(&SimDisk::new(2), 2).unwrap();
+    let facts: Vec<Fact> = (0..5).map(|number| (1, 1, vec![number; 2000])).collect();
+    for fact in &facts {
+        world.append(vec![fact.clone()]);
+        world.settle();
+    }
+    let end = 6 * 4096;
+    let path = "shard-00/log/0000000000000000.log";
+    world
+        .disk
+        .edit(path, |bytes| bytes[end + 700..end + 8000].fill(0xcd));
+    crash_while_opening(&world.disk, &facts);
 }

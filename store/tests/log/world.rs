@@ -48,7 +48,7 @@ pub(crate) fn options(clock: &Rc<Cell<Duration>>, seed: u64) -> Options {
         *b"a store of tests",
         ShardId(0),
         Rc::new(move || clock.get()),
-        Rc::new(move || dice.borrow_mut().next()),
+        Rc::new(move || dice.borrow_mut().throw()),
     );
     options.segment_bytes = 96 << 10;
     options.frame_bytes_max = 24 << 10;
@@ -191,10 +191,10 @@ pub(crate) fn fact(seed: &mut Seed, number: u64) -> Fact {
         0 => 0,
         1..=5 => seed.below(200),
         6..=8 => seed.below(3000),
-        _ => seed.below(12000),
+        _ => seed.below(7500),
     };
     let mut body = number.to_le_bytes().to_vec();
-    let filling = seed.next().to_le_bytes();
+    let filling = seed.throw().to_le_bytes();
     body.extend((0..len as usize).map(|at| filling[at % 8] ^ at as u8));
     (seed.below(20) as u8, seed.below(9) as u32, body)
 }
