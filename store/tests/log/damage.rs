@@ -156,8 +156,13 @@ fn swapped_pages_are_not_served() {
 fn a_torn_tail_is_cut_and_the_log_goes_on() {
     let (disk, placed) = written(3);
     let end = BLOCK * 5;
-    disk.edit(FIRST, |bytes| bytes[end..end + 1000].fill(0xab));
+    disk.edit(FIRST, |bytes| bytes[end..end + 9000].fill(0xab));
     let mut world = World::open(&disk, 2).unwrap();
+    let erased = disk.contents(FIRST)[end..].iter().all(|byte| *byte == 0);
+    assert!(
+        erased,
+        "what is left of a torn write could be mixed with the next one"
+    );
     assert_eq!(world.recovered.torn, Some(Place::new(0, end as u64)));
     assert!(!world.recovered.clean);
     world.append(vec![(2, 2, b"after the cut".to_vec())]);
@@ -167,6 +172,30 @@ fn a_torn_tail_is_cut_and_the_log_goes_on() {
     expected.push((2, 2, b"after the cut".to_vec()));
     assert_eq!(world.replayed_facts(), expected);
     assert!(world.recovered.clean);
+}
+
+/// Two lives of one copy of the store went on from the same frame, and their pages were mixed.
+#[test]
+fn a_frame_of_another_history_at_the_right_place_is_refused() {
+    let (disk, _) = written(2);
+    let histories = [b"one", b"two"].map(|name| {
+        let copy = disk.crash(1);
+        let mut world = World::open(&copy, 1).unwrap();
+        for _ in 0..2 {
+            world.append(vec![(1, 1, name.to_vec())]);
+            world.settle();
+        }
+        copy
+    });
+    let [one, two] = histories;
+    let (at, foreign) = (4 * BLOCK, two.contents(FIRST));
+    one.edit(FIRST, |bytes| {
+        let page = at..at + BLOCK;
+        assert_ne!(bytes[page.clone()], foreign[page.clone()]);
+        bytes[page.clone()].copy_from_slice(&foreign[page]);
+    });
+    let opened = World::open(&one, 1).map(drop);
+    assert!(matches!(opened, Err(OpenError::Damaged { offset, .. }) if offset == at as u64 + 4096));
 }
 
 /// An operator mails a piece of the log to himself; then the power goes while it is written.

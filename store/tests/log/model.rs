@@ -254,3 +254,24 @@ fn a_crash_while_a_torn_tail_is_erased_leaves_the_same_log() {
         .edit(path, |bytes| bytes[end + 700..end + 8000].fill(0xcd));
     crash_while_opening(&world.disk, &facts);
 }
+
+/// A killed process leaves a frame in the page cache; recovery shows it; then the power goes.
+#[test]
+fn what_was_shown_after_a_kill_is_there_after_a_power_cut() {
+    let mut world = World::open(&SimDisk::new(5), 5).unwrap();
+    world.append(vec![(1, 1, vec![5; 3000])]);
+    while world.disk.waiting() == 0 {
+        world.executor.turn();
+    }
+    let mut shown = 0;
+    for seed in 0..200 {
+        let killed = world.disk.kill(seed);
+        let before = World::open(&killed, seed).unwrap().replayed_facts();
+        let after = World::open(&killed.crash(seed), seed)
+            .unwrap()
+            .replayed_facts();
+        assert_eq!(before, after, "seed {seed}");
+        shown += before.len();
+    }
+    assert!(shown > 10, "the frame never reached the page cache");
+}
