@@ -4,9 +4,9 @@
 //!
 //! The salt is random for each segment, so bytes of an earlier life of the file, or bytes that
 //! somebody mails to us, do not pass as ours. The offset makes a valid frame or record invalid at
-//! every other offset of its segment: two seats of one salt differ in a burst of at most 64 bits, of
-//! which only the lower 32 change in a segment below 4 GiB, and CRC32C tells all bursts of up to 32
-//! bits apart. Putting a seat on and taking it off is the same operation.
+//! every other offset of its segment: two seats of one salt differ in a burst of at most 64 bits,
+//! of which only the lower 32 change in a segment below 4 GiB, and CRC32C tells all bursts of up
+//! to 32 bits apart. Putting a seat on and taking it off is the same operation.
 
 pub use crc32c::crc32c as plain;
 pub use crc32c::crc32c_append as append;

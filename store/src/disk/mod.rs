@@ -1,8 +1,8 @@
 //! Files as the log needs them: owned blocks in, owned blocks out, durable when the call returns.
 //!
 //! `Disk` is injected: `engine::reactor` brings one on io_uring, [`blocking`] one on plain system
-//! calls for tools, [`sim`] one in memory that loses, tears and fails by a seed. All of them live on
-//! one thread; futures need not be `Send`.
+//! calls for tools, [`sim`] one in memory that loses, tears and fails by a seed. All of them live
+//! on one thread; futures need not be `Send`.
 
 pub mod block;
 pub mod blocking;

@@ -2,8 +2,8 @@
 //!
 //! Every operation waits until [`SimDisk::step`] finishes it, in an order that the seed decides. A
 //! file has two images: *live*, what reads see, and *durable*, what a power cut leaves.
-//! [`SimDisk::crash`] is the disk after a power cut now, [`SimDisk::kill`] the disk after the process
-//! was killed now: the page cache survives, but nobody has synced it yet.
+//! [`SimDisk::crash`] is the disk after a power cut now, [`SimDisk::kill`] the disk after the
+//! process was killed now: the page cache survives, but nobody has synced it yet.
 
 use super::fault::{Faults, Seed, WriteFault, torn};
 use super::{Block, Disk, File, Mode};

@@ -1,9 +1,9 @@
 //! The bytes of a frame and of the records in it (FORMAT.md, "Frame" and "Record header").
 //!
 //! A frame is valid at one offset of one segment: the CRCs of its header and of its records are
-//! seated there ([`crate::codec::checksum`]). The CRC of a record covers its header and payload, the
-//! frame's `records_crc` covers the record headers, the header CRC covers all of that and the chain:
-//! one pass over the data when it is written, one when it is replayed.
+//! seated there ([`crate::codec::checksum`]). The CRC of a record covers its header and payload,
+//! the frame's `records_crc` covers the record headers, the header CRC covers all of that and the
+//! chain: one pass over the data when it is written, one when it is replayed.
 
 use crate::codec::checksum::{append, plain, seat};
 use crate::codec::{Fields, Fill, Put, Short};

@@ -3,7 +3,8 @@
 //! One writer, one frame per group commit: records that are appended while a frame is on its way to
 //! the disk make up the next one. Layout, validity rules and the recovery argument: `FORMAT.md`.
 //!
-//! A frame ends in exactly one way, told to [`Log::run`]'s callback before anybody who waits for it:
+//! A frame ends in exactly one way, told to [`Log::run`]'s callback before anybody who waits for
+//! it:
 //!
 //! - **durable**: it is in the log, for ever;
 //! - **failed**: its records are not in the log of this life, and neither are those of any frame

@@ -1,4 +1,5 @@
-//! The hot tail: the last durable frames, kept in memory so that fresh mail is read without the disk.
+//! The hot tail: the last durable frames, kept in memory so that fresh mail is read without the
+//! disk.
 
 use super::Place;
 use crate::disk::Block;
