@@ -1,7 +1,7 @@
 //! `ringpost`: serves mail; `ringpost check`: explains a configuration.
 
 use clap::{Parser, Subcommand};
-use engine::config::{Config, DEMO_PASSWORD};
+use engine::config::{Config, DEMO_DOMAIN, DEMO_PASSWORD};
 use engine::serve::{Server, check_secret};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -11,7 +11,7 @@ static HEAP: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 /// An io_uring mail engine. Without --config it serves a safe demo on loopback.
 #[derive(Parser)]
-#[command(version, about)]
+#[command(version)]
 struct Arguments {
     /// The configuration file (TOML)
     #[arg(long, value_name = "FILE")]
@@ -81,6 +81,12 @@ fn demo(arguments: &Arguments) -> Config {
         .data
         .clone()
         .unwrap_or_else(|| PathBuf::from("ringpost-data"));
+    eprintln!(
+        "ringpost: demo on loopback, data in {}; log in as alice@{DEMO_DOMAIN} or bob@{DEMO_DOMAIN} \
+         with the password {}",
+        data.display(),
+        arguments.demo_password
+    );
     Config::demo(&data, &arguments.demo_password)
 }
 

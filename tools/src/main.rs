@@ -13,7 +13,7 @@ use std::process::ExitCode;
 
 /// Looks after a Ringpost server: accounts and domains.
 #[derive(Parser)]
-#[command(version, about, arg_required_else_help = true)]
+#[command(version, arg_required_else_help = true)]
 struct Arguments {
     /// The data directory of the server
     #[arg(
