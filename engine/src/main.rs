@@ -81,12 +81,9 @@ fn demo(arguments: &Arguments) -> Config {
         .data
         .clone()
         .unwrap_or_else(|| PathBuf::from("ringpost-data"));
-    eprintln!(
-        "ringpost: demo on loopback, data in {}; log in as alice@{DEMO_DOMAIN} or bob@{DEMO_DOMAIN} \
-         with the password {}",
-        data.display(),
-        arguments.demo_password
-    );
+    let (place, password) = (data.display(), &arguments.demo_password);
+    eprintln!("ringpost: demo on loopback, data in {place}");
+    eprintln!("ringpost: alice@{DEMO_DOMAIN} and bob@{DEMO_DOMAIN} log in with {password}");
     Config::demo(&data, &arguments.demo_password)
 }
 

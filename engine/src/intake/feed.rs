@@ -7,7 +7,8 @@ use std::rc::Rc;
 use std::time::Duration;
 use store::error::ReadError;
 use store::limit::CHUNK_BYTES;
-use store::shard::{Judgement, Message, Offer};
+use store::mail::id::QueueId;
+use store::shard::{Judgement, Message, Offer, Source};
 
 /// Runs as long as the shard: feeds shard `target` whatever it is offered. `trouble` is told of
 /// each failure; the offer is tried again after a pause.
@@ -22,7 +23,7 @@ pub async fn feed(store: Rc<Shard>, post: Rc<Post>, target: usize, trouble: impl
         }
         let mut settled = 0;
         for offer in waiting {
-            match hand_over(&store, &post, target, &offer).await {
+            match hand_over(&store, &post, target, &offer, &trouble).await {
                 Ok(Judgement::Durable) => settled = offer.sequence,
                 Ok(Judgement::Fresh | Judgement::Later) => break,
                 Err(why) => {
@@ -42,32 +43,44 @@ pub async fn feed(store: Rc<Shard>, post: Rc<Post>, target: usize, trouble: impl
     }
 }
 
+/// Why an offer was not handed over.
+enum Failure {
+    /// It is worth another try.
+    ForNow(String),
+    /// The message cannot be read any more, and never will be.
+    ForEver(ReadError),
+}
+
+impl From<ReadError> for Failure {
+    fn from(error: ReadError) -> Failure {
+        match error {
+            ReadError::Io { .. } => Failure::ForNow(format!("an offered message: {error}")),
+            ReadError::Damaged { .. } | ReadError::Gone => Failure::ForEver(error),
+        }
+    }
+}
+
+/// Hands over one offer. One whose message is damaged is settled without it, so that it does not
+/// hold up those behind it; `trouble` names who gets nothing.
 async fn hand_over(
     store: &Shard,
     post: &Rc<Post>,
     target: usize,
     offer: &Offer,
+    trouble: &impl Fn(&str),
 ) -> Result<Judgement, String> {
-    let unreadable = |error: ReadError| format!("an offered message cannot be read: {error}");
-    let head = store
-        .message_head(offer.message)
-        .await
-        .map_err(unreadable)?;
-    let body = store
-        .offered_body(offer.message)
-        .await
-        .map_err(unreadable)?;
-    // The sequence number names the stream: an offer that is made again begins its stream again.
-    let stream = StreamId(OFFER_STREAMS | offer.sequence);
-    let (stream, tail) = send_pieces(store, post, target, stream, &body).await?;
-    let submitted = Submitted {
-        queue: head.queue,
-        source: head.source,
-        received_secs: head.received_secs,
-        stream,
-        tail,
-        each_alone: false,
-        shares: vec![(target, offer.recipients.clone())],
+    let submitted = match read_offer(store, post, target, offer).await {
+        Ok(submitted) => submitted,
+        Err(Failure::ForNow(why)) => return Err(why),
+        Err(Failure::ForEver(error)) => {
+            for share in &offer.recipients {
+                let account = &share.account;
+                trouble(&format!(
+                    "a message to {account} is damaged and not delivered: {error}"
+                ));
+            }
+            nothing(target)
+        }
     };
     let offered = Offered {
         sequence: offer.sequence,
@@ -76,7 +89,42 @@ async fn hand_over(
     match post.ask(target, Question::Offer(Box::new(offered))).await {
         Ok(Answer::Judged(Ok(judgement))) => Ok(judgement),
         Ok(Answer::Judged(Err(error))) => Err(format!("shard {target} does not deliver: {error}")),
-        _ => Err(format!("shard {target} does not answer")),
+        _ => Err(no_answer(target)),
+    }
+}
+
+async fn read_offer(
+    store: &Shard,
+    post: &Rc<Post>,
+    target: usize,
+    offer: &Offer,
+) -> Result<Submitted, Failure> {
+    let head = store.message_head(offer.message).await?;
+    let body = store.offered_body(offer.message).await?;
+    // The sequence number names the stream: an offer that is made again begins its stream again.
+    let stream = StreamId(OFFER_STREAMS | offer.sequence);
+    let (stream, tail) = send_pieces(store, post, target, stream, &body).await?;
+    Ok(Submitted {
+        queue: head.queue,
+        source: head.source,
+        received_secs: head.received_secs,
+        stream,
+        tail,
+        each_alone: false,
+        shares: vec![(target, offer.recipients.clone())],
+    })
+}
+
+/// An offer that delivers nothing and still counts as seen.
+fn nothing(target: usize) -> Submitted {
+    Submitted {
+        queue: QueueId(0),
+        source: Source::default(),
+        received_secs: 0,
+        stream: None,
+        tail: Vec::new(),
+        each_alone: false,
+        shares: vec![(target, Vec::new())],
     }
 }
 
@@ -87,28 +135,31 @@ async fn send_pieces(
     target: usize,
     stream: StreamId,
     body: &Message,
-) -> Result<(Option<StreamId>, Vec<u8>), String> {
+) -> Result<(Option<StreamId>, Vec<u8>), Failure> {
     let piece = CHUNK_BYTES as u64;
+    let gone = |_| Failure::ForNow(no_answer(target));
     let mut from = 0;
-    let read = async |from, to| store.read(body, from, to).await.map_err(|e| e.to_string());
     if body.octets > piece {
-        let gone = |_| format!("shard {target} does not answer");
-        post.ask(target, Question::Abandon { stream })
-            .await
-            .map_err(gone)?;
+        let abandon = Question::Abandon { stream };
+        post.ask(target, abandon).await.map_err(gone)?;
     }
     while body.octets - from > piece {
-        let octets = read(from, from + piece).await?;
+        let octets = store.read(body, from, from + piece).await?;
         match post.ask(target, Question::Piece { stream, octets }).await {
             Ok(Answer::Written(Ok(()))) => from += piece,
             Ok(Answer::Written(Err(error))) => {
-                return Err(format!("shard {target} does not take a body: {error}"));
+                let why = format!("shard {target} does not take a body: {error}");
+                return Err(Failure::ForNow(why));
             }
-            _ => return Err(format!("shard {target} does not answer")),
+            _ => return Err(Failure::ForNow(no_answer(target))),
         }
     }
-    let tail = read(from, body.octets).await?;
+    let tail = store.read(body, from, body.octets).await?;
     Ok(((from > 0).then_some(stream), tail))
+}
+
+fn no_answer(target: usize) -> String {
+    format!("shard {target} does not answer")
 }
 
 /// Offers read from the spool in one go.
