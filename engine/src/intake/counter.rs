@@ -7,7 +7,7 @@ use std::cell::RefCell;
 use std::collections::HashMap;
 use std::rc::Rc;
 use store::error::ChangeError;
-use store::shard::{BodyWriter, Judgement};
+use store::shard::{BodyWriter, Custody, Judgement};
 
 /// Answers the questions of other shards.
 pub struct Counter {
@@ -67,25 +67,18 @@ impl Counter {
     }
 
     async fn take(&self, from: usize, submitted: Submitted) -> Result<Taken, ChangeError> {
-        let Submitted {
-            queue,
-            source,
-            received_secs,
-            stream,
-            tail,
-            each_alone,
-            shares,
-        } = submitted;
-        let body = self.body(from, stream, tail).await?;
-        let custody = custody(queue, source, received_secs, body, each_alone, shares);
+        let custody = self.custody(from, submitted).await?;
         self.store.take(custody).await.map(Taken::of)
     }
 
     async fn offered(&self, from: usize, offered: Offered) -> Result<Judgement, ChangeError> {
-        let Offered {
-            sequence,
-            submitted,
-        } = offered;
+        let custody = self.custody(from, offered.submitted).await?;
+        self.store
+            .take_offered(from as u16, offered.sequence, custody)
+            .await
+    }
+
+    async fn custody(&self, from: usize, submitted: Submitted) -> Result<Custody, ChangeError> {
         let Submitted {
             queue,
             source,
@@ -96,10 +89,14 @@ impl Counter {
             shares,
         } = submitted;
         let body = self.body(from, stream, tail).await?;
-        let custody = custody(queue, source, received_secs, body, each_alone, shares);
-        self.store
-            .take_offered(from as u16, sequence, custody)
-            .await
+        Ok(custody(
+            queue,
+            source,
+            received_secs,
+            body,
+            each_alone,
+            shares,
+        ))
     }
 }
 
