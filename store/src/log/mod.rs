@@ -21,8 +21,9 @@ mod waiting;
 mod writer;
 
 pub use error::OpenError;
+pub(crate) use frame::RecordHeader;
 pub use frame::record_bytes;
-pub use place::Place;
+pub use place::{BLOCK_RECORDS_MAX, CONTAINERS_MAX, PACK_BLOCKS_MAX, Place};
 pub use reader::Record;
 
 use crate::disk::Disk;

@@ -1,5 +1,6 @@
 //! Segment files: their names and the header in their first block (FORMAT.md, "Segment").
 
+use super::place::CONTAINERS_MAX;
 use crate::codec::checksum::plain;
 use crate::codec::{Fields, Fill, Put, Short};
 use crate::disk::Block;
@@ -75,7 +76,7 @@ pub(super) fn is_in_the_making(name: &str) -> bool {
 pub(super) fn number(name: &str) -> Option<u32> {
     let digits = name.strip_suffix(".log")?;
     let number = u32::from_str_radix(digits, 16).ok()?;
-    (format!("{number:016x}") == digits).then_some(number)
+    (number < CONTAINERS_MAX && format!("{number:016x}") == digits).then_some(number)
 }
 
 impl SegmentHeader {
