@@ -1,0 +1,102 @@
+//! The compactor: turns what shards froze into runs, merges runs, empties old segments into packs.
+//!
+//! Everything here works on immutable files and the manifest of one shard, never on a shard's
+//! memory, and one task at a time. A task writes new files, verifies them, and publishes a manifest
+//! that names them; until then the old set is whole, from then on the new one is. Files that no
+//! manifest names are leftovers and are removed by the next task.
+
+mod checkpoint;
+mod merge;
+
+pub use checkpoint::Checkpoint;
+
+use crate::disk::Disk;
+use crate::mail::id::ShardId;
+use crate::table::TableError;
+use crate::table::manifest::{self, Manifest};
+use std::fmt;
+use std::io;
+use std::sync::Arc;
+
+/// Which shard a task is for.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Where {
+    /// Of the shard, below the disk's root.
+    pub directory: String,
+    pub store: [u8; 16],
+    pub shard: ShardId,
+}
+
+/// What the compactor can be asked to do.
+#[derive(Clone, Debug)]
+pub enum Task {
+    /// Write down what a shard froze.
+    Checkpoint(Arc<Checkpoint>),
+    /// Merge runs, if there are enough of one size.
+    Merge,
+    /// Merge all runs into one.
+    MergeAll,
+}
+
+/// Where tasks are carried out: on a thread of their own, or right here.
+#[expect(async_fn_in_trait, reason = "a shard and its tasks share one thread")]
+pub trait Aside {
+    async fn carry_out(&self, at: &Where, task: Task) -> Result<Manifest, CompactError>;
+}
+
+/// Carries a task out on a disk of the caller's own.
+pub async fn carry_out<D: Disk + Clone>(
+    disk: &D,
+    at: &Where,
+    task: &Task,
+) -> Result<Manifest, CompactError> {
+    let mut manifest = manifest::read(disk, &at.directory, at.store, at.shard)
+        .await?
+        .unwrap_or_default();
+    match task {
+        Task::Checkpoint(checkpoint) => {
+            checkpoint::write(disk, at, &mut manifest, checkpoint).await?;
+        }
+        Task::Merge => merge::merge_some(disk, at, &mut manifest).await?,
+        Task::MergeAll => merge::merge_all(disk, at, &mut manifest).await?,
+    }
+    Ok(manifest)
+}
+
+/// Why a task was not carried out; what was there before still is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum CompactError {
+    /// A file could not be written or read.
+    Io { path: String, kind: io::ErrorKind },
+    /// A file is not what was written.
+    Table(TableError),
+    /// The compactor has ended.
+    Ended,
+}
+
+impl From<TableError> for CompactError {
+    fn from(error: TableError) -> CompactError {
+        CompactError::Table(error)
+    }
+}
+
+impl fmt::Display for CompactError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            CompactError::Io { path, kind } => write!(f, "{path}: {kind}"),
+            CompactError::Table(error) => error.fmt(f),
+            CompactError::Ended => f.write_str("the compactor has ended"),
+        }
+    }
+}
+
+impl std::error::Error for CompactError {}
+
+/// Names the file of an error.
+fn at_path(path: &str) -> impl FnOnce(io::Error) -> CompactError + use<> {
+    let path = path.to_owned();
+    move |error| CompactError::Io {
+        path,
+        kind: error.kind(),
+    }
+}
