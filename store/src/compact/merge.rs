@@ -1,24 +1,24 @@
 //! Merging runs: the layers of a mailbox are composed, newer metadata replaces older.
 //!
-//! Runs are merged size by size: eight of one tier make one of the next. What the oldest run of all
-//! takes part in has nothing below it, so that tombstones and overlays end there.
+//! Runs are merged tier by tier: eight of one make one of the next. What the oldest run of all takes
+//! part in has nothing below it, so that tombstones and overlays end there.
 
-use super::{CompactError, Where, at_path};
+use super::{CompactError, Where, unwritten};
 use crate::disk::Disk;
 use crate::mail::id::{AccountId, MailboxId};
 use crate::mailbox::card::Card;
 use crate::mailbox::index::Index;
-use crate::mailbox::layer::{Layer, compose};
+use crate::table::TableError;
 use crate::table::manifest::{Manifest, RunName};
 use crate::table::run::{Run, RunWriter};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 use std::rc::Rc;
 
 /// Runs of one tier that are merged into one of the next.
 const FAN_OUT: usize = 8;
 
-/// Merges the newest tier that is full, and what fills up by that.
+/// Merges every tier that is full.
 pub(super) async fn merge_some<D: Disk + Clone>(
     disk: &D,
     at: &Where,
@@ -39,16 +39,17 @@ pub(super) async fn merge_all<D: Disk + Clone>(
     if manifest.runs.len() < 2 {
         return Ok(());
     }
-    merge(disk, at, manifest, 0..manifest.runs.len()).await
+    let every = 0..manifest.runs.len();
+    merge(disk, at, manifest, every).await
 }
 
-/// The runs of the lowest tier that has enough of them. Tiers descend from the oldest run to the
+/// The runs of the lowest tier that has enough of them. Tiers never rise from the oldest run to the
 /// newest, so that a tier is one range.
 fn full_tier(runs: &[RunName]) -> Option<Range<usize>> {
     let mut end = runs.len();
     while let Some(newest) = end.checked_sub(1).and_then(|last| runs.get(last)) {
-        let below = runs.get(..end).unwrap_or_default();
-        let start = below.partition_point(|run| run.tier > newest.tier);
+        let known = runs.get(..end).unwrap_or_default();
+        let start = known.partition_point(|run| run.tier > newest.tier);
         if end - start >= FAN_OUT {
             return Some(start..end);
         }
@@ -68,17 +69,100 @@ async fn merge<D: Disk + Clone>(
     for name in names {
         runs.push(Rc::new(at.open_run(disk, name).await?));
     }
-    let tier = names.iter().map(|name| name.tier).max().unwrap_or(0);
-    let merging = Merging {
-        index: Index::new(runs),
-        is_bottom: range.start == 0,
+    let highest = names.iter().map(|name| name.tier).max().unwrap_or(0);
+    let merging = Merging::of(Index::new(runs), range.start == 0)?;
+    let name = RunName {
+        number: manifest.take_number(),
+        tier: highest.saturating_add(1),
+        bytes: 0,
     };
-    let number = manifest.take_number();
-    let name = at.new_run(number, tier.saturating_add(1));
-    let bytes = merging.write(at.create_run(disk, &name).await?).await;
-    let bytes = bytes.map_err(|error| at.run_error(&name, error))?;
+    let mut writer = at.create_run(disk, &name).await?;
+    match merging.write(&mut writer).await {
+        Ok(()) => {}
+        Err(error) => {
+            writer.abandon().await;
+            return Err(error);
+        }
+    }
+    let bytes = writer.finish().await.map_err(unwritten)?;
     let name = RunName { bytes, ..name };
     at.open_run(disk, &name).await?.verify()?;
     manifest.runs.splice(range, [name]);
     at.publish(disk, manifest).await
+}
+
+/// What goes into the merged run.
+struct Merging {
+    index: Index,
+    /// There are no older runs.
+    is_bottom: bool,
+    /// The newest card of each account, encoded; where it lies: the run, from the oldest.
+    cards: BTreeMap<u32, Vec<u8>>,
+    removed: BTreeSet<u32>,
+}
+
+impl Merging {
+    fn of(index: Index, is_bottom: bool) -> Result<Merging, CompactError> {
+        let mut cards = BTreeMap::new();
+        for run in index.runs() {
+            for (account, card) in run.cards()? {
+                cards.insert(account, card.to_vec());
+            }
+        }
+        let is_removed = |card: &[u8]| Card::decode(card).is_ok_and(|card| card.is_removed);
+        let removed = cards
+            .iter()
+            .filter(|(_, card)| is_removed(card))
+            .map(|(account, _)| *account)
+            .collect();
+        Ok(Merging {
+            index,
+            is_bottom,
+            cards,
+            removed,
+        })
+    }
+
+    async fn write<D: Disk>(&self, writer: &mut RunWriter<D>) -> Result<(), CompactError> {
+        let mut mailboxes: Option<BTreeSet<MailboxId>> = None;
+        let mut encoded = Vec::new();
+        for key in self.keys()? {
+            let (account, mailbox) = key;
+            if self.removed.contains(&account) {
+                continue;
+            }
+            let (id, of) = (AccountId(account), MailboxId(mailbox));
+            if mailbox == 0 {
+                let part = self.index.newest(id, of).unwrap_or(Ok(&[]))?;
+                writer.part(account, 0, part).await.map_err(unwritten)?;
+                mailboxes = (account != 0).then(|| self.index.mailboxes(id)).transpose()?;
+                continue;
+            }
+            if mailboxes.as_ref().is_some_and(|known| !known.contains(&of)) {
+                continue;
+            }
+            encoded.clear();
+            self.index.layer(id, of, self.is_bottom)?.encode(&mut encoded);
+            writer.part(account, mailbox, &encoded).await.map_err(unwritten)?;
+        }
+        for (account, card) in &self.cards {
+            if !(self.is_bottom && self.removed.contains(account)) {
+                writer.card(*account, card).await.map_err(unwritten)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Every key of every run, once, rising.
+    fn keys(&self) -> Result<Vec<(u32, u32)>, TableError> {
+        let mut keys = Vec::new();
+        for run in self.index.runs() {
+            for key in run.keys() {
+                keys.push(key?);
+            }
+        }
+        keys.sort_unstable();
+        keys.dedup();
+        Ok(keys)
+    }
 }
