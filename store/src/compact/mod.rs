@@ -13,7 +13,8 @@ pub use checkpoint::Checkpoint;
 use crate::disk::Disk;
 use crate::mail::id::ShardId;
 use crate::table::TableError;
-use crate::table::manifest::{self, Manifest};
+use crate::table::manifest::{self, Manifest, RunName};
+use crate::table::run::{Run, RunHead, RunWriter};
 use std::fmt;
 use std::io;
 use std::sync::Arc;
@@ -66,12 +67,50 @@ pub async fn carry_out<D: Disk + Clone>(
 /// Why a task was not carried out; what was there before still is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum CompactError {
-    /// A file could not be written or read.
-    Io { path: String, kind: io::ErrorKind },
-    /// A file is not what was written.
+    /// A file of the index cannot be used.
     Table(TableError),
+    /// A new file could not be written.
+    Write(io::ErrorKind),
     /// The compactor has ended.
     Ended,
+}
+
+impl Where {
+    async fn open_run<D: Disk>(&self, disk: &D, name: &RunName) -> Result<Run, TableError> {
+        Run::load(disk, &self.directory, self.head(name)).await
+    }
+
+    async fn create_run<D: Disk + Clone>(
+        &self,
+        disk: &D,
+        name: &RunName,
+    ) -> Result<RunWriter<D>, CompactError> {
+        let writer = RunWriter::create(disk.clone(), &self.directory, self.head(name));
+        writer.await.map_err(unwritten)
+    }
+
+    /// Makes the manifest the truth.
+    async fn publish<D: Disk>(
+        &self,
+        disk: &D,
+        manifest: &mut Manifest,
+    ) -> Result<(), CompactError> {
+        manifest.generation += 1;
+        Ok(manifest::write(disk, &self.directory, self.store, self.shard, manifest).await?)
+    }
+
+    pub(crate) fn head(&self, name: &RunName) -> RunHead {
+        RunHead {
+            store: self.store,
+            shard: self.shard,
+            number: name.number,
+            tier: name.tier,
+        }
+    }
+}
+
+fn unwritten(error: io::Error) -> CompactError {
+    CompactError::Write(error.kind())
 }
 
 impl From<TableError> for CompactError {
@@ -83,20 +122,11 @@ impl From<TableError> for CompactError {
 impl fmt::Display for CompactError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            CompactError::Io { path, kind } => write!(f, "{path}: {kind}"),
             CompactError::Table(error) => error.fmt(f),
+            CompactError::Write(kind) => write!(f, "cannot write a file of the index: {kind}"),
             CompactError::Ended => f.write_str("the compactor has ended"),
         }
     }
 }
 
 impl std::error::Error for CompactError {}
-
-/// Names the file of an error.
-fn at_path(path: &str) -> impl FnOnce(io::Error) -> CompactError + use<> {
-    let path = path.to_owned();
-    move |error| CompactError::Io {
-        path,
-        kind: error.kind(),
-    }
-}

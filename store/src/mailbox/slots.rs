@@ -199,13 +199,13 @@ impl Slots {
     }
 
     /// A fact of the account is appended and not yet durable: the account stays loaded.
-    pub(crate) fn departs(&mut self, id: AccountId) {
+    pub(crate) fn departed(&mut self, id: AccountId) {
         if let Some(slot) = self.slots.get_mut(&id) {
             slot.on_the_way += 1;
         }
     }
 
-    pub(crate) fn arrives(&mut self, id: AccountId) {
+    pub(crate) fn arrived(&mut self, id: AccountId) {
         if let Some(slot) = self.slots.get_mut(&id) {
             slot.on_the_way = slot.on_the_way.saturating_sub(1);
         }

@@ -6,15 +6,19 @@
 //! that applies them at recovery.
 
 mod account;
+mod arriving;
 mod body;
 mod change;
+mod checkpoint;
 mod custody;
+mod snapshot;
 mod tree;
 
 pub use crate::mailbox::Watch;
 pub use crate::record::{FlagOp, Offer, Share, Source};
 pub use crate::spool::Judgement;
-pub use account::{Configured, StoredAccount};
+pub use crate::mailbox::Configured;
+pub use account::StoredAccount;
 pub use body::{BodyWriter, Message};
 pub use change::{Copied, FlagNames};
 pub use custody::{AppendedUid, Custody, Delivered};
@@ -35,8 +39,12 @@ use std::rc::Rc;
 /// One shard's store. Lives on one thread.
 pub struct Shard<D: Disk> {
     id: ShardId,
+    at: Where,
     log: Log<D>,
     state: RefCell<State>,
+    snapshot: RefCell<Rc<Snapshot<D>>>,
+    checkpoints: RefCell<Checkpoints<D>>,
+    arriving: Arriving,
     on_the_way: RefCell<VecDeque<OnTheWay>>,
     now_secs: Box<dyn Fn() -> i64>,
     scratch: Cell<Vec<u8>>,
@@ -75,8 +83,8 @@ impl<'a> Entry<'a> {
 }
 
 impl<D: Disk> Shard<D> {
-    /// Opens the shard's log in `directory` of `disk`, makes it where it is missing, and rebuilds
-    /// the state from it. `now_secs` is the wall clock, seconds since 1970.
+    /// Opens the shard in `directory` of `disk`, makes it where it is missing, and replays what of
+    /// the log came after the last checkpoint. `now_secs` is the wall clock, seconds since 1970.
     pub async fn open(
         disk: D,
         directory: &str,
@@ -84,24 +92,30 @@ impl<D: Disk> Shard<D> {
         options: Options,
         now_secs: impl Fn() -> i64 + 'static,
     ) -> Result<(Rc<Self>, Recovered), OpenError> {
-        let mut state = State::default();
-        let (log, recovered) = Log::open(
-            disk,
-            directory,
-            options,
-            Begin::default(),
-            &mut |place, record| {
-                let fact = Fact::decode(record.kind, record.payload).map_err(|e| e.to_string())?;
-                state.apply(AccountId(record.account), place, fact);
-                Ok(())
-            },
-        )
+        let at = Where {
+            directory: directory.to_owned(),
+            store: options.store,
+            shard: id,
+        };
+        let snapshot = Snapshot::present(&disk, &at).await?;
+        let mut state = State::from_index(Rc::clone(&snapshot.index))?;
+        let begin = snapshot.manifest.begin();
+        let log = format!("{directory}/log");
+        let (log, recovered) = Log::open(disk, &log, options, begin, &mut |place, record| {
+            let fact = Fact::decode(record.kind, record.payload).map_err(|e| e.to_string())?;
+            state.apply(AccountId(record.account), place, fact);
+            Ok(())
+        })
         .await?;
         let replayed = state.deliveries;
         let shard = Shard {
             id,
+            at,
             log,
             state: RefCell::new(state),
+            snapshot: RefCell::new(Rc::new(snapshot)),
+            checkpoints: RefCell::default(),
+            arriving: Arriving::default(),
             on_the_way: RefCell::default(),
             now_secs: Box::new(now_secs),
             scratch: Cell::default(),
@@ -150,6 +164,7 @@ impl<D: Disk> Shard<D> {
             if let Some(landed) = &next.landed {
                 landed.set(Some(place));
             }
+            state.slots_mut().arrived(next.account);
             state.apply(next.account, place, next.fact);
         }
     }
@@ -198,7 +213,9 @@ impl<D: Disk> Shard<D> {
         self.scratch.set(scratch);
         let appended = appended?;
         let mut on_the_way = self.on_the_way.borrow_mut();
+        let mut state = self.state.borrow_mut();
         for ((account, entry), offset) in entries.into_iter().zip(appended.offsets) {
+            state.slots_mut().departed(account);
             on_the_way.push_back(OnTheWay {
                 frame: appended.frame,
                 offset,
