@@ -47,6 +47,9 @@ pub const RECIPIENTS_MAX: usize = 5_000;
 /// Headers put before a body for one recipient, in bytes.
 pub const PREFIX_BYTES_MAX: usize = 4096;
 
+/// What an index run keeps of an account for every start, in bytes.
+pub const CARD_BYTES_MAX: usize = 64 << 10;
+
 /// Shards a store can have.
 pub const SHARDS_MAX: usize = 256;
 
