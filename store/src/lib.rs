@@ -5,7 +5,7 @@
 //! ```text
 //! 6  shard            the only public door
 //! 4  spool  mailbox   followers of the log
-//! 3  record           the complete list of facts
+//! 3  record  table    the complete list of facts; immutable index files and their manifest
 //! 2  log              append → durable, recovery
 //! 1  disk             owned blocks in, owned blocks out
 //! 0  mail  codec  limit  error  bell  gate
@@ -28,3 +28,4 @@ pub mod mailbox;
 pub mod record;
 pub mod shard;
 pub mod spool;
+pub mod table;

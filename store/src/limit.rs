@@ -41,11 +41,18 @@ pub const MAILBOX_DEPTH_MAX: usize = 32;
 /// Mailboxes an account can hold, deleted ones not counted.
 pub const MAILBOXES_MAX: usize = 10_000;
 
+/// Ranges of expunged UIDs that a mailbox remembers with their MODSEQ. A session that is further
+/// behind is told by comparing its UIDs with those that are there.
+pub const VANISHED_RANGES_MAX: usize = 16_384;
+
 /// Recipients one delivery can name.
 pub const RECIPIENTS_MAX: usize = 5_000;
 
 /// Headers put before a body for one recipient, in bytes.
 pub const PREFIX_BYTES_MAX: usize = 4096;
+
+/// What an index run keeps of an account for every start, in bytes.
+pub const CARD_BYTES_MAX: usize = 64 << 10;
 
 /// Shards a store can have.
 pub const SHARDS_MAX: usize = 256;

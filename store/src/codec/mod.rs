@@ -69,6 +69,11 @@ impl<'a> Fields<'a> {
         Err(Short)
     }
 
+    /// A varint of at most 32 bits.
+    pub fn varint32(&mut self) -> Result<u32, Short> {
+        u32::try_from(self.varint()?).map_err(|_| Short)
+    }
+
     /// A run of bytes behind its length as a varint.
     pub fn counted(&mut self) -> Result<&'a [u8], Short> {
         let count = usize::try_from(self.varint()?).map_err(|_| Short)?;

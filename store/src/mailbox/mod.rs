@@ -1,7 +1,9 @@
 //! Accounts and their mailboxes: a follower of the log.
 
 mod account;
+mod column;
 mod contents;
+pub mod layer;
 pub(crate) mod name;
 pub mod row;
 pub mod rows;
@@ -11,11 +13,13 @@ pub mod tally;
 #[cfg(test)]
 mod tests;
 pub mod tree;
+pub mod vanished;
 pub mod view;
 
 pub use crate::bell::Watch;
 pub(crate) use account::Account;
 pub(crate) use contents::Contents;
+pub use layer::Layer;
 pub use row::Row;
 pub use rows::Rows;
 pub use tree::{MailboxInfo, SpecialUse, Status};

@@ -4,11 +4,11 @@
 //! zone, octets, delivery. Seconds and zone have their sign bit turned over, so that the order of
 //! the numbers is that of the values.
 
-use super::column::Column;
 use crate::codec::{Fields, Put, Short};
 use crate::mail::date::InternalDate;
 use crate::mail::flags::{Flags, Keywords};
 use crate::mail::id::{ModSeq, ObjectId, Uid};
+use crate::mailbox::column::Column;
 use crate::mailbox::row::Row;
 use std::ops::Range;
 

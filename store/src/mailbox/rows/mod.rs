@@ -5,7 +5,6 @@
 //! excepted. Nothing grows by doubling but the last chunk and the list of chunks.
 
 mod chunk;
-mod column;
 #[cfg(test)]
 mod tests;
 
@@ -51,6 +50,15 @@ impl Rows {
     pub fn last(&self) -> Option<Row> {
         let chunk = self.chunks.last()?;
         Some(chunk.row(chunk.len() - 1))
+    }
+
+    /// Whether every UID here is above every UID of `older`.
+    #[must_use]
+    pub fn lies_above(&self, older: &Rows) -> bool {
+        match (older.last(), self.at(0)) {
+            (Some(last), Some(first)) => last.uid < first.uid,
+            _ => true,
+        }
     }
 
     /// How many rows have a UID below `uid`.
