@@ -26,6 +26,12 @@ pub const FRAMES_IN_FLIGHT_MAX: u64 = 1;
 /// shard.
 pub const HOT_TAIL_BYTES: usize = 32 << 20;
 
+/// Log that is written at most between two checkpoints of a busy shard, in bytes.
+pub const CHECKPOINT_LOG_BYTES: u64 = 64 << 20;
+
+/// Time between two checkpoints of a shard that is written to at all.
+pub const CHECKPOINT_SECS_MAX: u64 = 60;
+
 /// Keywords a mailbox can hold: the width of [`crate::mail::flags::Keywords`].
 pub const KEYWORDS_MAX: usize = 64;
 

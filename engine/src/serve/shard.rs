@@ -1,6 +1,8 @@
 //! One shard's thread: its store, its letters, its listeners.
 
+use super::compactor::Compactor;
 use super::ear::{Ear, listen};
+use super::follow::follow;
 use super::orders;
 use crate::auth::Gate;
 use crate::event;
@@ -18,7 +20,7 @@ use std::path::PathBuf;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
-use store::disk::home::log_directory;
+use store::disk::home::shard_directory;
 use store::log::{Commit, Options, Recovered};
 use store::mail::id::ShardId;
 
@@ -30,6 +32,7 @@ pub(super) struct Equipment {
     pub(super) data: PathBuf,
     /// Threads for what would block the shard.
     pub(super) files: Pool,
+    pub(super) compactor: Compactor,
     pub(super) options: Options,
     pub(super) endpoint: Endpoint<Letter>,
     pub(super) ears: Vec<Ear>,
@@ -44,6 +47,7 @@ pub(super) struct Equipment {
 pub(super) struct Desk {
     pub(super) hall: Rc<Hall>,
     pub(super) counter: Counter,
+    pub(super) compactor: Compactor,
     /// Taken when the shard opens its doors.
     pub(super) ears: RefCell<Vec<Ear>>,
     /// Ready when the log has written everything after it was closed.
@@ -67,6 +71,7 @@ pub(super) async fn run(equipment: Equipment, opened: oneshot::Sender<Result<Rec
     let hall = &desk.hall;
     desk.written.set(Some(start_log(hall)));
     spawn(tend(Rc::clone(hall)));
+    spawn(follow(Rc::clone(&desk)));
     for target in (0..shards).filter(|target| *target != hall.shard) {
         let shard = hall.shard;
         let trouble = move |why: &str| {
@@ -89,7 +94,7 @@ pub(super) async fn run(equipment: Equipment, opened: oneshot::Sender<Result<Rec
 }
 
 async fn open(equipment: &Equipment) -> Result<(Rc<Shard>, Recovered), String> {
-    let directory = log_directory(equipment.shard);
+    let directory = shard_directory(equipment.shard);
     let now_secs = || Now::read().unix_secs() as i64;
     let shard = equipment.shard;
     let disk = RingDisk::open(equipment.data.clone(), equipment.files.clone());
@@ -122,6 +127,7 @@ fn furnish(equipment: Equipment, store: Rc<Shard>) -> (Rc<Desk>, Receiver<Letter
     let desk = Desk {
         hall: Rc::new(hall),
         counter: Counter::new(store),
+        compactor: equipment.compactor,
         ears: RefCell::new(equipment.ears),
         written: Cell::new(None),
     };

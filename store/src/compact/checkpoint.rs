@@ -17,7 +17,7 @@ pub struct Checkpoint {
     pub open_from: Option<u32>,
 }
 
-pub(super) async fn write<D: Disk + Clone>(
+pub(super) async fn write<D: Disk>(
     disk: &D,
     at: &Where,
     manifest: &mut Manifest,
@@ -34,7 +34,7 @@ pub(super) async fn write<D: Disk + Clone>(
     at.publish(disk, manifest).await
 }
 
-async fn write_run<D: Disk + Clone>(
+async fn write_run<D: Disk>(
     disk: &D,
     at: &Where,
     manifest: &mut Manifest,

@@ -19,7 +19,7 @@ use std::rc::Rc;
 const FAN_OUT: usize = 8;
 
 /// Merges every tier that is full.
-pub(super) async fn merge_some<D: Disk + Clone>(
+pub(super) async fn merge_some<D: Disk>(
     disk: &D,
     at: &Where,
     manifest: &mut Manifest,
@@ -31,7 +31,7 @@ pub(super) async fn merge_some<D: Disk + Clone>(
 }
 
 /// Merges all runs into one.
-pub(super) async fn merge_all<D: Disk + Clone>(
+pub(super) async fn merge_all<D: Disk>(
     disk: &D,
     at: &Where,
     manifest: &mut Manifest,
@@ -58,7 +58,7 @@ fn full_tier(runs: &[RunName]) -> Option<Range<usize>> {
     None
 }
 
-async fn merge<D: Disk + Clone>(
+async fn merge<D: Disk>(
     disk: &D,
     at: &Where,
     manifest: &mut Manifest,

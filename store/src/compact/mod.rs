@@ -46,7 +46,7 @@ pub trait Aside {
 }
 
 /// Carries a task out on a disk of the caller's own.
-pub async fn carry_out<D: Disk + Clone>(
+pub async fn carry_out<D: Disk>(
     disk: &D,
     at: &Where,
     task: &Task,
@@ -80,7 +80,7 @@ impl Where {
         Run::load(disk, &self.directory, self.head(name)).await
     }
 
-    async fn create_run<D: Disk + Clone>(
+    async fn create_run<D: Disk>(
         &self,
         disk: &D,
         name: &RunName,

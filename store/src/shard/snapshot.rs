@@ -18,7 +18,7 @@ pub(super) struct Snapshot<D: Disk> {
     pub(super) locations: Locations<D>,
 }
 
-impl<D: Disk + Clone> Snapshot<D> {
+impl<D: Disk> Snapshot<D> {
     /// Opens what `manifest` names; runs that `older` has open are not opened again.
     pub(super) async fn open(
         disk: &D,
