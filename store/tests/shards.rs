@@ -9,6 +9,7 @@
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::rc::Rc;
+use store::compact::{Here, Task};
 use store::disk::executor::Executor;
 use store::disk::fault::Seed;
 use store::disk::sim::SimDisk;
@@ -109,6 +110,9 @@ impl World {
             executor.spawn(async move { shard.run(|_| {}).await });
         }
         executor.spawn(feed(shards.clone()));
+        let mut seed = Seed::new(self.seed.next());
+        let keeper = keep(shards.clone(), Here(self.disk.clone()), Seed::new(seed.next()));
+        executor.spawn(keeper);
         for _ in 0..4 {
             let client = Client {
                 shards: shards.clone(),
@@ -160,7 +164,7 @@ fn open(executor: &mut Executor, disk: &SimDisk) -> Vec<Sim> {
         options.segment_bytes = 8 << 20;
         let disk = disk.clone();
         let opened = executor.finish(async move {
-            let directory = format!("shard-{shard:02}/log");
+            let directory = format!("shard-{shard:02}");
             Shard::open(disk, &directory, ShardId(shard), options, || 1_700_000_000).await
         });
         shards.push(
@@ -172,6 +176,23 @@ fn open(executor: &mut Executor, disk: &SimDisk) -> Vec<Sim> {
         );
     }
     shards
+}
+
+/// Makes checkpoints, merges runs and sweeps, as the engine does but all the time.
+async fn keep(shards: Vec<Sim>, here: Here<SimDisk>, mut seed: Seed) {
+    for round in 0.. {
+        let shard = &shards[round % shards.len()];
+        if shard.checkpoint(&here).await.is_err() {
+            return;
+        }
+        let task = match seed.chance(300) {
+            true => Task::MergeAll,
+            false => Task::Merge,
+        };
+        if shard.compact(&here, task).await.is_err() || shard.sweep(&here).await.is_err() {
+            return;
+        }
+    }
 }
 
 /// Hands over from each shard to the other, as the engine does.

@@ -37,12 +37,24 @@ pub enum Task {
     Merge,
     /// Merge all runs into one.
     MergeAll,
+    /// Remove files that no manifest names.
+    Sweep,
 }
 
 /// Where tasks are carried out: on a thread of their own, or right here.
 #[expect(async_fn_in_trait, reason = "a shard and its tasks share one thread")]
 pub trait Aside {
     async fn carry_out(&self, at: &Where, task: Task) -> Result<Manifest, CompactError>;
+}
+
+/// Tasks are carried out right here, by whoever asks: tools, and the simulated world.
+#[derive(Clone, Debug)]
+pub struct Here<D>(pub D);
+
+impl<D: Disk> Aside for Here<D> {
+    async fn carry_out(&self, at: &Where, task: Task) -> Result<Manifest, CompactError> {
+        carry_out(&self.0, at, &task).await
+    }
 }
 
 /// Carries a task out on a disk of the caller's own.
@@ -60,8 +72,16 @@ pub async fn carry_out<D: Disk>(
         }
         Task::Merge => merge::merge_some(disk, at, &mut manifest).await?,
         Task::MergeAll => merge::merge_all(disk, at, &mut manifest).await?,
+        Task::Sweep => sweep(disk, at, &manifest).await?,
     }
     Ok(manifest)
+}
+
+async fn sweep<D: Disk>(disk: &D, at: &Where, manifest: &Manifest) -> Result<(), CompactError> {
+    for path in manifest::leftovers(disk, &at.directory, manifest).await? {
+        disk.remove(&path).await.map_err(unwritten)?;
+    }
+    Ok(())
 }
 
 /// Why a task was not carried out; what was there before still is.
