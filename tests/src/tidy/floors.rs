@@ -42,6 +42,7 @@ const SAME_FLOOR: [(&str, &str, &str); 11] = [
     ("store", "gate", "bell"),
     ("store", "mailbox", "spool"),
     ("store", "pack", "log"),
+    ("store", "pack", "log"),
     ("engine", "auth", "tls"),
 ];
 

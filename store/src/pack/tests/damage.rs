@@ -1,0 +1,3 @@
+//! Damage is noticed, named and costs its block.
+
+use super::*;
