@@ -19,6 +19,7 @@
 
 mod bell;
 pub mod codec;
+pub mod compact;
 pub mod disk;
 pub mod error;
 mod gate;

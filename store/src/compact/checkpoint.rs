@@ -1,10 +1,11 @@
 //! Writing down what a shard froze: a run, the locations of new objects, the manifest.
 
-use super::{CompactError, Where, unwritten};
+use super::{CompactError, Site, unwritten};
 use crate::disk::Disk;
 use crate::log::Position;
 use crate::mail::id::ObjectId;
-use crate::mailbox::Frozen;
+use crate::mailbox::frozen::Frozen;
+use crate::table::locations::{Change, Locations, seat_of};
 use crate::table::manifest::{Manifest, RunName};
 
 /// What changed since the checkpoint before, as of one position of the log.
@@ -13,30 +14,26 @@ pub struct Checkpoint {
     /// The replay begins here from now on.
     pub position: Position,
     pub frozen: Frozen,
-    /// The lowest segment with a piece of a body that is still arriving; it cannot be emptied.
-    pub open_from: Option<u32>,
 }
 
 pub(super) async fn write<D: Disk>(
-    disk: &D,
-    at: &Where,
+    site: &Site<'_, D>,
     manifest: &mut Manifest,
     checkpoint: &Checkpoint,
 ) -> Result<(), CompactError> {
     if manifest.replay == Some(checkpoint.position) {
-        // A rename that reported an error, and had happened.
+        // Nothing happened since, or a rename reported an error and had happened.
         return Ok(());
     }
-    let name = write_run(disk, at, manifest, &checkpoint.frozen).await?;
-    manifest.runs.push(name);
-    write_locations(disk, at, manifest, &checkpoint.frozen).await?;
+    let run = write_run(site, manifest, &checkpoint.frozen).await?;
+    manifest.runs.push(run);
+    write_locations(site, manifest, &checkpoint.frozen).await?;
     manifest.replay = Some(checkpoint.position);
-    at.publish(disk, manifest).await
+    site.publish(manifest).await
 }
 
 async fn write_run<D: Disk>(
-    disk: &D,
-    at: &Where,
+    site: &Site<'_, D>,
     manifest: &mut Manifest,
     frozen: &Frozen,
 ) -> Result<RunName, CompactError> {
@@ -45,15 +42,53 @@ async fn write_run<D: Disk>(
         tier: 0,
         bytes: 0,
     };
-    let mut writer = at.create_run(disk, &name).await?;
+    let mut writer = site.create_run(&name).await?;
     for (account, mailbox, part) in frozen.parts() {
-        writer.part(account.0, mailbox.0, part).await.map_err(unwritten)?;
+        let written = writer.part(account.0, mailbox.0, part).await;
+        written.map_err(unwritten)?;
     }
     for (account, card) in frozen.cards() {
         writer.card(account.0, card).await.map_err(unwritten)?;
     }
     let bytes = writer.finish().await.map_err(unwritten)?;
     let name = RunName { bytes, ..name };
-    at.open_run(disk, &name).await?.verify()?;
+    site.open_run(&name).await?.verify()?;
     Ok(name)
+}
+
+/// Appends the places of objects that the table does not know yet. It may know some: the shard
+/// counts them as new until it has adopted the manifest, and places that were moved since must
+/// stay.
+async fn write_locations<D: Disk>(
+    site: &Site<'_, D>,
+    manifest: &mut Manifest,
+    frozen: &Frozen,
+) -> Result<(), CompactError> {
+    let known = manifest.last_object();
+    let objects = (frozen.first_object.0..).map(ObjectId).zip(&frozen.places);
+    let changes: Vec<Change> = objects
+        .filter(|(object, _)| *object > known)
+        .map(|(object, location)| (object, *location))
+        .collect();
+    rewrite_locations(site, manifest, &changes).await
+}
+
+/// Makes the next generations of all chunks that ascending `changes` touch.
+pub(super) async fn rewrite_locations<D: Disk>(
+    site: &Site<'_, D>,
+    manifest: &mut Manifest,
+    changes: &[Change],
+) -> Result<(), CompactError> {
+    let table = Locations::new(site.disk.clone(), site.owner.clone(), &manifest.locations);
+    for changes in changes.chunk_by(|a, b| seat_of(a.0).0 == seat_of(b.0).0) {
+        let Some(chunk) = changes.first().map(|change| seat_of(change.0).0) else {
+            continue;
+        };
+        let chunk = u32::try_from(chunk).expect("2^50 objects are never made");
+        let generation = manifest.take_number();
+        let name = table.rewritten(chunk, generation, changes).await?;
+        table.verify(&name).await?;
+        manifest.put_chunk(name);
+    }
+    Ok(())
 }

@@ -3,7 +3,7 @@
 //! Runs are merged tier by tier: eight of one make one of the next. What the oldest run of all takes
 //! part in has nothing below it, so that tombstones and overlays end there.
 
-use super::{CompactError, Where, unwritten};
+use super::{CompactError, Site, unwritten};
 use crate::disk::Disk;
 use crate::mail::id::{AccountId, MailboxId};
 use crate::mailbox::card::Card;
@@ -20,27 +20,25 @@ const FAN_OUT: usize = 8;
 
 /// Merges every tier that is full.
 pub(super) async fn merge_some<D: Disk>(
-    disk: &D,
-    at: &Where,
+    site: &Site<'_, D>,
     manifest: &mut Manifest,
 ) -> Result<(), CompactError> {
     while let Some(range) = full_tier(&manifest.runs) {
-        merge(disk, at, manifest, range).await?;
+        merge(site, manifest, range).await?;
     }
     Ok(())
 }
 
 /// Merges all runs into one.
 pub(super) async fn merge_all<D: Disk>(
-    disk: &D,
-    at: &Where,
+    site: &Site<'_, D>,
     manifest: &mut Manifest,
 ) -> Result<(), CompactError> {
     if manifest.runs.len() < 2 {
         return Ok(());
     }
     let every = 0..manifest.runs.len();
-    merge(disk, at, manifest, every).await
+    merge(site, manifest, every).await
 }
 
 /// The runs of the lowest tier that has enough of them. Tiers never rise from the oldest run to the
@@ -59,15 +57,14 @@ fn full_tier(runs: &[RunName]) -> Option<Range<usize>> {
 }
 
 async fn merge<D: Disk>(
-    disk: &D,
-    at: &Where,
+    site: &Site<'_, D>,
     manifest: &mut Manifest,
     range: Range<usize>,
 ) -> Result<(), CompactError> {
     let names = manifest.runs.get(range.clone()).unwrap_or_default();
     let mut runs = Vec::with_capacity(names.len());
     for name in names {
-        runs.push(Rc::new(at.open_run(disk, name).await?));
+        runs.push(Rc::new(site.open_run(name).await?));
     }
     let highest = names.iter().map(|name| name.tier).max().unwrap_or(0);
     let merging = Merging::of(Index::new(runs), range.start == 0)?;
@@ -76,19 +73,16 @@ async fn merge<D: Disk>(
         tier: highest.saturating_add(1),
         bytes: 0,
     };
-    let mut writer = at.create_run(disk, &name).await?;
-    match merging.write(&mut writer).await {
-        Ok(()) => {}
-        Err(error) => {
-            writer.abandon().await;
-            return Err(error);
-        }
+    let mut writer = site.create_run(&name).await?;
+    if let Err(error) = merging.write(&mut writer).await {
+        writer.abandon().await;
+        return Err(error);
     }
     let bytes = writer.finish().await.map_err(unwritten)?;
     let name = RunName { bytes, ..name };
-    at.open_run(disk, &name).await?.verify()?;
+    site.open_run(&name).await?.verify()?;
     manifest.runs.splice(range, [name]);
-    at.publish(disk, manifest).await
+    site.publish(manifest).await
 }
 
 /// What goes into the merged run.

@@ -5,8 +5,8 @@
 
 use super::account::Account;
 use super::card::Card;
-use crate::log::Place;
 use crate::mail::id::{AccountId, MailboxId, ObjectId};
+use crate::table::locations::Location;
 use std::ops::Range;
 
 /// Parts of the next run and entries of the location table.
@@ -20,15 +20,7 @@ pub struct Frozen {
     /// The object of the first entry of `places`.
     pub first_object: ObjectId,
     /// Where objects lie that were made since the last checkpoint; some numbers were never used.
-    pub places: Vec<Option<Located>>,
-}
-
-/// Where an object lies.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Located {
-    pub place: Place,
-    /// A MESSAGE; else a DELIVER.
-    pub is_message: bool,
+    pub places: Vec<Option<Location>>,
 }
 
 impl Frozen {

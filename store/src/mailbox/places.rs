@@ -1,10 +1,11 @@
 //! Where the objects lie that were made since the last checkpoint; older ones are found in the
 //! location table.
 
-use super::frozen::{Frozen, Located};
+use super::frozen::Frozen;
 use crate::log::Place;
 use crate::mail::id::ObjectId;
 use crate::record::MessageHead;
+use crate::table::locations::Location;
 use std::collections::VecDeque;
 
 #[derive(Debug, Default)]
@@ -12,7 +13,7 @@ pub(crate) struct Places {
     /// Objects up to here are in the location table.
     base: ObjectId,
     /// Objects from `base + 1` on; some numbers were never used.
-    recent: VecDeque<Option<Located>>,
+    recent: VecDeque<Option<Location>>,
     /// Messages with a piece of their body in an earlier segment than their MESSAGE: that segment
     /// cannot be emptied without moving them.
     straddling: Vec<(ObjectId, u32)>,
@@ -31,7 +32,7 @@ impl Places {
     /// The place of a recent object.
     pub(crate) fn find(&self, object: ObjectId) -> Option<Place> {
         let at = self.index(object)?;
-        self.recent.get(at)?.map(|located| located.place)
+        self.recent.get(at)?.map(|location| location.place)
     }
 
     /// The last object that may be anywhere.
@@ -43,7 +44,7 @@ impl Places {
         &self.straddling
     }
 
-    pub(crate) fn put(&mut self, object: ObjectId, located: Located) {
+    pub(crate) fn put(&mut self, object: ObjectId, located: Location) {
         let Some(at) = self.index(object) else {
             return;
         };

@@ -3,7 +3,7 @@
 
 use super::account::Account;
 use super::contents::Contents;
-use super::frozen::{Frozen, Located};
+use super::frozen::Frozen;
 use super::index::Index;
 use super::own::Own;
 use super::places::Places;
@@ -15,6 +15,7 @@ use crate::mail::id::{AccountId, MailboxId, ObjectId};
 use crate::record::{AccountFact, Deliver, DomainFact, Fact, MailboxFact};
 use crate::spool::Spool;
 use crate::table::TableError;
+use crate::table::locations::{Kind, Location};
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
@@ -118,12 +119,12 @@ impl State {
         match fact {
             Fact::Body => {}
             Fact::Message(head) => {
-                self.locate(head.object, place, true);
+                self.locate(head.object, place, Kind::Message);
                 self.places.note_pieces(&head, place);
             }
             Fact::Account(fact) => self.apply_account(fact),
             Fact::Deliver(deliver) => {
-                self.locate(deliver.object, place, false);
+                self.locate(deliver.object, place, Kind::Deliver);
                 self.deliveries += 1;
                 self.with_account(account, |account| account.apply_deliver(&deliver));
             }
@@ -195,8 +196,8 @@ impl State {
         }
     }
 
-    fn locate(&mut self, object: ObjectId, place: Place, is_message: bool) {
-        self.places.put(object, Located { place, is_message });
+    fn locate(&mut self, object: ObjectId, place: Place, kind: Kind) {
+        self.places.put(object, Location { place, kind });
         self.tip_object = self.tip_object.max(object);
     }
 }

@@ -53,7 +53,7 @@ impl<D: Disk> Shard<D> {
     /// Lets the compactor work on what is written down already.
     pub async fn compact(&self, aside: &impl Aside, task: Task) -> Result<(), CompactError> {
         let _pass = self.enter().await;
-        let manifest = aside.carry_out(&self.at, task).await?;
+        let manifest = aside.carry_out(&self.owner, task).await?;
         self.adopt(manifest).await
     }
 
@@ -70,7 +70,7 @@ impl<D: Disk> Shard<D> {
                 return Ok(true);
             }
         }
-        aside.carry_out(&self.at, Task::Sweep).await?;
+        aside.carry_out(&self.owner, Task::Sweep).await?;
         let first = self.snapshot().manifest.first_segment;
         self.log.retire(first).await.map_err(CompactError::from)?;
         self.checkpoints.borrow_mut().needs_sweep = false;
@@ -82,7 +82,7 @@ impl<D: Disk> Shard<D> {
         self.snapshot().manifest.clone()
     }
 
-    async fn enter(&self) -> crate::gate::Pass {
+    async fn enter(&self) -> crate::gate::GatePass {
         let gate = Rc::clone(&self.checkpoints.borrow().gate);
         gate.enter().await
     }
@@ -91,7 +91,6 @@ impl<D: Disk> Shard<D> {
         Checkpoint {
             position: self.log.end(),
             frozen: self.state.borrow_mut().freeze(),
-            open_from: self.arriving.lowest(),
         }
     }
 
@@ -101,7 +100,7 @@ impl<D: Disk> Shard<D> {
         checkpoint: Arc<Checkpoint>,
     ) -> Result<(), CompactError> {
         let task = Task::Checkpoint(checkpoint);
-        let manifest = aside.carry_out(&self.at, task).await?;
+        let manifest = aside.carry_out(&self.owner, task).await?;
         self.checkpoints.borrow_mut().frozen = None;
         self.adopt(manifest).await
     }
@@ -112,7 +111,7 @@ impl<D: Disk> Shard<D> {
         if manifest.generation == present.manifest.generation {
             return Ok(());
         }
-        let opened = Snapshot::open(self.log.disk(), &self.at, manifest, Some(&*present)).await?;
+        let opened = Snapshot::open(&self.disk, &self.owner, manifest, Some(&*present)).await?;
         let mut state = self.state.borrow_mut();
         let manifest = &opened.manifest;
         state.published(Rc::clone(&opened.index), manifest.first_segment, manifest.last_object());

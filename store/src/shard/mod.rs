@@ -11,8 +11,10 @@ mod body;
 mod change;
 mod checkpoint;
 mod custody;
+mod open;
 mod snapshot;
 mod tree;
+mod warm;
 
 pub use crate::mailbox::Watch;
 pub use crate::record::{FlagOp, Offer, Share, Source};
@@ -22,8 +24,10 @@ pub use account::StoredAccount;
 pub use body::{BodyWriter, Message};
 pub use change::{Copied, FlagNames};
 pub use custody::{AppendedUid, Custody, Delivered};
+pub use open::OpenError;
 
 use crate::bell::Bell;
+use crate::compact::Owner;
 use crate::disk::Disk;
 use crate::error::LogError;
 use crate::log::{Begin, Commit, Draft, Log, OpenError, Options, Outcome, Place, Recovered};
@@ -34,12 +38,16 @@ use crate::mailbox::{Account, Change, Contents, MailboxInfo, Row, Status, View, 
 use crate::record::{Fact, MailboxFact};
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
+use arriving::Arriving;
+use checkpoint::Checkpoints;
+use snapshot::Snapshot;
 use std::rc::Rc;
 
 /// One shard's store. Lives on one thread.
 pub struct Shard<D: Disk> {
     id: ShardId,
-    at: Where,
+    owner: Owner,
+    disk: D,
     log: Log<D>,
     state: RefCell<State>,
     snapshot: RefCell<Rc<Snapshot<D>>>,
@@ -92,16 +100,16 @@ impl<D: Disk> Shard<D> {
         options: Options,
         now_secs: impl Fn() -> i64 + 'static,
     ) -> Result<(Rc<Self>, Recovered), OpenError> {
-        let at = Where {
+        let owner = Owner {
             directory: directory.to_owned(),
             store: options.store,
             shard: id,
         };
-        let snapshot = Snapshot::present(&disk, &at).await?;
+        let snapshot = Snapshot::present(&disk, &owner).await?;
         let mut state = State::from_index(Rc::clone(&snapshot.index))?;
         let begin = snapshot.manifest.begin();
         let log = format!("{directory}/log");
-        let (log, recovered) = Log::open(disk, &log, options, begin, &mut |place, record| {
+        let (log, recovered) = Log::open(disk.clone(), &log, options, begin, &mut |place, record| {
             let fact = Fact::decode(record.kind, record.payload).map_err(|e| e.to_string())?;
             state.apply(AccountId(record.account), place, fact);
             Ok(())
@@ -110,7 +118,8 @@ impl<D: Disk> Shard<D> {
         let replayed = state.deliveries;
         let shard = Shard {
             id,
-            at,
+            owner,
+            disk,
             log,
             state: RefCell::new(state),
             snapshot: RefCell::new(Rc::new(snapshot)),

@@ -3,7 +3,7 @@
 //! A snapshot is never changed. A reader holds the one that it began with; when the last reader of
 //! an older one is gone, the files that only that one names can be swept.
 
-use crate::compact::Where;
+use crate::compact::Owner;
 use crate::disk::Disk;
 use crate::mailbox::index::Index;
 use crate::table::TableError;
@@ -19,10 +19,16 @@ pub(super) struct Snapshot<D: Disk> {
 }
 
 impl<D: Disk> Snapshot<D> {
+    /// What the manifest on disk names; nothing where there is none yet.
+    pub(super) async fn present(disk: &D, owner: &Owner) -> Result<Snapshot<D>, TableError> {
+        let manifest = Manifest::read(disk, &owner.directory, owner.store, owner.shard).await?;
+        Snapshot::open(disk, owner, manifest.unwrap_or_default(), None).await
+    }
+
     /// Opens what `manifest` names; runs that `older` has open are not opened again.
     pub(super) async fn open(
         disk: &D,
-        at: &Where,
+        owner: &Owner,
         manifest: Manifest,
         older: Option<&Snapshot<D>>,
     ) -> Result<Snapshot<D>, TableError> {
@@ -31,10 +37,13 @@ impl<D: Disk> Snapshot<D> {
             let known = older.and_then(|older| older.run(name.number));
             runs.push(match known {
                 Some(run) => run,
-                None => Rc::new(Run::load(disk, &at.directory, at.head(name)).await?),
+                None => {
+                    let run = Run::load(disk, &owner.directory, name.head(owner)).await?;
+                    Rc::new(run)
+                }
             });
         }
-        let locations = Locations::new(disk.clone(), at, &manifest.locations);
+        let locations = Locations::new(disk.clone(), owner.clone(), &manifest.locations);
         Ok(Snapshot {
             manifest,
             index: Rc::new(Index::new(runs)),
