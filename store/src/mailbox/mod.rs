@@ -1,12 +1,15 @@
 //! Accounts and their mailboxes: a follower of the log.
 
 mod account;
+pub mod card;
 mod column;
 mod contents;
 pub mod layer;
+pub mod meta;
 pub(crate) mod name;
 pub mod row;
 pub mod rows;
+pub mod shelf;
 pub(crate) mod state;
 pub(crate) mod sync;
 pub mod tally;
@@ -18,9 +21,12 @@ pub mod view;
 
 pub use crate::bell::Watch;
 pub(crate) use account::Account;
+pub use card::Card;
 pub(crate) use contents::Contents;
 pub use layer::Layer;
+pub use meta::{AccountMeta, MailboxMeta};
 pub use row::Row;
 pub use rows::Rows;
+pub use shelf::Fetch;
 pub use tree::{MailboxInfo, SpecialUse, Status};
 pub use view::{Change, View};

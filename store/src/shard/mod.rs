@@ -292,11 +292,12 @@ impl<D: Disk> Shard<D> {
     }
 
     /// A picture of the mailbox as it is now. With `claim_recent` the session takes the messages
-    /// that nobody has claimed yet (SELECT, not EXAMINE).
+    /// that nobody has claimed yet (SELECT, not EXAMINE). `None` also where the index of the
+    /// mailbox is damaged.
     pub fn view(&self, account: AccountId, mailbox: MailboxId, claim_recent: bool) -> Option<View> {
         let view = self.with_contents(account, mailbox, |contents| {
             sync::picture(account, contents, claim_recent)
-        })?;
+        })??;
         self.claim_recent(&view);
         Some(view)
     }
