@@ -111,7 +111,11 @@ impl World {
         }
         executor.spawn(feed(shards.clone()));
         let mut seed = Seed::new(self.seed.next());
-        let keeper = keep(shards.clone(), Here(self.disk.clone()), Seed::new(seed.next()));
+        let keeper = keep(
+            shards.clone(),
+            Here(self.disk.clone()),
+            Seed::new(seed.next()),
+        );
         executor.spawn(keeper);
         for _ in 0..4 {
             let client = Client {

@@ -26,6 +26,9 @@ impl Aside for Compactor {
     async fn carry_out(&self, at: &Where, task: Task) -> Result<Manifest, CompactError> {
         let (data, at) = (self.data.clone(), at.clone());
         let work = move || run(carry_out(&BlockingDisk::new(data), &at, &task));
-        self.pool.offload(work).await.unwrap_or(Err(CompactError::Ended))
+        self.pool
+            .offload(work)
+            .await
+            .unwrap_or(Err(CompactError::Ended))
     }
 }

@@ -39,7 +39,12 @@ async fn round(desk: &Desk) -> Result<(), CompactError> {
 fn report(desk: &Desk, outcome: Result<(), CompactError>) {
     if let Err(error) = outcome {
         let shard = desk.hall.shard;
-        event!(Warn, "checkpoint failed", shard = shard, why = error.to_string());
+        event!(
+            Warn,
+            "checkpoint failed",
+            shard = shard,
+            why = error.to_string()
+        );
     }
 }
 

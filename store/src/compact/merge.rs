@@ -10,7 +10,7 @@ use crate::mailbox::card::Card;
 use crate::mailbox::index::Index;
 use crate::table::TableError;
 use crate::table::manifest::{Manifest, RunName};
-use crate::table::run::{Run, RunWriter};
+use crate::table::run::RunWriter;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 use std::rc::Rc;
@@ -103,10 +103,12 @@ impl Merging {
                 cards.insert(account, card.to_vec());
             }
         }
-        let is_removed = |card: &[u8]| Card::decode(card).is_ok_and(|card| card.is_removed);
+        let is_removed = |account: u32, card: &[u8]| {
+            Card::decode(AccountId(account), card).is_ok_and(|card| card.is_removed)
+        };
         let removed = cards
             .iter()
-            .filter(|(_, card)| is_removed(card))
+            .filter(|(account, card)| is_removed(**account, card))
             .map(|(account, _)| *account)
             .collect();
         Ok(Merging {
@@ -129,15 +131,22 @@ impl Merging {
             if mailbox == 0 {
                 let part = self.index.newest(id, of).unwrap_or(Ok(&[]))?;
                 writer.part(account, 0, part).await.map_err(unwritten)?;
-                mailboxes = (account != 0).then(|| self.index.mailboxes(id)).transpose()?;
+                mailboxes = (account != 0)
+                    .then(|| self.index.mailboxes(id))
+                    .transpose()?;
                 continue;
             }
             if mailboxes.as_ref().is_some_and(|known| !known.contains(&of)) {
                 continue;
             }
             encoded.clear();
-            self.index.layer(id, of, self.is_bottom)?.encode(&mut encoded);
-            writer.part(account, mailbox, &encoded).await.map_err(unwritten)?;
+            self.index
+                .layer(id, of, self.is_bottom)?
+                .encode(&mut encoded);
+            writer
+                .part(account, mailbox, &encoded)
+                .await
+                .map_err(unwritten)?;
         }
         for (account, card) in &self.cards {
             if !(self.is_bottom && self.removed.contains(account)) {

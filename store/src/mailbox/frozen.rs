@@ -5,6 +5,7 @@
 
 use super::account::Account;
 use super::card::Card;
+use super::own::Own;
 use crate::mail::id::{AccountId, MailboxId, ObjectId};
 use crate::table::locations::Location;
 use std::ops::Range;
@@ -39,15 +40,15 @@ impl Frozen {
     }
 
     /// The part of the shard itself; it goes first.
-    pub(crate) fn shard(&mut self, write: impl FnOnce(&mut Vec<u8>)) {
-        self.part(AccountId(0), MailboxId(0), write);
+    pub(crate) fn shard(&mut self, own: &Own) {
+        self.part(AccountId(0), MailboxId(0), |out| own.encode(out));
     }
 
     /// An account and what changed in its mailboxes.
     pub(crate) fn account(&mut self, card: &Card, account: &mut Account) {
         self.card(card);
         let id = account.id;
-        self.part(id, MailboxId(0), |out| account.encode_meta(out));
+        self.part(id, MailboxId(0), |out| account.meta().encode(out));
         for (mailbox, layer) in account.take_deltas() {
             self.part(id, mailbox, |out| layer.encode(out));
         }
@@ -59,9 +60,15 @@ impl Frozen {
         self.cards.push((card.id, start..self.octets.len()));
     }
 
+    /// Nothing follows: cards of removed accounts take their place among the others.
+    pub(crate) fn finish(&mut self) {
+        self.cards.sort_unstable_by_key(|(account, _)| *account);
+    }
+
     fn part(&mut self, account: AccountId, mailbox: MailboxId, write: impl FnOnce(&mut Vec<u8>)) {
         let start = self.octets.len();
         write(&mut self.octets);
-        self.parts.push((account, mailbox, start..self.octets.len()));
+        self.parts
+            .push((account, mailbox, start..self.octets.len()));
     }
 }

@@ -3,13 +3,17 @@
 //! The newest part of an account is its metadata; the rows of a mailbox are the composition of its
 //! layers, oldest first. Reading is from memory maps and never suspends.
 
+use super::account::Account;
+use super::card::Card;
 use super::layer::Layer;
 use super::meta::AccountMeta;
 use super::own::Own;
+use super::shelf::Fetch;
 use crate::mail::id::{AccountId, MailboxId};
+use crate::record::Broken;
 use crate::table::TableError;
 use crate::table::run::Run;
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 use std::ops::Range;
 use std::rc::Rc;
 
@@ -37,15 +41,50 @@ impl Index {
     }
 
     /// The newest part of a key.
-    pub fn newest(&self, account: AccountId, mailbox: MailboxId) -> Option<Result<&[u8], TableError>> {
+    pub fn newest(
+        &self,
+        account: AccountId,
+        mailbox: MailboxId,
+    ) -> Option<Result<&[u8], TableError>> {
         let mut runs = self.runs.iter().rev();
         runs.find_map(|run| run.part(account.0, mailbox.0))
+    }
+
+    /// The card of every account, the newest of each.
+    pub(crate) fn cards(&self) -> Result<HashMap<AccountId, Card>, TableError> {
+        let mut cards = HashMap::new();
+        for run in &self.runs {
+            for (id, octets) in run.cards()? {
+                let id = AccountId(id);
+                let card = Card::decode(id, octets).map_err(|_| self.unreadable())?;
+                cards.insert(id, card);
+            }
+        }
+        Ok(cards)
+    }
+
+    /// An account with its mailboxes; their rows stay here until they are asked for.
+    pub(crate) fn account(self: &Rc<Self>, card: &Card) -> Result<Account, TableError> {
+        let meta = self.meta(card.id)?;
+        Ok(Account::from_meta(card, meta, |mailbox| {
+            self.fetch(card.id, mailbox)
+        }))
+    }
+
+    /// Fetches the rows of a mailbox when they are asked for.
+    pub(crate) fn fetch(self: &Rc<Self>, account: AccountId, mailbox: MailboxId) -> Fetch {
+        let index = Rc::clone(self);
+        Rc::new(move || {
+            let layer = index.layer(account, mailbox, true);
+            layer.map_err(|_| Broken("a layer of the mailbox is damaged"))
+        })
     }
 
     /// What the checkpoint keeps of the shard itself.
     pub(crate) fn own(&self) -> Result<Option<Own>, TableError> {
         let part = self.newest(AccountId(0), MailboxId(0)).transpose()?;
-        part.map(|part| Own::decode(part).map_err(|_| self.unreadable())).transpose()
+        part.map(|part| Own::decode(part).map_err(|_| self.unreadable()))
+            .transpose()
     }
 
     /// The metadata of an account.
@@ -73,12 +112,14 @@ impl Index {
                 continue;
             };
             let layer = Layer::decode(part?).map_err(|_| self.unreadable())?;
-            all = Some(match all {
-                None if is_bottom => Layer::default().compose(layer, true),
-                None => Ok(layer),
-                Some(older) => older.compose(layer, is_bottom),
-            }
-            .map_err(|_| self.unreadable())?);
+            all = Some(
+                match all {
+                    None if is_bottom => Layer::default().compose(layer, true),
+                    None => Ok(layer),
+                    Some(older) => older.compose(layer, is_bottom),
+                }
+                .map_err(|_| self.unreadable())?,
+            );
         }
         Ok(all.unwrap_or_default())
     }

@@ -73,10 +73,14 @@ impl Places {
 
     /// Objects up to `last` are in the location table, segments below `first_segment` are gone.
     pub(crate) fn published(&mut self, first_segment: u32, last: ObjectId) {
-        let known = last.0.saturating_sub(self.base.0).min(self.recent.len() as u64);
+        let known = last
+            .0
+            .saturating_sub(self.base.0)
+            .min(self.recent.len() as u64);
         self.recent.drain(..known as usize);
         self.base = self.base.max(last);
-        self.straddling.retain(|(_, segment)| *segment >= first_segment);
+        self.straddling
+            .retain(|(_, segment)| *segment >= first_segment);
     }
 
     fn index(&self, object: ObjectId) -> Option<usize> {

@@ -14,6 +14,7 @@ use super::card::Card;
 use super::frozen::Frozen;
 use super::index::Index;
 use crate::mail::id::AccountId;
+use crate::table::TableError;
 use std::cell::{Cell, OnceCell, RefCell};
 use std::collections::HashMap;
 use std::rc::Rc;
@@ -66,13 +67,16 @@ pub(crate) struct Owner<'a> {
 
 impl Slots {
     /// The accounts of the index, all of them cold.
-    pub(crate) fn cold(index: Rc<Index>, cards: impl Iterator<Item = Card>) -> Slots {
+    pub(crate) fn cold(index: Rc<Index>) -> Result<Slots, TableError> {
+        let cards = index.cards()?;
         let mut slots = Slots {
             index,
             ..Slots::default()
         };
-        cards.for_each(|card| slots.keep(card, None));
-        slots
+        for card in cards.into_values().filter(|card| !card.is_removed) {
+            slots.keep(card, None);
+        }
+        Ok(slots)
     }
 
     fn keep(&mut self, card: Card, account: Option<Box<Account>>) {
@@ -111,22 +115,34 @@ impl Slots {
     }
 
     fn load(&self, slot: &Slot) -> Box<Account> {
-        let mut account = Box::new(self.index.account(&slot.card));
+        let loaded = self.index.account(&slot.card);
+        let loaded = loaded.unwrap_or_else(|damage| Account::damaged(&slot.card, damage));
+        let mut account = Box::new(loaded);
         account.configured_quota = slot.configured_quota;
         account.publish_to(Arc::clone(&slot.gauge));
         self.loaded.borrow_mut().push(slot.card.id);
         account
     }
 
-    /// The account, which is about to change: it is in the next checkpoint.
+    pub(crate) fn is_loaded(&self, id: AccountId) -> bool {
+        let slot = self.slots.get(&id);
+        slot.is_some_and(|slot| slot.account.get().is_some())
+    }
+
+    /// The account, which is about to change: it is in the next checkpoint. A damaged one is not,
+    /// so that what the index still has of it stays.
     pub(crate) fn changing(&mut self, id: AccountId) -> Option<&mut Account> {
         self.account(id)?;
         let slot = self.slots.get_mut(&id)?;
+        let account = slot
+            .account
+            .get_mut()
+            .filter(|account| account.is_sound())?;
         if !slot.is_dirty {
             slot.is_dirty = true;
             self.dirty.push(id);
         }
-        slot.account.get_mut().map(|account| &mut **account)
+        Some(account)
     }
 
     pub(crate) fn at(&self, address: &str) -> Option<AccountId> {
@@ -216,7 +232,9 @@ impl Slots {
         for id in self.loaded.get_mut() {
             if let Some(slot) = self.slots.get_mut(id) {
                 slot.on_the_way = 0;
-                slot.account.get_mut().map(|account| account.abort());
+                if let Some(account) = slot.account.get_mut() {
+                    account.abort();
+                }
             }
         }
     }
@@ -256,7 +274,7 @@ impl Slots {
                 return false;
             }
             if let Some(account) = slot.account.get_mut() {
-                account.rebase(index);
+                account.rebase(|mailbox| index.fetch(*id, mailbox));
             }
             true
         });
@@ -288,6 +306,10 @@ impl Slot {
     /// Whether the account can be made cold without anybody noticing.
     fn is_idle(&self, round: u32) -> bool {
         let is_free = !self.is_dirty && self.on_the_way == 0 && self.used.get() != round;
-        is_free && self.account.get().is_some_and(|account| !account.is_watched())
+        is_free
+            && self
+                .account
+                .get()
+                .is_some_and(|account| !account.is_watched())
     }
 }

@@ -95,11 +95,17 @@ impl State {
         frozen.shard(&own);
         self.slots.freeze(&mut frozen);
         self.places.freeze(&mut frozen);
+        frozen.finish();
         frozen
     }
 
     /// What was frozen last is in `index` now; objects up to `last_object` are found there.
-    pub(crate) fn published(&mut self, index: Rc<Index>, first_segment: u32, last_object: ObjectId) {
+    pub(crate) fn published(
+        &mut self,
+        index: Rc<Index>,
+        first_segment: u32,
+        last_object: ObjectId,
+    ) {
         self.slots.published(index);
         self.places.published(first_segment, last_object);
     }

@@ -6,7 +6,8 @@ use crate::error::ChangeError;
 use crate::log::RECORD_HEADER_BYTES;
 use crate::mail::id::{AccountId, ModSeq};
 use crate::mailbox::name::INBOX;
-use crate::mailbox::{Account, SpecialUse};
+use crate::mailbox::slots::Owner;
+use crate::mailbox::{Account, Configured, SpecialUse};
 use crate::record::{AccountFact, DomainFact, Fact, MailboxFact};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -127,7 +128,8 @@ impl<D: Disk> Shard<D> {
     /// Asks `lookup` from now on what the configuration says of an account; it is not logged.
     pub fn configure(&self, lookup: impl Fn(&str) -> Option<Configured> + 'static) {
         self.state.borrow_mut().slots_mut().configure(&lookup);
-        self.configuration.replace(Configuration(Some(Box::new(lookup))));
+        self.configuration
+            .replace(Configuration(Some(Box::new(lookup))));
     }
 
     /// Domains made by `ringpostctl`, with their catch-all; kept by shard 0.

@@ -1,7 +1,6 @@
 //! Bodies: streamed into the log while they arrive, read back piece by piece.
 
 use super::arriving::Lease;
-use super::snapshot::Snapshot;
 use super::{Entry, Shard};
 use crate::disk::Disk;
 use crate::error::{ChangeError, LogError, ReadError};

@@ -71,8 +71,6 @@ impl<D: Disk> Shard<D> {
             }
         }
         aside.carry_out(&self.owner, Task::Sweep).await?;
-        let first = self.snapshot().manifest.first_segment;
-        self.log.retire(first).await.map_err(CompactError::from)?;
         self.checkpoints.borrow_mut().needs_sweep = false;
         Ok(true)
     }
@@ -114,7 +112,11 @@ impl<D: Disk> Shard<D> {
         let opened = Snapshot::open(&self.disk, &self.owner, manifest, Some(&*present)).await?;
         let mut state = self.state.borrow_mut();
         let manifest = &opened.manifest;
-        state.published(Rc::clone(&opened.index), manifest.first_segment, manifest.last_object());
+        state.published(
+            Rc::clone(&opened.index),
+            manifest.first_segment,
+            manifest.last_object(),
+        );
         let mut checkpoints = self.checkpoints.borrow_mut();
         checkpoints.older.push(Rc::downgrade(&present));
         checkpoints.needs_sweep = true;

@@ -16,10 +16,10 @@ mod snapshot;
 mod tree;
 mod warm;
 
+pub use crate::mailbox::Configured;
 pub use crate::mailbox::Watch;
 pub use crate::record::{FlagOp, Offer, Share, Source};
 pub use crate::spool::Judgement;
-pub use crate::mailbox::Configured;
 pub use account::StoredAccount;
 pub use body::{BodyWriter, Message};
 pub use change::{Copied, FlagNames};
@@ -30,17 +30,17 @@ use crate::bell::Bell;
 use crate::compact::Owner;
 use crate::disk::Disk;
 use crate::error::LogError;
-use crate::log::{Begin, Commit, Draft, Log, OpenError, Options, Outcome, Place, Recovered};
+use crate::log::{Commit, Draft, Log, Options, Outcome, Place, Recovered};
 use crate::mail::id::{AccountId, FrameSeq, MailboxId, ShardId, Uid};
 use crate::mail::uidset::UidSet;
 use crate::mailbox::state::State;
 use crate::mailbox::{Account, Change, Contents, MailboxInfo, Row, Status, View, sync};
 use crate::record::{Fact, MailboxFact};
-use std::cell::{Cell, RefCell};
-use std::collections::VecDeque;
 use arriving::Arriving;
 use checkpoint::Checkpoints;
 use snapshot::Snapshot;
+use std::cell::{Cell, RefCell};
+use std::collections::VecDeque;
 use std::rc::Rc;
 
 /// One shard's store. Lives on one thread.
@@ -109,12 +109,13 @@ impl<D: Disk> Shard<D> {
         let mut state = State::from_index(Rc::clone(&snapshot.index))?;
         let begin = snapshot.manifest.begin();
         let log = format!("{directory}/log");
-        let (log, recovered) = Log::open(disk.clone(), &log, options, begin, &mut |place, record| {
-            let fact = Fact::decode(record.kind, record.payload).map_err(|e| e.to_string())?;
-            state.apply(AccountId(record.account), place, fact);
-            Ok(())
-        })
-        .await?;
+        let (log, recovered) =
+            Log::open(disk.clone(), &log, options, begin, &mut |place, record| {
+                let fact = Fact::decode(record.kind, record.payload).map_err(|e| e.to_string())?;
+                state.apply(AccountId(record.account), place, fact);
+                Ok(())
+            })
+            .await?;
         let replayed = state.deliveries;
         let shard = Shard {
             id,

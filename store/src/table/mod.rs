@@ -12,6 +12,8 @@
 
 mod error;
 mod head;
+pub mod locations;
+pub mod manifest;
 pub mod name;
 pub mod run;
 
