@@ -56,6 +56,8 @@ pub enum ReadError {
 pub enum Container {
     Segment(u32),
     Pack(u32),
+    /// A chunk of the table that says where the record would be.
+    Locations(u32),
 }
 
 impl From<LogError> for ChangeError {
@@ -111,6 +113,7 @@ impl fmt::Display for Container {
         match self {
             Container::Segment(number) => write!(f, "segment {number:08x}"),
             Container::Pack(number) => write!(f, "pack {number:08x}"),
+            Container::Locations(number) => write!(f, "locations {number:08x}"),
         }
     }
 }
