@@ -60,6 +60,9 @@ pub const PREFIX_BYTES_MAX: usize = 4096;
 /// What an index run keeps of an account for every start, in bytes.
 pub const CARD_BYTES_MAX: usize = 64 << 10;
 
+/// Text of a manifest, some hundred thousand files, in bytes.
+pub const MANIFEST_BYTES_MAX: usize = 16 << 20;
+
 /// Shards a store can have.
 pub const SHARDS_MAX: usize = 256;
 

@@ -80,8 +80,8 @@ impl fmt::Display for TableError {
             ),
             TableError::Missing { path } => write!(
                 f,
-                "{path} is missing, and the store needs it; put the file back, or restore the whole \
-                 store from one backup"
+                "{path} is missing, and the store needs it; put the file back, or restore the \
+                 whole store from one backup"
             ),
             TableError::Io { path, why, .. } => write!(f, "cannot use {path}: {why}"),
         }

@@ -6,9 +6,9 @@
 //! index/%08x.%08x.loc       object → place, 2^18 objects a chunk          [`locations`]
 //! ```
 //!
-//! A file is written whole, verified, and then named by a manifest that replaces the one before by
-//! rename. What no manifest names is a leftover. All bytes are covered by checksums that hold at one
-//! offset of one file only (FORMAT.md, "Runs", "Locations", "Manifest").
+//! A file is written whole, verified, and then named by a manifest that replaces the one before
+//! by rename. What no manifest names is a leftover. All bytes are covered by checksums that hold
+//! at one offset of one file only (FORMAT.md, "Runs", "Locations", "Manifest").
 
 mod error;
 mod head;

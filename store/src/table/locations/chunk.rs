@@ -169,8 +169,8 @@ impl<F: File> ChunkReader<F> {
         }
     }
 
-    /// The next page of the chunk; `None` behind the last. After an error the next call goes on with
-    /// the page behind.
+    /// The next page of the chunk; `None` behind the last. After an error the next call goes on
+    /// with the page behind.
     pub async fn next(&mut self) -> Option<Result<Entries, TableError>> {
         if self.next_page >= pages(self.name.entries) {
             return None;

@@ -17,6 +17,7 @@ use super::name::{self, ARCHIVE, INDEX, PACKS, is_in_index, is_pack};
 use super::run::RunHead;
 use crate::disk::create::Creator;
 use crate::disk::{Disk, File, Mode};
+use crate::limit::MANIFEST_BYTES_MAX;
 use crate::log::{Begin, Position};
 use crate::mail::id::{ObjectId, ShardId};
 use std::io;
@@ -68,9 +69,6 @@ pub struct ArchiveName {
     pub last_segment: u32,
     pub bytes: u64,
 }
-
-/// Largest manifest, in bytes: some hundred thousand files.
-pub const MANIFEST_BYTES_MAX: usize = 16 << 20;
 
 impl RunName {
     /// What the header of the run must say.
@@ -273,17 +271,22 @@ pub async fn leftovers<D: Disk>(
 
 /// Files of the shard that a manifest could name, sorted.
 async fn ours<D: Disk>(disk: &D, directory: &str) -> Result<Vec<String>, TableError> {
-    let mut found = Vec::new();
-    let rules: [(&str, fn(&str) -> bool); 3] =
-        [(INDEX, is_in_index), (PACKS, is_pack), (ARCHIVE, is_pack)];
-    for (below, is_ours) in rules {
-        let path = format!("{directory}/{below}");
-        let names = disk.list(&path).await.map_err(at(&path))?;
-        let ours = names.iter().filter(|name| is_ours(name));
-        found.extend(ours.map(|name| format!("{path}/{name}")));
+    let mut found = listed(disk, &format!("{directory}/{INDEX}"), is_in_index).await?;
+    for packs in [PACKS, ARCHIVE] {
+        found.extend(listed(disk, &format!("{directory}/{packs}"), is_pack).await?);
     }
     found.sort_unstable();
     Ok(found)
+}
+
+async fn listed<D: Disk>(
+    disk: &D,
+    path: &str,
+    is_ours: fn(&str) -> bool,
+) -> Result<Vec<String>, TableError> {
+    let mut names = disk.list(path).await.map_err(at(path))?;
+    names.retain(|name| is_ours(name));
+    Ok(names.iter().map(|name| format!("{path}/{name}")).collect())
 }
 
 async fn read_whole<D: Disk>(disk: &D, path: &str) -> Result<Vec<u8>, TableError> {
