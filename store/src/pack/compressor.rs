@@ -106,7 +106,8 @@ fn compressed_bytes(compressor: &mut Compressor, blocks: &[RawBlock]) -> usize {
 }
 
 /// zstd's own default. On mail, with a dictionary, on one core of the project's machine: 1 packs
-/// 430 MB/s to 44 %, 2 packs 350 MB/s to 41 %, 3 packs 250 MB/s to 40 %. Unpacking is as fast.
+/// 430 MB/s to 44 %, 2 packs 350 MB/s to 41 %, 3 packs 250 MB/s to 40 %; all three unpack 1 GB/s.
+/// The whole writer packs 200 MB/s.
 const LEVEL: i32 = 3;
 
 /// A block must shrink by its 32nd part.
