@@ -215,10 +215,10 @@ impl Mailstore for Fake {
         })
     }
 
-    fn rows(&self, view: &FakeView, uids: &UidSet, each: &mut dyn FnMut(&Row)) {
+    fn rows(&self, view: &FakeView, uids: &UidSet, each: &mut dyn FnMut(Row)) {
         uids.iter()
             .filter_map(|uid| self.row(view, uid))
-            .for_each(|row| each(&row));
+            .for_each(each);
     }
 
     fn watch(&self, _: AccountId, _: MailboxId) -> FakeWatch {
