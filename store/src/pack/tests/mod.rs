@@ -1,6 +1,7 @@
 //! Packs over a simulated disk: what goes in comes out, damage costs its block, errors are named.
 
 mod damage;
+mod faults;
 mod round;
 
 use super::{Pack, PackError, PackHead, PackWriter, Packs, Summary, name};
@@ -61,8 +62,11 @@ fn opened(disk: &SimDisk) -> Result<Pack<SimFile>, PackError> {
     run(disk, async move { Pack::open(&on, &path(), HEAD).await })
 }
 
+/// What a scan shows at a place.
+type Shown = (Place, Result<Item, String>);
+
 /// What a scan shows, in order.
-fn scanned(disk: &SimDisk) -> Result<Vec<(Place, Result<Item, String>)>, PackError> {
+fn scanned(disk: &SimDisk) -> Result<Vec<Shown>, PackError> {
     let pack = opened(disk)?;
     Ok(run(disk, async move {
         let mut found = Vec::new();
