@@ -122,6 +122,12 @@ impl Rig {
         self.settle(frame)
     }
 
+    /// Tends a log that may be short of space, until nothing is under way.
+    pub fn tend(&mut self) {
+        self.log.retry();
+        self.executor.run(usize::MAX);
+    }
+
     pub fn settle(&mut self, frame: store::mail::id::FrameSeq) -> Result<(), LogError> {
         let log = Rc::clone(&self.log);
         let durable = async move { log.durable(frame).await };
