@@ -1,8 +1,8 @@
 //! Where the next frames will go: zeros ahead of the writer, the next segment, a full disk.
 //!
-//! A frame goes only where something was written before, so that it is a pure overwrite and a full
-//! disk is met by the zeros, never by a frame. When they meet it the log is *short*: it uses what it
-//! has, the last [`LOG_RESERVE_BYTES`](crate::limit::LOG_RESERVE_BYTES) for urgent records alone,
+//! A frame goes only where something was written before: it is a pure overwrite, and a full disk is
+//! met by the zeros, never by a frame. When they meet it the log is *short*: it uses what it has,
+//! the last [`LOG_RESERVE_BYTES`](crate::limit::LOG_RESERVE_BYTES) for urgent records alone,
 //! and asks the device again when [`Log::retry`] is called or, a second after it asked last, when
 //! somebody is refused.
 //!

@@ -1,7 +1,7 @@
 //! The one writer: group commit.
 //!
-//! One frame is on its way at a time; records that come meanwhile make up the next one. Where frames
-//! go is decided in `supply.rs` and `roll.rs`.
+//! One frame is on its way at a time; records that come meanwhile make up the next one. `supply.rs`
+//! and `roll.rs` see to it that there is a place for it.
 
 use super::frame::{CLEAN, FrameHeader, frame_bytes};
 use super::pending::Sealed;

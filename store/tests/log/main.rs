@@ -6,8 +6,10 @@
 
 mod damage;
 mod faults;
+mod full;
 mod model;
 mod position;
+mod recycle;
 
 use std::cell::RefCell;
 use std::rc::Rc;
