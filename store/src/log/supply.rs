@@ -159,7 +159,10 @@ impl<D: Disk> Log<D> {
             }
             Prepared::Zeroed(Err(error)) if is_full(&error) => self.lacks(ahead, Lack::Zeros),
             Prepared::Next(Err(error)) if is_full(&error) => self.lacks(ahead, Lack::Segment),
-            Prepared::Zeroed(Err(_)) | Prepared::Next(Err(_)) => ahead.has_failed = true,
+            Prepared::Zeroed(Err(_)) | Prepared::Next(Err(_)) => {
+                ahead.has_failed = true;
+                ahead.lack = None;
+            }
         }
         self.tell_supply(writer, ahead);
         Poll::Ready(())
@@ -209,7 +212,8 @@ impl<D: Disk> Log<D> {
     ) -> Option<Work<'a, D::File>> {
         {
             let mut state = self.state.borrow_mut();
-            if ahead.has_failed || state.is_closed || state.is_read_only {
+            let has_failed = ahead.has_failed && ahead.lack.is_none();
+            if has_failed || state.is_closed || state.is_read_only {
                 return None;
             }
             if let Some(shortage) = &mut state.shortage

@@ -123,6 +123,9 @@ impl World {
         rig.log.retry();
         rig.executor.run(20 + self.seed.below(200) as usize);
         if self.seed.chance(300) {
+            self.heal(&mut rig);
+        }
+        if self.seed.chance(300) {
             rig.log.close();
             rig.executor.run(usize::MAX);
         }
@@ -132,6 +135,21 @@ impl World {
             false => self.disk.kill(image),
         };
         rig.log.stats().recycled_segments
+    }
+
+    /// On a device that has no faults any more the log is not short for long.
+    fn heal(&mut self, rig: &mut Rig) {
+        self.disk.faults(|faults| {
+            *faults = Faults {
+                no_sync: faults.no_sync,
+                ..Faults::default()
+            }
+        });
+        for _ in 0..20 {
+            rig.log.retry();
+            rig.executor.run(100);
+        }
+        assert!(!rig.log.is_full() || rig.log.is_read_only(), "it heals");
     }
 
     /// Opens the log where the ledger says and compares what is replayed with the ledger.
