@@ -27,8 +27,9 @@ mod walk;
 mod writer;
 
 pub use error::OpenError;
+pub(crate) use frame::RecordHeader;
 pub use frame::record_bytes;
-pub use place::Place;
+pub use place::{BLOCK_RECORDS_MAX, CONTAINERS_MAX, PACK_BLOCKS_MAX, Place};
 pub use position::{Begin, Position};
 pub use reader::Record;
 pub use retire::Retired;

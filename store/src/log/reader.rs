@@ -45,7 +45,7 @@ impl Record {
     }
 
     /// The record at `start` of a block, if all of it is there.
-    fn within(block: Rc<Block>, start: usize) -> Option<Record> {
+    pub(crate) fn within(block: Rc<Block>, start: usize) -> Option<Record> {
         let header = RecordHeader::decode(block.as_slice().get(start..)?).ok()?;
         let end = start + RECORD_HEADER_BYTES + header.len as usize;
         (end <= block.len()).then_some(Record {
@@ -169,7 +169,7 @@ impl<D: Disk> Log<D> {
 
 fn io_at(place: Place, error: std::io::Error) -> ReadError {
     ReadError::Io {
-        segment: place.segment(),
+        container: place.container(),
         offset: place.offset(),
         kind: error.kind(),
     }

@@ -1,5 +1,6 @@
 //! Segment files: their names and the header in their first block (FORMAT.md, "Segment").
 
+use super::place::CONTAINERS_MAX;
 use super::{OpenError, Options};
 use crate::codec::checksum::plain;
 use crate::codec::{Fields, Fill, Put, Short};
@@ -118,7 +119,7 @@ pub(super) fn number(name: &str) -> Option<u32> {
 fn numbered(name: &str, suffix: &str) -> Option<u32> {
     let digits = name.strip_suffix(suffix)?;
     let number = u32::from_str_radix(digits, 16).ok()?;
-    (format!("{number:016x}") == digits).then_some(number)
+    (number < CONTAINERS_MAX && format!("{number:016x}") == digits).then_some(number)
 }
 
 impl SegmentHeader {

@@ -298,14 +298,14 @@ impl<D: Disk> Shard<D> {
     /// The present row of a UID; `None` when it was expunged meanwhile.
     pub fn row(&self, view: &View, uid: Uid) -> Option<Row> {
         self.with_contents(view.account, view.mailbox, |contents| {
-            contents.rows_between(uid, uid).first().copied()
+            contents.rows().row(uid)
         })?
     }
 
     /// Calls `each` with the present row of every UID of `uids` that still exists, ascending.
-    pub fn rows(&self, view: &View, uids: &UidSet, each: &mut dyn FnMut(&Row)) {
+    pub fn rows(&self, view: &View, uids: &UidSet, each: &mut dyn FnMut(Row)) {
         let _ = self.with_contents(view.account, view.mailbox, |contents| {
-            contents.rows_of(uids).for_each(each);
+            contents.rows().of(uids).for_each(each);
         });
     }
 
@@ -338,8 +338,8 @@ impl<D: Disk> Shard<D> {
             let mut state = self.state.borrow_mut();
             let account = state.account_mut(view.account);
             match account.and_then(|account| account.contents_mut(view.mailbox)) {
-                Some(contents) if contents.recent_first < view.uid_next => {
-                    contents.recent_first = view.uid_next;
+                Some(contents) if contents.recent_first() < view.uid_next => {
+                    contents.claim_recent(view.uid_next);
                 }
                 _ => return,
             }
