@@ -19,6 +19,10 @@ pub const CHUNK_BYTES: usize = 128 << 10;
 /// Largest message that the format holds, in bytes.
 pub const MESSAGE_BYTES_MAX: u64 = 1 << 30;
 
+/// Of what is pre-written for the log of a shard, kept for records that give space back when the
+/// disk is full, in bytes.
+pub const LOG_RESERVE_BYTES: u64 = 8 << 20;
+
 /// Frames written but not yet durable at one time (FORMAT.md, recovery).
 pub const FRAMES_IN_FLIGHT_MAX: u64 = 1;
 
