@@ -196,7 +196,7 @@ const COLUMNS: usize = 8;
 const HIGHEST: [u64; COLUMNS] = [
     u32::MAX as u64,
     u64::MAX >> 1,
-    Flags::ALL.0 as u64,
+    u16::MAX as u64,
     u64::MAX,
     u64::MAX,
     u16::MAX as u64,
