@@ -22,7 +22,7 @@ pub use custody::{AppendedUid, Custody, Delivered};
 use crate::bell::Bell;
 use crate::disk::Disk;
 use crate::error::LogError;
-use crate::log::{Commit, Draft, Log, OpenError, Options, Outcome, Place, Recovered};
+use crate::log::{Begin, Commit, Draft, Log, OpenError, Options, Outcome, Place, Recovered};
 use crate::mail::id::{AccountId, FrameSeq, MailboxId, ShardId, Uid};
 use crate::mail::uidset::UidSet;
 use crate::mailbox::state::State;
@@ -85,11 +85,17 @@ impl<D: Disk> Shard<D> {
         now_secs: impl Fn() -> i64 + 'static,
     ) -> Result<(Rc<Self>, Recovered), OpenError> {
         let mut state = State::default();
-        let (log, recovered) = Log::open(disk, directory, options, &mut |place, record| {
-            let fact = Fact::decode(record.kind, record.payload).map_err(|e| e.to_string())?;
-            state.apply(AccountId(record.account), place, fact);
-            Ok(())
-        })
+        let (log, recovered) = Log::open(
+            disk,
+            directory,
+            options,
+            Begin::default(),
+            &mut |place, record| {
+                let fact = Fact::decode(record.kind, record.payload).map_err(|e| e.to_string())?;
+                state.apply(AccountId(record.account), place, fact);
+                Ok(())
+            },
+        )
         .await?;
         let replayed = state.deliveries;
         let shard = Shard {
