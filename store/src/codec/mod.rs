@@ -247,6 +247,28 @@ mod tests {
         }
 
         #[test]
+        fn texts_come_back(text: String, optional: Option<String>, a: i16, b: i64) {
+            let mut out = Vec::new();
+            out.put_text(&text);
+            out.put_optional_text(optional.as_deref());
+            out.put_i16(a);
+            out.put_i64(b);
+            let mut fields = Fields::new(&out);
+            prop_assert_eq!(fields.text(), Ok(text));
+            prop_assert_eq!(fields.optional_text(), Ok(optional));
+            prop_assert_eq!(fields.i16(), Ok(a));
+            prop_assert_eq!(fields.end(), Err(Short));
+            prop_assert_eq!(fields.i64(), Ok(b));
+            prop_assert_eq!(fields.end(), Ok(()));
+        }
+
+        #[test]
+        fn any_bytes_are_a_text_or_an_error(bytes: Vec<u8>) {
+            let _ = Fields::new(&bytes).text();
+            let _ = Fields::new(&bytes).optional_text();
+        }
+
+        #[test]
         fn fields_come_back(a: u8, b: u16, c: u32, d: u64, tail: Vec<u8>) {
             let mut out = Vec::new();
             out.put_u8(a);

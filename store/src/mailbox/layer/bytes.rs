@@ -90,12 +90,7 @@ const FORM: u8 = 1;
 const COLUMNS: usize = 4;
 
 /// The highest number of each column that an overlay can hold.
-const HIGHEST: [u64; COLUMNS] = [
-    u32::MAX as u64,
-    u64::MAX >> 1,
-    Flags::ALL.0 as u64,
-    u64::MAX,
-];
+const HIGHEST: [u64; COLUMNS] = [u32::MAX as u64, u64::MAX >> 1, u16::MAX as u64, u64::MAX];
 
 /// Overlays that share their columns.
 const BLOCK_OVERLAYS_MAX: usize = 4096;

@@ -13,6 +13,7 @@ use crate::mail::flags::{Flags, Keywords};
 use crate::mail::id::{ModSeq, Uid};
 use crate::mail::uidset::UidSet;
 use crate::mailbox::row::Row;
+use crate::mailbox::tally::Tally;
 use chunk::{CHUNK_ROWS_MAX, Chunk};
 use std::ops::Range;
 
@@ -119,6 +120,17 @@ impl Rows {
         chunks
             .flat_map(move |chunk| chunk.changed_since(modseq, 0).map(|at| chunk.row(at)))
             .take_while(move |row| row.uid < end)
+    }
+
+    /// Counts every row; `recent_first` is the first UID that is not claimed as `\Recent`.
+    #[must_use]
+    pub fn tally(&self, recent_first: Uid) -> Tally {
+        let mut tally = Tally::default();
+        for chunk in &self.chunks {
+            chunk.count(&mut tally);
+        }
+        tally.recent = (self.len() - self.position(recent_first)) as u32;
+        tally
     }
 
     /// Adds a row with a UID above every other.
