@@ -39,6 +39,13 @@ type Lookup = Box<dyn Fn(&str) -> Option<Configured>>;
 pub(super) struct Configuration(Option<Lookup>);
 
 impl Configuration {
+    /// Whether mail for an address may make its account; where nobody was named to ask, it may.
+    pub(super) fn knows(&self, address: &str) -> bool {
+        self.0
+            .as_ref()
+            .is_none_or(|lookup| lookup(address).is_some())
+    }
+
     fn apply(&self, account: &mut Account) {
         let configured = self.0.as_ref().and_then(|lookup| lookup(&account.address));
         account.configured_quota = configured.as_ref().and_then(|configured| configured.quota);
