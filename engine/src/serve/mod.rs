@@ -11,5 +11,7 @@ mod ear;
 mod orders;
 mod service;
 mod shard;
+#[cfg(test)]
+mod tests;
 
 pub use begin::{Refusal, Server, check_secret};
