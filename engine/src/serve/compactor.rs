@@ -3,7 +3,7 @@
 use crate::reactor::Pool;
 use std::io;
 use std::path::PathBuf;
-use store::compact::{Aside, CompactError, Task, Where, carry_out};
+use store::compact::{Aside, CompactError, Owner, Task, carry_out};
 use store::disk::blocking::{BlockingDisk, run};
 use store::table::manifest::Manifest;
 
@@ -23,9 +23,9 @@ impl Compactor {
 }
 
 impl Aside for Compactor {
-    async fn carry_out(&self, at: &Where, task: Task) -> Result<Manifest, CompactError> {
-        let (data, at) = (self.data.clone(), at.clone());
-        let work = move || run(carry_out(&BlockingDisk::new(data), &at, &task));
+    async fn carry_out(&self, owner: &Owner, task: Task) -> Result<Manifest, CompactError> {
+        let (data, owner) = (self.data.clone(), owner.clone());
+        let work = move || run(carry_out(&BlockingDisk::new(data), &owner, &task));
         self.pool
             .offload(work)
             .await

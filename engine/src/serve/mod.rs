@@ -13,5 +13,7 @@ mod follow;
 mod orders;
 mod service;
 mod shard;
+#[cfg(test)]
+mod tests;
 
 pub use begin::{Refusal, Server, check_secret};

@@ -122,6 +122,7 @@ impl Account {
     pub(crate) fn open_contents(&mut self, id: MailboxId) -> Result<&mut Contents, ChangeError> {
         match self.mailboxes.get_mut(&id) {
             Some(contents) if !contents.tip_deleted => Ok(contents),
+            _ if self.damage.is_some() => Err(ChangeError::Damaged),
             _ => Err(ChangeError::NoMailbox),
         }
     }
@@ -250,10 +251,6 @@ impl Account {
 }
 
 /// To the index and back.
-#[expect(
-    dead_code,
-    reason = "the tests use it, and the shard once its index is there"
-)]
 impl Account {
     /// An account as the index has it; `fetch` tells where the rows of a mailbox are.
     pub(crate) fn from_meta(

@@ -145,6 +145,15 @@ impl Slots {
         Some(account)
     }
 
+    /// What the rows of open mailboxes occupy in memory, in bytes.
+    pub(crate) fn rows_bytes(&self) -> usize {
+        let loaded = self.loaded.borrow();
+        let accounts = loaded
+            .iter()
+            .filter_map(|id| self.slots.get(id)?.account.get());
+        accounts.map(|account| account.heap_bytes()).sum()
+    }
+
     pub(crate) fn at(&self, address: &str) -> Option<AccountId> {
         self.by_address.get(address).copied()
     }

@@ -31,6 +31,15 @@ type Lookup = Box<dyn Fn(&str) -> Option<Configured>>;
 #[derive(Default)]
 pub(super) struct Configuration(Option<Lookup>);
 
+impl Configuration {
+    /// Whether mail for an address may make its account; where nobody was named to ask, it may.
+    pub(super) fn knows(&self, address: &str) -> bool {
+        self.0
+            .as_ref()
+            .is_none_or(|lookup| lookup(address).is_some())
+    }
+}
+
 impl<D: Disk> Shard<D> {
     /// Every account with mail or a secret in this shard.
     pub fn accounts(&self) -> Vec<StoredAccount> {

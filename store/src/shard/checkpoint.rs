@@ -71,8 +71,31 @@ impl<D: Disk> Shard<D> {
             }
         }
         aside.carry_out(&self.owner, Task::Sweep).await?;
+        let first = self.snapshot().manifest.first_segment;
+        let retired = self.log.retire(first).await;
+        retired.map_err(|error| CompactError::Write(error.kind()))?;
         self.checkpoints.borrow_mut().needs_sweep = false;
         Ok(true)
+    }
+
+    /// The last segment that the compactor may empty: everything in it is in the index, and no
+    /// body that is still arriving has a piece in it. 0: none.
+    pub fn emptiable(&self) -> u32 {
+        let replay = self
+            .snapshot()
+            .manifest
+            .replay
+            .map_or(0, |from| from.segment);
+        let first_needed = self
+            .arriving
+            .lowest()
+            .map_or(replay, |open| open.min(replay));
+        first_needed.saturating_sub(1)
+    }
+
+    /// What the rows of open mailboxes occupy in memory, in bytes.
+    pub fn rows_bytes(&self) -> usize {
+        self.state.borrow().slots().rows_bytes()
     }
 
     /// The manifest that the shard reads by.

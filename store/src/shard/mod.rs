@@ -19,7 +19,7 @@ mod warm;
 pub use crate::mailbox::Configured;
 pub use crate::mailbox::Watch;
 pub use crate::record::{FlagOp, Offer, Share, Source};
-pub use crate::spool::Judgement;
+pub use crate::spool::Window;
 pub use account::StoredAccount;
 pub use body::{BodyWriter, Message};
 pub use change::{Copied, FlagNames};
@@ -158,6 +158,7 @@ impl<D: Disk> Shard<D> {
     /// Takes no more changes; those that were appended still become durable.
     pub fn close(&self) {
         self.log.close();
+        self.state.borrow().spool.end_turns();
     }
 
     /// The log, for its counters and positions.

@@ -10,6 +10,13 @@
 //!   coordinator   OFFER n ──────────────── hand over ──────────── OFFERED n
 //!   owner                        SEEN n + DELIVER… (one frame)
 //! ```
+//!
+//! Several offers may be under way at a time ([`Window`]); the owner takes them in the order of
+//! their numbers, and OFFERED settles everything up to its number.
+
+mod window;
+
+pub use window::Window;
 
 use crate::bell::{Bell, Watch};
 use crate::record::{Fact, Offer};
@@ -22,7 +29,10 @@ pub(crate) struct Spool {
     offers: HashMap<u16, Outgoing>,
     /// By source: the highest sequence that lies in our log.
     seen: HashMap<u16, Incoming>,
+    /// Rings when there is more to hand over, or room for it.
     arrivals: Rc<Bell>,
+    /// Rings when another offer may be the next one.
+    turns: Rc<Bell>,
 }
 
 #[derive(Debug, Default)]
@@ -47,12 +57,12 @@ impl Outgoing {
 
 /// What an owner does with an offer.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Judgement {
+pub(crate) enum Judgement {
     /// It is the next one: deliver it.
     Fresh,
     /// It is durable here already.
     Durable,
-    /// It is on its way to the disk, or one before it is missing: offer it again later.
+    /// It is on its way to the disk, or one before it is missing: its turn comes later.
     Later,
 }
 
@@ -101,6 +111,17 @@ impl Spool {
     /// A fresh offer is on its way to the disk.
     pub(crate) fn taking(&mut self, source: u16, sequence: u64) {
         self.seen.entry(source).or_default().tip = sequence;
+        self.turns.ring();
+    }
+
+    /// Rings whenever an offer that had to wait is to be judged again.
+    pub(crate) fn watch_turns(&self) -> Watch {
+        self.turns.watch()
+    }
+
+    /// Nothing is taken any more: whoever waits for a turn is to find out.
+    pub(crate) fn end_turns(&self) {
+        self.turns.ring();
     }
 
     pub(crate) fn offered(&mut self, offer: Offer) {
@@ -120,6 +141,7 @@ impl Spool {
         outgoing.waiting = outgoing.waiting.split_off(&(sequence + 1));
         outgoing.last_durable = outgoing.last_durable.max(sequence);
         outgoing.tip = outgoing.tip.max(sequence);
+        self.arrivals.ring();
     }
 
     /// The facts that give this spool, for a checkpoint.
@@ -144,6 +166,7 @@ impl Spool {
         let incoming = self.seen.entry(source).or_default();
         incoming.durable = incoming.durable.max(sequence);
         incoming.tip = incoming.tip.max(sequence);
+        self.turns.ring();
     }
 
     /// The frames on their way were given up: their numbers are free again.
@@ -154,5 +177,6 @@ impl Spool {
         for incoming in self.seen.values_mut() {
             incoming.tip = incoming.durable;
         }
+        self.turns.ring();
     }
 }
