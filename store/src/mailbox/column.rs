@@ -1,4 +1,4 @@
-//! One column of a chunk: numbers kept as their distance from a base, in as few octets as fit all.
+//! One column of a table: numbers kept as their distance from a base, in as few octets as fit all.
 //!
 //! A distance has 0, 1, 2, 4 or 8 octets, the same for the whole column, little-endian. In memory
 //! base and width leave room on both sides, so that a number is changed in place; on disk
