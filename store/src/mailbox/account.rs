@@ -11,6 +11,7 @@ use crate::error::ChangeError;
 use crate::gate::Gate;
 use crate::limit::MAILBOXES_MAX;
 use crate::mail::id::{AccountId, MailboxId, ModSeq, UidValidity};
+use crate::table::TableError;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::rc::Rc;
 use std::sync::Arc;
@@ -23,7 +24,8 @@ pub(crate) struct Account {
     mailboxes: HashMap<MailboxId, Contents>,
     names: BTreeMap<String, MailboxId>,
     subscriptions: BTreeSet<String>,
-    pub(crate) secret: Option<String>,
+    /// Why the mailboxes cannot be had.
+    damage: Option<TableError>,
     /// As the log has it.
     pub(crate) quota: Option<u64>,
     /// As the configuration file has it; it wins.
@@ -49,7 +51,7 @@ impl Account {
             mailboxes: HashMap::new(),
             names: BTreeMap::new(),
             subscriptions: BTreeSet::new(),
-            secret: None,
+            damage: None,
             quota: None,
             configured_quota: None,
             gauge: Arc::default(),
@@ -120,6 +122,7 @@ impl Account {
     pub(crate) fn open_contents(&mut self, id: MailboxId) -> Result<&mut Contents, ChangeError> {
         match self.mailboxes.get_mut(&id) {
             Some(contents) if !contents.tip_deleted => Ok(contents),
+            _ if self.damage.is_some() => Err(ChangeError::Damaged),
             _ => Err(ChangeError::NoMailbox),
         }
     }
@@ -248,10 +251,6 @@ impl Account {
 }
 
 /// To the index and back.
-#[expect(
-    dead_code,
-    reason = "the tests use it, and the shard once its index is there"
-)]
 impl Account {
     /// An account as the index has it; `fetch` tells where the rows of a mailbox are.
     pub(crate) fn from_meta(
@@ -260,7 +259,6 @@ impl Account {
         fetch: impl Fn(MailboxId) -> Fetch,
     ) -> Account {
         let mut account = Account::new(card.id, card.address.clone());
-        account.secret.clone_from(&card.secret);
         account.quota = card.quota;
         account.tip_modseq = meta.tip_modseq;
         account.subscriptions.extend(meta.subscriptions);
@@ -272,6 +270,18 @@ impl Account {
         account.last_uid_validity = account.last_uid_validity.max(meta.last_uid_validity);
         account.tip_mailbox = account.tip_mailbox.max(meta.tip_mailbox);
         account
+    }
+
+    /// An account of which the index is damaged: it is there, and nothing of it can be used.
+    pub(crate) fn damaged(card: &Card, damage: TableError) -> Account {
+        let mut account = Account::new(card.id, card.address.clone());
+        account.octets = card.octets;
+        account.damage = Some(damage);
+        account
+    }
+
+    pub(crate) fn is_sound(&self) -> bool {
+        self.damage.is_none()
     }
 
     /// What the index keeps of the account beside its card and its layers.
@@ -287,11 +297,12 @@ impl Account {
         }
     }
 
+    /// The card of the account as far as the account knows it: without its secret.
     pub(crate) fn card(&self) -> Card {
         Card {
             id: self.id,
             address: self.address.clone(),
-            secret: self.secret.clone(),
+            secret: None,
             quota: self.quota,
             octets: self.octets,
             is_removed: false,

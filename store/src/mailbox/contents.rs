@@ -162,6 +162,11 @@ impl Contents {
         self.shelf.heap_bytes()
     }
 
+    /// The rows are in memory.
+    pub(crate) fn is_open(&self) -> bool {
+        self.shelf.opened().is_some()
+    }
+
     /// Somebody listens for changes.
     pub(crate) fn is_watched(&self) -> bool {
         Rc::strong_count(&self.bell) > 1

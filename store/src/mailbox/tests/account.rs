@@ -56,7 +56,6 @@ fn expunge(account: &mut Account, mailbox: MailboxId, uid: u32) {
 
 fn account() -> Account {
     let mut account = Account::new(AccountId(7), "a@example.test".into());
-    account.secret = Some("$argon2id$".into());
     account.quota = Some(1 << 30);
     for name in ["INBOX", "Sent", "Gone"] {
         let (id, modseq) = (account.next_mailbox(), account.next_modseq());
