@@ -37,6 +37,11 @@ impl Kept {
         message(self.sent)
     }
 
+    /// The oldest one was expunged.
+    pub(crate) fn forget_first(&mut self) {
+        self.acknowledged.remove(0);
+    }
+
     /// Every acknowledged message is there once, octet by octet.
     pub(crate) fn are_all_in(&self, imap: &mut Imap) {
         let mut found: BTreeMap<Vec<u8>, u32> = BTreeMap::new();

@@ -5,7 +5,7 @@
 //! with the ledger. `RINGPOST_KILL_ROUNDS` sets how often, `RINGPOST_KILL_ACKS` after how many on the
 //! average.
 
-use crate::storm::{ACCOUNTS, compare, during, setup};
+use crate::storm::{ACCOUNTS, Spread, compare, during, setup};
 use std::time::{Duration, Instant};
 use tests::ledger::{Ledger, Seen};
 use tests::seed::{Seed, number_from_env};
@@ -22,9 +22,14 @@ fn nothing_acknowledged_is_lost_or_doubled() {
     for round in 0..rounds {
         let wanted = ledger.count() + 50 + seed.below(2 * acknowledged) as usize;
         let fresh = seed.next_u64();
-        let reached = during(&mut server, &ledger, CONNECTIONS, fresh, |_| {
-            ledger.reaches(wanted, ROUND_DEADLINE)
-        });
+        let reached = during(
+            &mut server,
+            &ledger,
+            CONNECTIONS,
+            Spread::Several,
+            fresh,
+            |_| ledger.reaches(wanted, ROUND_DEADLINE),
+        );
         let count = ledger.count();
         assert!(reached, "round {round}: only {count} of {wanted}");
         let started = Instant::now();

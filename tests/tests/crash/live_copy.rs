@@ -1,7 +1,7 @@
 //! A data directory copied while the server writes to it: the copy opens, and all that was
 //! acknowledged before the copy began is in it. `RINGPOST_LIVE_COPIES` sets how many.
 
-use crate::storm::{ACCOUNTS, compare, during, setup};
+use crate::storm::{ACCOUNTS, Spread, compare, during, setup};
 use std::path::Path;
 use std::time::Duration;
 use tests::ledger::{Ledger, Seen};
@@ -10,12 +10,24 @@ use tests::server::Server;
 
 #[test]
 fn a_copy_of_a_running_server_opens_with_all_of_before() {
+    copies_are_whole(Spread::One);
+}
+
+/// A shard that was copied early lacks what a shard that was copied late remembers to have handed
+/// over to it.
+#[test]
+#[ignore = "shards are copied at different moments, and nothing reconciles their offers at a start"]
+fn a_copy_has_what_shards_owe_each_other() {
+    copies_are_whole(Spread::Several);
+}
+
+fn copies_are_whole(spread: Spread) {
     let copies = number_from_env("RINGPOST_LIVE_COPIES", COPIES);
     let mut seed = Seed::from_env(0xc0b7);
     let mut server = Server::start(setup());
     let ledger = Ledger::default();
     let fresh = seed.next_u64();
-    during(&mut server, &ledger, CONNECTIONS, fresh, |server| {
+    during(&mut server, &ledger, CONNECTIONS, spread, fresh, |server| {
         for copy in 0..copies {
             let wanted = ledger.count() + 20 + seed.below(400) as usize;
             let reached = ledger.reaches(wanted, DEADLINE);

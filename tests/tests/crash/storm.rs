@@ -26,12 +26,22 @@ pub(crate) fn address(account: usize) -> String {
     format!("u{account:02}@example.test")
 }
 
+/// For how many accounts a message is.
+#[derive(Clone, Copy)]
+pub(crate) enum Spread {
+    /// One: no shard owes anything to another.
+    One,
+    /// One to four, mostly several.
+    Several,
+}
+
 /// Runs `meanwhile` under the load of so many connections; then the server must be gone, or about to
 /// be: only an end of the connection ends a sender.
 pub(crate) fn during<T>(
     server: &mut Server,
     ledger: &Ledger,
     connections: usize,
+    spread: Spread,
     seed: u64,
     meanwhile: impl FnOnce(&mut Server) -> T,
 ) -> T {
@@ -40,7 +50,7 @@ pub(crate) fn during<T>(
         for worker in 0..connections {
             let name = format!("{seed:x}-{worker}");
             let seed = Seed::new(seed ^ worker as u64);
-            scope.spawn(move || send(addresses, ledger, seed, worker, &name));
+            scope.spawn(move || send(addresses, ledger, spread, seed, worker, &name));
         }
         // Without this a failure would wait for senders that nobody ends.
         let outcome = catch_unwind(AssertUnwindSafe(|| meanwhile(server)));
@@ -50,18 +60,24 @@ pub(crate) fn during<T>(
 }
 
 /// Sends until the server is gone. An error is the expected end.
-fn send(at: Addresses, ledger: &Ledger, mut seed: Seed, worker: usize, name: &str) {
+fn send(at: Addresses, ledger: &Ledger, spread: Spread, mut seed: Seed, worker: usize, name: &str) {
     let _ = match worker % 8 {
-        0..4 => by_smtp(at, ledger, &mut seed, name),
-        4..7 => by_lmtp(at, ledger, &mut seed, name),
+        0..4 => by_smtp(at, ledger, spread, &mut seed, name),
+        4..7 => by_lmtp(at, ledger, spread, &mut seed, name),
         _ => by_append(at, ledger, &mut seed, name),
     };
 }
 
-fn by_smtp(at: Addresses, ledger: &Ledger, seed: &mut Seed, name: &str) -> io::Result<()> {
+fn by_smtp(
+    at: Addresses,
+    ledger: &Ledger,
+    spread: Spread,
+    seed: &mut Seed,
+    name: &str,
+) -> io::Result<()> {
     let mut smtp = Smtp::hello(at.smtp)?;
     for number in 0.. {
-        let (id, to) = (format!("{name}-{number}"), recipients(seed));
+        let (id, to) = (format!("{name}-{number}"), recipients(spread, seed));
         let addresses: Vec<String> = to.iter().map(|account| address(*account)).collect();
         smtp.deliver("sender@remote.test", &addresses, &message(&id))?
             .expect(250)?;
@@ -72,10 +88,16 @@ fn by_smtp(at: Addresses, ledger: &Ledger, seed: &mut Seed, name: &str) -> io::R
     Ok(())
 }
 
-fn by_lmtp(at: Addresses, ledger: &Ledger, seed: &mut Seed, name: &str) -> io::Result<()> {
+fn by_lmtp(
+    at: Addresses,
+    ledger: &Ledger,
+    spread: Spread,
+    seed: &mut Seed,
+    name: &str,
+) -> io::Result<()> {
     let mut lmtp = Smtp::hello_lmtp(at.lmtp)?;
     for number in 0.. {
-        let (id, to) = (format!("{name}-{number}"), recipients(seed));
+        let (id, to) = (format!("{name}-{number}"), recipients(spread, seed));
         let addresses: Vec<String> = to.iter().map(|account| address(*account)).collect();
         lmtp.envelope("sender@remote.test", &addresses)?;
         let replies = lmtp.lmtp_data(&message(&id), to.len())?;
@@ -108,9 +130,12 @@ fn appended_uid(answer: &Answer) -> Option<u32> {
     answer.code("APPENDUID")?.get(1)?.parse().ok()
 }
 
-/// One to four different accounts, mostly several.
-fn recipients(seed: &mut Seed) -> BTreeSet<usize> {
-    (0..=seed.below(4))
+fn recipients(spread: Spread, seed: &mut Seed) -> BTreeSet<usize> {
+    let count = match spread {
+        Spread::One => 1,
+        Spread::Several => 1 + seed.below(4),
+    };
+    (0..count)
         .map(|_| seed.below(ACCOUNTS as u64) as usize)
         .collect()
 }
