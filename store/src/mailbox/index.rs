@@ -126,7 +126,7 @@ impl Index {
 
     /// What would be read to load an account, or the rows of one of its mailboxes.
     pub(crate) fn warm(&self, account: AccountId, mailbox: MailboxId) -> Vec<Warm<'_>> {
-        let mut found = self.runs.iter().filter_map(|run| {
+        let found = self.runs.iter().filter_map(|run| {
             let range = run.range(account.0, mailbox.0)?;
             Some(Warm {
                 path: run.path(),
@@ -135,7 +135,7 @@ impl Index {
         });
         match mailbox {
             // Metadata is replaced, not composed.
-            MailboxId(0) => found.next_back().into_iter().collect(),
+            MailboxId(0) => found.into_iter().next_back().into_iter().collect(),
             _ => found.collect(),
         }
     }
