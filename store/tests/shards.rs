@@ -155,8 +155,8 @@ impl World {
 
     fn work_until_crash(&mut self) {
         let mut executor = Executor::new(self.disk.clone(), self.seed.next());
-        self.fail_some_writes();
         let shards = open(&mut executor, &self.disk);
+        self.fail_some_writes();
         for shard in &shards {
             let shard = Rc::clone(shard);
             executor.spawn(async move { shard.run(|_| {}).await });
@@ -189,7 +189,7 @@ impl World {
 
     /// A write to the log that fails ends its segment, so that there are many small ones.
     fn fail_some_writes(&mut self) {
-        let mut number = 0;
+        let mut number = self.disk.writes();
         let mut failing = Vec::new();
         while self.seed.chance(950) {
             number += 2 + self.seed.below(40);
