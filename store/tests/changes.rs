@@ -28,7 +28,7 @@ fn open(executor: &mut Executor, disk: &SimDisk) -> Sim {
     options.segment_bytes = 8 << 20;
     let disk = disk.clone();
     let opened = executor.finish(async move {
-        Shard::open(disk, "shard-00/log", ShardId(0), options, || 1_700_000_000).await
+        Shard::open(disk, "shard-00", ShardId(0), options, || 1_700_000_000).await
     });
     let shard = opened.unwrap().map_err(|e| e.to_string()).unwrap().0;
     let runs = Rc::clone(&shard);
@@ -58,7 +58,7 @@ fn rows(shard: &Sim, account: AccountId, mailbox: MailboxId) -> Vec<Row> {
     let view = shard.view(account, mailbox, false).unwrap();
     let mut rows = Vec::new();
     shard.rows(&view, &UidSet::from_ranges([(1, u32::MAX)]), &mut |row| {
-        rows.push(*row)
+        rows.push(row)
     });
     rows
 }

@@ -10,6 +10,7 @@
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::rc::Rc;
+use store::compact::{Here, Task};
 use store::disk::executor::Executor;
 use store::disk::fault::Seed;
 use store::disk::sim::SimDisk;
@@ -112,6 +113,13 @@ impl World {
             let shard = Rc::clone(shard);
             executor.spawn(async move { shard.run(|_| {}).await });
         }
+        let mut seed = Seed::new(self.seed.next());
+        let keeper = keep(
+            shards.clone(),
+            Here(self.disk.clone()),
+            Seed::new(seed.next()),
+        );
+        executor.spawn(keeper);
         start_feeding(&mut executor, &shards);
         for _ in 0..4 {
             let client = Client {
@@ -164,7 +172,7 @@ fn open(executor: &mut Executor, disk: &SimDisk) -> Vec<Sim> {
         options.segment_bytes = 8 << 20;
         let disk = disk.clone();
         let opened = executor.finish(async move {
-            let directory = format!("shard-{shard:02}/log");
+            let directory = format!("shard-{shard:02}");
             Shard::open(disk, &directory, ShardId(shard), options, || 1_700_000_000).await
         });
         shards.push(
@@ -176,6 +184,23 @@ fn open(executor: &mut Executor, disk: &SimDisk) -> Vec<Sim> {
         );
     }
     shards
+}
+
+/// Makes checkpoints, merges runs and sweeps, as the engine does but all the time.
+async fn keep(shards: Vec<Sim>, here: Here<SimDisk>, mut seed: Seed) {
+    for round in 0.. {
+        let shard = &shards[round % shards.len()];
+        if shard.checkpoint(&here).await.is_err() {
+            return;
+        }
+        let task = match seed.chance(300) {
+            true => Task::MergeAll,
+            false => Task::Merge,
+        };
+        if shard.compact(&here, task).await.is_err() || shard.sweep(&here).await.is_err() {
+            return;
+        }
+    }
 }
 
 /// Hands over from each shard to the other as the engine does, several at a time.
@@ -428,8 +453,8 @@ impl Client {
         };
         let mut doomed = Vec::new();
         shard.rows(&view, &UidSet::from_ranges([(1, u32::MAX)]), &mut |row| {
-            if is_doomed(row) {
-                doomed.push(*row);
+            if is_doomed(&row) {
+                doomed.push(row);
             }
         });
         for row in doomed {
@@ -538,7 +563,7 @@ async fn compare(shards: &[Sim], ledger: &mut Ledger) {
             let view = shard.view(account.id, info.id, false).unwrap();
             let mut rows = Vec::new();
             shard.rows(&view, &UidSet::from_ranges([(1, u32::MAX)]), &mut |row| {
-                rows.push(*row)
+                rows.push(row)
             });
             for row in rows {
                 let uid = (owner, info.name.clone(), row.uid.0);

@@ -7,7 +7,9 @@
 //! ```
 
 mod begin;
+mod compactor;
 mod ear;
+mod follow;
 mod orders;
 mod service;
 mod shard;

@@ -1,6 +1,8 @@
 //! One shard's thread: its store, its letters, its listeners.
 
+use super::compactor::Compactor;
 use super::ear::{Ear, listen};
+use super::follow::follow;
 use super::orders;
 use crate::auth::Gate;
 use crate::intake::{Counter, Feeder, Heirs, Intake, QueueIds, Shard};
@@ -17,7 +19,7 @@ use std::path::PathBuf;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
-use store::disk::home::log_directory;
+use store::disk::home::shard_directory;
 use store::log::{Commit, Options, Recovered};
 use store::mail::id::ShardId;
 
@@ -29,6 +31,7 @@ pub(super) struct Equipment {
     pub(super) data: PathBuf,
     /// Threads for what would block the shard.
     pub(super) files: Pool,
+    pub(super) compactor: Compactor,
     pub(super) options: Options,
     pub(super) endpoint: Endpoint<Letter>,
     pub(super) ears: Vec<Ear>,
@@ -43,6 +46,7 @@ pub(super) struct Equipment {
 pub(super) struct Desk {
     pub(super) hall: Rc<Hall>,
     pub(super) counter: Counter,
+    pub(super) compactor: Compactor,
     heirs: Heirs,
     /// How many there are.
     shards: usize,
@@ -68,11 +72,12 @@ pub(super) async fn run(equipment: Equipment, opened: oneshot::Sender<Result<Rec
     let hall = &desk.hall;
     desk.written.set(Some(start_log(hall)));
     spawn(tend(Rc::clone(hall), inbox.fill()));
+    spawn(follow(Rc::clone(&desk)));
     read_letters(desk, inbox).await;
 }
 
 async fn open(equipment: &Equipment) -> Result<(Rc<Shard>, Recovered), String> {
-    let directory = log_directory(equipment.shard);
+    let directory = shard_directory(equipment.shard);
     let now_secs = || Now::read().unix_secs() as i64;
     let shard = equipment.shard;
     let disk = RingDisk::open(equipment.data.clone(), equipment.files.clone());
@@ -112,6 +117,7 @@ fn furnish(equipment: Equipment, store: Rc<Shard>) -> (Rc<Desk>, Receiver<Letter
         counter: Counter::new(store, heirs.clone()),
         heirs,
         shards: usize::from(equipment.shards),
+        compactor: equipment.compactor,
         ears: RefCell::new(equipment.ears),
         written: Cell::new(None),
     };

@@ -151,7 +151,7 @@ impl<D: Disk> Shard<D> {
 
     /// Everything offered to `target` up to `sequence` is durable there.
     pub async fn settle_offers(&self, target: u16, sequence: u64) -> Result<(), ChangeError> {
-        self.log.room(64 + RECORD_HEADER_BYTES).await?;
+        self.log.room_urgent(64 + RECORD_HEADER_BYTES).await?;
         let fact = Fact::Offered { target, sequence };
         let frame = self.put(AccountId(0), vec![Entry::of(fact)])?;
         Ok(self.log.durable(frame).await?)

@@ -19,7 +19,7 @@ mod window;
 pub use window::Window;
 
 use crate::bell::{Bell, Watch};
-use crate::record::Offer;
+use crate::record::{Fact, Offer};
 use std::collections::{BTreeMap, HashMap};
 use std::rc::Rc;
 
@@ -46,6 +46,13 @@ struct Outgoing {
 struct Incoming {
     durable: u64,
     tip: u64,
+}
+
+impl Outgoing {
+    fn settled_through(&self) -> u64 {
+        let oldest = self.waiting.first_key_value();
+        oldest.map_or(self.last_durable, |(sequence, _)| sequence - 1)
+    }
 }
 
 /// What an owner does with an offer.
@@ -130,10 +137,29 @@ impl Spool {
     }
 
     pub(crate) fn settled(&mut self, target: u16, sequence: u64) {
-        if let Some(outgoing) = self.offers.get_mut(&target) {
-            outgoing.waiting = outgoing.waiting.split_off(&(sequence + 1));
-            self.arrivals.ring();
-        }
+        let outgoing = self.offers.entry(target).or_default();
+        outgoing.waiting = outgoing.waiting.split_off(&(sequence + 1));
+        outgoing.last_durable = outgoing.last_durable.max(sequence);
+        outgoing.tip = outgoing.tip.max(sequence);
+        self.arrivals.ring();
+    }
+
+    /// The facts that give this spool, for a checkpoint.
+    pub(crate) fn facts(&self) -> impl Iterator<Item = Fact> {
+        let offers = self.offers.iter().flat_map(|(target, outgoing)| {
+            let waiting = outgoing.waiting.values();
+            let settled = Fact::Offered {
+                target: *target,
+                sequence: outgoing.settled_through(),
+            };
+            let waiting = waiting.map(|offer| Fact::Offer(Box::new(Offer::clone(offer))));
+            std::iter::once(settled).chain(waiting)
+        });
+        let seen = self.seen.iter().map(|(source, incoming)| Fact::Seen {
+            source: *source,
+            sequence: incoming.durable,
+        });
+        offers.chain(seen)
     }
 
     pub(crate) fn seen(&mut self, source: u16, sequence: u64) {

@@ -14,7 +14,7 @@ use std::path::Path;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::SystemTime;
-use store::disk::home::log_directory;
+use store::disk::home::shard_directory;
 use store::log::Options;
 use store::mail::address::Address;
 use store::mail::id::ShardId;
@@ -62,7 +62,7 @@ async fn open_store(path: &Path, shard: usize, live: &Arc<Live>) -> Rc<Shard> {
         segment_bytes: 16 << 20,
         ..Options::new([7; 16], shard as u16)
     };
-    let log = log_directory(shard as u16);
+    let log = shard_directory(shard as u16);
     let opened = Shard::open(disk, &log, ShardId(shard as u16), options, || 1_700_000_000);
     let (store, _) = opened.await.map_err(|error| error.to_string()).unwrap();
     configure(&store, live);

@@ -14,7 +14,7 @@ use std::io::{Read, Seek, SeekFrom, Write};
 use std::path::Path;
 use std::rc::Rc;
 use std::sync::Arc;
-use store::disk::home::log_directory;
+use store::disk::home::shard_directory;
 use store::error::ChangeError;
 use store::mail::address::Address;
 use store::mail::envelope::Notify;
@@ -320,7 +320,10 @@ async fn texts(store: &Shard, account: &str) -> Vec<String> {
 
 /// Flips one bit of the octets `what` in shard 0's first segment.
 fn spoil(path: &Path, what: &[u8]) {
-    let segment = path.join(log_directory(0)).join(format!("{:016x}.log", 1));
+    let segment = path
+        .join(shard_directory(0))
+        .join("log")
+        .join(format!("{:016x}.log", 1));
     let mut file = std::fs::File::options()
         .read(true)
         .write(true)
