@@ -223,7 +223,7 @@ fn a_socket_file_is_for_lmtp() {
     let mode = listener("protocol = \"lmtp\"\nmode = \"rw\"");
     assert_eq!(mode, ["4: mode: expected e.g. \"0660\", not \"rw\""]);
     let twice = "[[listener]]\nprotocol = \"lmtp\"\naddress = \"unix:lmtp\"\n".repeat(2);
-    let taken = "6: address unix:/etc/ringpost/lmtp is taken by the listener in line 3";
+    let taken = "6: address unix:/etc/ringpost/lmtp is taken by the listener in line 5";
     assert_eq!(faults(&twice), [taken]);
     let long = format!(
         "[[listener]]\nprotocol = \"lmtp\"\naddress = \"unix:/{}\"\n",
