@@ -5,6 +5,7 @@ mod accounts;
 mod configuration;
 mod machine;
 mod running;
+mod synthetic;
 mod tls;
 
 /// The people of the usual world.
