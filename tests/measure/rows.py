@@ -9,12 +9,12 @@ of the same shard waited for a NOOP meanwhile.
 """
 
 import argparse
+import multiprocessing
 import os
 import pathlib
 import socket
 import subprocess
 import tempfile
-import threading
 import time
 
 import peers
@@ -67,20 +67,22 @@ class Client:
                 return octets
 
 
-class Neighbour(threading.Thread):
-    """Says NOOP every few milliseconds and remembers the longest wait."""
+class Neighbour:
+    """A process that says NOOP every few milliseconds and remembers the longest wait."""
 
     def __init__(self, port, password):
-        super().__init__(daemon=True)
-        self.client = Client(port, password)
-        self.longest = 0.0
-        self.start()
+        self.longest = multiprocessing.Value("d", 0.0)
+        work = multiprocessing.Process(target=self.run, args=(port, password), daemon=True)
+        work.start()
 
-    def run(self):
+    def run(self, port, password):
+        client = Client(port, password)
         while True:
             begin = time.perf_counter()
-            self.client.command("NOOP")
-            self.longest = max(self.longest, time.perf_counter() - begin)
+            client.command("NOOP")
+            wait = time.perf_counter() - begin
+            with self.longest.get_lock():
+                self.longest.value = max(self.longest.value, wait)
             time.sleep(0.002)
 
 
@@ -130,7 +132,7 @@ def measure(pid, port, options):
     print(f"{'':52}{'wall ms':>9}{'M/s':>8}{'CPU ms':>8}{'MB':>7}{'NOOP ms':>9}")
     for command in COMMANDS:
         best = None
-        neighbour.longest = 0.0
+        neighbour.longest.value = 0.0
         for _ in range(options.runs):
             before, begin = cpu_seconds(pid), time.perf_counter()
             octets = client.command(command)
@@ -141,7 +143,7 @@ def measure(pid, port, options):
         rate = options.messages / wall / 1e6
         print(
             f"{command:52}{wall * 1e3:9.1f}{rate:8.2f}{cpu * 1e3:8.0f}{octets / 1e6:7.1f}"
-            f"{neighbour.longest * 1e3:9.1f}"
+            f"{neighbour.longest.value * 1e3:9.1f}"
         )
 
 
