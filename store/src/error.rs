@@ -35,20 +35,27 @@ pub enum LogError {
 /// Why a record cannot be read; names the damage and never serves it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ReadError {
-    /// The bytes at `segment:offset` are not the record that the index says.
+    /// The bytes at this offset are not the record that the index says.
     Damaged {
-        segment: u32,
+        container: Container,
         offset: u64,
         what: &'static str,
     },
     /// The device gave an error.
     Io {
-        segment: u32,
+        container: Container,
         offset: u64,
         kind: std::io::ErrorKind,
     },
     /// The object is not in the location table: expunged and compacted.
     Gone,
+}
+
+/// The file that holds a record.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Container {
+    Segment(u32),
+    Pack(u32),
 }
 
 impl From<LogError> for ChangeError {
@@ -85,23 +92,25 @@ impl fmt::Display for ReadError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             ReadError::Damaged {
-                segment,
+                container,
                 offset,
                 what,
-            } => {
-                write!(
-                    f,
-                    "damaged record in segment {segment:08x} at {offset}: {what}"
-                )
-            }
+            } => write!(f, "damaged record in {container} at {offset}: {what}"),
             ReadError::Io {
-                segment,
+                container,
                 offset,
                 kind,
-            } => {
-                write!(f, "cannot read segment {segment:08x} at {offset}: {kind}")
-            }
+            } => write!(f, "cannot read {container} at {offset}: {kind}"),
             ReadError::Gone => f.write_str("the message is gone"),
+        }
+    }
+}
+
+impl fmt::Display for Container {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Container::Segment(number) => write!(f, "segment {number:08x}"),
+            Container::Pack(number) => write!(f, "pack {number:08x}"),
         }
     }
 }

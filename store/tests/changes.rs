@@ -58,7 +58,7 @@ fn rows(shard: &Sim, account: AccountId, mailbox: MailboxId) -> Vec<Row> {
     let view = shard.view(account, mailbox, false).unwrap();
     let mut rows = Vec::new();
     shard.rows(&view, &UidSet::from_ranges([(1, u32::MAX)]), &mut |row| {
-        rows.push(*row)
+        rows.push(row)
     });
     rows
 }

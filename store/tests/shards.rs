@@ -409,8 +409,8 @@ impl Client {
         };
         let mut doomed = Vec::new();
         shard.rows(&view, &UidSet::from_ranges([(1, u32::MAX)]), &mut |row| {
-            if is_doomed(row) {
-                doomed.push(*row);
+            if is_doomed(&row) {
+                doomed.push(row);
             }
         });
         for row in doomed {
@@ -519,7 +519,7 @@ async fn compare(shards: &[Sim], ledger: &mut Ledger) {
             let view = shard.view(account.id, info.id, false).unwrap();
             let mut rows = Vec::new();
             shard.rows(&view, &UidSet::from_ranges([(1, u32::MAX)]), &mut |row| {
-                rows.push(*row)
+                rows.push(row)
             });
             for row in rows {
                 let uid = (owner, info.name.clone(), row.uid.0);

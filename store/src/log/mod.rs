@@ -13,16 +13,20 @@ mod error;
 mod frame;
 mod pending;
 mod place;
+mod position;
 mod reader;
 mod recovery;
 mod segment;
 mod tail;
 mod waiting;
+mod walk;
 mod writer;
 
 pub use error::OpenError;
+pub(crate) use frame::RecordHeader;
 pub use frame::record_bytes;
-pub use place::Place;
+pub use place::{BLOCK_RECORDS_MAX, CONTAINERS_MAX, PACK_BLOCKS_MAX, Place};
+pub use position::{Begin, Position};
 pub use reader::Record;
 
 use crate::disk::Disk;
@@ -32,6 +36,7 @@ use crate::mail::id::{FrameSeq, Lsn, ShardId};
 use pending::Pending;
 use reader::Readers;
 use std::cell::{Cell, RefCell};
+use std::ops::RangeInclusive;
 use tail::HotTail;
 use waiting::{Bell, Waiters};
 use writer::Writer;
@@ -99,7 +104,11 @@ impl Options {
 /// What opening found.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Recovered {
+    /// That are part of the log, replayed or not.
     pub segments: u32,
+    /// Files of segments before the first that is part of the log: the caller may retire them.
+    pub leftovers: u32,
+    /// Of what was replayed, as the two below.
     pub frames: u64,
     pub records: u64,
     pub bytes: u64,
@@ -162,6 +171,10 @@ struct State {
     frame: FrameSeq,
     next_lsn: Lsn,
     durable: FrameSeq,
+    /// Behind the last durable frame.
+    end: Position,
+    /// That are part of the log.
+    segments: RangeInclusive<u32>,
     /// Frames that will never be durable: first and last, ascending.
     given_up: Vec<(FrameSeq, FrameSeq, LogError)>,
     is_closed: bool,
@@ -172,29 +185,31 @@ struct State {
 
 impl<D: Disk> Log<D> {
     /// Opens the log in `directory`, making it where nothing is there, and calls `replay` for
-    /// every durable record.
+    /// every durable record from the beginning that is asked for.
     pub async fn open(
         disk: D,
         directory: &str,
         options: Options,
+        begin: Begin,
         replay: Replay<'_>,
     ) -> Result<(Log<D>, Recovered), OpenError> {
-        let end = recovery::recover(&disk, directory, &options, replay).await?;
+        let end = recovery::recover(&disk, directory, &options, &begin, replay).await?;
         let state = State {
             pending: Pending::default(),
             frame: FrameSeq(1),
             next_lsn: end.next_lsn,
             durable: FrameSeq(0),
+            end: end.position(),
+            segments: begin.first_segment..=end.header.segment,
             given_up: Vec::new(),
             is_closed: false,
             is_read_only: end.is_read_only,
             spare: Vec::new(),
         };
         let recovered = end.recovered;
-        let salts = end.salts.clone();
         let log = Log {
             tail: RefCell::new(HotTail::new(options.hot_tail_bytes)),
-            readers: Readers::new(salts),
+            readers: Readers::default(),
             writer: RefCell::new(Some(Writer::new(end))),
             disk,
             directory: directory.to_owned(),
@@ -240,6 +255,12 @@ impl<D: Disk> Log<D> {
 
     pub fn is_durable(&self, frame: FrameSeq) -> bool {
         self.state.borrow().fate(frame) == Some(Ok(()))
+    }
+
+    /// Behind the last durable frame: a log that is opened from here replays what comes later. The
+    /// observer of [`run`](Self::run) finds the frame before it that it is just told of.
+    pub fn end(&self) -> Position {
+        self.state.borrow().end
     }
 
     /// Whether a failed write has ended the log's life as something to write to.

@@ -1,5 +1,7 @@
 //! Segment files: their names and the header in their first block (FORMAT.md, "Segment").
 
+use super::place::CONTAINERS_MAX;
+use super::{OpenError, Options};
 use crate::codec::checksum::plain;
 use crate::codec::{Fields, Fill, Put, Short};
 use crate::disk::Block;
@@ -71,11 +73,34 @@ pub(super) fn is_in_the_making(name: &str) -> bool {
     digits.is_some_and(|digits| number(&format!("{digits}.log")).is_some())
 }
 
+/// The header in the first block of this segment of the log that the options name.
+pub(super) fn check(
+    block: &[u8],
+    options: &Options,
+    segment: u32,
+) -> Result<SegmentHeader, OpenError> {
+    let damaged = |what| OpenError::Damaged {
+        segment,
+        offset: 0,
+        what,
+    };
+    let foreign = |what| OpenError::Foreign { segment, what };
+    match SegmentHeader::decode(block) {
+        Ok(header) if header.store != options.store => Err(foreign("store")),
+        Ok(header) if header.shard != options.shard => Err(foreign("shard")),
+        Ok(header) if header.segment != segment => Err(foreign("place in the log")),
+        Ok(header) => Ok(header),
+        Err(NoSegment::Newer) => Err(OpenError::Newer { segment }),
+        Err(NoSegment::Blank) => Err(damaged("the header is blank")),
+        Err(NoSegment::Invalid) => Err(damaged("the header is not what was written")),
+    }
+}
+
 /// The number in a segment's file name.
 pub(super) fn number(name: &str) -> Option<u32> {
     let digits = name.strip_suffix(".log")?;
     let number = u32::from_str_radix(digits, 16).ok()?;
-    (format!("{number:016x}") == digits).then_some(number)
+    (number < CONTAINERS_MAX && format!("{number:016x}") == digits).then_some(number)
 }
 
 impl SegmentHeader {

@@ -4,7 +4,7 @@ use super::frame::{CLEAN, FRAME_HEADER_BYTES, FrameHeader, frame_bytes};
 use super::pending::{Sealed, reseal};
 use super::recovery::{End, make_segment};
 use super::segment::{self, SegmentHeader};
-use super::{Commit, Log, Outcome, Place};
+use super::{Commit, Log, Outcome, Place, Position};
 use crate::codec::checksum::seat;
 use crate::disk::{Block, Disk, File, Mode};
 use crate::error::LogError;
@@ -75,6 +75,16 @@ impl<F> Writer<F> {
             last_lsn: Lsn(end.next_lsn.0.saturating_sub(1)),
             is_fenced: end.recovered.torn,
             is_dirty: false,
+        }
+    }
+
+    fn position(&self) -> Position {
+        Position {
+            segment: self.segment,
+            offset: self.offset,
+            chain: self.chain,
+            frame: self.sequence,
+            lsn: Lsn(self.last_lsn.0 + 1),
         }
     }
 }
@@ -299,6 +309,7 @@ impl<D: Disk> Log<D> {
         ahead.zeroed_to = ahead.zeroed_to.max(writer.offset);
         let mut state = self.state.borrow_mut();
         state.durable = commit.frame;
+        state.end = writer.position();
         let spare = &mut state.spare;
         self.tail
             .borrow_mut()
@@ -401,7 +412,8 @@ impl<D: Disk> Log<D> {
             chain: 0,
         };
         make_segment(&self.disk, &self.directory, &*file, &mut header).await?;
-        self.readers.add(number, header.salt);
+        let first = *self.state.borrow().segments.start();
+        self.state.borrow_mut().segments = first..=number;
         writer.file = file;
         writer.segment = number;
         writer.salt = header.salt;
@@ -481,11 +493,14 @@ impl<D: Disk> Log<D> {
         if let Some(target) = block.as_mut_slice().first_chunk_mut::<FRAME_HEADER_BYTES>() {
             header.encode(target, seat(writer.salt, writer.offset));
         }
+        let write = writer.file.write_at(Rc::new(block), bytes, writer.offset);
         // If it fails, the log ends as after a crash.
-        let _ = writer
-            .file
-            .write_at(Rc::new(block), bytes, writer.offset)
-            .await;
+        if write.await.is_ok() {
+            writer.offset += bytes as u64;
+            writer.chain = header.chain;
+            writer.sequence.0 += 1;
+            self.state.borrow_mut().end = writer.position();
+        }
     }
 }
 

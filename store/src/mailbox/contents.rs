@@ -5,13 +5,14 @@
 //! and no keyword position is given out twice.
 
 use super::row::Row;
+use super::rows::Rows;
+use super::tally::Tally;
 use super::tree::{SpecialUse, Status};
 use crate::bell::Bell;
 use crate::mail::flags::{Flags, Keywords};
 use crate::mail::id::{FrameSeq, MailboxId, ModSeq, Uid, UidValidity};
 use crate::mail::uidset::UidSet;
 use crate::record::{Copy, FlagChange, FlagOp};
-use std::collections::VecDeque;
 use std::rc::Rc;
 
 #[derive(Debug)]
@@ -20,20 +21,15 @@ pub(crate) struct Contents {
     pub(crate) name: String,
     pub(crate) uid_validity: UidValidity,
     pub(crate) special_use: SpecialUse,
-    rows: Vec<Row>,
+    rows: Rows,
+    tally: Tally,
     uid_next: Uid,
     highest_modseq: ModSeq,
-    unseen: u32,
-    deleted: u32,
-    octets: u64,
-    pub(crate) recent_first: Uid,
+    /// Messages below are claimed as `\Recent`.
+    recent_first: Uid,
     keywords: Vec<String>,
     /// What was expunged at which MODSEQ, ascending: the answer to QRESYNC (RFC 7162 §3.2.10).
     vanished: Vec<(ModSeq, UidSet)>,
-    /// The latest changes of flags, so that a session in step need not look at every row.
-    changed: VecDeque<(ModSeq, UidSet)>,
-    /// Every change of flags after this is in `changed`.
-    changed_floor: ModSeq,
     pub(crate) bell: Rc<Bell>,
     pub(crate) tip_uid_next: Uid,
     pub(crate) tip_keywords: Vec<String>,
@@ -56,17 +52,13 @@ impl Contents {
             name,
             uid_validity,
             special_use,
-            rows: Vec::new(),
+            rows: Rows::new(),
+            tally: Tally::default(),
             uid_next: Uid(1),
             highest_modseq: modseq,
-            unseen: 0,
-            deleted: 0,
-            octets: 0,
             recent_first: Uid(1),
             keywords: Vec::new(),
             vanished: Vec::new(),
-            changed: VecDeque::new(),
-            changed_floor: modseq,
             bell: Rc::default(),
             tip_uid_next: Uid(1),
             tip_keywords: Vec::new(),
@@ -76,34 +68,20 @@ impl Contents {
     }
 
     pub(crate) fn status(&self) -> Status {
-        let recent_from = self.rows.partition_point(|row| row.uid < self.recent_first);
         Status {
-            messages: self.rows.len() as u32,
-            unseen: self.unseen,
-            deleted: self.deleted,
-            octets: self.octets,
-            recent: (self.rows.len() - recent_from) as u32,
+            messages: self.tally.messages,
+            unseen: self.tally.unseen,
+            deleted: self.tally.deleted,
+            octets: self.tally.octets,
+            recent: self.tally.recent,
             uid_next: self.uid_next,
             uid_validity: self.uid_validity,
             highest_modseq: self.highest_modseq,
         }
     }
 
-    pub(crate) fn rows(&self) -> &[Row] {
+    pub(crate) fn rows(&self) -> &Rows {
         &self.rows
-    }
-
-    /// Rows with a UID in `first..=last`.
-    pub(crate) fn rows_between(&self, first: Uid, last: Uid) -> &[Row] {
-        let from = self.rows.partition_point(|row| row.uid < first);
-        let to = self.rows.partition_point(|row| row.uid <= last);
-        self.rows.get(from..to).unwrap_or_default()
-    }
-
-    /// The rows of `uids` that exist, ascending.
-    pub(crate) fn rows_of<'a>(&'a self, uids: &'a UidSet) -> impl Iterator<Item = &'a Row> {
-        let between = |&(first, last)| self.rows_between(Uid(first), Uid(last));
-        uids.ranges().iter().flat_map(between)
     }
 
     pub(crate) fn keywords(&self) -> &[String] {
@@ -124,23 +102,16 @@ impl Contents {
         self.vanished.get(from..).unwrap_or_default()
     }
 
-    /// The UIDs whose flags may have changed after `modseq`; `None`: look at every row.
-    pub(crate) fn changed_since(&self, modseq: ModSeq) -> Option<UidSet> {
-        if modseq < self.changed_floor {
-            return None;
-        }
-        let recent = self.changed.iter().filter(|entry| entry.0 > modseq);
-        Some(UidSet::from_ranges(
-            recent.flat_map(|entry| entry.1.ranges().iter().copied()),
-        ))
+    pub(crate) fn recent_first(&self) -> Uid {
+        self.recent_first
     }
 
     pub(crate) fn arrive(&mut self, row: Row) {
         assert!(row.uid >= self.uid_next, "a UID is never used again");
         self.uid_next = Uid(row.uid.0 + 1);
         self.tip_uid_next = self.tip_uid_next.max(self.uid_next);
-        self.count(&row, true);
-        self.rows.push(row);
+        self.tally.add(&row, self.recent_first);
+        self.rows.push(&row);
         self.reached(row.modseq);
     }
 
@@ -159,43 +130,45 @@ impl Contents {
     }
 
     pub(crate) fn flag(&mut self, change: &FlagChange) {
-        let mut touched = UidSet::new();
-        for &(first, last) in change.uids.ranges() {
-            let from = self.rows.partition_point(|row| row.uid.0 < first);
-            let to = self.rows.partition_point(|row| row.uid.0 <= last);
-            for row in self.rows.get_mut(from..to).unwrap_or_default() {
-                let (flags, keywords) = flagged(row, change);
-                if (flags, keywords) == (row.flags, row.keywords) {
-                    continue;
-                }
-                recount(&mut self.unseen, !row.flags.contains(Flags::SEEN), -1);
-                recount(&mut self.unseen, !flags.contains(Flags::SEEN), 1);
-                recount(&mut self.deleted, row.flags.contains(Flags::DELETED), -1);
-                recount(&mut self.deleted, flags.contains(Flags::DELETED), 1);
-                (row.flags, row.keywords, row.modseq) = (flags, keywords, change.modseq);
-                touched.push(row.uid);
+        let tally = &mut self.tally;
+        let mut is_changed = false;
+        self.rows.update(&change.uids, |row| {
+            let (flags, keywords) = flagged(row, change);
+            if (flags, keywords) == (row.flags, row.keywords) {
+                return None;
             }
-        }
-        if !touched.is_empty() {
-            self.remember_change(change.modseq, touched);
+            tally.reflag(row.flags, flags);
+            is_changed = true;
+            Some((flags, keywords, change.modseq))
+        });
+        if is_changed {
             self.reached(change.modseq);
         }
     }
 
     /// Removes those of `uids` that exist and returns how many octets they had.
     pub(crate) fn expunge(&mut self, uids: &UidSet, modseq: ModSeq) -> u64 {
-        let gone: Vec<Row> = self.rows_of(uids).copied().collect();
-        if gone.is_empty() {
-            return 0;
+        let (mut gone, mut octets) = (UidSet::new(), 0);
+        for row in self.rows.of(uids) {
+            self.tally.remove(&row, self.recent_first);
+            gone.push(row.uid);
+            octets += u64::from(row.octets);
         }
-        for row in &gone {
-            self.count(row, false);
+        if !gone.is_empty() {
+            self.rows.remove(&gone);
+            self.vanished.push((modseq, gone));
+            self.reached(modseq);
         }
-        self.rows.retain(|row| !uids.contains(row.uid));
-        let gone_uids = UidSet::from_ascending(gone.iter().map(|row| row.uid));
-        self.vanished.push((modseq, gone_uids));
-        self.reached(modseq);
-        gone.iter().map(|row| u64::from(row.octets)).sum()
+        octets
+    }
+
+    /// Messages below `first` are claimed as `\Recent` by a session.
+    pub(crate) fn claim_recent(&mut self, first: Uid) {
+        if first > self.recent_first {
+            let left = self.rows.len() - self.rows.position(first);
+            self.tally.recent = left as u32;
+            self.recent_first = first;
+        }
     }
 
     pub(crate) fn name_keyword(&mut self, position: u8, name: String) {
@@ -219,24 +192,6 @@ impl Contents {
     fn reached(&mut self, modseq: ModSeq) {
         self.highest_modseq = self.highest_modseq.max(modseq);
     }
-
-    fn count(&mut self, row: &Row, arrives: bool) {
-        let by = if arrives { 1 } else { -1 };
-        recount(&mut self.unseen, !row.flags.contains(Flags::SEEN), by);
-        recount(&mut self.deleted, row.flags.contains(Flags::DELETED), by);
-        self.octets = self
-            .octets
-            .wrapping_add_signed(i64::from(row.octets) * i64::from(by));
-    }
-
-    fn remember_change(&mut self, modseq: ModSeq, uids: UidSet) {
-        if self.changed.len() == CHANGES_REMEMBERED_MAX
-            && let Some((oldest, _)) = self.changed.pop_front()
-        {
-            self.changed_floor = oldest;
-        }
-        self.changed.push_back((modseq, uids));
-    }
 }
 
 fn flagged(row: &Row, change: &FlagChange) -> (Flags, Keywords) {
@@ -252,14 +207,3 @@ fn flagged(row: &Row, change: &FlagChange) -> (Flags, Keywords) {
         ),
     }
 }
-
-fn recount(counter: &mut u32, counts: bool, by: i32) {
-    if counts {
-        *counter = counter
-            .checked_add_signed(by)
-            .expect("a message is counted once, then uncounted");
-    }
-}
-
-/// Changes of flags that a mailbox remembers beside its rows.
-const CHANGES_REMEMBERED_MAX: usize = 256;

@@ -217,9 +217,7 @@ impl Account {
                 self.change(mailbox, |contents| contents.name_keyword(position, name));
             }
             MailboxFact::Recent { mailbox, first } => {
-                self.change(mailbox, |contents| {
-                    contents.recent_first = contents.recent_first.max(first);
-                });
+                self.change(mailbox, |contents| contents.claim_recent(first));
             }
             MailboxFact::Subscribe { name } => self.subscribe(name, true),
             MailboxFact::Unsubscribe { name } => self.subscribe(name, false),

@@ -1,7 +1,6 @@
 //! The difference between a session's picture and the mailbox: EXPUNGE, EXISTS, RECENT, FETCH.
 
 use super::contents::Contents;
-use super::row::Row;
 use super::view::{Change, View};
 use crate::mail::id::{AccountId, Uid};
 use crate::mail::uidset::UidSet;
@@ -12,7 +11,7 @@ pub(crate) fn picture(account: AccountId, contents: &Contents, claim_recent: boo
         account,
         mailbox: contents.id,
         uid_validity: contents.uid_validity,
-        uids: contents.rows().iter().map(|row| row.uid.0).collect(),
+        uids: contents.rows().uids(),
         uid_next: contents.uid_next(),
         modseq: contents.highest_modseq(),
         expunged_modseq: contents.highest_modseq(),
@@ -20,7 +19,7 @@ pub(crate) fn picture(account: AccountId, contents: &Contents, claim_recent: boo
         claims_recent: claim_recent,
         is_gone: false,
     };
-    take_recent(&mut view, contents, contents.recent_first);
+    take_recent(&mut view, contents, contents.recent_first());
     view
 }
 
@@ -77,37 +76,28 @@ fn tell_flags(view: &View, contents: &Contents, changes: &mut Vec<Change>) {
     if contents.highest_modseq() == view.modseq {
         return;
     }
-    let mut tell = |row: &Row| {
-        if row.modseq > view.modseq
-            && row.uid < view.uid_next
-            && let Some(sequence) = view.sequence(row.uid)
-        {
-            changes.push(Change::Fetch {
-                sequence,
-                uid: row.uid,
-                modseq: row.modseq,
-                flags: row.flags,
-                keywords: row.keywords,
-            });
-        }
-    };
-    match contents.changed_since(view.modseq) {
-        Some(uids) => contents.rows_of(&uids).for_each(&mut tell),
-        None => contents.rows().iter().for_each(&mut tell),
-    }
+    let changed = contents.rows().changed_since(view.modseq, view.uid_next);
+    changes.extend(changed.filter_map(|row| {
+        Some(Change::Fetch {
+            sequence: view.sequence(row.uid)?,
+            uid: row.uid,
+            modseq: row.modseq,
+            flags: row.flags,
+            keywords: row.keywords,
+        })
+    }));
 }
 
 fn tell_arrivals(view: &mut View, contents: &Contents, changes: &mut Vec<Change>) {
-    let arrived = contents.rows_between(view.uid_next, Uid(u32::MAX));
+    let (known, first) = (view.uids.len(), view.uid_next);
+    let arrived = contents.rows().between(first, Uid(u32::MAX));
+    view.uids.extend(arrived.map(|row| row.uid.0));
     view.uid_next = contents.uid_next();
-    if arrived.is_empty() {
+    if view.uids.len() == known {
         return;
     }
-    view.uids.extend(arrived.iter().map(|row| row.uid.0));
     changes.push(Change::Exists(view.exists()));
-    if let Some(first) = arrived.first()
-        && take_recent(view, contents, first.uid.max(contents.recent_first))
-    {
+    if take_recent(view, contents, first.max(contents.recent_first())) {
         changes.push(Change::Recent(view.recent.len() as u32));
     }
 }
@@ -116,7 +106,7 @@ fn tell_arrivals(view: &mut View, contents: &Contents, changes: &mut Vec<Change>
 /// only examines sees them as recent and leaves them so for the next one.
 fn take_recent(view: &mut View, contents: &Contents, first: Uid) -> bool {
     let before = view.recent.len();
-    for row in contents.rows_between(first, Uid(u32::MAX)) {
+    for row in contents.rows().between(first, Uid(u32::MAX)) {
         view.recent.push(row.uid);
     }
     view.recent.len() > before

@@ -71,7 +71,7 @@ impl Client {
                 Change::Exists(count) => {
                     let known = self.messages.len();
                     for &uid in &self.view.uids()[known..] {
-                        let row = contents.rows_between(Uid(uid), Uid(uid)).first();
+                        let row = contents.rows().row(Uid(uid));
                         // A client asks for the flags of new messages; a message may be gone by
                         // then.
                         let flags = row.map_or(Flags::NONE, |row| row.flags);
@@ -199,7 +199,7 @@ fn recent_belongs_to_the_first_session_that_selects() {
     contents.arrive(row(Uid(1), ModSeq(2)));
     let first = picture(AccountId(1), &contents, true);
     assert_eq!(first.recent().len(), 1);
-    contents.recent_first = Uid(2);
+    contents.claim_recent(Uid(2));
     assert!(picture(AccountId(1), &contents, true).recent().is_empty());
     assert_eq!(contents.status().recent, 0);
 }

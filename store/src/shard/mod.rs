@@ -22,7 +22,7 @@ pub use custody::{AppendedUid, Custody, Delivered};
 use crate::bell::Bell;
 use crate::disk::Disk;
 use crate::error::LogError;
-use crate::log::{Commit, Draft, Log, OpenError, Options, Outcome, Place, Recovered};
+use crate::log::{Begin, Commit, Draft, Log, OpenError, Options, Outcome, Place, Recovered};
 use crate::mail::id::{AccountId, FrameSeq, MailboxId, ShardId, Uid};
 use crate::mail::uidset::UidSet;
 use crate::mailbox::state::State;
@@ -85,11 +85,17 @@ impl<D: Disk> Shard<D> {
         now_secs: impl Fn() -> i64 + 'static,
     ) -> Result<(Rc<Self>, Recovered), OpenError> {
         let mut state = State::default();
-        let (log, recovered) = Log::open(disk, directory, options, &mut |place, record| {
-            let fact = Fact::decode(record.kind, record.payload).map_err(|e| e.to_string())?;
-            state.apply(AccountId(record.account), place, fact);
-            Ok(())
-        })
+        let (log, recovered) = Log::open(
+            disk,
+            directory,
+            options,
+            Begin::default(),
+            &mut |place, record| {
+                let fact = Fact::decode(record.kind, record.payload).map_err(|e| e.to_string())?;
+                state.apply(AccountId(record.account), place, fact);
+                Ok(())
+            },
+        )
         .await?;
         let replayed = state.deliveries;
         let shard = Shard {
@@ -292,14 +298,14 @@ impl<D: Disk> Shard<D> {
     /// The present row of a UID; `None` when it was expunged meanwhile.
     pub fn row(&self, view: &View, uid: Uid) -> Option<Row> {
         self.with_contents(view.account, view.mailbox, |contents| {
-            contents.rows_between(uid, uid).first().copied()
+            contents.rows().row(uid)
         })?
     }
 
     /// Calls `each` with the present row of every UID of `uids` that still exists, ascending.
-    pub fn rows(&self, view: &View, uids: &UidSet, each: &mut dyn FnMut(&Row)) {
+    pub fn rows(&self, view: &View, uids: &UidSet, each: &mut dyn FnMut(Row)) {
         let _ = self.with_contents(view.account, view.mailbox, |contents| {
-            contents.rows_of(uids).for_each(each);
+            contents.rows().of(uids).for_each(each);
         });
     }
 
@@ -332,8 +338,8 @@ impl<D: Disk> Shard<D> {
             let mut state = self.state.borrow_mut();
             let account = state.account_mut(view.account);
             match account.and_then(|account| account.contents_mut(view.mailbox)) {
-                Some(contents) if contents.recent_first < view.uid_next => {
-                    contents.recent_first = view.uid_next;
+                Some(contents) if contents.recent_first() < view.uid_next => {
+                    contents.claim_recent(view.uid_next);
                 }
                 _ => return,
             }

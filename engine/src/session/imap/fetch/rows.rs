@@ -116,7 +116,7 @@ impl<S: Mailstore> Session<S> {
                 };
                 let mut fetch = Fetch::open(out, number);
                 for item in items {
-                    item.write(out, &mut fetch, row, shown);
+                    item.write(out, &mut fetch, &row, shown);
                 }
                 fetch.close(out);
                 told += 1;

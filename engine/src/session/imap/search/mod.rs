@@ -147,10 +147,10 @@ impl<S: Mailstore> Session<S> {
         let turn = UidSet::from_ascending(uids.copied().map(Uid));
         *at += ROWS_A_TURN;
         self.store.rows(&selected.view, &turn, &mut |row| {
-            let facts = Facts::of_row(row, selected.view.recent());
+            let facts = Facts::of_row(&row, selected.view.recent());
             let verdict = hunt.test.judge(&facts);
             if verdict != Some(false) {
-                rows.push((*row, verdict));
+                rows.push((row, verdict));
             }
         });
         rows
