@@ -30,16 +30,28 @@ use store::mail::address::Address;
 #[derive(Args)]
 pub(crate) struct Synthetic {
     /// Logs of the store: the cores that it can use
-    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=SHARDS_MAX as i64))]
+    #[arg(
+        long,
+        default_value_t = 1,
+        value_parser = clap::value_parser!(u16).range(1..=SHARDS_MAX as i64),
+    )]
     shards: u16,
     /// Accounts: u1@example.test and so on
     #[arg(long, default_value_t = 1)]
     accounts: u32,
     /// Mailboxes with mail in each account, INBOX among them
-    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=MAILBOXES_OF_OURS_MAX))]
+    #[arg(
+        long,
+        default_value_t = 1,
+        value_parser = clap::value_parser!(u32).range(1..=MAILBOXES_OF_OURS_MAX),
+    )]
     mailboxes: u32,
     /// Messages in each of these mailboxes
-    #[arg(long, default_value_t = 1000, value_parser = clap::value_parser!(u32).range(..=MESSAGES_MAX))]
+    #[arg(
+        long,
+        default_value_t = 1000,
+        value_parser = clap::value_parser!(u32).range(..=MESSAGES_MAX),
+    )]
     messages: u32,
     /// Whether messages share a few bodies or have a small one each
     #[arg(long, value_enum, default_value_t = Bodies::Shared)]
