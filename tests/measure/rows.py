@@ -72,8 +72,8 @@ class Neighbour:
 
     def __init__(self, port, password):
         self.longest = multiprocessing.Value("d", 0.0)
-        work = multiprocessing.Process(target=self.run, args=(port, password), daemon=True)
-        work.start()
+        self.process = multiprocessing.Process(target=self.run, args=(port, password), daemon=True)
+        self.process.start()
 
     def run(self, port, password):
         client = Client(port, password)
@@ -145,6 +145,7 @@ def measure(pid, port, options):
             f"{command:52}{wall * 1e3:9.1f}{rate:8.2f}{cpu * 1e3:8.0f}{octets / 1e6:7.1f}"
             f"{neighbour.longest.value * 1e3:9.1f}"
         )
+    neighbour.process.terminate()
 
 
 if __name__ == "__main__":
