@@ -16,7 +16,7 @@ pub use crate::record::{FlagOp, Offer, Share, Source};
 pub use crate::spool::Judgement;
 pub use account::{Configured, StoredAccount};
 pub use body::{BodyWriter, Message};
-pub use change::{Copied, FlagNames};
+pub use change::{Copied, FlagNames, StoreFlags, Transfer};
 pub use custody::{AppendedUid, Custody, Delivered};
 
 use crate::bell::Bell;

@@ -15,7 +15,7 @@ use store::mail::flags::Flags;
 use store::mail::id::{AccountId, MailboxId, Uid};
 use store::mail::uidset::UidSet;
 use store::mailbox::SpecialUse;
-use store::shard::{BodyWriter, FlagNames, FlagOp};
+use store::shard::{BodyWriter, FlagNames, FlagOp, StoreFlags, Transfer};
 
 pub(super) struct Writer<'a> {
     store: &'a Offline,
@@ -107,10 +107,13 @@ impl<'a> Writer<'a> {
             let turn = (all - have).min(there).min(COPIED_A_TURN);
             let first = self.chance.u32(1..=there - turn + 1);
             let window = UidSet::from_ranges([(first, first + turn - 1)]);
-            let copied = self
-                .store
-                .copy(self.account, inbox, &window, mailbox, false)
-                .await?;
+            let transfer = Transfer {
+                source: inbox,
+                uids: &window,
+                target: mailbox,
+                and_expunge: false,
+            };
+            let copied = self.store.copy(self.account, transfer).await?;
             let copied = copied.pairs.len() as u32;
             self.progress.inc(copied.into());
             have += copied;
@@ -125,10 +128,7 @@ impl<'a> Writer<'a> {
             keywords: habit.keyword.iter().copied().map(str::to_owned).collect(),
         };
         let runs = runs(&mut self.chance, all, habit);
-        self.store
-            .store_flags(self.account, mailbox, &runs, FlagOp::Add, &names, None)
-            .await?;
-        Ok(())
+        self.add_flags(mailbox, &runs, &names).await
     }
 
     /// Expunges `doomed` messages, one in each of as many equal stretches.
@@ -142,10 +142,24 @@ impl<'a> Writer<'a> {
             flags: Flags::DELETED,
             keywords: Vec::new(),
         };
-        self.store
-            .store_flags(self.account, mailbox, &uids, FlagOp::Add, &deleted, None)
-            .await?;
+        self.add_flags(mailbox, &uids, &deleted).await?;
         self.store.expunge(self.account, mailbox, &uids).await?;
+        Ok(())
+    }
+
+    async fn add_flags(
+        &self,
+        mailbox: MailboxId,
+        uids: &UidSet,
+        names: &FlagNames,
+    ) -> anyhow::Result<()> {
+        let store = StoreFlags {
+            uids,
+            op: FlagOp::Add,
+            names,
+            unchanged_since: None,
+        };
+        self.store.store_flags(self.account, mailbox, store).await?;
         Ok(())
     }
 }

@@ -14,7 +14,7 @@ use store::mail::flags::{Flags, Keywords};
 use store::mail::id::{ModSeq, Uid};
 use store::mail::uidset::UidSet;
 use store::mailbox::Row;
-use store::shard::{FlagNames, FlagOp};
+use store::shard::{FlagNames, FlagOp, StoreFlags};
 
 /// Messages changed by one record of the log: bounds what a STORE of everything holds in memory.
 const MESSAGES_A_TURN: u32 = 10_000;
@@ -88,18 +88,13 @@ impl<S: Mailstore> Session<S> {
             return Ok(Ok(()));
         };
         let mailbox = selected.view.mailbox();
-        let made = self
-            .store
-            .store_flags(
-                self.account,
-                mailbox,
-                uids,
-                change.op,
-                &change.names,
-                change.unchanged_since,
-            )
-            .await;
-        let left = match made {
+        let store = StoreFlags {
+            uids,
+            op: change.op,
+            names: &change.names,
+            unchanged_since: change.unchanged_since,
+        };
+        let left = match self.store.store_flags(self.account, mailbox, store).await {
             Ok(left) => left,
             Err(error) => return Ok(Err(Reply::failed(&error))),
         };

@@ -25,7 +25,7 @@ use ::store::mail::flags::Flags;
 use ::store::mail::id::Uid;
 use ::store::mail::uidset::UidSet;
 use ::store::mailbox::Row;
-use ::store::shard::{FlagNames, FlagOp};
+use ::store::shard::{FlagNames, FlagOp, StoreFlags};
 
 /// Messages, and octets of them, that are marked `\Seen` together before they are sent.
 const TURN_MESSAGES_MAX: usize = 64;
@@ -130,11 +130,14 @@ impl<S: Mailstore> Session<S> {
             flags: Flags::SEEN,
             keywords: Vec::new(),
         };
+        let store = StoreFlags {
+            uids: unseen,
+            op: FlagOp::Add,
+            names: &seen,
+            unchanged_since: None,
+        };
         let account = self.account;
-        let marked = self
-            .store
-            .store_flags(account, mailbox, unseen, FlagOp::Add, &seen, None)
-            .await;
+        let marked = self.store.store_flags(account, mailbox, store).await;
         match marked {
             // Their flags are told with their bodies.
             Ok(_) => {
