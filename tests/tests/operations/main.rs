@@ -6,6 +6,7 @@ mod configuration;
 mod delivery;
 mod machine;
 mod running;
+mod synthetic;
 mod tls;
 
 /// The people of the usual world.

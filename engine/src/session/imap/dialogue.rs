@@ -12,7 +12,7 @@ use crate::wire::imap::response::{code, text};
 use std::time::Duration;
 
 /// Octets of responses that gather before they are sent.
-const OUT_BYTES_FULL: usize = 64 << 10;
+pub(super) const OUT_BYTES_FULL: usize = 64 << 10;
 
 /// Commands that were not understood, one after the other, before the connection ends.
 const BAD_IN_A_ROW_MAX: u32 = 20;
