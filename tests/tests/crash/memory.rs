@@ -21,8 +21,11 @@ fn one_large_message_takes_a_few_buffers() {
     let Some((cage, mut server)) = caged() else {
         return;
     };
-    // The first fills what the shard keeps of its last frames, whoever sent them.
-    server.deliver(&[ALICE], &plain("first", 100_000_000, &mut Seed::new(1)));
+    // The first two fill what the shard keeps of its last frames, and bring a checkpoint or two
+    // about, whoever sent them.
+    for seed in [1, 4] {
+        server.deliver(&[ALICE], &plain("first", 100_000_000, &mut Seed::new(seed)));
+    }
     let before = usage::resident_bytes_peak(server.pid());
     let message = plain("large", 100_000_000, &mut Seed::new(2));
     let mut smtp = server.smtp();
