@@ -11,6 +11,7 @@ mod body;
 mod change;
 mod checkpoint;
 mod custody;
+mod import;
 mod open;
 mod snapshot;
 mod tree;
@@ -26,6 +27,7 @@ pub use account::StoredAccount;
 pub use body::{BodyWriter, Message};
 pub use change::{Copied, FlagNames, StoreFlags, Transfer};
 pub use custody::{AppendedUid, Custody, Delivered};
+pub use import::{IMPORT_BYTES_MAX, Imported};
 pub use open::OpenError;
 
 use crate::bell::Bell;

@@ -8,6 +8,7 @@ mod machine;
 mod running;
 mod synthetic;
 mod tls;
+mod transfer;
 
 /// The people of the usual world.
 const ALICE: &str = "alice@example.test";
