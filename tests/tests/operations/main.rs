@@ -3,6 +3,7 @@
 
 mod accounts;
 mod configuration;
+mod descriptors;
 mod machine;
 mod running;
 mod tls;
