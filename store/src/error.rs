@@ -15,6 +15,8 @@ pub enum ChangeError {
     Cannot(&'static str),
     /// A named maximum of `limit.rs` is reached (`[LIMIT]`).
     Limit(&'static str),
+    /// The index of the account or mailbox is damaged (`[SERVERBUG]`); mail for it must wait.
+    Damaged,
     /// The account's quota is used up (`[OVERQUOTA]`).
     OverQuota,
     /// The log cannot take the change: disk full, failed or read-only (`[UNAVAILABLE]`).
@@ -56,6 +58,8 @@ pub enum ReadError {
 pub enum Container {
     Segment(u32),
     Pack(u32),
+    /// A chunk of the table that says where the record would be.
+    Locations(u32),
 }
 
 impl From<LogError> for ChangeError {
@@ -72,6 +76,7 @@ impl fmt::Display for ChangeError {
             ChangeError::AlreadyExists => f.write_str("the name is taken"),
             ChangeError::Cannot(why) => f.write_str(why),
             ChangeError::Limit(what) => write!(f, "limit reached: {what}"),
+            ChangeError::Damaged => f.write_str("the index is damaged; run ringpostctl fsck"),
             ChangeError::OverQuota => f.write_str("quota exceeded"),
             ChangeError::Log(error) => error.fmt(f),
         }
@@ -111,6 +116,7 @@ impl fmt::Display for Container {
         match self {
             Container::Segment(number) => write!(f, "segment {number:08x}"),
             Container::Pack(number) => write!(f, "pack {number:08x}"),
+            Container::Locations(number) => write!(f, "locations {number:08x}"),
         }
     }
 }

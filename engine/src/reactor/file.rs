@@ -24,6 +24,7 @@ use store::disk::{Block, Disk, File, Map, Mode};
 use store::limit::BLOCK_BYTES;
 
 /// A directory of files of this shard.
+#[derive(Clone)]
 pub struct RingDisk {
     root: PathBuf,
     direct: bool,

@@ -18,8 +18,9 @@ pub use map::Map;
 use std::io;
 use std::rc::Rc;
 
-/// A directory of files. Paths are relative, with `/`, and never leave the directory.
-pub trait Disk: 'static {
+/// A directory of files. Paths are relative, with `/`, and never leave the directory. Clones are
+/// the same directory.
+pub trait Disk: Clone + 'static {
     type File: File;
 
     /// Opens a file; the directory above must be there.

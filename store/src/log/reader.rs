@@ -101,6 +101,12 @@ impl<F> Readers<F> {
         Some(found)
     }
 
+    /// Closes the segments of which the number is not wanted any more.
+    pub(super) fn forget(&self, is_unwanted: impl Fn(u32) -> bool) {
+        let mut open = self.open.borrow_mut();
+        open.retain(|(segment, _)| !is_unwanted(*segment));
+    }
+
     fn keep(&self, segment: u32, found: Rc<OpenSegment<F>>) {
         let mut open = self.open.borrow_mut();
         if open.len() >= OPEN_FILES_MAX {

@@ -4,15 +4,17 @@
 //! what was written since, not on what is stored (FORMAT.md, "Recovery").
 
 use super::error::at;
+use super::retire::SPARES_MAX;
 use super::segment::{
-    self, FIRST_OFFSET, SEGMENT_BYTES_MAX, SegmentHeader, is_in_the_making, number, path,
-    path_in_the_making,
+    self, FIRST_OFFSET, SEGMENT_BYTES_MAX, SegmentHeader, number, number_in_the_making,
+    number_of_spare, path, path_in_the_making, path_spare,
 };
 use super::walk::{Cursor, reaches, walk};
 use super::{Begin, OpenError, Options, Position, Recovered, Replay};
 use crate::disk::{Disk, File, Mode};
 use crate::limit::{BLOCK_BYTES, FRAME_BYTES_MAX};
 use crate::mail::id::{FrameSeq, Lsn};
+use std::collections::BTreeSet;
 use std::io;
 use std::rc::Rc;
 
@@ -26,12 +28,17 @@ pub(super) struct End<F> {
     pub(super) next_lsn: Lsn,
     pub(super) recovered: Recovered,
     pub(super) is_read_only: bool,
+    pub(super) spares: BTreeSet<u32>,
 }
 
-/// The segments that are there.
+/// The files that are there.
+#[derive(Default)]
 struct Found {
     last: u32,
     leftovers: u32,
+    /// Segments in the making.
+    unfinished: Vec<u32>,
+    spares: BTreeSet<u32>,
 }
 
 pub(super) async fn recover<D: Disk>(
@@ -45,10 +52,11 @@ pub(super) async fn recover<D: Disk>(
     disk.create_directory(directory)
         .await
         .map_err(at(directory))?;
-    let found = match find(disk, directory, begin).await? {
-        Some(found) => found,
-        None => make_first(disk, directory, options).await?,
-    };
+    let mut found = find(disk, directory, begin).await?;
+    if found.last == 0 {
+        make_first(disk, directory, options).await?;
+        found.last = 1;
+    }
     // Opening for writing waits until a killed process has nothing under way any more.
     let last_path = path(directory, found.last);
     let file = disk
@@ -61,6 +69,8 @@ pub(super) async fn recover<D: Disk>(
         segment: found.last,
     };
     let header = *headers.last().ok_or(missing)?;
+    // Only now is anything changed: a log that is refused is left as it is.
+    keep_unfinished(disk, directory, &mut found).await?;
     Ok(End {
         file,
         header,
@@ -74,6 +84,7 @@ pub(super) async fn recover<D: Disk>(
             ..cursor.recovered
         },
         is_read_only: headers.iter().any(SegmentHeader::is_read_only),
+        spares: found.spares,
     })
 }
 
@@ -121,45 +132,58 @@ fn check(options: &Options, begin: &Begin) -> Result<(), OpenError> {
     Ok(())
 }
 
-/// Finds the segments, which must have numbers without a gap from the first on; `None` where a log
-/// has never been. Segments in the making are removed: nothing was ever acknowledged from them.
-async fn find<D: Disk>(
-    disk: &D,
-    directory: &str,
-    begin: &Begin,
-) -> Result<Option<Found>, OpenError> {
+/// Finds the segments, which must have numbers without a gap from the first on. The last is 0 where
+/// a log has never been.
+async fn find<D: Disk>(disk: &D, directory: &str, begin: &Begin) -> Result<Found, OpenError> {
     let names = disk.list(directory).await.map_err(at(directory))?;
-    for name in names.iter().filter(|name| is_in_the_making(name)) {
-        let path = format!("{directory}/{name}");
-        disk.remove(&path).await.map_err(at(&path))?;
-    }
-    let mut numbers: Vec<u32> = names.iter().filter_map(|name| number(name)).collect();
+    let all = |number: fn(&str) -> Option<u32>| names.iter().filter_map(move |name| number(name));
+    let mut numbers: Vec<u32> = all(number).collect();
     numbers.sort_unstable();
-    if numbers.is_empty() && *begin == Begin::default() {
-        return Ok(None);
-    }
     let leftovers = numbers.partition_point(|number| *number < begin.first_segment);
     let numbers = numbers.split_off(leftovers);
     let missing = (begin.first_segment..)
         .zip(&numbers)
         .find(|(wanted, number)| wanted != *number);
     let last = numbers.last().copied().unwrap_or(begin.first_segment - 1);
+    let is_new = numbers.is_empty() && *begin == Begin::default();
     match missing {
         Some((segment, _)) => Err(OpenError::Missing { segment }),
-        None if last < begin.segment() => Err(OpenError::Missing { segment: last + 1 }),
-        None => Ok(Some(Found {
+        None if last < begin.segment() && !is_new => Err(OpenError::Missing { segment: last + 1 }),
+        None => Ok(Found {
             last,
             leftovers: leftovers as u32,
-        })),
+            unfinished: all(number_in_the_making).collect(),
+            spares: all(number_of_spare).collect(),
+        }),
     }
+}
+
+/// Nothing was ever acknowledged from a segment in the making: it is a spare file, or too many.
+async fn keep_unfinished<D: Disk>(
+    disk: &D,
+    directory: &str,
+    found: &mut Found,
+) -> Result<(), OpenError> {
+    for number in std::mem::take(&mut found.unfinished) {
+        let path = path_in_the_making(directory, number);
+        if found.spares.len() < SPARES_MAX && found.spares.insert(number) {
+            let spare = path_spare(directory, number);
+            disk.rename(&path, &spare).await.map_err(at(&path))?;
+        } else {
+            disk.remove(&path).await.map_err(at(&path))?;
+        }
+    }
+    Ok(())
 }
 
 async fn make_first<D: Disk>(
     disk: &D,
     directory: &str,
     options: &Options,
-) -> Result<Found, OpenError> {
+) -> Result<(), OpenError> {
     let making = path_in_the_making(directory, 1);
+    // One may be left from a first start that was cut short.
+    let _ = disk.remove(&making).await;
     let file = disk
         .open(&making, Mode::Create)
         .await
@@ -176,15 +200,12 @@ async fn make_first<D: Disk>(
         previous_end: 0,
         previous: 0,
         ro_compat: 0,
+        remains: 0,
         chain: 0,
     };
-    make_segment(disk, directory, &file, &mut header)
+    make_segment(disk, directory, &file, &making, &mut header)
         .await
-        .map_err(at(&making))?;
-    Ok(Found {
-        last: 1,
-        leftovers: 0,
-    })
+        .map_err(at(&making))
 }
 
 /// Writes the header of a segment in the making and gives it its name: from then on it is the end
@@ -193,12 +214,12 @@ pub(super) async fn make_segment<D: Disk>(
     disk: &D,
     directory: &str,
     file: &D::File,
+    making: &str,
     header: &mut SegmentHeader,
 ) -> io::Result<()> {
     let block = Rc::new(header.encode());
     file.write_at(block, BLOCK_BYTES, 0).await?;
-    let making = path_in_the_making(directory, header.segment);
-    disk.rename(&making, &path(directory, header.segment)).await
+    disk.rename(making, &path(directory, header.segment)).await
 }
 
 async fn read_headers<D: Disk>(

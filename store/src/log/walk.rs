@@ -5,7 +5,7 @@
 //! hole was a durable frame, and that is damage, not a torn write (FORMAT.md, "Recovery").
 
 use super::error::at;
-use super::frame::{FRAME_HEADER_BYTES, FrameHeader, NoFrame};
+use super::frame::{FRAME_HEADER_BYTES, FrameHeader, NoFrame, SEAL};
 use super::segment::{FIRST_OFFSET, SegmentHeader, is_blank, path};
 use super::{OpenError, Place, Position, RecordRef, Recovered, Replay};
 use crate::disk::{Block, Disk, File, Mode};
@@ -81,18 +81,24 @@ pub(super) async fn walk<D: Disk>(
         let from = cursor.offset;
         let window = (end - from).min(WINDOW_BYTES as u64) as usize;
         let window = file.read_at(from, window).await.map_err(at(&path))?;
-        let is_hole = replay_window(header, &window, from, cursor, replay)?;
-        if !is_hole && cursor.offset > from {
-            continue;
+        match (
+            replay_window(header, &window, from, cursor, replay)?,
+            successor,
+        ) {
+            (Stop::Window, _) if cursor.offset > from => {}
+            (Stop::Seal, None) => {
+                let segment = header.segment + 1;
+                return Err(OpenError::Missing { segment });
+            }
+            (Stop::Window | Stop::Hole, None) => {
+                cursor.recovered.torn = look_behind(&file, header, cursor, bytes).await?;
+                break;
+            }
+            (_, Some(_)) => {
+                let what = "a frame is missing or not what was written";
+                return Err(damaged(cursor.offset, what));
+            }
         }
-        if successor.is_some() {
-            return Err(damaged(
-                cursor.offset,
-                "a frame is missing or not what was written",
-            ));
-        }
-        cursor.recovered.torn = look_behind(&file, header, cursor, bytes).await?;
-        break;
     }
     match successor {
         Some(next) if !cursor.is_continued_by(next) => Err(damaged(
@@ -103,21 +109,31 @@ pub(super) async fn walk<D: Disk>(
     }
 }
 
-/// Replays the whole frames of a window; `true` where something is no frame.
+/// Why the replay of a window ended.
+enum Stop {
+    /// The window did.
+    Window,
+    /// Here lies no valid frame.
+    Hole,
+    /// The segment has a successor.
+    Seal,
+}
+
+/// Replays the whole frames of a window.
 fn replay_window(
     header: &SegmentHeader,
     window: &Block,
     from: u64,
     cursor: &mut Cursor,
     replay: Replay<'_>,
-) -> Result<bool, OpenError> {
+) -> Result<Stop, OpenError> {
     loop {
         let rest = window
             .as_slice()
             .get((cursor.offset - from) as usize..)
             .unwrap_or_default();
         if rest.len() < FRAME_HEADER_BYTES {
-            return Ok(false);
+            return Ok(Stop::Window);
         }
         let frame = match FrameHeader::decode(rest, header.salt, cursor.offset) {
             Ok(frame) => frame,
@@ -126,7 +142,7 @@ fn replay_window(
                     segment: header.segment,
                 });
             }
-            Err(NoFrame::Invalid) => return Ok(true),
+            Err(NoFrame::Invalid) => return Ok(Stop::Hole),
         };
         if frame.frame != cursor.next_frame
             || frame.previous != cursor.chain
@@ -140,12 +156,16 @@ fn replay_window(
                 what,
             });
         }
+        if frame.flags & SEAL != 0 {
+            return Ok(Stop::Seal);
+        }
         let Some(bytes) = rest.get(..frame.frame_bytes as usize) else {
             // Cut by the window; a frame is never longer than one.
-            return Ok(rest.len() >= FRAME_BYTES_MAX || cursor.offset == from);
+            let is_cut = rest.len() < FRAME_BYTES_MAX && cursor.offset > from;
+            return Ok(if is_cut { Stop::Window } else { Stop::Hole });
         };
         if !frame.check_records(bytes, header.salt, cursor.offset) {
-            return Ok(true);
+            return Ok(Stop::Hole);
         }
         replay_frame(header.segment, &frame, bytes, cursor, replay)?;
     }
@@ -180,55 +200,71 @@ fn replay_frame(
     Ok(())
 }
 
-/// What lies behind the first hole: nothing, or the remains of one frame that was never answered.
-/// A frame there means damage.
+/// What lies behind the first hole: nothing, the remains of one frame that was never answered, or
+/// those of an earlier life of the file. A frame there means damage. `true` for a torn frame; among
+/// remains one is only known by its header, and without that nothing of it can ever be valid.
 async fn look_behind<F: File>(
     file: &F,
     header: &SegmentHeader,
     cursor: &Cursor,
     bytes: u64,
 ) -> Result<bool, OpenError> {
-    let path = "the last segment";
-    let damaged = |what| OpenError::Damaged {
-        segment: header.segment,
-        offset: cursor.offset,
-        what,
+    let mut behind = Behind {
+        hole: cursor.offset,
+        reach: FRAME_BYTES_MAX as u64,
+        is_torn: false,
     };
-    let mut torn = false;
-    let mut reach = FRAME_BYTES_MAX as u64;
     let mut from = cursor.offset;
-    while from < bytes {
-        let window = (bytes - from).min(WINDOW_BYTES as u64) as usize;
-        let window = file.read_at(from, window).await.map_err(at(path))?;
+    let end = bytes.min(from + LOOK_BEHIND_BYTES);
+    while from < end {
+        let window = (end - from).min(WINDOW_BYTES as u64) as usize;
+        let window = file.read_at(from, window).await;
+        let window = window.map_err(at("the last segment"))?;
         if window.is_empty() {
             break;
         }
-        for (block, offset) in window
-            .as_slice()
-            .chunks(BLOCK_BYTES)
-            .zip((from..).step_by(BLOCK_BYTES))
-        {
-            if is_blank(block) {
-                continue;
-            }
-            torn = true;
-            let found = FrameHeader::decode(block, header.salt, offset);
-            match found {
-                Ok(frame) if offset == cursor.offset => reach = u64::from(frame.frame_bytes),
-                Err(NoFrame::Invalid) => {}
-                _ => {
-                    return Err(damaged(
-                        "a durable frame is not what was written: later ones are there",
-                    ));
-                }
-            }
-            if offset - cursor.offset >= reach {
-                return Err(damaged("behind the end lies more than one torn frame"));
-            }
+        let blocks = window.as_slice().chunks(BLOCK_BYTES);
+        for (block, offset) in blocks.zip((from..).step_by(BLOCK_BYTES)) {
+            behind.look(header, block, offset)?;
         }
         from += window.len() as u64;
     }
-    Ok(torn)
+    Ok(behind.is_torn)
+}
+
+/// What was seen behind the hole.
+struct Behind {
+    hole: u64,
+    /// How far a torn frame can reach from the hole.
+    reach: u64,
+    is_torn: bool,
+}
+
+impl Behind {
+    fn look(&mut self, header: &SegmentHeader, block: &[u8], offset: u64) -> Result<(), OpenError> {
+        if is_blank(block) {
+            return Ok(());
+        }
+        let damaged = |what| OpenError::Damaged {
+            segment: header.segment,
+            offset: self.hole,
+            what,
+        };
+        match FrameHeader::decode(block, header.salt, offset) {
+            Ok(frame) if offset == self.hole => self.reach = u64::from(frame.frame_bytes),
+            Err(NoFrame::Invalid) if offset < header.remains => return Ok(()),
+            Err(NoFrame::Invalid) => {}
+            _ => {
+                let what = "a durable frame is not what was written: later ones are there";
+                return Err(damaged(what));
+            }
+        }
+        self.is_torn = true;
+        if offset - self.hole < self.reach {
+            return Ok(());
+        }
+        Err(damaged("behind the end lies more than one torn frame"))
+    }
 }
 
 /// Whether a frame ends where the replay begins, and is the one that the position names. Asked when
@@ -262,3 +298,7 @@ pub(super) async fn reaches<D: Disk>(
 
 /// Read at a time; holds any frame.
 const WINDOW_BYTES: usize = 2 * FRAME_BYTES_MAX;
+
+/// Zeros are written less far ahead; of the remains of an earlier life not all needs to be read to
+/// find the frame that begins where the one in the hole ends.
+const LOOK_BEHIND_BYTES: u64 = 64 << 20;

@@ -6,7 +6,12 @@ use crate::mail::id::{AccountId, Uid};
 use crate::mail::uidset::UidSet;
 
 /// A picture of the mailbox as it is now; `claim_recent` as in [`crate::shard::Shard::view`].
-pub(crate) fn picture(account: AccountId, contents: &Contents, claim_recent: bool) -> View {
+/// There is none of a mailbox whose rows cannot be had: it would tell a client that its mail is
+/// gone.
+pub(crate) fn picture(account: AccountId, contents: &Contents, claim_recent: bool) -> Option<View> {
+    if contents.damage().is_some() {
+        return None;
+    }
     let mut view = View {
         account,
         mailbox: contents.id,
@@ -20,12 +25,16 @@ pub(crate) fn picture(account: AccountId, contents: &Contents, claim_recent: boo
         is_gone: false,
     };
     take_recent(&mut view, contents, contents.recent_first());
-    view
+    Some(view)
 }
 
 /// Brings `view` up to now. Held-back expunges are told first, as soon as they may.
 pub(crate) fn sync(view: &mut View, contents: &Contents, expunges: bool) -> Vec<Change> {
     let mut changes = Vec::new();
+    let in_step = contents.highest_modseq();
+    if (view.modseq, view.expunged_modseq) == (in_step, in_step) || contents.damage().is_some() {
+        return changes;
+    }
     if expunges {
         tell_expunges(view, contents, &mut changes);
     }
@@ -47,29 +56,37 @@ pub(crate) fn gone(view: &mut View) -> Vec<Change> {
 
 fn tell_expunges(view: &mut View, contents: &Contents, changes: &mut Vec<Change>) {
     let vanished = contents.vanished_since(view.expunged_modseq);
-    if !vanished.is_empty() {
-        let ranges = vanished
-            .iter()
-            .flat_map(|entry| entry.1.ranges().iter().copied());
-        let uids = UidSet::from_ranges(ranges);
-        let mut told = 0;
-        let mut sequence = 0;
-        view.uids.retain(|&uid| {
-            sequence += 1;
-            if !uids.contains(Uid(uid)) {
-                return true;
-            }
-            changes.push(Change::Expunge {
-                sequence: sequence - told,
-                uid: Uid(uid),
-            });
-            told += 1;
-            false
-        });
-        let left = view.recent.iter().filter(|uid| !uids.contains(*uid));
-        view.recent = UidSet::from_ascending(left);
-    }
+    let uids = vanished.unwrap_or_else(|| missing(view, contents));
     view.expunged_modseq = contents.highest_modseq();
+    if uids.is_empty() {
+        return;
+    }
+    let mut told = 0;
+    let mut sequence = 0;
+    view.uids.retain(|&uid| {
+        sequence += 1;
+        if !uids.contains(Uid(uid)) {
+            return true;
+        }
+        changes.push(Change::Expunge {
+            sequence: sequence - told,
+            uid: Uid(uid),
+        });
+        told += 1;
+        false
+    });
+    view.recent = view.recent.without(&uids);
+}
+
+/// The messages of the view that are not there any more, for a view that is older than what the
+/// mailbox remembers of its expunges.
+fn missing(view: &View, contents: &Contents) -> UidSet {
+    let mut rows = contents.rows().iter().peekable();
+    let known = view.uids.iter().map(|uid| Uid(*uid));
+    UidSet::from_ascending(known.filter(|&uid| {
+        while rows.next_if(|row| row.uid < uid).is_some() {}
+        rows.peek().is_none_or(|row| row.uid != uid)
+    }))
 }
 
 fn tell_flags(view: &View, contents: &Contents, changes: &mut Vec<Change>) {

@@ -18,19 +18,17 @@ pub struct Tally {
 }
 
 impl Tally {
-    /// Counts rows one by one; `recent_first` is the first UID that is not claimed.
-    pub(crate) fn of(rows: impl Iterator<Item = Row>, recent_first: Uid) -> Tally {
-        let mut tally = Tally::default();
-        rows.for_each(|row| tally.add(&row, recent_first));
-        tally
-    }
-
     pub(crate) fn add(&mut self, row: &Row, recent_first: Uid) {
         self.messages += 1;
-        self.unseen += u32::from(is_unseen(row.flags));
-        self.deleted += u32::from(is_deleted(row.flags));
+        self.reckon(row.flags);
         self.recent += u32::from(row.uid >= recent_first);
         self.octets += u64::from(row.octets);
+    }
+
+    /// Counts the flags of one message, and nothing else of it.
+    pub(super) fn reckon(&mut self, flags: Flags) {
+        self.unseen += u32::from(is_unseen(flags));
+        self.deleted += u32::from(is_deleted(flags));
     }
 
     pub(crate) fn remove(&mut self, row: &Row, recent_first: Uid) {

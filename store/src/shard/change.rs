@@ -64,7 +64,7 @@ impl<D: Disk> Shard<D> {
         let room = UIDS_BYTES_MAX + KEYWORDS_MAX * KEYWORD_FACT_BYTES;
         match unchanged_since {
             Some(_) => self.settled_room(account, mailbox, room).await?,
-            None => self.log.room(room).await?,
+            None => self.log.room_urgent(room).await?,
         }
         let (entries, modified) = {
             let mut state = self.state.borrow_mut();
@@ -99,7 +99,7 @@ impl<D: Disk> Shard<D> {
         bytes: usize,
     ) -> Result<(), ChangeError> {
         loop {
-            self.log.room(bytes).await?;
+            self.log.room_urgent(bytes).await?;
             let tip = {
                 let mut state = self.state.borrow_mut();
                 let owner = state.account_mut(account).ok_or(ChangeError::NoAccount)?;
@@ -129,7 +129,7 @@ impl<D: Disk> Shard<D> {
             )
         };
         for some in in_records(&doomed) {
-            self.log.room(UIDS_BYTES_MAX).await?;
+            self.log.room_urgent(UIDS_BYTES_MAX).await?;
             let fact = {
                 let mut state = self.state.borrow_mut();
                 let owner = state.account_mut(account).ok_or(ChangeError::NoAccount)?;
@@ -267,7 +267,7 @@ impl<D: Disk> Shard<D> {
     async fn undo_copy(&self, account: AccountId, target: MailboxId, copied: &Copied) {
         let uids = UidSet::from_ascending(copied.pairs.iter().map(|pair| pair.1));
         for some in in_records(&uids) {
-            if self.log.room(UIDS_BYTES_MAX).await.is_err() {
+            if self.log.room_urgent(UIDS_BYTES_MAX).await.is_err() {
                 return;
             }
             let Some(modseq) = self

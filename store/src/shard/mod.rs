@@ -6,28 +6,40 @@
 //! that applies them at recovery.
 
 mod account;
+mod arriving;
 mod body;
 mod change;
+mod checkpoint;
 mod custody;
+mod open;
+mod snapshot;
 mod tree;
+mod warm;
 
+pub use crate::compact::{Aside, CompactError, Owner, Task, carry_out};
+pub use crate::mailbox::Configured;
 pub use crate::mailbox::Watch;
 pub use crate::record::{FlagOp, Offer, Share, Source};
-pub use crate::spool::Judgement;
-pub use account::{Configured, StoredAccount};
+pub use crate::spool::Window;
+pub use crate::table::manifest::Manifest;
+pub use account::StoredAccount;
 pub use body::{BodyWriter, Message};
 pub use change::{Copied, FlagNames};
 pub use custody::{AppendedUid, Custody, Delivered};
+pub use open::OpenError;
 
 use crate::bell::Bell;
 use crate::disk::Disk;
 use crate::error::LogError;
-use crate::log::{Begin, Commit, Draft, Log, OpenError, Options, Outcome, Place, Recovered};
+use crate::log::{Commit, Draft, Log, Options, Outcome, Place, Recovered};
 use crate::mail::id::{AccountId, FrameSeq, MailboxId, ShardId, Uid};
 use crate::mail::uidset::UidSet;
 use crate::mailbox::state::State;
 use crate::mailbox::{Account, Change, Contents, MailboxInfo, Row, Status, View, sync};
 use crate::record::{Fact, MailboxFact};
+use arriving::Arriving;
+use checkpoint::Checkpoints;
+use snapshot::Snapshot;
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::rc::Rc;
@@ -35,8 +47,13 @@ use std::rc::Rc;
 /// One shard's store. Lives on one thread.
 pub struct Shard<D: Disk> {
     id: ShardId,
+    owner: Owner,
+    disk: D,
     log: Log<D>,
     state: RefCell<State>,
+    snapshot: RefCell<Rc<Snapshot<D>>>,
+    checkpoints: RefCell<Checkpoints<D>>,
+    arriving: Arriving,
     on_the_way: RefCell<VecDeque<OnTheWay>>,
     now_secs: Box<dyn Fn() -> i64>,
     scratch: Cell<Vec<u8>>,
@@ -75,8 +92,8 @@ impl<'a> Entry<'a> {
 }
 
 impl<D: Disk> Shard<D> {
-    /// Opens the shard's log in `directory` of `disk`, makes it where it is missing, and rebuilds
-    /// the state from it. `now_secs` is the wall clock, seconds since 1970.
+    /// Opens the shard in `directory` of `disk`, makes it where it is missing, and replays what of
+    /// the log came after the last checkpoint. `now_secs` is the wall clock, seconds since 1970.
     pub async fn open(
         disk: D,
         directory: &str,
@@ -84,24 +101,32 @@ impl<D: Disk> Shard<D> {
         options: Options,
         now_secs: impl Fn() -> i64 + 'static,
     ) -> Result<(Rc<Self>, Recovered), OpenError> {
-        let mut state = State::default();
-        let (log, recovered) = Log::open(
-            disk,
-            directory,
-            options,
-            Begin::default(),
-            &mut |place, record| {
+        let owner = Owner {
+            directory: directory.to_owned(),
+            store: options.store,
+            shard: id,
+        };
+        let snapshot = Snapshot::present(&disk, &owner).await?;
+        let mut state = State::from_index(Rc::clone(&snapshot.index))?;
+        let begin = snapshot.manifest.begin();
+        let log = format!("{directory}/log");
+        let (log, recovered) =
+            Log::open(disk.clone(), &log, options, begin, &mut |place, record| {
                 let fact = Fact::decode(record.kind, record.payload).map_err(|e| e.to_string())?;
                 state.apply(AccountId(record.account), place, fact);
                 Ok(())
-            },
-        )
-        .await?;
+            })
+            .await?;
         let replayed = state.deliveries;
         let shard = Shard {
             id,
+            owner,
+            disk,
             log,
             state: RefCell::new(state),
+            snapshot: RefCell::new(Rc::new(snapshot)),
+            checkpoints: RefCell::default(),
+            arriving: Arriving::default(),
             on_the_way: RefCell::default(),
             now_secs: Box::new(now_secs),
             scratch: Cell::default(),
@@ -134,6 +159,7 @@ impl<D: Disk> Shard<D> {
     /// Takes no more changes; those that were appended still become durable.
     pub fn close(&self) {
         self.log.close();
+        self.state.borrow().spool.end_turns();
     }
 
     /// The log, for its counters and positions.
@@ -150,6 +176,7 @@ impl<D: Disk> Shard<D> {
             if let Some(landed) = &next.landed {
                 landed.set(Some(place));
             }
+            state.slots_mut().arrived(next.account);
             state.apply(next.account, place, next.fact);
         }
     }
@@ -198,7 +225,9 @@ impl<D: Disk> Shard<D> {
         self.scratch.set(scratch);
         let appended = appended?;
         let mut on_the_way = self.on_the_way.borrow_mut();
+        let mut state = self.state.borrow_mut();
         for ((account, entry), offset) in entries.into_iter().zip(appended.offsets) {
+            state.slots_mut().departed(account);
             on_the_way.push_back(OnTheWay {
                 frame: appended.frame,
                 offset,
@@ -266,11 +295,12 @@ impl<D: Disk> Shard<D> {
     }
 
     /// A picture of the mailbox as it is now. With `claim_recent` the session takes the messages
-    /// that nobody has claimed yet (SELECT, not EXAMINE).
+    /// that nobody has claimed yet (SELECT, not EXAMINE). `None` also where the index of the
+    /// mailbox is damaged.
     pub fn view(&self, account: AccountId, mailbox: MailboxId, claim_recent: bool) -> Option<View> {
         let view = self.with_contents(account, mailbox, |contents| {
             sync::picture(account, contents, claim_recent)
-        })?;
+        })??;
         self.claim_recent(&view);
         Some(view)
     }

@@ -6,8 +6,11 @@
 
 mod damage;
 mod faults;
+mod full;
 mod model;
 mod position;
+mod real;
+mod recycle;
 
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -120,6 +123,12 @@ impl Rig {
     pub fn put(&mut self, payload: &[u8]) -> Result<(), LogError> {
         let frame = append(&self.log, &[payload])?.frame;
         self.settle(frame)
+    }
+
+    /// Tends a log that may be short of space, until nothing is under way.
+    pub fn tend(&mut self) {
+        self.log.retry();
+        self.executor.run(usize::MAX);
     }
 
     pub fn settle(&mut self, frame: store::mail::id::FrameSeq) -> Result<(), LogError> {

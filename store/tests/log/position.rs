@@ -52,6 +52,8 @@ fn from_every_position_the_rest_is_replayed() {
         let (disk, ends) = written(seed);
         let whole = open(&disk, 1).unwrap();
         let (rest, end) = (whole.replayed.as_slice(), whole.log.end());
+        let mut dice = Seed::new(seed ^ 0x905);
+        let every = std::env::var("RINGPOST_SEEDS").is_ok();
         assert_eq!(Some(&end), ends.last());
         for (position, applied) in ends.iter().zip(0..) {
             let applied = applied.min(rest.len());
@@ -61,7 +63,7 @@ fn from_every_position_the_rest_is_replayed() {
                     && rest
                         .get(applied)
                         .is_some_and(|next| next.place.segment() < first);
-                if !is_there || is_behind {
+                if !is_there || is_behind || !every && dice.chance(600) {
                     continue;
                 }
                 let disk = disk.crash(1);
@@ -107,7 +109,8 @@ fn segments_before_the_first_are_left_alone_and_counted() {
     let before = disk.paths();
     let rig = open_at(&disk, 1, options(), begin(3, from)).unwrap();
     assert_eq!(rig.recovered.leftovers, 2);
-    assert_eq!(disk.paths(), before);
+    let left = |paths: Vec<String>| paths.into_iter().filter(|path| path.ends_with(".log"));
+    assert!(left(disk.paths()).eq(left(before)));
 }
 
 #[test]

@@ -121,7 +121,7 @@ fn faketime() -> Option<PathBuf> {
     let library = |folder: &&str| Path::new(folder).join("faketime/libfaketimeMT.so.1");
     folders
         .iter()
-        .map(|f| library(&f))
+        .map(library)
         .find(|path| path.exists())
 }
 

@@ -4,12 +4,13 @@
 //! zone, octets, delivery. Seconds and zone have their sign bit turned over, so that the order of
 //! the numbers is that of the values.
 
-use super::column::Column;
 use crate::codec::{Fields, Put, Short};
 use crate::mail::date::InternalDate;
 use crate::mail::flags::{Flags, Keywords};
 use crate::mail::id::{ModSeq, ObjectId, Uid};
+use crate::mailbox::column::Column;
 use crate::mailbox::row::Row;
+use crate::mailbox::tally::Tally;
 use std::ops::Range;
 
 /// Up to `CHUNK_ROWS_MAX` rows, ascending by UID; empty only while rows are removed.
@@ -91,6 +92,14 @@ impl Chunk {
             octets: octets.at(at) as u32,
             delivery: ObjectId(deliveries.at(at)),
         }
+    }
+
+    /// Counts everything but `\Recent`.
+    pub(super) fn count(&self, tally: &mut Tally) {
+        let [_, _, flags, _, _, _, octets, _] = &self.columns;
+        tally.messages += self.len() as u32;
+        flags.each(|flags| tally.reckon(Flags(flags as u16)));
+        octets.each(|octets| tally.octets += octets);
     }
 
     pub(super) fn push(&mut self, row: &Row) {
@@ -196,7 +205,7 @@ const COLUMNS: usize = 8;
 const HIGHEST: [u64; COLUMNS] = [
     u32::MAX as u64,
     u64::MAX >> 1,
-    Flags::ALL.0 as u64,
+    u16::MAX as u64,
     u64::MAX,
     u64::MAX,
     u16::MAX as u64,

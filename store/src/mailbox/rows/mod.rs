@@ -5,7 +5,6 @@
 //! excepted. Nothing grows by doubling but the last chunk and the list of chunks.
 
 mod chunk;
-mod column;
 #[cfg(test)]
 mod tests;
 
@@ -14,6 +13,7 @@ use crate::mail::flags::{Flags, Keywords};
 use crate::mail::id::{ModSeq, Uid};
 use crate::mail::uidset::UidSet;
 use crate::mailbox::row::Row;
+use crate::mailbox::tally::Tally;
 use chunk::{CHUNK_ROWS_MAX, Chunk};
 use std::ops::Range;
 
@@ -51,6 +51,15 @@ impl Rows {
     pub fn last(&self) -> Option<Row> {
         let chunk = self.chunks.last()?;
         Some(chunk.row(chunk.len() - 1))
+    }
+
+    /// Whether every UID here is above every UID of `older`.
+    #[must_use]
+    pub fn lies_above(&self, older: &Rows) -> bool {
+        match (older.last(), self.at(0)) {
+            (Some(last), Some(first)) => last.uid < first.uid,
+            _ => true,
+        }
     }
 
     /// How many rows have a UID below `uid`.
@@ -111,6 +120,17 @@ impl Rows {
         chunks
             .flat_map(move |chunk| chunk.changed_since(modseq, 0).map(|at| chunk.row(at)))
             .take_while(move |row| row.uid < end)
+    }
+
+    /// Counts every row; `recent_first` is the first UID that is not claimed as `\Recent`.
+    #[must_use]
+    pub fn tally(&self, recent_first: Uid) -> Tally {
+        let mut tally = Tally::default();
+        for chunk in &self.chunks {
+            chunk.count(&mut tally);
+        }
+        tally.recent = (self.len() - self.position(recent_first)) as u32;
+        tally
     }
 
     /// Adds a row with a UID above every other.

@@ -7,8 +7,9 @@ use crate::mail::flags::{Flags, Keywords};
 use crate::mail::id::{ModSeq, ObjectId, Uid};
 use crate::mail::uidset::UidSet;
 use crate::mailbox::row::Row;
+use crate::mailbox::tally::Tally;
 use proptest::prelude::*;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 #[derive(Clone, Debug)]
 enum Step {
@@ -75,7 +76,10 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(48))]
 
     #[test]
-    fn rows_are_a_sorted_vector(steps in steps(), probes in prop::collection::vec(0u32..40_000, 8)) {
+    fn rows_are_a_sorted_vector(
+        steps in steps(),
+        probes in prop::collection::vec(0u32..40_000, 8),
+    ) {
         let (mut rows, mut naive) = (Rows::new(), Vec::<Row>::new());
         let (mut uid, mut modseq) = (0, 1);
         for step in steps {
@@ -120,6 +124,9 @@ proptest! {
             prop_assert_eq!(rows.at(first as usize), naive.get(first as usize).copied());
             let since = ModSeq(u64::from(first) % (modseq + 1));
             let changed = naive.iter().filter(|row| row.modseq > since && row.uid.0 < last);
+            let mut tally = Tally::default();
+            naive.iter().for_each(|row| tally.add(row, Uid(first)));
+            prop_assert_eq!(rows.tally(Uid(first)), tally);
             prop_assert!(rows.changed_since(since, Uid(last)).eq(changed.copied()));
         }
     }
@@ -130,7 +137,11 @@ proptest! {
     }
 
     #[test]
-    fn damaged_rows_are_rows_or_an_error(at: prop::sample::Index, octet: u8, cut: prop::sample::Index) {
+    fn damaged_rows_are_rows_or_an_error(
+        at: prop::sample::Index,
+        octet: u8,
+        cut: prop::sample::Index,
+    ) {
         let rows: Rows = (1..60).map(|uid| row(uid, 5, 0)).collect();
         let mut bytes = Vec::new();
         rows.encode(&mut bytes);
@@ -189,12 +200,25 @@ fn a_million_rows_take_at_most_34_bytes_each() {
 
 #[test]
 fn chunks_that_shrink_are_joined() {
-    let mut rows = million();
+    let mut rows: Rows = (1..=100_000).map(ordinary).collect();
     rows.remove(&UidSet::from_ranges(
-        (0..1000).map(|n| (n * 1000 + 1, n * 1000 + 990)),
+        (0..100).map(|n| (n * 1000 + 1, n * 1000 + 990)),
     ));
-    assert_eq!(rows.len(), 10_000);
-    assert!(rows.chunks.len() <= 5, "{}", rows.chunks.len());
+    assert_eq!(rows.len(), 1000);
+    assert_eq!(rows.chunks.len(), 1);
+}
+
+/// The outcome, and how long the fastest of some runs took: other work on the machine only slows.
+fn fastest<T>(mut run: impl FnMut() -> T) -> (T, Duration) {
+    let mut timed = || {
+        let clock = Instant::now();
+        (run(), clock.elapsed())
+    };
+    let first = timed();
+    (0..8).map(|_| timed()).fold(
+        first,
+        |best, next| if next.1 < best.1 { next } else { best },
+    )
 }
 
 #[test]
@@ -210,19 +234,19 @@ fn measured_rows() {
     let iterated = clock.elapsed();
     let mut bytes = Vec::new();
     rows.encode(&mut bytes);
-    let clock = Instant::now();
-    let again = Rows::decode(&mut Fields::new(&bytes)).unwrap();
-    let decoded = clock.elapsed();
+    let (again, decoded) = fastest(|| Rows::decode(&mut Fields::new(&bytes)).unwrap());
+    let (tally, counted) = fastest(|| again.tally(Uid(1)));
     let mut shrunk = again.clone();
     let clock = Instant::now();
     (1..=1000).for_each(|n| shrunk.remove(&UidSet::from_ranges([(n * 777, n * 777)])));
     let removed = clock.elapsed() / 1000;
     println!(
-        "iterate {:.0} M rows/s ({sum}), decode {decoded:?}, {} octets a row on disk, {} in \
-         memory, one expunge {removed:?}",
+        "iterate {:.0} M rows/s ({sum}), decode {decoded:?}, count {counted:?}, {} octets a row \
+         on disk, {} in memory, one expunge {removed:?}",
         1.0 / iterated.as_secs_f64(),
         bytes.len() / rows.len(),
         bytes_per_row(&again),
     );
     assert!(again == rows);
+    assert_eq!(tally.messages, 1_000_000);
 }
