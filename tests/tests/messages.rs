@@ -137,8 +137,8 @@ fn large_messages_stream() {
     server.assert_alive();
 }
 
-/// By every door, whole and at a quarter: each step within its second, and four times the octets are
-/// not much more than four times the price.
+/// By every door, whole and at a quarter: each step within its second, and four times the octets
+/// are not much more than four times the price.
 #[test]
 fn monsters_cost_little() {
     let mut server = server();

@@ -1,4 +1,5 @@
-//! Programs that fetch a mailbox: fetchmail takes all of it away, OfflineIMAP keeps a Maildir in step.
+//! Programs that fetch a mailbox: fetchmail takes all of it away, OfflineIMAP keeps a Maildir in
+//! step.
 
 use super::{ALICE, BOB, files};
 use std::os::unix::fs::PermissionsExt;

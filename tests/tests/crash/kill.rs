@@ -1,9 +1,9 @@
 //! `kill -9` under load: nothing that was acknowledged is missing, nothing comes twice, and UIDs
 //! and MODSEQs never go back.
 //!
-//! After so many acknowledgements the process is killed, started again and every mailbox is compared
-//! with the ledger. `RINGPOST_KILL_ROUNDS` sets how often, `RINGPOST_KILL_ACKS` after how many on the
-//! average.
+//! After so many acknowledgements the process is killed, started again and every mailbox is
+//! compared with the ledger. `RINGPOST_KILL_ROUNDS` sets how often, `RINGPOST_KILL_ACKS` after how
+//! many on the average.
 
 use crate::storm::{ACCOUNTS, Spread, compare, during, setup};
 use std::path::Path;

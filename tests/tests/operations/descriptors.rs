@@ -1,5 +1,5 @@
-//! Descriptors used up: newcomers wait or are turned away, nobody inside notices, the accept loop does
-//! not spin, and afterwards all is well again.
+//! Descriptors used up: newcomers wait or are turned away, nobody inside notices, the accept loop
+//! does not spin, and afterwards all is well again.
 
 use super::{ALICE, message};
 use std::process::Command;
