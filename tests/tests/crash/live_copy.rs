@@ -16,7 +16,7 @@ fn a_copy_of_a_running_server_opens_with_all_of_before() {
 /// A shard that was copied early lacks what a shard that was copied late remembers to have handed
 /// over to it.
 #[test]
-#[ignore = "shards are copied at different moments, and nothing reconciles their offers at a start"]
+#[ignore = "shards are copied at different moments; no start reconciles their offers"]
 fn a_copy_has_what_shards_owe_each_other() {
     copies_are_whole(Spread::Several);
 }
@@ -24,7 +24,7 @@ fn a_copy_has_what_shards_owe_each_other() {
 /// A shard that was copied late has seen numbers that a shard that was copied early gives out again:
 /// new mail under them counts as delivered and is nowhere.
 #[test]
-#[ignore = "shards are copied at different moments, and nothing reconciles their offers at a start"]
+#[ignore = "shards are copied at different moments; no start reconciles their offers"]
 fn a_restored_copy_delivers_new_mail() {
     let mut seed = Seed::from_env(0xc0b8);
     let mut server = Server::start(setup());

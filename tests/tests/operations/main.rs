@@ -3,9 +3,11 @@
 
 mod accounts;
 mod configuration;
+mod delivery;
 mod descriptors;
 mod machine;
 mod running;
+mod synthetic;
 mod tls;
 
 /// The people of the usual world.
