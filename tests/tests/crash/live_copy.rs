@@ -21,8 +21,8 @@ fn a_copy_has_what_shards_owe_each_other() {
     copies_are_whole(Spread::Several);
 }
 
-/// A shard that was copied late has seen numbers that a shard that was copied early gives out again:
-/// new mail under them counts as delivered and is nowhere.
+/// A shard that was copied late has seen numbers that a shard that was copied early gives out
+/// again: new mail under them counts as delivered and is nowhere.
 #[test]
 #[ignore = "shards are copied at different moments; no start reconciles their offers"]
 fn a_restored_copy_delivers_new_mail() {
