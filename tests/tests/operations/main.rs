@@ -4,6 +4,7 @@
 mod accounts;
 mod configuration;
 mod delivery;
+mod descriptors;
 mod machine;
 mod running;
 mod synthetic;
