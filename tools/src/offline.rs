@@ -7,18 +7,20 @@ use engine::admin::wire::{AccountLine, DomainLine, Origin, Reply, Request};
 use engine::auth::Secrets;
 use engine::{config, route};
 use futures_util::future::join;
+use std::cell::Cell;
 use std::path::Path;
 use std::rc::Rc;
 use std::sync::atomic::Ordering;
 use std::time::{SystemTime, UNIX_EPOCH};
+use store::compact::Here;
 use store::disk::blocking::BlockingDisk;
-use store::disk::home::{Home, shard_directory};
+use store::disk::home::{Home, HomeError, shard_directory};
 use store::log::Options;
 use store::mail::address::Address;
 use store::mail::id::{AccountId, ShardId};
-use store::shard::Shard;
+use store::shard::{Shard, Task};
 
-type Offline = Rc<Shard<BlockingDisk>>;
+pub(crate) type Offline = Rc<Shard<BlockingDisk>>;
 
 /// Opens the store, which must be there and free, and carries out one request.
 pub(crate) fn order(data: &Path, request: Request) -> anyhow::Result<Reply> {
@@ -80,6 +82,18 @@ pub(crate) fn order(data: &Path, request: Request) -> anyhow::Result<Reply> {
     Ok(Reply::Done)
 }
 
+/// Takes a store for an order that no server carries out.
+pub(crate) fn claim(data: &Path) -> anyhow::Result<Home> {
+    match Home::existing(data) {
+        Err(HomeError::InUse(path)) => bail!(
+            "{} is in use: stop the server (systemctl stop ringpost, or SIGTERM) and run this \
+             again; nothing was changed",
+            path.display()
+        ),
+        other => Ok(other?),
+    }
+}
+
 fn accounts(home: &Home) -> anyhow::Result<Reply> {
     let mut lines = Vec::new();
     for shard in 0..home.identity.shards {
@@ -114,12 +128,12 @@ fn domains(home: &Home) -> anyhow::Result<Reply> {
     Ok(Reply::Domains(lines))
 }
 
-fn canonical(text: &str) -> anyhow::Result<String> {
+pub(crate) fn canonical(text: &str) -> anyhow::Result<String> {
     let address = config::address(text).map_err(anyhow::Error::msg)?;
     Ok(address.to_string())
 }
 
-fn secret(password: &str) -> anyhow::Result<String> {
+pub(crate) fn secret(password: &str) -> anyhow::Result<String> {
     let secrets = Secrets::create(password, &mut |octets| {
         getrandom::fill(octets).expect("the kernel gives randomness after boot");
     });
@@ -136,7 +150,7 @@ fn stored_account(shard: &Offline, name: &str) -> anyhow::Result<AccountId> {
     }
 }
 
-fn with_owner(
+pub(crate) fn with_owner(
     home: &Home,
     address: &str,
     work: impl AsyncFnOnce(Offline) -> anyhow::Result<()>,
@@ -146,7 +160,7 @@ fn with_owner(
 }
 
 /// Opens one shard, does the work, and closes the shard when everything is durable.
-fn with_shard(
+pub(crate) fn with_shard(
     home: &Home,
     shard: u16,
     work: impl AsyncFnOnce(Offline) -> anyhow::Result<()>,
@@ -165,6 +179,48 @@ fn with_shard(
         join(shard.run(|_| {}), worked).await.1
     })
 }
+
+/// Makes checkpoints while a tool writes much: they bound the log that the next start replays, and
+/// the memory of this process.
+pub(crate) struct Housekeeper {
+    aside: Here<BlockingDisk>,
+    /// Octets of the log at the last checkpoint.
+    logged: Cell<u64>,
+}
+
+impl Housekeeper {
+    pub(crate) fn new(home: &Home) -> Housekeeper {
+        Housekeeper {
+            aside: Here(BlockingDisk::new(&home.path)),
+            logged: Cell::new(0),
+        }
+    }
+
+    /// Makes a checkpoint if enough was written since the last one.
+    pub(crate) async fn look(&self, shard: &Offline) -> anyhow::Result<()> {
+        let logged = shard.log().stats().bytes;
+        if logged - self.logged.get() >= LOGGED_BYTES_MAX {
+            self.logged.set(logged);
+            self.checkpoint(shard).await?;
+        }
+        Ok(())
+    }
+
+    /// Spares the next start what was logged so far.
+    pub(crate) async fn checkpoint(&self, shard: &Offline) -> anyhow::Result<()> {
+        let written = async {
+            shard.checkpoint(&self.aside).await?;
+            shard.compact(&self.aside, Task::Merge).await?;
+            shard.sweep(&self.aside).await
+        };
+        let written = written.await;
+        written.map_err(|error| anyhow!("the index cannot be written: {error}"))?;
+        Ok(())
+    }
+}
+
+/// Log that is written between two checkpoints of a tool, in bytes.
+const LOGGED_BYTES_MAX: u64 = 512 << 20;
 
 fn now_secs() -> i64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH);

@@ -12,6 +12,7 @@ mod change;
 mod checkpoint;
 mod custody;
 mod house;
+mod import;
 mod open;
 mod snapshot;
 mod tree;
@@ -27,8 +28,9 @@ pub use crate::spool::Window;
 pub use crate::table::manifest::Manifest;
 pub use account::StoredAccount;
 pub use body::{BodyWriter, Message};
-pub use change::{Copied, FlagNames};
+pub use change::{Copied, FlagNames, StoreFlags, Transfer};
 pub use custody::{AppendedUid, Custody, Delivered};
+pub use import::{IMPORT_BYTES_MAX, Imported};
 pub use open::OpenError;
 
 use crate::bell::Bell;

@@ -3,9 +3,13 @@
 
 mod accounts;
 mod configuration;
+mod delivery;
+mod descriptors;
 mod machine;
 mod running;
+mod synthetic;
 mod tls;
+mod transfer;
 
 /// The people of the usual world.
 const ALICE: &str = "alice@example.test";
