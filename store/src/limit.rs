@@ -41,6 +41,10 @@ pub const MAILBOX_DEPTH_MAX: usize = 32;
 /// Mailboxes an account can hold, deleted ones not counted.
 pub const MAILBOXES_MAX: usize = 10_000;
 
+/// Largest UID and UIDVALIDITY taken over from another server: the numbers above it are left for
+/// what comes later here.
+pub const IMPORTED_NUMBER_MAX: u32 = 0xf000_0000;
+
 /// Recipients one delivery can name.
 pub const RECIPIENTS_MAX: usize = 5_000;
 

@@ -9,6 +9,7 @@ mod account;
 mod body;
 mod change;
 mod custody;
+mod import;
 mod tree;
 
 pub use crate::mailbox::Watch;
@@ -18,6 +19,7 @@ pub use account::{Configured, StoredAccount};
 pub use body::{BodyWriter, Message};
 pub use change::{Copied, FlagNames};
 pub use custody::{AppendedUid, Custody, Delivered};
+pub use import::{IMPORT_BYTES_MAX, Imported};
 
 use crate::bell::Bell;
 use crate::disk::Disk;
