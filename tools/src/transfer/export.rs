@@ -349,11 +349,11 @@ fn as_row(counts: &Counts) -> [String; 5] {
         counts.mailbox.clone(),
         counts.exported.to_string(),
         counts.left_out.to_string(),
-        engine::config::show_size(counts.octets),
+        counts.octets.to_string(),
     ]
 }
 
-const HEADINGS: [&str; 5] = ["ACCOUNT", "MAILBOX", "EXPORTED", "LEFT OUT", "SIZE"];
+const HEADINGS: [&str; 5] = ["ACCOUNT", "MAILBOX", "EXPORTED", "LEFT OUT", "OCTETS"];
 
 /// What is read of a message at once, in bytes.
 const READ_BYTES: u64 = 1 << 20;

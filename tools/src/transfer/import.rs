@@ -186,7 +186,7 @@ fn as_row(counts: &Counts) -> [String; 6] {
         counts.there.to_string(),
         counts.left_out.to_string(),
         counts.uids_kept.to_string(),
-        engine::config::show_size(counts.octets),
+        counts.octets.to_string(),
     ]
 }
 
@@ -196,5 +196,5 @@ const HEADINGS: [&str; 6] = [
     "THERE BEFORE",
     "LEFT OUT",
     "UIDS KEPT",
-    "SIZE",
+    "OCTETS",
 ];

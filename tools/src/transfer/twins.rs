@@ -17,6 +17,8 @@ pub(crate) struct Twins<D: Disk> {
     shard: Rc<Shard<D>>,
     /// Ascending.
     rows: Vec<Known>,
+    /// Behind the last one that was found: sources keep their order.
+    next: usize,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -53,19 +55,21 @@ impl<D: Disk> Twins<D> {
         Twins {
             shard: Rc::clone(shard),
             rows,
+            next: 0,
         }
     }
 
     /// Whether a whole message is there; it counts as found then.
     pub(crate) async fn take(&mut self, unix_secs: i64, octets: &[u8]) -> bool {
         let size = octets.len() as u64;
-        for at in self.dated(unix_secs) {
-            let Some(known) = self.rows.get(at).copied() else {
+        let first = |known: &Known| (known.unix_secs, u64::from(known.octets)) < (unix_secs, size);
+        let last = |known: &Known| (known.unix_secs, u64::from(known.octets)) <= (unix_secs, size);
+        let alike = self.rows.partition_point(first)..self.rows.partition_point(last);
+        let middle = self.next.clamp(alike.start, alike.end);
+        for at in (middle..alike.end).chain(alike.start..middle) {
+            let Some(known) = self.rows.get(at).copied().filter(|known| !known.is_taken) else {
                 continue;
             };
-            if known.is_taken || u64::from(known.octets) != size {
-                continue;
-            }
             // One that cannot be read is not there.
             let Ok(message) = self.shard.message(known.delivery).await else {
                 continue;
@@ -110,6 +114,7 @@ impl<D: Disk> Twins<D> {
     fn mark(&mut self, at: usize) {
         if let Some(known) = self.rows.get_mut(at) {
             known.is_taken = true;
+            self.next = at + 1;
         }
     }
 }
