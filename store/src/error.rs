@@ -15,6 +15,8 @@ pub enum ChangeError {
     Cannot(&'static str),
     /// A named maximum of `limit.rs` is reached (`[LIMIT]`).
     Limit(&'static str),
+    /// The index of the account or mailbox is damaged (`[SERVERBUG]`); mail for it must wait.
+    Damaged,
     /// The account's quota is used up (`[OVERQUOTA]`).
     OverQuota,
     /// The log cannot take the change: disk full, failed or read-only (`[UNAVAILABLE]`).
@@ -35,20 +37,29 @@ pub enum LogError {
 /// Why a record cannot be read; names the damage and never serves it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ReadError {
-    /// The bytes at `segment:offset` are not the record that the index says.
+    /// The bytes at this offset are not the record that the index says.
     Damaged {
-        segment: u32,
+        container: Container,
         offset: u64,
         what: &'static str,
     },
     /// The device gave an error.
     Io {
-        segment: u32,
+        container: Container,
         offset: u64,
         kind: std::io::ErrorKind,
     },
     /// The object is not in the location table: expunged and compacted.
     Gone,
+}
+
+/// The file that holds a record.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Container {
+    Segment(u32),
+    Pack(u32),
+    /// A chunk of the table that says where the record would be.
+    Locations(u32),
 }
 
 impl From<LogError> for ChangeError {
@@ -65,6 +76,7 @@ impl fmt::Display for ChangeError {
             ChangeError::AlreadyExists => f.write_str("the name is taken"),
             ChangeError::Cannot(why) => f.write_str(why),
             ChangeError::Limit(what) => write!(f, "limit reached: {what}"),
+            ChangeError::Damaged => f.write_str("the index is damaged; run ringpostctl fsck"),
             ChangeError::OverQuota => f.write_str("quota exceeded"),
             ChangeError::Log(error) => error.fmt(f),
         }
@@ -85,23 +97,26 @@ impl fmt::Display for ReadError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             ReadError::Damaged {
-                segment,
+                container,
                 offset,
                 what,
-            } => {
-                write!(
-                    f,
-                    "damaged record in segment {segment:08x} at {offset}: {what}"
-                )
-            }
+            } => write!(f, "damaged record in {container} at {offset}: {what}"),
             ReadError::Io {
-                segment,
+                container,
                 offset,
                 kind,
-            } => {
-                write!(f, "cannot read segment {segment:08x} at {offset}: {kind}")
-            }
+            } => write!(f, "cannot read {container} at {offset}: {kind}"),
             ReadError::Gone => f.write_str("the message is gone"),
+        }
+    }
+}
+
+impl fmt::Display for Container {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Container::Segment(number) => write!(f, "segment {number:08x}"),
+            Container::Pack(number) => write!(f, "pack {number:08x}"),
+            Container::Locations(number) => write!(f, "locations {number:08x}"),
         }
     }
 }

@@ -4,9 +4,10 @@
 //!
 //! ```text
 //! 6  shard            the only public door
+//! 5  compact          runs, merges, emptying of old segments
 //! 4  spool  mailbox   followers of the log
-//! 3  record           the complete list of facts
-//! 2  log              append → durable, recovery
+//! 3  record  table    the complete list of facts; immutable index files and their manifest
+//! 2  log  pack        append → durable, recovery; survivors, compressed
 //! 1  disk             owned blocks in, owned blocks out
 //! 0  mail  codec  limit  error  bell  gate
 //! ```
@@ -18,6 +19,7 @@
 
 mod bell;
 pub mod codec;
+pub mod compact;
 pub mod disk;
 pub mod error;
 mod gate;
@@ -25,6 +27,8 @@ pub mod limit;
 pub mod log;
 pub mod mail;
 pub mod mailbox;
+pub mod pack;
 pub mod record;
 pub mod shard;
 pub mod spool;
+pub mod table;

@@ -19,12 +19,22 @@ pub const CHUNK_BYTES: usize = 128 << 10;
 /// Largest message that the format holds, in bytes.
 pub const MESSAGE_BYTES_MAX: u64 = 1 << 30;
 
+/// Of what is pre-written for the log of a shard, kept for records that give space back when the
+/// disk is full, in bytes.
+pub const LOG_RESERVE_BYTES: u64 = 8 << 20;
+
 /// Frames written but not yet durable at one time (FORMAT.md, recovery).
 pub const FRAMES_IN_FLIGHT_MAX: u64 = 1;
 
 /// Durable frames that stay in memory so that fresh mail is read without the disk, in bytes a
 /// shard.
 pub const HOT_TAIL_BYTES: usize = 32 << 20;
+
+/// Log that is written at most between two checkpoints of a busy shard, in bytes.
+pub const CHECKPOINT_LOG_BYTES: u64 = 64 << 20;
+
+/// Time between two checkpoints of a shard that is written to at all.
+pub const CHECKPOINT_SECS_MAX: u64 = 60;
 
 /// Keywords a mailbox can hold: the width of [`crate::mail::flags::Keywords`].
 pub const KEYWORDS_MAX: usize = 64;
@@ -45,11 +55,21 @@ pub const MAILBOXES_MAX: usize = 10_000;
 /// what comes later here.
 pub const IMPORTED_NUMBER_MAX: u32 = 0xf000_0000;
 
+/// Ranges of expunged UIDs that a mailbox remembers with their MODSEQ. A session that is further
+/// behind is told by comparing its UIDs with those that are there.
+pub const VANISHED_RANGES_MAX: usize = 16_384;
+
 /// Recipients one delivery can name.
 pub const RECIPIENTS_MAX: usize = 5_000;
 
 /// Headers put before a body for one recipient, in bytes.
 pub const PREFIX_BYTES_MAX: usize = 4096;
+
+/// What an index run keeps of an account for every start, in bytes.
+pub const CARD_BYTES_MAX: usize = 64 << 10;
+
+/// Text of a manifest, some hundred thousand files, in bytes.
+pub const MANIFEST_BYTES_MAX: usize = 16 << 20;
 
 /// Shards a store can have.
 pub const SHARDS_MAX: usize = 256;

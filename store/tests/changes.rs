@@ -28,7 +28,7 @@ fn open(executor: &mut Executor, disk: &SimDisk) -> Sim {
     options.segment_bytes = 8 << 20;
     let disk = disk.clone();
     let opened = executor.finish(async move {
-        Shard::open(disk, "shard-00/log", ShardId(0), options, || 1_700_000_000).await
+        Shard::open(disk, "shard-00", ShardId(0), options, || 1_700_000_000).await
     });
     let shard = opened.unwrap().map_err(|e| e.to_string()).unwrap().0;
     let runs = Rc::clone(&shard);
@@ -58,7 +58,7 @@ fn rows(shard: &Sim, account: AccountId, mailbox: MailboxId) -> Vec<Row> {
     let view = shard.view(account, mailbox, false).unwrap();
     let mut rows = Vec::new();
     shard.rows(&view, &UidSet::from_ranges([(1, u32::MAX)]), &mut |row| {
-        rows.push(*row)
+        rows.push(row)
     });
     rows
 }
@@ -243,6 +243,85 @@ fn one_answer_for_all_is_true_for_each() {
         .unwrap();
     // SMTP to both: 250 for both. LMTP: each alone. SMTP to the full one: refused.
     assert_eq!(told, [vec![true, true], vec![false, true], vec![false]]);
+}
+
+#[test]
+fn offers_are_taken_in_order_and_once_whatever_order_they_come_in() {
+    for seed in 1..=30 {
+        let disk = SimDisk::new(seed);
+        let mut executor = Executor::new(disk.clone(), seed);
+        let shard = open(&mut executor, &disk);
+        // The second comes twice: its sender lost the answer.
+        for sequence in [3, 2, 1, 2] {
+            let shard = Rc::clone(&shard);
+            executor.spawn(async move {
+                let custody = offered(sequence, ANNA);
+                shard.take_offered(1, sequence, custody).await.unwrap();
+            });
+        }
+        executor.run(usize::MAX);
+        let again = Rc::clone(&shard);
+        let twice = executor.finish(async move {
+            let taken = again.take_offered(1, 2, offered(2, ANNA));
+            taken.await.unwrap().is_some()
+        });
+        assert_eq!(twice, Some(false), "seed {seed}");
+        let account = shard.account(ANNA).unwrap().id;
+        let inbox = shard.mailbox(account, "INBOX").unwrap().id;
+        let octets = rows(&shard, account, inbox)
+            .iter()
+            .map(|row| row.octets)
+            .collect::<Vec<_>>();
+        assert_eq!(octets, [1, 2, 3], "seed {seed}");
+    }
+}
+
+#[test]
+fn an_offer_whose_turn_cannot_come_hears_that_the_shard_closes() {
+    let disk = SimDisk::new(1);
+    let mut executor = Executor::new(disk.clone(), 1);
+    let shard = open(&mut executor, &disk);
+    let closing = Rc::clone(&shard);
+    executor.spawn(async move { closing.close() });
+    let taken = executor.finish(async move { shard.take_offered(1, 2, offered(2, ANNA)).await });
+    assert!(matches!(taken, Some(Err(ChangeError::Log(_)))), "{taken:?}");
+}
+
+#[test]
+fn mail_does_not_make_an_account_that_nobody_knows() {
+    let disk = SimDisk::new(1);
+    let mut executor = Executor::new(disk.clone(), 1);
+    let shard = open(&mut executor, &disk);
+    shard.configure(|address| {
+        address.starts_with("anna").then(|| Configured {
+            quota: None,
+            usage: std::sync::Arc::default(),
+        })
+    });
+    let asked = Rc::clone(&shard);
+    let offers = executor.finish(async move {
+        let stranger = asked.take_offered(1, 1, offered(1, "gone@example.test"));
+        let stranger = stranger.await.unwrap().unwrap();
+        let known = asked.take_offered(1, 2, offered(2, ANNA));
+        (stranger.shares, known.await.unwrap().unwrap().shares)
+    });
+    let (stranger, known) = offers.unwrap();
+    assert_eq!(stranger, [Err(ChangeError::NoAccount)]);
+    assert!(known[0].is_ok());
+    assert!(shard.account("gone@example.test").is_none());
+}
+
+/// A message of as many octets as its number.
+fn offered(sequence: u64, to: &str) -> Custody {
+    Custody {
+        queue: QueueId(sequence),
+        source: Source::default(),
+        received_secs: 1,
+        body: store::shard::BodyWriter::with(vec![b'x'; sequence as usize]),
+        each_alone: false,
+        shares: vec![share(to)],
+        offers: Vec::new(),
+    }
 }
 
 fn share(account: &str) -> Share {

@@ -1,4 +1,5 @@
-//! Two shards over one simulated disk: random work, a crash at a random moment, and again.
+//! Two shards over one simulated disk: random work, a crash at a random moment, and again; what
+//! they owe each other is handed over several at a time.
 //!
 //! What would break for a user if this failed: mail that was acknowledged is missing, comes twice,
 //! or a UID means another message than before. Thirty seeds by default;
@@ -9,6 +10,7 @@
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::rc::Rc;
+use store::compact::{Here, Task};
 use store::disk::executor::Executor;
 use store::disk::fault::Seed;
 use store::disk::sim::SimDisk;
@@ -20,13 +22,16 @@ use store::mail::flags::Flags;
 use store::mail::id::{AccountId, MailboxId, ModSeq, QueueId, ShardId, Uid, UidValidity};
 use store::mail::uidset::UidSet;
 use store::mailbox::SpecialUse;
-use store::shard::{Custody, FlagNames, FlagOp, Judgement, Shard, Share, Source};
+use store::shard::{Custody, FlagNames, FlagOp, Offer, Shard, Share, Source, Window};
 
 type Sim = Rc<Shard<SimDisk>>;
 
 const ACCOUNTS: [&str; 2] = ["anna@example.test", "bert@example.test"];
 const MAILBOXES: [&str; 2] = ["INBOX", "Other"];
 const CRASHES: usize = 3;
+
+/// Offers of one shard to the other that are under way at a time.
+const IN_FLIGHT: usize = 5;
 
 #[test]
 fn nothing_acknowledged_is_lost_and_nothing_comes_twice() {
@@ -108,7 +113,14 @@ impl World {
             let shard = Rc::clone(shard);
             executor.spawn(async move { shard.run(|_| {}).await });
         }
-        executor.spawn(feed(shards.clone()));
+        let mut seed = Seed::new(self.seed.next());
+        let keeper = keep(
+            shards.clone(),
+            Here(self.disk.clone()),
+            Seed::new(seed.next()),
+        );
+        executor.spawn(keeper);
+        start_feeding(&mut executor, &shards);
         for _ in 0..4 {
             let client = Client {
                 shards: shards.clone(),
@@ -134,7 +146,7 @@ impl World {
             let shard = Rc::clone(shard);
             executor.spawn(async move { shard.run(|_| {}).await });
         }
-        executor.spawn(feed(shards.clone()));
+        start_feeding(&mut executor, &shards);
         // The feeder waits for ever once everything is handed over, so this ends by itself.
         executor.run(usize::MAX);
         assert!(
@@ -160,7 +172,7 @@ fn open(executor: &mut Executor, disk: &SimDisk) -> Vec<Sim> {
         options.segment_bytes = 8 << 20;
         let disk = disk.clone();
         let opened = executor.finish(async move {
-            let directory = format!("shard-{shard:02}/log");
+            let directory = format!("shard-{shard:02}");
             Shard::open(disk, &directory, ShardId(shard), options, || 1_700_000_000).await
         });
         shards.push(
@@ -174,62 +186,94 @@ fn open(executor: &mut Executor, disk: &SimDisk) -> Vec<Sim> {
     shards
 }
 
-/// Hands over from each shard to the other, as the engine does.
-async fn feed(shards: Vec<Sim>) {
-    let mut arrivals: Vec<_> = shards.iter().map(|shard| shard.watch_offers()).collect();
-    loop {
-        for (source, target) in [(0, 1), (1, 0)] {
-            for offer in shards[source].offers(target as u16, 0, 8) {
-                let message = shards[source].offered_body(offer.message).await.unwrap();
-                let head = shards[source].message_head(offer.message).await.unwrap();
-                let octets = shards[source].read(&message, 0, u64::MAX).await.unwrap();
-                let mut body = shards[target].body();
-                if shards[target].body_write(&mut body, &octets).await.is_err() {
-                    return;
-                }
-                let custody = Custody {
-                    queue: head.queue,
-                    source: head.source,
-                    received_secs: head.received_secs,
-                    body,
-                    each_alone: false,
-                    shares: offer.recipients.clone(),
-                    offers: Vec::new(),
-                };
-                let taken = shards[target].take_offered(source as u16, offer.sequence, custody);
-                match taken.await {
-                    Ok(Judgement::Durable) => {}
-                    _ => return,
-                }
-                if shards[source]
-                    .settle_offers(target as u16, offer.sequence)
-                    .await
-                    .is_err()
-                {
-                    return;
-                }
-            }
+/// Makes checkpoints, merges runs and sweeps, as the engine does but all the time.
+async fn keep(shards: Vec<Sim>, here: Here<SimDisk>, mut seed: Seed) {
+    for round in 0.. {
+        let shard = &shards[round % shards.len()];
+        if shard.checkpoint(&here).await.is_err() {
+            return;
         }
-        if shards[0].offers_waiting() + shards[1].offers_waiting() == 0 {
-            let [first, second] = arrivals.as_mut_slice() else {
-                return;
-            };
-            either(first.changed(), second.changed()).await;
+        let task = match seed.chance(300) {
+            true => Task::MergeAll,
+            false => Task::Merge,
+        };
+        if shard.compact(&here, task).await.is_err() || shard.sweep(&here).await.is_err() {
+            return;
         }
     }
 }
 
-async fn either(a: impl Future<Output = ()>, b: impl Future<Output = ()>) {
-    let (mut a, mut b) = (std::pin::pin!(a), std::pin::pin!(b));
-    std::future::poll_fn(|context| {
-        let ready = a.as_mut().poll(context).is_ready() || b.as_mut().poll(context).is_ready();
-        if ready {
-            std::task::Poll::Ready(())
-        } else {
-            std::task::Poll::Pending
+/// Hands over from each shard to the other as the engine does, several at a time.
+fn start_feeding(executor: &mut Executor, shards: &[Sim]) {
+    for (source, target) in [(0, 1), (1, 0)] {
+        let pair = Rc::new(Pair {
+            from: Rc::clone(&shards[source]),
+            to: Rc::clone(&shards[target]),
+            ids: (source as u16, target as u16),
+            window: RefCell::new(Window::new(IN_FLIGHT)),
+        });
+        for _ in 0..IN_FLIGHT {
+            let pair = Rc::clone(&pair);
+            executor.spawn(async move { pair.carry().await.unwrap_or(()) });
         }
-    })
-    .await;
+    }
+}
+
+/// What one shard owes the other, on its way.
+struct Pair {
+    from: Sim,
+    to: Sim,
+    ids: (u16, u16),
+    window: RefCell<Window>,
+}
+
+impl Pair {
+    /// One of those that hand over. `None`: one of the shards takes nothing any more.
+    async fn carry(&self) -> Option<()> {
+        let mut arrivals = self.from.watch_offers();
+        loop {
+            while let Some(offer) = self.begin() {
+                self.hand_over(&offer).await?;
+                self.window.borrow_mut().durable(offer.sequence);
+                // Two may settle at once, and settle the same: that is harmless.
+                let settled = self.window.borrow().to_settle();
+                if let Some(sequence) = settled {
+                    self.from.settle_offers(self.ids.1, sequence).await.ok()?;
+                    self.window.borrow_mut().settled(sequence);
+                }
+            }
+            arrivals.changed().await;
+        }
+    }
+
+    fn begin(&self) -> Option<Rc<Offer>> {
+        let mut window = self.window.borrow_mut();
+        let most = window.room().min(1);
+        let offer = self.from.offers(self.ids.1, window.begun(), most).pop()?;
+        window.begin(offer.sequence);
+        Some(offer)
+    }
+
+    async fn hand_over(&self, offer: &Offer) -> Option<()> {
+        let message = self.from.offered_body(offer.message).await.unwrap();
+        let head = self.from.message_head(offer.message).await.unwrap();
+        let octets = self.from.read(&message, 0, u64::MAX).await.unwrap();
+        let mut body = self.to.body();
+        self.to.body_write(&mut body, &octets).await.ok()?;
+        let custody = Custody {
+            queue: head.queue,
+            source: head.source,
+            received_secs: head.received_secs,
+            body,
+            each_alone: false,
+            shares: offer.recipients.clone(),
+            offers: Vec::new(),
+        };
+        let taken = self.to.take_offered(self.ids.0, offer.sequence, custody);
+        let delivered = taken.await.ok()?;
+        assert!(delivered.iter().flat_map(|d| &d.shares).all(Result::is_ok));
+        Some(())
+    }
 }
 
 struct Client {
@@ -409,8 +453,8 @@ impl Client {
         };
         let mut doomed = Vec::new();
         shard.rows(&view, &UidSet::from_ranges([(1, u32::MAX)]), &mut |row| {
-            if is_doomed(row) {
-                doomed.push(*row);
+            if is_doomed(&row) {
+                doomed.push(row);
             }
         });
         for row in doomed {
@@ -519,7 +563,7 @@ async fn compare(shards: &[Sim], ledger: &mut Ledger) {
             let view = shard.view(account.id, info.id, false).unwrap();
             let mut rows = Vec::new();
             shard.rows(&view, &UidSet::from_ranges([(1, u32::MAX)]), &mut |row| {
-                rows.push(*row)
+                rows.push(row)
             });
             for row in rows {
                 let uid = (owner, info.name.clone(), row.uid.0);

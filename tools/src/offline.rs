@@ -12,7 +12,7 @@ use std::rc::Rc;
 use std::sync::atomic::Ordering;
 use std::time::{SystemTime, UNIX_EPOCH};
 use store::disk::blocking::BlockingDisk;
-use store::disk::home::{Home, HomeError, log_directory};
+use store::disk::home::{Home, HomeError, shard_directory};
 use store::log::Options;
 use store::mail::address::Address;
 use store::mail::id::{AccountId, ShardId};
@@ -165,7 +165,7 @@ pub(crate) fn with_shard(
 ) -> anyhow::Result<()> {
     let options = Options::new(home.identity.uuid, shard);
     let disk = BlockingDisk::new(&home.path);
-    let directory = log_directory(shard);
+    let directory = shard_directory(shard);
     pollster::block_on(async {
         let opened = Shard::open(disk, &directory, ShardId(shard), options, now_secs).await;
         let (shard, _) = opened.map_err(|error| anyhow!("{error}"))?;

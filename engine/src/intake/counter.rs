@@ -1,26 +1,29 @@
 //! Where other shards bring what belongs to our accounts.
 
-use super::Shard;
-use super::transaction::custody;
+use super::heirs::Fates;
+use super::transaction::{custody, take};
+use super::{Heirs, Shard};
 use crate::post::{Answer, Offered, Question, StreamId, Submitted, Taken};
 use std::cell::RefCell;
 use std::collections::HashMap;
 use std::rc::Rc;
 use store::error::ChangeError;
-use store::shard::{BodyWriter, Custody, Judgement};
+use store::shard::{BodyWriter, Custody};
 
 /// Answers the questions of other shards.
 pub struct Counter {
     store: Rc<Shard>,
+    heirs: Heirs,
     /// Bodies of which pieces have come, by sending shard. While a piece is being written, its body
     /// is not in the table: the sender waits for the answer before it goes on.
     bodies: RefCell<HashMap<(usize, StreamId), BodyWriter>>,
 }
 
 impl Counter {
-    pub fn new(store: Rc<Shard>) -> Counter {
+    pub fn new(store: Rc<Shard>, heirs: Heirs) -> Counter {
         Counter {
             store,
+            heirs,
             bodies: RefCell::default(),
         }
     }
@@ -35,7 +38,7 @@ impl Counter {
                 Answer::Written(Ok(()))
             }
             Question::Take(submitted) => Answer::Taken(self.take(from, *submitted).await),
-            Question::Offer(offered) => Answer::Judged(self.offered(from, *offered).await),
+            Question::Offer(offered) => Answer::Delivered(self.offered(from, *offered).await),
         }
     }
 
@@ -67,36 +70,31 @@ impl Counter {
     }
 
     async fn take(&self, from: usize, submitted: Submitted) -> Result<Taken, ChangeError> {
-        let custody = self.custody(from, submitted).await?;
-        self.store.take(custody).await.map(Taken::of)
+        let (custody, fates) = self.custody(from, submitted).await?;
+        take(&self.store, &self.heirs, custody, &fates).await
     }
 
-    async fn offered(&self, from: usize, offered: Offered) -> Result<Judgement, ChangeError> {
-        let custody = self.custody(from, offered.submitted).await?;
-        self.store
-            .take_offered(from as u16, offered.sequence, custody)
-            .await
+    /// What nobody gets is named: its sender was told 250 long ago.
+    async fn offered(&self, from: usize, offered: Offered) -> Result<(), ChangeError> {
+        let queue = offered.submitted.queue;
+        let (custody, fates) = self.custody(from, offered.submitted).await?;
+        let taken = self
+            .store
+            .take_offered(from as u16, offered.sequence, custody);
+        if let Some(delivered) = taken.await? {
+            self.heirs.name_orphans(queue, &fates, &delivered);
+        }
+        Ok(())
     }
 
-    async fn custody(&self, from: usize, submitted: Submitted) -> Result<Custody, ChangeError> {
-        let Submitted {
-            queue,
-            source,
-            received_secs,
-            stream,
-            tail,
-            each_alone,
-            shares,
-        } = submitted;
-        let body = self.body(from, stream, tail).await?;
-        Ok(custody(
-            queue,
-            source,
-            received_secs,
-            body,
-            each_alone,
-            shares,
-        ))
+    async fn custody(
+        &self,
+        from: usize,
+        mut submitted: Submitted,
+    ) -> Result<(Custody, Fates), ChangeError> {
+        let tail = std::mem::take(&mut submitted.tail);
+        let body = self.body(from, submitted.stream, tail).await?;
+        Ok(custody(&self.heirs, body, submitted))
     }
 }
 

@@ -1,44 +1,157 @@
-//! Hands over what our spool owes to another shard, in order, until it is durable there.
+//! Hands over what our spool owes to another shard until it is durable there.
+//!
+//! Several offers are under way at a time; the owner takes them in the order of their numbers, and
+//! what it has up to some number is settled with one record. An offer that fails is tried again
+//! with growing pauses, and those behind it wait at the owner for its turn.
 
-use super::Shard;
+use super::{Heirs, Shard};
+use crate::event;
 use crate::post::{Answer, Offered, Post, Question, StreamId, Submitted};
-use crate::reactor::sleep;
+use crate::reactor::{sleep, spawn};
+use crate::telemetry::metric::{Lost, ShardMetrics};
+use std::cell::{Cell, RefCell};
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::Duration;
-use store::error::ReadError;
+use store::error::{ChangeError, LogError, ReadError};
 use store::limit::CHUNK_BYTES;
 use store::mail::id::QueueId;
-use store::shard::{Judgement, Message, Offer, Source};
+use store::shard::{Message, Offer, Source, Window};
 
-/// Runs as long as the shard: feeds shard `target` whatever it is offered. `trouble` is told of
-/// each failure; the offer is tried again after a pause.
-pub async fn feed(store: Rc<Shard>, post: Rc<Post>, target: usize, trouble: impl Fn(&str)) {
-    let mut arrivals = store.watch_offers();
-    let mut pause = PAUSE_FIRST;
-    loop {
-        let waiting = store.offers(target as u16, 0, OFFERS_AT_ONCE);
-        if waiting.is_empty() {
+/// Feeds one other shard whatever it is offered.
+pub struct Feeder {
+    store: Rc<Shard>,
+    post: Rc<Post>,
+    heirs: Heirs,
+    metrics: Arc<ShardMetrics>,
+    target: usize,
+    window: RefCell<Window>,
+    is_settling: Cell<bool>,
+}
+
+impl Feeder {
+    pub fn new(
+        store: Rc<Shard>,
+        post: Rc<Post>,
+        heirs: Heirs,
+        metrics: Arc<ShardMetrics>,
+        target: usize,
+    ) -> Rc<Feeder> {
+        Rc::new(Feeder {
+            store,
+            post,
+            heirs,
+            metrics,
+            target,
+            window: RefCell::new(Window::new(OFFERS_IN_FLIGHT_MAX)),
+            is_settling: Cell::new(false),
+        })
+    }
+
+    /// Runs as long as the shard.
+    pub async fn run(self: Rc<Self>) {
+        let mut arrivals = self.store.watch_offers();
+        loop {
+            for offer in self.begin() {
+                spawn(Rc::clone(&self).carry(offer));
+            }
             arrivals.changed().await;
-            continue;
         }
-        let mut settled = 0;
-        for offer in waiting {
-            match hand_over(&store, &post, target, &offer, &trouble).await {
-                Ok(Judgement::Durable) => settled = offer.sequence,
-                Ok(Judgement::Fresh | Judgement::Later) => break,
-                Err(why) => {
-                    trouble(&why);
-                    break;
+    }
+
+    fn begin(&self) -> Vec<Rc<Offer>> {
+        let mut window = self.window.borrow_mut();
+        let offers = self
+            .store
+            .offers(self.target as u16, window.begun(), window.room());
+        for offer in &offers {
+            window.begin(offer.sequence);
+            self.metrics.spool_offers_in_flight.up();
+        }
+        offers
+    }
+
+    async fn carry(self: Rc<Self>, offer: Rc<Offer>) {
+        let mut pause = PAUSE_FIRST;
+        while let Err(why) = self.hand_over(&offer).await {
+            // The others wait for the oldest, and would say the same.
+            if self.window.borrow().is_oldest(offer.sequence) {
+                self.say_waits(&why);
+            }
+            sleep(pause).await;
+            pause = (pause * 2).min(PAUSE_MAX);
+        }
+        self.metrics.spool_offers_in_flight.down();
+        self.window.borrow_mut().durable(offer.sequence);
+        self.settle().await;
+    }
+
+    fn say_waits(&self, why: &str) {
+        let (shard, target) = (self.post.me(), self.target);
+        event!(
+            Warn,
+            "offer waits",
+            shard = shard,
+            target = target,
+            why = why
+        );
+    }
+
+    /// One task at a time settles for all. If the record is lost in a crash, the offer is made
+    /// again and turned away.
+    async fn settle(&self) {
+        if self.is_settling.replace(true) {
+            return;
+        }
+        let next = || self.window.borrow().to_settle();
+        while let Some(sequence) = next() {
+            let settled = self.store.settle_offers(self.target as u16, sequence);
+            match settled.await {
+                Ok(()) => self.window.borrow_mut().settled(sequence),
+                Err(ChangeError::Log(LogError::Closed)) => return,
+                Err(error) => {
+                    self.say_waits(&error.to_string());
+                    sleep(PAUSE_MAX).await;
                 }
             }
         }
-        // Durable there; if this record is lost, the offer is made again and turned away.
-        let is_settled = settled > 0 && store.settle_offers(target as u16, settled).await.is_ok();
-        if is_settled {
-            pause = PAUSE_FIRST;
-        } else {
-            sleep(pause).await;
-            pause = (pause * 2).min(PAUSE_MAX);
+        self.is_settling.set(false);
+    }
+
+    /// Hands over one offer. One whose message is damaged is handed over without it, so that it
+    /// does not hold up those behind it, and is named.
+    async fn hand_over(&self, offer: &Offer) -> Result<(), String> {
+        let target = self.target;
+        let read = read_offer(&self.store, &self.post, target, offer).await;
+        let (submitted, damage) = match read {
+            Ok(submitted) => (submitted, None),
+            Err(Failure::ForNow(why)) => return Err(why),
+            Err(Failure::ForEver(error)) => (nothing(target), Some(error)),
+        };
+        let offered = Offered {
+            sequence: offer.sequence,
+            submitted,
+        };
+        let question = Question::Offer(Box::new(offered));
+        match self.post.ask(target, question).await {
+            Ok(Answer::Delivered(Ok(()))) => {}
+            Ok(Answer::Delivered(Err(error))) => {
+                return Err(format!("shard {target} does not deliver: {error}"));
+            }
+            _ => return Err(no_answer(target)),
+        }
+        if let Some(error) = damage {
+            self.name_damaged(offer, &error).await;
+        }
+        Ok(())
+    }
+
+    async fn name_damaged(&self, offer: &Offer, error: &ReadError) {
+        let head = self.store.message_head(offer.message).await;
+        let queue = head.map_or(QueueId(0), |head| head.queue);
+        for share in &offer.recipients {
+            self.heirs
+                .name_lost(queue, &share.account, Lost::Damaged, error);
         }
     }
 }
@@ -57,39 +170,6 @@ impl From<ReadError> for Failure {
             ReadError::Io { .. } => Failure::ForNow(format!("an offered message: {error}")),
             ReadError::Damaged { .. } | ReadError::Gone => Failure::ForEver(error),
         }
-    }
-}
-
-/// Hands over one offer. One whose message is damaged is settled without it, so that it does not
-/// hold up those behind it; `trouble` names who gets nothing.
-async fn hand_over(
-    store: &Shard,
-    post: &Rc<Post>,
-    target: usize,
-    offer: &Offer,
-    trouble: &impl Fn(&str),
-) -> Result<Judgement, String> {
-    let submitted = match read_offer(store, post, target, offer).await {
-        Ok(submitted) => submitted,
-        Err(Failure::ForNow(why)) => return Err(why),
-        Err(Failure::ForEver(error)) => {
-            for share in &offer.recipients {
-                let account = &share.account;
-                trouble(&format!(
-                    "a message to {account} is damaged and not delivered: {error}"
-                ));
-            }
-            nothing(target)
-        }
-    };
-    let offered = Offered {
-        sequence: offer.sequence,
-        submitted,
-    };
-    match post.ask(target, Question::Offer(Box::new(offered))).await {
-        Ok(Answer::Judged(Ok(judgement))) => Ok(judgement),
-        Ok(Answer::Judged(Err(error))) => Err(format!("shard {target} does not deliver: {error}")),
-        _ => Err(no_answer(target)),
     }
 }
 
@@ -162,10 +242,11 @@ fn no_answer(target: usize) -> String {
     format!("shard {target} does not answer")
 }
 
-/// Offers read from the spool in one go.
-const OFFERS_AT_ONCE: usize = 64;
+/// Offers to one shard that are handed over and not settled; each holds at most one piece of a
+/// body in memory.
+const OFFERS_IN_FLIGHT_MAX: usize = 64;
 
-/// Between two tries when a shard did not take what it is owed; doubled each time.
+/// Between two tries when a shard did not take what it is owed; doubled each time up to the last.
 const PAUSE_FIRST: Duration = Duration::from_millis(200);
 const PAUSE_MAX: Duration = Duration::from_secs(30);
 

@@ -11,11 +11,13 @@
 
 mod counter;
 mod feed;
+mod heirs;
 pub mod queue_id;
 mod transaction;
 
 pub use counter::Counter;
-pub use feed::feed;
+pub use feed::Feeder;
+pub use heirs::Heirs;
 pub use queue_id::QueueIds;
 pub use transaction::{Intake, Refusal, Transaction};
 

@@ -1,19 +1,20 @@
 //! One message on its way from a session to custody.
 
-use super::Shard;
+use super::heirs::Fates;
+use super::{Heirs, Shard};
 use crate::post::{Answer, Post, Question, StreamId, Submitted, Taken};
 use crate::reactor::spawn;
 use std::cell::Cell;
 use std::rc::Rc;
 use store::error::ChangeError;
 use store::limit::CHUNK_BYTES;
-use store::mail::id::QueueId;
-use store::shard::{BodyWriter, Custody, Share, Source};
+use store::shard::{BodyWriter, Custody};
 
 /// Where a shard's sessions bring their messages.
 pub struct Intake {
     store: Rc<Shard>,
     post: Rc<Post>,
+    heirs: Heirs,
     streams: Cell<u64>,
 }
 
@@ -42,10 +43,11 @@ pub enum Refusal {
 }
 
 impl Intake {
-    pub fn new(store: Rc<Shard>, post: Rc<Post>) -> Intake {
+    pub fn new(store: Rc<Shard>, post: Rc<Post>, heirs: Heirs) -> Intake {
         Intake {
             store,
             post,
+            heirs,
             streams: Cell::new(0),
         }
     }
@@ -100,52 +102,39 @@ impl Intake {
         }
     }
 
-    /// Takes custody; when this is `Ok`, the message is durable. The first of `shares` is the
+    /// Takes custody of the body of `transaction` with the envelope of `submitted`, which has no
+    /// octets itself; when this is `Ok`, the message is durable. The first of its shares is the
     /// owner that the transaction began with.
     pub async fn commit(
         &self,
         transaction: Transaction,
-        queue: QueueId,
-        source: Source,
-        received_secs: i64,
-        each_alone: bool,
-        shares: Vec<(usize, Vec<Share>)>,
+        submitted: Submitted,
     ) -> Result<Taken, Refusal> {
-        let first = shares.first().map(|(owner, _)| *owner);
-        let mut remote = match transaction {
-            Transaction::Here(body) => {
-                assert_eq!(
-                    first,
-                    Some(self.post.me()),
-                    "the owner that has the body coordinates"
-                );
-                let custody = custody(queue, source, received_secs, body, each_alone, shares);
-                let delivered = self.store.take(custody).await.map_err(Refusal::Store)?;
-                return Ok(Taken::of(delivered));
-            }
-            Transaction::There(remote) => remote,
+        let first = submitted.shares.first().map(|(owner, _)| *owner);
+        let coordinator = match &transaction {
+            Transaction::Here(_) => self.post.me(),
+            Transaction::There(remote) => remote.owner,
         };
         assert_eq!(
             first,
-            Some(remote.owner),
+            Some(coordinator),
             "the owner that has the body coordinates"
         );
-        let stream = remote.stream.take();
-        let tail = std::mem::take(&mut remote.tail);
-        let submitted = Submitted {
-            queue,
-            source,
-            received_secs,
-            stream,
-            tail,
-            each_alone,
-            shares,
+        let mut remote = match transaction {
+            Transaction::Here(body) => {
+                let (custody, fates) = custody(&self.heirs, body, submitted);
+                let taken = take(&self.store, &self.heirs, custody, &fates);
+                return taken.await.map_err(Refusal::Store);
+            }
+            Transaction::There(remote) => remote,
         };
-        match self
-            .post
-            .ask(remote.owner, Question::Take(Box::new(submitted)))
-            .await
-        {
+        let submitted = Submitted {
+            stream: remote.stream.take(),
+            tail: std::mem::take(&mut remote.tail),
+            ..submitted
+        };
+        let question = Question::Take(Box::new(submitted));
+        match self.post.ask(remote.owner, question).await {
             Ok(Answer::Taken(taken)) => taken.map_err(Refusal::Store),
             _ => Err(Refusal::Closing),
         }
@@ -170,26 +159,39 @@ impl Drop for Remote {
 }
 
 /// Recipients of the first owner become its own shares, those of the others its offers.
-pub(super) fn custody(
-    queue: QueueId,
-    source: Source,
-    received_secs: i64,
-    body: BodyWriter,
-    each_alone: bool,
-    shares: Vec<(usize, Vec<Share>)>,
-) -> Custody {
-    let mut shares = shares.into_iter();
+pub(super) fn custody(heirs: &Heirs, body: BodyWriter, submitted: Submitted) -> (Custody, Fates) {
+    let mut shares = submitted.shares.into_iter();
     let own = shares.next().map(|(_, own)| own).unwrap_or_default();
-    let offers = shares
-        .map(|(owner, shares)| (owner as u16, shares))
-        .collect();
-    Custody {
-        queue,
-        source,
-        received_secs,
+    let settled = heirs.settle(own, shares.collect());
+    let offers = settled.offers.into_iter();
+    let custody = Custody {
+        queue: submitted.queue,
+        source: submitted.source,
+        received_secs: submitted.received_secs,
         body,
-        each_alone,
-        shares: own,
-        offers,
+        each_alone: submitted.each_alone,
+        shares: settled.own,
+        offers: offers
+            .map(|(owner, shares)| (owner as u16, shares))
+            .collect(),
+    };
+    (custody, settled.fates)
+}
+
+/// Takes custody for a client that waits for the answer.
+pub(super) async fn take(
+    store: &Shard,
+    heirs: &Heirs,
+    custody: Custody,
+    fates: &Fates,
+) -> Result<Taken, ChangeError> {
+    let (queue, each_alone) = (custody.queue, custody.each_alone);
+    let has_offers = !custody.offers.is_empty();
+    let delivered = store.take(custody).await?;
+    let shares: Vec<_> = fates.outcomes(&delivered).collect();
+    // SMTP says one thing for all: who gets nothing of what was taken is not told to the client.
+    if !each_alone && (has_offers || shares.iter().any(Result::is_ok)) {
+        heirs.name_orphans(queue, fates, &delivered);
     }
+    Ok(Taken { shares })
 }

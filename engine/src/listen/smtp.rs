@@ -3,7 +3,7 @@
 use super::hall::{Hall, Refused};
 use crate::config::Protocol;
 use crate::intake::{Refusal, Transaction, queue_id};
-use crate::post::Taken;
+use crate::post::{Submitted, Taken};
 use crate::reactor::{Side, buffer};
 use crate::route::{self, Reason, Route, Target};
 use crate::session::smtp::{
@@ -322,13 +322,16 @@ impl Conversation {
             ret: envelope.ret,
             envid: envelope.envid,
         };
-        let each_alone = self.protocol == Protocol::Lmtp;
-        let taken = self
-            .hall
-            .intake
-            .commit(body, queue, source, received_secs, each_alone, by_owner)
-            .await;
-        let verdicts = match taken {
+        let submitted = Submitted {
+            queue,
+            source,
+            received_secs,
+            stream: None,
+            tail: Vec::new(),
+            each_alone: self.protocol == Protocol::Lmtp,
+            shares: by_owner,
+        };
+        let verdicts = match self.hall.intake.commit(body, submitted).await {
             Ok(taken) => Verdicts::Each(verdicts(recipients, &of_recipient, &taken)),
             Err(refusal) => Verdicts::All(Err(refused(&refusal))),
         };
@@ -513,6 +516,7 @@ fn refused(refusal: &Refusal) -> Reply {
 fn error_reply(error: &ChangeError) -> Reply {
     match error {
         ChangeError::OverQuota => reply::MAILBOX_FULL,
+        ChangeError::NoAccount => reply::UNKNOWN_USER,
         ChangeError::Limit("size of a message" | "size") => reply::TOO_LARGE,
         ChangeError::Log(LogError::Full) => reply::STORAGE_FULL,
         _ => reply::STORAGE_FAILED,

@@ -5,7 +5,7 @@ use crate::tls::StreamParts;
 use std::collections::BTreeMap;
 use store::error::ChangeError;
 use store::mail::id::QueueId;
-use store::shard::{Delivered, Judgement, Share, Source, StoredAccount};
+use store::shard::{Share, Source, StoredAccount};
 
 /// One item of an inbox.
 pub enum Letter {
@@ -35,7 +35,7 @@ pub enum Question {
     Abandon { stream: StreamId },
     /// Take custody.
     Take(Box<Submitted>),
-    /// Deliver what we took custody of; in the order of their sequence numbers.
+    /// Deliver what we took custody of; several at a time, taken in the order of their numbers.
     Offer(Box<Offered>),
 }
 
@@ -61,25 +61,14 @@ pub struct Offered {
 pub enum Answer {
     Written(Result<(), ChangeError>),
     Taken(Result<Taken, ChangeError>),
-    Judged(Result<Judgement, ChangeError>),
+    /// The offer is durable and need not be made again.
+    Delivered(Result<(), ChangeError>),
 }
 
 /// What became of the coordinator's own recipients; all others are in its custody.
 pub struct Taken {
     /// In the order of the first entry of `Submitted::shares`.
     pub shares: Vec<Result<(), ChangeError>>,
-}
-
-impl Taken {
-    pub fn of(delivered: Delivered) -> Taken {
-        Taken {
-            shares: delivered
-                .shares
-                .into_iter()
-                .map(|share| share.map(drop))
-                .collect(),
-        }
-    }
 }
 
 /// An authenticated connection on its way to the owner of its account.

@@ -20,10 +20,11 @@ use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::{Component, Path, PathBuf};
 use std::rc::Rc;
 use std::sync::Arc;
-use store::disk::{Block, Disk, File, Mode};
+use store::disk::{Block, Disk, File, Map, Mode};
 use store::limit::BLOCK_BYTES;
 
 /// A directory of files of this shard.
+#[derive(Clone)]
 pub struct RingDisk {
     root: PathBuf,
     direct: bool,
@@ -123,6 +124,12 @@ impl Disk for RingDisk {
         let path = self.path(path)?;
         let remove = move || fs::remove_file(&path).and_then(|()| sync_parent(&path));
         self.pool.offload_patiently(remove).await
+    }
+
+    async fn map(&self, path: &str) -> io::Result<Map> {
+        let path = self.path(path)?;
+        let map = move || Map::of_file(&path);
+        self.pool.offload_patiently(map).await
     }
 
     fn is_direct(&self) -> bool {

@@ -29,6 +29,7 @@ pub mod task;
 pub mod timer;
 pub mod wheel;
 
+mod idle;
 mod local;
 mod sync;
 mod watched;

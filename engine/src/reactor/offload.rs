@@ -2,6 +2,7 @@
 //!
 //! Threads and queue are bounded. Two kinds of work that must not delay each other get a pool each.
 
+use super::idle;
 use super::oneshot::{self, oneshot};
 use super::timer;
 use super::wheel::TICK_MILLIS;
@@ -30,12 +31,25 @@ type Job = Box<dyn FnOnce() + Send>;
 impl Pool {
     /// Starts `threads` workers named `NAME-0`, `NAME-1` … with a queue of `jobs_max`.
     pub fn start(name: &str, threads: usize, jobs_max: usize) -> io::Result<Pool> {
+        Pool::start_as(name, threads, jobs_max, || ())
+    }
+
+    /// As [`Pool::start`], for work that everything else goes before, on CPU and disk.
+    pub fn start_idle(name: &str, threads: usize, jobs_max: usize) -> io::Result<Pool> {
+        Pool::start_as(name, threads, jobs_max, idle::step_back)
+    }
+
+    fn start_as(name: &str, threads: usize, jobs_max: usize, prepare: fn()) -> io::Result<Pool> {
         let (jobs, queue) = crossbeam_channel::bounded(jobs_max);
         for index in 0..threads.max(1) {
             let queue = queue.clone();
+            let worker = move || {
+                prepare();
+                run_worker(&queue);
+            };
             std::thread::Builder::new()
                 .name(format!("{name}-{index}"))
-                .spawn(move || run_worker(&queue))?;
+                .spawn(worker)?;
         }
         Ok(Pool { jobs })
     }

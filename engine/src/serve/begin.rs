@@ -1,5 +1,6 @@
 //! The start: everything that can be refused is refused here, in a sentence that says what to do.
 
+use super::compactor::Compactor;
 use super::ear::Ear;
 use super::service::{self, Bureau};
 use super::shard::{self, Equipment};
@@ -145,6 +146,8 @@ impl Server {
         .map_err(start("login threads"))?;
         let files =
             Pool::start("files", FILE_THREADS, FILE_JOBS_MAX).map_err(start("file threads"))?;
+        let compactor = Compactor::start(home.path.clone(), usize::from(shards))
+            .map_err(start("the compactor's thread"))?;
         let process = Process {
             version: env!("CARGO_PKG_VERSION"),
             backend: match backend {
@@ -169,6 +172,7 @@ impl Server {
             decoy: Decoy::new(secret),
             logins: logins.clone(),
             files,
+            compactor,
         };
         let mut opened = Vec::new();
         for ((shard, ears), endpoint) in (0..shards).zip(ears).zip(endpoints.by_ref()) {
@@ -206,6 +210,7 @@ struct Common {
     decoy: Decoy,
     logins: Pool,
     files: Pool,
+    compactor: Compactor,
 }
 
 impl Common {
@@ -223,6 +228,7 @@ impl Common {
             shards: self.identity.shards,
             data: self.data.clone(),
             files: self.files.clone(),
+            compactor: self.compactor.clone(),
             options: Options {
                 clock_micros: clock::monotonic_micros,
                 ..Options::new(self.identity.uuid, shard)

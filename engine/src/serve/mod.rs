@@ -7,9 +7,13 @@
 //! ```
 
 mod begin;
+mod compactor;
 mod ear;
+mod follow;
 mod orders;
 mod service;
 mod shard;
+#[cfg(test)]
+mod tests;
 
 pub use begin::{Refusal, Server, check_secret};

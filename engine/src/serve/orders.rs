@@ -1,5 +1,6 @@
 //! What the service thread orders, carried out on a shard.
 
+use super::follow;
 use super::shard::{Desk, open_doors};
 use crate::post::Order;
 use crate::reactor::sleep;
@@ -67,6 +68,7 @@ pub(super) async fn carry_out(desk: &Desk, order: Order) {
             if let Some(written) = desk.written.take() {
                 let _ = written.await;
             }
+            follow::last_round(desk).await;
             log::flush();
             let _ = done.send(());
         }

@@ -1,10 +1,11 @@
 //! One shard's thread: its store, its letters, its listeners.
 
+use super::compactor::Compactor;
 use super::ear::{Ear, listen};
+use super::follow::follow;
 use super::orders;
 use crate::auth::Gate;
-use crate::event;
-use crate::intake::{Counter, Intake, QueueIds, Shard, feed};
+use crate::intake::{Counter, Feeder, Heirs, Intake, QueueIds, Shard};
 use crate::listen::{Census, Drain, Hall, imap};
 use crate::post::{Letter, Post};
 use crate::reactor::inbox::Receiver;
@@ -18,7 +19,7 @@ use std::path::PathBuf;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
-use store::disk::home::log_directory;
+use store::disk::home::shard_directory;
 use store::log::{Commit, Options, Recovered};
 use store::mail::id::ShardId;
 
@@ -30,6 +31,7 @@ pub(super) struct Equipment {
     pub(super) data: PathBuf,
     /// Threads for what would block the shard.
     pub(super) files: Pool,
+    pub(super) compactor: Compactor,
     pub(super) options: Options,
     pub(super) endpoint: Endpoint<Letter>,
     pub(super) ears: Vec<Ear>,
@@ -44,6 +46,10 @@ pub(super) struct Equipment {
 pub(super) struct Desk {
     pub(super) hall: Rc<Hall>,
     pub(super) counter: Counter,
+    pub(super) compactor: Compactor,
+    heirs: Heirs,
+    /// How many there are.
+    shards: usize,
     /// Taken when the shard opens its doors.
     pub(super) ears: RefCell<Vec<Ear>>,
     /// Ready when the log has written everything after it was closed.
@@ -62,34 +68,16 @@ pub(super) async fn run(equipment: Equipment, opened: oneshot::Sender<Result<Rec
             return;
         }
     };
-    let shards = usize::from(equipment.shards);
     let (desk, inbox) = furnish(equipment, store);
     let hall = &desk.hall;
     desk.written.set(Some(start_log(hall)));
     spawn(tend(Rc::clone(hall)));
-    for target in (0..shards).filter(|target| *target != hall.shard) {
-        let shard = hall.shard;
-        let trouble = move |why: &str| {
-            event!(
-                Warn,
-                "offer waits",
-                shard = shard,
-                target = target,
-                why = why
-            );
-        };
-        spawn(feed(
-            Rc::clone(&hall.store),
-            Rc::clone(&hall.post),
-            target,
-            trouble,
-        ));
-    }
+    spawn(follow(Rc::clone(&desk)));
     read_letters(desk, inbox).await;
 }
 
 async fn open(equipment: &Equipment) -> Result<(Rc<Shard>, Recovered), String> {
-    let directory = log_directory(equipment.shard);
+    let directory = shard_directory(equipment.shard);
     let now_secs = || Now::read().unix_secs() as i64;
     let shard = equipment.shard;
     let disk = RingDisk::open(equipment.data.clone(), equipment.files.clone());
@@ -105,9 +93,14 @@ fn furnish(equipment: Equipment, store: Rc<Shard>) -> (Rc<Desk>, Receiver<Letter
     let shard = usize::from(equipment.shard);
     let (lanes, inbox) = equipment.endpoint.split();
     let post = Post::new(shard, lanes);
+    let heirs = Heirs::new(
+        Arc::clone(&equipment.live),
+        Arc::clone(&equipment.metrics),
+        shard,
+    );
     let hall = Hall {
         shard,
-        intake: Intake::new(Rc::clone(&store), Rc::clone(&post)),
+        intake: Intake::new(Rc::clone(&store), Rc::clone(&post), heirs.clone()),
         queue_ids: QueueIds::new(equipment.shard as u8),
         live: equipment.live,
         gate: equipment.gate,
@@ -121,7 +114,10 @@ fn furnish(equipment: Equipment, store: Rc<Shard>) -> (Rc<Desk>, Receiver<Letter
     };
     let desk = Desk {
         hall: Rc::new(hall),
-        counter: Counter::new(store),
+        counter: Counter::new(store, heirs.clone()),
+        heirs,
+        shards: usize::from(equipment.shards),
+        compactor: equipment.compactor,
         ears: RefCell::new(equipment.ears),
         written: Cell::new(None),
     };
@@ -200,8 +196,15 @@ async fn tend(hall: Rc<Hall>) {
 /// How long a log line may wait to be written.
 const LINES_WAIT: Duration = Duration::from_millis(64);
 
-/// Listens on every address of this shard.
+/// Listens on every address of this shard, and hands over what was owed before. Not earlier: the
+/// directory is whole only now, and who is not in it has no account.
 pub(super) fn open_doors(desk: &Desk) {
+    let hall = &desk.hall;
+    for target in (0..desk.shards).filter(|target| *target != hall.shard) {
+        let (store, post) = (Rc::clone(&hall.store), Rc::clone(&hall.post));
+        let metrics = Arc::clone(&hall.metrics);
+        spawn(Feeder::new(store, post, desk.heirs.clone(), metrics, target).run());
+    }
     for ear in desk.ears.take() {
         spawn(listen(Rc::clone(&desk.hall), ear));
     }

@@ -8,7 +8,7 @@ pub mod checksum;
 
 use std::fmt;
 
-/// The input ended before the field, or the field is not well formed.
+/// The input ended before the field, or went on behind the last, or the field is not well formed.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Short;
 
@@ -37,6 +37,14 @@ impl<'a> Fields<'a> {
 
     pub fn u64(&mut self) -> Result<u64, Short> {
         self.array().map(u64::from_le_bytes)
+    }
+
+    pub fn i16(&mut self) -> Result<i16, Short> {
+        self.array().map(i16::from_le_bytes)
+    }
+
+    pub fn i64(&mut self) -> Result<i64, Short> {
+        self.array().map(i64::from_le_bytes)
     }
 
     pub fn array<const N: usize>(&mut self) -> Result<[u8; N], Short> {
@@ -69,10 +77,40 @@ impl<'a> Fields<'a> {
         Err(Short)
     }
 
+    /// A varint of at most 32 bits.
+    pub fn varint32(&mut self) -> Result<u32, Short> {
+        u32::try_from(self.varint()?).map_err(|_| Short)
+    }
+
     /// A run of bytes behind its length as a varint.
     pub fn counted(&mut self) -> Result<&'a [u8], Short> {
         let count = usize::try_from(self.varint()?).map_err(|_| Short)?;
         self.bytes(count)
+    }
+
+    /// A run of bytes behind its length in 32 bits.
+    pub fn blob(&mut self) -> Result<&'a [u8], Short> {
+        let count = self.u32()? as usize;
+        self.bytes(count)
+    }
+
+    /// A blob of UTF-8.
+    pub fn text(&mut self) -> Result<String, Short> {
+        let text = std::str::from_utf8(self.blob()?);
+        text.map(str::to_owned).map_err(|_| Short)
+    }
+
+    pub fn optional_text(&mut self) -> Result<Option<String>, Short> {
+        match self.u8()? {
+            0 => Ok(None),
+            1 => self.text().map(Some),
+            _ => Err(Short),
+        }
+    }
+
+    /// Everything is read.
+    pub fn end(&self) -> Result<(), Short> {
+        if self.is_empty() { Ok(()) } else { Err(Short) }
     }
 
     /// What has not been read yet.
@@ -103,6 +141,31 @@ pub trait Put {
 
     fn put_u64(&mut self, value: u64) {
         self.put(&value.to_le_bytes());
+    }
+
+    fn put_i16(&mut self, value: i16) {
+        self.put(&value.to_le_bytes());
+    }
+
+    fn put_i64(&mut self, value: i64) {
+        self.put(&value.to_le_bytes());
+    }
+
+    /// The counterpart of [`Fields::blob`].
+    fn put_blob(&mut self, bytes: &[u8]) {
+        self.put_u32(u32::try_from(bytes.len()).expect("a field is shorter than a record"));
+        self.put(bytes);
+    }
+
+    fn put_text(&mut self, text: &str) {
+        self.put_blob(text.as_bytes());
+    }
+
+    fn put_optional_text(&mut self, text: Option<&str>) {
+        self.put_u8(u8::from(text.is_some()));
+        if let Some(text) = text {
+            self.put_text(text);
+        }
     }
 
     /// The counterpart of [`Fields::varint`]: at most ten bytes.
@@ -181,6 +244,28 @@ mod tests {
                 out.put_varint(value);
                 prop_assert_eq!(&bytes[..bytes.len() - fields.rest().len()], &out[..]);
             }
+        }
+
+        #[test]
+        fn texts_come_back(text: String, optional: Option<String>, a: i16, b: i64) {
+            let mut out = Vec::new();
+            out.put_text(&text);
+            out.put_optional_text(optional.as_deref());
+            out.put_i16(a);
+            out.put_i64(b);
+            let mut fields = Fields::new(&out);
+            prop_assert_eq!(fields.text(), Ok(text));
+            prop_assert_eq!(fields.optional_text(), Ok(optional));
+            prop_assert_eq!(fields.i16(), Ok(a));
+            prop_assert_eq!(fields.end(), Err(Short));
+            prop_assert_eq!(fields.i64(), Ok(b));
+            prop_assert_eq!(fields.end(), Ok(()));
+        }
+
+        #[test]
+        fn any_bytes_are_a_text_or_an_error(bytes: Vec<u8>) {
+            let _ = Fields::new(&bytes).text();
+            let _ = Fields::new(&bytes).optional_text();
         }
 
         #[test]

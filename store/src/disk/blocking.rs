@@ -4,7 +4,7 @@
 //! first write (tmpfs, some network file systems); `O_DSYNC` never is. Names are made durable by an
 //! `fsync` of their directory. A file open for writing is locked, see [`Mode::Write`].
 
-use super::{Block, Disk, File, Mode};
+use super::{Block, Disk, File, Map, Mode};
 use crate::limit::BLOCK_BYTES;
 use std::cell::{Cell, RefCell};
 use std::fs;
@@ -146,6 +146,10 @@ impl Disk for BlockingDisk {
         let path = self.root.join(path);
         fs::remove_file(&path)?;
         sync_directory_of(&path)
+    }
+
+    async fn map(&self, path: &str) -> io::Result<Map> {
+        Map::of_file(&self.root.join(path))
     }
 
     fn is_direct(&self) -> bool {

@@ -45,6 +45,8 @@ pub struct Faults {
     pub rename_error: u64,
     /// The read fails with EIO.
     pub read_error: u64,
+    /// A page of a file that is being mapped cannot be read: it is zeros.
+    pub lost_page: u64,
     /// The write reports success and does nothing: a lying device.
     pub lost_write: u64,
     /// The write reports success and lands on another block of the file.

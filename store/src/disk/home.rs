@@ -96,10 +96,10 @@ impl Home {
     }
 }
 
-/// The directory of a shard's log below the store's directory.
+/// The directory of a shard below the store's directory.
 #[must_use]
-pub fn log_directory(shard: u16) -> String {
-    format!("shard-{shard:02}/log")
+pub fn shard_directory(shard: u16) -> String {
+    format!("shard-{shard:02}")
 }
 
 fn lock(path: &Path) -> Result<File, HomeError> {

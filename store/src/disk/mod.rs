@@ -6,17 +6,21 @@
 
 pub mod block;
 pub mod blocking;
+pub mod create;
 pub mod executor;
 pub mod fault;
 pub mod home;
+pub mod map;
 pub mod sim;
 
 pub use block::Block;
+pub use map::Map;
 use std::io;
 use std::rc::Rc;
 
-/// A directory of files. Paths are relative, with `/`, and never leave the directory.
-pub trait Disk: 'static {
+/// A directory of files. Paths are relative, with `/`, and never leave the directory. Clones are the
+/// same directory.
+pub trait Disk: Clone + 'static {
     type File: File;
 
     /// Opens a file; the directory above must be there.
@@ -34,8 +38,44 @@ pub trait Disk: 'static {
     /// Removes a file; durable on return.
     fn remove(&self, path: &str) -> impl Future<Output = io::Result<()>>;
 
+    /// The content of a file that nobody changes any more, as memory.
+    fn map(&self, path: &str) -> impl Future<Output = io::Result<Map>>;
+
     /// Whether writes go around the page cache (`O_DIRECT`), for the log and the metrics.
     fn is_direct(&self) -> bool;
+}
+
+/// One disk for several rooms of a shard.
+impl<D: Disk> Disk for Rc<D> {
+    type File = D::File;
+
+    async fn open(&self, path: &str, mode: Mode) -> io::Result<D::File> {
+        (**self).open(path, mode).await
+    }
+
+    async fn list(&self, directory: &str) -> io::Result<Vec<String>> {
+        (**self).list(directory).await
+    }
+
+    async fn create_directory(&self, path: &str) -> io::Result<()> {
+        (**self).create_directory(path).await
+    }
+
+    async fn rename(&self, from: &str, to: &str) -> io::Result<()> {
+        (**self).rename(from, to).await
+    }
+
+    async fn remove(&self, path: &str) -> io::Result<()> {
+        (**self).remove(path).await
+    }
+
+    async fn map(&self, path: &str) -> io::Result<Map> {
+        (**self).map(path).await
+    }
+
+    fn is_direct(&self) -> bool {
+        (**self).is_direct()
+    }
 }
 
 /// How a file is opened.

@@ -6,7 +6,8 @@
 //! process was killed now: the page cache survives, but nobody has synced it yet.
 
 use super::fault::{Faults, Seed, WriteFault, torn};
-use super::{Block, Disk, File, Mode};
+use super::{Block, Disk, File, Map, Mode};
+use crate::limit::BLOCK_BYTES;
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::future::poll_fn;
@@ -51,6 +52,7 @@ enum Work {
     Open(String, Mode),
     Rename(String, String),
     Remove(String),
+    Map(String),
     Write(Rc<RefCell<Image>>, u64, Vec<u8>),
     Zero(Rc<RefCell<Image>>, u64, u64),
     Read(Rc<RefCell<Image>>, u64, usize),
@@ -60,6 +62,7 @@ enum Reply {
     Done,
     Opened(Rc<RefCell<Image>>),
     Bytes(Block),
+    Mapped(Map),
 }
 
 #[derive(Default)]
@@ -235,6 +238,7 @@ impl State {
             Work::Open(path, mode) => self.open(path, mode),
             Work::Rename(..) => self.rename(&work),
             Work::Remove(..) => self.change_name(&work),
+            Work::Map(path) => self.map(&path),
             Work::Write(image, offset, data) => self.write(&image, offset, &data),
             Work::Zero(image, from, to) => self.zero(&image, from, to),
             Work::Read(image, offset, bytes) => self.read(&image, offset, bytes),
@@ -327,6 +331,22 @@ impl State {
         Ok(Reply::Bytes(Block::copy_of(found)))
     }
 
+    fn map(&mut self, path: &str) -> io::Result<Reply> {
+        let image = self.names.get(path).ok_or(io::ErrorKind::NotFound)?;
+        let mut bytes = image.borrow().live.clone();
+        let rate = self.faults.read_error;
+        if self.seed.chance(rate) {
+            return Err(WriteFault::Io.error());
+        }
+        let rate = self.faults.lost_page;
+        for page in bytes.chunks_mut(BLOCK_BYTES) {
+            if self.seed.chance(rate) {
+                page.fill(0);
+            }
+        }
+        Ok(Reply::Mapped(Map::of_memory(bytes.into_boxed_slice())))
+    }
+
     /// ENOSPC when the file would grow over the space of the disk.
     fn reserve(&self, image: &RefCell<Image>, len: u64) -> io::Result<()> {
         let growth = len.saturating_sub(image.borrow().live.len() as u64);
@@ -374,7 +394,7 @@ impl Disk for SimDisk {
                 disk: self.clone(),
                 image,
             }),
-            Reply::Done | Reply::Bytes(_) => unreachable!("an open is answered by a file"),
+            _ => unreachable!("an open is answered by a file"),
         }
     }
 
@@ -402,6 +422,13 @@ impl Disk for SimDisk {
         self.submit(Work::Remove(path.to_owned())).await.map(drop)
     }
 
+    async fn map(&self, path: &str) -> io::Result<Map> {
+        match self.submit(Work::Map(path.to_owned())).await? {
+            Reply::Mapped(map) => Ok(map),
+            _ => unreachable!("a map is answered by one"),
+        }
+    }
+
     fn is_direct(&self) -> bool {
         true
     }
@@ -423,7 +450,7 @@ impl File for SimFile {
         let work = Work::Read(self.image.clone(), offset, bytes);
         match self.disk.submit(work).await? {
             Reply::Bytes(block) => Ok(block),
-            Reply::Done | Reply::Opened(_) => unreachable!("a read is answered by bytes"),
+            _ => unreachable!("a read is answered by bytes"),
         }
     }
 

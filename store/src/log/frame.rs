@@ -52,15 +52,15 @@ pub(super) enum NoFrame {
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) struct RecordHeader {
-    pub(super) crc: u32,
+pub(crate) struct RecordHeader {
+    pub(crate) crc: u32,
     /// Of the payload, without header and padding.
-    pub(super) len: u32,
-    pub(super) kind: u8,
-    pub(super) flags: u8,
-    pub(super) schema: u16,
-    pub(super) account: u32,
-    pub(super) lsn: Lsn,
+    pub(crate) len: u32,
+    pub(crate) kind: u8,
+    pub(crate) flags: u8,
+    pub(crate) schema: u16,
+    pub(crate) account: u32,
+    pub(crate) lsn: Lsn,
 }
 
 /// Bytes that a record with a payload of `len` takes in a frame.
@@ -196,7 +196,7 @@ impl FrameHeader {
 
 impl RecordHeader {
     /// Writes the header; the CRC is added by the caller once the payload is there.
-    pub(super) fn encode(&self, target: &mut [u8]) {
+    pub(crate) fn encode(&self, target: &mut [u8]) {
         let mut out = Fill::new(target);
         out.put_u32(self.crc);
         out.put_u32(self.len);
@@ -207,7 +207,7 @@ impl RecordHeader {
         out.put_u64(self.lsn.0);
     }
 
-    pub(super) fn decode(bytes: &[u8]) -> Result<RecordHeader, Short> {
+    pub(crate) fn decode(bytes: &[u8]) -> Result<RecordHeader, Short> {
         let mut fields = Fields::new(bytes);
         let header = RecordHeader {
             crc: fields.u32()?,
@@ -226,7 +226,7 @@ impl RecordHeader {
     }
 
     /// The CRC of a record, before it is seated: everything but the CRC field itself.
-    pub(super) fn crc_of(stored: &[u8]) -> u32 {
+    pub(crate) fn crc_of(stored: &[u8]) -> u32 {
         plain(stored.get(4..).unwrap_or_default())
     }
 }

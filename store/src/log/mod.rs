@@ -13,25 +13,35 @@ mod error;
 mod frame;
 mod pending;
 mod place;
+mod position;
 mod reader;
 mod recovery;
+mod retire;
+mod roll;
 mod segment;
+mod state;
+mod supply;
 mod tail;
 mod waiting;
+mod walk;
 mod writer;
 
 pub use error::OpenError;
+pub(crate) use frame::RecordHeader;
 pub use frame::record_bytes;
-pub use place::Place;
+pub use place::{BLOCK_RECORDS_MAX, CONTAINERS_MAX, PACK_BLOCKS_MAX, Place};
+pub use position::{Begin, Position};
 pub use reader::Record;
+pub use retire::Retired;
 
 use crate::disk::Disk;
 use crate::error::LogError;
 use crate::limit::{FRAME_BYTES_MAX, HOT_TAIL_BYTES, SEGMENT_BYTES};
 use crate::mail::id::{FrameSeq, Lsn, ShardId};
-use pending::Pending;
 use reader::Readers;
+use state::{Class, State};
 use std::cell::{Cell, RefCell};
+use std::collections::BTreeSet;
 use tail::HotTail;
 use waiting::{Bell, Waiters};
 use writer::Writer;
@@ -99,7 +109,11 @@ impl Options {
 /// What opening found.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Recovered {
+    /// That are part of the log, replayed or not.
     pub segments: u32,
+    /// Files of segments before the first that is part of the log: the caller may retire them.
+    pub leftovers: u32,
+    /// Of what was replayed, as the two below.
     pub frames: u64,
     pub records: u64,
     pub bytes: u64,
@@ -135,6 +149,8 @@ pub struct Stats {
     pub bytes: u64,
     pub failed_writes: u64,
     pub zeroed_bytes: u64,
+    /// Segments that were made of a spare file.
+    pub recycled_segments: u64,
 }
 
 pub struct Log<D: Disk> {
@@ -144,6 +160,8 @@ pub struct Log<D: Disk> {
     state: RefCell<State>,
     tail: RefCell<HotTail>,
     readers: Readers<D::File>,
+    /// Numbers in the names of the spare files.
+    spares: RefCell<BTreeSet<u32>>,
     /// Taken by `run`.
     writer: RefCell<Option<Writer<D::File>>>,
     /// Rings for `run`.
@@ -155,46 +173,24 @@ pub struct Log<D: Disk> {
     stats: Cell<Stats>,
 }
 
-/// What callers and the writer share.
-struct State {
-    pending: Pending,
-    /// The frame that `pending` will be.
-    frame: FrameSeq,
-    next_lsn: Lsn,
-    durable: FrameSeq,
-    /// Frames that will never be durable: first and last, ascending.
-    given_up: Vec<(FrameSeq, FrameSeq, LogError)>,
-    is_closed: bool,
-    is_read_only: bool,
-    /// Spare blocks for frames.
-    spare: Vec<crate::disk::Block>,
-}
-
 impl<D: Disk> Log<D> {
     /// Opens the log in `directory`, making it where nothing is there, and calls `replay` for
-    /// every durable record.
+    /// every durable record from the beginning that is asked for.
     pub async fn open(
         disk: D,
         directory: &str,
         options: Options,
+        begin: Begin,
         replay: Replay<'_>,
     ) -> Result<(Log<D>, Recovered), OpenError> {
-        let end = recovery::recover(&disk, directory, &options, replay).await?;
-        let state = State {
-            pending: Pending::default(),
-            frame: FrameSeq(1),
-            next_lsn: end.next_lsn,
-            durable: FrameSeq(0),
-            given_up: Vec::new(),
-            is_closed: false,
-            is_read_only: end.is_read_only,
-            spare: Vec::new(),
-        };
+        let end = recovery::recover(&disk, directory, &options, &begin, replay).await?;
+        let state = State::new(&end, begin.first_segment);
         let recovered = end.recovered;
-        let salts = end.salts.clone();
+        let spares = RefCell::new(end.spares.clone());
         let log = Log {
             tail: RefCell::new(HotTail::new(options.hot_tail_bytes)),
-            readers: Readers::new(salts),
+            readers: Readers::default(),
+            spares,
             writer: RefCell::new(Some(Writer::new(end))),
             disk,
             directory: directory.to_owned(),
@@ -209,28 +205,38 @@ impl<D: Disk> Log<D> {
     }
 
     /// Waits until the frame under construction can take records of `bytes` in all, each counted
-    /// by [`record_bytes`].
+    /// by [`record_bytes`]. `Full` at once where the disk has space for urgent records only.
     pub async fn room(&self, bytes: usize) -> Result<(), LogError> {
+        self.room_for(bytes, Class::Ordinary).await
+    }
+
+    /// As [`room`](Self::room), for what gives space back or settles what is there: it may use the
+    /// reserve of a full disk.
+    pub async fn room_urgent(&self, bytes: usize) -> Result<(), LogError> {
+        self.room_for(bytes, Class::Urgent).await
+    }
+
+    async fn room_for(&self, bytes: usize, class: Class) -> Result<(), LogError> {
         if bytes > PAYLOAD_BYTES_MAX {
             return Err(LogError::Full);
         }
-        self.roomers
-            .until(|| {
-                let state = self.state.borrow();
-                match state.refusal() {
-                    Some(error) => Some(Err(error)),
-                    None => (state.pending.bytes() + bytes <= PAYLOAD_BYTES_MAX).then_some(Ok(())),
-                }
-            })
-            .await
+        let room = || self.state.borrow().room(bytes, class);
+        let answer = self.roomers.until(room).await;
+        if answer == Err(LogError::Full) {
+            self.retry_in_time();
+        }
+        answer
     }
 
     /// Adds records that become durable together. `Full`: there is no room, see
     /// [`room`](Self::room).
     pub fn append(&self, drafts: &[Draft<'_>]) -> Result<Appended, LogError> {
-        let appended = self.state.borrow_mut().append(drafts)?;
-        self.bell.ring();
-        Ok(appended)
+        let appended = self.state.borrow_mut().append(drafts);
+        match appended {
+            Ok(_) => self.bell.ring(),
+            Err(_) => self.retry_in_time(),
+        }
+        appended
     }
 
     /// Waits until a frame is durable, or known never to be.
@@ -240,6 +246,12 @@ impl<D: Disk> Log<D> {
 
     pub fn is_durable(&self, frame: FrameSeq) -> bool {
         self.state.borrow().fate(frame) == Some(Ok(()))
+    }
+
+    /// Behind the last durable frame: a log that is opened from here replays what comes later. The
+    /// observer of [`run`](Self::run) finds the frame before it that it is just told of.
+    pub fn end(&self) -> Position {
+        self.state.borrow().end
     }
 
     /// Whether a failed write has ended the log's life as something to write to.
@@ -268,61 +280,6 @@ impl<D: Disk> Log<D> {
         let mut stats = self.stats.get();
         change(&mut stats);
         self.stats.set(stats);
-    }
-}
-
-impl State {
-    fn append(&mut self, drafts: &[Draft<'_>]) -> Result<Appended, LogError> {
-        if let Some(error) = self.refusal() {
-            return Err(error);
-        }
-        let first_lsn = self.next_lsn;
-        let offsets = self.pending.append(drafts, first_lsn, &mut self.spare)?;
-        self.next_lsn.0 += drafts.len() as u64;
-        // Nothing to write is durable already: no frame may ever follow.
-        let frame = if drafts.is_empty() {
-            self.durable
-        } else {
-            self.frame
-        };
-        Ok(Appended {
-            frame,
-            first_lsn,
-            offsets,
-        })
-    }
-
-    /// Gives up the frame on its way, if there is one, and the one under construction.
-    fn give_up(&mut self, why: LogError) {
-        let last = self.frame;
-        self.is_read_only |= why == LogError::ReadOnly;
-        self.frame.0 += 1;
-        self.pending.clear();
-        // While the disk stays full, one entry grows.
-        match self.given_up.last_mut() {
-            Some(gone) if gone.1 > self.durable && gone.2 == why => gone.1 = last,
-            gone => {
-                let before = gone.map_or(self.durable, |gone| gone.1.max(self.durable));
-                self.given_up.push((FrameSeq(before.0 + 1), last, why));
-            }
-        }
-    }
-
-    fn refusal(&self) -> Option<LogError> {
-        if self.is_read_only {
-            Some(LogError::ReadOnly)
-        } else {
-            self.is_closed.then_some(LogError::Closed)
-        }
-    }
-
-    /// What became of a frame; `None` while it is on its way.
-    fn fate(&self, frame: FrameSeq) -> Option<Result<(), LogError>> {
-        let at = self.given_up.partition_point(|gone| gone.1 < frame);
-        match self.given_up.get(at) {
-            Some((first, _, error)) if *first <= frame => Some(Err(error.clone())),
-            _ => (frame <= self.durable).then_some(Ok(())),
-        }
     }
 }
 

@@ -22,7 +22,6 @@ pub(super) struct Pending {
 
 /// A frame that is ready for the disk, its place decided.
 pub(super) struct Sealed {
-    pub(super) block: Block,
     /// Header, records and padding.
     pub(super) bytes: usize,
     pub(super) records: u32,
@@ -139,7 +138,7 @@ impl Pending {
         mut header: FrameHeader,
         salt: u64,
         offset: u64,
-    ) -> Option<Sealed> {
+    ) -> Option<(Sealed, Block)> {
         let mut block = self.block.take()?;
         let bytes = self.frame_bytes();
         let frame = block.as_mut_slice().get_mut(..bytes)?;
@@ -158,14 +157,13 @@ impl Pending {
         header.records_crc = records_crc;
         header.encode(frame.first_chunk_mut()?, seat(salt, offset));
         let sealed = Sealed {
-            block,
             bytes,
             records: self.records(),
             first_lsn: self.first_lsn,
             chain: header.chain,
         };
         self.clear();
-        Some(sealed)
+        Some((sealed, block))
     }
 
     /// Throws the records away.

@@ -6,9 +6,10 @@ use super::{Log, Place};
 use crate::codec::checksum::seat;
 use crate::disk::{Block, Disk, File, Mode};
 use crate::error::ReadError;
+use crate::limit::BLOCK_BYTES;
 use crate::mail::id::Lsn;
 use std::cell::RefCell;
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
 use std::fmt;
 use std::rc::Rc;
 
@@ -44,7 +45,7 @@ impl Record {
     }
 
     /// The record at `start` of a block, if all of it is there.
-    fn within(block: Rc<Block>, start: usize) -> Option<Record> {
+    pub(crate) fn within(block: Rc<Block>, start: usize) -> Option<Record> {
         let header = RecordHeader::decode(block.as_slice().get(start..)?).ok()?;
         let end = start + RECORD_HEADER_BYTES + header.len as usize;
         (end <= block.len()).then_some(Record {
@@ -71,44 +72,47 @@ impl fmt::Debug for Record {
     }
 }
 
-/// Open files for reading, and the salt of every segment.
+/// Segments that are open for reading, the one used last behind the others.
 pub(super) struct Readers<F> {
-    salts: RefCell<HashMap<u32, u64>>,
-    open: RefCell<VecDeque<(u32, Rc<F>)>>,
+    open: RefCell<VecDeque<(u32, Rc<OpenSegment<F>>)>>,
 }
 
-impl<F> Readers<F> {
-    pub(super) fn new(salts: HashMap<u32, u64>) -> Readers<F> {
+struct OpenSegment<F> {
+    file: F,
+    salt: u64,
+}
+
+impl<F> Default for Readers<F> {
+    fn default() -> Self {
         Readers {
-            salts: RefCell::new(salts),
             open: RefCell::default(),
         }
     }
+}
 
-    pub(super) fn add(&self, segment: u32, salt: u64) {
-        self.salts.borrow_mut().insert(segment, salt);
-    }
-
-    fn salt(&self, segment: u32) -> Option<u64> {
-        self.salts.borrow().get(&segment).copied()
-    }
-
-    /// The file of a segment if it is open; it counts as used now.
-    fn recent(&self, segment: u32) -> Option<Rc<F>> {
+impl<F> Readers<F> {
+    /// A segment if it is open; it counts as used now.
+    fn recent(&self, segment: u32) -> Option<Rc<OpenSegment<F>>> {
         let mut open = self.open.borrow_mut();
         let at = open.iter().position(|(known, _)| *known == segment)?;
         let entry = open.remove(at)?;
-        let file = Rc::clone(&entry.1);
+        let found = Rc::clone(&entry.1);
         open.push_back(entry);
-        Some(file)
+        Some(found)
     }
 
-    fn keep(&self, segment: u32, file: Rc<F>) {
+    /// Closes the segments of which the number is not wanted any more.
+    pub(super) fn forget(&self, is_unwanted: impl Fn(u32) -> bool) {
+        let mut open = self.open.borrow_mut();
+        open.retain(|(segment, _)| !is_unwanted(*segment));
+    }
+
+    fn keep(&self, segment: u32, found: Rc<OpenSegment<F>>) {
         let mut open = self.open.borrow_mut();
         if open.len() >= OPEN_FILES_MAX {
             open.pop_front();
         }
-        open.push_back((segment, file));
+        open.push_back((segment, found));
     }
 }
 
@@ -119,13 +123,9 @@ impl<D: Disk> Log<D> {
         if let Some((block, within)) = hot {
             return Record::within(block, within).ok_or(place.damaged("no record in memory"));
         }
-        let salt = self.readers.salt(place.segment()).ok_or(ReadError::Gone)?;
-        let io = |error: std::io::Error| ReadError::Io {
-            segment: place.segment(),
-            offset: place.offset(),
-            kind: error.kind(),
-        };
-        let file = self.reader(place.segment()).await.map_err(io)?;
+        let segment = self.reader(place).await?;
+        let (file, salt) = (&segment.file, segment.salt);
+        let io = |error| io_at(place, error);
         let mut block = file
             .read_at(place.offset(), FIRST_READ_BYTES)
             .await
@@ -144,14 +144,34 @@ impl<D: Disk> Log<D> {
         Ok(record)
     }
 
-    async fn reader(&self, segment: u32) -> std::io::Result<Rc<D::File>> {
-        if let Some(file) = self.readers.recent(segment) {
-            return Ok(file);
+    /// The segment of a place, opened where it is not. Its salt is read only now, so that a start
+    /// reads nothing of a segment that nobody asks for.
+    async fn reader(&self, place: Place) -> Result<Rc<OpenSegment<D::File>>, ReadError> {
+        let segment = place.segment();
+        if !self.state.borrow().segments.contains(&segment) {
+            return Err(ReadError::Gone);
         }
+        if let Some(found) = self.readers.recent(segment) {
+            return Ok(found);
+        }
+        let io = |error| io_at(place, error);
         let path = segment::path(&self.directory, segment);
-        let file = Rc::new(self.disk.open(&path, Mode::Read).await?);
-        self.readers.keep(segment, Rc::clone(&file));
-        Ok(file)
+        let file = self.disk.open(&path, Mode::Read).await.map_err(io)?;
+        let block = file.read_at(0, BLOCK_BYTES).await.map_err(io)?;
+        let header = segment::check(block.as_slice(), &self.options, segment);
+        let header = header.map_err(|_| place.damaged("the header of its segment is unusable"))?;
+        let salt = header.salt;
+        let found = Rc::new(OpenSegment { file, salt });
+        self.readers.keep(segment, Rc::clone(&found));
+        Ok(found)
+    }
+}
+
+fn io_at(place: Place, error: std::io::Error) -> ReadError {
+    ReadError::Io {
+        container: place.container(),
+        offset: place.offset(),
+        kind: error.kind(),
     }
 }
 

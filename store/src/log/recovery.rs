@@ -1,20 +1,20 @@
 //! Opening: finds the end of the log, replays what is durable, refuses what is damaged.
 //!
-//! Frames are valid one after the other up to the first hole. Behind a hole there is nothing valid:
-//! frame `n + 1` is only issued when `n` is durable, so a valid frame behind a hole means that the
-//! hole was a durable frame, and that is damage, not a torn write (FORMAT.md, "Recovery").
+//! Only segments from the beginning of the replay on are opened: how long a start takes depends on
+//! what was written since, not on what is stored (FORMAT.md, "Recovery").
 
 use super::error::at;
-use super::frame::{FRAME_HEADER_BYTES, FrameHeader, NoFrame};
+use super::retire::SPARES_MAX;
 use super::segment::{
-    FIRST_OFFSET, NoSegment, SEGMENT_BYTES_MAX, SegmentHeader, is_blank, is_in_the_making, number,
-    path, path_in_the_making,
+    self, FIRST_OFFSET, SEGMENT_BYTES_MAX, SegmentHeader, number, number_in_the_making,
+    number_of_spare, path, path_in_the_making, path_spare,
 };
-use super::{OpenError, Options, Place, RecordRef, Recovered, Replay};
-use crate::disk::{Block, Disk, File, Mode};
+use super::walk::{Cursor, reaches, walk};
+use super::{Begin, OpenError, Options, Position, Recovered, Replay};
+use crate::disk::{Disk, File, Mode};
 use crate::limit::{BLOCK_BYTES, FRAME_BYTES_MAX};
 use crate::mail::id::{FrameSeq, Lsn};
-use std::collections::HashMap;
+use std::collections::BTreeSet;
 use std::io;
 use std::rc::Rc;
 
@@ -26,26 +26,93 @@ pub(super) struct End<F> {
     pub(super) chain: u32,
     pub(super) next_frame: FrameSeq,
     pub(super) next_lsn: Lsn,
-    pub(super) salts: HashMap<u32, u64>,
     pub(super) recovered: Recovered,
     pub(super) is_read_only: bool,
+    pub(super) spares: BTreeSet<u32>,
 }
 
-/// How far the replay has come.
-struct Cursor {
-    offset: u64,
-    chain: u32,
-    next_frame: FrameSeq,
-    next_lsn: Lsn,
-    recovered: Recovered,
+/// The files that are there.
+#[derive(Default)]
+struct Found {
+    last: u32,
+    leftovers: u32,
+    /// Segments in the making.
+    unfinished: Vec<u32>,
+    spares: BTreeSet<u32>,
 }
 
 pub(super) async fn recover<D: Disk>(
     disk: &D,
     directory: &str,
     options: &Options,
+    begin: &Begin,
     replay: Replay<'_>,
 ) -> Result<End<D::File>, OpenError> {
+    check(options, begin)?;
+    disk.create_directory(directory)
+        .await
+        .map_err(at(directory))?;
+    let mut found = find(disk, directory, begin).await?;
+    if found.last == 0 {
+        make_first(disk, directory, options).await?;
+        found.last = 1;
+    }
+    // Opening for writing waits until a killed process has nothing under way any more.
+    let last_path = path(directory, found.last);
+    let file = disk
+        .open(&last_path, Mode::Write)
+        .await
+        .map_err(at(&last_path))?;
+    let headers = read_headers(disk, directory, options, begin.segment()..=found.last).await?;
+    let cursor = replay_all(disk, directory, &headers, begin, replay).await?;
+    let missing = OpenError::Missing {
+        segment: found.last,
+    };
+    let header = *headers.last().ok_or(missing)?;
+    // Only now is anything changed: a log that is refused is left as it is.
+    keep_unfinished(disk, directory, &mut found).await?;
+    Ok(End {
+        file,
+        header,
+        offset: cursor.offset,
+        chain: cursor.chain,
+        next_frame: cursor.next_frame,
+        next_lsn: cursor.next_lsn.max(header.first_lsn),
+        recovered: Recovered {
+            segments: found.last + 1 - begin.first_segment,
+            leftovers: found.leftovers,
+            ..cursor.recovered
+        },
+        is_read_only: headers.iter().any(SegmentHeader::is_read_only),
+        spares: found.spares,
+    })
+}
+
+impl<F> End<F> {
+    /// Behind the last durable frame. A segment without one may still be replaced by another of its
+    /// number, so nobody is told a place in it; the first segment never is.
+    pub(super) fn position(&self) -> Position {
+        let (frame, lsn) = (self.next_frame, self.next_lsn);
+        if self.offset == FIRST_OFFSET && self.header.segment > 1 {
+            return Position {
+                segment: self.header.segment - 1,
+                offset: self.header.previous_end,
+                chain: self.header.previous,
+                frame,
+                lsn,
+            };
+        }
+        Position {
+            segment: self.header.segment,
+            offset: self.offset,
+            chain: self.chain,
+            frame,
+            lsn,
+        }
+    }
+}
+
+fn check(options: &Options, begin: &Begin) -> Result<(), OpenError> {
     if options.segment_bytes < 2 * FRAME_BYTES_MAX as u64 {
         return Err(OpenError::Options("a segment must hold two frames"));
     }
@@ -55,71 +122,58 @@ pub(super) async fn recover<D: Disk>(
             "a segment must be of whole blocks and at most 4 GiB",
         ));
     }
-    disk.create_directory(directory)
-        .await
-        .map_err(at(directory))?;
-    let numbers = segments(disk, directory).await?;
-    if numbers.is_empty() {
-        make_first(disk, directory, options).await?;
-    }
-    let last = numbers.last().copied().unwrap_or(1);
-    // Opening for writing waits until a killed process has nothing under way any more.
-    let last_path = path(directory, last);
-    let file = disk
-        .open(&last_path, Mode::Write)
-        .await
-        .map_err(at(&last_path))?;
-    let headers = read_headers(disk, directory, options, last).await?;
-    let first = headers.first().ok_or(OpenError::Missing { segment: 1 })?;
-    let mut cursor = Cursor {
-        offset: FIRST_OFFSET,
-        chain: first.chain,
-        next_frame: first.first_frame,
-        next_lsn: first.first_lsn,
-        recovered: Recovered {
-            segments: last,
-            ..Recovered::default()
-        },
+    let is_block = |from: Position| {
+        from.offset.is_multiple_of(BLOCK_BYTES as u64)
+            && (FIRST_OFFSET..=SEGMENT_BYTES_MAX).contains(&from.offset)
     };
-    for (index, header) in headers.iter().enumerate() {
-        let successor = headers.get(index + 1);
-        walk(disk, directory, header, successor, &mut cursor, replay).await?;
+    if begin.first_segment == 0 || !begin.from.is_none_or(is_block) {
+        return Err(OpenError::Options("a log does not begin there"));
     }
-    let header = *headers.last().ok_or(OpenError::Missing { segment: last })?;
-    Ok(End {
-        file,
-        header,
-        offset: cursor.offset,
-        chain: cursor.chain,
-        next_frame: cursor.next_frame,
-        next_lsn: cursor.next_lsn.max(header.first_lsn),
-        salts: headers
-            .iter()
-            .map(|header| (header.segment, header.salt))
-            .collect(),
-        recovered: cursor.recovered,
-        is_read_only: headers.iter().any(SegmentHeader::is_read_only),
-    })
+    Ok(())
 }
 
-/// Numbers of the segments, which must be 1 to n. Segments in the making are removed: nothing was
-/// ever acknowledged from them.
-async fn segments<D: Disk>(disk: &D, directory: &str) -> Result<Vec<u32>, OpenError> {
+/// Finds the segments, which must have numbers without a gap from the first on. The last is 0 where
+/// a log has never been.
+async fn find<D: Disk>(disk: &D, directory: &str, begin: &Begin) -> Result<Found, OpenError> {
     let names = disk.list(directory).await.map_err(at(directory))?;
-    for name in names.iter().filter(|name| is_in_the_making(name)) {
-        let path = format!("{directory}/{name}");
-        disk.remove(&path).await.map_err(at(&path))?;
-    }
-    let mut numbers: Vec<u32> = names.iter().filter_map(|name| number(name)).collect();
+    let all = |number: fn(&str) -> Option<u32>| names.iter().filter_map(move |name| number(name));
+    let mut numbers: Vec<u32> = all(number).collect();
     numbers.sort_unstable();
-    match numbers
-        .iter()
-        .zip(1..)
-        .find(|(number, wanted)| **number != *wanted)
-    {
-        Some((_, missing)) => Err(OpenError::Missing { segment: missing }),
-        None => Ok(numbers),
+    let leftovers = numbers.partition_point(|number| *number < begin.first_segment);
+    let numbers = numbers.split_off(leftovers);
+    let missing = (begin.first_segment..)
+        .zip(&numbers)
+        .find(|(wanted, number)| wanted != *number);
+    let last = numbers.last().copied().unwrap_or(begin.first_segment - 1);
+    let is_new = numbers.is_empty() && *begin == Begin::default();
+    match missing {
+        Some((segment, _)) => Err(OpenError::Missing { segment }),
+        None if last < begin.segment() && !is_new => Err(OpenError::Missing { segment: last + 1 }),
+        None => Ok(Found {
+            last,
+            leftovers: leftovers as u32,
+            unfinished: all(number_in_the_making).collect(),
+            spares: all(number_of_spare).collect(),
+        }),
     }
+}
+
+/// Nothing was ever acknowledged from a segment in the making: it is a spare file, or too many.
+async fn keep_unfinished<D: Disk>(
+    disk: &D,
+    directory: &str,
+    found: &mut Found,
+) -> Result<(), OpenError> {
+    for number in std::mem::take(&mut found.unfinished) {
+        let path = path_in_the_making(directory, number);
+        if found.spares.len() < SPARES_MAX && found.spares.insert(number) {
+            let spare = path_spare(directory, number);
+            disk.rename(&path, &spare).await.map_err(at(&path))?;
+        } else {
+            disk.remove(&path).await.map_err(at(&path))?;
+        }
+    }
+    Ok(())
 }
 
 async fn make_first<D: Disk>(
@@ -128,6 +182,8 @@ async fn make_first<D: Disk>(
     options: &Options,
 ) -> Result<(), OpenError> {
     let making = path_in_the_making(directory, 1);
+    // One may be left from a first start that was cut short.
+    let _ = disk.remove(&making).await;
     let file = disk
         .open(&making, Mode::Create)
         .await
@@ -144,9 +200,10 @@ async fn make_first<D: Disk>(
         previous_end: 0,
         previous: 0,
         ro_compat: 0,
+        remains: 0,
         chain: 0,
     };
-    make_segment(disk, directory, &file, &mut header)
+    make_segment(disk, directory, &file, &making, &mut header)
         .await
         .map_err(at(&making))
 }
@@ -157,218 +214,84 @@ pub(super) async fn make_segment<D: Disk>(
     disk: &D,
     directory: &str,
     file: &D::File,
+    making: &str,
     header: &mut SegmentHeader,
 ) -> io::Result<()> {
     let block = Rc::new(header.encode());
     file.write_at(block, BLOCK_BYTES, 0).await?;
-    let making = path_in_the_making(directory, header.segment);
-    disk.rename(&making, &path(directory, header.segment)).await
+    disk.rename(making, &path(directory, header.segment)).await
 }
 
 async fn read_headers<D: Disk>(
     disk: &D,
     directory: &str,
     options: &Options,
-    last: u32,
+    segments: std::ops::RangeInclusive<u32>,
 ) -> Result<Vec<SegmentHeader>, OpenError> {
     let mut headers: Vec<SegmentHeader> = Vec::new();
-    for segment in 1..=last {
+    for segment in segments {
         let path = path(directory, segment);
         let file = disk.open(&path, Mode::Read).await.map_err(at(&path))?;
         let block = file.read_at(0, BLOCK_BYTES).await.map_err(at(&path))?;
-        let damaged = |what| OpenError::Damaged {
-            segment,
-            offset: 0,
-            what,
-        };
-        let header = match SegmentHeader::decode(block.as_slice()) {
-            Ok(header) => header,
-            Err(NoSegment::Newer) => return Err(OpenError::Newer { segment }),
-            Err(NoSegment::Blank) => return Err(damaged("the header is blank")),
-            Err(NoSegment::Invalid) => return Err(damaged("the header is not what was written")),
-        };
-        let foreign = |what| OpenError::Foreign { segment, what };
-        if header.store != options.store {
-            return Err(foreign("store"));
-        }
-        if header.shard != options.shard {
-            return Err(foreign("shard"));
-        }
-        if header.segment != segment {
-            return Err(foreign("place in the log"));
-        }
-        headers.push(header);
+        headers.push(segment::check(block.as_slice(), options, segment)?);
     }
     Ok(headers)
 }
 
-/// Replays one segment. With a successor it must be whole up to where that says; without one it
-/// ends at the first hole.
-async fn walk<D: Disk>(
+/// Replays the segments with these headers, which are all from the beginning of the replay on.
+async fn replay_all<D: Disk>(
     disk: &D,
     directory: &str,
-    header: &SegmentHeader,
-    successor: Option<&SegmentHeader>,
-    cursor: &mut Cursor,
+    headers: &[SegmentHeader],
+    begin: &Begin,
     replay: Replay<'_>,
-) -> Result<(), OpenError> {
-    let path = path(directory, header.segment);
-    let file = disk.open(&path, Mode::Read).await.map_err(at(&path))?;
-    let bytes = file.len().await.map_err(at(&path))?;
-    let end = successor.map_or(bytes, |next| next.previous_end);
-    cursor.offset = FIRST_OFFSET;
-    cursor.chain = header.chain;
-    let damaged = |offset, what| OpenError::Damaged {
-        segment: header.segment,
-        offset,
-        what,
+) -> Result<Cursor, OpenError> {
+    let first = headers.first().ok_or(OpenError::Missing {
+        segment: begin.segment(),
+    })?;
+    let mut cursor = first_cursor(first, begin)?;
+    for (index, header) in headers.iter().enumerate() {
+        if index > 0 {
+            cursor.enter(header);
+        }
+        let successor = headers.get(index + 1);
+        walk(disk, directory, header, successor, &mut cursor, replay).await?;
+    }
+    let Some(from) = begin.from.filter(|from| from.segment >= first.segment) else {
+        return Ok(cursor);
     };
-    while cursor.offset < end {
-        let from = cursor.offset;
-        let window = (end - from).min(WINDOW_BYTES as u64) as usize;
-        let window = file.read_at(from, window).await.map_err(at(&path))?;
-        let is_hole = replay_window(header, &window, from, cursor, replay)?;
-        if !is_hole && cursor.offset > from {
-            continue;
-        }
-        if successor.is_some() {
-            return Err(damaged(
-                cursor.offset,
-                "a frame is missing or not what was written",
-            ));
-        }
-        cursor.recovered.torn = look_behind(&file, header, cursor, bytes).await?;
-        break;
+    let is_followed = cursor.recovered.frames > 0 || headers.len() > 1;
+    if is_followed || reaches(disk, directory, first, &from).await? {
+        return Ok(cursor);
     }
-    let Some(next) = successor else { return Ok(()) };
-    if cursor.offset != end
-        || next.previous != cursor.chain
-        || next.first_frame != cursor.next_frame
-    {
-        return Err(damaged(
-            cursor.offset,
-            "the next segment continues another one",
-        ));
-    }
-    Ok(())
+    Err(OpenError::Damaged {
+        segment: from.segment,
+        offset: from.offset,
+        what: ENDS_BEFORE,
+    })
 }
 
-/// Replays the whole frames of a window; `true` where something is no frame.
-fn replay_window(
-    header: &SegmentHeader,
-    window: &Block,
-    from: u64,
-    cursor: &mut Cursor,
-    replay: Replay<'_>,
-) -> Result<bool, OpenError> {
-    loop {
-        let rest = window
-            .as_slice()
-            .get((cursor.offset - from) as usize..)
-            .unwrap_or_default();
-        if rest.len() < FRAME_HEADER_BYTES {
-            return Ok(false);
-        }
-        let frame = match FrameHeader::decode(rest, header.salt, cursor.offset) {
-            Ok(frame) => frame,
-            Err(NoFrame::Newer(_)) => {
-                return Err(OpenError::Newer {
-                    segment: header.segment,
-                });
-            }
-            Err(NoFrame::Invalid) => return Ok(true),
-        };
-        if frame.frame != cursor.next_frame
-            || frame.previous != cursor.chain
-            || frame.first_lsn < cursor.next_lsn
-        {
-            let what = "a frame continues another log";
-            let offset = cursor.offset;
-            return Err(OpenError::Damaged {
-                segment: header.segment,
-                offset,
-                what,
-            });
-        }
-        let Some(bytes) = rest.get(..frame.frame_bytes as usize) else {
-            // Cut by the window; a frame is never longer than one.
-            return Ok(rest.len() >= FRAME_BYTES_MAX || cursor.offset == from);
-        };
-        if !frame.check_records(bytes, header.salt, cursor.offset) {
-            return Ok(true);
-        }
-        for (start, record, stored) in frame.records(bytes) {
-            let place = Place::new(header.segment, cursor.offset + start as u64);
-            let payload = stored.get(super::RECORD_HEADER_BYTES..).unwrap_or_default();
-            let record = RecordRef {
-                kind: record.kind,
-                account: record.account,
-                lsn: record.lsn,
-                payload,
-            };
-            replay(place, &record).map_err(|why| OpenError::Replay { place, why })?;
-        }
-        cursor.offset += u64::from(frame.frame_bytes);
-        cursor.chain = frame.chain;
-        cursor.next_frame.0 += 1;
-        // A gap: records between were given up.
-        cursor.next_lsn = Lsn(frame.first_lsn.0 + u64::from(frame.records));
-        cursor.recovered.frames += 1;
-        cursor.recovered.records += u64::from(frame.records);
-        cursor.recovered.bytes += u64::from(frame.frame_bytes);
-    }
-}
-
-/// What lies behind the first hole: nothing, or the remains of one frame that was never answered.
-/// A frame there means damage.
-async fn look_behind<F: File>(
-    file: &F,
-    header: &SegmentHeader,
-    cursor: &Cursor,
-    bytes: u64,
-) -> Result<bool, OpenError> {
-    let path = "the last segment";
-    let damaged = |what| OpenError::Damaged {
-        segment: header.segment,
-        offset: cursor.offset,
-        what,
+/// Where the replay begins: at the start of its first segment, or within it. The segment of the
+/// position may be gone already when the log was at its end.
+fn first_cursor(first: &SegmentHeader, begin: &Begin) -> Result<Cursor, OpenError> {
+    let Some(from) = begin.from else {
+        return Ok(Cursor::at_start(first));
     };
-    let mut torn = false;
-    let mut reach = FRAME_BYTES_MAX as u64;
-    let mut from = cursor.offset;
-    while from < bytes {
-        let window = (bytes - from).min(WINDOW_BYTES as u64) as usize;
-        let window = file.read_at(from, window).await.map_err(at(path))?;
-        if window.is_empty() {
-            break;
-        }
-        for (block, offset) in window
-            .as_slice()
-            .chunks(BLOCK_BYTES)
-            .zip((from..).step_by(BLOCK_BYTES))
-        {
-            if is_blank(block) {
-                continue;
-            }
-            torn = true;
-            let found = FrameHeader::decode(block, header.salt, offset);
-            match found {
-                Ok(frame) if offset == cursor.offset => reach = u64::from(frame.frame_bytes),
-                Err(NoFrame::Invalid) => {}
-                _ => {
-                    return Err(damaged(
-                        "a durable frame is not what was written: later ones are there",
-                    ));
-                }
-            }
-            if offset - cursor.offset >= reach {
-                return Err(damaged("behind the end lies more than one torn frame"));
-            }
-        }
-        from += window.len() as u64;
+    if from.segment == first.segment {
+        return Ok(Cursor::at(&from));
     }
-    Ok(torn)
+    let is_neighbour = from.segment + 1 == first.segment;
+    let is_its_end = first.previous_end == from.offset && first.previous == from.chain;
+    if first.first_frame != from.frame || is_neighbour && !is_its_end {
+        return Err(OpenError::Damaged {
+            segment: first.segment,
+            offset: 0,
+            what: "it does not go on where the replay is to begin",
+        });
+    }
+    let mut cursor = Cursor::at(&from);
+    cursor.enter(first);
+    Ok(cursor)
 }
 
-/// Read at a time; holds any frame.
-const WINDOW_BYTES: usize = 2 * FRAME_BYTES_MAX;
+const ENDS_BEFORE: &str = "the log ends before the place up to which it was applied already";

@@ -1,5 +1,7 @@
 //! Segment files: their names and the header in their first block (FORMAT.md, "Segment").
 
+use super::place::CONTAINERS_MAX;
+use super::{OpenError, Options};
 use crate::codec::checksum::plain;
 use crate::codec::{Fields, Fill, Put, Short};
 use crate::disk::Block;
@@ -20,8 +22,12 @@ const FORMAT_MAJOR: u16 = 1;
 const FORMAT_MINOR: u16 = 0;
 const CRC_AT: usize = BLOCK_BYTES - 4;
 
-/// Feature bits that this program knows: none yet.
-const INCOMPAT_KNOWN: u64 = 0;
+/// The file had an earlier life, and the header says how far its remains reach: a reader that does
+/// not know would take them for damage.
+const RECYCLED: u64 = 1;
+
+/// Feature bits that this program knows.
+const INCOMPAT_KNOWN: u64 = RECYCLED;
 const RO_COMPAT_KNOWN: u64 = 0;
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -41,6 +47,8 @@ pub(super) struct SegmentHeader {
     /// `chain` of the last frame of the segment before.
     pub(super) previous: u32,
     pub(super) ro_compat: u64,
+    /// What an earlier life of the file left may reach up to here; 0 for a file that had none.
+    pub(super) remains: u64,
     /// The header's own CRC: what the first frame names as `previous`.
     pub(super) chain: u32,
 }
@@ -65,17 +73,53 @@ pub(super) fn path_in_the_making(directory: &str, segment: u32) -> String {
     format!("{directory}/{segment:016x}.new")
 }
 
-/// Whether this is the name of a file that [`path_in_the_making`] names.
-pub(super) fn is_in_the_making(name: &str) -> bool {
-    let digits = name.strip_suffix(".new");
-    digits.is_some_and(|digits| number(&format!("{digits}.log")).is_some())
+/// The name under which the file of a segment that nobody needs any more waits for its next life.
+pub(super) fn path_spare(directory: &str, segment: u32) -> String {
+    format!("{directory}/{segment:016x}.spare")
+}
+
+/// The number in a name that [`path_in_the_making`] gives.
+pub(super) fn number_in_the_making(name: &str) -> Option<u32> {
+    numbered(name, ".new")
+}
+
+/// The number in a name that [`path_spare`] gives.
+pub(super) fn number_of_spare(name: &str) -> Option<u32> {
+    numbered(name, ".spare")
+}
+
+/// The header in the first block of this segment of the log that the options name.
+pub(super) fn check(
+    block: &[u8],
+    options: &Options,
+    segment: u32,
+) -> Result<SegmentHeader, OpenError> {
+    let damaged = |what| OpenError::Damaged {
+        segment,
+        offset: 0,
+        what,
+    };
+    let foreign = |what| OpenError::Foreign { segment, what };
+    match SegmentHeader::decode(block) {
+        Ok(header) if header.store != options.store => Err(foreign("store")),
+        Ok(header) if header.shard != options.shard => Err(foreign("shard")),
+        Ok(header) if header.segment != segment => Err(foreign("place in the log")),
+        Ok(header) => Ok(header),
+        Err(NoSegment::Newer) => Err(OpenError::Newer { segment }),
+        Err(NoSegment::Blank) => Err(damaged("the header is blank")),
+        Err(NoSegment::Invalid) => Err(damaged("the header is not what was written")),
+    }
 }
 
 /// The number in a segment's file name.
 pub(super) fn number(name: &str) -> Option<u32> {
-    let digits = name.strip_suffix(".log")?;
+    numbered(name, ".log")
+}
+
+fn numbered(name: &str, suffix: &str) -> Option<u32> {
+    let digits = name.strip_suffix(suffix)?;
     let number = u32::from_str_radix(digits, 16).ok()?;
-    (format!("{number:016x}") == digits).then_some(number)
+    (number < CONTAINERS_MAX && format!("{number:016x}") == digits).then_some(number)
 }
 
 impl SegmentHeader {
@@ -100,9 +144,9 @@ impl SegmentHeader {
         out.put_u64(self.previous_end);
         out.put_u32(self.previous);
         out.put_u32(0);
-        out.put_u64(INCOMPAT_KNOWN);
+        out.put_u64(if self.remains > 0 { RECYCLED } else { 0 });
         out.put_u64(self.ro_compat);
-        out.put_u64(0);
+        out.put_u64(self.remains);
         self.chain = plain(covered);
         crc.copy_from_slice(&self.chain.to_le_bytes());
         block
@@ -132,7 +176,7 @@ impl SegmentHeader {
         if incompat & !INCOMPAT_KNOWN != 0 {
             return Err(NoSegment::Newer);
         }
-        if header.is_sound() {
+        if header.is_sound() && (incompat & RECYCLED != 0) == (header.remains > 0) {
             Ok(header)
         } else {
             Err(NoSegment::Invalid)
@@ -145,6 +189,8 @@ impl SegmentHeader {
             && (FIRST_OFFSET..=SEGMENT_BYTES_MAX).contains(&self.size)
             && self.previous_end.is_multiple_of(block)
             && self.previous_end <= SEGMENT_BYTES_MAX
+            && self.remains.is_multiple_of(block)
+            && self.remains <= SEGMENT_BYTES_MAX
             && (1..COUNT_MAX).contains(&self.first_frame.0)
             && (1..COUNT_MAX).contains(&self.first_lsn.0)
     }
@@ -166,6 +212,7 @@ impl SegmentHeader {
         let _zero = fields.u32()?;
         let incompat = fields.u64()?;
         let ro_compat = fields.u64()?;
+        let remains = fields.u64()?;
         let header = SegmentHeader {
             store,
             shard,
@@ -178,6 +225,7 @@ impl SegmentHeader {
             previous_end,
             previous,
             ro_compat,
+            remains,
             chain,
         };
         Ok((header, incompat))
@@ -215,6 +263,7 @@ mod tests {
             previous_end: 1 << 20,
             previous: 0xbeef,
             ro_compat: 0,
+            remains: 1 << 21,
             chain: 0,
         }
     }

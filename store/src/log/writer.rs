@@ -1,64 +1,53 @@
-//! The one writer: group commit, pre-writing ahead of it, the roll to the next segment, the fence.
+//! The one writer: group commit.
+//!
+//! One frame is on its way at a time; records that come meanwhile make up the next one. `supply.rs`
+//! and `roll.rs` see to it that there is a place for it.
 
-use super::frame::{CLEAN, FRAME_HEADER_BYTES, FrameHeader, frame_bytes};
-use super::pending::{Sealed, reseal};
-use super::recovery::{End, make_segment};
-use super::segment::{self, SegmentHeader};
-use super::{Commit, Log, Outcome, Place};
-use crate::codec::checksum::seat;
-use crate::disk::{Block, Disk, File, Mode};
+use super::frame::{CLEAN, FrameHeader, frame_bytes};
+use super::pending::Sealed;
+use super::recovery::End;
+use super::roll::{MARKS_BYTES, mark};
+use super::segment::{FIRST_OFFSET, SegmentHeader};
+use super::supply::{Ahead, is_full};
+use super::{Commit, Log, Outcome, Place, Position};
+use crate::disk::{Block, Disk, File};
 use crate::error::LogError;
 use crate::limit::BLOCK_BYTES;
 use crate::mail::id::{FrameSeq, Lsn};
 use std::cell::RefCell;
 use std::future::poll_fn;
 use std::io;
-use std::pin::{Pin, pin};
+use std::pin::pin;
 use std::rc::Rc;
-use std::task::{Context, Poll};
+use std::task::Poll;
 
-/// The segment that is written, and what is known of its future.
+/// The segment that is written, and where in it.
 pub(super) struct Writer<F> {
     file: Rc<F>,
     segment: u32,
-    salt: u64,
+    pub(super) salt: u64,
     size: u64,
+    /// Where the segment before ends, and its last chain value.
+    previous: (u64, u32),
     /// Where the next frame goes.
-    offset: u64,
+    pub(super) offset: u64,
     /// CRC of the last header: the next frame names it.
-    chain: u32,
+    pub(super) chain: u32,
     /// Counts the frames of the log on disk.
-    sequence: FrameSeq,
+    pub(super) sequence: FrameSeq,
     /// Of the last durable record.
-    last_lsn: Lsn,
+    pub(super) last_lsn: Lsn,
     /// The place at `offset` must not be written: something else was, or may still be.
-    is_fenced: bool,
+    pub(super) is_fenced: bool,
     /// Something was written since the last mark.
-    is_dirty: bool,
-}
-
-/// Pre-writing: what is done, and what is being done.
-struct Ahead<'a, F> {
-    zeroed_to: u64,
-    /// Frames reach up to here, the one on its way included: no zeros below.
-    framed_to: u64,
-    next: Option<(Rc<F>, u64)>,
-    work: Option<Work<'a, F>>,
-    /// The device refused: no more in this segment. Commits then extend the file themselves.
-    has_failed: bool,
-    step: u64,
-}
-
-type Work<'a, F> = Pin<Box<dyn Future<Output = Prepared<F>> + 'a>>;
-
-enum Prepared<F> {
-    Zeroed(io::Result<u64>),
-    Next(io::Result<(Rc<F>, u64)>),
+    pub(super) is_dirty: bool,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Turn {
     Write,
+    /// What was given up must not come back: the new segment says so as soon as it can be made.
+    Mend,
     Stop,
 }
 
@@ -69,6 +58,7 @@ impl<F> Writer<F> {
             segment: end.header.segment,
             salt: end.header.salt,
             size: end.header.size,
+            previous: (end.header.previous_end, end.header.previous),
             offset: end.offset,
             chain: end.chain,
             sequence: end.next_frame,
@@ -76,6 +66,99 @@ impl<F> Writer<F> {
             is_fenced: end.recovered.torn,
             is_dirty: false,
         }
+    }
+
+    /// Goes on at the start of a new segment.
+    pub(super) fn enter(&mut self, file: Rc<F>, header: &SegmentHeader) {
+        self.file = file;
+        self.segment = header.segment;
+        self.salt = header.salt;
+        self.size = header.size;
+        self.previous = (header.previous_end, header.previous);
+        self.offset = FIRST_OFFSET;
+        self.chain = header.chain;
+        self.is_fenced = false;
+    }
+
+    pub(super) fn file(&self) -> Rc<F> {
+        Rc::clone(&self.file)
+    }
+
+    pub(super) fn size(&self) -> u64 {
+        self.size
+    }
+
+    pub(super) fn is_fenced(&self) -> bool {
+        self.is_fenced
+    }
+
+    pub(super) fn is_near_its_end(&self) -> bool {
+        self.offset >= self.size / 4 * 3
+    }
+
+    /// How much of this segment is written ahead of the frames and can take more, in bytes.
+    pub(super) fn room(&self, zeroed_to: u64, framed_to: u64) -> u64 {
+        match self.is_fenced {
+            true => 0,
+            false => zeroed_to.min(self.frames_end()).saturating_sub(framed_to),
+        }
+    }
+
+    /// No frame reaches beyond it.
+    fn frames_end(&self) -> u64 {
+        self.size.saturating_sub(MARKS_BYTES)
+    }
+
+    /// A segment that is fenced before its first frame is replaced, so that a device that refuses
+    /// again and again makes no chain of empty ones. Not the first: a position in it may be known.
+    fn is_replaced(&self) -> bool {
+        self.is_fenced && self.offset == FIRST_OFFSET && self.segment > 1
+    }
+
+    /// The number of the segment that comes next.
+    pub(super) fn successor(&self) -> u32 {
+        self.segment + u32::from(!self.is_replaced())
+    }
+
+    /// Where the segment before the successor ends, and its last chain value.
+    pub(super) fn end_for_successor(&self) -> (u64, u32) {
+        match self.is_replaced() {
+            true => self.previous,
+            false => (self.offset, self.chain),
+        }
+    }
+
+    fn position(&self) -> Position {
+        Position {
+            segment: self.segment,
+            offset: self.offset,
+            chain: self.chain,
+            frame: self.sequence,
+            lsn: Lsn(self.last_lsn.0 + 1),
+        }
+    }
+
+    pub(super) fn frame_header(&self, flags: u8) -> FrameHeader {
+        FrameHeader {
+            flags,
+            frame_bytes: BLOCK_BYTES as u32,
+            payload_bytes: 0,
+            frame: self.sequence,
+            epoch: 0,
+            first_lsn: Lsn(self.last_lsn.0 + 1),
+            durable_upto: FrameSeq(self.sequence.0 - 1),
+            previous: self.chain,
+            records: 0,
+            records_crc: 0,
+            chain: 0,
+        }
+    }
+
+    /// A frame of `bytes` is durable at the offset.
+    fn pass(&mut self, bytes: usize, chain: u32) {
+        self.offset += bytes as u64;
+        self.chain = chain;
+        self.sequence.0 += 1;
     }
 }
 
@@ -86,22 +169,17 @@ impl<D: Disk> Log<D> {
         let Some(mut writer) = self.writer.borrow_mut().take() else {
             return;
         };
-        // A file cut at any byte by a crash or a copy: the block with the cut is written again.
-        let zeroed_to = writer.file.len().await.unwrap_or(writer.offset);
-        let zeroed_to = zeroed_to - zeroed_to % BLOCK_BYTES as u64;
-        let ahead = RefCell::new(Ahead {
-            zeroed_to,
-            framed_to: writer.offset,
-            next: None,
-            work: None,
-            has_failed: false,
-            step: STEP_FIRST_BYTES,
-        });
-        while self.wait(&writer, &ahead).await == Turn::Write {
-            self.commit(&mut writer, &ahead, &mut observe).await;
+        let bytes = writer.file.len().await.unwrap_or(writer.offset);
+        let ahead = RefCell::new(Ahead::new(bytes, writer.offset));
+        loop {
+            match self.wait(&writer, &ahead).await {
+                Turn::Write => self.commit(&mut writer, &ahead, &mut observe).await,
+                Turn::Mend => self.mend(&mut writer, &ahead).await,
+                Turn::Stop => break,
+            }
         }
         self.mark_clean(&mut writer, &ahead).await;
-        self.finish_ahead(&ahead).await;
+        self.finish_ahead(&writer, &ahead).await;
     }
 
     /// Waits for records; pre-writes meanwhile.
@@ -114,11 +192,12 @@ impl<D: Disk> Log<D> {
         poll_fn(|context| {
             self.bell.rounds(context, |context| {
                 self.advance(writer, ahead, context);
+                let is_mendable = writer.is_fenced && ahead.borrow().next.is_some();
                 let state = self.state.borrow();
                 turn = match (state.pending.records() > 0, state.is_closed) {
                     (true, _) => Some(Turn::Write),
                     (false, true) => Some(Turn::Stop),
-                    (false, false) => None,
+                    (false, false) => is_mendable.then_some(Turn::Mend),
                 };
                 if turn.is_some() {
                     Poll::Ready(())
@@ -132,7 +211,7 @@ impl<D: Disk> Log<D> {
     }
 
     /// Polls a future of the commit and the pre-writing side by side.
-    async fn beside<'a, T>(
+    pub(super) async fn beside<'a, T>(
         &'a self,
         writer: &Writer<D::File>,
         ahead: &RefCell<Ahead<'a, D::File>>,
@@ -146,91 +225,6 @@ impl<D: Disk> Log<D> {
         .await
     }
 
-    /// Goes on with the pre-writing, and begins more where the writer comes near its end.
-    fn advance<'a>(
-        &'a self,
-        writer: &Writer<D::File>,
-        ahead: &RefCell<Ahead<'a, D::File>>,
-        context: &mut Context<'_>,
-    ) {
-        let mut ahead = ahead.borrow_mut();
-        loop {
-            if ahead.work.is_none() {
-                ahead.work = self.plan(writer, &mut ahead);
-            }
-            if ahead.work.is_none() || self.poll_ahead(&mut ahead, context).is_pending() {
-                return;
-            }
-        }
-    }
-
-    /// Ready when no pre-writing is under way.
-    fn poll_ahead(&self, ahead: &mut Ahead<'_, D::File>, context: &mut Context<'_>) -> Poll<()> {
-        let Some(work) = &mut ahead.work else {
-            return Poll::Ready(());
-        };
-        let Poll::Ready(prepared) = work.as_mut().poll(context) else {
-            return Poll::Pending;
-        };
-        ahead.work = None;
-        match prepared {
-            Prepared::Zeroed(Ok(to)) => {
-                let more = to.saturating_sub(ahead.zeroed_to);
-                self.count(|stats| stats.zeroed_bytes += more);
-                ahead.zeroed_to += more;
-            }
-            Prepared::Next(Ok(next)) => {
-                self.count(|stats| stats.zeroed_bytes += next.1);
-                ahead.next = Some(next);
-            }
-            Prepared::Zeroed(Err(_)) | Prepared::Next(Err(_)) => ahead.has_failed = true,
-        }
-        Poll::Ready(())
-    }
-
-    fn plan<'a>(
-        &'a self,
-        writer: &Writer<D::File>,
-        ahead: &mut Ahead<'a, D::File>,
-    ) -> Option<Work<'a, D::File>> {
-        if ahead.has_failed || self.state.borrow().is_closed {
-            return None;
-        }
-        let lead = ahead.zeroed_to.saturating_sub(ahead.framed_to);
-        if ahead.zeroed_to < writer.size {
-            if lead >= ahead.step / 2 {
-                return None;
-            }
-            let from = ahead.zeroed_to.max(ahead.framed_to);
-            let to = (from + ahead.step).min(writer.size);
-            ahead.step = (ahead.step * 4).min(STEP_BYTES_MAX);
-            let file = Rc::clone(&writer.file);
-            return Some(Box::pin(async move {
-                Prepared::Zeroed(file.zero(from, to).await.map(|()| to))
-            }));
-        }
-        if ahead.next.is_some() || writer.offset < writer.size / 4 * 3 {
-            return None;
-        }
-        let next = writer.segment + 1;
-        let bytes = STEP_BYTES_MAX.min(writer.size);
-        Some(Box::pin(async move {
-            Prepared::Next(self.make_next(next, bytes).await)
-        }))
-    }
-
-    /// The file of the next segment under its name in the making.
-    async fn make_next(&self, segment: u32, bytes: u64) -> io::Result<(Rc<D::File>, u64)> {
-        let path = segment::path_in_the_making(&self.directory, segment);
-        // One may be left from a try that failed.
-        let _ = self.disk.remove(&path).await;
-        let file = self.disk.open(&path, Mode::Create).await?;
-        if bytes > 0 {
-            file.zero(0, bytes).await?;
-        }
-        Ok((Rc::new(file), bytes))
-    }
-
     /// One group commit: everything that is pending, in one frame.
     async fn commit<'a>(
         &'a self,
@@ -239,53 +233,51 @@ impl<D: Disk> Log<D> {
         observe: &mut impl FnMut(Outcome<'_>),
     ) {
         if let Err(error) = self.find_place(writer, ahead).await {
-            return self.give_up(&error, observe);
+            return self.give_up(writer, ahead, &error, observe);
         }
-        let Some((ticket, sealed)) = self.seal(writer) else {
+        let Some((ticket, mut sealed, block)) = self.seal(writer, ahead) else {
             return;
         };
         // The next frame has room from here on.
         self.roomers.wake_all();
         let begun = (self.options.clock_micros)();
-        let bytes = sealed.bytes;
-        let mut block = Rc::new(sealed.block);
-        ahead.borrow_mut().framed_to = writer.offset + bytes as u64;
-        let write = writer
-            .file
-            .write_at(Rc::clone(&block), bytes, writer.offset);
-        let mut written = self.beside(writer, ahead, write).await;
-        let mut chain = sealed.chain;
-        if written.is_err() {
-            self.count(|stats| stats.failed_writes += 1);
-            written = match self.fence(writer, ahead, block, bytes).await {
-                Ok((moved, moved_chain)) => {
-                    (block, chain) = (moved, moved_chain);
-                    Ok(())
-                }
-                Err(error) => return self.give_up(&error, observe),
-            };
-        }
-        debug_assert!(written.is_ok());
-        let start = Place::new(writer.segment, writer.offset);
-        writer.offset += bytes as u64;
-        writer.chain = chain;
-        writer.sequence.0 += 1;
-        writer.is_dirty = true;
-        let records = sealed.records;
-        let last_lsn = Lsn(sealed.first_lsn.0 + u64::from(records) - 1);
-        writer.last_lsn = last_lsn;
+        let written = self.write(writer, ahead, &mut sealed, block).await;
         let micros = (self.options.clock_micros)().saturating_sub(begun);
-        let commit = Commit {
-            frame: ticket,
-            start,
-            records,
-            bytes,
-            micros,
-            last_lsn,
-        };
-        self.settle(&commit, block, ahead, writer);
-        observe(Outcome::Durable(&commit));
-        self.waiters.wake_all();
+        match written {
+            Ok(block) => {
+                let commit = Commit {
+                    frame: ticket,
+                    start: Place::new(writer.segment, writer.offset),
+                    records: sealed.records,
+                    bytes: sealed.bytes,
+                    micros,
+                    last_lsn: Lsn(sealed.first_lsn.0 + u64::from(sealed.records) - 1),
+                };
+                writer.pass(sealed.bytes, sealed.chain);
+                self.settle(&commit, block, ahead, writer);
+                observe(Outcome::Durable(&commit));
+                self.waiters.wake_all();
+            }
+            Err(error) => self.give_up(writer, ahead, &error, observe),
+        }
+    }
+
+    /// Writes a frame at the writer's place, or once more in a new segment if that fails.
+    async fn write<'a>(
+        &'a self,
+        writer: &mut Writer<D::File>,
+        ahead: &RefCell<Ahead<'a, D::File>>,
+        sealed: &mut Sealed,
+        block: Block,
+    ) -> io::Result<Rc<Block>> {
+        let mut block = Rc::new(block);
+        let file = writer.file();
+        let write = file.write_at(Rc::clone(&block), sealed.bytes, writer.offset);
+        if self.beside(writer, ahead, write).await.is_err() {
+            self.count(|stats| stats.failed_writes += 1);
+            (block, sealed.chain) = self.fence(writer, ahead, block, sealed.bytes).await?;
+        }
+        Ok(block)
     }
 
     fn settle(
@@ -293,12 +285,15 @@ impl<D: Disk> Log<D> {
         commit: &Commit,
         block: Rc<Block>,
         ahead: &RefCell<Ahead<'_, D::File>>,
-        writer: &Writer<D::File>,
+        writer: &mut Writer<D::File>,
     ) {
+        writer.is_dirty = true;
+        writer.last_lsn = commit.last_lsn;
         let mut ahead = ahead.borrow_mut();
         ahead.zeroed_to = ahead.zeroed_to.max(writer.offset);
         let mut state = self.state.borrow_mut();
         state.durable = commit.frame;
+        state.end = writer.position();
         let spare = &mut state.spare;
         self.tail
             .borrow_mut()
@@ -314,148 +309,75 @@ impl<D: Disk> Log<D> {
         });
     }
 
-    /// Makes sure that the pending frame fits at the writer's offset and that nothing else is
-    /// writing there.
+    /// Makes sure that the pending frame fits at the writer's offset, that the place is written
+    /// already and that nothing else is writing there.
     async fn find_place<'a>(
         &'a self,
         writer: &mut Writer<D::File>,
         ahead: &RefCell<Ahead<'a, D::File>>,
     ) -> io::Result<()> {
         loop {
+            // Records may be added while this waits.
             let bytes = self.state.borrow().pending.frame_bytes() as u64;
-            if writer.is_fenced || writer.offset + bytes > writer.size {
+            let end = writer.offset + bytes;
+            if writer.is_fenced || end > writer.frames_end() {
                 self.roll(writer, ahead).await?;
-                continue;
-            }
-            let is_zeroing = {
-                let ahead = ahead.borrow();
-                ahead.work.is_some() && writer.offset + bytes > ahead.zeroed_to
-            };
-            if !is_zeroing {
+            } else if self.is_reached(ahead, end) {
                 return Ok(());
+            } else {
+                self.reach(writer, ahead).await?;
             }
-            // Zeros on their way must not land on a frame.
-            self.finish_ahead(ahead).await;
         }
     }
 
-    /// Waits for the pre-writing that is under way, without beginning more.
-    async fn finish_ahead(&self, ahead: &RefCell<Ahead<'_, D::File>>) {
-        poll_fn(|context| self.poll_ahead(&mut ahead.borrow_mut(), context)).await;
-    }
-
-    fn seal(&self, writer: &Writer<D::File>) -> Option<(FrameSeq, Sealed)> {
+    fn seal(
+        &self,
+        writer: &Writer<D::File>,
+        ahead: &RefCell<Ahead<'_, D::File>>,
+    ) -> Option<(FrameSeq, Sealed, Block)> {
         let mut state = self.state.borrow_mut();
-        let header = self.header(writer, 0);
-        let sealed = state.pending.seal(header, writer.salt, writer.offset)?;
+        let header = writer.frame_header(0);
+        let (sealed, block) = state.pending.seal(header, writer.salt, writer.offset)?;
         let ticket = state.frame;
         state.frame.0 += 1;
-        Some((ticket, sealed))
-    }
-
-    fn header(&self, writer: &Writer<D::File>, flags: u8) -> FrameHeader {
-        FrameHeader {
-            flags,
-            frame_bytes: BLOCK_BYTES as u32,
-            payload_bytes: 0,
-            frame: writer.sequence,
-            epoch: 0,
-            first_lsn: Lsn(writer.last_lsn.0 + 1),
-            durable_upto: FrameSeq(writer.sequence.0 - 1),
-            previous: writer.chain,
-            records: 0,
-            records_crc: 0,
-            chain: 0,
-        }
-    }
-
-    /// Goes on in the next segment. The new header says where this one ends: whatever lies behind
-    /// that place is not part of the log, also if it appears later.
-    async fn roll<'a>(
-        &'a self,
-        writer: &mut Writer<D::File>,
-        ahead: &RefCell<Ahead<'a, D::File>>,
-    ) -> io::Result<()> {
-        self.finish_ahead(ahead).await;
-        // The successor may get its name although the rename reports an error: then it ends this
-        // segment here, and a frame written here afterwards would be lost.
-        writer.is_fenced = true;
-        let number = writer.segment + 1;
-        let prepared = ahead.borrow_mut().next.take();
-        let (file, zeroed_to) = match prepared {
-            Some(next) => next,
-            None => self.make_next(number, 0).await?,
-        };
-        let mut header = SegmentHeader {
-            store: self.options.store,
-            shard: self.options.shard,
-            segment: number,
-            size: self.options.segment_bytes,
-            salt: (self.options.random)(),
-            epoch: 0,
-            first_frame: writer.sequence,
-            first_lsn: Lsn(writer.last_lsn.0 + 1),
-            previous_end: writer.offset,
-            previous: writer.chain,
-            ro_compat: 0,
-            chain: 0,
-        };
-        make_segment(&self.disk, &self.directory, &*file, &mut header).await?;
-        self.readers.add(number, header.salt);
-        writer.file = file;
-        writer.segment = number;
-        writer.salt = header.salt;
-        writer.size = header.size;
-        writer.offset = segment::FIRST_OFFSET;
-        writer.chain = header.chain;
-        writer.is_fenced = false;
+        drop(state);
         let mut ahead = ahead.borrow_mut();
-        ahead.zeroed_to = zeroed_to.max(segment::FIRST_OFFSET);
-        ahead.framed_to = segment::FIRST_OFFSET;
-        ahead.has_failed = false;
-        Ok(())
-    }
-
-    /// After a failed write nothing is known of the place: the segment ends before it, and the
-    /// frame is written once more at the start of a new one.
-    async fn fence<'a>(
-        &'a self,
-        writer: &mut Writer<D::File>,
-        ahead: &RefCell<Ahead<'a, D::File>>,
-        block: Rc<Block>,
-        bytes: usize,
-    ) -> io::Result<(Rc<Block>, u32)> {
-        writer.is_fenced = true;
-        writer.is_dirty = true;
-        let from = (writer.salt, writer.offset);
-        self.roll(writer, ahead).await?;
-        let mut block =
-            Rc::try_unwrap(block).unwrap_or_else(|shared| Block::copy_of(shared.as_slice()));
-        let to = (writer.salt, writer.offset);
-        let chain = reseal(&mut block, bytes, from, to, writer.chain);
-        let chain = chain.ok_or_else(|| io::Error::other("a sealed frame cannot be read"))?;
-        let block = Rc::new(block);
-        ahead.borrow_mut().framed_to = writer.offset + bytes as u64;
-        writer.is_fenced = true;
-        let write = writer
-            .file
-            .write_at(Rc::clone(&block), bytes, writer.offset);
-        self.beside(writer, ahead, write).await?;
-        writer.is_fenced = false;
-        Ok((block, chain))
+        ahead.framed_to = writer.offset + sealed.bytes as u64;
+        self.tell_supply(writer, &ahead);
+        Some((ticket, sealed, block))
     }
 
     /// Nothing that is not durable will ever be. A full disk may have room later; after any other
     /// error the log takes no more.
-    fn give_up(&self, error: &io::Error, observe: &mut impl FnMut(Outcome<'_>)) {
-        let why = match error.kind() {
-            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => LogError::Full,
-            _ => LogError::ReadOnly,
+    fn give_up(
+        &self,
+        writer: &Writer<D::File>,
+        ahead: &RefCell<Ahead<'_, D::File>>,
+        error: &io::Error,
+        observe: &mut impl FnMut(Outcome<'_>),
+    ) {
+        let why = match is_full(error) {
+            true => LogError::Full,
+            false => LogError::ReadOnly,
         };
+        if why == LogError::Full {
+            self.lacks_place(writer, &mut ahead.borrow_mut());
+        }
         self.state.borrow_mut().give_up(why);
         observe(Outcome::GivenUp);
         self.roomers.wake_all();
         self.waiters.wake_all();
+    }
+
+    /// Ends a fenced segment as soon as there is another, so that a frame that was given up cannot
+    /// come back, although it may be whole on the disk.
+    async fn mend<'a>(&'a self, writer: &mut Writer<D::File>, ahead: &RefCell<Ahead<'a, D::File>>) {
+        match self.roll(writer, ahead).await {
+            Ok(()) => {}
+            Err(error) if is_full(&error) => self.lacks_place(writer, &mut ahead.borrow_mut()),
+            // The next frame finds out whether that is for good.
+            Err(_) => ahead.borrow_mut().has_failed = true,
+        }
     }
 
     /// Says that nothing was being written when the log was closed, so that damage to the last
@@ -465,35 +387,24 @@ impl<D: Disk> Log<D> {
         writer: &mut Writer<D::File>,
         ahead: &RefCell<Ahead<'a, D::File>>,
     ) {
-        if !writer.is_dirty || self.is_read_only() {
-            return;
-        }
-        if writer.is_fenced && self.roll(writer, ahead).await.is_err() {
+        self.finish_ahead(writer, ahead).await;
+        ahead.borrow_mut().forget_lack();
+        if !writer.is_dirty || writer.is_fenced && self.roll(writer, ahead).await.is_err() {
             return;
         }
         let bytes = frame_bytes(0);
         if writer.offset + bytes as u64 > writer.size {
             return;
         }
-        self.finish_ahead(ahead).await;
-        let mut header = self.header(writer, CLEAN);
-        let mut block = Block::zeroed(bytes);
-        if let Some(target) = block.as_mut_slice().first_chunk_mut::<FRAME_HEADER_BYTES>() {
-            header.encode(target, seat(writer.salt, writer.offset));
-        }
+        let (block, chain) = mark(writer, CLEAN);
+        let write = writer.file.write_at(Rc::new(block), bytes, writer.offset);
         // If it fails, the log ends as after a crash.
-        let _ = writer
-            .file
-            .write_at(Rc::new(block), bytes, writer.offset)
-            .await;
+        if write.await.is_ok() {
+            writer.pass(bytes, chain);
+            self.state.borrow_mut().end = writer.position();
+        }
     }
 }
-
-/// Pre-written at first, so that a first start costs megabytes, not segments.
-const STEP_FIRST_BYTES: u64 = 4 << 20;
-
-/// Pre-written at a time later.
-const STEP_BYTES_MAX: u64 = 32 << 20;
 
 /// Blocks kept for frames to come.
 const SPARE_BLOCKS_MAX: usize = 64;

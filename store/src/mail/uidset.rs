@@ -1,6 +1,7 @@
 //! A set of UIDs as sorted, disjoint, non-adjacent ranges.
 
 use super::id::Uid;
+use crate::codec::{Fields, Put, Short};
 
 /// UIDs as inclusive ranges, ascending; the form of the log and of COPYUID, ESEARCH and VANISHED.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
@@ -54,6 +55,60 @@ impl UidSet {
         }
     }
 
+    /// Both sets in one.
+    #[must_use]
+    pub fn union(&self, other: &UidSet) -> UidSet {
+        UidSet::from_ranges(self.ranges.iter().chain(&other.ranges).copied())
+    }
+
+    /// What is in this set and not in `other`.
+    #[must_use]
+    pub fn without(&self, other: &UidSet) -> UidSet {
+        let mut left = UidSet::new();
+        for &(mut first, last) in &self.ranges {
+            let from = other.ranges.partition_point(|hole| hole.1 < first);
+            let holes = other.ranges.iter().skip(from);
+            for hole in holes.take_while(|hole| hole.0 <= last) {
+                if first < hole.0 {
+                    left.push_range(first, hole.0 - 1);
+                }
+                first = hole.1.saturating_add(1);
+            }
+            let ends_in_a_hole = other.contains(Uid(last));
+            if first <= last && !ends_in_a_hole {
+                left.push_range(first, last);
+            }
+        }
+        left
+    }
+
+    /// Appends the set as FORMAT.md has it under "Records", `uids`.
+    pub fn encode(&self, out: &mut impl Put) {
+        out.put_u32(u32::try_from(self.ranges.len()).expect("UIDs have 32 bits"));
+        let mut end = 0;
+        for &(first, last) in &self.ranges {
+            out.put_varint(u64::from(first - end));
+            out.put_varint(u64::from(last - first));
+            end = last;
+        }
+    }
+
+    /// Reads what [`encode`](Self::encode) has written.
+    pub fn decode(fields: &mut Fields<'_>) -> Result<UidSet, Short> {
+        let mut set = UidSet::new();
+        let mut end = 0u32;
+        for _ in 0..fields.u32()? {
+            let first = end.checked_add(fields.varint32()?).ok_or(Short)?;
+            let last = first.checked_add(fields.varint32()?).ok_or(Short)?;
+            if first <= end {
+                return Err(Short);
+            }
+            set.push_range(first, last);
+            end = last;
+        }
+        Ok(set)
+    }
+
     #[must_use]
     pub fn contains(&self, uid: Uid) -> bool {
         let at = self.ranges.partition_point(|r| r.1 < uid.0);
@@ -85,6 +140,42 @@ impl UidSet {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
+    use std::collections::BTreeSet;
+
+    fn set() -> impl Strategy<Value = UidSet> {
+        let near_the_end = (u32::MAX - 20..=u32::MAX, 0u32..5);
+        let ranges = prop_oneof![4 => (1u32..60, 0u32..9), 1 => near_the_end];
+        prop::collection::vec(ranges, 0..12).prop_map(|ranges| {
+            let ends = ranges
+                .into_iter()
+                .map(|(at, more)| (at, at.saturating_add(more)));
+            UidSet::from_ranges(ends)
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn sets_are_sets(a in set(), b in set()) {
+            let (x, y): (BTreeSet<Uid>, BTreeSet<Uid>) = (a.iter().collect(), b.iter().collect());
+            prop_assert_eq!(a.union(&b), UidSet::from_ascending(x.union(&y).copied()));
+            prop_assert_eq!(a.without(&b), UidSet::from_ascending(x.difference(&y).copied()));
+        }
+
+        #[test]
+        fn sets_come_back_from_their_bytes(set in set()) {
+            let mut bytes = Vec::new();
+            set.encode(&mut bytes);
+            let mut fields = Fields::new(&bytes);
+            prop_assert_eq!(UidSet::decode(&mut fields), Ok(set));
+            prop_assert!(fields.is_empty());
+        }
+
+        #[test]
+        fn any_bytes_are_a_set_or_an_error(bytes in prop::collection::vec(any::<u8>(), 0..64)) {
+            let _ = UidSet::decode(&mut Fields::new(&bytes));
+        }
+    }
 
     #[test]
     fn joins_neighbours_and_overlaps() {

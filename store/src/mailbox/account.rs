@@ -1,12 +1,17 @@
 //! One account: its mailboxes by id and by name, subscriptions, usage, secrets.
 
+use super::card::Card;
 use super::contents::Contents;
+use super::layer::Layer;
+use super::meta::AccountMeta;
 use super::name::{INBOX, is_below};
+use super::shelf::Fetch;
 use super::tree::{MailboxInfo, SpecialUse};
 use crate::error::ChangeError;
 use crate::gate::Gate;
 use crate::limit::MAILBOXES_MAX;
 use crate::mail::id::{AccountId, MailboxId, ModSeq, UidValidity};
+use crate::table::TableError;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::rc::Rc;
 use std::sync::Arc;
@@ -19,7 +24,8 @@ pub(crate) struct Account {
     mailboxes: HashMap<MailboxId, Contents>,
     names: BTreeMap<String, MailboxId>,
     subscriptions: BTreeSet<String>,
-    pub(crate) secret: Option<String>,
+    /// Why the mailboxes cannot be had.
+    damage: Option<TableError>,
     /// As the log has it.
     pub(crate) quota: Option<u64>,
     /// As the configuration file has it; it wins.
@@ -45,7 +51,7 @@ impl Account {
             mailboxes: HashMap::new(),
             names: BTreeMap::new(),
             subscriptions: BTreeSet::new(),
-            secret: None,
+            damage: None,
             quota: None,
             configured_quota: None,
             gauge: Arc::default(),
@@ -116,6 +122,7 @@ impl Account {
     pub(crate) fn open_contents(&mut self, id: MailboxId) -> Result<&mut Contents, ChangeError> {
         match self.mailboxes.get_mut(&id) {
             Some(contents) if !contents.tip_deleted => Ok(contents),
+            _ if self.damage.is_some() => Err(ChangeError::Damaged),
             _ => Err(ChangeError::NoMailbox),
         }
     }
@@ -240,5 +247,92 @@ impl Account {
         self.mailboxes
             .values()
             .any(|contents| contents.special_use.0 & special_use.0 != 0)
+    }
+}
+
+/// To the index and back.
+impl Account {
+    /// An account as the index has it; `fetch` tells where the rows of a mailbox are.
+    pub(crate) fn from_meta(
+        card: &Card,
+        meta: AccountMeta,
+        fetch: impl Fn(MailboxId) -> Fetch,
+    ) -> Account {
+        let mut account = Account::new(card.id, card.address.clone());
+        account.quota = card.quota;
+        account.tip_modseq = meta.tip_modseq;
+        account.subscriptions.extend(meta.subscriptions);
+        for mailbox in meta.mailboxes {
+            account.grow(mailbox.tally.octets);
+            let fetch = fetch(mailbox.id);
+            account.create(Contents::from_meta(mailbox, fetch));
+        }
+        account.last_uid_validity = account.last_uid_validity.max(meta.last_uid_validity);
+        account.tip_mailbox = account.tip_mailbox.max(meta.tip_mailbox);
+        account
+    }
+
+    /// An account of which the index is damaged: it is there, and nothing of it can be used.
+    pub(crate) fn damaged(card: &Card, damage: TableError) -> Account {
+        let mut account = Account::new(card.id, card.address.clone());
+        account.octets = card.octets;
+        account.damage = Some(damage);
+        account
+    }
+
+    pub(crate) fn is_sound(&self) -> bool {
+        self.damage.is_none()
+    }
+
+    /// What the index keeps of the account beside its card and its layers.
+    pub(crate) fn meta(&self) -> AccountMeta {
+        let mut mailboxes: Vec<_> = self.mailboxes.values().map(Contents::meta).collect();
+        mailboxes.sort_unstable_by_key(|mailbox| mailbox.id);
+        AccountMeta {
+            last_uid_validity: self.last_uid_validity,
+            tip_modseq: self.tip_modseq,
+            tip_mailbox: self.tip_mailbox,
+            subscriptions: self.subscriptions(),
+            mailboxes,
+        }
+    }
+
+    /// The card of the account as far as the account knows it: without its secret.
+    pub(crate) fn card(&self) -> Card {
+        Card {
+            id: self.id,
+            address: self.address.clone(),
+            secret: None,
+            quota: self.quota,
+            octets: self.octets,
+            is_removed: false,
+        }
+    }
+
+    /// What changed in each mailbox since the last time, ascending by mailbox.
+    pub(crate) fn take_deltas(&mut self) -> Vec<(MailboxId, Layer)> {
+        let deltas = self.mailboxes.iter_mut();
+        let mut deltas: Vec<_> = deltas
+            .filter_map(|(id, contents)| Some((*id, contents.take_delta()?)))
+            .collect();
+        deltas.sort_unstable_by_key(|delta| delta.0);
+        deltas
+    }
+
+    /// Every delta taken so far is in the index that `fetch` reads.
+    pub(crate) fn rebase(&mut self, fetch: impl Fn(MailboxId) -> Fetch) {
+        for (id, contents) in &mut self.mailboxes {
+            contents.rebase(fetch(*id));
+        }
+    }
+
+    /// Somebody listens for changes of a mailbox.
+    pub(crate) fn is_watched(&self) -> bool {
+        self.mailboxes.values().any(Contents::is_watched)
+    }
+
+    /// What the rows of all mailboxes occupy in memory, in bytes.
+    pub(crate) fn heap_bytes(&self) -> usize {
+        self.mailboxes.values().map(Contents::heap_bytes).sum()
     }
 }

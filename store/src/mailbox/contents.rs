@@ -1,17 +1,26 @@
-//! The rows of one mailbox and what follows from them: counts, vanished history, recent changes.
+//! One mailbox: its rows, and what is known of it without them.
+//!
+//! Rows are fetched from the index when they are first asked for; arrivals, and everything that
+//! STATUS tells, do without. `take_delta` says what changed since it was last asked: by MODSEQ, so
+//! that nothing beside the rows has to be kept up.
 //!
 //! Facts are applied when they are durable and in the order of the log, so everything here is
 //! durable, but for the `tip_…` fields: they count what is on its way to the disk, so that no UID
 //! and no keyword position is given out twice.
 
+use super::layer::{Layer, Overlay};
+use super::meta::MailboxMeta;
 use super::row::Row;
+use super::rows::Rows;
+use super::shelf::{Expected, Fetch, Opened, Shelf};
+use super::tally::Tally;
 use super::tree::{SpecialUse, Status};
+use super::vanished::Vanished;
 use crate::bell::Bell;
 use crate::mail::flags::{Flags, Keywords};
 use crate::mail::id::{FrameSeq, MailboxId, ModSeq, Uid, UidValidity};
 use crate::mail::uidset::UidSet;
-use crate::record::{Copy, FlagChange, FlagOp};
-use std::collections::VecDeque;
+use crate::record::{Broken, Copy, FlagChange, FlagOp};
 use std::rc::Rc;
 
 #[derive(Debug)]
@@ -20,20 +29,15 @@ pub(crate) struct Contents {
     pub(crate) name: String,
     pub(crate) uid_validity: UidValidity,
     pub(crate) special_use: SpecialUse,
-    rows: Vec<Row>,
+    shelf: Shelf,
+    tally: Tally,
     uid_next: Uid,
     highest_modseq: ModSeq,
-    unseen: u32,
-    deleted: u32,
-    octets: u64,
-    pub(crate) recent_first: Uid,
+    /// Messages below are claimed as `\Recent`.
+    recent_first: Uid,
     keywords: Vec<String>,
-    /// What was expunged at which MODSEQ, ascending: the answer to QRESYNC (RFC 7162 §3.2.10).
-    vanished: Vec<(ModSeq, UidSet)>,
-    /// The latest changes of flags, so that a session in step need not look at every row.
-    changed: VecDeque<(ModSeq, UidSet)>,
-    /// Every change of flags after this is in `changed`.
-    changed_floor: ModSeq,
+    /// Where the last delta ended.
+    frozen: Frozen,
     pub(crate) bell: Rc<Bell>,
     pub(crate) tip_uid_next: Uid,
     pub(crate) tip_keywords: Vec<String>,
@@ -41,6 +45,16 @@ pub(crate) struct Contents {
     pub(crate) tip_frame: FrameSeq,
     /// A delete is on its way to the disk: nothing may be added any more.
     pub(crate) tip_deleted: bool,
+}
+
+/// What earlier deltas have told.
+#[derive(Debug)]
+struct Frozen {
+    uid_next: Uid,
+    modseq: ModSeq,
+    /// Rows below `uid_next` that were expunged since then, in no order. Each was a row before, so
+    /// there are never more than fit where the rows were.
+    expunged: Vec<(u32, u32)>,
 }
 
 impl Contents {
@@ -56,17 +70,13 @@ impl Contents {
             name,
             uid_validity,
             special_use,
-            rows: Vec::new(),
+            shelf: Shelf::empty(),
+            tally: Tally::default(),
             uid_next: Uid(1),
             highest_modseq: modseq,
-            unseen: 0,
-            deleted: 0,
-            octets: 0,
             recent_first: Uid(1),
             keywords: Vec::new(),
-            vanished: Vec::new(),
-            changed: VecDeque::new(),
-            changed_floor: modseq,
+            frozen: Frozen::at(Uid(1), ModSeq(0)),
             bell: Rc::default(),
             tip_uid_next: Uid(1),
             tip_keywords: Vec::new(),
@@ -75,35 +85,91 @@ impl Contents {
         }
     }
 
+    /// A mailbox as the index has it; its rows stay there until they are asked for.
+    pub(crate) fn from_meta(meta: MailboxMeta, fetch: Fetch) -> Contents {
+        let mailbox = Contents::new(
+            meta.id,
+            meta.name,
+            meta.uid_validity,
+            meta.special_use,
+            meta.highest_modseq,
+        );
+        Contents {
+            shelf: Shelf::closed(fetch, meta.uid_next),
+            tally: meta.tally,
+            uid_next: meta.uid_next,
+            tip_uid_next: meta.uid_next,
+            recent_first: meta.recent_first,
+            tip_keywords: meta.keywords.clone(),
+            keywords: meta.keywords,
+            frozen: Frozen::at(meta.uid_next, meta.highest_modseq),
+            ..mailbox
+        }
+    }
+
+    /// What the index keeps of the mailbox beside its layers.
+    pub(crate) fn meta(&self) -> MailboxMeta {
+        MailboxMeta {
+            id: self.id,
+            name: self.name.clone(),
+            uid_validity: self.uid_validity,
+            special_use: self.special_use,
+            uid_next: self.uid_next,
+            highest_modseq: self.highest_modseq,
+            tally: self.tally,
+            recent_first: self.recent_first,
+            keywords: self.keywords.clone(),
+        }
+    }
+
     pub(crate) fn status(&self) -> Status {
-        let recent_from = self.rows.partition_point(|row| row.uid < self.recent_first);
         Status {
-            messages: self.rows.len() as u32,
-            unseen: self.unseen,
-            deleted: self.deleted,
-            octets: self.octets,
-            recent: (self.rows.len() - recent_from) as u32,
+            messages: self.tally.messages,
+            unseen: self.tally.unseen,
+            deleted: self.tally.deleted,
+            octets: self.tally.octets,
+            recent: self.tally.recent,
             uid_next: self.uid_next,
             uid_validity: self.uid_validity,
             highest_modseq: self.highest_modseq,
         }
     }
 
-    pub(crate) fn rows(&self) -> &[Row] {
-        &self.rows
+    pub(crate) fn rows(&self) -> &Rows {
+        &self.opened().rows
     }
 
-    /// Rows with a UID in `first..=last`.
-    pub(crate) fn rows_between(&self, first: Uid, last: Uid) -> &[Row] {
-        let from = self.rows.partition_point(|row| row.uid < first);
-        let to = self.rows.partition_point(|row| row.uid <= last);
-        self.rows.get(from..to).unwrap_or_default()
+    /// Why the rows cannot be had; those that arrived since are there nevertheless.
+    pub(crate) fn damage(&self) -> Option<Broken> {
+        self.opened().damage
     }
 
-    /// The rows of `uids` that exist, ascending.
-    pub(crate) fn rows_of<'a>(&'a self, uids: &'a UidSet) -> impl Iterator<Item = &'a Row> {
-        let between = |&(first, last)| self.rows_between(Uid(first), Uid(last));
-        uids.ranges().iter().flat_map(between)
+    fn opened(&self) -> &Opened {
+        self.shelf.open(&self.expected())
+    }
+
+    fn expected(&self) -> Expected {
+        Expected {
+            tally: self.tally,
+            recent_first: self.recent_first,
+            uid_next: self.uid_next,
+            highest_modseq: self.highest_modseq,
+        }
+    }
+
+    /// What the rows occupy in memory, in bytes; nothing where they were not asked for.
+    pub(crate) fn heap_bytes(&self) -> usize {
+        self.shelf.heap_bytes()
+    }
+
+    /// The rows are in memory.
+    pub(crate) fn is_open(&self) -> bool {
+        self.shelf.opened().is_some()
+    }
+
+    /// Somebody listens for changes.
+    pub(crate) fn is_watched(&self) -> bool {
+        Rc::strong_count(&self.bell) > 1
     }
 
     pub(crate) fn keywords(&self) -> &[String] {
@@ -118,29 +184,21 @@ impl Contents {
         self.uid_next
     }
 
-    /// What was expunged after `modseq`, oldest first.
-    pub(crate) fn vanished_since(&self, modseq: ModSeq) -> &[(ModSeq, UidSet)] {
-        let from = self.vanished.partition_point(|entry| entry.0 <= modseq);
-        self.vanished.get(from..).unwrap_or_default()
+    /// What was expunged after `modseq`; `None` where that is not known any more.
+    pub(crate) fn vanished_since(&self, modseq: ModSeq) -> Option<UidSet> {
+        self.opened().vanished.since(modseq)
     }
 
-    /// The UIDs whose flags may have changed after `modseq`; `None`: look at every row.
-    pub(crate) fn changed_since(&self, modseq: ModSeq) -> Option<UidSet> {
-        if modseq < self.changed_floor {
-            return None;
-        }
-        let recent = self.changed.iter().filter(|entry| entry.0 > modseq);
-        Some(UidSet::from_ranges(
-            recent.flat_map(|entry| entry.1.ranges().iter().copied()),
-        ))
+    pub(crate) fn recent_first(&self) -> Uid {
+        self.recent_first
     }
 
     pub(crate) fn arrive(&mut self, row: Row) {
         assert!(row.uid >= self.uid_next, "a UID is never used again");
         self.uid_next = Uid(row.uid.0 + 1);
         self.tip_uid_next = self.tip_uid_next.max(self.uid_next);
-        self.count(&row, true);
-        self.rows.push(row);
+        self.tally.add(&row, self.recent_first);
+        self.shelf.push(&row);
         self.reached(row.modseq);
     }
 
@@ -159,43 +217,85 @@ impl Contents {
     }
 
     pub(crate) fn flag(&mut self, change: &FlagChange) {
-        let mut touched = UidSet::new();
-        for &(first, last) in change.uids.ranges() {
-            let from = self.rows.partition_point(|row| row.uid.0 < first);
-            let to = self.rows.partition_point(|row| row.uid.0 <= last);
-            for row in self.rows.get_mut(from..to).unwrap_or_default() {
-                let (flags, keywords) = flagged(row, change);
-                if (flags, keywords) == (row.flags, row.keywords) {
-                    continue;
-                }
-                recount(&mut self.unseen, !row.flags.contains(Flags::SEEN), -1);
-                recount(&mut self.unseen, !flags.contains(Flags::SEEN), 1);
-                recount(&mut self.deleted, row.flags.contains(Flags::DELETED), -1);
-                recount(&mut self.deleted, flags.contains(Flags::DELETED), 1);
-                (row.flags, row.keywords, row.modseq) = (flags, keywords, change.modseq);
-                touched.push(row.uid);
+        let mut is_changed = false;
+        let (expected, tally) = (self.expected(), &mut self.tally);
+        let rows = &mut self.shelf.open_mut(&expected).rows;
+        rows.update(&change.uids, |row| {
+            let (flags, keywords) = flagged(row, change);
+            if (flags, keywords) == (row.flags, row.keywords) {
+                return None;
             }
-        }
-        if !touched.is_empty() {
-            self.remember_change(change.modseq, touched);
+            tally.reflag(row.flags, flags);
+            is_changed = true;
+            Some((flags, keywords, change.modseq))
+        });
+        if is_changed {
             self.reached(change.modseq);
         }
     }
 
     /// Removes those of `uids` that exist and returns how many octets they had.
     pub(crate) fn expunge(&mut self, uids: &UidSet, modseq: ModSeq) -> u64 {
-        let gone: Vec<Row> = self.rows_of(uids).copied().collect();
-        if gone.is_empty() {
-            return 0;
+        let expected = self.expected();
+        let opened = self.shelf.open_mut(&expected);
+        let (mut gone, before) = (UidSet::new(), self.tally.octets);
+        for row in opened.rows.of(uids) {
+            self.tally.remove(&row, self.recent_first);
+            gone.push(row.uid);
         }
-        for row in &gone {
-            self.count(row, false);
+        if !gone.is_empty() {
+            opened.rows.remove(&gone);
+            opened.vanished.push(modseq, &gone);
+            self.frozen.note(&gone);
+            self.reached(modseq);
         }
-        self.rows.retain(|row| !uids.contains(row.uid));
-        let gone_uids = UidSet::from_ascending(gone.iter().map(|row| row.uid));
-        self.vanished.push((modseq, gone_uids));
-        self.reached(modseq);
-        gone.iter().map(|row| u64::from(row.octets)).sum()
+        before - self.tally.octets
+    }
+
+    /// Messages below `first` are claimed as `\Recent` by a session.
+    pub(crate) fn claim_recent(&mut self, first: Uid) {
+        if first > self.recent_first {
+            let left = match self.shelf.known_from(first) {
+                Some(left) => left.len(),
+                None => self.rows().len() - self.rows().position(first),
+            };
+            self.tally.recent = left as u32;
+            self.recent_first = first;
+        }
+    }
+
+    /// Whether there is something to tell by the next delta.
+    pub(crate) fn is_dirty(&self) -> bool {
+        self.highest_modseq > self.frozen.modseq
+    }
+
+    /// What changed since the last delta; `None` where no row did.
+    pub(crate) fn take_delta(&mut self) -> Option<Layer> {
+        let now = Frozen::at(self.uid_next, self.highest_modseq);
+        let told = std::mem::replace(&mut self.frozen, now);
+        let mut layer = Layer {
+            arrivals: self
+                .shelf
+                .known_from(told.uid_next)
+                .expect("the index has nothing from there on"),
+            overlays: Vec::new(),
+            expunged: UidSet::from_ranges(told.expunged),
+            vanished: Vanished::default(),
+        };
+        // Nothing but arrivals comes to a mailbox that is not open.
+        if let Some(opened) = self.shelf.opened() {
+            let changed = opened.rows.changed_since(told.modseq, told.uid_next);
+            layer.overlays = changed.map(|row| Overlay::of(&row)).collect();
+            layer.vanished = opened.vanished.tail(told.modseq);
+        }
+        (!layer.is_empty()).then_some(layer)
+    }
+
+    /// Every delta taken so far is in the index that `fetch` reads. Rows that nobody has asked for
+    /// since the last time are left to it.
+    pub(crate) fn rebase(&mut self, fetch: Fetch) {
+        let is_clean = !self.is_dirty() && !self.is_watched();
+        self.shelf.rebase(fetch, self.frozen.uid_next, is_clean);
     }
 
     pub(crate) fn name_keyword(&mut self, position: u8, name: String) {
@@ -219,23 +319,24 @@ impl Contents {
     fn reached(&mut self, modseq: ModSeq) {
         self.highest_modseq = self.highest_modseq.max(modseq);
     }
+}
 
-    fn count(&mut self, row: &Row, arrives: bool) {
-        let by = if arrives { 1 } else { -1 };
-        recount(&mut self.unseen, !row.flags.contains(Flags::SEEN), by);
-        recount(&mut self.deleted, row.flags.contains(Flags::DELETED), by);
-        self.octets = self
-            .octets
-            .wrapping_add_signed(i64::from(row.octets) * i64::from(by));
+impl Frozen {
+    fn at(uid_next: Uid, modseq: ModSeq) -> Frozen {
+        Frozen {
+            uid_next,
+            modseq,
+            expunged: Vec::new(),
+        }
     }
 
-    fn remember_change(&mut self, modseq: ModSeq, uids: UidSet) {
-        if self.changed.len() == CHANGES_REMEMBERED_MAX
-            && let Some((oldest, _)) = self.changed.pop_front()
-        {
-            self.changed_floor = oldest;
-        }
-        self.changed.push_back((modseq, uids));
+    fn note(&mut self, gone: &UidSet) {
+        let told = gone
+            .ranges()
+            .iter()
+            .filter(|range| range.0 < self.uid_next.0);
+        let clipped = told.map(|range| (range.0, range.1.min(self.uid_next.0 - 1)));
+        self.expunged.extend(clipped);
     }
 }
 
@@ -252,14 +353,3 @@ fn flagged(row: &Row, change: &FlagChange) -> (Flags, Keywords) {
         ),
     }
 }
-
-fn recount(counter: &mut u32, counts: bool, by: i32) {
-    if counts {
-        *counter = counter
-            .checked_add_signed(by)
-            .expect("a message is counted once, then uncounted");
-    }
-}
-
-/// Changes of flags that a mailbox remembers beside its rows.
-const CHANGES_REMEMBERED_MAX: usize = 256;

@@ -3,21 +3,27 @@
 
 use super::account::Account;
 use super::contents::Contents;
+use super::frozen::Frozen;
+use super::index::Index;
+use super::own::Own;
+use super::places::Places;
 use super::row::Row;
+use super::slots::Slots;
 use super::tree::SpecialUse;
 use crate::log::Place;
 use crate::mail::id::{AccountId, MailboxId, ObjectId};
 use crate::record::{AccountFact, Deliver, DomainFact, Fact, MailboxFact};
 use crate::spool::Spool;
-use std::collections::{BTreeMap, HashMap};
+use crate::table::TableError;
+use crate::table::locations::{Kind, Location};
+use std::collections::BTreeMap;
+use std::rc::Rc;
 
 #[derive(Debug, Default)]
 pub(crate) struct State {
-    accounts: HashMap<AccountId, Account>,
-    by_address: HashMap<String, AccountId>,
+    slots: Slots,
     last_account: AccountId,
-    /// Where each object lies; index 0 is never used.
-    places: Vec<Option<Place>>,
+    pub(crate) places: Places,
     pub(crate) spool: Spool,
     /// Domain → catch-all.
     pub(crate) domains: BTreeMap<String, Option<String>>,
@@ -27,24 +33,39 @@ pub(crate) struct State {
 }
 
 impl State {
+    /// The state as of the last checkpoint.
+    pub(crate) fn from_index(index: Rc<Index>) -> Result<State, TableError> {
+        let mut state = State {
+            slots: Slots::cold(Rc::clone(&index))?,
+            ..State::default()
+        };
+        if let Some(own) = index.own()? {
+            own.facts.into_iter().for_each(|fact| state.apply_own(fact));
+            state.last_account = own.last_account;
+            state.tip_object = own.last_object;
+            state.places = Places::after(own.last_object, own.straddling);
+        }
+        Ok(state)
+    }
+
     pub(crate) fn account(&self, id: AccountId) -> Option<&Account> {
-        self.accounts.get(&id)
+        self.slots.account(id)
     }
 
     pub(crate) fn account_mut(&mut self, id: AccountId) -> Option<&mut Account> {
-        self.accounts.get_mut(&id)
+        self.slots.account_mut(id)
     }
 
     pub(crate) fn account_at(&self, address: &str) -> Option<AccountId> {
-        self.by_address.get(address).copied()
+        self.slots.at(address)
     }
 
-    pub(crate) fn accounts(&self) -> impl Iterator<Item = &Account> {
-        self.accounts.values()
+    pub(crate) fn slots(&self) -> &Slots {
+        &self.slots
     }
 
-    pub(crate) fn accounts_mut(&mut self) -> impl Iterator<Item = &mut Account> {
-        self.accounts.values_mut()
+    pub(crate) fn slots_mut(&mut self) -> &mut Slots {
+        &mut self.slots
     }
 
     pub(crate) fn next_account(&mut self) -> AccountId {
@@ -57,32 +78,59 @@ impl State {
         self.tip_object
     }
 
-    pub(crate) fn place(&self, object: ObjectId) -> Option<Place> {
-        *self.places.get(usize::try_from(object.0).ok()?)?
+    pub(crate) fn abort(&mut self) {
+        self.slots.abort();
+        self.spool.abort();
     }
 
-    pub(crate) fn abort(&mut self) {
-        self.accounts.values_mut().for_each(Account::abort);
-        self.spool.abort();
+    /// Everything that changed since the last freeze.
+    pub(crate) fn freeze(&mut self) -> Frozen {
+        let mut frozen = Frozen::default();
+        let own = Own {
+            last_account: self.last_account,
+            last_object: self.places.last(),
+            straddling: self.places.straddling().to_vec(),
+            facts: self.own_facts(),
+        };
+        frozen.shard(&own);
+        self.slots.freeze(&mut frozen);
+        self.places.freeze(&mut frozen);
+        frozen.finish();
+        frozen
+    }
+
+    /// What was frozen last is in `index` now; objects up to `last_object` are found there.
+    pub(crate) fn published(
+        &mut self,
+        index: Rc<Index>,
+        first_segment: u32,
+        last_object: ObjectId,
+    ) {
+        self.slots.published(index);
+        self.places.published(first_segment, last_object);
+    }
+
+    fn own_facts(&self) -> Vec<Fact> {
+        let domains = self.domains.iter().map(|(name, catch_all)| {
+            Fact::Domain(DomainFact::Add {
+                name: name.clone(),
+                catch_all: catch_all.clone(),
+            })
+        });
+        domains.chain(self.spool.facts()).collect()
     }
 
     /// Applies one durable fact. `place` is where its record begins.
     pub(crate) fn apply(&mut self, account: AccountId, place: Place, fact: Fact) {
         match fact {
             Fact::Body => {}
-            Fact::Message(head) => self.locate(head.object, place),
+            Fact::Message(head) => {
+                self.locate(head.object, place, Kind::Message);
+                self.places.note_pieces(&head, place);
+            }
             Fact::Account(fact) => self.apply_account(fact),
-            Fact::Domain(DomainFact::Add { name, catch_all }) => {
-                self.domains.insert(name, catch_all);
-            }
-            Fact::Domain(DomainFact::Remove { name }) => {
-                self.domains.remove(&name);
-            }
-            Fact::Offer(offer) => self.spool.offered(*offer),
-            Fact::Offered { target, sequence } => self.spool.settled(target, sequence),
-            Fact::Seen { source, sequence } => self.spool.seen(source, sequence),
             Fact::Deliver(deliver) => {
-                self.locate(deliver.object, place);
+                self.locate(deliver.object, place, Kind::Deliver);
                 self.deliveries += 1;
                 self.with_account(account, |account| account.apply_deliver(&deliver));
             }
@@ -108,12 +156,29 @@ impl State {
                     account.grow(octets);
                 }
             }),
+            own => self.apply_own(own),
+        }
+    }
+
+    /// Applies a fact about the shard itself.
+    fn apply_own(&mut self, fact: Fact) {
+        match fact {
+            Fact::Domain(DomainFact::Add { name, catch_all }) => {
+                self.domains.insert(name, catch_all);
+            }
+            Fact::Domain(DomainFact::Remove { name }) => {
+                self.domains.remove(&name);
+            }
+            Fact::Offer(offer) => self.spool.offered(*offer),
+            Fact::Offered { target, sequence } => self.spool.settled(target, sequence),
+            Fact::Seen { source, sequence } => self.spool.seen(source, sequence),
+            _ => {}
         }
     }
 
     fn with_account(&mut self, id: AccountId, change: impl FnOnce(&mut Account)) {
         // An account that was removed while a change was on its way takes the change along.
-        if let Some(account) = self.accounts.get_mut(&id) {
+        if let Some(account) = self.slots.changing(id) {
             change(account);
         }
     }
@@ -125,34 +190,20 @@ impl State {
                 address,
             } => {
                 self.last_account = self.last_account.max(id);
-                self.by_address.insert(address.clone(), id);
-                self.accounts.insert(id, Account::new(id, address));
+                self.slots.create(Account::new(id, address));
             }
             AccountFact::Secret { account, secret } => {
-                self.with_account(account, |account| account.secret = secret);
+                self.slots.change_card(account, |card| card.secret = secret);
             }
             AccountFact::Quota { account, octets } => {
-                self.with_account(account, |account| account.quota = octets);
+                self.slots.change_card(account, |card| card.quota = octets);
             }
-            AccountFact::Remove { account } => {
-                if let Some(account) = self.accounts.remove(&account) {
-                    self.by_address.remove(&account.address);
-                    account.ring_all();
-                }
-            }
+            AccountFact::Remove { account } => self.slots.remove(account),
         }
     }
 
-    fn locate(&mut self, object: ObjectId, place: Place) {
-        let Ok(at) = usize::try_from(object.0) else {
-            return;
-        };
-        if at >= self.places.len() {
-            self.places.resize(at + 1, None);
-        }
-        if let Some(slot) = self.places.get_mut(at) {
-            *slot = Some(place);
-        }
+    fn locate(&mut self, object: ObjectId, place: Place, kind: Kind) {
+        self.places.put(object, Location { place, kind });
         self.tip_object = self.tip_object.max(object);
     }
 }
@@ -217,9 +268,7 @@ impl Account {
                 self.change(mailbox, |contents| contents.name_keyword(position, name));
             }
             MailboxFact::Recent { mailbox, first } => {
-                self.change(mailbox, |contents| {
-                    contents.recent_first = contents.recent_first.max(first);
-                });
+                self.change(mailbox, |contents| contents.claim_recent(first));
             }
             MailboxFact::Subscribe { name } => self.subscribe(name, true),
             MailboxFact::Unsubscribe { name } => self.subscribe(name, false),

@@ -1,8 +1,8 @@
 //! FLAGS, EXPUNGE, COPY and MAILBOX: how a mailbox changes after the arrival of mail.
 
-use super::field::{Reader, Write};
 use super::message::{read_date, write_date};
 use super::{Broken, kind};
+use crate::codec::{Fields, Put};
 use crate::mail::date::InternalDate;
 use crate::mail::flags::{Flags, Keywords};
 use crate::mail::id::{MailboxId, ModSeq, ObjectId, Uid, UidValidity};
@@ -28,33 +28,33 @@ pub struct FlagChange {
 }
 
 impl FlagChange {
-    pub(super) fn read(reader: &mut Reader<'_>) -> Result<FlagChange, Broken> {
+    pub(super) fn read(fields: &mut Fields<'_>) -> Result<FlagChange, Broken> {
         Ok(FlagChange {
-            mailbox: MailboxId(reader.u32()?),
-            modseq: ModSeq(reader.u64()?),
-            op: match reader.u8()? {
+            mailbox: MailboxId(fields.u32()?),
+            modseq: ModSeq(fields.u64()?),
+            op: match fields.u8()? {
                 0 => FlagOp::Set,
                 1 => FlagOp::Add,
                 2 => FlagOp::Remove,
                 _ => return Err(Broken("unknown change of flags")),
             },
-            flags: Flags(reader.u16()?),
-            keywords: Keywords(reader.u64()?),
-            uids: reader.uids()?,
+            flags: Flags(fields.u16()?),
+            keywords: Keywords(fields.u64()?),
+            uids: UidSet::decode(fields)?,
         })
     }
 
     pub(super) fn write(&self, out: &mut Vec<u8>) -> u8 {
-        out.u32(self.mailbox.0);
-        out.u64(self.modseq.0);
-        out.u8(match self.op {
+        out.put_u32(self.mailbox.0);
+        out.put_u64(self.modseq.0);
+        out.put_u8(match self.op {
             FlagOp::Set => 0,
             FlagOp::Add => 1,
             FlagOp::Remove => 2,
         });
-        out.u16(self.flags.0);
-        out.u64(self.keywords.0);
-        out.uids(&self.uids);
+        out.put_u16(self.flags.0);
+        out.put_u64(self.keywords.0);
+        self.uids.encode(out);
         kind::FLAGS
     }
 }
@@ -68,18 +68,18 @@ pub struct Expunge {
 }
 
 impl Expunge {
-    pub(super) fn read(reader: &mut Reader<'_>) -> Result<Expunge, Broken> {
+    pub(super) fn read(fields: &mut Fields<'_>) -> Result<Expunge, Broken> {
         Ok(Expunge {
-            mailbox: MailboxId(reader.u32()?),
-            modseq: ModSeq(reader.u64()?),
-            uids: reader.uids()?,
+            mailbox: MailboxId(fields.u32()?),
+            modseq: ModSeq(fields.u64()?),
+            uids: UidSet::decode(fields)?,
         })
     }
 
     pub(super) fn write(&self, out: &mut Vec<u8>) -> u8 {
-        out.u32(self.mailbox.0);
-        out.u64(self.modseq.0);
-        out.uids(&self.uids);
+        out.put_u32(self.mailbox.0);
+        out.put_u64(self.modseq.0);
+        self.uids.encode(out);
         kind::EXPUNGE
     }
 }
@@ -108,45 +108,45 @@ pub struct CopiedRow {
 }
 
 impl Copy {
-    pub(super) fn read(reader: &mut Reader<'_>) -> Result<Copy, Broken> {
+    pub(super) fn read(fields: &mut Fields<'_>) -> Result<Copy, Broken> {
         let mut copy = Copy {
-            source: MailboxId(reader.u32()?),
-            target: MailboxId(reader.u32()?),
-            modseq: ModSeq(reader.u64()?),
-            first_uid: Uid(reader.u32()?),
+            source: MailboxId(fields.u32()?),
+            target: MailboxId(fields.u32()?),
+            modseq: ModSeq(fields.u64()?),
+            first_uid: Uid(fields.u32()?),
             rows: Vec::new(),
         };
-        let count = reader.u32()?;
+        let count = fields.u32()?;
         copy.first_uid
             .0
             .checked_add(count)
             .ok_or(Broken("UIDs overflow"))?;
         for _ in 0..count {
             copy.rows.push(CopiedRow {
-                source_uid: Uid(reader.u32()?),
-                flags: Flags(reader.u16()?),
-                keywords: Keywords(reader.u64()?),
-                internal_date: read_date(reader)?,
-                octets: reader.u32()?,
-                delivery: ObjectId(reader.u64()?),
+                source_uid: Uid(fields.u32()?),
+                flags: Flags(fields.u16()?),
+                keywords: Keywords(fields.u64()?),
+                internal_date: read_date(fields)?,
+                octets: fields.u32()?,
+                delivery: ObjectId(fields.u64()?),
             });
         }
         Ok(copy)
     }
 
     pub(super) fn write(&self, out: &mut Vec<u8>) -> u8 {
-        out.u32(self.source.0);
-        out.u32(self.target.0);
-        out.u64(self.modseq.0);
-        out.uid(self.first_uid);
-        out.u32(u32::try_from(self.rows.len()).expect("COPY_ROWS_MAX bounds the rows"));
+        out.put_u32(self.source.0);
+        out.put_u32(self.target.0);
+        out.put_u64(self.modseq.0);
+        out.put_u32(self.first_uid.0);
+        out.put_u32(u32::try_from(self.rows.len()).expect("COPY_ROWS_MAX bounds the rows"));
         for row in &self.rows {
-            out.uid(row.source_uid);
-            out.u16(row.flags.0);
-            out.u64(row.keywords.0);
+            out.put_u32(row.source_uid.0);
+            out.put_u16(row.flags.0);
+            out.put_u64(row.keywords.0);
             write_date(row.internal_date, out);
-            out.u32(row.octets);
-            out.u64(row.delivery.0);
+            out.put_u32(row.octets);
+            out.put_u64(row.delivery.0);
         }
         kind::COPY
     }
@@ -191,38 +191,38 @@ pub enum MailboxFact {
 }
 
 impl MailboxFact {
-    pub(super) fn read(reader: &mut Reader<'_>) -> Result<MailboxFact, Broken> {
-        Ok(match reader.u8()? {
+    pub(super) fn read(fields: &mut Fields<'_>) -> Result<MailboxFact, Broken> {
+        Ok(match fields.u8()? {
             0 => MailboxFact::Create {
-                mailbox: MailboxId(reader.u32()?),
-                uid_validity: UidValidity(reader.u32()?),
-                modseq: ModSeq(reader.u64()?),
-                special_use: reader.u16()?,
-                name: reader.text()?,
+                mailbox: MailboxId(fields.u32()?),
+                uid_validity: UidValidity(fields.u32()?),
+                modseq: ModSeq(fields.u64()?),
+                special_use: fields.u16()?,
+                name: fields.text()?,
             },
             1 => MailboxFact::Rename {
-                mailbox: MailboxId(reader.u32()?),
-                modseq: ModSeq(reader.u64()?),
-                name: reader.text()?,
+                mailbox: MailboxId(fields.u32()?),
+                modseq: ModSeq(fields.u64()?),
+                name: fields.text()?,
             },
             2 => MailboxFact::Delete {
-                mailbox: MailboxId(reader.u32()?),
-                modseq: ModSeq(reader.u64()?),
+                mailbox: MailboxId(fields.u32()?),
+                modseq: ModSeq(fields.u64()?),
             },
             3 => MailboxFact::Keyword {
-                mailbox: MailboxId(reader.u32()?),
-                position: reader.u8()?,
-                name: reader.text()?,
+                mailbox: MailboxId(fields.u32()?),
+                position: fields.u8()?,
+                name: fields.text()?,
             },
             4 => MailboxFact::Recent {
-                mailbox: MailboxId(reader.u32()?),
-                first: Uid(reader.u32()?),
+                mailbox: MailboxId(fields.u32()?),
+                first: Uid(fields.u32()?),
             },
             5 => MailboxFact::Subscribe {
-                name: reader.text()?,
+                name: fields.text()?,
             },
             6 => MailboxFact::Unsubscribe {
-                name: reader.text()?,
+                name: fields.text()?,
             },
             _ => return Err(Broken("unknown change of a mailbox")),
         })
@@ -237,50 +237,50 @@ impl MailboxFact {
                 special_use,
                 name,
             } => {
-                out.u8(0);
-                out.u32(mailbox.0);
-                out.u32(uid_validity.0);
-                out.u64(modseq.0);
-                out.u16(*special_use);
-                out.text(name);
+                out.put_u8(0);
+                out.put_u32(mailbox.0);
+                out.put_u32(uid_validity.0);
+                out.put_u64(modseq.0);
+                out.put_u16(*special_use);
+                out.put_text(name);
             }
             MailboxFact::Rename {
                 mailbox,
                 modseq,
                 name,
             } => {
-                out.u8(1);
-                out.u32(mailbox.0);
-                out.u64(modseq.0);
-                out.text(name);
+                out.put_u8(1);
+                out.put_u32(mailbox.0);
+                out.put_u64(modseq.0);
+                out.put_text(name);
             }
             MailboxFact::Delete { mailbox, modseq } => {
-                out.u8(2);
-                out.u32(mailbox.0);
-                out.u64(modseq.0);
+                out.put_u8(2);
+                out.put_u32(mailbox.0);
+                out.put_u64(modseq.0);
             }
             MailboxFact::Keyword {
                 mailbox,
                 position,
                 name,
             } => {
-                out.u8(3);
-                out.u32(mailbox.0);
-                out.u8(*position);
-                out.text(name);
+                out.put_u8(3);
+                out.put_u32(mailbox.0);
+                out.put_u8(*position);
+                out.put_text(name);
             }
             MailboxFact::Recent { mailbox, first } => {
-                out.u8(4);
-                out.u32(mailbox.0);
-                out.uid(*first);
+                out.put_u8(4);
+                out.put_u32(mailbox.0);
+                out.put_u32(first.0);
             }
             MailboxFact::Subscribe { name } => {
-                out.u8(5);
-                out.text(name);
+                out.put_u8(5);
+                out.put_text(name);
             }
             MailboxFact::Unsubscribe { name } => {
-                out.u8(6);
-                out.text(name);
+                out.put_u8(6);
+                out.put_text(name);
             }
         }
         kind::MAILBOX

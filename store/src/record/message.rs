@@ -1,7 +1,7 @@
 //! MESSAGE and DELIVER: a body with its envelope, and one recipient's share of it.
 
-use super::field::{Reader, Write};
 use super::{Broken, kind};
+use crate::codec::{Fields, Put};
 use crate::log::Place;
 use crate::mail::address::Address;
 use crate::mail::date::InternalDate;
@@ -50,16 +50,16 @@ impl MessageHead {
 
     /// The head and the octets that follow it: the body when it is inline.
     pub fn split(payload: &[u8]) -> Result<(MessageHead, &[u8]), Broken> {
-        let mut reader = Reader::new(payload);
+        let mut fields = Fields::new(payload);
         let head = MessageHead {
-            object: ObjectId(reader.u64()?),
-            queue: QueueId(reader.u64()?),
-            received_secs: reader.i64()?,
-            octets: reader.u64()?,
-            source: Source::read(&mut reader)?,
-            pieces: read_pieces(&mut reader)?,
+            object: ObjectId(fields.u64()?),
+            queue: QueueId(fields.u64()?),
+            received_secs: fields.i64()?,
+            octets: fields.u64()?,
+            source: Source::read(&mut fields)?,
+            pieces: read_pieces(&mut fields)?,
         };
-        let body = reader.rest();
+        let body = fields.rest();
         let lying: u64 = head
             .pieces
             .iter()
@@ -72,27 +72,27 @@ impl MessageHead {
     }
 
     pub(super) fn write(&self, out: &mut Vec<u8>) -> u8 {
-        out.u64(self.object.0);
-        out.u64(self.queue.0);
-        out.i64(self.received_secs);
-        out.u64(self.octets);
+        out.put_u64(self.object.0);
+        out.put_u64(self.queue.0);
+        out.put_i64(self.received_secs);
+        out.put_u64(self.octets);
         self.source.write(out);
-        out.u32(u32::try_from(self.pieces.len()).expect("MESSAGE_BYTES_MAX bounds the pieces"));
+        out.put_u32(u32::try_from(self.pieces.len()).expect("MESSAGE_BYTES_MAX bounds the pieces"));
         for piece in &self.pieces {
-            out.u64(piece.place.0);
-            out.u32(piece.octets);
+            out.put_u64(piece.place.0);
+            out.put_u32(piece.octets);
         }
         kind::MESSAGE
     }
 }
 
-fn read_pieces(reader: &mut Reader<'_>) -> Result<Vec<Piece>, Broken> {
-    let count = reader.u32()?;
+fn read_pieces(fields: &mut Fields<'_>) -> Result<Vec<Piece>, Broken> {
+    let count = fields.u32()?;
     let mut pieces = Vec::new();
     for _ in 0..count {
         pieces.push(Piece {
-            place: Place(reader.u64()?),
-            octets: reader.u32()?,
+            place: Place(fields.u64()?),
+            octets: fields.u32()?,
         });
     }
     Ok(pieces)
@@ -107,10 +107,10 @@ const BINARY: u8 = 1 << 5;
 const NULL_PATH: u8 = 1 << 6;
 
 impl Source {
-    fn read(reader: &mut Reader<'_>) -> Result<Source, Broken> {
-        let bits = reader.u8()?;
+    fn read(fields: &mut Fields<'_>) -> Result<Source, Broken> {
+        let bits = fields.u8()?;
         let reverse_path = match bits & NULL_PATH {
-            0 => Some(read_address(reader)?),
+            0 => Some(read_address(fields)?),
             _ => None,
         };
         Ok(Source {
@@ -129,7 +129,7 @@ impl Source {
                 RET_HEADERS => Some(Ret::Headers),
                 _ => return Err(Broken("two kinds of RET")),
             },
-            envid: reader.optional_text()?,
+            envid: fields.optional_text()?,
         })
     }
 
@@ -154,24 +154,24 @@ impl Source {
         if self.reverse_path.is_none() {
             bits |= NULL_PATH;
         }
-        out.u8(bits);
+        out.put_u8(bits);
         if let Some(path) = &self.reverse_path {
             write_address(path, out);
         }
-        out.optional_text(self.envid.as_deref());
+        out.put_optional_text(self.envid.as_deref());
     }
 }
 
-pub(super) fn read_address(reader: &mut Reader<'_>) -> Result<Address, Broken> {
+pub(super) fn read_address(fields: &mut Fields<'_>) -> Result<Address, Broken> {
     Ok(Address {
-        local: reader.text()?,
-        domain: reader.text()?,
+        local: fields.text()?,
+        domain: fields.text()?,
     })
 }
 
 pub(super) fn write_address(address: &Address, out: &mut Vec<u8>) {
-    out.text(&address.local);
-    out.text(&address.domain);
+    out.put_text(&address.local);
+    out.put_text(&address.domain);
 }
 
 /// A message arrives in a mailbox.
@@ -196,57 +196,57 @@ pub struct Deliver {
 }
 
 impl Deliver {
-    pub(super) fn read(reader: &mut Reader<'_>) -> Result<Deliver, Broken> {
+    pub(super) fn read(fields: &mut Fields<'_>) -> Result<Deliver, Broken> {
         Ok(Deliver {
-            object: ObjectId(reader.u64()?),
-            message: ObjectId(reader.u64()?),
-            mailbox: MailboxId(reader.u32()?),
-            uid: Uid(reader.u32()?),
-            modseq: ModSeq(reader.u64()?),
-            flags: Flags(reader.u16()?),
-            keywords: Keywords(reader.u64()?),
-            internal_date: read_date(reader)?,
-            octets: reader.u32()?,
-            recipient: match reader.u8()? {
+            object: ObjectId(fields.u64()?),
+            message: ObjectId(fields.u64()?),
+            mailbox: MailboxId(fields.u32()?),
+            uid: Uid(fields.u32()?),
+            modseq: ModSeq(fields.u64()?),
+            flags: Flags(fields.u16()?),
+            keywords: Keywords(fields.u64()?),
+            internal_date: read_date(fields)?,
+            octets: fields.u32()?,
+            recipient: match fields.u8()? {
                 0 => None,
-                1 => Some(read_address(reader)?),
+                1 => Some(read_address(fields)?),
                 _ => return Err(Broken("an option is neither 0 nor 1")),
             },
-            notify: Notify(reader.u8()?),
-            orcpt: reader.optional_text()?,
-            prefix: reader.blob()?.to_vec(),
+            notify: Notify(fields.u8()?),
+            orcpt: fields.optional_text()?,
+            prefix: fields.blob()?.to_vec(),
         })
     }
 
     pub(super) fn write(&self, out: &mut Vec<u8>) -> u8 {
-        out.u64(self.object.0);
-        out.u64(self.message.0);
-        out.u32(self.mailbox.0);
-        out.uid(self.uid);
-        out.u64(self.modseq.0);
-        out.u16(self.flags.0);
-        out.u64(self.keywords.0);
+        out.put_u64(self.object.0);
+        out.put_u64(self.message.0);
+        out.put_u32(self.mailbox.0);
+        out.put_u32(self.uid.0);
+        out.put_u64(self.modseq.0);
+        out.put_u16(self.flags.0);
+        out.put_u64(self.keywords.0);
         write_date(self.internal_date, out);
-        out.u32(self.octets);
-        out.u8(u8::from(self.recipient.is_some()));
+        out.put_u32(self.octets);
+        out.put_u8(u8::from(self.recipient.is_some()));
         if let Some(recipient) = &self.recipient {
             write_address(recipient, out);
         }
-        out.u8(self.notify.0);
-        out.optional_text(self.orcpt.as_deref());
-        out.blob(&self.prefix);
+        out.put_u8(self.notify.0);
+        out.put_optional_text(self.orcpt.as_deref());
+        out.put_blob(&self.prefix);
         kind::DELIVER
     }
 }
 
-pub(super) fn read_date(reader: &mut Reader<'_>) -> Result<InternalDate, Broken> {
+pub(super) fn read_date(fields: &mut Fields<'_>) -> Result<InternalDate, Broken> {
     Ok(InternalDate {
-        unix_secs: reader.i64()?,
-        zone_minutes: reader.i16()?,
+        unix_secs: fields.i64()?,
+        zone_minutes: fields.i16()?,
     })
 }
 
 pub(super) fn write_date(date: InternalDate, out: &mut Vec<u8>) {
-    out.i64(date.unix_secs);
-    out.i16(date.zone_minutes);
+    out.put_i64(date.unix_secs);
+    out.put_i16(date.zone_minutes);
 }

@@ -3,7 +3,6 @@
 //! A fact says what is so from now on; applying the same facts in the same order gives the same
 //! state, live and after a crash. Decoding never panics: a broken payload is [`Broken`].
 
-mod field;
 mod mailbox;
 mod message;
 mod owner;
@@ -12,6 +11,7 @@ pub use mailbox::{CopiedRow, Copy, Expunge, FlagChange, FlagOp, MailboxFact};
 pub use message::{Deliver, MessageHead, Piece, Source};
 pub use owner::{AccountFact, DomainFact, Offer, Share};
 
+use crate::codec::{Fields, Put, Short};
 use std::fmt;
 
 /// One fact, decoded. Octets of a body are not in here: they are read by place.
@@ -60,6 +60,12 @@ pub mod kind {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Broken(pub &'static str);
 
+impl From<Short> for Broken {
+    fn from(_: Short) -> Broken {
+        Broken("a field is cut off or not well formed")
+    }
+}
+
 impl fmt::Display for Broken {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.0)
@@ -68,36 +74,37 @@ impl fmt::Display for Broken {
 
 impl Fact {
     pub fn decode(record_kind: u8, payload: &[u8]) -> Result<Fact, Broken> {
-        let mut reader = field::Reader::new(payload);
+        let mut fields = Fields::new(payload);
         let fact = match record_kind {
             kind::BODY => return Ok(Fact::Body),
             kind::MESSAGE => return MessageHead::decode(payload).map(Fact::Message),
-            kind::DELIVER => Fact::Deliver(Box::new(Deliver::read(&mut reader)?)),
-            kind::FLAGS => Fact::Flags(FlagChange::read(&mut reader)?),
-            kind::EXPUNGE => Fact::Expunge(Expunge::read(&mut reader)?),
-            kind::COPY => Fact::Copy(Copy::read(&mut reader)?),
-            kind::MAILBOX => Fact::Mailbox(MailboxFact::read(&mut reader)?),
-            kind::ACCOUNT => Fact::Account(AccountFact::read(&mut reader)?),
-            kind::DOMAIN => Fact::Domain(DomainFact::read(&mut reader)?),
-            kind::OFFER => Fact::Offer(Box::new(Offer::read(&mut reader)?)),
+            kind::DELIVER => Fact::Deliver(Box::new(Deliver::read(&mut fields)?)),
+            kind::FLAGS => Fact::Flags(FlagChange::read(&mut fields)?),
+            kind::EXPUNGE => Fact::Expunge(Expunge::read(&mut fields)?),
+            kind::COPY => Fact::Copy(Copy::read(&mut fields)?),
+            kind::MAILBOX => Fact::Mailbox(MailboxFact::read(&mut fields)?),
+            kind::ACCOUNT => Fact::Account(AccountFact::read(&mut fields)?),
+            kind::DOMAIN => Fact::Domain(DomainFact::read(&mut fields)?),
+            kind::OFFER => Fact::Offer(Box::new(Offer::read(&mut fields)?)),
             kind::OFFERED => Fact::Offered {
-                target: reader.u16()?,
-                sequence: reader.u64()?,
+                target: fields.u16()?,
+                sequence: fields.u64()?,
             },
             kind::SEEN => Fact::Seen {
-                source: reader.u16()?,
-                sequence: reader.u64()?,
+                source: fields.u16()?,
+                sequence: fields.u64()?,
             },
             _ => return Err(Broken("unknown kind of record")),
         };
-        reader.end()?;
+        fields
+            .end()
+            .map_err(|_| Broken("octets behind the last field"))?;
         Ok(fact)
     }
 
     /// The kind byte, and the payload appended to `out`. A MESSAGE's body follows its head as
     /// further parts of the record.
     pub fn encode(&self, out: &mut Vec<u8>) -> u8 {
-        use field::Write;
         match self {
             Fact::Body => kind::BODY,
             Fact::Message(head) => head.write(out),
@@ -110,13 +117,13 @@ impl Fact {
             Fact::Domain(fact) => fact.write(out),
             Fact::Offer(offer) => offer.write(out),
             Fact::Offered { target, sequence } => {
-                out.u16(*target);
-                out.u64(*sequence);
+                out.put_u16(*target);
+                out.put_u64(*sequence);
                 kind::OFFERED
             }
             Fact::Seen { source, sequence } => {
-                out.u16(*source);
-                out.u64(*sequence);
+                out.put_u16(*source);
+                out.put_u64(*sequence);
                 kind::SEEN
             }
         }

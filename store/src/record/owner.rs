@@ -1,8 +1,8 @@
 //! ACCOUNT, DOMAIN and OFFER: who owns mail here, and what other owners are still owed.
 
-use super::field::{Reader, Write};
 use super::message::{read_address, write_address};
 use super::{Broken, kind};
+use crate::codec::{Fields, Put};
 use crate::mail::address::Address;
 use crate::mail::envelope::Notify;
 use crate::mail::id::{AccountId, ObjectId};
@@ -31,21 +31,21 @@ pub enum AccountFact {
 }
 
 impl AccountFact {
-    pub(super) fn read(reader: &mut Reader<'_>) -> Result<AccountFact, Broken> {
-        let sub = reader.u8()?;
-        let account = AccountId(reader.u32()?);
+    pub(super) fn read(fields: &mut Fields<'_>) -> Result<AccountFact, Broken> {
+        let sub = fields.u8()?;
+        let account = AccountId(fields.u32()?);
         Ok(match sub {
             0 => AccountFact::Create {
                 account,
-                address: reader.text()?,
+                address: fields.text()?,
             },
             1 => AccountFact::Secret {
                 account,
-                secret: reader.optional_text()?,
+                secret: fields.optional_text()?,
             },
             2 => AccountFact::Quota {
                 account,
-                octets: match reader.u64()? {
+                octets: match fields.u64()? {
                     u64::MAX => None,
                     octets => Some(octets),
                 },
@@ -57,21 +57,21 @@ impl AccountFact {
 
     pub(super) fn write(&self, out: &mut Vec<u8>) -> u8 {
         let mut head = |sub, account: &AccountId| {
-            out.u8(sub);
-            out.u32(account.0);
+            out.put_u8(sub);
+            out.put_u32(account.0);
         };
         match self {
             AccountFact::Create { account, address } => {
                 head(0, account);
-                out.text(address);
+                out.put_text(address);
             }
             AccountFact::Secret { account, secret } => {
                 head(1, account);
-                out.optional_text(secret.as_deref());
+                out.put_optional_text(secret.as_deref());
             }
             AccountFact::Quota { account, octets } => {
                 head(2, account);
-                out.u64(octets.unwrap_or(u64::MAX));
+                out.put_u64(octets.unwrap_or(u64::MAX));
             }
             AccountFact::Remove { account } => head(3, account),
         }
@@ -92,14 +92,14 @@ pub enum DomainFact {
 }
 
 impl DomainFact {
-    pub(super) fn read(reader: &mut Reader<'_>) -> Result<DomainFact, Broken> {
-        Ok(match reader.u8()? {
+    pub(super) fn read(fields: &mut Fields<'_>) -> Result<DomainFact, Broken> {
+        Ok(match fields.u8()? {
             0 => DomainFact::Add {
-                name: reader.text()?,
-                catch_all: reader.optional_text()?,
+                name: fields.text()?,
+                catch_all: fields.optional_text()?,
             },
             1 => DomainFact::Remove {
-                name: reader.text()?,
+                name: fields.text()?,
             },
             _ => return Err(Broken("unknown change of a domain")),
         })
@@ -108,13 +108,13 @@ impl DomainFact {
     pub(super) fn write(&self, out: &mut Vec<u8>) -> u8 {
         match self {
             DomainFact::Add { name, catch_all } => {
-                out.u8(0);
-                out.text(name);
-                out.optional_text(catch_all.as_deref());
+                out.put_u8(0);
+                out.put_text(name);
+                out.put_optional_text(catch_all.as_deref());
             }
             DomainFact::Remove { name } => {
-                out.u8(1);
-                out.text(name);
+                out.put_u8(1);
+                out.put_text(name);
             }
         }
         kind::DOMAIN
@@ -144,36 +144,36 @@ pub struct Share {
 }
 
 impl Offer {
-    pub(super) fn read(reader: &mut Reader<'_>) -> Result<Offer, Broken> {
+    pub(super) fn read(fields: &mut Fields<'_>) -> Result<Offer, Broken> {
         let mut offer = Offer {
-            target: reader.u16()?,
-            sequence: reader.u64()?,
-            message: ObjectId(reader.u64()?),
+            target: fields.u16()?,
+            sequence: fields.u64()?,
+            message: ObjectId(fields.u64()?),
             recipients: Vec::new(),
         };
-        for _ in 0..reader.u32()? {
+        for _ in 0..fields.u32()? {
             offer.recipients.push(Share {
-                account: reader.text()?,
-                recipient: read_address(reader)?,
-                notify: Notify(reader.u8()?),
-                orcpt: reader.optional_text()?,
-                prefix: reader.blob()?.to_vec(),
+                account: fields.text()?,
+                recipient: read_address(fields)?,
+                notify: Notify(fields.u8()?),
+                orcpt: fields.optional_text()?,
+                prefix: fields.blob()?.to_vec(),
             });
         }
         Ok(offer)
     }
 
     pub(super) fn write(&self, out: &mut Vec<u8>) -> u8 {
-        out.u16(self.target);
-        out.u64(self.sequence);
-        out.u64(self.message.0);
-        out.u32(u32::try_from(self.recipients.len()).expect("RECIPIENTS_MAX bounds them"));
+        out.put_u16(self.target);
+        out.put_u64(self.sequence);
+        out.put_u64(self.message.0);
+        out.put_u32(u32::try_from(self.recipients.len()).expect("RECIPIENTS_MAX bounds them"));
         for recipient in &self.recipients {
-            out.text(&recipient.account);
+            out.put_text(&recipient.account);
             write_address(&recipient.recipient, out);
-            out.u8(recipient.notify.0);
-            out.optional_text(recipient.orcpt.as_deref());
-            out.blob(&recipient.prefix);
+            out.put_u8(recipient.notify.0);
+            out.put_optional_text(recipient.orcpt.as_deref());
+            out.put_blob(&recipient.prefix);
         }
         kind::OFFER
     }

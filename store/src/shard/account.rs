@@ -6,7 +6,8 @@ use crate::error::ChangeError;
 use crate::log::RECORD_HEADER_BYTES;
 use crate::mail::id::{AccountId, ModSeq};
 use crate::mailbox::name::INBOX;
-use crate::mailbox::{Account, SpecialUse};
+use crate::mailbox::slots::Owner;
+use crate::mailbox::{Account, Configured, SpecialUse};
 use crate::record::{AccountFact, DomainFact, Fact, MailboxFact};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -25,39 +26,30 @@ pub struct StoredAccount {
     pub usage: Arc<AtomicU64>,
 }
 
-/// What the configuration says of an account.
-pub struct Configured {
-    /// Octets; wins over what the log has.
-    pub quota: Option<u64>,
-    /// Where other shards read the usage.
-    pub usage: Arc<AtomicU64>,
-}
-
 type Lookup = Box<dyn Fn(&str) -> Option<Configured>>;
 
 #[derive(Default)]
 pub(super) struct Configuration(Option<Lookup>);
 
 impl Configuration {
-    fn apply(&self, account: &mut Account) {
-        let configured = self.0.as_ref().and_then(|lookup| lookup(&account.address));
-        account.configured_quota = configured.as_ref().and_then(|configured| configured.quota);
-        if let Some(configured) = configured {
-            account.publish_to(configured.usage);
-        }
+    /// Whether mail for an address may make its account; where nobody was named to ask, it may.
+    pub(super) fn knows(&self, address: &str) -> bool {
+        self.0
+            .as_ref()
+            .is_none_or(|lookup| lookup(address).is_some())
     }
 }
 
 impl<D: Disk> Shard<D> {
     /// Every account with mail or a secret in this shard.
     pub fn accounts(&self) -> Vec<StoredAccount> {
-        self.state.borrow().accounts().map(stored).collect()
+        self.state.borrow().slots().owners().map(stored).collect()
     }
 
     /// The account of an address, compared octet by octet.
     pub fn account(&self, address: &str) -> Option<StoredAccount> {
         let state = self.state.borrow();
-        state.account(state.account_at(address)?).map(stored)
+        state.slots().owner(state.account_at(address)?).map(stored)
     }
 
     /// The account of an address, made with its INBOX and the usual mailboxes of RFC 6154 where it
@@ -74,8 +66,9 @@ impl<D: Disk> Shard<D> {
         let id = self.state.borrow_mut().next_account();
         let frame = self.put(id, self.birth(id, address))?;
         self.log.durable(frame).await?;
-        if let Some(account) = self.state.borrow_mut().account_mut(id) {
-            self.configuration.borrow().apply(account);
+        if let Some(lookup) = &self.configuration.borrow().0 {
+            let mut state = self.state.borrow_mut();
+            state.slots_mut().configure_one(id, lookup);
         }
         Ok(id)
     }
@@ -134,7 +127,7 @@ impl<D: Disk> Shard<D> {
     async fn change_account(&self, id: AccountId, fact: AccountFact) -> Result<(), ChangeError> {
         let _pass = self.accounts_gate.clone().enter().await;
         self.log.room(ACCOUNT_BYTES_MAX).await?;
-        if self.state.borrow().account(id).is_none() {
+        if self.state.borrow().slots().owner(id).is_none() {
             return Err(ChangeError::NoAccount);
         }
         let frame = self.put(id, vec![Entry::of(Fact::Account(fact))])?;
@@ -143,12 +136,9 @@ impl<D: Disk> Shard<D> {
 
     /// Asks `lookup` from now on what the configuration says of an account; it is not logged.
     pub fn configure(&self, lookup: impl Fn(&str) -> Option<Configured> + 'static) {
-        let configuration = Configuration(Some(Box::new(lookup)));
-        self.state
-            .borrow_mut()
-            .accounts_mut()
-            .for_each(|account| configuration.apply(account));
-        self.configuration.replace(configuration);
+        self.state.borrow_mut().slots_mut().configure(&lookup);
+        self.configuration
+            .replace(Configuration(Some(Box::new(lookup))));
     }
 
     /// Domains made by `ringpostctl`, with their catch-all; kept by shard 0.
@@ -176,13 +166,13 @@ impl<D: Disk> Shard<D> {
     }
 }
 
-fn stored(account: &Account) -> StoredAccount {
+fn stored(owner: Owner<'_>) -> StoredAccount {
     StoredAccount {
-        id: account.id,
-        address: account.address.clone(),
-        secret: account.secret.clone(),
-        quota: account.quota,
-        usage: Arc::clone(&account.gauge),
+        id: owner.card.id,
+        address: owner.card.address.clone(),
+        secret: owner.card.secret.clone(),
+        quota: owner.card.quota,
+        usage: Arc::clone(owner.gauge),
     }
 }
 

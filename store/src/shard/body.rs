@@ -1,5 +1,6 @@
 //! Bodies: streamed into the log while they arrive, read back piece by piece.
 
+use super::arriving::Lease;
 use super::{Entry, Shard};
 use crate::disk::Disk;
 use crate::error::{ChangeError, LogError, ReadError};
@@ -17,6 +18,8 @@ use std::rc::Rc;
 pub struct BodyWriter {
     pub(super) pieces: Vec<Piece>,
     pub(super) tail: Vec<u8>,
+    /// Keeps the segments of the pieces.
+    pub(super) lease: Option<Lease>,
 }
 
 impl BodyWriter {
@@ -24,8 +27,8 @@ impl BodyWriter {
     #[must_use]
     pub fn with(octets: Vec<u8>) -> BodyWriter {
         BodyWriter {
-            pieces: Vec::new(),
             tail: octets,
+            ..BodyWriter::default()
         }
     }
 
@@ -89,6 +92,9 @@ impl<D: Disk> Shard<D> {
             return Err(ChangeError::Limit("size of a message"));
         }
         while writer.tail.len() > CHUNK_BYTES {
+            if writer.lease.is_none() {
+                writer.lease = Some(self.arriving.lease(self.log.end().segment));
+            }
             let chunk = writer.tail.get(..CHUNK_BYTES).unwrap_or_default();
             let place = self.write_piece(chunk).await?;
             writer.pieces.push(Piece {
@@ -157,12 +163,24 @@ impl<D: Disk> Shard<D> {
     }
 
     async fn object(&self, object: ObjectId, kind: u8) -> Result<(Place, Record), ReadError> {
-        let place = self.state.borrow().place(object).ok_or(ReadError::Gone)?;
-        let record = self.log.read(place).await?;
+        let recent = self.state.borrow().places.find(object);
+        let place = match recent {
+            Some(place) => place,
+            None => {
+                let found = self.snapshot().locations.find(object).await?;
+                found.ok_or(ReadError::Gone)?.place
+            }
+        };
+        let record = self.record(place).await?;
         if record.kind() != kind {
             return Err(place.damaged("a record of another kind than the index says"));
         }
         Ok((place, record))
+    }
+
+    /// The record at a place, in the log or in a pack.
+    async fn record(&self, place: Place) -> Result<Record, ReadError> {
+        self.log.read(place).await
     }
 
     /// Octets `from..to` of prefix and body, clipped to the message; at most one piece is held in
@@ -176,7 +194,7 @@ impl<D: Disk> Shard<D> {
         for piece in &message.pieces {
             let end = start + u64::from(piece.octets);
             if end > from && start < to {
-                let record = self.log.read(piece.place).await?;
+                let record = self.record(piece.place).await?;
                 if record.kind() != kind::BODY || record.payload().len() != piece.octets as usize {
                     return Err(piece.place.damaged("not the piece that its message says"));
                 }

@@ -64,7 +64,7 @@ impl<D: Disk> Shard<D> {
         let room = UIDS_BYTES_MAX + KEYWORDS_MAX * KEYWORD_FACT_BYTES;
         match unchanged_since {
             Some(_) => self.settled_room(account, mailbox, room).await?,
-            None => self.log.room(room).await?,
+            None => self.log.room_urgent(room).await?,
         }
         let (entries, modified) = {
             let mut state = self.state.borrow_mut();
@@ -99,7 +99,7 @@ impl<D: Disk> Shard<D> {
         bytes: usize,
     ) -> Result<(), ChangeError> {
         loop {
-            self.log.room(bytes).await?;
+            self.log.room_urgent(bytes).await?;
             let tip = {
                 let mut state = self.state.borrow_mut();
                 let owner = state.account_mut(account).ok_or(ChangeError::NoAccount)?;
@@ -122,14 +122,14 @@ impl<D: Disk> Shard<D> {
         let doomed = {
             let mut state = self.state.borrow_mut();
             let owner = state.account_mut(account).ok_or(ChangeError::NoAccount)?;
-            let rows = owner.open_contents(mailbox)?.rows_of(uids);
+            let rows = owner.open_contents(mailbox)?.rows().of(uids);
             UidSet::from_ascending(
                 rows.filter(|row| row.flags.contains(Flags::DELETED))
                     .map(|row| row.uid),
             )
         };
         for some in in_records(&doomed) {
-            self.log.room(UIDS_BYTES_MAX).await?;
+            self.log.room_urgent(UIDS_BYTES_MAX).await?;
             let fact = {
                 let mut state = self.state.borrow_mut();
                 let owner = state.account_mut(account).ok_or(ChangeError::NoAccount)?;
@@ -197,11 +197,7 @@ impl<D: Disk> Shard<D> {
         let mut state = self.state.borrow_mut();
         let owner = state.account_mut(account).ok_or(ChangeError::NoAccount)?;
         owner.open_contents(target)?;
-        let rows: Vec<Row> = owner
-            .open_contents(source)?
-            .rows_of(uids)
-            .copied()
-            .collect();
+        let rows: Vec<Row> = owner.open_contents(source)?.rows().of(uids).collect();
         let octets = rows.iter().map(|row| u64::from(row.octets)).sum();
         if !and_expunge && owner.would_exceed(octets) {
             return Err(ChangeError::OverQuota);
@@ -227,11 +223,7 @@ impl<D: Disk> Shard<D> {
         let (entries, copied) = {
             let mut state = self.state.borrow_mut();
             let owner = state.account_mut(account).ok_or(ChangeError::NoAccount)?;
-            let rows: Vec<Row> = owner
-                .open_contents(source)?
-                .rows_of(&wanted)
-                .copied()
-                .collect();
+            let rows: Vec<Row> = owner.open_contents(source)?.rows().of(&wanted).collect();
             let uid_validity = owner.open_contents(target)?.uid_validity;
             if rows.is_empty() {
                 let pairs = Vec::new();
@@ -275,7 +267,7 @@ impl<D: Disk> Shard<D> {
     async fn undo_copy(&self, account: AccountId, target: MailboxId, copied: &Copied) {
         let uids = UidSet::from_ascending(copied.pairs.iter().map(|pair| pair.1));
         for some in in_records(&uids) {
-            if self.log.room(UIDS_BYTES_MAX).await.is_err() {
+            if self.log.room_urgent(UIDS_BYTES_MAX).await.is_err() {
                 return;
             }
             let Some(modseq) = self
@@ -331,7 +323,7 @@ fn split_modified(
         return Ok((uids.clone(), UidSet::new()));
     };
     let (mut unchanged, mut modified) = (UidSet::new(), UidSet::new());
-    for row in contents.rows_of(uids) {
+    for row in contents.rows().of(uids) {
         if row.modseq > since {
             modified.push(row.uid)
         } else {

@@ -95,31 +95,43 @@ impl<D: Disk> Shard<D> {
 
     /// Takes custody of a message: when this returns `Ok`, every share that says so and every
     /// offer is durable. Shares above their quota are refused, all of them or, where each is
-    /// answered for alone, each by itself; if that leaves nothing, nothing is kept.
+    /// answered for alone, each by itself; if that leaves nothing, nothing is kept. A share whose
+    /// account nobody knows any more is refused with `NoAccount`.
     pub async fn take(&self, custody: Custody) -> Result<Delivered, ChangeError> {
+        let bytes = custody_bytes(&custody)?;
+        self.open_accounts(&custody.shares).await?;
+        self.log.room(bytes).await?;
         self.commit_custody(custody, None).await
     }
 
-    /// Whether the offer `sequence` of shard `source` is still to be delivered here.
-    pub fn judge_offer(&self, source: u16, sequence: u64) -> Judgement {
-        self.state.borrow().spool.judge(source, sequence)
-    }
-
-    /// Delivers what another shard offers, exactly once. Quotas were asked before custody was
-    /// taken, so nothing is refused here.
+    /// Delivers what another shard offers, exactly once and in the order of the offers: one that
+    /// comes before its turn waits. `None`: it was durable here already. Quotas were asked before
+    /// custody was taken, so they refuse nothing here.
     pub async fn take_offered(
         &self,
         source: u16,
         sequence: u64,
         custody: Custody,
-    ) -> Result<Judgement, ChangeError> {
-        match self.judge_offer(source, sequence) {
-            Judgement::Fresh => {}
-            other => return Ok(other),
+    ) -> Result<Option<Delivered>, ChangeError> {
+        let bytes = custody_bytes(&custody)?;
+        let mut turns = self.state.borrow().spool.watch_turns();
+        // Nothing suspends between the last round and the append: its turn stays its turn.
+        loop {
+            self.log.room(bytes).await?;
+            match self.judge_offer(source, sequence) {
+                Judgement::Durable => return Ok(None),
+                Judgement::Later => turns.changed().await,
+                Judgement::Fresh if self.are_open(&custody.shares) => break,
+                Judgement::Fresh => self.open_accounts(&custody.shares).await?,
+            }
         }
-        self.commit_custody(custody, Some((source, sequence)))
-            .await?;
-        Ok(Judgement::Durable)
+        let delivered = self.commit_custody(custody, Some((source, sequence)));
+        Ok(Some(delivered.await?))
+    }
+
+    /// Whether the offer `sequence` of shard `source` is still to be delivered here.
+    fn judge_offer(&self, source: u16, sequence: u64) -> Judgement {
+        self.state.borrow().spool.judge(source, sequence)
     }
 
     /// The oldest offers that shard `target` is owed, above `after`, at most `most`.
@@ -139,21 +151,18 @@ impl<D: Disk> Shard<D> {
 
     /// Everything offered to `target` up to `sequence` is durable there.
     pub async fn settle_offers(&self, target: u16, sequence: u64) -> Result<(), ChangeError> {
-        self.log.room(64 + RECORD_HEADER_BYTES).await?;
+        self.log.room_urgent(64 + RECORD_HEADER_BYTES).await?;
         let fact = Fact::Offered { target, sequence };
         let frame = self.put(AccountId(0), vec![Entry::of(fact)])?;
         Ok(self.log.durable(frame).await?)
     }
 
+    /// The caller has awaited room and not suspended since.
     async fn commit_custody(
         &self,
         custody: Custody,
         offered: Option<(u16, u64)>,
     ) -> Result<Delivered, ChangeError> {
-        for share in &custody.shares {
-            self.open_account(&share.account).await?;
-        }
-        self.log.room(custody_bytes(&custody)?).await?;
         let Custody {
             queue,
             source,
@@ -170,9 +179,7 @@ impl<D: Disk> Shard<D> {
         {
             let mut state = self.state.borrow_mut();
             if let Some((source, sequence)) = offered {
-                if state.spool.judge(source, sequence) != Judgement::Fresh {
-                    return Err(ChangeError::Cannot("an offer came twice at once"));
-                }
+                assert_eq!(state.spool.judge(source, sequence), Judgement::Fresh);
                 state.spool.taking(source, sequence);
                 let seen = Entry::of(Fact::Seen { source, sequence });
                 batches.push((AccountId(0), seen));
@@ -210,6 +217,25 @@ impl<D: Disk> Shard<D> {
         Ok(delivered)
     }
 
+    /// Makes the accounts of shares that are known and not here yet.
+    async fn open_accounts(&self, shares: &[Share]) -> Result<(), ChangeError> {
+        for share in shares.iter().filter(|share| self.is_unopened(share)) {
+            self.open_account(&share.account).await?;
+        }
+        Ok(())
+    }
+
+    fn are_open(&self, shares: &[Share]) -> bool {
+        !shares.iter().any(|share| self.is_unopened(share))
+    }
+
+    /// An account of the configuration is made by its first mail; one that was removed is not
+    /// made again by the last mail for it.
+    fn is_unopened(&self, share: &Share) -> bool {
+        let is_here = self.state.borrow().account_at(&share.account).is_some();
+        !is_here && self.configuration.borrow().knows(&share.account)
+    }
+
     pub(super) fn draft_message(
         &self,
         state: &mut State,
@@ -239,7 +265,7 @@ fn are_all_full(state: &State, shares: &[Share], body_octets: u64) -> bool {
     let owner = |share: &Share| state.account(state.account_at(&share.account)?);
     let is_full = |share: &Share| {
         let octets = body_octets + share.prefix.len() as u64;
-        owner(share).is_some_and(|owner| owner.would_exceed(octets))
+        owner(share).is_none_or(|owner| owner.would_exceed(octets))
     };
     shares.iter().all(is_full)
 }

@@ -6,30 +6,41 @@
 //! that applies them at recovery.
 
 mod account;
+mod arriving;
 mod body;
 mod change;
+mod checkpoint;
 mod custody;
 mod import;
+mod open;
+mod snapshot;
 mod tree;
+mod warm;
 
+pub use crate::mailbox::Configured;
 pub use crate::mailbox::Watch;
 pub use crate::record::{FlagOp, Offer, Share, Source};
-pub use crate::spool::Judgement;
-pub use account::{Configured, StoredAccount};
+pub use crate::spool::Window;
+pub use account::StoredAccount;
 pub use body::{BodyWriter, Message};
 pub use change::{Copied, FlagNames};
 pub use custody::{AppendedUid, Custody, Delivered};
 pub use import::{IMPORT_BYTES_MAX, Imported};
+pub use open::OpenError;
 
 use crate::bell::Bell;
+use crate::compact::Owner;
 use crate::disk::Disk;
 use crate::error::LogError;
-use crate::log::{Commit, Draft, Log, OpenError, Options, Outcome, Place, Recovered};
+use crate::log::{Commit, Draft, Log, Options, Outcome, Place, Recovered};
 use crate::mail::id::{AccountId, FrameSeq, MailboxId, ShardId, Uid};
 use crate::mail::uidset::UidSet;
 use crate::mailbox::state::State;
 use crate::mailbox::{Account, Change, Contents, MailboxInfo, Row, Status, View, sync};
 use crate::record::{Fact, MailboxFact};
+use arriving::Arriving;
+use checkpoint::Checkpoints;
+use snapshot::Snapshot;
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::rc::Rc;
@@ -37,8 +48,13 @@ use std::rc::Rc;
 /// One shard's store. Lives on one thread.
 pub struct Shard<D: Disk> {
     id: ShardId,
+    owner: Owner,
+    disk: D,
     log: Log<D>,
     state: RefCell<State>,
+    snapshot: RefCell<Rc<Snapshot<D>>>,
+    checkpoints: RefCell<Checkpoints<D>>,
+    arriving: Arriving,
     on_the_way: RefCell<VecDeque<OnTheWay>>,
     now_secs: Box<dyn Fn() -> i64>,
     scratch: Cell<Vec<u8>>,
@@ -77,8 +93,8 @@ impl<'a> Entry<'a> {
 }
 
 impl<D: Disk> Shard<D> {
-    /// Opens the shard's log in `directory` of `disk`, makes it where it is missing, and rebuilds
-    /// the state from it. `now_secs` is the wall clock, seconds since 1970.
+    /// Opens the shard in `directory` of `disk`, makes it where it is missing, and replays what of
+    /// the log came after the last checkpoint. `now_secs` is the wall clock, seconds since 1970.
     pub async fn open(
         disk: D,
         directory: &str,
@@ -86,18 +102,32 @@ impl<D: Disk> Shard<D> {
         options: Options,
         now_secs: impl Fn() -> i64 + 'static,
     ) -> Result<(Rc<Self>, Recovered), OpenError> {
-        let mut state = State::default();
-        let (log, recovered) = Log::open(disk, directory, options, &mut |place, record| {
-            let fact = Fact::decode(record.kind, record.payload).map_err(|e| e.to_string())?;
-            state.apply(AccountId(record.account), place, fact);
-            Ok(())
-        })
-        .await?;
+        let owner = Owner {
+            directory: directory.to_owned(),
+            store: options.store,
+            shard: id,
+        };
+        let snapshot = Snapshot::present(&disk, &owner).await?;
+        let mut state = State::from_index(Rc::clone(&snapshot.index))?;
+        let begin = snapshot.manifest.begin();
+        let log = format!("{directory}/log");
+        let (log, recovered) =
+            Log::open(disk.clone(), &log, options, begin, &mut |place, record| {
+                let fact = Fact::decode(record.kind, record.payload).map_err(|e| e.to_string())?;
+                state.apply(AccountId(record.account), place, fact);
+                Ok(())
+            })
+            .await?;
         let replayed = state.deliveries;
         let shard = Shard {
             id,
+            owner,
+            disk,
             log,
             state: RefCell::new(state),
+            snapshot: RefCell::new(Rc::new(snapshot)),
+            checkpoints: RefCell::default(),
+            arriving: Arriving::default(),
             on_the_way: RefCell::default(),
             now_secs: Box::new(now_secs),
             scratch: Cell::default(),
@@ -130,6 +160,7 @@ impl<D: Disk> Shard<D> {
     /// Takes no more changes; those that were appended still become durable.
     pub fn close(&self) {
         self.log.close();
+        self.state.borrow().spool.end_turns();
     }
 
     /// The log, for its counters and positions.
@@ -146,6 +177,7 @@ impl<D: Disk> Shard<D> {
             if let Some(landed) = &next.landed {
                 landed.set(Some(place));
             }
+            state.slots_mut().arrived(next.account);
             state.apply(next.account, place, next.fact);
         }
     }
@@ -194,7 +226,9 @@ impl<D: Disk> Shard<D> {
         self.scratch.set(scratch);
         let appended = appended?;
         let mut on_the_way = self.on_the_way.borrow_mut();
+        let mut state = self.state.borrow_mut();
         for ((account, entry), offset) in entries.into_iter().zip(appended.offsets) {
+            state.slots_mut().departed(account);
             on_the_way.push_back(OnTheWay {
                 frame: appended.frame,
                 offset,
@@ -262,11 +296,12 @@ impl<D: Disk> Shard<D> {
     }
 
     /// A picture of the mailbox as it is now. With `claim_recent` the session takes the messages
-    /// that nobody has claimed yet (SELECT, not EXAMINE).
+    /// that nobody has claimed yet (SELECT, not EXAMINE). `None` also where the index of the
+    /// mailbox is damaged.
     pub fn view(&self, account: AccountId, mailbox: MailboxId, claim_recent: bool) -> Option<View> {
         let view = self.with_contents(account, mailbox, |contents| {
             sync::picture(account, contents, claim_recent)
-        })?;
+        })??;
         self.claim_recent(&view);
         Some(view)
     }
@@ -294,14 +329,14 @@ impl<D: Disk> Shard<D> {
     /// The present row of a UID; `None` when it was expunged meanwhile.
     pub fn row(&self, view: &View, uid: Uid) -> Option<Row> {
         self.with_contents(view.account, view.mailbox, |contents| {
-            contents.rows_between(uid, uid).first().copied()
+            contents.rows().row(uid)
         })?
     }
 
     /// Calls `each` with the present row of every UID of `uids` that still exists, ascending.
-    pub fn rows(&self, view: &View, uids: &UidSet, each: &mut dyn FnMut(&Row)) {
+    pub fn rows(&self, view: &View, uids: &UidSet, each: &mut dyn FnMut(Row)) {
         let _ = self.with_contents(view.account, view.mailbox, |contents| {
-            contents.rows_of(uids).for_each(each);
+            contents.rows().of(uids).for_each(each);
         });
     }
 
@@ -334,8 +369,8 @@ impl<D: Disk> Shard<D> {
             let mut state = self.state.borrow_mut();
             let account = state.account_mut(view.account);
             match account.and_then(|account| account.contents_mut(view.mailbox)) {
-                Some(contents) if contents.recent_first < view.uid_next => {
-                    contents.recent_first = view.uid_next;
+                Some(contents) if contents.recent_first() < view.uid_next => {
+                    contents.claim_recent(view.uid_next);
                 }
                 _ => return,
             }

@@ -10,9 +10,16 @@
 //!   coordinator   OFFER n ──────────────── hand over ──────────── OFFERED n
 //!   owner                        SEEN n + DELIVER… (one frame)
 //! ```
+//!
+//! Several offers may be under way at a time ([`Window`]); the owner takes them in the order of
+//! their numbers, and OFFERED settles everything up to its number.
+
+mod window;
+
+pub use window::Window;
 
 use crate::bell::{Bell, Watch};
-use crate::record::Offer;
+use crate::record::{Fact, Offer};
 use std::collections::{BTreeMap, HashMap};
 use std::rc::Rc;
 
@@ -22,7 +29,10 @@ pub(crate) struct Spool {
     offers: HashMap<u16, Outgoing>,
     /// By source: the highest sequence that lies in our log.
     seen: HashMap<u16, Incoming>,
+    /// Rings when there is more to hand over, or room for it.
     arrivals: Rc<Bell>,
+    /// Rings when another offer may be the next one.
+    turns: Rc<Bell>,
 }
 
 #[derive(Debug, Default)]
@@ -38,14 +48,21 @@ struct Incoming {
     tip: u64,
 }
 
+impl Outgoing {
+    fn settled_through(&self) -> u64 {
+        let oldest = self.waiting.first_key_value();
+        oldest.map_or(self.last_durable, |(sequence, _)| sequence - 1)
+    }
+}
+
 /// What an owner does with an offer.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Judgement {
+pub(crate) enum Judgement {
     /// It is the next one: deliver it.
     Fresh,
     /// It is durable here already.
     Durable,
-    /// It is on its way to the disk, or one before it is missing: offer it again later.
+    /// It is on its way to the disk, or one before it is missing: its turn comes later.
     Later,
 }
 
@@ -94,6 +111,17 @@ impl Spool {
     /// A fresh offer is on its way to the disk.
     pub(crate) fn taking(&mut self, source: u16, sequence: u64) {
         self.seen.entry(source).or_default().tip = sequence;
+        self.turns.ring();
+    }
+
+    /// Rings whenever an offer that had to wait is to be judged again.
+    pub(crate) fn watch_turns(&self) -> Watch {
+        self.turns.watch()
+    }
+
+    /// Nothing is taken any more: whoever waits for a turn is to find out.
+    pub(crate) fn end_turns(&self) {
+        self.turns.ring();
     }
 
     pub(crate) fn offered(&mut self, offer: Offer) {
@@ -109,15 +137,36 @@ impl Spool {
     }
 
     pub(crate) fn settled(&mut self, target: u16, sequence: u64) {
-        if let Some(outgoing) = self.offers.get_mut(&target) {
-            outgoing.waiting = outgoing.waiting.split_off(&(sequence + 1));
-        }
+        let outgoing = self.offers.entry(target).or_default();
+        outgoing.waiting = outgoing.waiting.split_off(&(sequence + 1));
+        outgoing.last_durable = outgoing.last_durable.max(sequence);
+        outgoing.tip = outgoing.tip.max(sequence);
+        self.arrivals.ring();
+    }
+
+    /// The facts that give this spool, for a checkpoint.
+    pub(crate) fn facts(&self) -> impl Iterator<Item = Fact> {
+        let offers = self.offers.iter().flat_map(|(target, outgoing)| {
+            let waiting = outgoing.waiting.values();
+            let settled = Fact::Offered {
+                target: *target,
+                sequence: outgoing.settled_through(),
+            };
+            let waiting = waiting.map(|offer| Fact::Offer(Box::new(Offer::clone(offer))));
+            std::iter::once(settled).chain(waiting)
+        });
+        let seen = self.seen.iter().map(|(source, incoming)| Fact::Seen {
+            source: *source,
+            sequence: incoming.durable,
+        });
+        offers.chain(seen)
     }
 
     pub(crate) fn seen(&mut self, source: u16, sequence: u64) {
         let incoming = self.seen.entry(source).or_default();
         incoming.durable = incoming.durable.max(sequence);
         incoming.tip = incoming.tip.max(sequence);
+        self.turns.ring();
     }
 
     /// The frames on their way were given up: their numbers are free again.
@@ -128,5 +177,6 @@ impl Spool {
         for incoming in self.seen.values_mut() {
             incoming.tip = incoming.durable;
         }
+        self.turns.ring();
     }
 }

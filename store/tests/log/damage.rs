@@ -4,13 +4,13 @@
 //! vanishes without a word where the operator could have restored it.
 
 use super::{
-    DIRECTORY, HEADERS_BYTES, Rig, STORE, append, content, open, open_as, options, path, payloads,
-    seeds,
+    DIRECTORY, HEADERS_BYTES, Rig, STORE, append, content, open, open_as, open_at, options, path,
+    payloads, seeds,
 };
 use store::codec::checksum::plain;
 use store::disk::fault::{Seed, WriteFault};
 use store::disk::sim::SimDisk;
-use store::log::OpenError;
+use store::log::{Begin, OpenError};
 
 const BLOCK: usize = 4096;
 
@@ -46,8 +46,8 @@ fn is_damaged(disk: &SimDisk) -> bool {
 }
 
 /// Opens a log that may be cut at its end, never in its middle: what it replays and what it reads.
-fn replays_a_prefix(disk: &SimDisk, whole: &[super::Seen], at_least: usize) {
-    match open(disk, 1) {
+fn replays_a_prefix(disk: &SimDisk, begin: Begin, whole: &[super::Seen], at_least: usize) {
+    match open_at(disk, 1, options(), begin) {
         Err(OpenError::Damaged { .. } | OpenError::Newer { .. }) => {}
         Err(other) => panic!("{other}"),
         Ok(mut rig) => {
@@ -62,11 +62,11 @@ fn replays_a_prefix(disk: &SimDisk, whole: &[super::Seen], at_least: usize) {
     }
 }
 
-#[test]
-fn no_flipped_bit_is_served_or_replayed() {
-    let disk = small_log(3);
-    let whole = open(&disk, 1).unwrap().replayed;
-    let bytes = disk.contents(&path(1));
+/// Flips one bit after the other in the last segment, which has three frames of two records.
+pub(super) fn flip_every_bit(disk: &SimDisk, segment: u32, begin: Begin) {
+    let whole = open_at(disk, 1, options(), begin).unwrap().replayed;
+    let path = path(segment);
+    let bytes = disk.contents(&path);
     let every = std::env::var("RINGPOST_SEEDS").is_ok();
     let mut dice = Seed::new(5);
     for at in 0..bytes.len() {
@@ -76,11 +76,16 @@ fn no_flipped_bit_is_served_or_replayed() {
             if is_padding && !every && dice.below(64) > 0 {
                 continue;
             }
-            disk.edit(&path(1), |bytes| bytes[at] ^= 1 << bit);
-            replays_a_prefix(&disk, &whole, 4);
-            disk.edit(&path(1), |bytes| bytes[at] ^= 1 << bit);
+            disk.edit(&path, |bytes| bytes[at] ^= 1 << bit);
+            replays_a_prefix(disk, begin, &whole, 4);
+            disk.edit(&path, |bytes| bytes[at] ^= 1 << bit);
         }
     }
+}
+
+#[test]
+fn no_flipped_bit_is_served_or_replayed() {
+    flip_every_bit(&small_log(3), 1, Begin::default());
 }
 
 #[test]
@@ -180,6 +185,47 @@ fn a_missing_segment_is_named() {
     disk.edit(&path(3), |bytes| *bytes = second);
     let error = open(&disk, 1).map(drop).unwrap_err();
     assert!(matches!(error, OpenError::Foreign { segment: 3, .. }));
+}
+
+#[test]
+fn a_missing_last_segment_is_noticed() {
+    for is_closed in [false, true] {
+        let disk = SimDisk::new(1);
+        let mut rig = Rig::running(&disk);
+        rig.fill_to(3);
+        let disk = match is_closed {
+            true => rig.close(),
+            false => disk.crash(1),
+        };
+        open(&disk, 1).unwrap();
+        for lost in [3, 2] {
+            disk.lose(&path(lost));
+            let error = open(&disk, 1).map(drop).unwrap_err();
+            assert!(matches!(error, OpenError::Missing { segment } if segment == lost));
+        }
+    }
+}
+
+#[test]
+fn at_whatever_moment_of_a_roll_the_power_goes_the_log_opens() {
+    for seed in 1..=seeds(2) {
+        let disk = SimDisk::new(seed);
+        let mut rig = Rig::running(&disk);
+        while rig.log.end().offset < 7 << 20 {
+            rig.put(&content(1, 900_000)).unwrap();
+        }
+        let durable = rig.commits.borrow().len();
+        let large = content(2, 900_000);
+        let frame = append(&rig.log, &[&large, &large]).unwrap().frame;
+        while !rig.log.is_durable(frame) {
+            for moment in 0..2 {
+                let rig = open(&disk.crash(seed + moment), 1).unwrap();
+                assert!(rig.replayed.len() == durable || rig.replayed.len() == durable + 2);
+            }
+            rig.executor.turn();
+        }
+        assert_eq!(rig.log.end().segment, 2);
+    }
 }
 
 #[test]

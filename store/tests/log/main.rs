@@ -6,7 +6,10 @@
 
 mod damage;
 mod faults;
+mod full;
 mod model;
+mod position;
+mod recycle;
 
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -14,7 +17,9 @@ use store::disk::executor::Executor;
 use store::disk::fault::Seed;
 use store::disk::sim::SimDisk;
 use store::error::LogError;
-use store::log::{Appended, Draft, Log, OpenError, Options, Outcome, Place, Recovered};
+use store::log::{
+    Appended, Begin, Draft, Log, OpenError, Options, Outcome, Place, Position, Recovered,
+};
 
 pub const DIRECTORY: &str = "shard-00/log";
 pub const STORE: [u8; 16] = [7; 16];
@@ -38,6 +43,8 @@ pub struct Rig {
     pub replayed: Vec<Seen>,
     /// Start of each frame that became durable.
     pub commits: Rc<RefCell<Vec<Place>>>,
+    /// The end of the log as the observer saw it with each of them.
+    pub ends: Rc<RefCell<Vec<Position>>>,
 }
 
 pub fn options() -> Options {
@@ -53,6 +60,15 @@ pub fn open(disk: &SimDisk, seed: u64) -> Result<Rig, OpenError> {
 }
 
 pub fn open_as(disk: &SimDisk, seed: u64, options: Options) -> Result<Rig, OpenError> {
+    open_at(disk, seed, options, Begin::default())
+}
+
+pub fn open_at(
+    disk: &SimDisk,
+    seed: u64,
+    options: Options,
+    begin: Begin,
+) -> Result<Rig, OpenError> {
     let mut executor = Executor::new(disk.clone(), seed);
     let at = disk.clone();
     let opening = async move {
@@ -65,7 +81,7 @@ pub fn open_as(disk: &SimDisk, seed: u64, options: Options) -> Result<Rig, OpenE
             });
             Ok(())
         };
-        let (log, recovered) = Log::open(at, DIRECTORY, options, &mut replay).await?;
+        let (log, recovered) = Log::open(at, DIRECTORY, options, begin, &mut replay).await?;
         Ok((log, recovered, replayed))
     };
     let (log, recovered, replayed) = executor.finish(opening).expect("opening ends")?;
@@ -76,6 +92,7 @@ pub fn open_as(disk: &SimDisk, seed: u64, options: Options) -> Result<Rig, OpenE
         recovered,
         replayed,
         commits: Rc::default(),
+        ends: Rc::default(),
     })
 }
 
@@ -89,10 +106,12 @@ impl Rig {
 
     pub fn start(&mut self) {
         let (log, commits) = (Rc::clone(&self.log), Rc::clone(&self.commits));
+        let ends = Rc::clone(&self.ends);
         self.executor.spawn(async move {
             log.run(|outcome| {
                 if let Outcome::Durable(commit) = outcome {
                     commits.borrow_mut().push(commit.start);
+                    ends.borrow_mut().push(log.end());
                 }
             })
             .await;
@@ -103,6 +122,12 @@ impl Rig {
     pub fn put(&mut self, payload: &[u8]) -> Result<(), LogError> {
         let frame = append(&self.log, &[payload])?.frame;
         self.settle(frame)
+    }
+
+    /// Tends a log that may be short of space, until nothing is under way.
+    pub fn tend(&mut self) {
+        self.log.retry();
+        self.executor.run(usize::MAX);
     }
 
     pub fn settle(&mut self, frame: store::mail::id::FrameSeq) -> Result<(), LogError> {

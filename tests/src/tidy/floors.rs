@@ -11,7 +11,7 @@ use super::source::Source;
 const STORE: [&[&str]; 7] = [
     &["mail", "codec", "limit", "error", "bell", "gate"],
     &["disk"],
-    &["log", "body"],
+    &["log", "pack", "body"],
     &["record", "table"],
     &["spool", "mailbox", "search"],
     &["compact", "replicate", "check"],
@@ -30,8 +30,9 @@ const ENGINE: [&[&str]; 8] = [
 ];
 
 /// Rooms of one floor that may see each other: nouns and limits have no floor below them, spool and
-/// mailbox are two views of one record, and authentication binds to the TLS channel.
-const SAME_FLOOR: [(&str, &str, &str); 10] = [
+/// mailbox are two views of one record, a pack holds records of the log, and authentication binds
+/// to the TLS channel.
+const SAME_FLOOR: [(&str, &str, &str); 11] = [
     ("store", "mail", "limit"),
     ("store", "mail", "codec"),
     ("store", "mail", "error"),
@@ -41,6 +42,7 @@ const SAME_FLOOR: [(&str, &str, &str); 10] = [
     ("store", "error", "limit"),
     ("store", "gate", "bell"),
     ("store", "mailbox", "spool"),
+    ("store", "pack", "log"),
     ("engine", "auth", "tls"),
 ];
 

@@ -320,7 +320,7 @@ fn rows<'a>(shard: &'a Offline, view: &'a View) -> impl Iterator<Item = Row> + '
     view.uids().chunks(ROWS).flat_map(move |uids| {
         let uids = UidSet::from_ascending(uids.iter().copied().map(store::mail::id::Uid));
         let mut rows = Vec::with_capacity(ROWS);
-        shard.rows(view, &uids, &mut |row| rows.push(*row));
+        shard.rows(view, &uids, &mut |row| rows.push(row));
         rows
     })
 }

@@ -4,6 +4,7 @@ use super::super::{Pool, RingDisk, spawn};
 use super::on_each_backend;
 use std::io::ErrorKind;
 use std::rc::Rc;
+use store::disk::create::Creator;
 use store::disk::{Block, Disk, File, Mode};
 use store::limit::BLOCK_BYTES;
 
@@ -58,6 +59,25 @@ fn blocks_come_back_as_written_among_zeros() {
         );
         let refused = again.write_at(written, 4096, 0).await.unwrap_err();
         assert_eq!(refused.kind(), ErrorKind::PermissionDenied);
+    });
+}
+
+#[test]
+fn a_created_file_is_mapped_whole() {
+    on_each_backend(|_| async {
+        let directory = tempfile::tempdir().unwrap();
+        let disk = Rc::new(disk(&directory).await);
+        let mut creator = Creator::new(disk.clone(), "run").await.unwrap();
+        let bytes = vec![5; 3 << 19];
+        creator.append(&bytes).await.unwrap();
+        creator.append(b"end").await.unwrap();
+        let length = creator.finish().await.unwrap();
+        let map = disk.map("run").await.unwrap();
+        assert_eq!(map.len() as u64, length);
+        assert!(map.starts_with(&bytes) && map[bytes.len()..].starts_with(b"end\0"));
+        let missing = disk.map("nowhere").await.unwrap_err();
+        assert_eq!(missing.kind(), ErrorKind::NotFound);
+        assert!(disk.map("../run").await.is_err());
     });
 }
 

@@ -46,7 +46,7 @@ pub trait Mailstore {
     fn view(&self, account: AccountId, mailbox: MailboxId, claim: bool) -> Option<Self::View>;
     fn sync(&self, view: &mut Self::View, expunges: bool) -> Vec<Change>;
     fn row(&self, view: &Self::View, uid: Uid) -> Option<Row>;
-    fn rows(&self, view: &Self::View, uids: &UidSet, each: &mut dyn FnMut(&Row));
+    fn rows(&self, view: &Self::View, uids: &UidSet, each: &mut dyn FnMut(Row));
     fn watch(&self, account: AccountId, mailbox: MailboxId) -> Self::Watch;
 
     async fn store_flags(
@@ -225,7 +225,7 @@ impl<D: Disk> Mailstore for Rc<Shard<D>> {
         Shard::row(self, view, uid)
     }
 
-    fn rows(&self, view: &View, uids: &UidSet, each: &mut dyn FnMut(&Row)) {
+    fn rows(&self, view: &View, uids: &UidSet, each: &mut dyn FnMut(Row)) {
         Shard::rows(self, view, uids, each);
     }
 

@@ -172,6 +172,7 @@ impl Reply {
             ChangeError::AlreadyExists => Reply::no(text::MAILBOX_EXISTS).with(Code::AlreadyExists),
             ChangeError::Cannot(why) => Reply::no(why).with(Code::Cannot),
             ChangeError::Limit(what) => Reply::no(what).with(Code::Limit),
+            ChangeError::Damaged => Reply::no(text::DAMAGED).with(Code::ServerBug),
             ChangeError::OverQuota => Reply::no(text::OVER_QUOTA).with(Code::OverQuota),
             ChangeError::Log(LogError::Full) => Reply::no(text::STORE_FULL).with(Code::Unavailable),
             ChangeError::Log(LogError::ReadOnly) => {

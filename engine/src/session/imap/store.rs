@@ -151,7 +151,7 @@ impl<S: Mailstore> Session<S> {
         let mut rows = Vec::new();
         if let Some(selected) = &self.selected {
             self.store
-                .rows(&selected.view, uids, &mut |row| rows.push(*row));
+                .rows(&selected.view, uids, &mut |row| rows.push(row));
         }
         rows
     }

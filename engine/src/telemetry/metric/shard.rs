@@ -45,6 +45,14 @@ label! {
 }
 
 label! {
+    /// Why a copy of a message in our custody reaches nobody.
+    "reason" Lost {
+        Damaged = "damaged",
+        NoAccount = "no-account",
+    }
+}
+
+label! {
     /// Who must act on an error (design §9).
     "kind" Blame {
         Peer = "peer",
@@ -111,6 +119,10 @@ shard_metrics! {
     counter logins: Labelled<Login, Counter>,
     /// Messages in our custody that other shards are still owed.
     gauge spool_offers: Gauge,
+    /// Of these, handed over and not yet answered for.
+    gauge spool_offers_in_flight: Gauge,
+    /// Copies of messages in our custody that reach nobody; the log names each.
+    counter messages_lost: Labelled<Lost, Counter>,
 
     /// Frames made durable.
     counter commits: Counter,

@@ -139,7 +139,7 @@ impl<S: Mailstore> Session<S> {
             let uids = selected.view.uids().iter().skip(*at).take(ROWS_A_TURN);
             let turn = UidSet::from_ascending(uids.copied().map(Uid));
             self.store
-                .rows(&selected.view, &turn, &mut |row| rows.push(*row));
+                .rows(&selected.view, &turn, &mut |row| rows.push(row));
             *at += ROWS_A_TURN;
         }
         rows

@@ -56,6 +56,7 @@ pub const UNKNOWN_CTE: &str = "The content transfer encoding is not known";
 pub const MESSAGE_DAMAGED: &str = "The message cannot be read; the administrator is told";
 pub const MESSAGE_TOO_BIG: &str = "The message is too big";
 pub const MESSAGE_NUL: &str = "A NUL needs a literal8";
+pub const DAMAGED: &str = "The mailbox cannot be read; the administrator is told";
 pub const OVER_QUOTA: &str = "Quota exceeded";
 pub const LIMIT_REACHED: &str = "A limit is reached";
 pub const MODIFIED: &str = "Some messages were changed meanwhile";

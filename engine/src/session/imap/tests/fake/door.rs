@@ -3,7 +3,7 @@
 use super::{Account, Fake, FakeMessage, FakeView, FakeWatch, Mailbox, suspend_once};
 use crate::session::imap::mailstore::{Mailstore, Octets};
 use std::rc::Rc;
-use store::error::{ChangeError, ReadError};
+use store::error::{ChangeError, Container, ReadError};
 use store::mail::date::InternalDate;
 use store::mail::flags::{Flags, Keywords};
 use store::mail::id::{AccountId, MailboxId, ModSeq, ObjectId, Uid, UidValidity};
@@ -215,10 +215,10 @@ impl Mailstore for Fake {
         })
     }
 
-    fn rows(&self, view: &FakeView, uids: &UidSet, each: &mut dyn FnMut(&Row)) {
+    fn rows(&self, view: &FakeView, uids: &UidSet, each: &mut dyn FnMut(Row)) {
         uids.iter()
             .filter_map(|uid| self.row(view, uid))
-            .for_each(|row| each(&row));
+            .for_each(each);
     }
 
     fn watch(&self, _: AccountId, _: MailboxId) -> FakeWatch {
@@ -381,7 +381,7 @@ impl Mailstore for Fake {
         let damaged = self.0.damaged.borrow().get(&message.delivery).copied();
         if damaged.is_some_and(|at| to > at) {
             return Err(ReadError::Damaged {
-                segment: 1,
+                container: Container::Segment(1),
                 offset: from,
                 what: "checksum",
             });

@@ -1,0 +1,34 @@
+//! The compactor's thread: tasks of all shards, one at a time, on a disk of its own.
+
+use crate::reactor::Pool;
+use std::io;
+use std::path::PathBuf;
+use store::compact::{Aside, CompactError, Owner, Task, carry_out};
+use store::disk::blocking::{BlockingDisk, run};
+use store::table::manifest::Manifest;
+
+/// A handle to the thread; it ends when the last handle is dropped.
+#[derive(Clone)]
+pub(super) struct Compactor {
+    pool: Pool,
+    data: PathBuf,
+}
+
+impl Compactor {
+    /// Starts the thread, with the idle class of CPU and disk. `data` is the store's directory.
+    pub(super) fn start(data: PathBuf, shards: usize) -> io::Result<Compactor> {
+        let pool = Pool::start_idle("compactor", 1, shards.max(1))?;
+        Ok(Compactor { pool, data })
+    }
+}
+
+impl Aside for Compactor {
+    async fn carry_out(&self, owner: &Owner, task: Task) -> Result<Manifest, CompactError> {
+        let (data, owner) = (self.data.clone(), owner.clone());
+        let work = move || run(carry_out(&BlockingDisk::new(data), &owner, &task));
+        self.pool
+            .offload(work)
+            .await
+            .unwrap_or(Err(CompactError::Ended))
+    }
+}

@@ -1,0 +1,152 @@
+//! What the runs of a shard say: its accounts and mailboxes as of the last checkpoint.
+//!
+//! The newest part of an account is its metadata; the rows of a mailbox are the composition of its
+//! layers, oldest first. Reading is from memory maps and never suspends.
+
+use super::account::Account;
+use super::card::Card;
+use super::layer::Layer;
+use super::meta::AccountMeta;
+use super::own::Own;
+use super::shelf::Fetch;
+use crate::mail::id::{AccountId, MailboxId};
+use crate::record::Broken;
+use crate::table::TableError;
+use crate::table::run::Run;
+use std::collections::{BTreeSet, HashMap};
+use std::ops::Range;
+use std::rc::Rc;
+
+/// Runs from the oldest to the newest.
+#[derive(Debug, Default)]
+pub struct Index {
+    runs: Vec<Rc<Run>>,
+}
+
+/// Octets of a file that would be read to load something.
+pub struct Warm<'a> {
+    pub path: &'a str,
+    pub range: Range<u64>,
+}
+
+impl Index {
+    #[must_use]
+    pub fn new(runs: Vec<Rc<Run>>) -> Index {
+        Index { runs }
+    }
+
+    #[must_use]
+    pub fn runs(&self) -> &[Rc<Run>] {
+        &self.runs
+    }
+
+    /// The newest part of a key.
+    pub fn newest(
+        &self,
+        account: AccountId,
+        mailbox: MailboxId,
+    ) -> Option<Result<&[u8], TableError>> {
+        let mut runs = self.runs.iter().rev();
+        runs.find_map(|run| run.part(account.0, mailbox.0))
+    }
+
+    /// The card of every account, the newest of each.
+    pub(crate) fn cards(&self) -> Result<HashMap<AccountId, Card>, TableError> {
+        let mut cards = HashMap::new();
+        for run in &self.runs {
+            for (id, octets) in run.cards()? {
+                let id = AccountId(id);
+                let card = Card::decode(id, octets).map_err(|_| self.unreadable())?;
+                cards.insert(id, card);
+            }
+        }
+        Ok(cards)
+    }
+
+    /// An account with its mailboxes; their rows stay here until they are asked for.
+    pub(crate) fn account(self: &Rc<Self>, card: &Card) -> Result<Account, TableError> {
+        let meta = self.meta(card.id)?;
+        Ok(Account::from_meta(card, meta, |mailbox| {
+            self.fetch(card.id, mailbox)
+        }))
+    }
+
+    /// Fetches the rows of a mailbox when they are asked for.
+    pub(crate) fn fetch(self: &Rc<Self>, account: AccountId, mailbox: MailboxId) -> Fetch {
+        let index = Rc::clone(self);
+        Rc::new(move || {
+            let layer = index.layer(account, mailbox, true);
+            layer.map_err(|_| Broken("a layer of the mailbox is damaged"))
+        })
+    }
+
+    /// What the checkpoint keeps of the shard itself.
+    pub(crate) fn own(&self) -> Result<Option<Own>, TableError> {
+        let part = self.newest(AccountId(0), MailboxId(0)).transpose()?;
+        part.map(|part| Own::decode(part).map_err(|_| self.unreadable()))
+            .transpose()
+    }
+
+    /// The metadata of an account.
+    pub(crate) fn meta(&self, account: AccountId) -> Result<AccountMeta, TableError> {
+        let part = self.newest(account, MailboxId(0)).unwrap_or(Ok(&[]))?;
+        AccountMeta::decode(part).map_err(|_| self.unreadable())
+    }
+
+    /// The mailboxes that an account has.
+    pub(crate) fn mailboxes(&self, account: AccountId) -> Result<BTreeSet<MailboxId>, TableError> {
+        let meta = self.meta(account)?;
+        Ok(meta.mailboxes.iter().map(|mailbox| mailbox.id).collect())
+    }
+
+    /// All layers of a mailbox as one. With `is_bottom` there are no older runs than these.
+    pub(crate) fn layer(
+        &self,
+        account: AccountId,
+        mailbox: MailboxId,
+        is_bottom: bool,
+    ) -> Result<Layer, TableError> {
+        let mut all: Option<Layer> = None;
+        for run in &self.runs {
+            let Some(part) = run.part(account.0, mailbox.0) else {
+                continue;
+            };
+            let layer = Layer::decode(part?).map_err(|_| self.unreadable())?;
+            all = Some(
+                match all {
+                    None if is_bottom => Layer::default().compose(layer, true),
+                    None => Ok(layer),
+                    Some(older) => older.compose(layer, is_bottom),
+                }
+                .map_err(|_| self.unreadable())?,
+            );
+        }
+        Ok(all.unwrap_or_default())
+    }
+
+    /// What would be read to load an account, or the rows of one of its mailboxes.
+    pub(crate) fn warm(&self, account: AccountId, mailbox: MailboxId) -> Vec<Warm<'_>> {
+        let found = self.runs.iter().filter_map(|run| {
+            let range = run.range(account.0, mailbox.0)?;
+            Some(Warm {
+                path: run.path(),
+                range,
+            })
+        });
+        match mailbox {
+            // Metadata is replaced, not composed.
+            MailboxId(0) => found.last().into_iter().collect(),
+            _ => found.collect(),
+        }
+    }
+
+    /// Checked octets that do not say what they should.
+    fn unreadable(&self) -> TableError {
+        let path = self.runs.last().map_or("", |run| run.path());
+        TableError::Damaged {
+            path: path.to_owned(),
+            offset: 0,
+            what: "a part passes its checksum and cannot be read",
+        }
+    }
+}

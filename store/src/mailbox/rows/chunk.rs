@@ -1,0 +1,219 @@
+//! Rows that lie together: a column for each of their fields.
+//!
+//! The columns stand in this order, in memory and on disk: UID, MODSEQ, flags, keywords, seconds,
+//! zone, octets, delivery. Seconds and zone have their sign bit turned over, so that the order of
+//! the numbers is that of the values.
+
+use crate::codec::{Fields, Put, Short};
+use crate::mail::date::InternalDate;
+use crate::mail::flags::{Flags, Keywords};
+use crate::mail::id::{ModSeq, ObjectId, Uid};
+use crate::mailbox::column::Column;
+use crate::mailbox::row::Row;
+use crate::mailbox::tally::Tally;
+use std::ops::Range;
+
+/// Up to `CHUNK_ROWS_MAX` rows, ascending by UID; empty only while rows are removed.
+#[derive(Clone, Debug)]
+pub(super) struct Chunk {
+    columns: [Column; COLUMNS],
+    /// Rows in the chunks before.
+    pub(super) start: usize,
+    last_uid: Uid,
+    /// No row has a higher MODSEQ.
+    latest: ModSeq,
+}
+
+impl Chunk {
+    pub(super) fn of(row: &Row) -> Chunk {
+        let mut chunk = Chunk {
+            columns: Default::default(),
+            start: 0,
+            last_uid: row.uid,
+            latest: row.modseq,
+        };
+        chunk.push(row);
+        chunk
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.uids().len()
+    }
+
+    /// The position behind the last row, counted through all chunks.
+    pub(super) fn end(&self) -> usize {
+        self.start + self.len()
+    }
+
+    fn uids(&self) -> &Column {
+        let [uids, ..] = &self.columns;
+        uids
+    }
+
+    pub(super) fn last_uid(&self) -> Uid {
+        self.last_uid
+    }
+
+    pub(super) fn latest(&self) -> ModSeq {
+        self.latest
+    }
+
+    /// How many rows have a UID below `uid`.
+    pub(super) fn below(&self, uid: Uid) -> usize {
+        self.uids().below(u64::from(uid.0))
+    }
+
+    pub(super) fn each_uid(&self, mut each: impl FnMut(u32)) {
+        self.uids().each(|uid| each(uid as u32));
+    }
+
+    /// The row at a position below `len`.
+    #[inline]
+    pub(super) fn row(&self, at: usize) -> Row {
+        let [
+            uids,
+            modseqs,
+            flags,
+            keywords,
+            secs,
+            zones,
+            octets,
+            deliveries,
+        ] = &self.columns;
+        Row {
+            uid: Uid(uids.at(at) as u32),
+            modseq: ModSeq(modseqs.at(at)),
+            flags: Flags(flags.at(at) as u16),
+            keywords: Keywords(keywords.at(at)),
+            internal_date: InternalDate {
+                unix_secs: (secs.at(at) ^ SECS_SIGN) as i64,
+                zone_minutes: (zones.at(at) as u16 ^ ZONE_SIGN) as i16,
+            },
+            octets: octets.at(at) as u32,
+            delivery: ObjectId(deliveries.at(at)),
+        }
+    }
+
+    /// Counts everything but `\Recent`.
+    pub(super) fn count(&self, tally: &mut Tally) {
+        let [_, _, flags, _, _, _, octets, _] = &self.columns;
+        tally.messages += self.len() as u32;
+        flags.each(|flags| tally.reckon(Flags(flags as u16)));
+        octets.each(|octets| tally.octets += octets);
+    }
+
+    pub(super) fn push(&mut self, row: &Row) {
+        for (column, number) in self.columns.iter_mut().zip(numbers(row)) {
+            column.push(number);
+        }
+        self.last_uid = row.uid;
+        self.latest = self.latest.max(row.modseq);
+    }
+
+    pub(super) fn set_flags(
+        &mut self,
+        at: usize,
+        flags: Flags,
+        keywords: Keywords,
+        modseq: ModSeq,
+    ) {
+        let [_, modseqs, flags_of, keywords_of, ..] = &mut self.columns;
+        modseqs.set(at, modseq.0);
+        flags_of.set(at, u64::from(flags.0));
+        keywords_of.set(at, keywords.0);
+        self.latest = self.latest.max(modseq);
+    }
+
+    /// The positions from `from` on whose MODSEQ is above `modseq`.
+    pub(super) fn changed_since(
+        &self,
+        modseq: ModSeq,
+        from: usize,
+    ) -> impl Iterator<Item = usize> + '_ {
+        let [_, modseqs, ..] = &self.columns;
+        (from..self.len()).filter(move |at| modseqs.at(*at) > modseq.0)
+    }
+
+    /// Keeps the positions of `kept`, which ascend, and nothing else: perhaps no row at all.
+    pub(super) fn keep(&mut self, kept: &[Range<usize>]) {
+        self.columns.iter_mut().for_each(|column| column.keep(kept));
+        if let Some(last) = self.len().checked_sub(1) {
+            self.last_uid = self.row(last).uid;
+        }
+    }
+
+    /// Packs the rows as closely as they can lie.
+    pub(super) fn fit(&mut self) {
+        self.columns.iter_mut().for_each(Column::fit);
+    }
+
+    /// Gives back what growing has left over.
+    pub(super) fn tighten(&mut self) {
+        self.columns.iter_mut().for_each(Column::tighten);
+    }
+
+    pub(super) fn heap_bytes(&self) -> usize {
+        self.columns.iter().map(Column::heap_bytes).sum()
+    }
+
+    pub(super) fn encode(&self, out: &mut Vec<u8>) {
+        out.put_u16(self.len() as u16);
+        self.columns.iter().for_each(|column| column.encode(out));
+    }
+
+    pub(super) fn decode(fields: &mut Fields<'_>) -> Result<Chunk, Short> {
+        let len = usize::from(fields.u16()?);
+        if !(1..=CHUNK_ROWS_MAX).contains(&len) {
+            return Err(Short);
+        }
+        let mut columns: [Column; COLUMNS] = Default::default();
+        for (column, highest) in columns.iter_mut().zip(HIGHEST) {
+            *column = Column::decode(fields, len, highest)?;
+        }
+        let [uids, modseqs, ..] = &columns;
+        if uids.at(0) == 0 || !uids.ascends() {
+            return Err(Short);
+        }
+        Ok(Chunk {
+            start: 0,
+            last_uid: Uid(uids.at(len - 1) as u32),
+            latest: ModSeq(modseqs.highest()),
+            columns,
+        })
+    }
+}
+
+fn numbers(row: &Row) -> [u64; COLUMNS] {
+    [
+        u64::from(row.uid.0),
+        row.modseq.0,
+        u64::from(row.flags.0),
+        row.keywords.0,
+        row.internal_date.unix_secs as u64 ^ SECS_SIGN,
+        u64::from(row.internal_date.zone_minutes as u16 ^ ZONE_SIGN),
+        u64::from(row.octets),
+        row.delivery.0,
+    ]
+}
+
+const SECS_SIGN: u64 = 1 << 63;
+const ZONE_SIGN: u16 = 1 << 15;
+
+const COLUMNS: usize = 8;
+
+/// The highest number of each column that a row can hold.
+const HIGHEST: [u64; COLUMNS] = [
+    u32::MAX as u64,
+    u64::MAX >> 1,
+    u16::MAX as u64,
+    u64::MAX,
+    u64::MAX,
+    u16::MAX as u64,
+    u32::MAX as u64,
+    u64::MAX,
+];
+
+/// Rows in one chunk.
+pub(super) const CHUNK_ROWS_MAX: usize = 4096;
+
+const _: () = assert!(CHUNK_ROWS_MAX <= u16::MAX as usize);

@@ -1,0 +1,157 @@
+//! One pack that is open for reading: its table, its dictionary, its blocks.
+
+use super::compressor::Decompressor;
+use super::header::Header;
+use super::table::{Coding, Entry, Table};
+use super::{FIRST_OFFSET, PackError, PackHead, Summary, Unpacked};
+use crate::codec::checksum::plain;
+use crate::disk::{Block, Disk, File, Mode};
+use crate::limit::BLOCK_BYTES;
+use std::io;
+use std::rc::Rc;
+use zstd::zstd_safe::DDict;
+
+pub struct Pack<F> {
+    file: F,
+    number: u32,
+    summary: Summary,
+    table: Table,
+    dictionary: Option<DDict<'static>>,
+    decompressor: Rc<Decompressor>,
+}
+
+impl<F: File> Pack<F> {
+    /// Opens a pack after checking its header, its dictionary and its table, not its blocks.
+    pub async fn open<D>(disk: &D, path: &str, head: PackHead) -> Result<Pack<F>, PackError>
+    where
+        D: Disk<File = F>,
+    {
+        Pack::open_with(disk, path, head, Rc::new(Decompressor::new())).await
+    }
+
+    pub(super) async fn open_with<D>(
+        disk: &D,
+        path: &str,
+        head: PackHead,
+        decompressor: Rc<Decompressor>,
+    ) -> Result<Pack<F>, PackError>
+    where
+        D: Disk<File = F>,
+    {
+        let number = head.number;
+        let file = disk.open(path, Mode::Read).await.map_err(at(number, 0))?;
+        let block = file.read_at(0, BLOCK_BYTES).await.map_err(at(number, 0))?;
+        let header = Header::decode(block.as_slice(), head)?;
+        let bytes = file.len().await.map_err(at(number, 0))?;
+        if bytes < header.end() {
+            return Err(damaged(number, bytes, "the file was cut off here"));
+        }
+        let summary = Summary {
+            bytes,
+            raw_bytes: header.raw_bytes,
+            records: header.records,
+            blocks: header.blocks,
+        };
+        Ok(Pack {
+            dictionary: dictionary(&file, &header).await?,
+            table: table(&file, &header).await?,
+            file,
+            number,
+            summary,
+            decompressor,
+        })
+    }
+
+    #[must_use]
+    pub fn number(&self) -> u32 {
+        self.number
+    }
+
+    #[must_use]
+    pub fn summary(&self) -> Summary {
+        self.summary
+    }
+
+    /// Bytes that the open pack takes in memory, about.
+    pub(super) fn resident_bytes(&self) -> usize {
+        let dictionary = self.dictionary.as_ref().map_or(0, DDict::sizeof);
+        size_of::<Pack<F>>() + dictionary + self.table.len() as usize * size_of::<Entry>()
+    }
+
+    /// Reads and unpacks a block, numbered from 0.
+    pub async fn unpack(&self, block: u32) -> Result<Unpacked, PackError> {
+        let entry = self.table.entry(block);
+        let entry = entry.ok_or(damaged(self.number, 0, "the pack has no such block"))?;
+        let bytes = entry.stored as usize;
+        let stored = self.file.read_at(entry.offset, bytes).await;
+        let stored = stored.map_err(at(self.number, entry.offset))?;
+        let damaged = |what| damaged(self.number, entry.offset, what);
+        if stored.len() < bytes {
+            return Err(damaged("the file ends within the block"));
+        }
+        if plain(stored.as_slice()) != entry.crc {
+            return Err(damaged("the checksum does not fit"));
+        }
+        let raw = self.raw(entry, stored);
+        Ok(Unpacked {
+            pack: self.number,
+            block,
+            offset: entry.offset,
+            records: u32::from(entry.records),
+            bytes: Rc::new(raw.ok_or(damaged("the block cannot be unpacked"))?),
+        })
+    }
+
+    /// The table has bounded what is unpacked here.
+    fn raw(&self, entry: Entry, stored: Block) -> Option<Block> {
+        if entry.coding == Coding::Raw {
+            return Some(stored);
+        }
+        let mut raw = Block::zeroed(entry.raw as usize);
+        let (from, to) = (stored.as_slice(), raw.as_mut_slice());
+        let whole = self
+            .decompressor
+            .decompress(from, self.dictionary.as_ref(), to);
+        whole.then_some(raw)
+    }
+}
+
+async fn dictionary<F: File>(
+    file: &F,
+    header: &Header,
+) -> Result<Option<DDict<'static>>, PackError> {
+    if header.dictionary_bytes == 0 {
+        return Ok(None);
+    }
+    let (number, bytes) = (header.head.number, header.dictionary_bytes as usize);
+    let read = file.read_at(FIRST_OFFSET, bytes).await;
+    let read = read.map_err(at(number, FIRST_OFFSET))?;
+    if read.len() < bytes || plain(read.as_slice()) != header.dictionary_crc {
+        return Err(damaged(number, FIRST_OFFSET, "the dictionary is damaged"));
+    }
+    let prepared = DDict::try_create(read.as_slice());
+    let prepared = prepared.ok_or(damaged(number, FIRST_OFFSET, "zstd refuses the dictionary"))?;
+    Ok(Some(prepared))
+}
+
+async fn table<F: File>(file: &F, header: &Header) -> Result<Table, PackError> {
+    let (number, offset) = (header.head.number, header.table_offset);
+    let read = file.read_at(offset, header.table_bytes()).await;
+    let read = read.map_err(at(number, offset))?;
+    if read.len() < header.table_bytes() || plain(read.as_slice()) != header.table_crc {
+        return Err(damaged(number, offset, "the table of blocks is damaged"));
+    }
+    Table::decode(read.as_slice(), header).map_err(|what| damaged(number, offset, what))
+}
+
+fn at(pack: u32, offset: u64) -> impl FnOnce(io::Error) -> PackError {
+    move |error| PackError::Io {
+        pack,
+        offset,
+        error,
+    }
+}
+
+fn damaged(pack: u32, offset: u64, what: &'static str) -> PackError {
+    PackError::Damaged { pack, offset, what }
+}

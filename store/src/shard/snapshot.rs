@@ -1,0 +1,58 @@
+//! What a shard reads of its immutable files: as one manifest names them.
+//!
+//! A snapshot is never changed. A reader holds the one that it began with; when the last reader of
+//! an older one is gone, the files that only that one names can be swept.
+
+use crate::compact::Owner;
+use crate::disk::Disk;
+use crate::mailbox::index::Index;
+use crate::table::TableError;
+use crate::table::locations::Locations;
+use crate::table::manifest::Manifest;
+use crate::table::run::Run;
+use std::rc::Rc;
+
+pub(super) struct Snapshot<D: Disk> {
+    pub(super) manifest: Manifest,
+    pub(super) index: Rc<Index>,
+    pub(super) locations: Locations<D>,
+}
+
+impl<D: Disk> Snapshot<D> {
+    /// What the manifest on disk names; nothing where there is none yet.
+    pub(super) async fn present(disk: &D, owner: &Owner) -> Result<Snapshot<D>, TableError> {
+        let manifest = Manifest::read(disk, &owner.directory, owner.store, owner.shard).await?;
+        Snapshot::open(disk, owner, manifest.unwrap_or_default(), None).await
+    }
+
+    /// Opens what `manifest` names; runs that `older` has open are not opened again.
+    pub(super) async fn open(
+        disk: &D,
+        owner: &Owner,
+        manifest: Manifest,
+        older: Option<&Snapshot<D>>,
+    ) -> Result<Snapshot<D>, TableError> {
+        let mut runs = Vec::with_capacity(manifest.runs.len());
+        for name in &manifest.runs {
+            let known = older.and_then(|older| older.run(name.number));
+            runs.push(match known {
+                Some(run) => run,
+                None => {
+                    let run = Run::load(disk, &owner.directory, name.head(owner)).await?;
+                    Rc::new(run)
+                }
+            });
+        }
+        let locations = Locations::new(disk.clone(), owner.clone(), &manifest.locations);
+        Ok(Snapshot {
+            manifest,
+            index: Rc::new(Index::new(runs)),
+            locations,
+        })
+    }
+
+    fn run(&self, number: u32) -> Option<Rc<Run>> {
+        let mut runs = self.index.runs().iter();
+        runs.find(|run| run.number() == number).cloned()
+    }
+}
