@@ -259,7 +259,15 @@ async fn mailbox(
     let may_take = there.as_ref().is_none_or(is_empty);
     let is_sane = |number: &u32| (1..=IMPORTED_NUMBER_MAX).contains(number);
     let others = shard.mailboxes(account);
-    let is_used = |number: u32| others.iter().any(|other| other.uid_validity.0 == number);
+    // A mailbox that gave out UIDs under this number may be renamed to this name one day.
+    let is_used = |number: u32| {
+        let alike = |other: &&MailboxInfo| other.uid_validity.0 == number;
+        let statuses = others
+            .iter()
+            .filter(alike)
+            .filter_map(|other| shard.status(account, other.id));
+        statuses.into_iter().any(|status| status.uid_next.0 > 1)
+    };
     match folder.uid_validity.filter(is_sane) {
         Some(number) if may_take && !is_used(number) && receipts.take(number)? => Ok(shard
             .import_mailbox(account, &folder.name, UidValidity(number))

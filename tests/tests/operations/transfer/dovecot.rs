@@ -25,8 +25,8 @@ fn dovecot_reads_our_maildir() {
     let inbox: Vec<&str> = inbox.split_whitespace().collect();
     assert_eq!(
         inbox.join(" "),
-        "uid: 3 flags: \\Flagged \\Seen $Label1 size.physical: 22 \
-         date.received: 2001-09-09 01:46:40 uid: 7 flags: size.physical: 22 \
+        "uid: 3 flags: \\Flagged \\Seen $Label1 size.physical: 23 \
+         date.received: 2001-09-09 01:46:40 uid: 7 flags: size.physical: 23 \
          date.received: 2001-09-09 01:46:41"
     );
     let status = dovecot.run(&[
@@ -37,17 +37,17 @@ fn dovecot_reads_our_maildir() {
         "Work.Präsi",
     ]);
     assert!(
-        status.contains("INBOX uidvalidity=1234567 uidnext=42"),
+        status.contains("INBOX uidnext=42 uidvalidity=1234567"),
         "{status}"
     );
     assert!(
-        status.contains("Work.Präsi uidvalidity=1234568 uidnext=2"),
+        status.contains("Work.Präsi uidnext=2 uidvalidity=1234568"),
         "{status}"
     );
     let subscribed = dovecot.run(&["mailbox", "list", "-s"]);
     assert!(subscribed.contains("Work.Präsi"), "{subscribed}");
     let size = dovecot.run(&["fetch", "size.virtual", "mailbox", "INBOX", "uid", "7"]);
-    assert_eq!(size.trim(), "size.virtual: 22");
+    assert_eq!(size.trim(), "size.virtual: 23");
 }
 
 #[test]
@@ -78,9 +78,9 @@ fn we_read_dovecots_maildir() {
     let picture = scene.picture("anna@example.test", "out");
     let (validity, next) = ("uidvalidity", "uidnext");
     let known = format!(
-        "INBOX uidvalidity={} uidnext={}",
-        number(&picture, "INBOX", validity),
-        number(&picture, "INBOX", next)
+        "INBOX uidnext={} uidvalidity={}",
+        number(&picture, "INBOX", next),
+        number(&picture, "INBOX", validity)
     );
     assert_eq!(status.trim(), known);
     let inbox = table(&picture, "INBOX");
@@ -102,12 +102,12 @@ fn write_source(scene: &Scene) {
         format!("# name\t{name}\n# uidvalidity\t{validity}\n# uidnext\t{next}\n")
     };
     let inbox = head("INBOX", 1_234_567, 42)
-        + "3.eml\t3\t\\Seen \\Flagged\t$Label1\t09-Sep-2001 01:46:40 +0000\t22\n\
-           7.eml\t7\t\t\t09-Sep-2001 01:46:41 +0000\t22\n";
+        + "3.eml\t3\t\\Seen \\Flagged\t$Label1\t09-Sep-2001 01:46:40 +0000\t23\n\
+           7.eml\t7\t\t\t09-Sep-2001 01:46:41 +0000\t23\n";
     write(&scene.path("source/INBOX/mailbox.tsv"), inbox);
     write(&scene.path("source/INBOX/3.eml"), text);
     write(&scene.path("source/INBOX/7.eml"), text);
-    let other = head("Work/Präsi", 1_234_568, 2) + "1.eml\t1\t\t\t09-Sep-2001 01:46:41 +0000\t22\n";
+    let other = head("Work/Präsi", 1_234_568, 2) + "1.eml\t1\t\t\t09-Sep-2001 01:46:41 +0000\t23\n";
     write(&scene.path("source/p/mailbox.tsv"), other);
     write(&scene.path("source/p/1.eml"), text);
     write(

@@ -39,8 +39,8 @@ fn python_reads_our_mbox_and_maildir() {
     assert_eq!(
         lines,
         [
-            "mbox one FRS 3 Wed Jan  3 01:05:34 1996",
-            "mbox two  2 Thu Jan  4 00:05:34 1996",
+            "mbox one FR 3 Wed Jan  3 01:05:34 1996",
+            "mbox two  3 Thu Jan  4 00:05:34 1996",
             "maildir one FSa 820631134",
             "maildir two  820713934",
         ],
@@ -66,13 +66,13 @@ fn what_python_wrote_is_imported() {
         scene.import(account, source);
         let picture = scene.picture(account, &format!("out-{account}"));
         let mailbox = if source == "py/box" { "box" } else { "INBOX" };
-        let mut rows = table(&picture, mailbox);
-        rows.sort();
-        let marks: Vec<&str> = rows
+        let rows = table(&picture, mailbox);
+        let mut marks: Vec<&str> = rows
             .iter()
             .map(|row| row.split('\t').nth(2).unwrap())
             .collect();
-        assert_eq!(marks, ["\\Seen \\Answered", "\\Flagged"], "{source}");
+        marks.sort();
+        assert_eq!(marks, ["\\Flagged", "\\Seen \\Answered"], "{source}");
         let sent = picture.get("Sent/mailbox.tsv");
         assert!(sent.is_some());
         assert_eq!(
