@@ -71,24 +71,36 @@ impl Column {
     }
 
     pub(super) fn ascends(&self) -> bool {
-        let (mut ascends, mut before) = (true, None);
-        self.each(|number| {
-            ascends &= before < Some(number);
-            before = Some(number);
-        });
-        ascends
+        let octets = &self.distances;
+        match self.width {
+            Width::Zero => self.len <= 1,
+            Width::One => ascend(octets, u8::from_le_bytes),
+            Width::Two => ascend(octets, u16::from_le_bytes),
+            Width::Four => ascend(octets, u32::from_le_bytes),
+            Width::Eight => ascend(octets, u64::from_le_bytes),
+        }
     }
 
     /// The lowest and the highest number.
     fn bounds(&self) -> Option<(u64, u64)> {
-        let first = (self.len > 0).then(|| self.at(0))?;
-        let (mut low, mut high) = (first, first);
-        self.each(|number| (low, high) = (low.min(number), high.max(number)));
-        Some((low, high))
+        let (low, high) = (self.len > 0).then(|| self.extent())?;
+        Some((self.base + low, self.base + high))
     }
 
     pub(super) fn highest(&self) -> u64 {
         self.bounds().map_or(0, |bounds| bounds.1)
+    }
+
+    /// The shortest and the longest distance.
+    fn extent(&self) -> (u64, u64) {
+        let octets = &self.distances;
+        match self.width {
+            Width::Zero => (0, 0),
+            Width::One => extent(octets, u8::from_le_bytes),
+            Width::Two => extent(octets, u16::from_le_bytes),
+            Width::Four => extent(octets, u32::from_le_bytes),
+            Width::Eight => extent(octets, u64::from_le_bytes),
+        }
     }
 
     /// Calls `each` with every number. The width is looked at once, which makes it much faster
@@ -245,9 +257,30 @@ impl Column {
         let Some(room) = highest.checked_sub(self.base) else {
             return false;
         };
-        let is_below = |at| self.distance(at) <= room;
-        self.width.reach() <= room || (0..self.len).all(is_below)
+        self.width.reach() <= room || self.extent().1 <= room
     }
+}
+
+// These look at every number without stopping early: the processor then takes many at a time.
+
+fn ascend<const OCTETS: usize, N: Ord>(octets: &[u8], number: impl Fn([u8; OCTETS]) -> N) -> bool {
+    let (numbers, _) = octets.as_chunks();
+    let pairs = numbers.iter().zip(numbers.iter().skip(1));
+    pairs.fold(true, |ascend, (a, b)| ascend & (number(*a) < number(*b)))
+}
+
+fn extent<const OCTETS: usize, N: Ord + Copy + Into<u64>>(
+    octets: &[u8],
+    number: impl Fn([u8; OCTETS]) -> N,
+) -> (u64, u64) {
+    let (numbers, _) = octets.as_chunks();
+    let Some(first) = numbers.first().map(|first| number(*first)) else {
+        return (0, 0);
+    };
+    let wider = |(low, high): (N, N), next: N| (low.min(next), high.max(next));
+    let numbers = numbers.iter().map(|next| number(*next));
+    let (low, high) = numbers.fold((first, first), wider);
+    (low.into(), high.into())
 }
 
 fn put_distance(distance: u64, width: Width, out: &mut Vec<u8>) {

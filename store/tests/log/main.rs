@@ -9,6 +9,7 @@ mod faults;
 mod full;
 mod model;
 mod position;
+mod real;
 mod recycle;
 
 use std::cell::RefCell;

@@ -1,5 +1,5 @@
-//! Random appends, checkpoints, retired segments, closes, crashes and kills, against a ledger of what
-//! was acknowledged.
+//! Random appends, checkpoints, retired segments, closes, crashes and kills, against a ledger of
+//! what was acknowledged.
 //!
 //! What would break for a user if this failed: mail for which the server said 250 is gone, comes
 //! twice or in parts after a restart.

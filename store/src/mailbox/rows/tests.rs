@@ -76,7 +76,10 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(48))]
 
     #[test]
-    fn rows_are_a_sorted_vector(steps in steps(), probes in prop::collection::vec(0u32..40_000, 8)) {
+    fn rows_are_a_sorted_vector(
+        steps in steps(),
+        probes in prop::collection::vec(0u32..40_000, 8),
+    ) {
         let (mut rows, mut naive) = (Rows::new(), Vec::<Row>::new());
         let (mut uid, mut modseq) = (0, 1);
         for step in steps {
@@ -134,7 +137,11 @@ proptest! {
     }
 
     #[test]
-    fn damaged_rows_are_rows_or_an_error(at: prop::sample::Index, octet: u8, cut: prop::sample::Index) {
+    fn damaged_rows_are_rows_or_an_error(
+        at: prop::sample::Index,
+        octet: u8,
+        cut: prop::sample::Index,
+    ) {
         let rows: Rows = (1..60).map(|uid| row(uid, 5, 0)).collect();
         let mut bytes = Vec::new();
         rows.encode(&mut bytes);
