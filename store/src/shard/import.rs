@@ -238,3 +238,6 @@ const MESSAGE_BYTES: usize = 512;
 const KEYWORDS_BYTES: usize = KEYWORDS_MAX * (KEYWORD_BYTES_MAX + 32 + RECORD_HEADER_BYTES);
 
 const _: () = assert!(KEYWORDS_BYTES < FRAME_BYTES_MAX / 8);
+
+#[cfg(test)]
+mod tests;

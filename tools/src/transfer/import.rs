@@ -123,9 +123,9 @@ impl Intake<'_> {
                 landing
                     .take(parcel, &mut self.report, self.progress)
                     .await?;
-            }
-            if self.unwritten >= CHECKPOINT_BYTES {
-                self.checkpoint(shard).await?;
+                if self.unwritten >= CHECKPOINT_BYTES {
+                    self.checkpoint(shard).await?;
+                }
             }
         }
         self.finish(open).await?;
