@@ -26,6 +26,7 @@ USERS = [f"user{n}@example.test" for n in range(20)]
 
 class Ringpost:
     name = "Ringpost"
+    extra = ""  # More lines of the configuration.
 
     def __init__(self, base):
         self.base = pathlib.Path(base)
@@ -51,9 +52,9 @@ class Ringpost:
         for user in USERS:
             text += f'[[account]]\naddress = "{user}"\npassword = "{{PLAIN}}secret"\n'
         config = self.base / "ringpost.toml"
-        config.write_text(text)
+        config.write_text(text + self.extra)
         log = open(self.base / "log", "wb")
-        binary = HOME / "target" / "release" / "ringpost"
+        binary = pathlib.Path(os.environ.get("RINGPOST_BIN_DIR", HOME / "target" / "release")) / "ringpost"
         self.process = subprocess.Popen([binary, "--config", config], stderr=log, stdout=log)
         peers.wait_for(lambda: peers.can_connect(self.http) and peers.can_connect(self.smtp), "Ringpost")
 

@@ -15,7 +15,7 @@ pub struct Ledger {
     grown: Condvar,
 }
 
-#[derive(Default)]
+#[derive(Clone, Default)]
 struct State {
     /// Copies by account and id; the UID where the server told it.
     acknowledged: BTreeMap<(usize, String), Option<u32>>,
@@ -54,6 +54,15 @@ impl Ledger {
             .expect("no holder panics")
             .acknowledged
             .len()
+    }
+
+    /// What stands in it now, as a ledger of its own.
+    pub fn snapshot(&self) -> Ledger {
+        let state = self.state.lock().expect("no holder panics").clone();
+        Ledger {
+            state: Mutex::new(state),
+            grown: Condvar::new(),
+        }
     }
 
     /// Waits until so many copies are acknowledged; false when the deadline passes first.

@@ -5,13 +5,15 @@
 //! connection  a socket, TLS or not                     smtp  imap  http  on top of it
 //! dialog      readable scripts and their runner         peer  real clients, found or skipped
 //! corpus      odd messages                              ledger  what was acknowledged
-//! tidy        the rules of the house, as a program
+//! usage       what a process uses                       cage  a process with little memory
+//! volume      a disk to be filled and broken            tidy  the rules of the house, a program
 //! ```
 //!
 //! Nothing here sleeps: whoever waits, waits for an event and gives up at a deadline.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
 
 pub mod binary;
+pub mod cage;
 pub mod certificate;
 pub mod connection;
 pub mod corpus;
@@ -27,3 +29,4 @@ pub mod setup;
 pub mod smtp;
 pub mod tidy;
 pub mod usage;
+pub mod volume;

@@ -123,6 +123,12 @@ impl Server {
         self.wait_ready();
     }
 
+    /// Ends it and gives back what another server may go on with.
+    pub fn into_setup(mut self) -> Setup {
+        self.kill();
+        std::mem::replace(&mut self.setup, Setup::empty())
+    }
+
     pub fn signal(&self, signal: Signal) {
         let pid = Pid::from_raw(self.child.id() as i32).expect("a process id is not zero");
         kill_process(pid, signal).expect("our child takes signals");

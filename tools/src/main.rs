@@ -3,9 +3,14 @@
 //! A command speaks to the running server over its control socket; where none runs, it opens the
 //! store itself.
 
+// Tests stop at the first surprise.
+#![cfg_attr(test, allow(clippy::unwrap_used, clippy::indexing_slicing))]
+
 mod client;
 mod command;
 mod offline;
+mod transfer;
+mod usage;
 
 use clap::{Parser, Subcommand};
 use std::path::PathBuf;
@@ -38,20 +43,27 @@ enum Command {
     /// Domains that the store keeps, beside those of the configuration file
     #[command(subcommand)]
     Domain(command::domain::Domain),
+    /// Write mail to files: mbox, Maildir, .eml; no server may have the store open
+    Export(command::export::Export),
+    /// Take mail in from files: mbox, Maildir, .eml; no server may have the store open
+    Import(command::import::Import),
 }
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
     let client = client::Client::new(arguments.data, arguments.json);
     let outcome = match arguments.command {
-        Command::Account(account) => account.run(&client),
-        Command::Domain(domain) => domain.run(&client),
+        Command::Account(account) => account.run(&client).map(|()| true),
+        Command::Domain(domain) => domain.run(&client).map(|()| true),
+        Command::Export(export) => export.run(&client),
+        Command::Import(import) => import.run(&client),
     };
     match outcome {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
         Err(error) => {
             eprintln!("ringpostctl: {error:#}");
-            ExitCode::FAILURE
+            usage::exit_code(&error)
         }
     }
 }

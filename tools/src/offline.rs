@@ -12,13 +12,13 @@ use std::rc::Rc;
 use std::sync::atomic::Ordering;
 use std::time::{SystemTime, UNIX_EPOCH};
 use store::disk::blocking::BlockingDisk;
-use store::disk::home::{Home, shard_directory};
+use store::disk::home::{Home, HomeError, shard_directory};
 use store::log::Options;
 use store::mail::address::Address;
 use store::mail::id::{AccountId, ShardId};
 use store::shard::Shard;
 
-type Offline = Rc<Shard<BlockingDisk>>;
+pub(crate) type Offline = Rc<Shard<BlockingDisk>>;
 
 /// Opens the store, which must be there and free, and carries out one request.
 pub(crate) fn order(data: &Path, request: Request) -> anyhow::Result<Reply> {
@@ -80,6 +80,18 @@ pub(crate) fn order(data: &Path, request: Request) -> anyhow::Result<Reply> {
     Ok(Reply::Done)
 }
 
+/// Takes a store for an order that no server carries out.
+pub(crate) fn claim(data: &Path) -> anyhow::Result<Home> {
+    match Home::existing(data) {
+        Err(HomeError::InUse(path)) => bail!(
+            "{} is in use: stop the server (systemctl stop ringpost, or SIGTERM) and run this \
+             again; nothing was changed",
+            path.display()
+        ),
+        other => Ok(other?),
+    }
+}
+
 fn accounts(home: &Home) -> anyhow::Result<Reply> {
     let mut lines = Vec::new();
     for shard in 0..home.identity.shards {
@@ -114,7 +126,7 @@ fn domains(home: &Home) -> anyhow::Result<Reply> {
     Ok(Reply::Domains(lines))
 }
 
-fn canonical(text: &str) -> anyhow::Result<String> {
+pub(crate) fn canonical(text: &str) -> anyhow::Result<String> {
     let address = config::address(text).map_err(anyhow::Error::msg)?;
     Ok(address.to_string())
 }
@@ -136,7 +148,7 @@ fn stored_account(shard: &Offline, name: &str) -> anyhow::Result<AccountId> {
     }
 }
 
-fn with_owner(
+pub(crate) fn with_owner(
     home: &Home,
     address: &str,
     work: impl AsyncFnOnce(Offline) -> anyhow::Result<()>,
@@ -146,7 +158,7 @@ fn with_owner(
 }
 
 /// Opens one shard, does the work, and closes the shard when everything is durable.
-fn with_shard(
+pub(crate) fn with_shard(
     home: &Home,
     shard: u16,
     work: impl AsyncFnOnce(Offline) -> anyhow::Result<()>,

@@ -4,7 +4,8 @@ use super::hall::{Hall, Refused};
 use crate::config::Protocol;
 use crate::intake::{Refusal, Transaction, queue_id};
 use crate::post::{Submitted, Taken};
-use crate::reactor::{Side, buffer};
+use crate::reactor::Side;
+use crate::reactor::buffer::BUFFER_BYTES;
 use crate::route::{self, Reason, Route, Target};
 use crate::session::smtp::{
     Action, Answer, Commit, Kind, LoginRefusal, Output, Peer, REPLY_BYTES_MAX, Session, Settings,
@@ -91,9 +92,7 @@ impl Conversation {
             let Some(received) = self.receive().await? else {
                 return self.flush().await;
             };
-            let next = self.feed(&received).await;
-            buffer::give_back(received);
-            if next? == Next::Close {
+            if self.feed(&received).await? == Next::Close {
                 return self.flush().await;
             }
         }
@@ -120,9 +119,9 @@ impl Conversation {
             self.session.shutting_down(now_ms, &mut self.out);
             return Ok(None);
         }
-        let mut received = buffer::lend();
-        let room = received.capacity();
-        match stream.recv(&mut received, room).await {
+        // Nothing is lent while a client is silent within DATA: it may be one of ten thousand.
+        let mut received = Vec::new();
+        match stream.recv(&mut received, BUFFER_BYTES).await {
             Ok(0) => Ok(None),
             Ok(_) => Ok(Some(received)),
             Err(error) if error.kind() == io::ErrorKind::TimedOut => {

@@ -20,7 +20,7 @@ use arc_swap::ArcSwap;
 use std::fmt::Display;
 use std::io;
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use store::disk::home::{Home, Identity};
 use store::limit::SHARDS_MAX;
@@ -136,18 +136,8 @@ impl Server {
         } = self;
         let (logger, log_ending) = logger;
         let shards = home.identity.shards;
-        let start = |what| move |error: io::Error| Refusal::because(what, error);
-        let limits = live.config.load().limits.clone();
-        let logins = Pool::start(
-            "login",
-            limits.login_threads as usize,
-            limits.login_queue_max as usize,
-        )
-        .map_err(start("login threads"))?;
-        let files =
-            Pool::start("files", FILE_THREADS, FILE_JOBS_MAX).map_err(start("file threads"))?;
-        let compactor = Compactor::start(home.path.clone(), usize::from(shards))
-            .map_err(start("the compactor's thread"))?;
+        let workers = Workers::start(&live, &home.path, shards)?;
+        let logins = workers.logins.clone();
         let process = Process {
             version: env!("CARGO_PKG_VERSION"),
             backend: match backend {
@@ -170,9 +160,7 @@ impl Server {
             metrics: Arc::clone(&metrics),
             gate,
             decoy: Decoy::new(secret),
-            logins: logins.clone(),
-            files,
-            compactor,
+            workers,
         };
         let mut opened = Vec::new();
         for ((shard, ears), endpoint) in (0..shards).zip(ears).zip(endpoints.by_ref()) {
@@ -208,9 +196,33 @@ struct Common {
     metrics: Arc<Metrics>,
     gate: Arc<Gate>,
     decoy: Decoy,
+    workers: Workers,
+}
+
+/// Threads beside the shards, for what would block them.
+struct Workers {
     logins: Pool,
     files: Pool,
     compactor: Compactor,
+}
+
+impl Workers {
+    fn start(live: &Live, data: &Path, shards: u16) -> Result<Workers, Refusal> {
+        let start = |what| move |error: io::Error| Refusal::because(what, error);
+        let limits = live.config.load().limits.clone();
+        let logins = Pool::start(
+            "login",
+            limits.login_threads as usize,
+            limits.login_queue_max as usize,
+        );
+        let files = Pool::start("files", FILE_THREADS, FILE_JOBS_MAX);
+        let compactor = Compactor::start(data.to_owned(), usize::from(shards));
+        Ok(Workers {
+            logins: logins.map_err(start("login threads"))?,
+            files: files.map_err(start("file threads"))?,
+            compactor: compactor.map_err(start("the compactor's thread"))?,
+        })
+    }
 }
 
 impl Common {
@@ -227,8 +239,8 @@ impl Common {
             shard,
             shards: self.identity.shards,
             data: self.data.clone(),
-            files: self.files.clone(),
-            compactor: self.compactor.clone(),
+            files: self.workers.files.clone(),
+            compactor: self.workers.compactor.clone(),
             options: Options {
                 clock_micros: clock::monotonic_micros,
                 ..Options::new(self.identity.uuid, shard)
@@ -237,7 +249,7 @@ impl Common {
             ears,
             live: Arc::clone(&self.live),
             gate: Arc::clone(&self.gate),
-            logins: self.logins.clone(),
+            logins: self.workers.logins.clone(),
             decoy: self.decoy.clone(),
             metrics,
         };

@@ -3,9 +3,9 @@
 use crate::reactor::Pool;
 use std::io;
 use std::path::PathBuf;
-use store::compact::{Aside, CompactError, Owner, Task, carry_out};
+
 use store::disk::blocking::{BlockingDisk, run};
-use store::table::manifest::Manifest;
+use store::shard::{Aside, CompactError, Manifest, Owner, Task, carry_out};
 
 /// A handle to the thread; it ends when the last handle is dropped.
 #[derive(Clone)]

@@ -5,8 +5,8 @@ use crate::event;
 use crate::reactor::{Now, sleep};
 use std::rc::Rc;
 use std::time::Duration;
-use store::compact::{CompactError, Task};
 use store::limit::{CHECKPOINT_LOG_BYTES, CHECKPOINT_SECS_MAX};
+use store::shard::{CompactError, Task};
 
 /// Makes checkpoints for as long as the shard lives.
 pub(super) async fn follow(desk: Rc<Desk>) {

@@ -1,7 +1,7 @@
 //! Merging runs: the layers of a mailbox are composed, newer metadata replaces older.
 //!
-//! Runs are merged tier by tier: eight of one make one of the next. What the oldest run of all takes
-//! part in has nothing below it, so that tombstones and overlays end there.
+//! Runs are merged tier by tier: eight of one make one of the next. What the oldest run of all
+//! takes part in has nothing below it, so that tombstones and overlays end there.
 
 use super::{CompactError, Site, unwritten};
 use crate::disk::Disk;

@@ -18,8 +18,8 @@ pub use map::Map;
 use std::io;
 use std::rc::Rc;
 
-/// A directory of files. Paths are relative, with `/`, and never leave the directory. Clones are the
-/// same directory.
+/// A directory of files. Paths are relative, with `/`, and never leave the directory. Clones are
+/// the same directory.
 pub trait Disk: Clone + 'static {
     type File: File;
 

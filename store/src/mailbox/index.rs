@@ -135,7 +135,7 @@ impl Index {
         });
         match mailbox {
             // Metadata is replaced, not composed.
-            MailboxId(0) => found.last().into_iter().collect(),
+            MailboxId(0) => found.into_iter().next_back().into_iter().collect(),
             _ => found.collect(),
         }
     }

@@ -41,10 +41,7 @@ impl<D: Disk> Shard<D> {
     /// log from here on.
     pub async fn checkpoint(&self, aside: &impl Aside) -> Result<(), CompactError> {
         let _pass = self.enter().await;
-        let left = self.checkpoints.borrow().frozen.clone();
-        if let Some(left) = left {
-            self.write_down(aside, left).await?;
-        }
+        self.write_down_left(aside).await?;
         let checkpoint = Arc::new(self.freeze());
         self.checkpoints.borrow_mut().frozen = Some(Arc::clone(&checkpoint));
         self.write_down(aside, checkpoint).await
@@ -53,6 +50,8 @@ impl<D: Disk> Shard<D> {
     /// Lets the compactor work on what is written down already.
     pub async fn compact(&self, aside: &impl Aside, task: Task) -> Result<(), CompactError> {
         let _pass = self.enter().await;
+        // Whoever adopts a manifest takes everything frozen for written down.
+        self.write_down_left(aside).await?;
         let manifest = aside.carry_out(&self.owner, task).await?;
         self.adopt(manifest).await
     }
@@ -112,6 +111,15 @@ impl<D: Disk> Shard<D> {
         Checkpoint {
             position: self.log.end(),
             frozen: self.state.borrow_mut().freeze(),
+        }
+    }
+
+    /// Writes down what was frozen when the last checkpoint failed.
+    async fn write_down_left(&self, aside: &impl Aside) -> Result<(), CompactError> {
+        let left = self.checkpoints.borrow().frozen.clone();
+        match left {
+            Some(left) => self.write_down(aside, left).await,
+            None => Ok(()),
         }
     }
 

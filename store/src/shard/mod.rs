@@ -11,23 +11,26 @@ mod body;
 mod change;
 mod checkpoint;
 mod custody;
+mod import;
 mod open;
 mod snapshot;
 mod tree;
 mod warm;
 
+pub use crate::compact::{Aside, CompactError, Owner, Task, carry_out};
 pub use crate::mailbox::Configured;
 pub use crate::mailbox::Watch;
 pub use crate::record::{FlagOp, Offer, Share, Source};
 pub use crate::spool::Window;
+pub use crate::table::manifest::Manifest;
 pub use account::StoredAccount;
 pub use body::{BodyWriter, Message};
 pub use change::{Copied, FlagNames};
 pub use custody::{AppendedUid, Custody, Delivered};
+pub use import::{IMPORT_BYTES_MAX, Imported};
 pub use open::OpenError;
 
 use crate::bell::Bell;
-use crate::compact::Owner;
 use crate::disk::Disk;
 use crate::error::LogError;
 use crate::log::{Commit, Draft, Log, Options, Outcome, Place, Recovered};

@@ -4,11 +4,12 @@ mod value;
 
 pub use value::{Value, parse};
 
-use crate::connection::Connection;
+use crate::connection::{Connection, DEADLINE};
 use std::collections::BTreeMap;
 use std::fmt;
 use std::io;
 use std::net::SocketAddr;
+use std::time::Duration;
 
 /// One IMAP session.
 pub struct Imap {
@@ -127,6 +128,14 @@ impl Imap {
             octets.extend(self.connection.line()?);
         }
         Ok(Response(octets))
+    }
+
+    /// A response that comes within this time; an end of the connection is none.
+    pub fn response_within(&mut self, time: Duration) -> Option<Response> {
+        self.connection.set_deadline(time).ok()?;
+        let response = self.response();
+        self.connection.set_deadline(DEADLINE).ok()?;
+        response.ok()
     }
 
     /// Waits for `+`; what comes instead is an error.

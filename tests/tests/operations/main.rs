@@ -6,6 +6,7 @@ mod configuration;
 mod machine;
 mod running;
 mod tls;
+mod transfer;
 
 /// The people of the usual world.
 const ALICE: &str = "alice@example.test";

@@ -2,3 +2,5 @@
 
 pub(crate) mod account;
 pub(crate) mod domain;
+pub(crate) mod export;
+pub(crate) mod import;
