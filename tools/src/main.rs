@@ -47,6 +47,8 @@ enum Command {
     Export(command::export::Export),
     /// Take mail in from files: mbox, Maildir, .eml; no server may have the store open
     Import(command::import::Import),
+    /// Look at every byte of a store, and say what is damaged
+    Fsck(command::fsck::Fsck),
 }
 
 fn main() -> ExitCode {
@@ -57,6 +59,7 @@ fn main() -> ExitCode {
         Command::Domain(domain) => domain.run(&client).map(|()| true),
         Command::Export(export) => export.run(&client),
         Command::Import(import) => import.run(&client),
+        Command::Fsck(fsck) => fsck.run(&client),
     };
     match outcome {
         Ok(true) => ExitCode::SUCCESS,

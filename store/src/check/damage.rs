@@ -69,6 +69,13 @@ impl Damage {
         }
     }
 
+    /// A shard of which nothing is there, while others have mail.
+    #[must_use]
+    pub fn missing_shard(directory: &str) -> Damage {
+        let what = "nothing of this shard is there; put the directory back, or restore a backup";
+        Damage::new(Part::Log, directory, None, what)
+    }
+
     pub(super) fn of(mut self, whose: Whose) -> Damage {
         self.whose = Some(whose);
         self

@@ -3,4 +3,5 @@
 pub(crate) mod account;
 pub(crate) mod domain;
 pub(crate) mod export;
+pub(crate) mod fsck;
 pub(crate) mod import;

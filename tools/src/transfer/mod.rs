@@ -26,7 +26,7 @@ mod mbox;
 mod name;
 mod outlet;
 mod parcel;
-mod progress;
+pub(crate) mod progress;
 mod receipt;
 mod report;
 mod source;
