@@ -20,7 +20,6 @@ pub use crate::table::locations::Owner;
 pub use damage::{Damage, Event, Listener, Part, Whose};
 
 use crate::disk::{Disk, File, Mode};
-use crate::log::scan;
 use crate::mail::id::ObjectId;
 use crate::mailbox::index::Index;
 use crate::mailbox::state::State;
@@ -240,14 +239,6 @@ impl<D: Disk> Check<'_, D> {
 
     fn log_directory(&self) -> String {
         format!("{}/log", self.owner.directory)
-    }
-
-    fn scope<'s>(&self, directory: &'s str) -> scan::Scope<'s> {
-        scan::Scope {
-            directory,
-            store: self.owner.store,
-            shard: self.owner.shard,
-        }
     }
 }
 

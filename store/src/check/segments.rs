@@ -4,7 +4,7 @@ use super::damage::{Damage, Part};
 use super::objects::Objects;
 use super::{Check, Tell, tail};
 use crate::disk::Disk;
-use crate::log::scan::{self, Ended, Seen, Segment};
+use crate::log::scan::{self, Ended, Frame, Scanned, Segment, SegmentEnd};
 use crate::log::{Place, Position, RecordRef};
 use crate::mail::id::AccountId;
 use crate::mailbox::state::State;
@@ -19,8 +19,6 @@ struct Walk<'a, 'b> {
     state: Option<&'a mut State>,
     replay: Option<Position>,
     file: String,
-    /// What was told so far, in bytes.
-    told: u64,
 }
 
 impl<D: Disk> Check<'_, D> {
@@ -48,25 +46,23 @@ impl<D: Disk> Check<'_, D> {
             let what = "segments before the log's first; the next start recycles them";
             self.tell.note(format!("{directory}: {left} {what}"));
         }
-        let headers = self.headers(&directory, first..=last).await;
-        let mut before: Option<Position> = None;
-        for (at, (number, header)) in headers.iter().enumerate() {
-            let next = headers.get(at + 1).map(|(_, next)| next.as_ref());
-            let Some(header) = header else {
-                before = None;
-                continue;
-            };
-            if before.is_some_and(|before| !header.continues(&before)) {
-                let file = scan::file(&directory, *number);
-                let what = "it does not go on where the segment before ends";
-                self.tell
-                    .damage(Damage::new(Part::Log, &file, Some(0), what));
+        let mut end = None;
+        let mut next = self.segment(&directory, first).await;
+        for number in first..=last {
+            let segment = next.take();
+            if number < last {
+                next = self.segment(&directory, number + 1).await;
             }
-            let end = next.map(|next| next.map_or(u64::MAX, |next| next.previous_end));
-            let ended = self.segment(manifest, header, end, state.as_deref_mut());
-            before = ended.await.map(|ended| ended.position);
+            let successor = next.as_ref().map(Segment::previous);
+            if let Some(segment) = segment {
+                let ended = self.walk(manifest, &segment, successor, state.as_deref_mut());
+                end = ended.await;
+                if number == last {
+                    self.last(&segment, end);
+                }
+            }
         }
-        self.reaches_replay(manifest, before);
+        self.reaches_replay(manifest, end);
     }
 
     fn no_log(&mut self, manifest: &Manifest, is_known: bool) {
@@ -79,96 +75,82 @@ impl<D: Disk> Check<'_, D> {
         self.tell.damage(Damage::new(Part::Log, &file, None, what));
     }
 
-    /// The header of each segment; nothing where it cannot be had.
-    async fn headers(
-        &mut self,
-        directory: &str,
-        numbers: std::ops::RangeInclusive<u32>,
-    ) -> Vec<(u32, Option<Segment>)> {
-        let mut headers = Vec::new();
-        for number in numbers {
-            let header = self.scope(directory).header(self.disk, number).await;
-            headers.push((
-                number,
-                header
-                    .map_err(|error| {
-                        let file = scan::file(directory, number);
-                        self.tell.damage(Damage::log(&file, &error));
-                    })
-                    .ok(),
-            ));
-        }
-        headers
+    async fn segment(&mut self, directory: &str, number: u32) -> Option<Segment<D::File>> {
+        let (store, shard) = (self.owner.store, self.owner.shard);
+        let opened = Segment::open(self.disk, directory, store, shard, number).await;
+        opened
+            .map_err(|error| {
+                let file = scan::file(directory, number);
+                self.tell.damage(Damage::log(&file, &error));
+            })
+            .ok()
     }
 
-    /// `end` is where the successor says that the segment ends, or everything where that cannot be
-    /// read.
-    async fn segment(
+    async fn walk(
         &mut self,
         manifest: &Manifest,
-        header: &Segment,
-        end: Option<u64>,
+        segment: &Segment<D::File>,
+        end: Option<SegmentEnd>,
         state: Option<&mut State>,
     ) -> Option<Ended> {
-        let directory = self.log_directory();
-        let scope = self.scope(&directory);
         let mut walk = Walk {
             tell: &mut self.tell,
             objects: &mut self.objects,
             state,
             replay: manifest.replay,
-            file: scan::file(&directory, header.number),
-            told: 0,
+            file: scan::file(&format!("{}/log", self.owner.directory), segment.number()),
         };
-        let is_open = end.is_none_or(|end| end == u64::MAX);
-        let promised = end.filter(|_| !is_open);
-        let scanned = scope
-            .scan(self.disk, header, promised, &mut |seen| walk.see(seen))
-            .await;
-        let ended = match scanned {
-            Ok(ended) => ended,
-            Err(error) => {
-                let file = walk.file.clone();
-                walk.tell.damage(Damage::log(&file, &error));
-                return None;
+        walk.tell.summary.segments += 1;
+        let mut scan = segment.scan(end);
+        loop {
+            match scan.next().await {
+                Ok(Some(scanned)) => walk.see(&scanned),
+                Ok(None) => break,
+                Err(error) => {
+                    let damage = Damage::log(&walk.file, &error);
+                    walk.tell.damage(damage);
+                    return None;
+                }
             }
-        };
-        let file = walk.file.clone();
-        self.count(&file, &ended, header, end);
+        }
+        let ended = scan.ended();
+        walk.tell
+            .bytes(segment.bytes().saturating_sub(ended.position.offset));
         Some(ended)
     }
 
-    fn count(&mut self, file: &str, ended: &Ended, header: &Segment, end: Option<u64>) {
-        let summary = &mut self.tell.summary;
-        summary.segments += 1;
-        summary.frames += ended.frames;
-        summary.records += ended.records;
-        if end.is_some() {
+    /// What lies behind the last frame of the log.
+    fn last(&mut self, segment: &Segment<D::File>, ended: Option<Ended>) {
+        let Some(ended) = ended else {
             return;
-        }
+        };
+        let directory = self.log_directory();
+        let file = scan::file(&directory, segment.number());
         if ended.is_sealed {
-            let file = scan::file(&self.log_directory(), header.number + 1);
+            let file = scan::file(&directory, segment.number() + 1);
             let what = "it is missing: the segment before says that it is there";
             self.tell.damage(Damage::new(Part::Log, &file, None, what));
         }
-        if ended.is_torn {
-            let at = ended.position.offset;
-            if ended.is_clean {
+        let at = ended.position.offset;
+        match (ended.is_torn, ended.is_clean) {
+            (false, _) => {}
+            (true, true) => {
                 let what = "behind a clean end lies something that is no frame";
                 self.tell
-                    .damage(Damage::new(Part::Log, file, Some(at), what));
-                return;
+                    .damage(Damage::new(Part::Log, &file, Some(at), what));
             }
-            let what = "a frame was being written when the last life ended; nobody was told of it";
-            self.tell.note(format!(
-                "{file} at {at}: {what}, and the next start cuts it"
-            ));
+            (true, false) => {
+                let what = "a frame was being written when the last life ended; nobody was told";
+                self.tell.note(format!(
+                    "{file} at {at}: {what}, and the next start cuts it"
+                ));
+            }
         }
     }
 
     /// What was applied already must be in the log.
-    fn reaches_replay(&mut self, manifest: &Manifest, end: Option<Position>) {
-        let (Some(replay), Some(end)) = (manifest.replay, end) else {
+    fn reaches_replay(&mut self, manifest: &Manifest, end: Option<Ended>) {
+        let (Some(replay), Some(Ended { position: end, .. })) = (manifest.replay, end) else {
             return;
         };
         if end.frame < replay.frame {
@@ -181,27 +163,39 @@ impl<D: Disk> Check<'_, D> {
 }
 
 impl Walk<'_, '_> {
-    fn see(&mut self, seen: Seen<'_>) {
-        match seen {
-            Seen::Frame(frame) => {
-                self.told += u64::from(frame.bytes);
+    fn see(&mut self, scanned: &Scanned) {
+        match scanned {
+            Scanned::Frame(frame) => {
+                self.tell.summary.frames += 1;
                 self.tell.bytes(u64::from(frame.bytes));
-                let end = frame.offset + u64::from(frame.bytes);
-                if self.replay.is_some_and(|replay| {
-                    frame.number.0 + 1 == replay.frame.0
-                        && (end != replay.offset || frame.chain != replay.chain)
-                }) {
+                if self.is_not_replayed_from(frame) {
                     let what = "it is not the frame up to which the index has the log";
                     self.damage(frame.offset, what);
                 }
+                frame
+                    .records()
+                    .for_each(|(place, record)| self.record(place, &record));
             }
-            Seen::Damage {
-                offset,
-                bytes,
-                what,
-            } => self.damage(offset, &format!("{what} ({bytes} bytes)")),
-            Seen::Record(place, record) => self.record(place, &record),
+            Scanned::Damage(damage) => {
+                self.tell.bytes(damage.bytes);
+                self.damage(
+                    damage.offset,
+                    &format!("{} ({} bytes)", damage.what, damage.bytes),
+                );
+                damage
+                    .records()
+                    .for_each(|(place, record)| self.record(place, &record));
+            }
         }
+    }
+
+    /// Whether the frame has the number of the last one in the index and is another.
+    fn is_not_replayed_from(&self, frame: &Frame) -> bool {
+        let end = frame.offset + u64::from(frame.bytes);
+        self.replay.is_some_and(|replay| {
+            frame.number.0 + 1 == replay.frame.0
+                && (end != replay.offset || frame.chain != replay.chain)
+        })
     }
 
     fn damage(&mut self, offset: u64, what: &str) {
@@ -210,6 +204,7 @@ impl Walk<'_, '_> {
     }
 
     fn record(&mut self, place: Place, record: &RecordRef<'_>) {
+        self.tell.summary.records += 1;
         let fact = match Fact::decode(record.kind, record.payload) {
             Ok(fact) => fact,
             Err(broken) => {

@@ -5,7 +5,9 @@
 //! so nothing of an earlier life, and nothing that came by mail, is ever taken for one.
 
 use super::error::at;
-use super::frame::{CLEAN, FRAME_HEADER_BYTES, FrameHeader, NoFrame, RecordHeader, SEAL, record_bytes};
+use super::frame::{
+    CLEAN, FRAME_HEADER_BYTES, FrameHeader, NoFrame, RecordHeader, SEAL, record_bytes,
+};
 use super::segment::{self, FIRST_OFFSET, SegmentHeader, check, is_blank, path};
 use super::{OpenError, Options, Place, Position, RECORD_HEADER_BYTES, Record, RecordRef};
 use crate::codec::checksum::seat;
