@@ -49,6 +49,8 @@ enum Command {
     Import(command::import::Import),
     /// Look at every byte of a store, and say what is damaged
     Fsck(command::fsck::Fsck),
+    /// Print a file of a store, or one record, readably
+    Dump(command::dump::Dump),
 }
 
 fn main() -> ExitCode {
@@ -60,6 +62,7 @@ fn main() -> ExitCode {
         Command::Export(export) => export.run(&client),
         Command::Import(import) => import.run(&client),
         Command::Fsck(fsck) => fsck.run(&client),
+        Command::Dump(dump) => dump.run(&client),
     };
     match outcome {
         Ok(true) => ExitCode::SUCCESS,

@@ -10,6 +10,7 @@
 
 mod containers;
 mod damage;
+pub mod dump;
 mod index;
 mod objects;
 mod rows;

@@ -196,7 +196,8 @@ fn random(octets: &mut [u8]) -> io::Result<()> {
     getrandom::fill(octets).map_err(|_| io::Error::other("the kernel gives no randomness"))
 }
 
-fn read_identity(file: &Path) -> Result<Identity, HomeError> {
+/// Reads the identity of a store, without a look at anything else.
+pub fn read_identity(file: &Path) -> Result<Identity, HomeError> {
     let text = fs::read_to_string(file).map_err(|e| HomeError::Io(file.to_owned(), e))?;
     let unknown = |why: &str| HomeError::Unknown(file.to_owned(), why.to_owned());
     let mut lines = text.lines();

@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
 
 mod damage;
+mod dump;
 
 use std::collections::BTreeMap;
 use std::rc::Rc;
