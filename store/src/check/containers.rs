@@ -1,11 +1,11 @@
 //! Packs and archives: every block and record.
 
 use super::damage::{Damage, Part};
-use super::{Check, segments};
+use super::{Check, Owner, segments};
 use crate::disk::Disk;
 use crate::log::RecordRef;
 use crate::mail::id::Lsn;
-use crate::pack::{Pack, PackHead, Summary};
+use crate::pack::{Pack, PackError, PackHead, Summary};
 use crate::record::Fact;
 use crate::table::manifest::Manifest;
 use crate::table::name;
@@ -88,12 +88,7 @@ impl<D: Disk> Check<'_, D> {
     }
 
     async fn open(&mut self, part: Part, path: &str, number: u32) -> Option<Pack<D::File>> {
-        let head = PackHead {
-            store: self.owner.store,
-            shard: self.owner.shard,
-            number,
-        };
-        match Pack::open(self.disk, path, head).await {
+        match open(self.disk, self.owner, part, number).await {
             Ok(pack) => Some(pack),
             Err(error) => {
                 self.tell.damage(Damage::pack(part, path, &error));
@@ -117,6 +112,25 @@ impl<D: Disk> Check<'_, D> {
             self.tell.damage(Damage::new(part, path, None, what));
         }
     }
+}
+
+/// Opens a pack, or an archive.
+pub(super) async fn open<D: Disk>(
+    disk: &D,
+    owner: &Owner,
+    part: Part,
+    number: u32,
+) -> Result<Pack<D::File>, PackError> {
+    let path = match part {
+        Part::Archive => name::archive(&owner.directory, number),
+        _ => name::pack(&owner.directory, number),
+    };
+    let head = PackHead {
+        store: owner.store,
+        shard: owner.shard,
+        number,
+    };
+    Pack::open(disk, &path, head).await
 }
 
 /// What is wrong with a record of an archive behind one with `last`.

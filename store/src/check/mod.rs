@@ -13,6 +13,7 @@ mod damage;
 pub mod dump;
 mod index;
 mod objects;
+pub mod repair;
 mod rows;
 mod segments;
 mod tail;
