@@ -5,7 +5,7 @@ use std::io;
 use std::path::PathBuf;
 
 use store::disk::blocking::{BlockingDisk, run};
-use store::shard::{Aside, CompactError, Manifest, Owner, Task, carry_out};
+use store::shard::{Aside, CompactError, Done, Owner, Task, Unpaced, carry_out};
 
 /// A handle to the thread; it ends when the last handle is dropped.
 #[derive(Clone)]
@@ -23,9 +23,9 @@ impl Compactor {
 }
 
 impl Aside for Compactor {
-    async fn carry_out(&self, owner: &Owner, task: Task) -> Result<Manifest, CompactError> {
+    async fn carry_out(&self, owner: &Owner, task: Task) -> Result<Done, CompactError> {
         let (data, owner) = (self.data.clone(), owner.clone());
-        let work = move || run(carry_out(&BlockingDisk::new(data), &owner, &task));
+        let work = move || run(carry_out(&BlockingDisk::new(data), &owner, &task, &Unpaced));
         self.pool
             .offload(work)
             .await

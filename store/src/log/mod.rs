@@ -269,6 +269,11 @@ impl<D: Disk> Log<D> {
         self.waiters.wake_all();
     }
 
+    /// Size of a segment file, in bytes.
+    pub fn segment_bytes(&self) -> u64 {
+        self.options.segment_bytes
+    }
+
     pub fn stats(&self) -> Stats {
         self.stats.get()
     }

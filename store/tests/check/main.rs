@@ -5,11 +5,12 @@
 
 mod damage;
 mod dump;
+mod repair;
 
 use std::collections::BTreeMap;
 use std::rc::Rc;
 use store::check::{self, Damage, Event, Owner, Part, Summary};
-use store::compact::{Here, Task};
+use store::compact::{Here, Task, Unpaced};
 use store::disk::executor::Executor;
 use store::disk::fault::Seed;
 use store::disk::sim::SimDisk;
@@ -74,7 +75,7 @@ pub fn furnished() -> SimDisk {
 }
 
 pub fn furnish(disk: &SimDisk, shard: u16) {
-    let here = Here(disk.clone());
+    let here = Here(disk.clone(), Unpaced);
     with_shard(disk, shard, async move |shard| {
         let mut seed = Seed::new(9);
         for round in 0..4 {
@@ -118,6 +119,24 @@ pub fn furnish(disk: &SimDisk, shard: u16) {
         shard.sweep(&here).await.unwrap();
     })
     .unwrap();
+}
+
+/// The same mail with its older segments emptied into packs.
+pub fn packed() -> SimDisk {
+    let disk = furnished();
+    let here = Here(disk.clone(), Unpaced);
+    with_shard(&disk, 0, async move |shard| {
+        shard.checkpoint(&here).await.unwrap();
+        let through = shard.emptiable();
+        assert!(through > 0, "something is old enough");
+        shard.empty(&here, through).await.unwrap();
+        shard.sweep(&here).await.unwrap();
+        let account = shard.open_account(ANNA).await.unwrap();
+        let inbox = shard.mailbox(account, "INBOX").unwrap().id;
+        append(&shard, account, inbox, &mut Seed::new(77), 5000).await;
+    })
+    .unwrap();
+    disk
 }
 
 async fn append(

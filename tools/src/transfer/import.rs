@@ -15,7 +15,7 @@ use anyhow::{Context, anyhow};
 use crossbeam_channel::Receiver;
 use serde_json::json;
 use std::path::PathBuf;
-use store::compact::Here;
+use store::compact::{Here, Unpaced};
 use store::disk::blocking::BlockingDisk;
 use store::mail::id::AccountId;
 
@@ -47,7 +47,7 @@ pub(crate) fn run(client: &Client, order: Order) -> anyhow::Result<bool> {
         obeys_quota: order.obeys_quota,
         report,
         progress: &progress,
-        aside: Here(BlockingDisk::new(&home.path)),
+        aside: Here(BlockingDisk::new(&home.path), Unpaced),
         unwritten: 0,
         done: Vec::new(),
         is_new: false,

@@ -17,14 +17,16 @@ mod replay;
 use super::containers::numbers;
 use super::damage::{Event, Listener, Part};
 use super::{Owner, Summary};
-use crate::compact::{Checkpoint, CompactError, Task, carry_out};
+use crate::compact::{Checkpoint, CompactError, Task, Unpaced, carry_out, write_under};
 use crate::disk::Disk;
+use crate::disk::create::Creator;
+use crate::limit::BLOCK_BYTES;
 use crate::log::anew::go_on_behind;
 use crate::log::scan;
 use crate::log::{OpenError, Options, Position};
 use crate::mailbox::index::Index;
 use crate::mailbox::state::State;
-use crate::table::manifest::{self, ArchiveName, Manifest, PackName};
+use crate::table::manifest::{ArchiveName, Manifest, PackName};
 use crate::table::run::Run;
 use crate::table::{TableError, name};
 use replay::Replay;
@@ -48,6 +50,8 @@ pub struct Repaired {
     pub is_rebuilt: bool,
     /// Segments up to here were emptied because of damage in one of them.
     pub emptied: Option<u32>,
+    /// Records that were moved out of them.
+    pub moved_records: u64,
     /// Facts that were applied.
     pub facts: u64,
     /// Facts that could not be.
@@ -112,19 +116,54 @@ impl<D: Disk> Repair<'_, D> {
             (self.listener)(Event::Note(refused));
         }
         let frozen = replay.freeze(needs_index);
+        let position = self.go_on(&walked, manifest.first_segment).await?;
+        let checkpoint = Checkpoint {
+            position,
+            frozen,
+            open_from: position.segment,
+            held: Arc::from([]),
+        };
         if needs_index {
             self.done.is_rebuilt = true;
             self.set_aside().await?;
             manifest.runs.clear();
             manifest.locations.clear();
             manifest.replay = None;
-            self.publish(&mut manifest).await?;
         }
-        let position = self.go_on(&walked, manifest.first_segment).await?;
-        let checkpoint = Checkpoint { position, frozen };
-        let task = Task::Checkpoint(Arc::new(checkpoint));
-        carry_out(self.disk, self.owner, &task).await?;
-        Ok(())
+        write_under(self.disk, self.owner, manifest, &checkpoint).await?;
+        let Some(through) = walked.damaged else {
+            return Ok(());
+        };
+        for missing in &walked.missing {
+            self.stand_in(*missing).await?;
+        }
+        self.empty(through).await
+    }
+
+    /// A segment that is gone becomes one that is damaged all over: what empties it tells whose mail
+    /// is lost by it.
+    async fn stand_in(&self, segment: u32) -> Result<(), RepairError> {
+        let file = scan::file(&format!("{}/log", self.owner.directory), segment);
+        let blank = Creator::new(self.disk.clone(), &file).await;
+        let mut blank = blank.map_err(unwritten)?;
+        blank.append(&[0; BLOCK_BYTES]).await.map_err(unwritten)?;
+        blank.finish().await.map(drop).map_err(unwritten)
+    }
+
+    /// Moves what is whole out of damaged segments, and their facts to an archive.
+    async fn empty(&mut self, through: u32) -> Result<(), RepairError> {
+        let mut first = 0;
+        loop {
+            let held = Arc::from([]);
+            let task = Task::Empty { through, held };
+            let done = carry_out(self.disk, self.owner, &task, &Unpaced).await?;
+            self.done.emptied = Some(through);
+            self.done.moved_records += done.report.records_moved;
+            if done.manifest.first_segment > through || done.manifest.first_segment == first {
+                return Ok(());
+            }
+            first = done.manifest.first_segment;
+        }
     }
 
     async fn manifest(&self) -> Option<Manifest> {
@@ -197,9 +236,9 @@ impl<D: Disk> Repair<'_, D> {
         Ok(State::from_index(Rc::new(Index::new(runs)))?)
     }
 
-    /// Moves manifest and index out of the way. The manifest goes last: until then a start is
-    /// refused, because files are missing that it names, and from then on because files are there
-    /// and no manifest is; or all is in the log, and the log is replayed.
+    /// Moves index and manifest out of the way. The manifest goes last: until then a start is refused
+    /// because files are missing that it names, and from then on, up to the next manifest, because
+    /// files are there and no manifest is. Where all is in the log it may start: it replays the log.
     async fn set_aside(&mut self) -> Result<(), RepairError> {
         let index = format!("{}/{}", self.owner.directory, name::INDEX);
         let aside = format!("{}/{}", self.order.aside, self.owner.directory);
@@ -226,14 +265,6 @@ impl<D: Disk> Repair<'_, D> {
         Ok(())
     }
 
-    async fn publish(&self, manifest: &mut Manifest) -> Result<(), RepairError> {
-        manifest.generation += 1;
-        let owner = self.owner;
-        manifest::make_directories(self.disk, &owner.directory).await?;
-        let written = manifest.write(self.disk, &owner.directory, owner.store, owner.shard);
-        Ok(written.await?)
-    }
-
     /// Where the log goes on: at its end, or in a new segment behind damage in the last one.
     async fn go_on(
         &self,
@@ -247,7 +278,11 @@ impl<D: Disk> Repair<'_, D> {
         }
         // A segment without frames may be replaced, so nobody is told a place in it.
         match walked.before {
-            Some(before) if before.segment >= first_segment => Ok(before),
+            Some(before)
+                if before.segment >= first_segment && Some(before.segment) > walked.damaged =>
+            {
+                Ok(before)
+            }
             _ => Ok(walked.end),
         }
     }

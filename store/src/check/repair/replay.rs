@@ -1,8 +1,8 @@
 //! Facts from wherever they can still be read, applied in the order of the log.
 //!
 //! LSNs order the facts of archives and log, and tell what is in both; a record that is in neither
-//! is lost. Objects lie where a whole record of them is: in the log, or in the newest pack that has
-//! it.
+//! is lost. Objects lie where a whole record of them is: in the newest pack that has it, else in the
+//! log.
 
 use super::super::containers::open;
 use super::super::tail::apply;
@@ -33,7 +33,7 @@ pub(super) struct Replay<'a, D> {
 }
 
 /// How the log was found.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Walked {
     /// Behind its last frame.
     pub(super) end: Position,
@@ -43,6 +43,8 @@ pub(super) struct Walked {
     pub(super) needs_segment: bool,
     /// The last segment with damage.
     pub(super) damaged: Option<u32>,
+    /// Segments that must be there and are not.
+    pub(super) missing: Vec<u32>,
 }
 
 impl<'a, D: Disk> Replay<'a, D> {
@@ -109,37 +111,42 @@ impl<'a, D: Disk> Replay<'a, D> {
         }
     }
 
-    /// The log from a segment on, and whatever is left of segments before it.
+    /// The log from a segment on.
     pub(super) async fn log(&mut self, first_segment: u32) -> Result<Walked, OpenError> {
         let directory = format!("{}/log", self.owner.directory);
         let numbers = scan::segments(self.disk, &directory).await?;
-        let last = numbers.last().copied().unwrap_or(0);
+        let known = self.from.map_or(0, |from| from.segment);
+        let there = numbers.last().copied().unwrap_or(0);
+        let last = there.max(known).max(first_segment - 1);
         let mut walked = Walked {
-            end: nowhere(last),
+            end: self.from.unwrap_or(nowhere(last)),
             before: None,
             needs_segment: true,
             damaged: None,
+            missing: Vec::new(),
         };
-        let mut wanted = first_segment;
-        for (at, number) in numbers.iter().enumerate() {
-            if *number > wanted && *number > first_segment {
-                walked.damaged = Some(*number - 1);
+        for number in first_segment.min(there)..=last {
+            if !numbers.contains(&number) {
+                walked
+                    .missing
+                    .extend((number >= first_segment).then_some(number));
+                walked.needs_segment = true;
+                continue;
             }
-            wanted = number + 1;
-            let next = match numbers.get(at + 1) {
-                Some(next) if *next == wanted => self.open(&directory, *next).await,
-                _ => None,
+            let next = match numbers.contains(&(number + 1)) {
+                true => self.open(&directory, number + 1).await,
+                false => None,
             };
-            let segment = self.open(&directory, *number).await;
-            let is_sound = match segment {
+            let is_sound = match self.open(&directory, number).await {
                 Some(segment) => self.segment(&segment, next.as_ref(), &mut walked).await,
                 None => false,
             };
-            if !is_sound && *number >= first_segment {
-                walked.damaged = Some(*number);
+            if !is_sound && number >= first_segment {
+                walked.damaged = Some(number);
             }
             walked.needs_segment = !is_sound;
         }
+        walked.damaged = walked.damaged.max(walked.missing.last().copied());
         walked.end.segment = last;
         walked.end.lsn = walked.end.lsn.max(Lsn(self.last.0 + 1));
         Ok(walked)
@@ -285,7 +292,12 @@ fn locate(objects: &mut BTreeMap<ObjectId, Location>, place: Place, fact: &Fact)
         Fact::Deliver(deliver) => (deliver.object, Kind::Deliver),
         _ => return,
     };
-    objects.insert(object, Location { place, kind });
+    let location = Location { place, kind };
+    let known = objects.entry(object).or_insert(location);
+    // A message that was moved has its pieces where it was moved to.
+    if place.is_in_pack() || !known.place.is_in_pack() {
+        *known = location;
+    }
 }
 
 /// The summary of a pack or an archive that can be opened.
