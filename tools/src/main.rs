@@ -51,6 +51,8 @@ enum Command {
     Fsck(command::fsck::Fsck),
     /// Print a file of a store, or one record, readably
     Dump(command::dump::Dump),
+    /// Give back the space of what nobody needs any more; no server may have the store open
+    Compact(command::compact::Compact),
 }
 
 fn main() -> ExitCode {
@@ -63,6 +65,7 @@ fn main() -> ExitCode {
         Command::Import(import) => import.run(&client),
         Command::Fsck(fsck) => fsck.run(&client),
         Command::Dump(dump) => dump.run(&client),
+        Command::Compact(compact) => compact.run(&client),
     };
     match outcome {
         Ok(true) => ExitCode::SUCCESS,

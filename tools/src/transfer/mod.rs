@@ -13,7 +13,7 @@
 pub(crate) mod export;
 pub(crate) mod import;
 
-mod date;
+pub(crate) mod date;
 mod dovecot;
 mod eml;
 mod feed;

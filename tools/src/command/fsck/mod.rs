@@ -3,36 +3,73 @@
 //!
 //! Exit codes: 0 clean, 1 damage was found, 2 the store cannot be looked at.
 
+mod repair;
+
 use crate::client::{Client, table};
 use crate::transfer::progress::Progress;
 use crate::usage::Usage;
 use clap::Args;
 use serde_json::json;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use store::check::{self, Damage, Event, Owner, Summary};
 use store::disk::blocking::{BlockingDisk, run};
-use store::disk::home::{HomeError, Seen, shard_directory};
+use store::disk::home::{HomeError, Identity, Seen, shard_directory};
 use store::mail::id::ShardId;
 
-/// Reads every file of the store and names each damage: file, offset, account, mailbox, UID. Changes
-/// nothing, so the directory may be read-only. Exits with 0 when all is well, 1 when something is
-/// damaged, 2 when the store cannot be looked at.
+/// Reads every file of the store and names each damage: file, offset, account, mailbox, UID. Exits
+/// with 0 when all is well, 1 when something is damaged, 2 when the store cannot be looked at.
+/// Without --repair nothing is changed, and the directory may be read-only.
 #[derive(Args)]
-pub(crate) struct Fsck {}
+pub(crate) struct Fsck {
+    /// Make the store whole again from what can still be read; keeps what it replaces in
+    /// DATA/repair-DATE with a report
+    #[arg(long)]
+    repair: bool,
+    /// Expunge messages that cannot be read any more, after the repair; otherwise they stay where
+    /// they are, and are listed
+    #[arg(long, requires = "repair")]
+    drop_unreadable: bool,
+}
 
 impl Fsck {
     pub(crate) fn run(self, client: &Client) -> anyhow::Result<bool> {
-        let seen = look(client.data())?;
-        let total = look_through(client, &seen);
-        client.say(&summary(&total));
-        if client.is_json() {
-            println!("{}", json_summary(&total));
+        if self.repair {
+            return repair::run(client, self.drop_unreadable);
         }
-        match total.damage_count() {
+        let seen = look(client.data())?;
+        let total = look_through(client, &Store::of(&seen.path, seen.identity), &mut |_| {});
+        say_summary(client, &total.all);
+        match total.all.damage_count() {
             0 => client.say("The store is clean."),
             count => client.say(&advice(count)),
         }
-        Ok(total.is_clean())
+        Ok(total.all.is_clean())
+    }
+}
+
+/// A store that this process has to itself.
+pub(crate) struct Store {
+    path: PathBuf,
+    identity: Identity,
+}
+
+/// What was found in all shards, and in each.
+pub(crate) struct Found {
+    pub(crate) all: Summary,
+    shards: Vec<(Owner, Summary)>,
+}
+
+impl Store {
+    pub(crate) fn of(path: &Path, identity: Identity) -> Store {
+        Store {
+            path: path.to_owned(),
+            identity,
+        }
+    }
+
+    fn owners(&self) -> Vec<Owner> {
+        let shards = 0..self.identity.shards;
+        shards.map(|shard| owner(&self.identity, shard)).collect()
     }
 }
 
@@ -48,41 +85,54 @@ pub(crate) fn look(data: &Path) -> anyhow::Result<Seen> {
     })
 }
 
-/// Checks all shards and tells what is found.
-pub(crate) fn look_through(client: &Client, seen: &Seen) -> Summary {
-    let disk = BlockingDisk::new(&seen.path);
-    let owners: Vec<Owner> = (0..seen.identity.shards)
-        .map(|shard| owner(seen, shard))
-        .collect();
+/// Checks all shards and tells what is found; `each` is shown every damage too.
+pub(crate) fn look_through(client: &Client, store: &Store, each: &mut dyn FnMut(&Damage)) -> Found {
+    let disk = BlockingDisk::new(&store.path);
+    let owners = store.owners();
     let bytes = owners.iter().map(|owner| run(check::bytes(&disk, owner)));
     let progress = Progress::of(bytes.sum());
-    let mut total = Summary::default();
-    let mut absent = Vec::new();
-    for owner in &owners {
-        let mut listener = |event| tell(client, &progress, event);
-        let found = run(check::check(&disk, owner, &mut listener));
-        if found.is_absent {
-            absent.push(owner.directory.clone());
-        }
-        total.add(&found);
+    let mut found = Found {
+        all: Summary::default(),
+        shards: Vec::new(),
+    };
+    for owner in owners {
+        let mut listener = |event| {
+            if let Event::Damage(damage) = &event {
+                each(damage);
+            }
+            tell(client, &progress, event);
+        };
+        let summary = run(check::check(&disk, &owner, &mut listener));
+        found.all.add(&summary);
+        found.shards.push((owner, summary));
     }
     // Where there is nothing at all, the server has never run.
-    if absent.len() < owners.len() {
+    let absent = found.shards.iter().filter(|(_, summary)| summary.is_absent);
+    let absent: Vec<String> = absent.map(|(owner, _)| owner.directory.clone()).collect();
+    if absent.len() < found.shards.len() {
         for directory in absent {
             let damage = Damage::missing_shard(&directory);
-            *total.damages.entry(damage.part).or_default() += 1;
+            *found.all.damages.entry(damage.part).or_default() += 1;
+            each(&damage);
             tell(client, &progress, Event::Damage(damage));
         }
     }
     progress.end();
-    total
+    found
 }
 
-pub(crate) fn owner(seen: &Seen, shard: u16) -> Owner {
+pub(crate) fn owner(identity: &Identity, shard: u16) -> Owner {
     Owner {
-        store: seen.identity.uuid,
+        store: identity.uuid,
         shard: ShardId(shard),
         directory: shard_directory(shard),
+    }
+}
+
+pub(crate) fn say_summary(client: &Client, total: &Summary) {
+    client.say(&summary(total));
+    if client.is_json() {
+        println!("{}", json_summary(total));
     }
 }
 
