@@ -1,4 +1,4 @@
-//! What each shard does beside serving: checkpoints, merges, sweeps.
+//! What each shard does beside serving: checkpoints, and giving space back.
 
 use super::shard::Desk;
 use crate::event;
@@ -6,7 +6,7 @@ use crate::reactor::{Now, sleep};
 use std::rc::Rc;
 use std::time::Duration;
 use store::limit::{CHECKPOINT_LOG_BYTES, CHECKPOINT_SECS_MAX};
-use store::shard::{CompactError, Task};
+use store::shard::{CompactError, Policy, Report};
 
 /// Makes checkpoints, and asks a full disk for space, for as long as the shard lives.
 pub(super) async fn follow(desk: Rc<Desk>) {
@@ -27,26 +27,39 @@ pub(super) async fn follow(desk: Rc<Desk>) {
 /// The checkpoint of a shard that has closed: the next start has nothing to replay.
 pub(super) async fn last_round(desk: &Desk) {
     let outcome = desk.hall.store.checkpoint(&desk.compactor).await;
-    report(desk, outcome);
+    report(desk, outcome.map(|()| Report::default()));
 }
 
 /// A checkpoint and what it makes possible.
-async fn round(desk: &Desk) -> Result<(), CompactError> {
-    let (store, compactor) = (&desk.hall.store, &desk.compactor);
-    store.checkpoint(compactor).await?;
-    store.compact(compactor, Task::Merge).await?;
-    store.sweep(compactor).await?;
-    Ok(())
+async fn round(desk: &Desk) -> Result<Report, CompactError> {
+    let policy = Policy::default();
+    desk.hall.store.keep_house(&desk.compactor, &policy).await
 }
 
-fn report(desk: &Desk, outcome: Result<(), CompactError>) {
-    if let Err(error) = outcome {
-        let shard = desk.hall.shard;
+fn report(desk: &Desk, outcome: Result<Report, CompactError>) {
+    let shard = desk.hall.shard;
+    let report = match outcome {
+        Ok(report) => report,
+        Err(error) => {
+            let why = error.to_string();
+            event!(Warn, "checkpoint failed", shard = shard, why = why);
+            return;
+        }
+    };
+    for damage in report.damage.iter().take(DAMAGE_TOLD_MAX) {
+        let what = damage.to_string();
+        event!(Error, "stored mail is damaged", shard = shard, what = what);
+    }
+    if !report.is_empty() {
         event!(
-            Warn,
-            "checkpoint failed",
+            Info,
+            "space given back",
             shard = shard,
-            why = error.to_string()
+            segments = report.segments_emptied,
+            packs = report.packs_emptied,
+            bytes_before = report.bytes_before,
+            bytes_after = report.bytes_after,
+            damage = report.damage.len()
         );
     }
 }
@@ -74,3 +87,6 @@ impl Done {
 
 /// How often it is asked whether a checkpoint is due.
 const LOOK: Duration = Duration::from_millis(250);
+
+/// What of the damage that one round found goes to the log; all of it lies in `damaged/`.
+const DAMAGE_TOLD_MAX: usize = 100;

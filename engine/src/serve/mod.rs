@@ -11,6 +11,7 @@ mod compactor;
 mod ear;
 mod follow;
 mod orders;
+mod pace;
 mod service;
 mod shard;
 #[cfg(test)]
