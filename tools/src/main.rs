@@ -49,6 +49,12 @@ enum Command {
     /// Take mail in from files: mbox, Maildir, .eml; no server may have the store open
     Import(command::import::Import),
     Synthetic(synthetic::Synthetic),
+    /// Look at every byte of a store, and say what is damaged
+    Fsck(command::fsck::Fsck),
+    /// Print a file of a store, or one record, readably
+    Dump(command::dump::Dump),
+    /// Give back the space of what nobody needs any more; no server may have the store open
+    Compact(command::compact::Compact),
 }
 
 fn main() -> ExitCode {
@@ -60,6 +66,9 @@ fn main() -> ExitCode {
         Command::Export(export) => export.run(&client),
         Command::Import(import) => import.run(&client),
         Command::Synthetic(synthetic) => synthetic.run(&arguments.data, &client).map(|()| true),
+        Command::Fsck(fsck) => fsck.run(&client),
+        Command::Dump(dump) => dump.run(&client),
+        Command::Compact(compact) => compact.run(&client),
     };
     match outcome {
         Ok(true) => ExitCode::SUCCESS,

@@ -12,7 +12,7 @@ use std::path::Path;
 use std::rc::Rc;
 use std::sync::atomic::Ordering;
 use std::time::{SystemTime, UNIX_EPOCH};
-use store::compact::Here;
+use store::compact::{Here, Unpaced};
 use store::disk::blocking::BlockingDisk;
 use store::disk::home::{Home, HomeError, shard_directory};
 use store::log::Options;
@@ -191,7 +191,7 @@ pub(crate) struct Housekeeper {
 impl Housekeeper {
     pub(crate) fn new(home: &Home) -> Housekeeper {
         Housekeeper {
-            aside: Here(BlockingDisk::new(&home.path)),
+            aside: Here(BlockingDisk::new(&home.path), Unpaced),
             logged: Cell::new(0),
         }
     }
@@ -222,7 +222,7 @@ impl Housekeeper {
 /// Log that is written between two checkpoints of a tool, in bytes.
 const LOGGED_BYTES_MAX: u64 = 512 << 20;
 
-fn now_secs() -> i64 {
+pub(crate) fn now_secs() -> i64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH);
     since.map_or(0, |since| since.as_secs() as i64)
 }

@@ -1,9 +1,11 @@
 //! The compactor's thread: tasks of all shards, one at a time, on a disk of its own.
 
-use super::pace::Pulse;
+use super::tempo::Tempo;
 use crate::reactor::Pool;
 use std::io;
 use std::path::PathBuf;
+use std::sync::Arc;
+
 use store::disk::blocking::{BlockingDisk, run};
 use store::shard::{Aside, CompactError, Done, Owner, Task, carry_out};
 
@@ -12,30 +14,31 @@ use store::shard::{Aside, CompactError, Done, Owner, Task, carry_out};
 pub(super) struct Compactor {
     pool: Pool,
     data: PathBuf,
-    pulse: Pulse,
+    tempo: Arc<Tempo>,
 }
 
 impl Compactor {
     /// Starts the thread, with the idle class of CPU and disk. `data` is the store's directory.
     pub(super) fn start(data: PathBuf, shards: usize) -> io::Result<Compactor> {
         let pool = Pool::start_idle("compactor", 1, shards.max(1))?;
-        let pulse = Pulse::default();
-        Ok(Compactor { pool, data, pulse })
+        let tempo = Arc::new(Tempo::new(shards));
+        Ok(Compactor { pool, data, tempo })
     }
 
-    /// Where shards tell of their commits.
-    pub(super) fn pulse(&self) -> Pulse {
-        self.pulse.clone()
+    /// Where shards tell how long their commits take.
+    pub(super) fn tempo(&self) -> &Arc<Tempo> {
+        &self.tempo
     }
 }
 
 impl Aside for Compactor {
     async fn carry_out(&self, owner: &Owner, task: Task) -> Result<Done, CompactError> {
-        let (data, owner) = (self.data.clone(), owner.clone());
-        let pulse = self.pulse.clone();
+        let (data, owner, tempo) = (self.data.clone(), owner.clone(), self.tempo.clone());
         let work = move || {
-            let pace = pulse.task();
-            run(carry_out(&BlockingDisk::new(data), &owner, &task, &pace))
+            tempo.set_working(true);
+            let done = run(carry_out(&BlockingDisk::new(data), &owner, &task, &&*tempo));
+            tempo.set_working(false);
+            done
         };
         self.pool
             .offload(work)

@@ -1,4 +1,4 @@
-//! What each shard does beside serving: checkpoints, and giving space back.
+//! What each shard does beside serving: checkpoints, merges, sweeps.
 
 use super::shard::Desk;
 use crate::event;
@@ -27,39 +27,46 @@ pub(super) async fn follow(desk: Rc<Desk>) {
 /// The checkpoint of a shard that has closed: the next start has nothing to replay.
 pub(super) async fn last_round(desk: &Desk) {
     let outcome = desk.hall.store.checkpoint(&desk.compactor).await;
-    report(desk, outcome.map(|()| Report::default()));
+    report(desk, outcome);
 }
 
 /// A checkpoint and what it makes possible.
-async fn round(desk: &Desk) -> Result<Report, CompactError> {
+async fn round(desk: &Desk) -> Result<(), CompactError> {
     let policy = Policy::default();
-    desk.hall.store.keep_house(&desk.compactor, &policy).await
+    let report = desk.hall.store.keep_house(&desk.compactor, &policy).await?;
+    if !report.is_empty() {
+        tell(desk, &report);
+    }
+    Ok(())
 }
 
-fn report(desk: &Desk, outcome: Result<Report, CompactError>) {
+/// What came of a compaction, and each damage that it met.
+fn tell(desk: &Desk, report: &Report) {
     let shard = desk.hall.shard;
-    let report = match outcome {
-        Ok(report) => report,
-        Err(error) => {
-            let why = error.to_string();
-            event!(Warn, "checkpoint failed", shard = shard, why = why);
-            return;
-        }
-    };
+    event!(
+        Info,
+        "compacted",
+        shard = shard,
+        segments = report.segments_emptied,
+        packs_emptied = report.packs_emptied,
+        packs_written = report.packs_written,
+        bytes_before = report.bytes_before,
+        bytes_after = report.bytes_after,
+        records = report.records_moved
+    );
     for damage in report.damage.iter().take(DAMAGE_TOLD_MAX) {
-        let what = damage.to_string();
-        event!(Error, "stored mail is damaged", shard = shard, what = what);
+        event!(Error, "damage", shard = shard, what = damage.to_string());
     }
-    if !report.is_empty() {
+}
+
+fn report(desk: &Desk, outcome: Result<(), CompactError>) {
+    if let Err(error) = outcome {
+        let shard = desk.hall.shard;
         event!(
-            Info,
-            "space given back",
+            Warn,
+            "checkpoint failed",
             shard = shard,
-            segments = report.segments_emptied,
-            packs = report.packs_emptied,
-            bytes_before = report.bytes_before,
-            bytes_after = report.bytes_after,
-            damage = report.damage.len()
+            why = error.to_string()
         );
     }
 }
@@ -88,5 +95,5 @@ impl Done {
 /// How often it is asked whether a checkpoint is due.
 const LOOK: Duration = Duration::from_millis(250);
 
-/// What of the damage that one round found goes to the log; all of it lies in `damaged/`.
+/// What of one round's damage goes to the log; all of it is written down in `damaged/`.
 const DAMAGE_TOLD_MAX: usize = 100;

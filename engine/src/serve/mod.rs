@@ -11,9 +11,9 @@ mod compactor;
 mod ear;
 mod follow;
 mod orders;
-mod pace;
 mod service;
 mod shard;
+mod tempo;
 #[cfg(test)]
 mod tests;
 

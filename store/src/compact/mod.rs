@@ -122,6 +122,19 @@ pub async fn carry_out<D: Disk>(
     }
 }
 
+/// Writes a checkpoint down under a manifest that is not on the disk: a repair, for which a shard
+/// without a manifest is one that must not be opened.
+pub(crate) async fn write_under<D: Disk>(
+    disk: &D,
+    owner: &Owner,
+    mut manifest: Manifest,
+    checkpoint: &Checkpoint,
+) -> Result<(), CompactError> {
+    manifest::make_directories(disk, &owner.directory).await?;
+    let site = Site { disk, owner };
+    checkpoint::write(&site, &mut manifest, checkpoint).await
+}
+
 /// Where a task works.
 struct Site<'a, D> {
     disk: &'a D,

@@ -9,6 +9,7 @@
 //!                                                                  └ Err ─→ given up, all of it
 //! ```
 
+pub mod anew;
 mod error;
 mod frame;
 mod pending;

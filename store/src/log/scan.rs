@@ -5,9 +5,11 @@
 //! so nothing of an earlier life, and nothing that came by mail, is ever taken for one.
 
 use super::error::at;
-use super::frame::{FRAME_HEADER_BYTES, FrameHeader, NoFrame, RecordHeader, SEAL, record_bytes};
-use super::segment::{FIRST_OFFSET, SegmentHeader, check, path};
-use super::{OpenError, Options, Place, RECORD_HEADER_BYTES, Record, RecordRef};
+use super::frame::{
+    CLEAN, FRAME_HEADER_BYTES, FrameHeader, NoFrame, RecordHeader, SEAL, record_bytes,
+};
+use super::segment::{self, FIRST_OFFSET, SegmentHeader, check, is_blank, path};
+use super::{OpenError, Options, Place, Position, RECORD_HEADER_BYTES, Record, RecordRef};
 use crate::codec::checksum::seat;
 use crate::disk::{Block, Disk, File, Mode};
 use crate::error::ReadError;
@@ -47,6 +49,10 @@ pub struct Frame {
     pub bytes: u32,
     pub number: FrameSeq,
     pub first_lsn: Lsn,
+    pub record_count: u32,
+    pub is_clean_end: bool,
+    /// What the next frame names.
+    pub chain: u32,
     stretch: Stretch,
 }
 
@@ -58,6 +64,19 @@ pub struct Damage {
     pub bytes: u64,
     pub what: &'static str,
     stretch: Stretch,
+}
+
+/// How a scan ended.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Ended {
+    /// Behind the last frame, with what the next one must continue.
+    pub position: Position,
+    /// The last frame is a clean end.
+    pub is_clean: bool,
+    /// Behind the last frame of the log lies a piece of another, which nobody was told of.
+    pub is_torn: bool,
+    /// The segment says that it has a successor.
+    pub is_sealed: bool,
 }
 
 /// A part of a window, and where it lies in the segment.
@@ -82,6 +101,22 @@ pub struct Scan<'a, F> {
     /// Blocks that the device did not give.
     unreadable: u32,
     is_over: bool,
+    ended: Ended,
+}
+
+/// Segments that are there, ascending.
+pub async fn segments<D: Disk>(disk: &D, directory: &str) -> Result<Vec<u32>, OpenError> {
+    let names = disk.list(directory).await.map_err(at(directory))?;
+    let numbers = names.iter().filter_map(|name| segment::number(name));
+    let mut numbers: Vec<u32> = numbers.collect();
+    numbers.sort_unstable();
+    Ok(numbers)
+}
+
+/// The file of a segment, with its directory.
+#[must_use]
+pub fn file(directory: &str, segment: u32) -> String {
+    path(directory, segment)
 }
 
 impl<F: File> Segment<F> {
@@ -126,6 +161,30 @@ impl<F: File> Segment<F> {
         }
     }
 
+    /// Before its first frame.
+    #[must_use]
+    pub fn begin(&self) -> Position {
+        Position {
+            segment: self.header.segment,
+            offset: FIRST_OFFSET,
+            chain: self.header.chain,
+            frame: self.header.first_frame,
+            lsn: self.header.first_lsn,
+        }
+    }
+
+    /// Bytes that the file may grow to.
+    #[must_use]
+    pub fn size(&self) -> u64 {
+        self.header.size
+    }
+
+    /// How far the remains of an earlier life of the file reach; 0 for none.
+    #[must_use]
+    pub fn remains(&self) -> u64 {
+        self.header.remains
+    }
+
     /// Goes through the segment up to `end`; without one, that is in the last segment of a log, up
     /// to where no frame follows any more.
     #[must_use]
@@ -139,6 +198,12 @@ impl<F: File> Segment<F> {
             window_from: 0,
             unreadable: 0,
             is_over: false,
+            ended: Ended {
+                position: self.begin(),
+                is_clean: false,
+                is_torn: false,
+                is_sealed: false,
+            },
         }
     }
 
@@ -226,6 +291,7 @@ impl<F: File> Scan<'_, F> {
         };
         if frame.flags & SEAL != 0 && self.end.is_none() {
             self.is_over = true;
+            self.ended.is_sealed = true;
             return Ok(None);
         }
         let bytes = self.rest().get(..frame.frame_bytes as usize);
@@ -246,13 +312,30 @@ impl<F: File> Scan<'_, F> {
         let stretch = self.stretch(u64::from(header.frame_bytes));
         self.offset += u64::from(header.frame_bytes);
         self.chain = Some(header.chain);
+        self.ended.is_clean = header.flags & CLEAN != 0;
+        self.ended.position = Position {
+            segment: self.segment.header.segment,
+            offset: self.offset,
+            chain: header.chain,
+            frame: FrameSeq(header.frame.0 + 1),
+            lsn: Lsn(header.first_lsn.0 + u64::from(header.records)),
+        };
         Scanned::Frame(Frame {
             offset,
             bytes: header.frame_bytes,
             number: header.frame,
             first_lsn: header.first_lsn,
+            record_count: header.records,
+            is_clean_end: header.flags & CLEAN != 0,
+            chain: header.chain,
             stretch,
         })
+    }
+
+    /// What is known when there is no next any more.
+    #[must_use]
+    pub fn ended(&self) -> Ended {
+        self.ended
     }
 
     /// Passes over what is no frame. At the end of the last segment there is nothing behind.
@@ -260,6 +343,11 @@ impl<F: File> Scan<'_, F> {
         let next = self.next_frame(end).await?;
         if next.is_none() && self.end.is_none() {
             self.is_over = true;
+            self.look_at(self.offset, BLOCK_BYTES, end).await?;
+            let block = self.rest().get(..BLOCK_BYTES).unwrap_or(self.rest());
+            let is_remains = self.offset < self.segment.header.remains
+                && FrameHeader::decode(block, self.segment.header.salt, self.offset).is_err();
+            self.ended.is_torn = !is_blank(block) && !is_remains;
             return Ok(None);
         }
         let from = self.offset;

@@ -1,6 +1,9 @@
 //! One subcommand, one file.
 
 pub(crate) mod account;
+pub(crate) mod compact;
 pub(crate) mod domain;
+pub(crate) mod dump;
 pub(crate) mod export;
+pub(crate) mod fsck;
 pub(crate) mod import;
