@@ -3,6 +3,7 @@
 
 mod accounts;
 mod configuration;
+mod keeping;
 mod machine;
 mod running;
 mod tls;
