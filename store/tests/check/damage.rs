@@ -17,6 +17,52 @@ const ENDINGS: [(&str, Part); 4] = [
     (".loc", Part::Locations),
 ];
 
+/// Packs and archives of a shard, by what they are.
+fn containers(disk: &SimDisk) -> Vec<(String, Part)> {
+    let all = files(disk, ".pack").into_iter();
+    all.map(|file| match file.contains("/archive/") {
+        true => (file, Part::Archive),
+        false => (file, Part::Pack),
+    })
+    .collect()
+}
+
+#[test]
+fn packs_and_archives_are_looked_through() {
+    let sound = packed();
+    let whole = checked(&sound, 0);
+    assert!(whole.summary.is_clean(), "{}", whole.told());
+    assert!(whole.summary.packs > 0 && whole.summary.archives > 0);
+    let mut seed = Seed::new(21);
+    for (file, part) in containers(&sound) {
+        let disk = sound.crash(1);
+        disk.lose(&file);
+        let found = checked(&disk, 0);
+        assert!(found.has(part, &file), "{file}:\n{}", found.told());
+        assert_eq!(part == Part::Pack, !found.unreadable().is_empty());
+        let length = sound.contents(&file).len();
+        for _ in 0..20 {
+            let disk = sound.crash(1);
+            let at = seed.below(length as u64) as usize;
+            disk.edit(&file, |bytes| bytes[at] ^= 2);
+            let found = checked(&disk, 0);
+            let is_padding = sound.contents(&file)[at] == 0 && found.summary.is_clean();
+            assert!(
+                found.has(part, &file) || is_padding,
+                "{file}:\n{}",
+                found.told()
+            );
+            let seen = mail(&disk, 0).unwrap();
+            let lost = seen.iter().filter(|(_, (_, _, octets))| octets.is_err());
+            let lost: Vec<_> = lost.map(|(key, _)| key.clone()).collect();
+            assert_eq!(found.unreadable(), lost, "{file} at {at}");
+        }
+        let disk = sound.crash(1);
+        disk.edit(&file, |bytes| bytes.truncate(length / 2));
+        assert!(checked(&disk, 0).has(part, &file));
+    }
+}
+
 #[test]
 fn a_missing_file_is_named() {
     let sound = furnished();

@@ -161,3 +161,41 @@ fn a_missing_segment_costs_what_was_in_it() {
         assert!(after.len() > 100);
     }
 }
+
+#[test]
+fn a_repair_that_is_cut_short_loses_nothing() {
+    let whole = packed();
+    let before = mail(&whole.crash(1), 0).unwrap();
+    let mut refused = 0;
+    for seed in 0..40 {
+        let disk = whole.crash(1);
+        let run = disk.paths().into_iter().find(|path| path.ends_with(".run"));
+        disk.edit(&run.unwrap(), |bytes| bytes[40] ^= 1);
+        let found = checked(&disk, 0);
+        let mut executor = Executor::new(disk.clone(), seed);
+        let at = disk.clone();
+        executor.spawn(async move {
+            let order = Order {
+                aside: ASIDE.to_owned(),
+                options: options(0),
+            };
+            let summary = found.summary;
+            let _ = repair(&at, &owner(0), &order, &summary, &mut |_| {}).await;
+        });
+        executor.run(Seed::new(seed).below(250) as usize);
+        let disk = disk.crash(seed);
+        match mail(&disk.crash(1), 0) {
+            Ok(seen) => assert!(seen == before, "seed {seed}: opened with other mail"),
+            Err(_) => refused += 1,
+        }
+        if !checked(&disk, 0).summary.is_clean() {
+            repaired(&disk);
+        }
+        assert!(checked(&disk, 0).summary.is_clean(), "seed {seed}");
+        assert!(mail(&disk, 0).unwrap() == before, "seed {seed}");
+    }
+    assert!(
+        (5..40).contains(&refused),
+        "{refused}: the cuts are all alike"
+    );
+}
