@@ -123,6 +123,23 @@ impl Server {
         self.wait_ready();
     }
 
+    /// Starts again where it may refuse to: then the exit code and all it said.
+    pub fn try_restart(&mut self) -> Result<(), (Option<i32>, String)> {
+        let mut command = Command::new(binary::ringpost());
+        command.arg("--config").arg(self.setup.config_file());
+        (self.child, self.log) = spawn(command);
+        let ready = self.log.wait(LOG_DEADLINE, |state| {
+            let is_up = state.lines.iter().any(|line| is_ready(line));
+            is_up.then_some(true).or(state.closed.then_some(false))
+        });
+        assert!(ready.is_some(), "it hangs:\n{}", self.log_tail());
+        if ready == Some(true) {
+            return Ok(());
+        }
+        let status = self.child.wait().expect("our child can be awaited");
+        Err((status.code(), self.log_tail()))
+    }
+
     /// Ends it and gives back what another server may go on with.
     pub fn into_setup(mut self) -> Setup {
         self.kill();
@@ -244,6 +261,22 @@ impl Server {
         {
             reply.expect(250).expect("every recipient is served");
         }
+    }
+
+    /// The texts of the first `count` messages of an INBOX, once they are there.
+    pub fn inbox(&self, user: &str, count: u32) -> Vec<String> {
+        self.wait_for_messages(user, count);
+        let mut imap = self.imap_in(user, "INBOX");
+        let fetched = imap.fetch(&format!("FETCH 1:{count} (BODY.PEEK[])"));
+        let text = |one: &crate::imap::Fetched| {
+            let octets = one.octets("BODY[]").expect("the body was asked for");
+            String::from_utf8_lossy(octets).into_owned()
+        };
+        fetched
+            .expect("messages are given")
+            .iter()
+            .map(text)
+            .collect()
     }
 
     /// The metrics page as samples.

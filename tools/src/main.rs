@@ -9,6 +9,7 @@
 mod client;
 mod command;
 mod offline;
+mod synthetic;
 mod transfer;
 mod usage;
 
@@ -47,6 +48,7 @@ enum Command {
     Export(command::export::Export),
     /// Take mail in from files: mbox, Maildir, .eml; no server may have the store open
     Import(command::import::Import),
+    Synthetic(synthetic::Synthetic),
     /// Look at every byte of a store, and say what is damaged
     Fsck(command::fsck::Fsck),
     /// Print a file of a store, or one record, readably
@@ -57,12 +59,13 @@ enum Command {
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
-    let client = client::Client::new(arguments.data, arguments.json);
+    let client = client::Client::new(arguments.data.clone(), arguments.json);
     let outcome = match arguments.command {
         Command::Account(account) => account.run(&client).map(|()| true),
         Command::Domain(domain) => domain.run(&client).map(|()| true),
         Command::Export(export) => export.run(&client),
         Command::Import(import) => import.run(&client),
+        Command::Synthetic(synthetic) => synthetic.run(&arguments.data, &client).map(|()| true),
         Command::Fsck(fsck) => fsck.run(&client),
         Command::Dump(dump) => dump.run(&client),
         Command::Compact(compact) => compact.run(&client),

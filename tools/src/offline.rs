@@ -7,16 +7,18 @@ use engine::admin::wire::{AccountLine, DomainLine, Origin, Reply, Request};
 use engine::auth::Secrets;
 use engine::{config, route};
 use futures_util::future::join;
+use std::cell::Cell;
 use std::path::Path;
 use std::rc::Rc;
 use std::sync::atomic::Ordering;
 use std::time::{SystemTime, UNIX_EPOCH};
+use store::compact::{Here, Unpaced};
 use store::disk::blocking::BlockingDisk;
 use store::disk::home::{Home, HomeError, shard_directory};
 use store::log::Options;
 use store::mail::address::Address;
 use store::mail::id::{AccountId, ShardId};
-use store::shard::Shard;
+use store::shard::{Shard, Task};
 
 pub(crate) type Offline = Rc<Shard<BlockingDisk>>;
 
@@ -131,7 +133,7 @@ pub(crate) fn canonical(text: &str) -> anyhow::Result<String> {
     Ok(address.to_string())
 }
 
-fn secret(password: &str) -> anyhow::Result<String> {
+pub(crate) fn secret(password: &str) -> anyhow::Result<String> {
     let secrets = Secrets::create(password, &mut |octets| {
         getrandom::fill(octets).expect("the kernel gives randomness after boot");
     });
@@ -177,6 +179,48 @@ pub(crate) fn with_shard(
         join(shard.run(|_| {}), worked).await.1
     })
 }
+
+/// Makes checkpoints while a tool writes much: they bound the log that the next start replays, and
+/// the memory of this process.
+pub(crate) struct Housekeeper {
+    aside: Here<BlockingDisk>,
+    /// Octets of the log at the last checkpoint.
+    logged: Cell<u64>,
+}
+
+impl Housekeeper {
+    pub(crate) fn new(home: &Home) -> Housekeeper {
+        Housekeeper {
+            aside: Here(BlockingDisk::new(&home.path), Unpaced),
+            logged: Cell::new(0),
+        }
+    }
+
+    /// Makes a checkpoint if enough was written since the last one.
+    pub(crate) async fn look(&self, shard: &Offline) -> anyhow::Result<()> {
+        let logged = shard.log().stats().bytes;
+        if logged - self.logged.get() >= LOGGED_BYTES_MAX {
+            self.logged.set(logged);
+            self.checkpoint(shard).await?;
+        }
+        Ok(())
+    }
+
+    /// Spares the next start what was logged so far.
+    pub(crate) async fn checkpoint(&self, shard: &Offline) -> anyhow::Result<()> {
+        let written = async {
+            shard.checkpoint(&self.aside).await?;
+            shard.compact(&self.aside, Task::Merge).await?;
+            shard.sweep(&self.aside).await
+        };
+        let written = written.await;
+        written.map_err(|error| anyhow!("the index cannot be written: {error}"))?;
+        Ok(())
+    }
+}
+
+/// Log that is written between two checkpoints of a tool, in bytes.
+const LOGGED_BYTES_MAX: u64 = 512 << 20;
 
 pub(crate) fn now_secs() -> i64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH);

@@ -8,11 +8,14 @@ use std::time::Duration;
 use store::limit::{CHECKPOINT_LOG_BYTES, CHECKPOINT_SECS_MAX};
 use store::shard::{CompactError, Task};
 
-/// Makes checkpoints for as long as the shard lives.
+/// Makes checkpoints, and asks a full disk for space, for as long as the shard lives.
 pub(super) async fn follow(desk: Rc<Desk>) {
     let mut done = Done::now(&desk);
     loop {
         sleep(LOOK).await;
+        if desk.hall.store.log().is_full() {
+            desk.hall.store.log().retry();
+        }
         if !done.is_due(&desk) {
             continue;
         }

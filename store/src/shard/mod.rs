@@ -28,7 +28,7 @@ pub use crate::spool::Window;
 pub use crate::table::manifest::Manifest;
 pub use account::StoredAccount;
 pub use body::{BodyWriter, Message};
-pub use change::{Copied, FlagNames};
+pub use change::{Copied, FlagNames, StoreFlags, Transfer};
 pub use custody::{AppendedUid, Custody, Delivered};
 pub use import::{IMPORT_BYTES_MAX, Imported};
 pub use open::OpenError;

@@ -3,9 +3,12 @@
 
 mod accounts;
 mod configuration;
+mod delivery;
+mod descriptors;
 mod keeping;
 mod machine;
 mod running;
+mod synthetic;
 mod tls;
 mod transfer;
 

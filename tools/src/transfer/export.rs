@@ -282,10 +282,13 @@ impl Export<'_> {
         if client.is_json() {
             let mailboxes: Vec<_> = tally.counts.iter().map(as_json).collect();
             let (left_out, notes) = (report.left_out, report.remarks);
-            println!(
-                "{}",
-                json!({ "mailboxes": mailboxes, "left_out": left_out, "notes": notes, "secs": secs })
-            );
+            let told = json!({
+                "mailboxes": mailboxes,
+                "left_out": left_out,
+                "notes": notes,
+                "secs": secs,
+            });
+            println!("{told}");
         } else {
             print!("{}", table(HEADINGS, tally.counts.iter().map(as_row)));
             let sum: u64 = tally.counts.iter().map(|counts| counts.exported).sum();

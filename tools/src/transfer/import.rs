@@ -3,20 +3,17 @@
 use super::Format;
 use super::feed::{self, Turn};
 use super::landing::{Counts, Landing};
-use super::parcel::Parcel;
 use super::progress::Progress;
 use super::receipt::Receipts;
 use super::report::Report;
 use super::source::{self, Found};
 use crate::client::{Client, table};
-use crate::offline::{self, Offline};
+use crate::offline::{self, Housekeeper, Offline};
 use crate::usage::Usage;
-use anyhow::{Context, anyhow};
+use anyhow::Context;
 use crossbeam_channel::Receiver;
 use serde_json::json;
 use std::path::PathBuf;
-use store::compact::{Here, Unpaced};
-use store::disk::blocking::BlockingDisk;
 use store::mail::id::AccountId;
 
 /// What is to be imported.
@@ -47,8 +44,7 @@ pub(crate) fn run(client: &Client, order: Order) -> anyhow::Result<bool> {
         obeys_quota: order.obeys_quota,
         report,
         progress: &progress,
-        aside: Here(BlockingDisk::new(&home.path), Unpaced),
-        unwritten: 0,
+        keeper: Housekeeper::new(&home),
         done: Vec::new(),
         is_new: false,
     };
@@ -93,10 +89,7 @@ struct Intake<'a> {
     obeys_quota: bool,
     report: Report,
     progress: &'a Progress,
-    /// Where checkpoints are written: right here.
-    aside: Here<BlockingDisk>,
-    /// Octets of the source since the last checkpoint.
-    unwritten: u64,
+    keeper: Housekeeper,
     done: Vec<Counts>,
     /// The account was made for this.
     is_new: bool,
@@ -117,30 +110,18 @@ impl Intake<'_> {
             };
             let (_, landing) = open.insert((turn.folder, landing));
             for parcel in turn.parcels {
-                if let Parcel::Read(octets) = parcel {
-                    self.unwritten += octets;
-                }
                 landing
                     .take(parcel, &mut self.report, self.progress)
                     .await?;
-                if self.unwritten >= CHECKPOINT_BYTES {
-                    self.checkpoint(shard).await?;
-                }
+                self.keeper.look(shard).await?;
             }
         }
         self.finish(open).await?;
-        self.checkpoint(shard).await?;
+        self.keeper.checkpoint(shard).await?;
         for name in &self.found.subscriptions {
             shard.subscribe(account, name, true).await?;
         }
         Ok(())
-    }
-
-    /// Spares the next start the log of all that was imported.
-    async fn checkpoint(&mut self, shard: &Offline) -> anyhow::Result<()> {
-        self.unwritten = 0;
-        let written = shard.checkpoint(&self.aside).await;
-        written.map_err(|error| anyhow!("the index cannot be written: {error}"))
     }
 
     async fn begin(
@@ -221,6 +202,3 @@ const HEADINGS: [&str; 6] = [
     "UIDS KEPT",
     "OCTETS",
 ];
-
-/// Octets of the source after which the index is written down.
-const CHECKPOINT_BYTES: u64 = 512 << 20;

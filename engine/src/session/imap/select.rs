@@ -9,6 +9,7 @@ use super::reply::{Reply, say};
 use crate::wire::imap::response::code::{self, Code};
 use crate::wire::imap::response::data::{self, Listed};
 use crate::wire::imap::response::{Condition, text};
+use store::error::ChangeError;
 use store::limit::KEYWORDS_MAX;
 use store::mail::flags::Flags;
 use store::mail::id::Uid;
@@ -17,7 +18,7 @@ use store::mailbox::MailboxInfo;
 use store::mailbox::tree::SEPARATOR;
 
 /// Rows looked at before other connections run.
-const ROWS_A_TURN: usize = 4096;
+const ROWS_A_TURN: usize = 32_768;
 
 /// What a session knows while a mailbox is selected.
 pub(super) struct Selected<S: Mailstore> {
@@ -46,11 +47,12 @@ impl<S: Mailstore> Session<S> {
                 .write_untagged(dialogue.out());
         }
         let mailbox = self.store.mailbox(self.account, name);
-        let view = mailbox
-            .as_ref()
-            .and_then(|m| self.store.view(self.account, m.id, !read_only));
-        let (Some(mailbox), Some(view)) = (mailbox, view) else {
+        let Some(mailbox) = mailbox else {
             return Reply::no_mailbox();
+        };
+        let view = self.store.view(self.account, mailbox.id, !read_only).await;
+        let Some(view) = view else {
+            return Reply::failed(&self.why_no_view(&mailbox));
         };
         let selected = Selected {
             watch: self.store.watch(self.account, mailbox.id),
@@ -65,6 +67,14 @@ impl<S: Mailstore> Session<S> {
         match read_only {
             true => Reply::ok(text::EXAMINED).with(Code::ReadOnly),
             false => Reply::ok(text::SELECTED).with(Code::ReadWrite),
+        }
+    }
+
+    /// A mailbox that is there cannot be shown when the index of it is damaged.
+    fn why_no_view(&self, mailbox: &MailboxInfo) -> ChangeError {
+        match self.store.mailbox_by_id(self.account, mailbox.id) {
+            Some(_) => ChangeError::Damaged,
+            None => ChangeError::NoMailbox,
         }
     }
 
@@ -114,12 +124,15 @@ impl<S: Mailstore> Session<S> {
             return None;
         }
         for turn in view.uids().chunks(ROWS_A_TURN) {
-            let unseen = turn.iter().find(|uid| {
-                let row = self.store.row(view, Uid(**uid));
-                row.is_some_and(|row| !row.flags.contains(Flags::SEEN))
+            let uids = UidSet::from_ascending(turn.iter().copied().map(Uid));
+            let mut unseen = None;
+            self.store.rows(view, &uids, &mut |row| {
+                if unseen.is_none() && !row.flags.contains(Flags::SEEN) {
+                    unseen = Some(row.uid);
+                }
             });
             if let Some(uid) = unseen {
-                return view.sequence(Uid(*uid));
+                return view.sequence(uid);
             }
             dialogue.pause().await;
         }

@@ -127,7 +127,7 @@ impl Dovecot {
     fn new(scene: &Scene) -> Option<Dovecot> {
         peer("doveadm")?;
         let folder = scene.folder.path();
-        let root = rustix_is_root();
+        let root = is_root();
         let (user, group) = match root {
             true => ("nobody".to_owned(), "nogroup".to_owned()),
             false => (own("-un"), own("-gn")),
@@ -189,7 +189,7 @@ impl Dovecot {
     }
 }
 
-fn rustix_is_root() -> bool {
+fn is_root() -> bool {
     rustix::process::geteuid().is_root()
 }
 

@@ -127,7 +127,9 @@ const MBOX: &str = "From a@b.test Wed Jan  3 01:05:34 1996\n\
 const READ: &str = r#"
 import mailbox, sys
 for m in mailbox.mbox(sys.argv[1], create=False):
-    print("mbox", m["subject"], "".join(sorted(set(m.get_flags()) - {"O"})), len(m.get_payload().splitlines()), m.get_from().split(" ", 1)[1])
+    flags = "".join(sorted(set(m.get_flags()) - {"O"}))
+    lines = len(m.get_payload().splitlines())
+    print("mbox", m["subject"], flags, lines, m.get_from().split(" ", 1)[1])
 for m in sorted(mailbox.Maildir(sys.argv[2], create=False), key=lambda m: m.get_date()):
     print("maildir", m["subject"], m.get_flags(), int(m.get_date()))
 "#;

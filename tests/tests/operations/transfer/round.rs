@@ -38,7 +38,7 @@ fn every_format_gives_back_what_it_got() {
         );
         for (file, octets) in &before {
             let is_empty_mailbox = file.ends_with(".tsv") && octets.ends_with(b"octets\n");
-            let same = &without_zone(octets, format) == &without_zone(&after[file], format);
+            let same = without_zone(octets, format) == without_zone(&after[file], format);
             // An mbox without a message says nothing of UIDVALIDITY.
             assert!(
                 same || is_empty_mailbox,

@@ -23,7 +23,7 @@ use store::mail::date::InternalDate;
 use store::mail::flags::Flags;
 use store::mail::id::{AccountId, Uid};
 use store::mail::uidset::UidSet;
-use store::shard::{FlagNames, FlagOp};
+use store::shard::{FlagNames, FlagOp, StoreFlags};
 
 pub(super) fn run(client: &Client, drop_unreadable: bool) -> anyhow::Result<bool> {
     let home = claim(client.data()).map_err(Usage::of)?;
@@ -171,8 +171,13 @@ fn drop_lost(
                 flags: Flags::DELETED,
                 keywords: Vec::new(),
             };
-            let flagged = shard.store_flags(account, info.id, &set, FlagOp::Add, &names, None);
-            flagged.await?;
+            let change = StoreFlags {
+                uids: &set,
+                op: FlagOp::Add,
+                names: &names,
+                unchanged_since: None,
+            };
+            shard.store_flags(account, info.id, change).await?;
             shard.expunge(account, info.id, &set).await?;
             Ok(())
         })?;

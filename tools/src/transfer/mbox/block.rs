@@ -50,7 +50,8 @@ impl fmt::Display for Block {
         let Block { octets, lines, .. } = self;
         write!(
             f,
-            "X-Ringpost: octets={octets} ends={ends} zone={sign}{hours:02}{minutes:02} lines={lines}"
+            "X-Ringpost: octets={octets} ends={ends} zone={sign}{hours:02}{minutes:02} \
+             lines={lines}"
         )
     }
 }

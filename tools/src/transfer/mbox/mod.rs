@@ -14,10 +14,10 @@
 //!                                                     an empty line behind each message
 //! ```
 //!
-//! The headers before the message are those in which mutt and Dovecot keep their state; `X-Ringpost`
-//! counts them, so that they are taken away again and headers of the same names in the message are
-//! not. `octets` is the size of the message: what is longer by line ends loses them. `ends=raw`
-//! says that the octets are as they were, because some LF or CR stood alone.
+//! The headers before the message are those in which mutt and Dovecot keep their state;
+//! `X-Ringpost` counts them, so that they are taken away again and headers of the same names in
+//! the message are not. `octets` is the size of the message: what is longer by line ends loses
+//! them. `ends=raw` says that the octets are as they were, because some LF or CR stood alone.
 //!
 //! In files of others: a line is a From_ line where it begins with `From ` and holds a date; the
 //! first line of a file needs none. Content-Length is not trusted. The headers `Status`,
