@@ -98,7 +98,7 @@ fn a_damaged_log_is_emptied_and_only_what_is_damaged_is_lost() {
         .filter(|p| p.ends_with(".log"))
         .collect();
     let mut salvaged = 0;
-    for round in 0..16 {
+    for round in 0..9 {
         let disk = whole.crash(1);
         let file = &segments[round % segments.len()];
         let used = disk
@@ -135,7 +135,7 @@ fn a_damaged_log_is_emptied_and_only_what_is_damaged_is_lost() {
         );
         salvaged += u32::from(done.emptied.is_some());
     }
-    assert!(salvaged > 8, "{salvaged}");
+    assert!(salvaged > 4, "{salvaged}");
 }
 
 #[test]
@@ -167,7 +167,7 @@ fn a_repair_that_is_cut_short_loses_nothing() {
     let whole = packed();
     let before = mail(&whole.crash(1), 0).unwrap();
     let mut refused = 0;
-    for seed in 0..40 {
+    for seed in 0..12 {
         let disk = whole.crash(1);
         let run = disk.paths().into_iter().find(|path| path.ends_with(".run"));
         disk.edit(&run.unwrap(), |bytes| bytes[40] ^= 1);
@@ -182,7 +182,7 @@ fn a_repair_that_is_cut_short_loses_nothing() {
             let summary = found.summary;
             let _ = repair(&at, &owner(0), &order, &summary, &mut |_| {}).await;
         });
-        executor.run(Seed::new(seed).below(250) as usize);
+        executor.run(Seed::new(seed).below(1500) as usize);
         let disk = disk.crash(seed);
         match mail(&disk.crash(1), 0) {
             Ok(seen) => assert!(seen == before, "seed {seed}: opened with other mail"),
@@ -195,7 +195,7 @@ fn a_repair_that_is_cut_short_loses_nothing() {
         assert!(mail(&disk, 0).unwrap() == before, "seed {seed}");
     }
     assert!(
-        (5..40).contains(&refused),
+        (2..12).contains(&refused),
         "{refused}: the cuts are all alike"
     );
 }
