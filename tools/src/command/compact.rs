@@ -21,7 +21,8 @@ use store::table::manifest::Manifest;
 use store::table::name;
 
 /// Moves live mail out of the log into compressed packs, writes packs anew of which too much is
-/// dead, merges the index, and gives the space back. Needs free space for what is moved at one time.
+/// dead, merges the index, and gives the space back. Needs free space for what is moved at one
+/// time.
 #[derive(Args)]
 pub(crate) struct Compact {
     /// Say what would be done, and change nothing
