@@ -17,10 +17,10 @@ use store::disk::sim::SimDisk;
 use store::log::Options;
 use store::mail::date::InternalDate;
 use store::mail::flags::Flags;
-use store::mail::id::{ShardId, Uid};
+use store::mail::id::{AccountId, MailboxId, ObjectId, ShardId, Uid};
 use store::mail::uidset::UidSet;
 use store::mailbox::SpecialUse;
-use store::shard::{FlagNames, FlagOp, Shard};
+use store::shard::{FlagNames, FlagOp, Shard, StoreFlags, Transfer};
 
 pub const STORE: [u8; 16] = [7; 16];
 pub const ANNA: &str = "anna@example.test";
@@ -91,24 +91,25 @@ pub fn furnish(disk: &SimDisk, shard: u16) {
                     .await;
                 let other = shard.mailbox(account, "Other").unwrap().id;
                 let some = UidSet::from_ranges([(20 * round + 1, 20 * round + 3)]);
-                shard
-                    .copy(account, inbox, &some, other, false)
-                    .await
-                    .unwrap();
+                let transfer = Transfer {
+                    source: inbox,
+                    uids: &some,
+                    target: other,
+                    and_expunge: false,
+                };
+                shard.copy(account, transfer).await.unwrap();
+                let some = UidSet::from_ranges([(20 * round + 2, 20 * round + 9)]);
                 let names = FlagNames {
                     flags: Flags::SEEN,
                     keywords: vec!["Key".into()],
                 };
-                let some = UidSet::from_ranges([(20 * round + 2, 20 * round + 9)]);
-                let done = shard.store_flags(account, inbox, &some, FlagOp::Add, &names, None);
-                done.await.unwrap();
-                let deleted = FlagNames {
+                flag(&shard, account, inbox, &some, names).await;
+                let some = UidSet::from_ascending([Uid(20 * round + 5)]);
+                let names = FlagNames {
                     flags: Flags::DELETED,
                     ..FlagNames::default()
                 };
-                let some = UidSet::from_ascending([Uid(20 * round + 5)]);
-                let done = shard.store_flags(account, inbox, &some, FlagOp::Add, &deleted, None);
-                done.await.unwrap();
+                flag(&shard, account, inbox, &some, names).await;
                 shard.expunge(account, inbox, &some).await.unwrap();
             }
             if round < 3 {
@@ -119,6 +120,22 @@ pub fn furnish(disk: &SimDisk, shard: u16) {
         shard.sweep(&here).await.unwrap();
     })
     .unwrap();
+}
+
+async fn flag(
+    shard: &Shard<SimDisk>,
+    account: AccountId,
+    mailbox: MailboxId,
+    uids: &UidSet,
+    names: FlagNames,
+) {
+    let change = StoreFlags {
+        uids,
+        op: FlagOp::Add,
+        names: &names,
+        unchanged_since: None,
+    };
+    shard.store_flags(account, mailbox, change).await.unwrap();
 }
 
 /// The same mail with its older segments emptied into packs.
@@ -141,8 +158,8 @@ pub fn packed() -> SimDisk {
 
 async fn append(
     shard: &Shard<SimDisk>,
-    account: store::mail::id::AccountId,
-    mailbox: store::mail::id::MailboxId,
+    account: AccountId,
+    mailbox: MailboxId,
     seed: &mut Seed,
     octets: usize,
 ) {
@@ -182,10 +199,7 @@ pub fn mail(disk: &SimDisk, shard: u16) -> Result<Mail, String> {
     })
 }
 
-async fn read(
-    shard: &Shard<SimDisk>,
-    delivery: store::mail::id::ObjectId,
-) -> Result<Vec<u8>, String> {
+async fn read(shard: &Shard<SimDisk>, delivery: ObjectId) -> Result<Vec<u8>, String> {
     let message = shard.message(delivery).await.map_err(|e| e.to_string())?;
     let octets = shard.read(&message, 0, u64::MAX).await;
     octets.map_err(|error| error.to_string())

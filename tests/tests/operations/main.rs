@@ -5,6 +5,7 @@ mod accounts;
 mod configuration;
 mod delivery;
 mod descriptors;
+mod keeping;
 mod machine;
 mod running;
 mod synthetic;

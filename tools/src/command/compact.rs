@@ -1,7 +1,7 @@
-//! `ringpostctl compact`: gives back what nobody needs any more, of a store that no server has open.
+//! `ringpostctl compact`: gives back what nobody needs any more of a store, with no server on it.
 //!
-//! The same code does it in the server, slowly and all the time; here it goes as fast as it can, and
-//! leaves less in the log.
+//! The same code does it in the server, slowly and all the time; here it goes as fast as it can,
+//! and leaves less in the log.
 
 use super::fsck::{Store, look, look_through, owner};
 use crate::client::{Client, table};
@@ -20,8 +20,9 @@ use store::pack::{Pack, PackHead};
 use store::table::manifest::Manifest;
 use store::table::name;
 
-/// Moves live mail out of the log into compressed packs, writes packs anew of which too much is dead,
-/// merges the index, and gives the space back. Needs free space for what is moved at one time.
+/// Moves live mail out of the log into compressed packs, writes packs anew of which too much is
+/// dead, merges the index, and gives the space back. Needs free space for what is moved at one
+/// time.
 #[derive(Args)]
 pub(crate) struct Compact {
     /// Say what would be done, and change nothing
@@ -92,8 +93,8 @@ fn told(report: &Report, after: &Figures) -> String {
         format!("{percent} %")
     });
     format!(
-        "{} segments and {} packs were emptied, {} records moved, {} packs written.\nDead in packs: \
-         {dead}. Packs take {ratio} of what is in them.",
+        "{} segments and {} packs were emptied, {} records moved, {} packs written.\nDead in \
+         packs: {dead}. Packs take {ratio} of what is in them.",
         report.segments_emptied, report.packs_emptied, report.records_moved, report.packs_written
     )
 }
