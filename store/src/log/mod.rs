@@ -18,6 +18,7 @@ mod reader;
 mod recovery;
 mod retire;
 mod roll;
+pub mod scan;
 mod segment;
 mod state;
 mod supply;
