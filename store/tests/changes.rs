@@ -18,6 +18,7 @@ use store::mail::id::{AccountId, MailboxId, QueueId, ShardId, Uid};
 use store::mail::uidset::UidSet;
 use store::mailbox::{Row, SpecialUse};
 use store::shard::{Configured, Custody, FlagNames, FlagOp, Shard, Share, Source};
+use store::shard::{StoreFlags, Transfer};
 
 type Sim = Rc<Shard<SimDisk>>;
 
@@ -99,7 +100,7 @@ fn a_message_moved_by_two_sessions_is_in_one_place() {
             let (shard, uids) = (Rc::clone(&shard), uids.clone());
             executor.spawn(async move {
                 shard
-                    .copy(account, inbox, &uids, target, true)
+                    .copy(account, a_move(inbox, &uids, target))
                     .await
                     .unwrap();
             });
@@ -138,9 +139,9 @@ fn a_flag_that_was_told_moves_along() {
                 flags: Flags::FLAGGED,
                 keywords: Vec::new(),
             };
-            let (view, op) = (flagging.view(account, inbox, false).unwrap(), FlagOp::Add);
+            let view = flagging.view(account, inbox, false).unwrap();
             flagging
-                .store_flags(account, inbox, &set, op, &names, None)
+                .store_flags(account, inbox, adding(&set, &names))
                 .await
                 .unwrap();
             told.set(
@@ -152,7 +153,7 @@ fn a_flag_that_was_told_moves_along() {
         let moving = Rc::clone(&shard);
         executor.spawn(async move {
             moving
-                .copy(account, inbox, &uids, target, true)
+                .copy(account, a_move(inbox, &uids, target))
                 .await
                 .unwrap();
         });
@@ -183,7 +184,7 @@ fn a_refused_keyword_leaves_nothing_behind() {
             };
             let store = async |names: &FlagNames| {
                 shard
-                    .store_flags(account, inbox, &uids, FlagOp::Add, names, None)
+                    .store_flags(account, inbox, adding(&uids, names))
                     .await
             };
             store(&many(60)).await.unwrap();
@@ -331,5 +332,23 @@ fn share(account: &str) -> Share {
         notify: Notify::UNSET,
         orcpt: None,
         prefix: Vec::new(),
+    }
+}
+
+fn adding<'a>(uids: &'a UidSet, names: &'a FlagNames) -> StoreFlags<'a> {
+    StoreFlags {
+        uids,
+        op: FlagOp::Add,
+        names,
+        unchanged_since: None,
+    }
+}
+
+fn a_move(source: MailboxId, uids: &UidSet, target: MailboxId) -> Transfer<'_> {
+    Transfer {
+        source,
+        uids,
+        target,
+        and_expunge: true,
     }
 }

@@ -23,6 +23,7 @@ use store::mail::id::{AccountId, MailboxId, ModSeq, QueueId, ShardId, Uid, UidVa
 use store::mail::uidset::UidSet;
 use store::mailbox::SpecialUse;
 use store::shard::{Custody, FlagNames, FlagOp, Offer, Shard, Share, Source, Window};
+use store::shard::{StoreFlags, Transfer};
 
 type Sim = Rc<Shard<SimDisk>>;
 
@@ -389,10 +390,13 @@ impl Client {
             flags,
             keywords: Vec::new(),
         };
-        shard
-            .store_flags(account, mailbox, &uids, FlagOp::Add, &names, None)
-            .await
-            .ok()?;
+        let store = StoreFlags {
+            uids: &uids,
+            op: FlagOp::Add,
+            names: &names,
+            unchanged_since: None,
+        };
+        shard.store_flags(account, mailbox, store).await.ok()?;
         if flags == Flags::SEEN {
             self.ledger
                 .borrow_mut()
@@ -433,10 +437,13 @@ impl Client {
                 .or_default() += 1;
         }
         let uids = UidSet::from_ascending([uid]);
-        shard
-            .copy(account, source, &uids, target, and_expunge)
-            .await
-            .ok()?;
+        let transfer = Transfer {
+            source,
+            uids: &uids,
+            target,
+            and_expunge,
+        };
+        shard.copy(account, transfer).await.ok()?;
         Some(())
     }
 

@@ -246,6 +246,22 @@ impl Server {
         }
     }
 
+    /// The texts of the first `count` messages of an INBOX, once they are there.
+    pub fn inbox(&self, user: &str, count: u32) -> Vec<String> {
+        self.wait_for_messages(user, count);
+        let mut imap = self.imap_in(user, "INBOX");
+        let fetched = imap.fetch(&format!("FETCH 1:{count} (BODY.PEEK[])"));
+        let text = |one: &crate::imap::Fetched| {
+            let octets = one.octets("BODY[]").expect("the body was asked for");
+            String::from_utf8_lossy(octets).into_owned()
+        };
+        fetched
+            .expect("messages are given")
+            .iter()
+            .map(text)
+            .collect()
+    }
+
     /// The metrics page as samples.
     pub fn metrics(&self) -> std::collections::BTreeMap<String, f64> {
         let (status, text) = http::page(self.addresses().http, "/metrics").expect("metrics answer");

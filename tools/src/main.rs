@@ -6,6 +6,7 @@
 mod client;
 mod command;
 mod offline;
+mod synthetic;
 
 use clap::{Parser, Subcommand};
 use std::path::PathBuf;
@@ -38,14 +39,16 @@ enum Command {
     /// Domains that the store keeps, beside those of the configuration file
     #[command(subcommand)]
     Domain(command::domain::Domain),
+    Synthetic(synthetic::Synthetic),
 }
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
-    let client = client::Client::new(arguments.data, arguments.json);
+    let client = client::Client::new(arguments.data.clone(), arguments.json);
     let outcome = match arguments.command {
         Command::Account(account) => account.run(&client),
         Command::Domain(domain) => domain.run(&client),
+        Command::Synthetic(synthetic) => synthetic.run(&arguments.data, &client),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

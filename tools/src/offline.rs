@@ -18,7 +18,7 @@ use store::mail::address::Address;
 use store::mail::id::{AccountId, ShardId};
 use store::shard::Shard;
 
-type Offline = Rc<Shard<BlockingDisk>>;
+pub(crate) type Offline = Rc<Shard<BlockingDisk>>;
 
 /// Opens the store, which must be there and free, and carries out one request.
 pub(crate) fn order(data: &Path, request: Request) -> anyhow::Result<Reply> {
@@ -119,7 +119,7 @@ fn canonical(text: &str) -> anyhow::Result<String> {
     Ok(address.to_string())
 }
 
-fn secret(password: &str) -> anyhow::Result<String> {
+pub(crate) fn secret(password: &str) -> anyhow::Result<String> {
     let secrets = Secrets::create(password, &mut |octets| {
         getrandom::fill(octets).expect("the kernel gives randomness after boot");
     });
@@ -146,7 +146,7 @@ fn with_owner(
 }
 
 /// Opens one shard, does the work, and closes the shard when everything is durable.
-fn with_shard(
+pub(crate) fn with_shard(
     home: &Home,
     shard: u16,
     work: impl AsyncFnOnce(Offline) -> anyhow::Result<()>,

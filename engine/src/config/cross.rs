@@ -1,6 +1,6 @@
 //! What the parts of a configuration mean together: names that lead nowhere, doubles, loops.
 
-use super::listener::{Listener, TlsMode};
+use super::listener::{ListenAt, Listener, TlsMode};
 use super::name::partings;
 use super::problem::Problem;
 use super::raw::Notes;
@@ -246,7 +246,11 @@ fn listeners(listeners: &[Found<Listener>], parts: &Parts, notes: &mut Notes) {
 
 /// The same port on the same address, or on all addresses of that family.
 fn overlap(one: &Found<Listener>, other: &Found<Listener>) -> bool {
-    let (a, b) = (one.value.address, other.value.address);
+    let (a, b) = match (&one.value.address, &other.value.address) {
+        (ListenAt::Tcp(a), ListenAt::Tcp(b)) => (a, b),
+        (ListenAt::Unix { path: a, .. }, ListenAt::Unix { path: b, .. }) => return a == b,
+        _ => return false,
+    };
     let same_ip = a.ip() == b.ip() || a.ip().is_unspecified() || b.ip().is_unspecified();
     a.port() != 0 && a.port() == b.port() && a.is_ipv4() == b.is_ipv4() && same_ip
 }
@@ -255,7 +259,7 @@ fn warnings(parts: &Parts) -> Vec<Problem> {
     let mut found = Vec::new();
     let mut warn = |line, what: String| found.push(Problem::new(line, what));
     for Found { line, value } in &parts.listeners {
-        let outside = !value.address.ip().is_loopback();
+        let outside = !value.address.is_local();
         match value.protocol {
             Protocol::Lmtp if outside => warn(
                 *line,

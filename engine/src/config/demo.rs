@@ -1,10 +1,10 @@
 //! The configuration without a file: a safe demo on loopback high ports (design §11).
 
 use super::{
-    Account, Certificate, CertificateSource, Config, DELIMITER_DEFAULT, Domain, Limits, Listener,
-    Log, Protocol, TlsMode,
+    Account, Certificate, CertificateSource, Config, DELIMITER_DEFAULT, Domain, Limits, ListenAt,
+    Listener, Log, Protocol, TlsMode,
 };
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::Ipv4Addr;
 use std::path::Path;
 use store::mail::address::Address;
 
@@ -65,7 +65,7 @@ fn listeners() -> Vec<Listener> {
     ]
     .map(|(protocol, port, tls)| Listener {
         protocol,
-        address: SocketAddr::from((Ipv4Addr::LOCALHOST, port)),
+        address: ListenAt::Tcp((Ipv4Addr::LOCALHOST, port).into()),
         tls,
         login_without_tls: true,
     })

@@ -32,11 +32,24 @@ pub enum TlsMode {
     Implicit,
 }
 
+/// Where connections arrive.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum ListenAt {
+    Tcp(SocketAddr),
+    /// A socket in the file system, for a program on this host.
+    Unix {
+        path: PathBuf,
+        /// Who may connect: the owner is the user of the server, the group that of the process, or
+        /// of the folder where that is setgid.
+        mode: u32,
+    },
+}
+
 /// One address that is listened on.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Listener {
     pub protocol: Protocol,
-    pub address: SocketAddr,
+    pub address: ListenAt,
     pub tls: TlsMode,
     /// Passwords are taken without TLS; on loopback only, unless the operator says so.
     pub login_without_tls: bool,
@@ -77,6 +90,27 @@ impl Protocol {
     }
 }
 
+impl ListenAt {
+    /// Can nobody but programs of this host connect?
+    #[must_use]
+    pub fn is_local(&self) -> bool {
+        match self {
+            ListenAt::Tcp(address) => address.ip().is_loopback(),
+            ListenAt::Unix { .. } => true,
+        }
+    }
+}
+
+/// As the file says it.
+impl fmt::Display for ListenAt {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            ListenAt::Tcp(address) => address.fmt(f),
+            ListenAt::Unix { path, .. } => write!(f, "{UNIX}{}", path.display()),
+        }
+    }
+}
+
 impl TlsMode {
     #[must_use]
     pub fn name(self) -> &'static str {
@@ -100,16 +134,24 @@ impl fmt::Display for TlsMode {
     }
 }
 
-pub(super) fn listener(mut section: Section<'_, '_>, notes: &mut Notes) -> Option<Found<Listener>> {
+pub(super) fn listener(
+    mut section: Section<'_, '_>,
+    base: &Base,
+    notes: &mut Notes,
+) -> Option<Found<Listener>> {
     let line = section.line;
     let protocol = section.text_required(notes, "protocol", "\"smtp\" or another protocol");
     let address = section.text_required(notes, "address", "\"IP:PORT\"");
+    let mode = section.text(notes, "mode");
     let tls = section.text(notes, "tls");
     let login_without_tls = section.bool(notes, "login_without_tls");
     section.finish(notes);
 
     let protocol = protocol.and_then(|text| read_protocol(text, notes));
-    let address = address.and_then(|text| read_address(text, notes));
+    let address = address.and_then(|text| match text.value.strip_prefix(UNIX) {
+        Some(path) => read_socket(text.map(|_| path), mode, base, notes),
+        None => read_address(text, mode, notes),
+    });
     let tls = tls.and_then(|text| read_tls(text, notes));
     let (protocol, address) = (protocol?, address?);
     let tls = tls.unwrap_or_else(|| At {
@@ -122,16 +164,32 @@ pub(super) fn listener(mut section: Section<'_, '_>, notes: &mut Notes) -> Optio
             "http has no STARTTLS; expected tls = \"none\" or \"implicit\"",
         );
     }
+    if let ListenAt::Unix { .. } = address.value {
+        check_socket(address.line, protocol, tls, notes);
+    }
     Some(Found {
         line: address.line,
         value: Listener {
             protocol,
-            address: address.value,
             tls: tls.value,
             login_without_tls: login_without_tls
-                .map_or(address.value.ip().is_loopback(), |found| found.value),
+                .map_or(address.value.is_local(), |found| found.value),
+            address: address.value,
         },
     })
+}
+
+/// What speaks to users needs an address that they can reach.
+fn check_socket(line: usize, protocol: Protocol, tls: At<TlsMode>, notes: &mut Notes) {
+    if protocol != Protocol::Lmtp {
+        let what = format!("{protocol} needs \"IP:PORT\"; only lmtp is served on {UNIX}FILE");
+        notes.problem(line, what);
+    } else if tls.value != TlsMode::None {
+        notes.problem(
+            tls.line,
+            "lmtp on a socket file needs no TLS; say tls = \"none\"",
+        );
+    }
 }
 
 pub(super) fn certificate(
@@ -203,7 +261,10 @@ fn read_protocol(text: At<&str>, notes: &mut Notes) -> Option<Protocol> {
     Some(known)
 }
 
-fn read_address(text: At<&str>, notes: &mut Notes) -> Option<At<SocketAddr>> {
+fn read_address(text: At<&str>, mode: Option<At<&str>>, notes: &mut Notes) -> Option<At<ListenAt>> {
+    if let Some(mode) = mode {
+        notes.problem(mode.line, format!("mode is for address = \"{UNIX}FILE\""));
+    }
     let parsed = text.value.parse::<SocketAddr>().ok();
     if parsed.is_none() {
         let what = format!(
@@ -212,7 +273,36 @@ fn read_address(text: At<&str>, notes: &mut Notes) -> Option<At<SocketAddr>> {
         );
         notes.problem(text.line, what);
     }
-    parsed.map(|address| text.map(|_| address))
+    parsed.map(|address| text.map(|_| ListenAt::Tcp(address)))
+}
+
+fn read_socket(
+    text: At<&str>,
+    mode: Option<At<&str>>,
+    base: &Base,
+    notes: &mut Notes,
+) -> Option<At<ListenAt>> {
+    let path = base.path(text.value);
+    let bytes = path.as_os_str().len();
+    if text.value.is_empty() || bytes > SOCKET_PATH_BYTES_MAX {
+        let what = format!(
+            "address: expected \"{UNIX}FILE\" with a path of 1 to {SOCKET_PATH_BYTES_MAX} octets"
+        );
+        notes.problem(text.line, what);
+        return None;
+    }
+    let mode = match mode {
+        None => SOCKET_MODE_DEFAULT,
+        Some(mode) => match u32::from_str_radix(mode.value, 8) {
+            Ok(bits) if bits <= 0o777 => bits,
+            _ => {
+                let what = format!("mode: expected e.g. \"0660\", not \"{}\"", mode.value);
+                notes.problem(mode.line, what);
+                return None;
+            }
+        },
+    };
+    Some(text.map(|_| ListenAt::Unix { path, mode }))
 }
 
 fn read_tls(text: At<&str>, notes: &mut Notes) -> Option<At<TlsMode>> {
@@ -228,3 +318,12 @@ fn read_tls(text: At<&str>, notes: &mut Notes) -> Option<At<TlsMode>> {
     };
     Some(text.map(|_| mode))
 }
+
+/// What stands before the path of a socket.
+const UNIX: &str = "unix:";
+
+/// unix(7): `sun_path` with its end.
+const SOCKET_PATH_BYTES_MAX: usize = 107;
+
+/// The user and the group of the server.
+const SOCKET_MODE_DEFAULT: u32 = 0o660;

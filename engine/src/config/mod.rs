@@ -18,6 +18,11 @@
 //! tls = "starttls"                        # none starttls implicit
 //! login_without_tls = false               # default: true on loopback
 //!
+//! [[listener]]
+//! protocol = "lmtp"                       # for a Postfix in front
+//! address = "unix:/run/ringpost/lmtp"     # only lmtp; the file is made and removed by the server
+//! mode = "0660"                           # default: user and group of the server
+//!
 //! [[certificate]]
 //! names = ["mx1.example.org", "*.example.org"]
 //! cert = "mx1.pem"
@@ -64,7 +69,7 @@ mod tests;
 pub use demo::{DEMO_DOMAIN, DEMO_PASSWORD};
 pub use domain::{Account, Alias, DELIMITER_DEFAULT, Domain};
 pub use limits::Limits;
-pub use listener::{Certificate, CertificateSource, Listener, Protocol, TlsMode};
+pub use listener::{Certificate, CertificateSource, ListenAt, Listener, Protocol, TlsMode};
 pub use log::{Log, LogFormat, LogLevel, LogTarget};
 pub use name::{LOCAL_PART_BYTES_MAX, address, canonical, canonical_local, domain_name, partings};
 pub use problem::{Problem, Problems};
@@ -267,7 +272,7 @@ fn parts(section: &mut Section<'_, '_>, base: &Base, notes: &mut Notes) -> Parts
     let aliases = section.sections(notes, "alias", "[[alias]]");
     Parts {
         postmaster,
-        listeners: each(listeners, |s| listener::listener(s, notes)),
+        listeners: each(listeners, |s| listener::listener(s, base, notes)),
         certificates: each(certificates, |s| listener::certificate(s, base, notes)),
         domains: each(domains, |s| domain::domain(s, notes)),
         accounts: each(accounts, |s| domain::account(s, base, notes)),

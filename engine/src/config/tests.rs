@@ -205,6 +205,36 @@ fn two_listeners_cannot_share_an_address() {
 }
 
 #[test]
+fn a_socket_file_is_for_lmtp() {
+    let listener = |more: &str| {
+        let text = format!("[[listener]]\naddress = \"unix:lmtp\"\n{more}\n");
+        faults(&text)
+    };
+    let imap = listener("protocol = \"imap\"\ntls = \"none\"");
+    assert_eq!(
+        imap,
+        ["2: imap needs \"IP:PORT\"; only lmtp is served on unix:FILE"]
+    );
+    let tls = listener("protocol = \"lmtp\"\ntls = \"starttls\"");
+    assert!(
+        tls.iter()
+            .any(|what| what.starts_with("4: lmtp on a socket file needs no TLS"))
+    );
+    let mode = listener("protocol = \"lmtp\"\nmode = \"rw\"");
+    assert_eq!(mode, ["4: mode: expected e.g. \"0660\", not \"rw\""]);
+    let twice = "[[listener]]\nprotocol = \"lmtp\"\naddress = \"unix:lmtp\"\n".repeat(2);
+    let taken = "6: address unix:/etc/ringpost/lmtp is taken by the listener in line 5";
+    assert_eq!(faults(&twice), [taken]);
+    let long = format!(
+        "[[listener]]\nprotocol = \"lmtp\"\naddress = \"unix:/{}\"\n",
+        "x".repeat(107)
+    );
+    assert!(faults(&long)[0].starts_with("3: address: expected \"unix:FILE\" with a path"));
+    let tcp = "[[listener]]\nprotocol = \"lmtp\"\naddress = \"127.0.0.1:24\"\nmode = \"0600\"\n";
+    assert_eq!(faults(tcp), ["4: mode is for address = \"unix:FILE\""]);
+}
+
+#[test]
 fn unreadable_files_are_named() {
     let text = "[[certificate]]\nnames = \"a.b\"\ncert = \"missing.pem\"\nkey = \"/k\"\n";
     let told = faults(text);
@@ -351,7 +381,7 @@ fn what_is_risky_is_a_warning() {
 #[test]
 fn the_demo_stays_on_loopback_and_is_explained() {
     let demo = Config::demo(Path::new("./ringpost-data"), "secret");
-    assert!(demo.listeners.iter().all(|l| l.address.ip().is_loopback()));
+    assert!(demo.listeners.iter().all(|l| l.address.is_local()));
     let explained = demo.explain();
     for part in [
         "127.0.0.1:2525 for smtp",

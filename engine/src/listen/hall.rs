@@ -157,10 +157,18 @@ impl Hall {
 
     /// What a SCRAM dialogue needs of an account; `None` for strangers and for accounts whose
     /// stored secret has no such keys.
-    pub fn scram_keys(&self, user: &str) -> Option<Keys> {
+    pub async fn scram_keys(&self, user: &str) -> Option<Keys> {
         let account = self.account(user)?;
         let name = account.address.to_string();
-        self.gate.scram_keys(&name, Some(&account.secrets))
+        if account.secrets.has_scram() {
+            return self.gate.scram_keys(&name, Some(&account.secrets));
+        }
+        // The keys of a password in clear cost all their iterations, once.
+        let gate = Arc::clone(&self.gate);
+        let made = self
+            .logins
+            .offload(move || gate.scram_keys(&name, Some(&account.secrets)));
+        made.await.ok()?
     }
 
     /// Fresh randomness for a SCRAM nonce.
@@ -171,7 +179,7 @@ impl Hall {
     }
 
     pub fn now(&self) -> Now {
-        Now::read()
+        Now::here()
     }
 }
 

@@ -11,7 +11,9 @@ use crate::session::imap::dialogue::Dialogue;
 use crate::session::imap::io::{Ended, Io, StartTls};
 use crate::session::imap::login::{Gate, LoggedIn, Login, Rules, Verdict};
 use crate::session::imap::{Session, Terms, Trouble};
+use crate::telemetry::metric::Verb;
 use crate::tls::Stream;
+use crate::wire::imap::command::Body;
 use crate::wire::imap::receive::Receiver;
 use crate::wire::sasl::Credentials;
 use crate::wire::sasl::scram::{Decoy, Keys};
@@ -247,6 +249,11 @@ impl Io for Line {
     async fn pause(&mut self) {
         yield_now().await;
     }
+
+    fn heard(&mut self, command: Option<&Body>) {
+        let verb = command.map_or(Verb::NotUnderstood, Verb::from);
+        self.hall.metrics.imap_commands.of(verb).one();
+    }
 }
 
 impl StartTls for Line {
@@ -299,7 +306,7 @@ impl Gate for Porter {
     }
 
     async fn keys(&mut self, user: &str) -> Option<Keys> {
-        self.hall.scram_keys(user)
+        self.hall.scram_keys(user).await
     }
 
     async fn proven(&mut self, user: &str, proven: bool) -> Verdict<Arc<Account>> {

@@ -6,6 +6,7 @@ use crate::event;
 use crate::route::Reason;
 use crate::session::smtp::{End, Kind, Summary};
 use crate::telemetry::metric;
+use crate::wire::imap::command::Body;
 use crate::wire::smtp::reply::Reply;
 
 pub(super) fn transaction(hall: &Hall, summary: &Summary) {
@@ -81,6 +82,43 @@ impl From<Protocol> for metric::Protocol {
             Protocol::Lmtp => metric::Protocol::Lmtp,
             Protocol::Imap => metric::Protocol::Imap,
             Protocol::Http => metric::Protocol::Http,
+        }
+    }
+}
+
+impl From<&Body> for metric::Verb {
+    fn from(body: &Body) -> metric::Verb {
+        match body {
+            Body::Capability => metric::Verb::Capability,
+            Body::Noop => metric::Verb::Noop,
+            Body::Logout => metric::Verb::Logout,
+            Body::Id(_) => metric::Verb::Id,
+            Body::StartTls => metric::Verb::StartTls,
+            Body::Authenticate { .. } => metric::Verb::Authenticate,
+            Body::Login { .. } => metric::Verb::Login,
+            Body::Enable(_) => metric::Verb::Enable,
+            Body::Select { .. } => metric::Verb::Select,
+            Body::Examine { .. } => metric::Verb::Examine,
+            Body::Create { .. } => metric::Verb::Create,
+            Body::Delete { .. } => metric::Verb::Delete,
+            Body::Rename { .. } => metric::Verb::Rename,
+            Body::Subscribe { .. } => metric::Verb::Subscribe,
+            Body::Unsubscribe { .. } => metric::Verb::Unsubscribe,
+            Body::List(_) => metric::Verb::List,
+            Body::Lsub { .. } => metric::Verb::Lsub,
+            Body::Namespace => metric::Verb::Namespace,
+            Body::Status { .. } => metric::Verb::Status,
+            Body::Append(_) => metric::Verb::Append,
+            Body::Idle => metric::Verb::Idle,
+            Body::Check => metric::Verb::Check,
+            Body::Close => metric::Verb::Close,
+            Body::Unselect => metric::Verb::Unselect,
+            Body::Expunge | Body::UidExpunge(_) => metric::Verb::Expunge,
+            Body::Search { .. } => metric::Verb::Search,
+            Body::Fetch { .. } => metric::Verb::Fetch,
+            Body::Store { .. } => metric::Verb::Store,
+            Body::Copy { .. } => metric::Verb::Copy,
+            Body::Move { .. } => metric::Verb::Move,
         }
     }
 }

@@ -192,7 +192,7 @@ impl Conversation {
     async fn act(&mut self, action: Action) -> Answer {
         match action {
             Action::Verify(credentials) => Answer::Login(self.verify(credentials).await),
-            Action::ScramSecret { user } => self.scram_secret(&user),
+            Action::ScramSecret { user } => self.scram_secret(&user).await,
             Action::ScramProof { user, proven } => {
                 let peer = self.session.peer().address;
                 Answer::Login(named(self.hall.settle(peer, &user, proven)))
@@ -235,8 +235,8 @@ impl Conversation {
         named(self.hall.login(peer, &credentials.identity, password).await)
     }
 
-    fn scram_secret(&self, user: &str) -> Answer {
-        let keys = self.hall.scram_keys(user);
+    async fn scram_secret(&self, user: &str) -> Answer {
+        let keys = self.hall.scram_keys(user).await;
         Answer::Secret {
             keys,
             nonce: self.hall.nonce(),
@@ -342,9 +342,9 @@ impl Conversation {
         let coordinator = self.coordinator();
         let mut shares = Shares::new(coordinator, commit.envelope.recipients.len());
         let mut received = Vec::new();
-        self.session
-            .received(commit, queue_id, date)
-            .write(&mut received);
+        let trace = self.session.received(commit, queue_id, date);
+        trace.write(&mut received);
+        trace.complete(commit.missing, &mut received);
         let targets = std::mem::take(&mut self.targets);
         for (position, (recipient, targets)) in
             commit.envelope.recipients.iter().zip(targets).enumerate()

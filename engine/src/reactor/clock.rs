@@ -1,6 +1,27 @@
 //! One reading of both clocks, passed down as a value so that nothing below asks the time itself.
 
+use super::local;
+use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+/// Where a shard's timers and deadlines take the time from.
+#[derive(Clone, Default)]
+pub enum Clock {
+    /// `CLOCK_MONOTONIC`.
+    #[default]
+    Kernel,
+    /// Milliseconds from here; they never go back.
+    Given(Arc<dyn Fn() -> u64 + Send + Sync>),
+}
+
+impl Clock {
+    pub(super) fn millis(&self) -> u64 {
+        match self {
+            Clock::Kernel => monotonic_millis(),
+            Clock::Given(read) => read(),
+        }
+    }
+}
 
 /// The time as one reading. Monotonic time orders and measures; wall time is only shown and stored.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -16,6 +37,14 @@ impl Now {
     pub fn read() -> Now {
         Now {
             monotonic_millis: monotonic_millis(),
+            unix_millis: unix_millis(),
+        }
+    }
+
+    /// As [`Now::read`], by the clock that the timers of this shard go by.
+    pub fn here() -> Now {
+        Now {
+            monotonic_millis: local::with(|local| local.timers.millis()),
             unix_millis: unix_millis(),
         }
     }
@@ -55,7 +84,7 @@ pub fn monotonic_micros() -> u64 {
 }
 
 /// `CLOCK_MONOTONIC` in milliseconds.
-pub(super) fn monotonic_millis() -> u64 {
+fn monotonic_millis() -> u64 {
     let time = rustix::time::clock_gettime(rustix::time::ClockId::Monotonic);
     let seconds = u64::try_from(time.tv_sec).unwrap_or(0);
     let nanos = u64::try_from(time.tv_nsec).unwrap_or(0);

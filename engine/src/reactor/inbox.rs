@@ -86,6 +86,17 @@ struct Lane {
     starved: Bed,
 }
 
+/// Reads how full an inbox is; whoever holds it keeps nothing alive but a few counters.
+pub struct Fill(Vec<Arc<Lane>>);
+
+impl Fill {
+    /// Of all items that wait, as their senders counted them.
+    pub fn bytes(&self) -> usize {
+        let lanes = self.0.iter();
+        lanes.map(|lane| lane.bytes.load(Ordering::Relaxed)).sum()
+    }
+}
+
 struct Parcel<T> {
     item: T,
     bytes: usize,
@@ -247,6 +258,11 @@ impl<T> Drop for Turn<'_, T> {
 }
 
 impl<T> Receiver<T> {
+    /// How full it is, now and later.
+    pub fn fill(&self) -> Fill {
+        Fill(self.lanes.iter().map(|lane| lane.lane.clone()).collect())
+    }
+
     /// The next item, or `None` when all senders are gone and all lanes are empty. Cancel-safe.
     pub async fn recv(&mut self) -> Option<T> {
         std::future::poll_fn(|cx| Pin::new(&mut *self).poll_recv(cx)).await

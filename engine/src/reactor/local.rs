@@ -4,6 +4,7 @@
 //! handle.
 
 use super::buffer::Buffers;
+use super::clock::Clock;
 use super::runtime::{Backend, PanicSink};
 use super::task::Yielded;
 use super::timer::Timers;
@@ -23,11 +24,11 @@ thread_local! {
 }
 
 /// Makes the local part of a shard; once a thread, inside its runtime.
-pub(super) fn install(backend: Backend, on_panic: PanicSink) -> io::Result<()> {
+pub(super) fn install(backend: Backend, on_panic: PanicSink, clock: Clock) -> io::Result<()> {
     let local = Local {
         backend,
         on_panic,
-        timers: Timers::new()?,
+        timers: Timers::new(clock)?,
         buffers: Buffers::new(),
         yielded: Yielded::new()?,
     };

@@ -34,7 +34,7 @@ mod local;
 mod sync;
 mod watched;
 
-pub use clock::Now;
+pub use clock::{Clock, Now};
 pub use file::RingDisk;
 pub use mesh::{Endpoint, Mesh};
 pub use net::Listener;

@@ -13,12 +13,14 @@ use rustix::net::sockopt::{
     set_ipv6_v6only, set_socket_reuseaddr, set_socket_reuseport, set_tcp_nodelay,
 };
 use rustix::net::{
-    AddressFamily, SocketFlags, SocketType, acceptfrom_with, bind, getsockname, ipproto, listen,
-    socket_with,
+    AddressFamily, SocketAddrUnix, SocketFlags, SocketType, acceptfrom_with, bind, getsockname,
+    ipproto, listen, socket_with,
 };
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::os::fd::OwnedFd;
+use std::os::unix::fs::{FileTypeExt, PermissionsExt};
+use std::path::Path;
 use std::time::Duration;
 
 /// Connections that wait in the kernel for `accept`.
@@ -30,9 +32,13 @@ const ACCEPTS_PER_TURN_MAX: u32 = 64;
 /// Rest after an accept failed for want of descriptors or memory.
 const REST: Duration = Duration::from_millis(250);
 
+/// What a peer on this host is called that comes through a socket in the file system.
+pub const LOCAL: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
+
 /// A bound address on one shard.
 pub struct Listener {
     watched: Watched,
+    /// [`LOCAL`] for a socket in the file system.
     address: SocketAddr,
     accepted_in_turn: std::cell::Cell<u32>,
 }
@@ -71,6 +77,38 @@ impl Bound {
         bound
             .collect::<Result<_, _>>()
             .map_err(|error| refused(address, error))
+    }
+
+    /// Binds and listens on the socket file `path`, which `mode` opens to others. A file that a
+    /// killed server left behind is replaced; one where somebody listens, or that is no socket, is
+    /// not.
+    pub fn bind_file(path: &Path, mode: u32, backlog: i32) -> io::Result<Bound> {
+        let address = SocketAddrUnix::new(path)?;
+        let flags = SocketFlags::NONBLOCK | SocketFlags::CLOEXEC;
+        let socket = || socket_with(AddressFamily::UNIX, SocketType::STREAM, flags, None);
+        let fd = socket()?;
+        if let Err(error) = bind(&fd, &address) {
+            let is_left_behind = error == Errno::ADDRINUSE
+                && rustix::net::connect(socket()?, &address) == Err(Errno::CONNREFUSED)
+                && std::fs::symlink_metadata(path)?.file_type().is_socket();
+            if !is_left_behind {
+                return Err(error.into());
+            }
+            std::fs::remove_file(path)?;
+            bind(&fd, &address)?;
+        }
+        // Nobody can connect before it listens.
+        std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode))?;
+        listen(&fd, backlog)?;
+        Ok(Bound { fd, address: LOCAL })
+    }
+
+    /// The same socket for another shard: whichever accepts first has the connection.
+    pub fn duplicate(&self) -> io::Result<Bound> {
+        Ok(Bound {
+            fd: rustix::io::fcntl_dupfd_cloexec(&self.fd, 0)?,
+            address: self.address,
+        })
     }
 
     /// The address, with the port that was taken.
@@ -127,9 +165,13 @@ impl Listener {
     fn try_accept(&self) -> Result<Socket, Errno> {
         let flags = SocketFlags::NONBLOCK | SocketFlags::CLOEXEC;
         let (fd, peer) = acceptfrom_with(&self.watched, flags)?;
-        // `None` or an error here: the peer has already gone.
-        let peer = peer.ok_or(Errno::CONNABORTED)?;
-        let peer = SocketAddr::try_from(peer).map_err(|_| Errno::CONNABORTED)?;
+        let peer = match self.address {
+            LOCAL => LOCAL,
+            // `None` or an error here: the peer has already gone.
+            _ => peer
+                .and_then(|peer| SocketAddr::try_from(peer).ok())
+                .ok_or(Errno::CONNABORTED)?,
+        };
         let _ = set_tcp_nodelay(&fd, true);
         Socket::new(fd, peer).map_err(|_| Errno::NOMEM)
     }

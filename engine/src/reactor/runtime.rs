@@ -1,6 +1,7 @@
 //! Starting a shard: one thread, one core, one monoio runtime on io_uring, or on epoll when
 //! io_uring is denied.
 
+use super::clock::Clock;
 use super::{local, task, timer};
 use io_uring06 as io_uring;
 use monoio::{IoUringDriver, LegacyDriver, RuntimeBuilder};
@@ -26,6 +27,7 @@ pub struct Seat {
     /// The core to stay on; `None` leaves it to the kernel.
     pub core: Option<usize>,
     pub on_panic: PanicSink,
+    pub clock: Clock,
 }
 
 /// Entries of a shard's submission queue; a fuller queue is submitted early.
@@ -122,7 +124,7 @@ where
 {
     let mut runtime = std::mem::ManuallyDrop::new(runtime);
     runtime.block_on(async move {
-        local::install(seat.backend, seat.on_panic)?;
+        local::install(seat.backend, seat.on_panic, seat.clock)?;
         // Not guarded: a shard without these two must end, and be seen to.
         drop(monoio::spawn(task::run_yielded()));
         drop(monoio::spawn(timer::run_timers()));

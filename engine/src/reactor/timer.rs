@@ -1,6 +1,6 @@
 //! Timers of a shard: one wheel, one timerfd that ticks while the wheel is not empty.
 
-use super::clock::monotonic_millis;
+use super::clock::Clock;
 use super::local;
 use super::watched::Watched;
 use super::wheel::{Key, TICK_MILLIS, Wheel};
@@ -79,29 +79,42 @@ impl Drop for Timer {
 
 pub(super) struct Timers {
     wheel: RefCell<Wheel<Action>>,
-    clock: Rc<Watched>,
+    clock: Clock,
+    /// The timerfd.
+    ticks: Rc<Watched>,
     ticking: Cell<bool>,
 }
 
 impl Timers {
-    pub(super) fn new() -> io::Result<Timers> {
+    pub(super) fn new(clock: Clock) -> io::Result<Timers> {
         let flags = TimerfdFlags::NONBLOCK | TimerfdFlags::CLOEXEC;
         let fd = timerfd_create(TimerfdClockId::Monotonic, flags)?;
         Ok(Timers {
-            wheel: RefCell::new(Wheel::new(monotonic_millis())),
-            clock: Rc::new(Watched::new(fd)?),
+            wheel: RefCell::new(Wheel::new(clock.millis())),
+            clock,
+            ticks: Rc::new(Watched::new(fd)?),
             ticking: Cell::new(false),
         })
     }
 
+    pub(super) fn millis(&self) -> u64 {
+        self.clock.millis()
+    }
+
+    fn due_millis(&self, after: Duration) -> u64 {
+        let after = u64::try_from(after.as_millis()).unwrap_or(u64::MAX);
+        self.millis().saturating_add(after.min(AFTER_MILLIS_MAX))
+    }
+
     fn arm(&self, after: Duration, action: Action) -> Key {
-        let key = self.wheel.borrow_mut().arm(due_millis(after), action);
+        let due = self.due_millis(after);
+        let key = self.wheel.borrow_mut().arm(due, action);
         self.tick(true);
         key
     }
 
     fn rearm(&self, key: Key, after: Duration) {
-        self.wheel.borrow_mut().rearm(key, due_millis(after));
+        self.wheel.borrow_mut().rearm(key, self.due_millis(after));
         self.tick(true);
     }
 
@@ -119,15 +132,15 @@ impl Timers {
             it_value: period,
         };
         // Cannot fail: the descriptor is a timerfd and the period is in range.
-        let _ = timerfd_settime(&*self.clock, TimerfdTimerFlags::empty(), &every);
+        let _ = timerfd_settime(&*self.ticks, TimerfdTimerFlags::empty(), &every);
     }
 
     /// Shuts down what is late and returns the tasks to wake.
     fn advance(&self) -> Vec<Waker> {
-        let _ = rustix::io::read(&*self.clock, &mut [0u8; 8]);
+        let _ = rustix::io::read(&*self.ticks, &mut [0u8; 8]);
         let mut wakers = Vec::new();
         let mut wheel = self.wheel.borrow_mut();
-        wheel.advance(monotonic_millis(), |action| match action {
+        wheel.advance(self.millis(), |action| match action {
             Action::Wake(waker) => wakers.extend(waker.take()),
             Action::ShutDown(fd, how) => shut_down(*fd, *how),
         });
@@ -140,9 +153,9 @@ impl Timers {
 
 /// Turns the wheel, as long as the shard lives.
 pub(super) async fn run_timers() {
-    let clock = local::with(|local| local.timers.clock.clone());
+    let ticks = local::with(|local| local.timers.ticks.clone());
     loop {
-        let ticked = clock.readable().await;
+        let ticked = ticks.readable().await;
         ticked.expect("a timerfd can be polled, and without one no deadline would hold");
         let wakers = local::with(|local| local.timers.advance());
         wakers.into_iter().for_each(Waker::wake);
@@ -159,11 +172,6 @@ fn shut_down(fd: RawFd, how: Shutdown) {
     let fd = unsafe { BorrowedFd::borrow_raw(fd) };
     // An error means that the peer was faster.
     let _ = rustix::net::shutdown(fd, how);
-}
-
-fn due_millis(after: Duration) -> u64 {
-    let after = u64::try_from(after.as_millis()).unwrap_or(u64::MAX);
-    monotonic_millis().saturating_add(after.min(AFTER_MILLIS_MAX))
 }
 
 /// A deadline further away is as good as none: 100 years.

@@ -5,12 +5,15 @@ use super::ear::Ear;
 use super::service::{self, Bureau};
 use super::shard::{self, Equipment};
 use crate::auth::{Gate, Secrets, ThrottleLimits};
-use crate::config::{CertificateSource, Config, LogFormat, LogLevel, LogTarget, Protocol, TlsMode};
+use crate::config::{
+    CertificateSource, Config, ListenAt, Listener, LogFormat, LogLevel, LogTarget, Protocol,
+    TlsMode,
+};
 use crate::event;
 use crate::post::Letter;
 use crate::reactor::inbox::Limit;
 use crate::reactor::net::Bound;
-use crate::reactor::{Backend, Endpoint, Mesh, Pool, Seat, clock, oneshot, runtime};
+use crate::reactor::{Backend, Clock, Endpoint, Mesh, Pool, Seat, clock, oneshot, runtime};
 use crate::route::{Live, Plan};
 use crate::telemetry::log::{self, Format, Level, Logger, Target};
 use crate::telemetry::metric::{Metrics, Process};
@@ -43,6 +46,8 @@ pub struct Server {
     backend: Backend,
     ears: Vec<Vec<Ear>>,
     pages: Vec<SocketAddr>,
+    /// Removed at the end.
+    socket_files: Vec<PathBuf>,
     logger: (Logger, log::Ending),
     /// The configuration file, read again on SIGHUP; the demo has none.
     file: Option<PathBuf>,
@@ -89,6 +94,7 @@ impl Server {
             backend,
             ears,
             pages: Vec::new(),
+            socket_files: Vec::new(),
             logger,
             file,
         };
@@ -99,26 +105,50 @@ impl Server {
     fn bind(&mut self) -> Result<(), Refusal> {
         let config = self.live.config.load_full();
         for listener in &config.listeners {
-            if listener.protocol == Protocol::Http {
-                self.pages.push(listener.address);
-                continue;
+            match &listener.address {
+                ListenAt::Tcp(address) if listener.protocol == Protocol::Http => {
+                    self.pages.push(*address);
+                }
+                ListenAt::Tcp(address) => self.bind_address(listener, *address)?,
+                ListenAt::Unix { path, mode } => self.bind_file(listener, path, *mode)?,
             }
-            // With SO_REUSEPORT a second server would share the port unseen.
-            let alone = Bound::bind(listener.address, false, BACKLOG);
-            let mut address = alone
-                .map_err(|error| Refusal(error.to_string()))?
-                .local_addr();
-            for ears in &mut self.ears {
-                let bound = Bound::bind(address, true, BACKLOG);
-                let bound = bound.map_err(|error| Refusal(error.to_string()))?;
-                address = bound.local_addr();
-                ears.push(Ear {
-                    bound,
-                    protocol: listener.protocol,
-                    tls: listener.tls,
-                    login_without_tls: listener.login_without_tls,
-                });
-            }
+        }
+        Ok(())
+    }
+
+    fn bind_address(&mut self, listener: &Listener, address: SocketAddr) -> Result<(), Refusal> {
+        // With SO_REUSEPORT a second server would share the port unseen.
+        let alone = Bound::bind(address, false, BACKLOG);
+        let mut address = alone
+            .map_err(|error| Refusal(error.to_string()))?
+            .local_addr();
+        for ears in &mut self.ears {
+            let bound = Bound::bind(address, true, BACKLOG);
+            let bound = bound.map_err(|error| Refusal(error.to_string()))?;
+            address = bound.local_addr();
+            ears.push(Ear::new(bound, listener));
+        }
+        Ok(())
+    }
+
+    fn bind_file(&mut self, listener: &Listener, path: &Path, mode: u32) -> Result<(), Refusal> {
+        let refused = |error: io::Error| {
+            let path = path.display();
+            Refusal(match error.kind() {
+                io::ErrorKind::AddrInUse => format!(
+                    "cannot listen on {path}: another program listens there, or the file is no \
+                     socket; stop it or choose another file"
+                ),
+                io::ErrorKind::NotFound => {
+                    format!("cannot listen on {path}: make its folder first")
+                }
+                _ => format!("cannot listen on {path}: {error}"),
+            })
+        };
+        let bound = Bound::bind_file(path, mode, BACKLOG).map_err(refused)?;
+        self.socket_files.push(path.to_owned());
+        for ears in &mut self.ears {
+            ears.push(Ear::new(bound.duplicate().map_err(refused)?, listener));
         }
         Ok(())
     }
@@ -131,6 +161,7 @@ impl Server {
             backend,
             ears,
             pages,
+            socket_files,
             logger,
             file,
         } = self;
@@ -138,14 +169,7 @@ impl Server {
         let shards = home.identity.shards;
         let workers = Workers::start(&live, &home.path, shards)?;
         let logins = workers.logins.clone();
-        let process = Process {
-            version: env!("CARGO_PKG_VERSION"),
-            backend: match backend {
-                Backend::Uring => "uring",
-                Backend::Epoll => "epoll",
-            },
-            log_lines_dropped: Arc::clone(logger.dropped()),
-        };
+        let process = process(backend, &logger);
         let metrics = Metrics::new(shards, process);
         let secret = home.secret().map_err(|error| Refusal(error.to_string()))?;
         let gate = Arc::new(gate(&live.config.load(), &secret));
@@ -181,10 +205,27 @@ impl Server {
             logger,
         };
         let ended = service::run(backend, bureau);
+        socket_files.iter().for_each(remove_quietly);
         drop(home);
         log_ending.finish();
         ended
     }
+}
+
+fn process(backend: Backend, logger: &Logger) -> Process {
+    Process {
+        version: env!("CARGO_PKG_VERSION"),
+        backend: match backend {
+            Backend::Uring => "uring",
+            Backend::Epoll => "epoll",
+        },
+        log_lines_dropped: Arc::clone(logger.dropped()),
+    }
+}
+
+/// At the end there is nobody left who could do something about a file that stays.
+fn remove_quietly(path: &PathBuf) {
+    let _ = std::fs::remove_file(path);
 }
 
 /// What every shard is given alike.
@@ -365,6 +406,7 @@ fn seat(
             metrics.panics.one();
             event!(Error, "a connection panicked", shard = shard, what = what);
         }),
+        clock: Clock::Kernel,
     }
 }
 

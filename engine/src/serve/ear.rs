@@ -1,6 +1,6 @@
 //! One listening address on one shard.
 
-use crate::config::{Protocol, TlsMode};
+use crate::config::{self, Protocol, TlsMode};
 use crate::event;
 use crate::listen::{Crowded, Hall, imap, smtp};
 use crate::reactor::net::Bound;
@@ -16,14 +16,28 @@ use std::time::Duration;
 /// A bound address and what is spoken there.
 pub(super) struct Ear {
     pub(super) bound: Bound,
+    /// As the configuration says it.
+    pub(super) at: String,
     pub(super) protocol: Protocol,
     pub(super) tls: TlsMode,
     pub(super) login_without_tls: bool,
 }
 
+impl Ear {
+    pub(super) fn new(bound: Bound, listener: &config::Listener) -> Ear {
+        Ear {
+            at: listener.address.to_string(),
+            bound,
+            protocol: listener.protocol,
+            tls: listener.tls,
+            login_without_tls: listener.login_without_tls,
+        }
+    }
+}
+
 /// Accepts until the shard says goodbye.
 pub(super) async fn listen(hall: Rc<Hall>, ear: Ear) {
-    let address = ear.bound.local_addr();
+    let address = ear.at.as_str();
     let listener = match Listener::new(ear.bound) {
         Ok(listener) => listener,
         Err(error) => {

@@ -4,7 +4,7 @@ use super::begin::{Refusal, check_secret, load_certificates};
 use crate::admin::control;
 use crate::admin::http::{self, Seen};
 use crate::admin::office::{Gone, Office};
-use crate::config::Config;
+use crate::config::{Config, Limits};
 use crate::event;
 use crate::post::{Letter, Order, Post};
 use crate::reactor::inbox::Receiver;
@@ -43,6 +43,7 @@ pub(super) fn run(backend: Backend, bureau: Bureau) -> Result<(), Refusal> {
 
 async fn serve(mut bureau: Bureau) -> Result<(), Refusal> {
     let started = Now::read();
+    let running = bureau.live.config.load_full();
     await_stores(std::mem::take(&mut bureau.opened), started).await?;
     let Bureau {
         live,
@@ -82,7 +83,7 @@ async fn serve(mut bureau: Bureau) -> Result<(), Refusal> {
         match signal {
             Signal::Reload => {
                 logger.reopen();
-                reload(&live, &office, file.as_deref()).await;
+                reload(&live, &office, &running, file.as_deref()).await;
             }
             Signal::Stop => break,
         }
@@ -153,7 +154,7 @@ fn say_ready(live: &Live, started: Now) {
             Info,
             "listening",
             protocol = listener.protocol.name(),
-            address = listener.address,
+            address = listener.address.to_string(),
             tls = listener.tls.name(),
         );
     }
@@ -167,33 +168,34 @@ fn say_ready(live: &Live, started: Now) {
 }
 
 /// Reads the file again. Whatever is wrong with it, the server goes on as it was.
-async fn reload(live: &Live, office: &Office, file: Option<&Path>) {
+async fn reload(live: &Live, office: &Office, started: &Config, file: Option<&Path>) {
     let Some(file) = file else {
         return event!(
             Info,
             "nothing to reload: the demo has no configuration file"
         );
     };
-    if let Err(why) = try_reload(live, office, file).await {
+    if let Err(why) = try_reload(live, office, started, file).await {
         for line in why.lines() {
             event!(Error, "not reloaded", what = line);
         }
     }
 }
 
-async fn try_reload(live: &Live, office: &Office, file: &Path) -> Result<(), String> {
+async fn try_reload(
+    live: &Live,
+    office: &Office,
+    started: &Config,
+    file: &Path,
+) -> Result<(), String> {
     let path = file.to_owned();
     let read = tokio::task::spawn_blocking(move || Config::read(&path, &check_secret));
     let config = read
         .await
         .map_err(|error| error.to_string())?
         .map_err(|e| e.to_string())?;
-    let before = live.config.load_full();
-    if config.data != before.data || config.listeners != before.listeners {
-        event!(
-            Warn,
-            "listeners and data directory change at the next start only"
-        );
+    for what in fixed_until_restart(started, &config) {
+        event!(Warn, "changes at the next start only", what = what);
     }
     if let Some(tls) = &live.tls {
         tls.replace(load_certificates(&config).map_err(|refusal| refusal.0)?);
@@ -210,6 +212,32 @@ async fn try_reload(live: &Live, office: &Office, file: &Path) -> Result<(), Str
         accounts = live.directory.load().accounts().len()
     );
     Ok(())
+}
+
+/// What a reload cannot change, where the file says something else than the server was started
+/// with: said at every reload, until it is so or taken back.
+fn fixed_until_restart(started: &Config, wanted: &Config) -> Vec<&'static str> {
+    let (was, is) = (&started.limits, &wanted.limits);
+    let login_threads = |limits: &Limits| (limits.login_threads, limits.login_queue_max);
+    let failures = |limits: &Limits| {
+        let address = limits.login_failures_per_address_max;
+        (address, limits.login_failures_per_network_max)
+    };
+    [
+        ("data", started.data != wanted.data),
+        ("shards", started.shards != wanted.shards),
+        ("control", started.control != wanted.control),
+        ("[[listener]]", started.listeners != wanted.listeners),
+        ("[log]", started.log != wanted.log),
+        (
+            "login_threads, login_queue_max",
+            login_threads(was) != login_threads(is),
+        ),
+        ("login_failures_per_…_max", failures(was) != failures(is)),
+    ]
+    .into_iter()
+    .filter_map(|(what, differs)| differs.then_some(what))
+    .collect()
 }
 
 /// Conversations end, then the logs; a second signal does not wait for the conversations.
@@ -275,3 +303,23 @@ impl Seen for Face {
 
 /// How long the last frames may take.
 const CLOSE_MAX: Duration = Duration::from_secs(30);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_needs_a_restart_is_named() {
+        let started = Config::demo(Path::new("data"), "x");
+        let mut wanted = started.clone();
+        wanted.domains.clear();
+        assert_eq!(fixed_until_restart(&started, &wanted), Vec::<&str>::new());
+        wanted.listeners.clear();
+        wanted.data = "elsewhere".into();
+        wanted.limits.login_threads += 1;
+        assert_eq!(
+            fixed_until_restart(&started, &wanted),
+            ["data", "[[listener]]", "login_threads, login_queue_max"]
+        );
+    }
+}

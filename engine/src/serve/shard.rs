@@ -8,7 +8,7 @@ use crate::auth::Gate;
 use crate::intake::{Counter, Feeder, Heirs, Intake, QueueIds, Shard};
 use crate::listen::{Census, Drain, Hall, imap};
 use crate::post::{Letter, Post};
-use crate::reactor::inbox::Receiver;
+use crate::reactor::inbox::{Fill, Receiver};
 use crate::reactor::{Endpoint, Now, Pool, RingDisk, oneshot, sleep, spawn};
 use crate::route::Live;
 use crate::telemetry::log;
@@ -71,7 +71,7 @@ pub(super) async fn run(equipment: Equipment, opened: oneshot::Sender<Result<Rec
     let (desk, inbox) = furnish(equipment, store);
     let hall = &desk.hall;
     desk.written.set(Some(start_log(hall)));
-    spawn(tend(Rc::clone(hall)));
+    spawn(tend(Rc::clone(hall), inbox.fill()));
     spawn(follow(Rc::clone(&desk)));
     read_letters(desk, inbox).await;
 }
@@ -179,11 +179,12 @@ async fn read_letters(desk: Rc<Desk>, mut inbox: Receiver<Letter>) {
 
 /// What is done now and then. Log lines leave in batches: a wake-up of the writer for each would
 /// cost more than the line. Gauges are read from where the truth is.
-async fn tend(hall: Rc<Hall>) {
+async fn tend(hall: Rc<Hall>, inbox: Fill) {
     log::batch();
     loop {
         sleep(LINES_WAIT).await;
         log::flush();
+        hall.metrics.inbox_bytes.set(inbox.bytes() as u64);
         let stats = hall.store.log().stats();
         hall.metrics.log_zeroed_bytes.set(stats.zeroed_bytes);
         hall.metrics

@@ -67,6 +67,13 @@ impl Keywords {
 
     /// The positions in the mailbox's keyword table, ascending.
     pub fn positions(self) -> impl Iterator<Item = usize> {
-        (0..64).filter(move |i| self.0 >> i & 1 == 1)
+        let mut left = self.0;
+        std::iter::from_fn(move || {
+            let lowest = left.trailing_zeros();
+            (lowest < u64::BITS).then(|| {
+                left &= left - 1;
+                lowest as usize
+            })
+        })
     }
 }

@@ -19,6 +19,28 @@ pub struct FlagNames {
     pub keywords: Vec<String>,
 }
 
+/// A STORE (RFC 9051 §6.4.6).
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct StoreFlags<'a> {
+    /// Those that do not exist any more are passed over.
+    pub uids: &'a UidSet,
+    pub op: FlagOp,
+    pub names: &'a FlagNames,
+    /// Messages with a higher MODSEQ are left alone (RFC 7162 §3.1.3).
+    pub unchanged_since: Option<ModSeq>,
+}
+
+/// A COPY or a MOVE within one account (RFC 9051 §6.4.7, §6.4.8).
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Transfer<'a> {
+    pub source: MailboxId,
+    /// Those that do not exist any more are passed over.
+    pub uids: &'a UidSet,
+    pub target: MailboxId,
+    /// MOVE: each message is in exactly one of the mailboxes at every moment.
+    pub and_expunge: bool,
+}
+
 /// What COPY and MOVE did (RFC 4315 §3): `pairs` ascend in both columns.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Copied {
@@ -27,23 +49,21 @@ pub struct Copied {
 }
 
 impl<D: Disk> Shard<D> {
-    /// Changes flags of the messages of `uids` that still exist; unknown keywords are added to the
-    /// table. With `unchanged_since`, messages with a higher MODSEQ are left alone and returned
-    /// (RFC 7162 §3.1.3). The new values are told by `sync`.
+    /// Changes flags; unknown keywords are added to the table. Returns the messages that were left
+    /// alone because of `unchanged_since`. The new values are told by `sync`.
     pub async fn store_flags(
         &self,
         account: AccountId,
         mailbox: MailboxId,
-        uids: &UidSet,
-        op: FlagOp,
-        names: &FlagNames,
-        unchanged_since: Option<ModSeq>,
+        store: StoreFlags<'_>,
     ) -> Result<UidSet, ChangeError> {
         let mut modified = UidSet::new();
-        for some in in_records(uids) {
-            let left_alone = self
-                .store_some(account, mailbox, &some, op, names, unchanged_since)
-                .await?;
+        for some in in_records(store.uids) {
+            let part = StoreFlags {
+                uids: &some,
+                ..store
+            };
+            let left_alone = self.store_some(account, mailbox, part).await?;
             left_alone
                 .ranges()
                 .iter()
@@ -56,11 +76,14 @@ impl<D: Disk> Shard<D> {
         &self,
         account: AccountId,
         mailbox: MailboxId,
-        uids: &UidSet,
-        op: FlagOp,
-        names: &FlagNames,
-        unchanged_since: Option<ModSeq>,
+        store: StoreFlags<'_>,
     ) -> Result<UidSet, ChangeError> {
+        let StoreFlags {
+            uids,
+            op,
+            names,
+            unchanged_since,
+        } = store;
         let room = UIDS_BYTES_MAX + KEYWORDS_MAX * KEYWORD_FACT_BYTES;
         match unchanged_since {
             Some(_) => self.settled_room(account, mailbox, room).await?,
@@ -145,26 +168,29 @@ impl<D: Disk> Shard<D> {
         Ok(doomed)
     }
 
-    /// Copies the messages of `uids` that still exist, all or none, with flags and dates; with
-    /// `and_expunge` it is MOVE: each message is in exactly one of the mailboxes at every moment.
+    /// Copies messages with flags and dates, all or none; a MOVE may end half way.
     pub async fn copy(
         &self,
         account: AccountId,
-        source: MailboxId,
-        uids: &UidSet,
-        target: MailboxId,
-        and_expunge: bool,
+        transfer: Transfer<'_>,
     ) -> Result<Copied, ChangeError> {
-        let rows = self.rows_to_copy(account, source, uids, target, and_expunge)?;
+        let Transfer {
+            target,
+            and_expunge,
+            ..
+        } = transfer;
+        let rows = self.rows_to_copy(account, transfer)?;
         let mut copied = Copied {
             uid_validity: UidValidity(0),
             pairs: Vec::new(),
         };
         for some in rows.chunks(COPIED_ROWS_MAX) {
-            match self
-                .copy_some(account, source, some, target, and_expunge)
-                .await
-            {
+            let wanted = UidSet::from_ascending(some.iter().map(|row| row.uid));
+            let part = Transfer {
+                uids: &wanted,
+                ..transfer
+            };
+            match self.copy_some(account, part).await {
                 Ok(part) => {
                     copied.uid_validity = part.uid_validity;
                     copied.pairs.extend(part.pairs);
@@ -189,11 +215,14 @@ impl<D: Disk> Shard<D> {
     fn rows_to_copy(
         &self,
         account: AccountId,
-        source: MailboxId,
-        uids: &UidSet,
-        target: MailboxId,
-        and_expunge: bool,
+        transfer: Transfer<'_>,
     ) -> Result<Vec<Row>, ChangeError> {
+        let Transfer {
+            source,
+            uids,
+            target,
+            and_expunge,
+        } = transfer;
         let mut state = self.state.borrow_mut();
         let owner = state.account_mut(account).ok_or(ChangeError::NoAccount)?;
         owner.open_contents(target)?;
@@ -208,12 +237,14 @@ impl<D: Disk> Shard<D> {
     async fn copy_some(
         &self,
         account: AccountId,
-        source: MailboxId,
-        rows: &[Row],
-        target: MailboxId,
-        and_expunge: bool,
+        transfer: Transfer<'_>,
     ) -> Result<Copied, ChangeError> {
-        let wanted = UidSet::from_ascending(rows.iter().map(|row| row.uid));
+        let Transfer {
+            source,
+            uids: wanted,
+            target,
+            and_expunge,
+        } = transfer;
         match and_expunge {
             // What another session does to these messages meanwhile moves along, and what it
             // moves or expunges is not here any more.
@@ -223,7 +254,7 @@ impl<D: Disk> Shard<D> {
         let (entries, copied) = {
             let mut state = self.state.borrow_mut();
             let owner = state.account_mut(account).ok_or(ChangeError::NoAccount)?;
-            let rows: Vec<Row> = owner.open_contents(source)?.rows().of(&wanted).collect();
+            let rows: Vec<Row> = owner.open_contents(source)?.rows().of(wanted).collect();
             let uid_validity = owner.open_contents(target)?.uid_validity;
             if rows.is_empty() {
                 let pairs = Vec::new();

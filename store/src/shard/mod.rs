@@ -24,7 +24,7 @@ pub use crate::spool::Window;
 pub use crate::table::manifest::Manifest;
 pub use account::StoredAccount;
 pub use body::{BodyWriter, Message};
-pub use change::{Copied, FlagNames};
+pub use change::{Copied, FlagNames, StoreFlags, Transfer};
 pub use custody::{AppendedUid, Custody, Delivered};
 pub use open::OpenError;
 

@@ -1,6 +1,6 @@
 //! CREATE, RENAME, DELETE, SUBSCRIBE: one at a time for each account.
 
-use super::{Entry, Shard};
+use super::{Entry, Shard, Transfer};
 use crate::disk::Disk;
 use crate::error::ChangeError;
 use crate::limit::{MAILBOX_DEPTH_MAX, MAILBOX_NAME_BYTES_MAX, MAILBOXES_MAX};
@@ -83,8 +83,13 @@ impl<D: Disk> Shard<D> {
         let target = self.create_mailbox(account, to, SpecialUse::NONE).await?;
         let inbox = self.mailbox(account, INBOX).ok_or(ChangeError::NoMailbox)?;
         let every = UidSet::from_ranges([(1, u32::MAX)]);
-        self.copy(account, inbox.id, &every, target.id, true)
-            .await?;
+        let transfer = Transfer {
+            source: inbox.id,
+            uids: &every,
+            target: target.id,
+            and_expunge: true,
+        };
+        self.copy(account, transfer).await?;
         Ok(())
     }
 

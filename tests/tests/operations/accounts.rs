@@ -149,7 +149,7 @@ fn login(server: &Server, user: &str, password: &str) -> bool {
 }
 
 /// Runs the tool with a password on its standard input; the error is what it said.
-fn ctl(setup: &Setup, order: &[&str], input: &str) -> Result<String, String> {
+pub(super) fn ctl(setup: &Setup, order: &[&str], input: &str) -> Result<String, String> {
     let mut command = Command::new(binary::ringpostctl());
     command.arg("--data").arg(setup.data()).args(order);
     command

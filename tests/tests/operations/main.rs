@@ -3,8 +3,10 @@
 
 mod accounts;
 mod configuration;
+mod delivery;
 mod machine;
 mod running;
+mod synthetic;
 mod tls;
 
 /// The people of the usual world.

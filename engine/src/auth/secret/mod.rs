@@ -148,6 +148,12 @@ impl Secrets {
         Some(self.scram.get_or_init(derive))
     }
 
+    /// Are the SCRAM keys at hand, or known not to exist?
+    #[must_use]
+    pub fn has_scram(&self) -> bool {
+        self.scram.get().is_some() || !matches!(self.verifier, Verifier::Plain(_))
+    }
+
     /// Is a check so cheap that its time would tell that the account exists?
     #[must_use]
     pub(super) fn cheap(&self) -> bool {

@@ -1,6 +1,6 @@
 //! io_uring denied, as container runtimes do it.
 
-use super::super::{Backend, Seat, runtime::run_shard, yield_now};
+use super::super::{Backend, Clock, Seat, runtime::run_shard, yield_now};
 use std::sync::Arc;
 
 /// Makes `io_uring_setup` fail with EPERM on this thread and those it starts.
@@ -41,6 +41,7 @@ fn where_io_uring_is_denied_shards_run_on_epoll_and_say_so() {
             backend,
             core: None,
             on_panic: Arc::new(|_| {}),
+            clock: Clock::Kernel,
         };
         run_shard(seat, yield_now).unwrap();
     })

@@ -8,7 +8,7 @@ mod sockets;
 mod tasks;
 
 use super::runtime::run_shard;
-use super::{Backend, Seat};
+use super::{Backend, Clock, Seat};
 use std::sync::Arc;
 use std::thread::JoinHandle;
 
@@ -28,6 +28,7 @@ fn seat(backend: Backend) -> Seat {
         backend,
         core: None,
         on_panic: Arc::new(|_| {}),
+        clock: Clock::Kernel,
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::super::offload::{OffloadError, Pool};
 use super::super::runtime::run_shard;
-use super::super::{Seat, sleep as timer, spawn, yield_now};
+use super::super::{Clock, Seat, sleep as timer, spawn, yield_now};
 use super::{backends, on_each_backend};
 use std::cell::Cell;
 use std::rc::Rc;
@@ -19,6 +19,7 @@ fn a_panicking_task_is_told_about_and_its_shard_lives() {
             backend,
             core: None,
             on_panic: Arc::new(move |text| sink.lock().unwrap().push(text.to_owned())),
+            clock: Clock::Kernel,
         };
         std::thread::spawn(move || {
             run_shard(seat, || async {

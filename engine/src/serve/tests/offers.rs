@@ -1,28 +1,26 @@
 //! What one shard owes another arrives, whatever became of the message or of its account.
 
+use super::{on_a_shard, open_store, run_log};
 use crate::auth::Secrets;
 use crate::config::{Config, Domain};
 use crate::intake::{Counter, Feeder, Heirs, Intake, Shard, queue_id};
 use crate::post::{Letter, Post, Submitted};
 use crate::reactor::inbox::{Limit, Receiver};
-use crate::reactor::runtime::run_shard;
-use crate::reactor::{Backend, Mesh, Pool, RingDisk, Seat, oneshot, spawn, yield_now};
+use crate::reactor::{Clock, Mesh, oneshot, spawn, yield_now};
 use crate::route::{Live, Origin, Plan, PlannedAccount, shard};
-use crate::telemetry::log::{Format, Level, Logger, Settings, Target};
 use crate::telemetry::metric::{Lost, ShardMetrics};
 use arc_swap::ArcSwap;
 use std::io::{Read, Seek, SeekFrom, Write};
 use std::path::Path;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::time::SystemTime;
 use store::disk::home::shard_directory;
-use store::log::Options;
+use store::error::ChangeError;
 use store::mail::address::Address;
 use store::mail::envelope::Notify;
 use store::mail::id::{QueueId, ShardId};
 use store::mail::uidset::UidSet;
-use store::shard::{Configured, Share, Source};
+use store::shard::{Share, Source};
 
 /// One of two shards that live on one thread.
 struct Side {
@@ -39,7 +37,7 @@ fn a_damaged_message_is_named_and_those_behind_it_arrive() {
     let path = directory.path().to_owned();
     let names = Names::find();
     let live = names.live(&[&names.here, &names.there]);
-    let lines = on_a_shard(&path, move |path| async move {
+    let lines = on_a_shard(Clock::Kernel, &path, move |path| async move {
         let sides = open(&path, &live).await;
         for (queue, text) in [(1, "first"), (2, "SPOILED"), (3, "third")] {
             send(&sides[0], queue, text, &names.both()).await;
@@ -71,7 +69,7 @@ fn mail_of_a_removed_account_goes_to_the_catch_all_even_of_another_shard() {
     let names = Names::find();
     let before = names.live(&[&names.here, &names.there]);
     let after = names.live_with(&[&names.here], Some(&names.here));
-    let (lines, ()) = on_a_shard(directory.path(), move |path| async move {
+    let (lines, ()) = on_a_shard(Clock::Kernel, directory.path(), move |path| async move {
         let sides = open(&path, &before).await;
         send(&sides[0], 1, "for two", &names.both()).await;
         before.directory.store(after.directory.load_full());
@@ -94,7 +92,7 @@ fn mail_that_nobody_inherits_is_named() {
     let directory = tempfile::tempdir().unwrap();
     let names = Names::find();
     let before = names.live(&[&names.here, &names.there]);
-    let (lines, account) = on_a_shard(directory.path(), move |path| async move {
+    let (lines, account) = on_a_shard(Clock::Kernel, directory.path(), move |path| async move {
         let sides = open(&path, &before).await;
         send(&sides[0], 77, "for nobody", &names.both()).await;
         let nobody = names.live(&[]);
@@ -116,7 +114,7 @@ fn an_account_removed_before_the_answer_is_refused_or_inherited() {
     let directory = tempfile::tempdir().unwrap();
     let names = Names::find();
     let before = names.live(&[&names.here, &names.there]);
-    on_a_shard(directory.path(), move |path| async move {
+    on_a_shard(Clock::Kernel, directory.path(), move |path| async move {
         let sides = open(&path, &before).await;
         let heir = names.live_with(&[&names.there], Some(&names.there));
         before.directory.store(heir.directory.load_full());
@@ -206,38 +204,6 @@ fn share(account: &str) -> Share {
     }
 }
 
-/// Runs `work` on a shard's thread; gives the log's lines and what came of it.
-fn on_a_shard<F, T>(
-    path: &Path,
-    work: impl FnOnce(std::path::PathBuf) -> F + Send + 'static,
-) -> (Vec<String>, T)
-where
-    F: Future<Output = T> + 'static,
-    T: Send + 'static,
-{
-    let file = path.join("lines");
-    let settings = Settings {
-        level: Level::Info,
-        format: Format::Text,
-        target: Target::File(file.clone()),
-    };
-    let (logger, ending) = Logger::start(settings, SystemTime::now).unwrap();
-    let seat = Seat {
-        backend: Backend::probe().0,
-        core: None,
-        on_panic: Arc::new(|what| panic!("{what}")),
-    };
-    let path = path.to_owned();
-    let thread = std::thread::spawn(move || {
-        logger.attach();
-        run_shard(seat, || work(path)).unwrap()
-    });
-    let output = thread.join().unwrap();
-    ending.finish();
-    let text = std::fs::read_to_string(file).unwrap();
-    (text.lines().map(str::to_owned).collect(), output)
-}
-
 async fn open(path: &Path, live: &Arc<Live>) -> [Side; 2] {
     let limit = Limit {
         items_max: 256,
@@ -259,26 +225,12 @@ async fn open_one(
     post: Rc<Post>,
     inbox: Receiver<Letter>,
 ) -> Side {
-    let pool = Pool::start("disk", 1, 16).unwrap();
-    let disk = RingDisk::open(path.to_owned(), pool).await.unwrap();
-    let options = Options {
-        segment_bytes: 16 << 20,
-        ..Options::new([7; 16], me as u16)
-    };
-    let log = shard_directory(me as u16);
-    let opened = Shard::open(disk, &log, ShardId(me as u16), options, || 1_700_000_000);
-    let (store, _) = opened.await.map_err(|error| error.to_string()).unwrap();
-    configure(&store, live);
+    let store = open_store(path, me, live).await;
     let metrics = Arc::<ShardMetrics>::default();
     let heirs = Heirs::new(Arc::clone(live), Arc::clone(&metrics), me);
     let counter = Rc::new(Counter::new(Rc::clone(&store), heirs.clone()));
     spawn(answer(Rc::clone(&post), counter, inbox));
-    let (done, written) = oneshot::oneshot();
-    let running = Rc::clone(&store);
-    spawn(async move {
-        running.run(|_| {}).await;
-        let _ = done.send(());
-    });
+    let written = run_log(&store);
     let (of_feeder, of_intake) = (heirs.clone(), heirs);
     let counted = Arc::clone(&metrics);
     Side {
@@ -294,18 +246,6 @@ async fn open_one(
         metrics,
         written,
     }
-}
-
-fn configure(store: &Rc<Shard>, live: &Arc<Live>) {
-    let live = Arc::clone(live);
-    store.configure(move |address| {
-        let directory = live.directory.load();
-        let account = directory.account(&Address::split(address)?)?;
-        Some(Configured {
-            quota: account.quota,
-            usage: account.usage_gauge(),
-        })
-    });
 }
 
 async fn answer(post: Rc<Post>, counter: Rc<Counter>, mut inbox: Receiver<Letter>) {
@@ -333,7 +273,7 @@ async fn send(
     queue: u64,
     text: &str,
     shares: &[(usize, Vec<Share>)],
-) -> Vec<Result<(), store::error::ChangeError>> {
+) -> Vec<Result<(), ChangeError>> {
     let mut body = side.intake.begin(shares[0].0);
     let mut octets = text.as_bytes().to_vec();
     side.intake.write(&mut body, &mut octets).await.unwrap();

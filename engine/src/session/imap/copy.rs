@@ -10,7 +10,7 @@ use crate::wire::imap::command::SequenceSet;
 use crate::wire::imap::response::text;
 use store::error::ChangeError;
 use store::mail::uidset::UidSet;
-use store::shard::Copied;
+use store::shard::{Copied, Transfer};
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Kind {
@@ -43,12 +43,13 @@ impl<S: Mailstore> Session<S> {
         if uids.is_empty() {
             return Ok(Reply::ok(say::NOTHING_THERE));
         }
-        let source = view.mailbox();
-        let and_expunge = kind == Kind::Move;
-        let copied = self
-            .store
-            .copy(self.account, source, &uids, target.id, and_expunge)
-            .await;
+        let transfer = Transfer {
+            source: view.mailbox(),
+            uids: &uids,
+            target: target.id,
+            and_expunge: kind == Kind::Move,
+        };
+        let copied = self.store.copy(self.account, transfer).await;
         match (copied, kind) {
             (Err(ChangeError::NoMailbox), _) => Ok(Reply::try_create()),
             (Err(error), _) => Ok(Reply::failed(&error)),

@@ -12,7 +12,7 @@ use crate::wire::imap::response::{code, text};
 use std::time::Duration;
 
 /// Octets of responses that gather before they are sent.
-const OUT_BYTES_FULL: usize = 64 << 10;
+pub(super) const OUT_BYTES_FULL: usize = 64 << 10;
 
 /// Commands that were not understood, one after the other, before the connection ends.
 const BAD_IN_A_ROW_MAX: u32 = 20;
@@ -102,7 +102,10 @@ impl<I: Io> Dialogue<I> {
     pub(super) async fn command(&mut self, patience: Duration) -> Result<Command, Ended> {
         loop {
             match self.event(patience).await? {
-                Event::Command(command) => return Ok(command),
+                Event::Command(command) => {
+                    self.io.heard(Some(&command.body));
+                    return Ok(command);
+                }
                 Event::Bad(bad) => self.answer_bad(bad).await?,
                 // Lines and messages come only to those who asked for them.
                 _ => return Err(Ended::Closed),
@@ -144,6 +147,7 @@ impl<I: Io> Dialogue<I> {
 
     /// Answers BAD to what was not understood.
     async fn answer_bad(&mut self, bad: Bad) -> Result<(), Ended> {
+        self.io.heard(None);
         code::bad(&mut self.output, &bad);
         self.count_bad().await
     }

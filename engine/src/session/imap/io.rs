@@ -5,6 +5,7 @@
 //! driver answers [`Ended::TimedOut`] when that is over, or [`Ended::Shutdown`] when the server
 //! closes while the session waits for a command.
 
+use crate::wire::imap::command::Body;
 use std::time::Duration;
 
 /// One connection, plain or inside TLS.
@@ -27,6 +28,9 @@ pub trait Io {
 
     /// Lets the other connections of this shard run before it is ready again.
     async fn pause(&mut self);
+
+    /// Told of each command as it comes, for those who count; `None`: it was not understood.
+    fn heard(&mut self, _command: Option<&Body>) {}
 }
 
 /// A connection that may still take the step to TLS (RFC 9051 §6.2.1).

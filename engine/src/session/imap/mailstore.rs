@@ -8,10 +8,11 @@ use std::rc::Rc;
 use store::disk::Disk;
 use store::error::{ChangeError, ReadError};
 use store::mail::date::InternalDate;
-use store::mail::id::{AccountId, MailboxId, ModSeq, ObjectId, Uid, UidValidity};
+use store::mail::id::{AccountId, MailboxId, ObjectId, Uid, UidValidity};
 use store::mail::uidset::UidSet;
 use store::mailbox::{Change, MailboxInfo, Row, SpecialUse, Status, View};
-use store::shard::{AppendedUid, BodyWriter, Copied, FlagNames, FlagOp, Message, Shard, Watch};
+use store::shard::{AppendedUid, BodyWriter, Copied, FlagNames, Message};
+use store::shard::{Shard, StoreFlags, Transfer, Watch};
 
 #[expect(async_fn_in_trait, reason = "a session and its store share one thread")]
 pub trait Mailstore {
@@ -53,10 +54,7 @@ pub trait Mailstore {
         &self,
         account: AccountId,
         mailbox: MailboxId,
-        uids: &UidSet,
-        op: FlagOp,
-        names: &FlagNames,
-        unchanged_since: Option<ModSeq>,
+        store: StoreFlags<'_>,
     ) -> Result<UidSet, ChangeError>;
     async fn expunge(
         &self,
@@ -64,14 +62,8 @@ pub trait Mailstore {
         mailbox: MailboxId,
         uids: &UidSet,
     ) -> Result<UidSet, ChangeError>;
-    async fn copy(
-        &self,
-        account: AccountId,
-        source: MailboxId,
-        uids: &UidSet,
-        target: MailboxId,
-        and_expunge: bool,
-    ) -> Result<Copied, ChangeError>;
+    async fn copy(&self, account: AccountId, transfer: Transfer<'_>)
+    -> Result<Copied, ChangeError>;
 
     fn body(&self) -> Self::Body;
     async fn body_write(&self, body: &mut Self::Body, octets: &[u8]) -> Result<(), ChangeError>;
@@ -237,12 +229,9 @@ impl<D: Disk> Mailstore for Rc<Shard<D>> {
         &self,
         account: AccountId,
         mailbox: MailboxId,
-        uids: &UidSet,
-        op: FlagOp,
-        names: &FlagNames,
-        unchanged_since: Option<ModSeq>,
+        store: StoreFlags<'_>,
     ) -> Result<UidSet, ChangeError> {
-        Shard::store_flags(self, account, mailbox, uids, op, names, unchanged_since).await
+        Shard::store_flags(self, account, mailbox, store).await
     }
 
     async fn expunge(
@@ -257,12 +246,9 @@ impl<D: Disk> Mailstore for Rc<Shard<D>> {
     async fn copy(
         &self,
         account: AccountId,
-        source: MailboxId,
-        uids: &UidSet,
-        target: MailboxId,
-        and_expunge: bool,
+        transfer: Transfer<'_>,
     ) -> Result<Copied, ChangeError> {
-        Shard::copy(self, account, source, uids, target, and_expunge).await
+        Shard::copy(self, account, transfer).await
     }
 
     fn body(&self) -> BodyWriter {

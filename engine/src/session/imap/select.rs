@@ -17,7 +17,7 @@ use store::mailbox::MailboxInfo;
 use store::mailbox::tree::SEPARATOR;
 
 /// Rows looked at before other connections run.
-const ROWS_A_TURN: usize = 4096;
+const ROWS_A_TURN: usize = 32_768;
 
 /// What a session knows while a mailbox is selected.
 pub(super) struct Selected<S: Mailstore> {
@@ -114,12 +114,15 @@ impl<S: Mailstore> Session<S> {
             return None;
         }
         for turn in view.uids().chunks(ROWS_A_TURN) {
-            let unseen = turn.iter().find(|uid| {
-                let row = self.store.row(view, Uid(**uid));
-                row.is_some_and(|row| !row.flags.contains(Flags::SEEN))
+            let uids = UidSet::from_ascending(turn.iter().copied().map(Uid));
+            let mut unseen = None;
+            self.store.rows(view, &uids, &mut |row| {
+                if unseen.is_none() && !row.flags.contains(Flags::SEEN) {
+                    unseen = Some(row.uid);
+                }
             });
             if let Some(uid) = unseen {
-                return view.sequence(Uid(*uid));
+                return view.sequence(uid);
             }
             dialogue.pause().await;
         }

@@ -58,8 +58,62 @@ pub(super) fn matching(
 
 /// The sequence numbers of UIDs, as a set of numbers.
 pub(super) fn numbers(view: &impl Picture, uids: &UidSet) -> UidSet {
-    let numbers = uids.iter().filter_map(|uid| view.sequence(uid));
+    let mut numbers = Numbers::of(view);
+    let numbers = uids.iter().filter_map(|uid| numbers.next(uid));
     UidSet::from_ascending(numbers.map(Uid))
+}
+
+/// Sequence numbers of UIDs that ascend: neighbours cost nothing, a gap one search.
+pub(super) struct Numbers<'a> {
+    /// The UIDs that were not passed yet.
+    rest: &'a [u32],
+    passed: u32,
+}
+
+impl<'a> Numbers<'a> {
+    pub(super) fn of(view: &'a impl Picture) -> Numbers<'a> {
+        Numbers {
+            rest: view.uids(),
+            passed: 0,
+        }
+    }
+
+    /// The number of a UID, which is above those asked for before; `None`: not in the view.
+    pub(super) fn next(&mut self, uid: Uid) -> Option<u32> {
+        if self.rest.first() != Some(&uid.0) {
+            let below = self.rest.partition_point(|known| *known < uid.0);
+            self.pass(below);
+        }
+        let found = self.rest.first() == Some(&uid.0);
+        self.pass(usize::from(found));
+        found.then_some(self.passed)
+    }
+
+    fn pass(&mut self, uids: usize) {
+        self.rest = self.rest.get(uids..).unwrap_or_default();
+        self.passed += uids as u32;
+    }
+}
+
+/// A set in pieces of at most `most` UIDs, ascending.
+pub(super) fn turns(uids: &UidSet, most: u32) -> impl Iterator<Item = UidSet> {
+    let mut ranges = uids.ranges().iter().copied();
+    let mut rest = ranges.next();
+    std::iter::from_fn(move || {
+        let mut turn = UidSet::new();
+        let mut room = most;
+        while let Some((first, last)) = rest.filter(|_| room > 0) {
+            let end = last.min(first.saturating_add(room - 1));
+            turn.push_range(first, end);
+            room -= end - first + 1;
+            rest = if end < last {
+                Some((end + 1, last))
+            } else {
+                ranges.next()
+            };
+        }
+        (!turn.is_empty()).then_some(turn)
+    })
 }
 
 type Ranges = [(SequenceNumber, SequenceNumber)];
@@ -93,4 +147,23 @@ fn within(view: &impl Picture, wanted: &UidSet) -> UidSet {
         uids.get(from..to)
     });
     UidSet::from_ascending(found.flatten().copied().map(Uid))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn turns_are_full_and_lose_nothing() {
+        let uids = UidSet::from_ranges([(1, 4), (7, 7), (10, 15), (u32::MAX - 1, u32::MAX)]);
+        for most in 1..20 {
+            let turns: Vec<UidSet> = turns(&uids, most).collect();
+            let (last, full) = turns.split_last().unwrap();
+            assert!(full.iter().all(|turn| turn.len() == u64::from(most)));
+            assert!((1..=u64::from(most)).contains(&last.len()));
+            let together = turns.iter().flat_map(|turn| turn.ranges().iter().copied());
+            assert_eq!(UidSet::from_ranges(together), uids);
+        }
+        assert_eq!(super::turns(&UidSet::new(), 3).count(), 0);
+    }
 }

@@ -2,6 +2,7 @@
 
 use super::Session;
 use super::dialogue::Dialogue;
+use super::fetch::rows::RowItem;
 use super::io::{Ended, Io};
 use super::mailstore::{Mailstore, Picture};
 use super::reply::Reply;
@@ -13,10 +14,10 @@ use store::mail::flags::{Flags, Keywords};
 use store::mail::id::{ModSeq, Uid};
 use store::mail::uidset::UidSet;
 use store::mailbox::Row;
-use store::shard::{FlagNames, FlagOp};
+use store::shard::{FlagNames, FlagOp, StoreFlags};
 
 /// Messages changed by one record of the log: bounds what a STORE of everything holds in memory.
-const MESSAGES_A_TURN: usize = 10_000;
+const MESSAGES_A_TURN: u32 = 10_000;
 
 impl<S: Mailstore> Session<S> {
     pub(super) async fn store<I: Io>(
@@ -55,7 +56,7 @@ impl<S: Mailstore> Session<S> {
             by_uid: uid,
         };
         let mut outcome = Outcome::default();
-        for turn in turns(&uids) {
+        for turn in sequence::turns(&uids, MESSAGES_A_TURN) {
             if let Err(reply) = self
                 .store_turn(dialogue, &turn, &change, &mut outcome)
                 .await?
@@ -75,7 +76,7 @@ impl<S: Mailstore> Session<S> {
         outcome: &mut Outcome,
     ) -> Result<Result<(), Reply>, Ended> {
         // What others changed is told first: then a silent STORE hides nothing but itself.
-        let mut told = Vec::new();
+        let mut told = UidSet::new();
         self.tell(dialogue, Expunges::HoldBack, |uid, _, _| {
             told.push(uid);
             false
@@ -87,18 +88,13 @@ impl<S: Mailstore> Session<S> {
             return Ok(Ok(()));
         };
         let mailbox = selected.view.mailbox();
-        let made = self
-            .store
-            .store_flags(
-                self.account,
-                mailbox,
-                uids,
-                change.op,
-                &change.names,
-                change.unchanged_since,
-            )
-            .await;
-        let left = match made {
+        let store = StoreFlags {
+            uids,
+            op: change.op,
+            names: &change.names,
+            unchanged_since: change.unchanged_since,
+        };
+        let left = match self.store.store_flags(self.account, mailbox, store).await {
             Ok(left) => left,
             Err(error) => return Ok(Err(Reply::failed(&error))),
         };
@@ -112,7 +108,7 @@ impl<S: Mailstore> Session<S> {
         self.tell(dialogue, Expunges::HoldBack, |uid, flags, keywords| {
             let ours = uids.contains(uid) && !left.contains(uid);
             // A value told within this command may be taken for its outcome: it is told again.
-            let known = || expected(uid) == Some((flags, keywords)) && !told.contains(&uid);
+            let known = || expected(uid) == Some((flags, keywords)) && !told.contains(uid);
             ours && (!silent || known())
         })
         .await?;
@@ -133,17 +129,15 @@ impl<S: Mailstore> Session<S> {
         by_uid: bool,
     ) -> Result<(), Ended> {
         self.tell_keywords(dialogue.out());
-        for row in self.rows(uids).iter().filter(|row| !left.contains(row.uid)) {
-            let sequence = self
-                .selected
-                .as_ref()
-                .and_then(|s| s.view.sequence(row.uid));
-            if let Some(sequence) = sequence {
-                let flags = (row.flags, row.keywords);
-                self.write_changed(dialogue.out(), sequence, row.uid, flags, by_uid);
-            }
-            dialogue.flush_if_full().await?;
-        }
+        let told = match left.is_empty() {
+            true => uids.clone(),
+            false => UidSet::from_ascending(uids.iter().filter(|uid| !left.contains(*uid))),
+        };
+        let items: &[RowItem] = match by_uid {
+            true => &[RowItem::Uid, RowItem::Flags],
+            false => &[RowItem::Flags],
+        };
+        self.tell_rows(dialogue, &told, items).await?;
         Ok(())
     }
 
@@ -212,14 +206,4 @@ pub(super) fn keyword_bits(table: &[String], names: &FlagNames) -> Keywords {
         .enumerate()
         .filter(|(_, keyword)| named(keyword));
     Keywords(bits.fold(0, |bits, (at, _)| bits | 1 << at))
-}
-
-/// The set in pieces of bounded size.
-fn turns(uids: &UidSet) -> Vec<UidSet> {
-    let mut turns = Vec::new();
-    let mut rest = uids.iter().peekable();
-    while rest.peek().is_some() {
-        turns.push(UidSet::from_ascending(rest.by_ref().take(MESSAGES_A_TURN)));
-    }
-    turns
 }

@@ -6,6 +6,7 @@
 
 use super::Session;
 use super::dialogue::Dialogue;
+use super::fetch::rows::FlagsShown;
 use super::io::{Ended, Io};
 use super::mailstore::{Mailstore, Picture};
 use super::select::write_flags;
@@ -105,7 +106,7 @@ impl<S: Mailstore> Session<S> {
         out: &mut Vec<u8>,
         sequence: u32,
         uid: Uid,
-        (flags, keywords): (Flags, Keywords),
+        flags: (Flags, Keywords),
         with_uid: bool,
     ) {
         let mut fetch = Fetch::open(out, sequence);
@@ -113,8 +114,7 @@ impl<S: Mailstore> Session<S> {
             fetch.uid(out, uid);
         }
         if let Some(selected) = &self.selected {
-            let recent = !self.rev2 && selected.view.recent().contains(uid);
-            fetch.flags(out, flags, keywords, &selected.keywords, recent);
+            FlagsShown::in_session(selected, self.rev2).write(out, &mut fetch, uid, flags);
         }
         fetch.close(out);
     }

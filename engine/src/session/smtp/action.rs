@@ -1,6 +1,7 @@
 //! What passes between the session and whoever drives it: octets, actions and their answers.
 
 use super::transaction::Summary;
+use super::watch::Missing;
 use crate::wire::sasl::Credentials;
 use crate::wire::sasl::scram::Keys;
 use crate::wire::smtp::reply::{Reply, Verdict};
@@ -90,6 +91,8 @@ pub struct Commit {
     pub envelope: Envelope,
     /// Octets of the body.
     pub octets: u64,
+    /// What we have to add.
+    pub missing: Missing,
 }
 
 /// The answer to an [`Action`].

@@ -238,6 +238,10 @@ impl Session {
             return;
         };
         let recipients = transaction.envelope.recipients.len();
+        // Only a submission is completed; what others hand on stays as it is (RFC 6409 §8).
+        let body = transaction.body.as_ref();
+        let missing = body.filter(|_| self.kind == Kind::Submission);
+        let missing = missing.map(|body| body.watch.missing()).unwrap_or_default();
         let envelope = std::mem::take(&mut transaction.envelope);
         // What the summary is going to say.
         transaction.envelope.reverse_path = envelope.reverse_path.clone();
@@ -245,7 +249,11 @@ impl Session {
             transaction.envelope.recipients.push(only.clone());
         }
         self.pending = Some(Pending::Commit { recipients });
-        out.action = Some(Action::Commit(Box::new(Commit { envelope, octets })));
+        out.action = Some(Action::Commit(Box::new(Commit {
+            envelope,
+            octets,
+            missing,
+        })));
     }
 
     pub(super) fn committed(

@@ -38,6 +38,7 @@ pub use settings::{
     AuthOffer, BODY_BYTES_MAX, ENVELOPE_BYTES_MAX, REPLY_BYTES_MAX, SWALLOW_BYTES_MAX, Settings,
 };
 pub use transaction::{End, Summary};
+pub use watch::Missing;
 
 use crate::wire::sasl::Exchange;
 use crate::wire::smtp::command::{Command, Mail, Rcpt};

@@ -1,9 +1,10 @@
-//! Trace fields: Return-Path, Delivered-To and Received (RFC 5321 §4.4, RFC 3848, RFC 6531 §3.7.3).
+//! Trace fields: Return-Path, Delivered-To and Received (RFC 5321 §4.4, RFC 3848, RFC 6531 §3.7.3);
+//! and what a submission lacks: Date and Message-ID (RFC 6409 §8.2, §8.3).
 //!
 //! They become the prefix of a delivery. Every line ends with CRLF and stays below 998 octets; no
 //! control character gets in, whatever a client calls itself.
 
-use super::{Commit, Kind, Session, Tls};
+use super::{Commit, Kind, Missing, Session, Tls};
 use std::io::Write;
 use std::net::IpAddr;
 use store::mail::address::Address;
@@ -93,6 +94,22 @@ impl Received<'_> {
         out.extend_from_slice(b";\r\n\t");
         push_date(self.date, out);
         out.extend_from_slice(b"\r\n");
+    }
+
+    /// Adds the fields that the message should have had; the id is that of the transaction.
+    pub fn complete(&self, missing: Missing, out: &mut Vec<u8>) {
+        if missing.date {
+            out.extend_from_slice(b"Date: ");
+            push_date(self.date, out);
+            out.extend_from_slice(b"\r\n");
+        }
+        if missing.message_id {
+            out.extend_from_slice(b"Message-ID: <");
+            push_word(self.queue_id, out);
+            out.push(b'@');
+            push_word(self.by, out);
+            out.extend_from_slice(b">\r\n");
+        }
     }
 }
 
@@ -255,6 +272,21 @@ mod tests {
              \t(using TLSv1.3 with cipher TLS_AES_256_GCM_SHA384)\r\n\
              \tby mx.example (Ringpost) with ESMTPSA id 1a2b\r\n\
              \tfor <\"a b\"@c.example>;\r\n\tSun, 22 Nov 2026 04:00:00 +0000\r\n"
+        );
+    }
+
+    #[test]
+    fn adds_what_is_missing_and_nothing_else() {
+        let complete = |date, message_id| {
+            let mut out = Vec::new();
+            received().complete(Missing { date, message_id }, &mut out);
+            String::from_utf8(out).expect("UTF-8")
+        };
+        assert_eq!(complete(false, false), "");
+        assert_eq!(complete(false, true), "Message-ID: <1a2b@mx.example>\r\n");
+        assert_eq!(
+            complete(true, true),
+            "Date: Sun, 22 Nov 2026 04:00:00 +0000\r\nMessage-ID: <1a2b@mx.example>\r\n"
         );
     }
 

@@ -1,4 +1,4 @@
-//! Mail loops: counts hops and remembers Delivered-To while a header streams past.
+//! Reads a header while it streams past: hops and Delivered-To for mail loops, and what is missing.
 //!
 //! RFC 5321 §6.3 counts Received fields; a Delivered-To that names the recipient tells it one round
 //! earlier. The header is read as it comes, at most [`HEADER_BYTES_MAX`] of it, one line in memory.
@@ -20,9 +20,18 @@ pub const DELIVERIES_MAX: usize = 100;
 pub struct HeaderWatch {
     hops: u32,
     delivered_to: Vec<Box<str>>,
+    has_date: bool,
+    has_message_id: bool,
     line: Vec<u8>,
     seen: usize,
     over: bool,
+}
+
+/// What a submitted message does not say of itself (RFC 6409 §8.2, §8.3).
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Missing {
+    pub date: bool,
+    pub message_id: bool,
 }
 
 impl HeaderWatch {
@@ -73,9 +82,23 @@ impl HeaderWatch {
                 .any(|field| field.eq_ignore_ascii_case(&address))
     }
 
+    /// Fields that were not seen; nothing of a header that is too long to be known whole.
+    #[must_use]
+    pub fn missing(&self) -> Missing {
+        let is_known = self.seen <= HEADER_BYTES_MAX;
+        Missing {
+            date: is_known && !self.has_date,
+            message_id: is_known && !self.has_message_id,
+        }
+    }
+
     fn judge(&mut self, line: &[u8]) {
         if matches!(line, b"\r\n" | b"\n") {
             self.over = true;
+        } else if is_field(line, b"date") {
+            self.has_date = true;
+        } else if is_field(line, b"message-id") {
+            self.has_message_id = true;
         } else if strip_name(line, b"received:").is_some() {
             self.hops += 1;
         } else if let Some(value) = strip_name(line, b"delivered-to:") {
@@ -105,6 +128,11 @@ fn strip_name<'a>(line: &'a [u8], name: &[u8]) -> Option<&'a [u8]> {
     head.eq_ignore_ascii_case(name).then_some(value)
 }
 
+/// RFC 5322 §4.5 lets old messages put blanks before the colon.
+fn is_field(line: &[u8], name: &[u8]) -> bool {
+    strip_name(line, name).is_some_and(|rest| rest.trim_ascii_start().first() == Some(&b':'))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -126,6 +154,27 @@ mod tests {
             assert!(watch.was_delivered_to(&Address::new("a", "b.c")));
             assert!(!watch.was_delivered_to(&Address::new("x", "y")));
         }
+    }
+
+    #[test]
+    fn knows_what_is_missing() {
+        let missing = |text: &str| {
+            let watch = watch(text.as_bytes(), 3);
+            (watch.missing().date, watch.missing().message_id)
+        };
+        assert_eq!(missing("Subject: x\r\n\r\nDate: x\r\n"), (true, true));
+        assert_eq!(
+            missing("DATE : x\r\nResent-Message-ID: y\r\n"),
+            (false, true)
+        );
+        assert_eq!(
+            missing("X: y\r\n Date: z\r\nmessage-id:\r\n\r\n"),
+            (true, false)
+        );
+        assert_eq!(missing("Dated: x\r\n\r\n"), (true, true));
+        assert_eq!(missing(""), (true, true));
+        let long = "X: y\r\n".repeat(HEADER_BYTES_MAX / 6 + 1);
+        assert_eq!(missing(&long), (false, false));
     }
 
     #[test]

@@ -35,6 +35,44 @@ label! {
 }
 
 label! {
+    /// What an IMAP client asks; the UID form counts as its command.
+    "verb" Verb {
+        Capability = "capability",
+        Noop = "noop",
+        Logout = "logout",
+        Id = "id",
+        StartTls = "starttls",
+        Authenticate = "authenticate",
+        Login = "login",
+        Enable = "enable",
+        Select = "select",
+        Examine = "examine",
+        Create = "create",
+        Delete = "delete",
+        Rename = "rename",
+        Subscribe = "subscribe",
+        Unsubscribe = "unsubscribe",
+        List = "list",
+        Lsub = "lsub",
+        Namespace = "namespace",
+        Status = "status",
+        Append = "append",
+        Idle = "idle",
+        Check = "check",
+        Close = "close",
+        Unselect = "unselect",
+        Expunge = "expunge",
+        Search = "search",
+        Fetch = "fetch",
+        Store = "store",
+        Copy = "copy",
+        Move = "move",
+        /// Nothing that is a command.
+        NotUnderstood = "not-understood",
+    }
+}
+
+label! {
     /// How a login ended.
     "result" Login {
         Ok = "ok",
@@ -115,6 +153,9 @@ shard_metrics! {
     /// Recipients and messages that were not taken.
     counter refusals: Labelled<Refusal, Counter>,
 
+    /// IMAP commands received.
+    counter imap_commands: Labelled<Verb, Counter>,
+
     /// Attempts to log in.
     counter logins: Labelled<Login, Counter>,
     /// Messages in our custody that other shards are still owed.
@@ -123,6 +164,9 @@ shard_metrics! {
     gauge spool_offers_in_flight: Gauge,
     /// Copies of messages in our custody that reach nobody; the log names each.
     counter messages_lost: Labelled<Lost, Counter>,
+
+    /// Letters of other threads that wait, in bytes: 512 for each beside what it carries.
+    gauge inbox_bytes: Gauge,
 
     /// Frames made durable.
     counter commits: Counter,

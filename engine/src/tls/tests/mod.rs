@@ -8,7 +8,7 @@ mod streams;
 use super::{CertificateFiles, Certificates, TlsContext, demo};
 use crate::reactor::net::BACKLOG;
 use crate::reactor::runtime::run_shard;
-use crate::reactor::{Backend, Listener, Seat};
+use crate::reactor::{Backend, Clock, Listener, Seat};
 use crate::tls::Stream;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::aws_lc_rs;
@@ -31,6 +31,7 @@ where
         backend,
         core: None,
         on_panic: Arc::new(|_| {}),
+        clock: Clock::Kernel,
     };
     std::thread::spawn(move || run_shard(seat, make).unwrap())
 }

@@ -67,26 +67,14 @@ pub fn write_date_time(out: &mut Vec<u8>, date: InternalDate) {
     let local = local.clamp(FIRST_SECS, LAST_SECS);
     let (year, month, day) = civil_from_days(local.div_euclid(DAY_SECS));
     let secs = local.rem_euclid(DAY_SECS);
-    let month = MONTHS.get(month - 1).copied().unwrap_or(b"Jan");
-    out.push(b'"');
-    digits(out, day, 2);
-    out.push(b'-');
-    out.extend_from_slice(month);
-    out.push(b'-');
-    digits(out, year, 4);
-    for (sign, part) in [
-        (b' ', secs / 3600),
-        (b':', secs / 60 % 60),
-        (b':', secs % 60),
-    ] {
-        out.push(sign);
-        digits(out, part, 2);
-    }
-    out.push(b' ');
-    out.push(if zone < 0 { b'-' } else { b'+' });
-    digits(out, zone.abs() / 60, 2);
-    digits(out, zone.abs() % 60, 2);
-    out.push(b'"');
+    let [m0, m1, m2] = MONTHS.get(month - 1).map_or(*b"Jan", |name| **name);
+    let ([d0, d1], [y0, y1], [y2, y3]) = (pair(day), pair(year / 100), pair(year));
+    let ([h0, h1], [n0, n1], [s0, s1]) = (pair(secs / 3600), pair(secs / 60 % 60), pair(secs % 60));
+    let sign = if zone < 0 { b'-' } else { b'+' };
+    let ([z0, z1], [z2, z3]) = (pair(zone.abs() / 60), pair(zone.abs() % 60));
+    out.extend_from_slice(&[b'"', d0, d1, b'-', m0, m1, m2, b'-', y0, y1, y2, y3]);
+    out.extend_from_slice(&[b' ', h0, h1, b':', n0, n1, b':', s0, s1]);
+    out.extend_from_slice(&[b' ', sign, z0, z1, z2, z3, b'"']);
 }
 
 /// `-Feb-1994` behind a day, as days since 1970-01-01.
@@ -139,10 +127,9 @@ fn decimal(text: &[u8], fault: Fault) -> Parse<i64> {
     })
 }
 
-fn digits(out: &mut Vec<u8>, number: i64, width: u32) {
-    for place in (0..width).rev() {
-        out.push(b'0' + (number / 10_i64.pow(place) % 10) as u8);
-    }
+/// The last two digits.
+fn pair(number: i64) -> [u8; 2] {
+    [b'0' + (number / 10 % 10) as u8, b'0' + (number % 10) as u8]
 }
 
 /// Days since 1970-01-01. Counts from 1 March of year 0, so that the leap day is the year's last.

@@ -117,8 +117,12 @@ impl<S: Mailstore> Session<S> {
             .as_ref()
             .is_some_and(|s| at < s.view.uids().len())
         {
-            for row in self.rows_from(&mut at) {
-                match self.judge(dialogue, hunt, &row).await {
+            for (row, verdict) in self.judge_rows(hunt, &mut at) {
+                let verdict = match verdict {
+                    Some(verdict) => Ok(verdict),
+                    None => self.judge_message(dialogue, hunt, &row).await,
+                };
+                match verdict {
                     Ok(true) => found.push(row.uid),
                     Ok(false) => {}
                     Err(error) => {
@@ -132,38 +136,33 @@ impl<S: Mailstore> Session<S> {
         found
     }
 
-    /// The next rows of the view, from place `at` on; those of expunged messages are left out.
-    fn rows_from(&self, at: &mut usize) -> Vec<Row> {
+    /// Judges the next rows of the view, from place `at` on, and gives those that match or may
+    /// match; expunged messages are left out.
+    fn judge_rows(&self, hunt: &Hunt<'_>, at: &mut usize) -> Vec<(Row, Option<bool>)> {
         let mut rows = Vec::new();
-        if let Some(selected) = &self.selected {
-            let uids = selected.view.uids().iter().skip(*at).take(ROWS_A_TURN);
-            let turn = UidSet::from_ascending(uids.copied().map(Uid));
-            self.store
-                .rows(&selected.view, &turn, &mut |row| rows.push(row));
-            *at += ROWS_A_TURN;
-        }
+        let Some(selected) = &self.selected else {
+            return rows;
+        };
+        let uids = selected.view.uids().iter().skip(*at).take(ROWS_A_TURN);
+        let turn = UidSet::from_ascending(uids.copied().map(Uid));
+        *at += ROWS_A_TURN;
+        self.store.rows(&selected.view, &turn, &mut |row| {
+            let facts = Facts::of_row(&row, selected.view.recent());
+            let verdict = hunt.test.judge(&facts);
+            if verdict != Some(false) {
+                rows.push((row, verdict));
+            }
+        });
         rows
     }
 
-    async fn judge<I: Io>(
+    /// Judges a message by its header, and where that does not decide, by its body.
+    async fn judge_message<I: Io>(
         &mut self,
         dialogue: &mut Dialogue<I>,
         hunt: &mut Hunt<'_>,
         row: &Row,
     ) -> Result<bool, ReadError> {
-        let Some(selected) = &self.selected else {
-            return Ok(false);
-        };
-        let recent = selected.view.recent().contains(row.uid);
-        let mut facts = Facts {
-            row,
-            recent,
-            header: None,
-            found: None,
-        };
-        if let Some(verdict) = hunt.test.judge(&facts) {
-            return Ok(verdict);
-        }
         hunt.opened += 1;
         if hunt.opened.is_multiple_of(MESSAGES_A_TURN) {
             dialogue.pause().await;
@@ -174,6 +173,10 @@ impl<S: Mailstore> Session<S> {
             message => message?,
         };
         let header = structure::raw_header(&self.store, &message).await?;
+        let Some(selected) = &self.selected else {
+            return Ok(false);
+        };
+        let mut facts = Facts::of_row(row, selected.view.recent());
         facts.header = Some(&header);
         if let Some(verdict) = hunt.test.judge(&facts) {
             return Ok(verdict);

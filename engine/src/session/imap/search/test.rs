@@ -18,11 +18,22 @@ const DAY_SECS: i64 = 86_400;
 
 /// What is known of one message so far.
 pub(super) struct Facts<'a> {
-    pub(super) row: &'a Row,
-    pub(super) recent: bool,
+    row: &'a Row,
+    recent: &'a UidSet,
     pub(super) header: Option<&'a [u8]>,
     /// Which of [`Texts::wanted`] are in it.
     pub(super) found: Option<&'a [bool]>,
+}
+
+impl<'a> Facts<'a> {
+    pub(super) fn of_row(row: &'a Row, recent: &'a UidSet) -> Facts<'a> {
+        Facts {
+            row,
+            recent,
+            header: None,
+            found: None,
+        }
+    }
 }
 
 pub(super) enum Test {
@@ -127,7 +138,7 @@ impl Test {
             Test::Nothing => false,
             Test::Flag(flags) => row.flags.contains(*flags),
             Test::Keyword(keyword) => row.keywords.contains(*keyword),
-            Test::Recent => facts.recent,
+            Test::Recent => facts.recent.contains(row.uid),
             Test::Uids(uids) => uids.contains(row.uid),
             Test::Larger(octets) => u64::from(row.octets) > *octets,
             Test::Smaller(octets) => u64::from(row.octets) < *octets,

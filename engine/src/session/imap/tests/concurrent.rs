@@ -48,6 +48,40 @@ fn expunges_wait_for_a_command_that_may_tell_them() {
     );
 }
 
+/// More messages than fit in the output at once, and holes that the client has not heard of.
+#[test]
+fn a_long_answer_names_each_message_once_and_in_order() {
+    const MESSAGES: u32 = 1000;
+    let (_store, mut one, mut other) = two(MESSAGES);
+    one.say("a0 STORE 7 +FLAGS.SILENT ($label)");
+    let gone = [1, 2, 273, 274, 500, 547, MESSAGES];
+    for uid in gone {
+        other.say(&format!("b UID STORE {uid} +FLAGS.SILENT (\\Deleted)"));
+        other.say(&format!("b UID EXPUNGE {uid}"));
+    }
+    let left: Vec<u32> = (1..=MESSAGES).filter(|uid| !gone.contains(uid)).collect();
+    let answer = one.say("a1 FETCH 1:* (FLAGS UID RFC822.SIZE)");
+    let (told, end) = answer.split_at(answer.find("a1 ").unwrap());
+    assert!(end.starts_with("a1 NO [EXPUNGEISSUED]"), "{end}");
+    let starts: Vec<String> = left
+        .iter()
+        .map(|n| format!("* {n} FETCH (FLAGS ("))
+        .collect();
+    let uids: Vec<String> = left.iter().map(|n| format!(") UID {n} RFC822")).collect();
+    assert_eq!(told.lines().count(), left.len());
+    for (line, (start, uid)) in told.lines().zip(starts.iter().zip(&uids)) {
+        assert!(line.starts_with(start) && line.contains(uid), "{line}");
+    }
+    assert!(told.contains("* 7 FETCH (FLAGS (\\Recent $label)"));
+    assert!(one.pipe.largest_send.get() < 128 << 10);
+    one.say("a2 NOOP");
+    let answer = one.say("a3 UID SEARCH KEYWORD $label");
+    assert!(answer.starts_with("* SEARCH 7\r\n"), "{answer}");
+    let answer = one.say("a4 STORE 1:* +FLAGS (\\Seen)");
+    let told = answer.lines().filter(|line| line.contains("\\Seen"));
+    assert_eq!(told.count(), left.len());
+}
+
 #[test]
 fn new_mail_is_told_by_any_command_and_not_fetched_before() {
     let (store, mut one, _other) = two(1);

@@ -295,6 +295,7 @@ fn received_says_how_the_message_came() {
     let commit = Commit {
         envelope: Envelope::default(),
         octets: 0,
+        missing: Default::default(),
     };
     let date = store::mail::date::InternalDate::utc(0);
     let mut out = Vec::new();

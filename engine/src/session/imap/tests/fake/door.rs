@@ -9,7 +9,7 @@ use store::mail::flags::{Flags, Keywords};
 use store::mail::id::{AccountId, MailboxId, ModSeq, ObjectId, Uid, UidValidity};
 use store::mail::uidset::UidSet;
 use store::mailbox::{Change, MailboxInfo, Row, SpecialUse, Status};
-use store::shard::{AppendedUid, Copied, FlagNames, FlagOp};
+use store::shard::{AppendedUid, Copied, FlagNames, FlagOp, StoreFlags, Transfer};
 
 impl Mailstore for Fake {
     type View = FakeView;
@@ -232,11 +232,14 @@ impl Mailstore for Fake {
         &self,
         account: AccountId,
         mailbox: MailboxId,
-        uids: &UidSet,
-        op: FlagOp,
-        names: &FlagNames,
-        unchanged_since: Option<ModSeq>,
+        store: StoreFlags<'_>,
     ) -> Result<UidSet, ChangeError> {
+        let StoreFlags {
+            uids,
+            op,
+            names,
+            unchanged_since,
+        } = store;
         self.commit().await?;
         self.account(account, |a| {
             a.modseq += 1;
@@ -284,11 +287,14 @@ impl Mailstore for Fake {
     async fn copy(
         &self,
         account: AccountId,
-        source: MailboxId,
-        uids: &UidSet,
-        target: MailboxId,
-        and_expunge: bool,
+        transfer: Transfer<'_>,
     ) -> Result<Copied, ChangeError> {
+        let Transfer {
+            source,
+            uids,
+            target,
+            and_expunge,
+        } = transfer;
         self.commit().await?;
         self.account(account, |a| {
             let from = a.boxes.get(&source.0).ok_or(ChangeError::NoMailbox)?;

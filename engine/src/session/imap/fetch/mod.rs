@@ -1,9 +1,12 @@
 //! FETCH and UID FETCH (RFC 9051 §6.4.5, §7.5.2; BINARY of RFC 3516).
 //!
-//! One message after the other: whatever an item needs is read before the first octet of the
-//! response is written, so that a message that cannot be read costs its own response and nothing
-//! else.
+//! What the rows of the index answer is told in one sweep. Else it is one message after the other:
+//! whatever an item needs is read before the first octet of the response is written, so that a
+//! message that cannot be read costs its own response and nothing else.
 
+pub(super) mod rows;
+
+use self::rows::{FlagsShown, RowItem};
 use super::Session;
 use super::dialogue::Dialogue;
 use super::io::{Ended, Io};
@@ -22,7 +25,7 @@ use ::store::mail::flags::Flags;
 use ::store::mail::id::Uid;
 use ::store::mail::uidset::UidSet;
 use ::store::mailbox::Row;
-use ::store::shard::{FlagNames, FlagOp};
+use ::store::shard::{FlagNames, FlagOp, StoreFlags};
 
 /// Messages, and octets of them, that are marked `\Seen` together before they are sent.
 const TURN_MESSAGES_MAX: usize = 64;
@@ -53,6 +56,28 @@ impl<S: Mailstore> Session<S> {
         let marks = !selected.read_only && items.iter().any(item::marks_seen);
         let items = item::complete(items, uid);
         self.tell_keywords(dialogue.out());
+        let in_rows: Option<Vec<RowItem>> = items.iter().map(RowItem::of).collect();
+        let outcome = match in_rows {
+            Some(items) => {
+                let told = self.tell_rows(dialogue, &uids, &items).await?;
+                let gone = told < uids.len();
+                Outcome {
+                    gone,
+                    ..Outcome::default()
+                }
+            }
+            None => self.fetch_each(dialogue, &uids, &items, marks).await?,
+        };
+        Ok(fetched(&outcome, uid))
+    }
+
+    async fn fetch_each<I: Io>(
+        &mut self,
+        dialogue: &mut Dialogue<I>,
+        uids: &UidSet,
+        items: &[FetchItem],
+        marks: bool,
+    ) -> Result<Outcome, Ended> {
         let mut outcome = Outcome::default();
         let mut uids = uids.iter().peekable();
         while uids.peek().is_some() {
@@ -61,12 +86,12 @@ impl<S: Mailstore> Session<S> {
             self.mark_seen(dialogue, &unseen).await?;
             for row in &turn {
                 let newly_seen = unseen.contains(row.uid);
-                self.fetch_message(dialogue, row.uid, &items, newly_seen, &mut outcome)
+                self.fetch_message(dialogue, row.uid, items, newly_seen, &mut outcome)
                     .await?;
                 dialogue.flush_if_full().await?;
             }
         }
-        Ok(fetched(&outcome, uid))
+        Ok(outcome)
     }
 
     /// The next rows that still exist.
@@ -105,11 +130,14 @@ impl<S: Mailstore> Session<S> {
             flags: Flags::SEEN,
             keywords: Vec::new(),
         };
+        let store = StoreFlags {
+            uids: unseen,
+            op: FlagOp::Add,
+            names: &seen,
+            unchanged_since: None,
+        };
         let account = self.account;
-        let marked = self
-            .store
-            .store_flags(account, mailbox, unseen, FlagOp::Add, &seen, None)
-            .await;
+        let marked = self.store.store_flags(account, mailbox, store).await;
         match marked {
             // Their flags are told with their bodies.
             Ok(_) => {
@@ -182,8 +210,8 @@ impl<S: Mailstore> Session<S> {
 
     fn write_flags_of(&self, out: &mut Vec<u8>, fetch: &mut Fetch, row: &Row) {
         if let Some(selected) = &self.selected {
-            let recent = !self.rev2 && selected.view.recent().contains(row.uid);
-            fetch.flags(out, row.flags, row.keywords, &selected.keywords, recent);
+            let shown = FlagsShown::in_session(selected, self.rev2);
+            RowItem::Flags.write(out, fetch, row, shown);
         }
     }
 
@@ -197,12 +225,11 @@ impl<S: Mailstore> Session<S> {
         data: &Data,
     ) -> Result<(), Ended> {
         let out = dialogue.out();
+        if let (Some(item), Some(selected)) = (RowItem::of(item), &self.selected) {
+            item.write(out, fetch, row, FlagsShown::in_session(selected, self.rev2));
+            return dialogue.flush_if_full().await;
+        }
         match (item, data) {
-            (FetchItem::Uid, _) => fetch.uid(out, row.uid),
-            (FetchItem::Flags, _) => self.write_flags_of(out, fetch, row),
-            (FetchItem::InternalDate, _) => fetch.internal_date(out, row.internal_date),
-            (FetchItem::Rfc822Size, _) => fetch.size(out, u64::from(row.octets)),
-            (FetchItem::ModSeq, _) => fetch.modseq(out, row.modseq),
             (FetchItem::BinarySize(part), Data::Size(octets)) => {
                 fetch.binary_size(out, part, *octets);
             }

@@ -1,0 +1,131 @@
+//! What of a message is told from its row alone, for as many messages as there are.
+//!
+//! Rows are read and written in turns that fit the output, without a wait between two messages:
+//! what a large mailbox costs is decided here. Between turns the output is sent, and so other
+//! sessions run and the client's pace is kept.
+
+use super::super::Session;
+use super::super::dialogue::{Dialogue, OUT_BYTES_FULL};
+use super::super::io::{Ended, Io};
+use super::super::mailstore::{Mailstore, Picture};
+use super::super::select::Selected;
+use super::super::sequence::{self, Numbers};
+use crate::wire::imap::command::FetchItem;
+use crate::wire::imap::response::fetch::Fetch;
+use ::store::mail::flags::{Flags, Keywords};
+use ::store::mail::id::Uid;
+use ::store::mail::uidset::UidSet;
+use ::store::mailbox::Row;
+
+/// An item that is in the row.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(in super::super) enum RowItem {
+    Uid,
+    Flags,
+    InternalDate,
+    Size,
+    ModSeq,
+}
+
+/// How flags are shown to the client of a session.
+#[derive(Clone, Copy)]
+pub(in super::super) struct FlagsShown<'a> {
+    keywords: &'a [String],
+    /// IMAP4rev2 does not know `\Recent`.
+    recent: Option<&'a UidSet>,
+}
+
+impl RowItem {
+    pub(in super::super) fn of(item: &FetchItem) -> Option<RowItem> {
+        Some(match item {
+            FetchItem::Uid => RowItem::Uid,
+            FetchItem::Flags => RowItem::Flags,
+            FetchItem::InternalDate => RowItem::InternalDate,
+            FetchItem::Rfc822Size => RowItem::Size,
+            FetchItem::ModSeq => RowItem::ModSeq,
+            _ => return None,
+        })
+    }
+
+    pub(in super::super) fn write(
+        self,
+        out: &mut Vec<u8>,
+        fetch: &mut Fetch,
+        row: &Row,
+        shown: FlagsShown<'_>,
+    ) {
+        match self {
+            RowItem::Uid => fetch.uid(out, row.uid),
+            RowItem::Flags => shown.write(out, fetch, row.uid, (row.flags, row.keywords)),
+            RowItem::InternalDate => fetch.internal_date(out, row.internal_date),
+            RowItem::Size => fetch.size(out, row.octets.into()),
+            RowItem::ModSeq => fetch.modseq(out, row.modseq),
+        }
+    }
+}
+
+impl<'a> FlagsShown<'a> {
+    pub(in super::super) fn in_session<S: Mailstore>(
+        selected: &'a Selected<S>,
+        rev2: bool,
+    ) -> FlagsShown<'a> {
+        FlagsShown {
+            keywords: &selected.keywords,
+            recent: (!rev2).then(|| selected.view.recent()),
+        }
+    }
+
+    pub(in super::super) fn write(
+        self,
+        out: &mut Vec<u8>,
+        fetch: &mut Fetch,
+        uid: Uid,
+        (flags, keywords): (Flags, Keywords),
+    ) {
+        let recent = self.recent.is_some_and(|recent| recent.contains(uid));
+        fetch.flags(out, flags, keywords, self.keywords, recent);
+    }
+
+    /// Messages whose rows surely fit in the output at once.
+    fn messages_a_turn(self) -> u32 {
+        let keywords: usize = self.keywords.iter().map(|name| name.len() + 1).sum();
+        let messages = OUT_BYTES_FULL / (ROW_BYTES_MAX + keywords);
+        u32::try_from(messages.max(1)).unwrap_or(u32::MAX)
+    }
+}
+
+impl<S: Mailstore> Session<S> {
+    /// One response for each of `uids` that still exists; how many did.
+    pub(in super::super) async fn tell_rows<I: Io>(
+        &self,
+        dialogue: &mut Dialogue<I>,
+        uids: &UidSet,
+        items: &[RowItem],
+    ) -> Result<u64, Ended> {
+        let Some(selected) = &self.selected else {
+            return Ok(0);
+        };
+        let shown = FlagsShown::in_session(selected, self.rev2);
+        let mut numbers = Numbers::of(&selected.view);
+        let mut told = 0;
+        for turn in sequence::turns(uids, shown.messages_a_turn()) {
+            let out = dialogue.out();
+            self.store.rows(&selected.view, &turn, &mut |row| {
+                let Some(number) = numbers.next(row.uid) else {
+                    return;
+                };
+                let mut fetch = Fetch::open(out, number);
+                for item in items {
+                    item.write(out, &mut fetch, &row, shown);
+                }
+                fetch.close(out);
+                told += 1;
+            });
+            dialogue.flush_if_full().await?;
+        }
+        Ok(told)
+    }
+}
+
+/// A response with every item of a row and every system flag, keywords not counted.
+const ROW_BYTES_MAX: usize = 240;
