@@ -118,10 +118,7 @@ fn faketime() -> Option<PathBuf> {
         "/usr/lib64",
     ];
     let library = |folder: &&str| Path::new(folder).join("faketime/libfaketimeMT.so.1");
-    folders
-        .iter()
-        .map(library)
-        .find(|path| path.exists())
+    folders.iter().map(library).find(|path| path.exists())
 }
 
 const QUIET: Duration = Duration::from_secs(1);
