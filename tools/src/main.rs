@@ -39,6 +39,10 @@ enum Command {
     /// Domains that the store keeps, beside those of the configuration file
     #[command(subcommand)]
     Domain(command::domain::Domain),
+    /// Copy the store, running or not, into a backup
+    Backup(command::backup::Backup),
+    /// Make a store of a backup again, or take mail of one account out of it
+    Restore(command::restore::Restore),
     Synthetic(synthetic::Synthetic),
 }
 
@@ -48,6 +52,8 @@ fn main() -> ExitCode {
     let outcome = match arguments.command {
         Command::Account(account) => account.run(&client),
         Command::Domain(domain) => domain.run(&client),
+        Command::Backup(backup) => backup.run(&arguments.data, &client),
+        Command::Restore(restore) => restore.run(&arguments.data, &client),
         Command::Synthetic(synthetic) => synthetic.run(&arguments.data, &client),
     };
     match outcome {

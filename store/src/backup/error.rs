@@ -111,8 +111,8 @@ impl fmt::Display for BackupError {
 
 impl std::error::Error for BackupError {}
 
-/// Seconds since 1970 as a date and a time of day, in UTC.
-pub(super) struct Moment(pub(super) i64);
+/// Seconds since 1970, shown as a date and a time of day in UTC.
+pub struct Moment(pub i64);
 
 impl fmt::Display for Moment {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -29,7 +29,7 @@ mod take;
 mod tests;
 mod text;
 
-pub use error::BackupError;
+pub use error::{BackupError, Moment};
 pub use list::{Generation, SegmentCopy, ShardCopy, TableCopy};
 pub use plan::{Plan, ShardPlan};
 pub use restore::restore;
