@@ -37,7 +37,8 @@ pub(crate) fn now_secs() -> i64 {
     since.map_or(0, |since| since.as_secs() as i64)
 }
 
-/// Seconds since 1970 of a moment as RFC 3339 writes it, or with a space in its middle.
+/// Seconds since 1970 of a moment as RFC 3339 writes it, or with a space in its middle, or as
+/// `@` and the seconds themselves.
 pub(crate) fn moment(text: &str) -> anyhow::Result<i64> {
     parse(text).with_context(|| {
         format!("{text} is no moment: write 2026-11-22T08:30:00Z or 2026-11-22T09:30:00+01:00")
@@ -45,6 +46,9 @@ pub(crate) fn moment(text: &str) -> anyhow::Result<i64> {
 }
 
 fn parse(text: &str) -> anyhow::Result<i64> {
+    if let Some(secs) = text.strip_prefix('@') {
+        return Ok(secs.parse()?);
+    }
     let (date, rest) = text.split_at_checked(10).context("too short")?;
     let rest = rest
         .strip_prefix(['T', 't', ' '])
@@ -123,6 +127,7 @@ mod tests {
     fn moments_of_the_calendar_are_read_and_others_refused() {
         for (text, secs) in [
             ("1970-01-01T00:00:00Z", 0),
+            ("@1795333261", 1_795_333_261),
             ("2000-02-29 00:00:00Z", 951_782_400),
             ("2026-11-22T08:41:01+01:00", 1_795_333_261),
             ("1969-12-31T20:00:00-03:59", -60),
