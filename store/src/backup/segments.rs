@@ -183,6 +183,26 @@ impl Frames {
     }
 }
 
+/// The frames of a segment of the store. Of the last one, which may be written meanwhile, a place
+/// can be read before its frame was there, and the next after: what looks like damage ends the log
+/// then, unless it is still there at a second look.
+async fn frames_of<D: Disk>(
+    disk: &D,
+    owner: &Owner,
+    present: &Present,
+) -> Result<Frames, OpenError> {
+    let limit = present.sealed.map(|end| end.offset);
+    let mut frames = walk(disk, owner, &present.header, limit, &mut |_, _| {}).await?;
+    if let (Some((hole, _)), None) = (frames.damage, limit) {
+        let again = walk(disk, owner, &present.header, limit, &mut |_, _| {}).await?;
+        let stays = again.damage.filter(|(offset, _)| *offset == hole);
+        frames.ends.retain(|end| end.offset <= hole);
+        frames.end = frames.ends.last().copied().unwrap_or(frames.end);
+        frames.damage = stays;
+    }
+    Ok(frames)
+}
+
 /// Walks the frames of a segment. `each` is shown every record, and where its frame begins. `end`:
 /// where the successor says that the segment ends.
 pub(super) async fn walk<D: Disk>(
@@ -234,8 +254,7 @@ impl<D: Disk> Backup<D> {
         }
         let number = present.header.number;
         let path = segment_path(owner, number);
-        let limit = present.sealed.map(|end| end.offset);
-        let frames = match walk(source, owner, &present.header, limit, &mut |_, _| {}).await {
+        let frames = match frames_of(source, owner, present).await {
             Ok(frames) => frames,
             Err(error) if is_gone(&error) => return Ok(Continued::Gone),
             Err(error) => return Err(of_store(error)),
