@@ -68,8 +68,8 @@ fn a_disk_that_does_not_sync_is_found_out() {
     );
 }
 
-/// Backups are taken while all of this goes on, and go down with it. A store that is made of one has
-/// what was acknowledged before it was begun, and lives on like any other.
+/// Backups are taken while all of this goes on, and go down with it. A store that is made of one
+/// has what was acknowledged before it was begun, and lives on like any other.
 #[test]
 fn what_a_backup_gives_back_is_whole_and_lives_on() {
     let mut restored = 0;

@@ -10,9 +10,9 @@
 //!
 //! Where one does not hold, the log that remembers too much is cut before that frame, and all is
 //! looked at again, because the cut may have taken what others rely on. Every dealing that breaks a
-//! rule happened after the other log was copied, so nothing is cut that was durable before the copying
-//! of the logs began: neither what was acknowledged before the backup nor what a manifest that was
-//! read before has in its index.
+//! rule happened after the other log was copied, so nothing is cut that was durable before the
+//! copying of the logs began: neither what was acknowledged before the backup nor what a manifest
+//! that was read before has in its index.
 
 use super::BackupError;
 use super::error::{of_segment, of_table};

@@ -73,15 +73,26 @@ impl Plan {
         let mut pasts = Vec::new();
         let mut cuts = Vec::new();
         let mut dealings = Vec::new();
+        let (mut are_empty, mut earliest) = (true, None);
         for shard in 0..backup.identity.shards {
             let past = Past::of(backup, generations, shard);
-            let cut = past.cut_at(until).await?;
+            let Cut {
+                end: cut,
+                is_empty,
+                earliest: first,
+            } = past.cut_at(until).await?;
+            are_empty &= is_empty;
+            earliest = first.min(earliest).or(first).or(earliest);
             let (_, manifest) = past.base(cut, until).await?;
             let ends = past.ends(manifest.as_ref(), cut);
             let read = Dealings::read(&backup.disk, &past.owner, manifest.as_ref(), &ends);
             dealings.push(read.await?);
             cuts.push(cut);
             pasts.push(past);
+        }
+        if are_empty {
+            let shard = ShardId(0);
+            return Err(BackupError::TooEarly { shard, earliest });
         }
         settle(&dealings, &mut cuts);
         let mut shards = Vec::new();
@@ -109,6 +120,39 @@ impl Plan {
                 .sum::<u64>()
         };
         self.shards.iter().map(of_shard).sum()
+    }
+}
+
+/// Where the log of a shard ends at a moment.
+struct Cut {
+    end: End,
+    /// The moment is before the first record.
+    is_empty: bool,
+    /// The first time in the log, as far as was looked.
+    earliest: Option<i64>,
+}
+
+/// The times that a segment holds.
+#[derive(Default)]
+struct Times {
+    of_frames: Vec<(End, i64)>,
+    /// The first frame that has records.
+    first: Option<End>,
+}
+
+impl Times {
+    fn note(&mut self, begin: End, record: &RecordRef<'_>) {
+        self.first.get_or_insert(begin);
+        let is_time = record.kind == kind::TIME;
+        let fact = is_time.then(|| Fact::decode(record.kind, record.payload));
+        if let Some(Ok(Fact::Time { secs })) = fact {
+            self.of_frames.push((begin, secs));
+        }
+    }
+
+    /// Whether no record lies in a frame before the first that has a time.
+    fn are_complete(&self) -> bool {
+        self.first == self.of_frames.first().map(|(begin, _)| *begin)
     }
 }
 
@@ -154,18 +198,25 @@ impl<'a, D: Disk> Past<'a, D> {
     }
 
     /// Behind the last frame of the second `until`. The first frame of each second has its time.
-    async fn cut_at(&self, until: i64) -> Result<End, BackupError> {
-        let mut cut = self.segments.last().map(End::of);
+    async fn cut_at(&self, until: i64) -> Result<Cut, BackupError> {
+        let mut end = self.segments.last().map(End::of);
         let mut earliest = None;
         for segment in self.segments.iter().rev() {
             let times = self.times(segment).await?;
-            let late = times.iter().find(|(_, secs)| *secs > until);
-            let early = times.first().filter(|(_, secs)| *secs <= until);
-            cut = late.map_or(cut, |(begin, _)| Some(*begin));
-            if let (Some(cut), Some(_)) = (cut, early) {
-                return Ok(cut);
+            let late = times.of_frames.iter().find(|(_, secs)| *secs > until);
+            end = late.map_or(end, |(begin, _)| Some(*begin));
+            let first = times.of_frames.first().map(|(_, secs)| *secs);
+            earliest = first.or(earliest);
+            let is_early = first.is_some_and(|secs| secs <= until);
+            // Nothing was ever there before.
+            let is_first = segment.number == 1 && times.are_complete();
+            if let Some(end) = end.filter(|_| is_early || is_first) {
+                return Ok(Cut {
+                    end,
+                    is_empty: !is_early,
+                    earliest,
+                });
             }
-            earliest = times.first().map(|(_, secs)| *secs).or(earliest);
         }
         let shard = self.owner.shard;
         Err(match earliest {
@@ -175,7 +226,7 @@ impl<'a, D: Disk> Past<'a, D> {
     }
 
     /// The times in a segment, and where their frames begin.
-    async fn times(&self, segment: &SegmentCopy) -> Result<Vec<(End, i64)>, BackupError> {
+    async fn times(&self, segment: &SegmentCopy) -> Result<Times, BackupError> {
         let path = segment_path(&self.owner, segment.number);
         let broken = |error| of_segment(&path, error);
         let disk = &self.backup.disk;
@@ -184,14 +235,8 @@ impl<'a, D: Disk> Past<'a, D> {
             let what = "it is missing";
             return Err(BackupError::Damaged { path, what });
         };
-        let mut times = Vec::new();
-        let mut note = |begin: End, record: &RecordRef<'_>| {
-            let is_time = record.kind == kind::TIME;
-            let fact = is_time.then(|| Fact::decode(record.kind, record.payload));
-            if let Some(Ok(Fact::Time { secs })) = fact {
-                times.push((begin, secs));
-            }
-        };
+        let mut times = Times::default();
+        let mut note = |begin: End, record: &RecordRef<'_>| times.note(begin, record);
         let walked = walk(disk, &self.owner, &header, Some(segment.bytes), &mut note);
         match walked.await.map_err(broken)?.damage {
             Some((_, what)) => Err(BackupError::Damaged { path, what }),

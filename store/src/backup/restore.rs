@@ -1,7 +1,7 @@
 //! Making a store of a backup again: files that are checked while they are copied.
 //!
-//! Who calls this has made sure that nothing is there yet, and gives the store its identity when all
-//! is done: until then it is not opened by anybody.
+//! Who calls this has made sure that nothing is there yet, and gives the store its identity when
+//! all is done: until then it is not opened by anybody.
 
 use super::copy::transfer;
 use super::error::{at, of_segment, of_table};

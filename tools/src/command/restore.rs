@@ -14,7 +14,7 @@ use store::disk::blocking::{BlockingDisk, run};
 use store::disk::home::{Home, Identity};
 
 /// Without --account: all of it, into the data directory of --data, which must be empty or missing.
-/// With --account: its mail, into new mailboxes of the store of --into, whose server must be stopped.
+/// With --account: its mail, into new mailboxes of the store of --into, whose server is stopped.
 #[derive(Args)]
 pub(crate) struct Restore {
     /// The generation, as `backup --list` shows them; the last one if not given
