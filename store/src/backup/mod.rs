@@ -25,8 +25,6 @@ mod plan;
 mod restore;
 mod segments;
 mod take;
-#[cfg(test)]
-mod tests;
 mod text;
 
 pub use error::{BackupError, Moment};

@@ -19,20 +19,25 @@ fn a_backup_under_load_has_all_of_before() {
     let mut server = Server::start(setup());
     let ledger = Ledger::default();
     let place = tempfile::tempdir().unwrap();
-    let fresh = seed.next_u64();
-    let spread = Spread::Several;
-    during(&mut server, &ledger, CONNECTIONS, spread, fresh, |server| {
-        for number in 1..=backups {
+    let (fresh, spread) = (seed.next_u64(), Spread::Several);
+    let ledgers = during(&mut server, &ledger, CONNECTIONS, spread, fresh, |server| {
+        let take = |_| {
             let wanted = ledger.count() + 20 + seed.below(400) as usize;
             assert!(ledger.reaches(wanted, DEADLINE), "only {}", ledger.count());
             let before = ledger.snapshot();
             must(&server.setup.data(), &["backup", path(place.path())]);
-            let folder = tempfile::tempdir().unwrap();
-            let data = folder.path().join("data");
-            must(&data, &["restore", path(place.path())]);
-            check(&data, &before, number);
-        }
+            before
+        };
+        (0..backups).map(take).collect::<Vec<Ledger>>()
     });
+    for (number, before) in (1..).zip(&ledgers) {
+        let folder = tempfile::tempdir().unwrap();
+        let data = folder.path().join("data");
+        let generation = number.to_string();
+        let order = ["restore", "--generation", &generation, path(place.path())];
+        must(&data, &order);
+        check(&data, before, number);
+    }
 }
 
 /// Everything of the ledger is there, and mail that comes later too, none of it twice.

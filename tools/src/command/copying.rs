@@ -37,7 +37,7 @@ pub(crate) fn now_secs() -> i64 {
     since.map_or(0, |since| since.as_secs() as i64)
 }
 
-/// Seconds since 1970 of a moment as RFC 3339 writes it, or with a space in its middle, or as
+/// Seconds since 1970 of a moment as `2026-11-22T08:30:00Z`, or with a space in its middle, or as
 /// `@` and the seconds themselves.
 pub(crate) fn moment(text: &str) -> anyhow::Result<i64> {
     parse(text).with_context(|| {

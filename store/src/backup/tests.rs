@@ -1,1 +1,0 @@
-//! Backups of simulated stores.
