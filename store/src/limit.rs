@@ -51,6 +51,10 @@ pub const MAILBOX_DEPTH_MAX: usize = 32;
 /// Mailboxes an account can hold, deleted ones not counted.
 pub const MAILBOXES_MAX: usize = 10_000;
 
+/// Largest UID and UIDVALIDITY taken over from another server: the numbers above it are left for
+/// what comes later here.
+pub const IMPORTED_NUMBER_MAX: u32 = 0xf000_0000;
+
 /// Ranges of expunged UIDs that a mailbox remembers with their MODSEQ. A session that is further
 /// behind is told by comparing its UIDs with those that are there.
 pub const VANISHED_RANGES_MAX: usize = 16_384;

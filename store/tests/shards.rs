@@ -12,10 +12,12 @@ mod copied;
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::rc::Rc;
-use store::compact::{Here, Task};
+use std::task::Poll;
+use store::compact::{CompactError, Here, Policy, Report, Task, Unpaced};
 use store::disk::executor::Executor;
-use store::disk::fault::Seed;
+use store::disk::fault::{Seed, WriteFault};
 use store::disk::sim::SimDisk;
+use store::error::ReadError;
 use store::log::Options;
 use store::mail::address::Address;
 use store::mail::date::InternalDate;
@@ -29,7 +31,13 @@ use store::shard::{StoreFlags, Transfer};
 
 type Sim = Rc<Shard<SimDisk>>;
 
-const ACCOUNTS: [&str; 2] = ["anna@example.test", "bert@example.test"];
+/// Those with an even number belong to shard 0, the others to shard 1.
+const ACCOUNTS: [&str; 4] = [
+    "anna@example.test",
+    "bert@example.test",
+    "carl@example.test",
+    "dora@example.test",
+];
 const MAILBOXES: [&str; 2] = ["INBOX", "Other"];
 const CRASHES: usize = 3;
 
@@ -38,13 +46,20 @@ const IN_FLIGHT: usize = 5;
 
 #[test]
 fn nothing_acknowledged_is_lost_and_nothing_comes_twice() {
+    let mut kept = Kept::default();
     for seed in 1..=seeds(30) {
         let mut world = World::new(seed);
         for _ in 0..CRASHES {
             world.work_until_crash();
             world.check();
         }
+        kept.add(&world.kept.borrow());
     }
+    println!("{kept:?}");
+    assert!(kept.segments > 20, "segments were emptied: {kept:?}");
+    assert!(kept.packs > 5, "packs were written anew: {kept:?}");
+    assert!(kept.while_read > 0, "somebody read meanwhile: {kept:?}");
+    assert!(kept.failed > 0, "some tasks failed: {kept:?}");
 }
 
 #[test]
@@ -116,6 +131,36 @@ struct Ledger {
     highest: BTreeMap<(usize, String), (ModSeq, Uid)>,
 }
 
+/// What was given back while clients worked.
+#[derive(Clone, Copy, Default, Debug)]
+struct Kept {
+    segments: u32,
+    packs: u32,
+    /// Sweeps that had to wait for a reader.
+    while_read: u32,
+    failed: u32,
+}
+
+impl Kept {
+    fn add(&mut self, other: &Kept) {
+        self.segments += other.segments;
+        self.packs += other.packs;
+        self.while_read += other.while_read;
+        self.failed += other.failed;
+    }
+
+    fn note(&mut self, report: Result<Report, CompactError>) {
+        match report {
+            Ok(report) => {
+                assert_eq!(report.damage, []);
+                self.segments += report.segments_emptied;
+                self.packs += report.packs_emptied;
+            }
+            Err(_) => self.failed += 1,
+        }
+    }
+}
+
 struct World {
     disk: SimDisk,
     /// Where the shards lie, with a slash behind.
@@ -125,6 +170,7 @@ struct World {
     backs_up: bool,
     /// What was told before the last whole backup was begun.
     before_backup: Rc<RefCell<Option<Ledger>>>,
+    kept: Rc<RefCell<Kept>>,
 }
 
 impl World {
@@ -136,12 +182,14 @@ impl World {
             ledger: Rc::default(),
             backs_up: false,
             before_backup: Rc::default(),
+            kept: Rc::default(),
         }
     }
 
     fn work_until_crash(&mut self) {
         let mut executor = Executor::new(self.disk.clone(), self.seed.next());
         let shards = open(&mut executor, &self.disk, &self.root);
+        self.fail_some_writes();
         for shard in &shards {
             let shard = Rc::clone(shard);
             executor.spawn(async move { shard.run(|_| {}).await });
@@ -151,12 +199,13 @@ impl World {
             executor.spawn(copied::back_up(self.disk.clone(), ledger, before));
         }
         let mut seed = Seed::new(self.seed.next());
-        let keeper = keep(
-            shards.clone(),
-            Here(self.disk.clone()),
-            Seed::new(seed.next()),
-        );
-        executor.spawn(keeper);
+        let keeper = Keeper {
+            shards: shards.clone(),
+            here: Here(self.disk.clone(), Unpaced),
+            seed: RefCell::new(Seed::new(seed.next())),
+            kept: Rc::clone(&self.kept),
+        };
+        executor.spawn(async move { keeper.run().await });
         start_feeding(&mut executor, &shards);
         for _ in 0..4 {
             let client = Client {
@@ -175,7 +224,23 @@ impl World {
         };
     }
 
-    /// Opens the store again, lets the offers arrive, and compares with the ledger.
+    /// A write to the log that fails ends its segment, so that there are many small ones.
+    fn fail_some_writes(&mut self) {
+        let mut number = self.disk.writes();
+        let mut failing = Vec::new();
+        while self.seed.chance(950) {
+            number += 2 + self.seed.below(40);
+            let fault = match self.seed.chance(300) {
+                true => WriteFault::Full,
+                false => WriteFault::Io,
+            };
+            failing.push((number, fault));
+        }
+        self.disk.faults(|faults| faults.failing_writes = failing);
+    }
+
+    /// Opens the store again, lets the offers arrive, and compares with the ledger, before and
+    /// after everything is emptied that can be.
     fn check(&mut self) {
         let mut executor = Executor::new(self.disk.clone(), self.seed.next());
         let shards = open(&mut executor, &self.disk, &self.root);
@@ -191,9 +256,16 @@ impl World {
             "offers arrive"
         );
         let ledger = Rc::clone(&self.ledger);
+        let kept = Rc::clone(&self.kept);
+        let here = Here(self.disk.clone(), Unpaced);
         let checked = executor.finish(async move {
             // Nobody else is left to ask the ledger.
             let mut taken = ledger.take();
+            compare(&shards, &mut taken).await;
+            for shard in &shards {
+                let report = shard.keep_house(&here, &EAGER).await;
+                kept.borrow_mut().note(Ok(report.unwrap()));
+            }
             compare(&shards, &mut taken).await;
             ledger.replace(taken);
         });
@@ -222,6 +294,7 @@ impl World {
             ledger: Rc::new(RefCell::new(ledger)),
             backs_up: false,
             before_backup: Rc::default(),
+            kept: Rc::default(),
         })
     }
 }
@@ -231,6 +304,8 @@ fn open(executor: &mut Executor, disk: &SimDisk, root: &str) -> Vec<Sim> {
     for shard in 0..2 {
         let mut options = Options::new([7; 16], shard);
         options.segment_bytes = 8 << 20;
+        // Reads go to the disk.
+        options.hot_tail_bytes = 0;
         let disk = disk.clone();
         let directory = format!("{root}shard-{shard:02}");
         let opened = executor.finish(async move {
@@ -247,19 +322,52 @@ fn open(executor: &mut Executor, disk: &SimDisk, root: &str) -> Vec<Sim> {
     shards
 }
 
-/// Makes checkpoints, merges runs and sweeps, as the engine does but all the time.
-async fn keep(shards: Vec<Sim>, here: Here<SimDisk>, mut seed: Seed) {
-    for round in 0.. {
-        let shard = &shards[round % shards.len()];
-        if shard.checkpoint(&here).await.is_err() {
-            return;
+/// Nothing stays in the log that can be emptied, and hardly anything dead in a pack.
+const EAGER: Policy = Policy {
+    keep_log_bytes: 0,
+    segments_least: 1,
+    dead_percent: 10,
+    dead_percent_in_all: 5,
+    small_packs: 3,
+};
+
+/// Keeps house as the engine does, but all the time.
+struct Keeper {
+    shards: Vec<Sim>,
+    here: Here<SimDisk>,
+    seed: RefCell<Seed>,
+    kept: Rc<RefCell<Kept>>,
+}
+
+impl Keeper {
+    async fn run(&self) {
+        for round in 0.. {
+            let shard = &self.shards[round % self.shards.len()];
+            let outcome = self.keep(shard).await;
+            self.kept.borrow_mut().note(outcome);
+            match shard.sweep(&self.here).await {
+                Ok(false) => self.kept.borrow_mut().while_read += 1,
+                Ok(true) => {}
+                Err(_) => self.kept.borrow_mut().failed += 1,
+            }
         }
-        let task = match seed.chance(300) {
-            true => Task::MergeAll,
-            false => Task::Merge,
-        };
-        if shard.compact(&here, task).await.is_err() || shard.sweep(&here).await.is_err() {
-            return;
+    }
+
+    async fn keep(&self, shard: &Sim) -> Result<Report, CompactError> {
+        let dice = self.seed.borrow_mut().below(10);
+        match dice {
+            0..=3 => shard.keep_house(&self.here, &EAGER).await,
+            4..=5 => {
+                shard.checkpoint(&self.here).await?;
+                shard.empty(&self.here, u32::MAX).await
+            }
+            6 => shard.empty(&self.here, u32::MAX).await,
+            7 => shard.repack(&self.here, &EAGER).await,
+            8 => shard.compact(&self.here, Task::MergeAll).await,
+            _ => {
+                shard.checkpoint(&self.here).await?;
+                shard.compact(&self.here, Task::Merge).await
+            }
         }
     }
 }
@@ -346,14 +454,15 @@ struct Client {
 impl Client {
     async fn run(&self) {
         loop {
-            let outcome = match self.below(10) {
+            let outcome = match self.below(12) {
                 0..=2 => self.deliver().await,
                 3..=4 => self.append().await,
                 5 => self.flag(Flags::SEEN).await,
                 6 => self.flag(Flags::DELETED).await,
                 7 => self.expunge().await,
                 8 => self.copy(false).await,
-                _ => self.copy(true).await,
+                9 => self.copy(true).await,
+                _ => self.read_slowly().await,
             };
             if outcome.is_none() {
                 return;
@@ -376,19 +485,21 @@ impl Client {
         (id, content(id, octets))
     }
 
-    /// SMTP: to one account or to both, so that one shard coordinates.
+    /// SMTP: to accounts of one shard or of both, so that one shard coordinates.
     async fn deliver(&self) -> Option<()> {
         let (id, octets) = self.message();
-        let first = self.below(2) as usize;
-        let both = self.below(2) == 0;
-        let shard = &self.shards[first];
+        let first = self.below(4) as usize;
+        let mut owners = BTreeSet::from([first]);
+        owners.extend((0..self.below(3)).map(|_| self.below(4) as usize));
+        let here = first % 2;
+        let shard = &self.shards[here];
         let mut body = shard.body();
         shard.body_write(&mut body, &octets).await.ok()?;
-        let other = 1 - first;
-        let offers = if both {
-            vec![(other as u16, vec![share(other)])]
-        } else {
-            Vec::new()
+        let shares = |of: usize| owners.iter().filter(move |owner| *owner % 2 == of);
+        let offered: Vec<Share> = shares(1 - here).copied().map(share).collect();
+        let offers = match offered.is_empty() {
+            true => Vec::new(),
+            false => vec![(1 - here as u16, offered)],
         };
         let custody = Custody {
             queue: QueueId(id),
@@ -399,14 +510,42 @@ impl Client {
             received_secs: 1,
             body,
             each_alone: false,
-            shares: vec![share(first)],
+            shares: shares(here).copied().map(share).collect(),
             offers,
         };
         let delivered = shard.take(custody).await.ok()?;
-        assert!(delivered.shares[0].is_ok());
-        let mut owners = BTreeSet::from([first]);
-        owners.extend(both.then_some(other));
+        assert!(delivered.shares.iter().all(Result::is_ok));
         self.ledger.borrow_mut().acknowledged.insert(id, owners);
+        Some(())
+    }
+
+    /// A client on a slow line: what it has begun to read it gets whole.
+    async fn read_slowly(&self) -> Option<()> {
+        let (_, shard, account) = self.account().await?;
+        let mailbox = self.mailbox(shard, account, self.mailbox_name()).await?;
+        let Some(uid) = self.any_uid(shard, account, mailbox) else {
+            return Some(());
+        };
+        let view = shard.view(account, mailbox, false)?;
+        let row = shard.row(&view, uid)?;
+        let message = match shard.message(row.delivery).await {
+            Ok(message) => message,
+            Err(error) => {
+                assert_eq!(error, ReadError::Gone);
+                assert_eq!(shard.row(&view, uid), None, "only what is gone may be gone");
+                return Some(());
+            }
+        };
+        let mut octets = Vec::new();
+        while (octets.len() as u64) < message.octets {
+            let from = octets.len() as u64;
+            octets.extend(shard.read(&message, from, from + 50_000).await.unwrap());
+            for _ in 0..self.below(40) {
+                pass_turn().await;
+            }
+        }
+        assert_eq!(octets.len(), row.octets as usize);
+        identify(&octets);
         Some(())
     }
 
@@ -534,8 +673,8 @@ impl Client {
     }
 
     async fn account(&self) -> Option<(usize, &Sim, AccountId)> {
-        let owner = self.below(2) as usize;
-        let shard = &self.shards[owner];
+        let owner = self.below(4) as usize;
+        let shard = &self.shards[owner % 2];
         let account = shard.open_account(ACCOUNTS[owner]).await.ok()?;
         Some((owner, shard, account))
     }
@@ -557,6 +696,19 @@ impl Client {
         let at = self.below(u64::from(view.exists()).max(1)) as usize;
         view.uids().get(at).copied().map(Uid)
     }
+}
+
+/// Lets others have a turn.
+async fn pass_turn() {
+    let mut is_passed = false;
+    std::future::poll_fn(|context| {
+        if std::mem::replace(&mut is_passed, true) {
+            return Poll::Ready(());
+        }
+        context.waker().wake_by_ref();
+        Poll::Pending
+    })
+    .await;
 }
 
 fn share(owner: usize) -> Share {
@@ -608,8 +760,9 @@ fn identify(octets: &[u8]) -> u64 {
 
 async fn compare(shards: &[Sim], ledger: &mut Ledger) {
     let mut found: BTreeMap<(usize, u64), u32> = BTreeMap::new();
-    for (owner, shard) in shards.iter().enumerate() {
-        let Some(account) = shard.account(ACCOUNTS[owner]) else {
+    for (owner, address) in ACCOUNTS.iter().enumerate() {
+        let shard = &shards[owner % 2];
+        let Some(account) = shard.account(address) else {
             continue;
         };
         for info in shard.mailboxes(account.id) {

@@ -69,58 +69,66 @@ pub fn plain(subject: &str, octets: usize, seed: &mut Seed) -> Vec<u8> {
     text.into_bytes()
 }
 
-/// What is made to cost a parser more than it costs the sender.
-pub fn monsters() -> Vec<Sample> {
+/// What is made to cost a parser more than it costs the sender, at `percent` of its full size.
+pub fn monsters(percent: usize) -> Vec<Sample> {
+    let of = |full: usize| full * percent / 100;
     let sample = |name: &str, text: String| Sample {
         name: name.into(),
         octets: text.into(),
     };
-    let mut headers = String::from("Subject: many headers\r\n");
-    for number in 0..100_000 {
-        let _ = write!(headers, "X-{number}: a\r\n");
-    }
-    let mut addresses = String::from("Subject: many addresses\r\nTo: a@b.test");
-    for number in 0..500_000 {
-        let _ = write!(addresses, ",\r\n x{number}@b.test");
-    }
-    addresses.push_str("\r\n");
-    let mut parameters = String::from("Content-Type: text/plain");
-    for number in 0..10_000 {
-        let _ = write!(parameters, ";\r\n name*{number}*=utf-8''%41%42");
-    }
-    parameters.push_str("\r\n");
-    let mut parts = String::from("Content-Type: multipart/mixed; boundary=b\r\n\r\n");
-    for _ in 0..10_000 {
-        parts.push_str("--b\r\nContent-Type: text/plain\r\n\r\nx\r\n");
-    }
-    parts.push_str("--b--\r\n");
+    let multipart = "Content-Type: multipart/mixed; boundary=b\r\n\r\n";
+    let part = "--b\r\nContent-Type: text/plain\r\n\r\nx\r\n";
+    let words = "=?utf-8?q?=41?=\r\n ".repeat(of(100_000));
+    let comments = "(".repeat(of(50_000)) + &")".repeat(of(50_000));
+    let message = "Content-Type: message/rfc822\r\n\r\n";
     vec![
-        sample("100k headers", headers + "\r\nbody\r\n"),
-        sample("500k addresses", addresses + "\r\nbody\r\n"),
-        sample("10k parameters", parameters + "\r\nbody\r\n"),
-        sample("10k parts", parts),
-        sample("depth of 10k", nested(10_000)),
+        sample("100k headers", headers(of(100_000))),
+        sample("500k addresses", addresses(of(500_000))),
+        sample("10k parameters", parameters(of(10_000))),
         sample(
-            "10k messages in messages",
-            "Content-Type: message/rfc822\r\n\r\n".repeat(10_000),
+            "10k parts",
+            multipart.to_owned() + &part.repeat(of(10_000)) + "--b--\r\n",
         ),
-        sample("one boundary, 100k times", {
-            "Content-Type: multipart/mixed; boundary=b\r\n\r\n".to_string()
-                + &"--b\r\n".repeat(100_000)
+        sample("depth of 10k", nested(of(10_000))),
+        sample("10k messages in messages", message.repeat(of(10_000))),
+        sample(
+            "one boundary, 100k times",
+            multipart.to_owned() + &"--b\r\n".repeat(of(100_000)),
+        ),
+        sample("100k encoded words", format!("Subject: {words}\r\n\r\n")),
+        sample("100k comments", format!("To: {comments}a@b.test\r\n\r\n")),
+        sample("a header line of 50 MB", {
+            format!("Subject: {}\r\n\r\nbody\r\n", "x".repeat(of(50_000_000)))
         }),
-        sample("100k encoded words", {
-            format!(
-                "Subject: {}\r\n\r\n",
-                "=?utf-8?q?=41?=\r\n ".repeat(100_000)
-            )
-        }),
-        sample("100k comments", {
-            format!(
-                "To: {}a@b.test\r\n\r\n",
-                "(".repeat(50_000) + &")".repeat(50_000)
-            )
+        sample("a body line of 50 MB", {
+            format!("Subject: x\r\n\r\n{}\r\n", "x".repeat(of(50_000_000)))
         }),
     ]
+}
+
+fn headers(count: usize) -> String {
+    let mut text = String::from("Subject: many headers\r\n");
+    for number in 0..count {
+        let _ = write!(text, "X-{number}: a\r\n");
+    }
+    text + "\r\nbody\r\n"
+}
+
+fn addresses(count: usize) -> String {
+    let mut text = String::from("Subject: many addresses\r\nTo: a@b.test");
+    for number in 0..count {
+        let _ = write!(text, ",\r\n x{number}@b.test");
+    }
+    text + "\r\n\r\nbody\r\n"
+}
+
+/// RFC 2231 §3: one value in many numbered pieces.
+fn parameters(count: usize) -> String {
+    let mut text = String::from("Content-Type: text/plain");
+    for number in 0..count {
+        let _ = write!(text, ";\r\n name*{number}*=utf-8''%41%42");
+    }
+    text + "\r\n\r\nbody\r\n"
 }
 
 fn nested(depth: usize) -> String {

@@ -123,6 +123,23 @@ impl Server {
         self.wait_ready();
     }
 
+    /// Starts again where it may refuse to: then the exit code and all it said.
+    pub fn try_restart(&mut self) -> Result<(), (Option<i32>, String)> {
+        let mut command = Command::new(binary::ringpost());
+        command.arg("--config").arg(self.setup.config_file());
+        (self.child, self.log) = spawn(command);
+        let ready = self.log.wait(LOG_DEADLINE, |state| {
+            let is_up = state.lines.iter().any(|line| is_ready(line));
+            is_up.then_some(true).or(state.closed.then_some(false))
+        });
+        assert!(ready.is_some(), "it hangs:\n{}", self.log_tail());
+        if ready == Some(true) {
+            return Ok(());
+        }
+        let status = self.child.wait().expect("our child can be awaited");
+        Err((status.code(), self.log_tail()))
+    }
+
     /// Ends it and gives back what another server may go on with.
     pub fn into_setup(mut self) -> Setup {
         self.kill();

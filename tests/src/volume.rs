@@ -1,8 +1,8 @@
 //! A small ext4 of its own on a loop device, to be filled and to fail.
 //!
 //! A device can be made to end early while the file system is mounted: what lies behind answers EIO
-//! to reads and writes, as failing sectors do. Journal and metadata of so small a file system lie at
-//! the front, so that only contents of files are hit.
+//! to reads and writes, as failing sectors do. Journal and metadata of so small a file system lie
+//! at the front, so that only contents of files are hit.
 //!
 //! Root and loop devices are needed; without them there is no volume, and a line says so.
 

@@ -6,7 +6,7 @@ use engine::admin::wire::{REPLY_BYTES_MAX, Reply, Request};
 use engine::config::CONTROL_SOCKET;
 use std::io::{BufRead, BufReader, ErrorKind, Read, Write};
 use std::os::unix::net::UnixStream;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
@@ -22,6 +22,16 @@ impl Client {
 
     pub(crate) fn is_json(&self) -> bool {
         self.json
+    }
+
+    /// The directory of the store.
+    pub(crate) fn data(&self) -> &Path {
+        &self.data
+    }
+
+    /// Says what somebody should know, to a person, beside what is asked for.
+    pub(crate) fn note(&self, sentence: &str) {
+        eprintln!("{sentence}");
     }
 
     /// Says what was done, to a person.

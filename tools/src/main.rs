@@ -3,10 +3,15 @@
 //! A command speaks to the running server over its control socket; where none runs, it opens the
 //! store itself.
 
+// Tests stop at the first surprise.
+#![cfg_attr(test, allow(clippy::unwrap_used, clippy::indexing_slicing))]
+
 mod client;
 mod command;
 mod offline;
 mod synthetic;
+mod transfer;
+mod usage;
 
 use clap::{Parser, Subcommand};
 use std::path::PathBuf;
@@ -43,24 +48,40 @@ enum Command {
     Backup(command::backup::Backup),
     /// Make a store of a backup again, or take mail of one account out of it
     Restore(command::restore::Restore),
+    /// Write mail to files: mbox, Maildir, .eml; no server may have the store open
+    Export(command::export::Export),
+    /// Take mail in from files: mbox, Maildir, .eml; no server may have the store open
+    Import(command::import::Import),
     Synthetic(synthetic::Synthetic),
+    /// Look at every byte of a store, and say what is damaged
+    Fsck(command::fsck::Fsck),
+    /// Print a file of a store, or one record, readably
+    Dump(command::dump::Dump),
+    /// Give back the space of what nobody needs any more; no server may have the store open
+    Compact(command::compact::Compact),
 }
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
     let client = client::Client::new(arguments.data.clone(), arguments.json);
     let outcome = match arguments.command {
-        Command::Account(account) => account.run(&client),
-        Command::Domain(domain) => domain.run(&client),
-        Command::Backup(backup) => backup.run(&arguments.data, &client),
-        Command::Restore(restore) => restore.run(&arguments.data, &client),
-        Command::Synthetic(synthetic) => synthetic.run(&arguments.data, &client),
+        Command::Backup(backup) => backup.run(&arguments.data, &client).map(|()| true),
+        Command::Restore(restore) => restore.run(&arguments.data, &client).map(|()| true),
+        Command::Account(account) => account.run(&client).map(|()| true),
+        Command::Domain(domain) => domain.run(&client).map(|()| true),
+        Command::Export(export) => export.run(&client),
+        Command::Import(import) => import.run(&client),
+        Command::Synthetic(synthetic) => synthetic.run(&arguments.data, &client).map(|()| true),
+        Command::Fsck(fsck) => fsck.run(&client),
+        Command::Dump(dump) => dump.run(&client),
+        Command::Compact(compact) => compact.run(&client),
     };
     match outcome {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
         Err(error) => {
             eprintln!("ringpostctl: {error:#}");
-            ExitCode::FAILURE
+            usage::exit_code(&error)
         }
     }
 }

@@ -7,16 +7,18 @@ use engine::admin::wire::{AccountLine, DomainLine, Origin, Reply, Request};
 use engine::auth::Secrets;
 use engine::{config, route};
 use futures_util::future::join;
+use std::cell::Cell;
 use std::path::Path;
 use std::rc::Rc;
 use std::sync::atomic::Ordering;
 use std::time::{SystemTime, UNIX_EPOCH};
+use store::compact::{Here, Unpaced};
 use store::disk::blocking::BlockingDisk;
-use store::disk::home::{Home, shard_directory};
+use store::disk::home::{Home, HomeError, shard_directory};
 use store::log::Options;
 use store::mail::address::Address;
 use store::mail::id::{AccountId, ShardId};
-use store::shard::Shard;
+use store::shard::{Shard, Task};
 
 pub(crate) type Offline = Rc<Shard<BlockingDisk>>;
 
@@ -80,6 +82,18 @@ pub(crate) fn order(data: &Path, request: Request) -> anyhow::Result<Reply> {
     Ok(Reply::Done)
 }
 
+/// Takes a store for an order that no server carries out.
+pub(crate) fn claim(data: &Path) -> anyhow::Result<Home> {
+    match Home::existing(data) {
+        Err(HomeError::InUse(path)) => bail!(
+            "{} is in use: stop the server (systemctl stop ringpost, or SIGTERM) and run this \
+             again; nothing was changed",
+            path.display()
+        ),
+        other => Ok(other?),
+    }
+}
+
 fn accounts(home: &Home) -> anyhow::Result<Reply> {
     let mut lines = Vec::new();
     for shard in 0..home.identity.shards {
@@ -114,7 +128,7 @@ fn domains(home: &Home) -> anyhow::Result<Reply> {
     Ok(Reply::Domains(lines))
 }
 
-fn canonical(text: &str) -> anyhow::Result<String> {
+pub(crate) fn canonical(text: &str) -> anyhow::Result<String> {
     let address = config::address(text).map_err(anyhow::Error::msg)?;
     Ok(address.to_string())
 }
@@ -136,7 +150,7 @@ fn stored_account(shard: &Offline, name: &str) -> anyhow::Result<AccountId> {
     }
 }
 
-fn with_owner(
+pub(crate) fn with_owner(
     home: &Home,
     address: &str,
     work: impl AsyncFnOnce(Offline) -> anyhow::Result<()>,
@@ -166,7 +180,49 @@ pub(crate) fn with_shard(
     })
 }
 
-fn now_secs() -> i64 {
+/// Makes checkpoints while a tool writes much: they bound the log that the next start replays, and
+/// the memory of this process.
+pub(crate) struct Housekeeper {
+    aside: Here<BlockingDisk>,
+    /// Octets of the log at the last checkpoint.
+    logged: Cell<u64>,
+}
+
+impl Housekeeper {
+    pub(crate) fn new(home: &Home) -> Housekeeper {
+        Housekeeper {
+            aside: Here(BlockingDisk::new(&home.path), Unpaced),
+            logged: Cell::new(0),
+        }
+    }
+
+    /// Makes a checkpoint if enough was written since the last one.
+    pub(crate) async fn look(&self, shard: &Offline) -> anyhow::Result<()> {
+        let logged = shard.log().stats().bytes;
+        if logged - self.logged.get() >= LOGGED_BYTES_MAX {
+            self.logged.set(logged);
+            self.checkpoint(shard).await?;
+        }
+        Ok(())
+    }
+
+    /// Spares the next start what was logged so far.
+    pub(crate) async fn checkpoint(&self, shard: &Offline) -> anyhow::Result<()> {
+        let written = async {
+            shard.checkpoint(&self.aside).await?;
+            shard.compact(&self.aside, Task::Merge).await?;
+            shard.sweep(&self.aside).await
+        };
+        let written = written.await;
+        written.map_err(|error| anyhow!("the index cannot be written: {error}"))?;
+        Ok(())
+    }
+}
+
+/// Log that is written between two checkpoints of a tool, in bytes.
+const LOGGED_BYTES_MAX: u64 = 512 << 20;
+
+pub(crate) fn now_secs() -> i64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH);
     since.map_or(0, |since| since.as_secs() as i64)
 }

@@ -13,6 +13,7 @@ mod follow;
 mod orders;
 mod service;
 mod shard;
+mod tempo;
 #[cfg(test)]
 mod tests;
 

@@ -16,7 +16,7 @@
 
 use super::BackupError;
 use super::error::{of_segment, of_table};
-use super::segments::{End, header, segment_path, walk};
+use super::segments::{End, segment_path, walk};
 use crate::disk::Disk;
 use crate::log::RecordRef;
 use crate::mailbox::index::Index;
@@ -117,17 +117,13 @@ impl Dealings {
         for end in ends.iter().filter(|end| end.segment >= from.0) {
             let path = segment_path(owner, end.segment);
             let broken = |error| of_segment(&path, error);
-            let Some(header) = header(disk, owner, end.segment).await.map_err(broken)? else {
-                let what = "it is missing";
-                return Err(BackupError::Damaged { path, what });
-            };
             let mut note = |begin: End, record: &RecordRef<'_>| {
                 let is_later = (begin.segment, begin.offset) >= from;
                 if let Some(deal) = Deal::of_record(record).filter(|_| is_later) {
                     dealings.later.push((begin, deal));
                 }
             };
-            let walked = walk(disk, owner, &header, Some(end.offset), &mut note).await;
+            let walked = walk(disk, owner, end.segment, Some(*end), &mut note).await;
             let walked = walked.map_err(broken)?;
             if let Some((_, what)) = walked.damage {
                 return Err(BackupError::Damaged { path, what });

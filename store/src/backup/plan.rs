@@ -8,7 +8,7 @@
 use super::cut::{Dealings, settle};
 use super::error::{of_segment, of_table};
 use super::list::{Generation, SegmentCopy, TableCopy};
-use super::segments::{End, header, segment_path, walk};
+use super::segments::{End, segment_path, walk};
 use super::take::cut_off;
 use super::{Backup, BackupError, generation_directory};
 use crate::disk::Disk;
@@ -230,14 +230,15 @@ impl<'a, D: Disk> Past<'a, D> {
         let path = segment_path(&self.owner, segment.number);
         let broken = |error| of_segment(&path, error);
         let disk = &self.backup.disk;
-        let found = header(disk, &self.owner, segment.number).await;
-        let Some(header) = found.map_err(broken)? else {
-            let what = "it is missing";
-            return Err(BackupError::Damaged { path, what });
-        };
         let mut times = Times::default();
         let mut note = |begin: End, record: &RecordRef<'_>| times.note(begin, record);
-        let walked = walk(disk, &self.owner, &header, Some(segment.bytes), &mut note);
+        let walked = walk(
+            disk,
+            &self.owner,
+            segment.number,
+            Some(End::of(segment)),
+            &mut note,
+        );
         match walked.await.map_err(broken)?.damage {
             Some((_, what)) => Err(BackupError::Damaged { path, what }),
             None => Ok(times),

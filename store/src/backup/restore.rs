@@ -7,7 +7,7 @@ use super::copy::transfer;
 use super::error::{at, of_segment, of_table};
 use super::list::SegmentCopy;
 use super::plan::{Plan, ShardPlan};
-use super::segments::{header, log_directory, segment_path, walk};
+use super::segments::{log_directory, segment_path, walk};
 use super::{Backup, BackupError, Progress};
 use crate::disk::Disk;
 use crate::table::locations::Owner;
@@ -89,9 +89,7 @@ impl<D: Disk, T: Disk> Restoring<'_, D, T> {
         }
         // Cut within what is listed: the frames vouch for themselves.
         let broken = |error| of_segment(&path, error);
-        let header = header(self.target, owner, listed.number).await;
-        let header = header.map_err(broken)?.ok_or(damaged("it is missing"))?;
-        let walked = walk(self.target, owner, &header, Some(bytes), &mut |_, _| {}).await;
+        let walked = walk(self.target, owner, listed.number, None, &mut |_, _| {}).await;
         let walked = walked.map_err(broken)?;
         match walked.damage {
             None if walked.end.offset == bytes => Ok(()),

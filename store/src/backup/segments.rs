@@ -10,7 +10,7 @@ use super::list::SegmentCopy;
 use super::{Backup, BackupError, copy};
 use crate::disk::{Block, Disk, File, Mode};
 use crate::limit::BLOCK_BYTES;
-use crate::log::scan::{self, Scope, Seen, Segment};
+use crate::log::scan::{self, Scanned, Segment, SegmentEnd};
 use crate::log::{OpenError, RecordRef};
 use crate::table::locations::Owner;
 use std::io;
@@ -34,10 +34,33 @@ impl End {
     }
 }
 
+/// What the header of a segment says. Its chain value covers a random salt: no two are alike.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) struct Head {
+    pub(super) number: u32,
+    begin: End,
+    previous: SegmentEnd,
+}
+
+impl Head {
+    fn of<F: File>(segment: &Segment<F>) -> Head {
+        let begin = segment.begin();
+        Head {
+            number: segment.number(),
+            begin: End {
+                segment: segment.number(),
+                offset: begin.offset,
+                chain: begin.chain,
+            },
+            previous: segment.previous(),
+        }
+    }
+}
+
 /// A segment of the store at one moment.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) struct Present {
-    pub(super) header: Segment,
+    pub(super) header: Head,
     /// Where its successor says that it ends, and with which chain value.
     pub(super) sealed: Option<End>,
 }
@@ -70,8 +93,8 @@ pub(super) async fn present<D: Disk>(
         if let Some(before) = found.last_mut() {
             before.sealed = Some(End {
                 segment: before.header.number,
-                offset: header.previous_end,
-                chain: header.previous,
+                offset: header.previous.offset,
+                chain: header.previous.chain,
             });
         }
         let sealed = None;
@@ -85,13 +108,21 @@ pub(super) async fn header<D: Disk>(
     disk: &D,
     owner: &Owner,
     number: u32,
-) -> Result<Option<Segment>, OpenError> {
-    let directory = log_directory(owner);
-    match of(owner, &directory).header(disk, number).await {
-        Ok(header) => Ok(Some(header)),
+) -> Result<Option<Head>, OpenError> {
+    match open(disk, owner, number).await {
+        Ok(segment) => Ok(Some(Head::of(&segment))),
         Err(error) if is_gone(&error) => Ok(None),
         Err(error) => Err(error),
     }
+}
+
+async fn open<D: Disk>(
+    disk: &D,
+    owner: &Owner,
+    number: u32,
+) -> Result<Segment<D::File>, OpenError> {
+    let directory = log_directory(owner);
+    Segment::open(disk, &directory, owner.store, owner.shard, number).await
 }
 
 fn is_gone(error: &OpenError) -> bool {
@@ -104,14 +135,6 @@ pub(super) fn log_directory(owner: &Owner) -> String {
 
 pub(super) fn segment_path(owner: &Owner, number: u32) -> String {
     scan::file(&log_directory(owner), number)
-}
-
-fn of<'a>(owner: &Owner, directory: &'a str) -> Scope<'a> {
-    Scope {
-        directory,
-        store: owner.store,
-        shard: owner.shard,
-    }
 }
 
 /// Whether the log on `disk` has a frame that ends exactly there; not where its segment is gone.
@@ -129,8 +152,7 @@ pub(super) async fn is_passed<D: Disk>(
     if first.sealed == Some(end) {
         return Ok(true);
     }
-    let limit = first.sealed.map(|sealed| sealed.offset);
-    match walk(disk, owner, &first.header, limit, &mut |_, _| {}).await {
+    match walk(disk, owner, end.segment, first.sealed, &mut |_, _| {}).await {
         Ok(frames) => Ok(frames.pass(end)),
         Err(error) if is_gone(&error) => Ok(false),
         Err(error) => Err(of_store(error)),
@@ -148,24 +170,11 @@ pub(super) struct Frames {
 }
 
 impl Frames {
-    fn of(segment: &Segment) -> Frames {
-        let begin = segment.begin();
-        let end = End {
-            segment: segment.number,
-            offset: begin.offset,
-            chain: begin.chain,
-        };
+    fn of(begin: End) -> Frames {
         Frames {
-            end,
-            ends: vec![end],
+            end: begin,
+            ends: vec![begin],
             damage: None,
-        }
-    }
-
-    fn advance(&mut self, end: Option<End>) {
-        if let Some(end) = end {
-            self.end = end;
-            self.ends.push(end);
         }
     }
 
@@ -191,10 +200,10 @@ async fn frames_of<D: Disk>(
     owner: &Owner,
     present: &Present,
 ) -> Result<Frames, OpenError> {
-    let limit = present.sealed.map(|end| end.offset);
-    let mut frames = walk(disk, owner, &present.header, limit, &mut |_, _| {}).await?;
-    if let (Some((hole, _)), None) = (frames.damage, limit) {
-        let again = walk(disk, owner, &present.header, limit, &mut |_, _| {}).await?;
+    let number = present.header.number;
+    let mut frames = walk(disk, owner, number, present.sealed, &mut |_, _| {}).await?;
+    if let (Some((hole, _)), None) = (frames.damage, present.sealed) {
+        let again = walk(disk, owner, number, None, &mut |_, _| {}).await?;
         let stays = again.damage.filter(|(offset, _)| *offset == hole);
         frames.ends.retain(|end| end.offset <= hole);
         frames.end = frames.ends.last().copied().unwrap_or(frames.end);
@@ -204,35 +213,38 @@ async fn frames_of<D: Disk>(
 }
 
 /// Walks the frames of a segment. `each` is shown every record, and where its frame begins. `end`:
-/// where the successor says that the segment ends.
+/// where it ends for certain; without one, where no frame follows any more.
 pub(super) async fn walk<D: Disk>(
     disk: &D,
     owner: &Owner,
-    segment: &Segment,
-    end: Option<u64>,
+    number: u32,
+    end: Option<End>,
     each: &mut dyn FnMut(End, &RecordRef<'_>),
 ) -> Result<Frames, OpenError> {
-    let directory = log_directory(owner);
-    let mut frames = Frames::of(segment);
-    // A frame is passed when the next one begins: its records are shown in between.
-    let mut begun: Option<End> = None;
-    let scope = of(owner, &directory);
-    let mut see = |seen: Seen<'_>| match seen {
-        Seen::Frame(frame) => {
-            frames.advance(begun.take());
-            begun = Some(End {
-                segment: segment.number,
-                offset: frame.offset + u64::from(frame.bytes),
-                chain: frame.chain,
-            });
+    let segment = open(disk, owner, number).await?;
+    let mut frames = Frames::of(Head::of(&segment).begin);
+    let mut scan = segment.scan(end.map(|end| SegmentEnd {
+        offset: end.offset,
+        chain: end.chain,
+    }));
+    while let Some(scanned) = scan.next().await? {
+        let frame = match scanned {
+            Scanned::Frame(frame) => frame,
+            Scanned::Damage(damage) => {
+                frames.damage.get_or_insert((damage.offset, damage.what));
+                continue;
+            }
+        };
+        for (_, record) in frame.records() {
+            each(frames.end, &record);
         }
-        Seen::Record(_, record) => each(frames.end, &record),
-        Seen::Damage { offset, what, .. } => {
-            frames.damage.get_or_insert((offset, what));
-        }
-    };
-    scope.scan(disk, segment, end, &mut see).await?;
-    frames.advance(begun.take());
+        frames.end = End {
+            segment: number,
+            offset: frame.offset + u64::from(frame.bytes),
+            chain: frame.chain,
+        };
+        frames.ends.push(frames.end);
+    }
     Ok(frames)
 }
 
@@ -301,7 +313,7 @@ impl<D: Disk> Backup<D> {
                 return Ok(0);
             }
         };
-        let has = walk(&self.disk, owner, &mirrored, None, &mut |_, _| {}).await;
+        let has = walk(&self.disk, owner, mirrored.number, None, &mut |_, _| {}).await;
         let has = has.map_err(|error| of_segment(&path, error))?;
         let common = has.common(frames).unwrap_or(frames.end);
         // Durable frames that the store has no more. (Sealed before them, it gave them up.)
@@ -357,9 +369,10 @@ impl<D: Disk> Backup<D> {
         present: &Present,
         frames: &Frames,
     ) -> Result<(), BackupError> {
-        let end = Some(frames.end.offset);
-        let path = segment_path(owner, present.header.number);
-        let copied = walk(&self.disk, owner, &present.header, end, &mut |_, _| {}).await;
+        let number = present.header.number;
+        let path = segment_path(owner, number);
+        let end = Some(frames.end);
+        let copied = walk(&self.disk, owner, number, end, &mut |_, _| {}).await;
         let copied = copied.map_err(|error| of_segment(&path, error))?;
         if copied.damage.is_none() && copied.end == frames.end {
             return Ok(());

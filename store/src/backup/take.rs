@@ -123,13 +123,14 @@ impl<S: Disk, D: Disk> Taking<'_, S, D> {
                 continue;
             }
             let listed = self.listed_table(shard, &key.1).cloned();
-            if is_continued && let Some(listed) = &listed {
-                if self.backup.has_table(&owner, listed).await? {
-                    self.pass(listed.bytes);
-                    self.copied.insert(key, listed.clone());
-                    tables.push(listed.clone());
-                    continue;
-                }
+            if is_continued
+                && let Some(listed) = &listed
+                && self.backup.has_table(&owner, listed).await?
+            {
+                self.pass(listed.bytes);
+                self.copied.insert(key, listed.clone());
+                tables.push(listed.clone());
+                continue;
             }
             let (done, total, progress) = (&mut self.done, self.total, self.progress);
             let mut each = |bytes| {

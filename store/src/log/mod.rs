@@ -9,6 +9,7 @@
 //!                                                                  └ Err ─→ given up, all of it
 //! ```
 
+pub mod anew;
 mod error;
 mod frame;
 mod pending;
@@ -271,6 +272,11 @@ impl<D: Disk> Log<D> {
         self.bell.ring();
         self.roomers.wake_all();
         self.waiters.wake_all();
+    }
+
+    /// Size of a segment file, in bytes.
+    pub fn segment_bytes(&self) -> u64 {
+        self.options.segment_bytes
     }
 
     pub fn stats(&self) -> Stats {

@@ -1,156 +1,163 @@
-//! A segment from front to end, whatever is wrong with it: for checks, for salvage, for emptying.
+//! A segment from front to end, for whoever moves, checks or repairs what lies in it.
 //!
-//! The start of a log ends at the first hole and refuses what is damaged; a scan names the damage
-//! and goes on at the next valid frame. Behind a hole records are taken one by one: the checksum of
-//! each is bound to its offset and to the salt of the segment, so a record that fits was written
-//! there, whatever became of the header of its frame. Behind the last frame of the last segment
-//! nothing is taken: what may lie there was never acknowledged (FORMAT.md, "Recovery").
-//!
-//! A frame found behind damage must have a later number than the last before it.
+//! Unlike the replay at the start, a scan goes on behind damage: it looks for the next block at
+//! which a valid frame begins, and in between for records whose own checksum fits. Both are seated,
+//! so nothing of an earlier life, and nothing that came by mail, is ever taken for one.
 
 use super::error::at;
-use super::frame::{CLEAN, FrameHeader, NoFrame, RecordHeader, SEAL, record_bytes};
-use super::segment::{self, COUNT_MAX, FIRST_OFFSET, SegmentHeader, is_blank, path};
-use super::{OpenError, Options, Place, Position, RECORD_HEADER_BYTES, RecordRef};
+use super::frame::{
+    CLEAN, FRAME_HEADER_BYTES, FrameHeader, NoFrame, RecordHeader, SEAL, record_bytes,
+};
+use super::segment::{self, FIRST_OFFSET, SegmentHeader, check, is_blank, path};
+use super::{OpenError, Options, Place, Position, RECORD_HEADER_BYTES, Record, RecordRef};
 use crate::codec::checksum::seat;
 use crate::disk::{Block, Disk, File, Mode};
-use crate::limit::{BLOCK_BYTES, FRAME_BYTES_MAX, RECORD_BYTES_MAX};
+use crate::error::ReadError;
+use crate::limit::{BLOCK_BYTES, FRAME_BYTES_MAX};
 use crate::mail::id::{FrameSeq, Lsn, ShardId};
 use std::ops::Range;
+use std::rc::Rc;
 
-/// The log that is scanned.
-#[derive(Clone, Copy, Debug)]
-pub struct Scope<'a> {
-    /// Of the segments, e.g. `shard-00/log`.
-    pub directory: &'a str,
-    pub store: [u8; 16],
-    pub shard: ShardId,
+/// A segment that is open for reading.
+pub struct Segment<F> {
+    file: F,
+    path: String,
+    header: SegmentHeader,
+    bytes: u64,
 }
 
-/// What the header of a segment says.
+/// Where a segment ends, as its successor has it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Segment {
-    pub number: u32,
-    /// Bytes that the file may grow to.
-    pub size: u64,
-    pub first_frame: FrameSeq,
-    pub first_lsn: Lsn,
-    /// Where the segment before ends.
-    pub previous_end: u64,
-    /// Chain value of the last frame of the segment before.
-    pub previous: u32,
-    /// How far an earlier life of the file reaches; 0 for none.
-    pub remains: u64,
-    /// Chain value of the header.
+pub struct SegmentEnd {
+    /// In bytes from the start of the file.
+    pub offset: u64,
+    /// Chain value of its last frame.
     pub chain: u32,
-    salt: u64,
 }
 
-/// A frame whose header is valid.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+/// What a scan comes by, in order of offsets.
+#[derive(Debug)]
+pub enum Scanned {
+    Frame(Frame),
+    Damage(Damage),
+}
+
+/// A frame that is as it was written.
+#[derive(Debug)]
 pub struct Frame {
     pub offset: u64,
     pub bytes: u32,
     pub number: FrameSeq,
     pub first_lsn: Lsn,
-    pub records: u32,
+    pub record_count: u32,
     pub is_clean_end: bool,
-    /// Of this frame: what the next one names.
+    /// What the next frame names.
     pub chain: u32,
+    stretch: Stretch,
 }
 
-/// What a scan comes by, in the order of the segment.
-pub enum Seen<'a> {
-    Frame(Frame),
-    /// Whole, at its place.
-    Record(Place, RecordRef<'a>),
-    /// Bytes from `offset` on that are not what was written. Records in it that are whole follow.
-    Damage {
-        offset: u64,
-        bytes: u64,
-        what: &'static str,
-    },
+/// Octets that are not what was written. One damaged region may come in several pieces.
+#[derive(Debug)]
+pub struct Damage {
+    pub offset: u64,
+    /// 0 where frames do not continue each other.
+    pub bytes: u64,
+    pub what: &'static str,
+    stretch: Stretch,
 }
 
-/// Where a scan ended.
+/// How a scan ended.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Ended {
-    /// Behind the last valid frame, with what the next frame must continue.
+    /// Behind the last frame, with what the next one must continue.
     pub position: Position,
-    /// Behind it lies a frame that was being written when the last life ended.
+    /// The last frame is a clean end.
+    pub is_clean: bool,
+    /// Behind the last frame of the log lies a piece of another, which nobody was told of.
     pub is_torn: bool,
     /// The segment says that it has a successor.
     pub is_sealed: bool,
-    pub frames: u64,
-    pub records: u64,
-    /// The last frame is a clean end.
-    pub is_clean: bool,
+}
+
+/// A part of a window, and where it lies in the segment.
+#[derive(Debug)]
+struct Stretch {
+    segment: u32,
+    salt: u64,
+    offset: u64,
+    window: Rc<Block>,
+    range: Range<usize>,
+}
+
+/// Goes through one segment.
+pub struct Scan<'a, F> {
+    segment: &'a Segment<F>,
+    end: Option<SegmentEnd>,
+    offset: u64,
+    /// What the next frame must continue; `None` behind damage.
+    chain: Option<u32>,
+    window: Rc<Block>,
+    window_from: u64,
+    /// Blocks that the device did not give.
+    unreadable: u32,
+    is_over: bool,
+    ended: Ended,
 }
 
 /// Segments that are there, ascending.
 pub async fn segments<D: Disk>(disk: &D, directory: &str) -> Result<Vec<u32>, OpenError> {
     let names = disk.list(directory).await.map_err(at(directory))?;
-    let mut numbers: Vec<u32> = names.iter().filter_map(|n| segment::number(n)).collect();
+    let numbers = names.iter().filter_map(|name| segment::number(name));
+    let mut numbers: Vec<u32> = numbers.collect();
     numbers.sort_unstable();
     Ok(numbers)
 }
 
-/// The name of a segment's file, with its directory.
+/// The file of a segment, with its directory.
 #[must_use]
 pub fn file(directory: &str, segment: u32) -> String {
     path(directory, segment)
 }
 
-impl Scope<'_> {
-    /// The header of a segment.
-    pub async fn header<D: Disk>(&self, disk: &D, segment: u32) -> Result<Segment, OpenError> {
-        let path = path(self.directory, segment);
+impl<F: File> Segment<F> {
+    /// Opens a segment of the log in `directory` and checks its header.
+    pub async fn open<D: Disk<File = F>>(
+        disk: &D,
+        directory: &str,
+        store: [u8; 16],
+        shard: ShardId,
+        number: u32,
+    ) -> Result<Segment<F>, OpenError> {
+        let path = path(directory, number);
         let file = disk.open(&path, Mode::Read).await.map_err(at(&path))?;
         let block = file.read_at(0, BLOCK_BYTES).await.map_err(at(&path))?;
-        let options = Options::new(self.store, self.shard.0);
-        let header = segment::check(block.as_slice(), &options, segment)?;
-        Ok(Segment::of(&header))
-    }
-
-    /// Shows a segment from its first frame on. `end`: where its successor says that it ends; the
-    /// last segment has none. The error is one of the device, or a frame of a later version.
-    pub async fn scan<D: Disk>(
-        &self,
-        disk: &D,
-        segment: &Segment,
-        end: Option<u64>,
-        each: &mut dyn FnMut(Seen<'_>),
-    ) -> Result<Ended, OpenError> {
-        let path = path(self.directory, segment.number);
-        let file = disk.open(&path, Mode::Read).await.map_err(at(&path))?;
+        let header = check(block.as_slice(), &Options::new(store, shard.0), number)?;
         let bytes = file.len().await.map_err(at(&path))?;
-        let scanner = Scanner {
-            path: &path,
-            file: &file,
-            segment: *segment,
-            is_last: end.is_none(),
-            end: end.unwrap_or(bytes).min(bytes),
-            position: segment.begin(),
-            is_after_damage: false,
-            ended: Ended::at(segment.begin()),
-            each,
-        };
-        scanner.run(end).await
+        Ok(Segment {
+            file,
+            path,
+            header,
+            bytes,
+        })
     }
-}
 
-impl Segment {
-    fn of(header: &SegmentHeader) -> Segment {
-        Segment {
-            number: header.segment,
-            size: header.size,
-            first_frame: header.first_frame,
-            first_lsn: header.first_lsn,
-            previous_end: header.previous_end,
-            previous: header.previous,
-            remains: header.remains,
-            chain: header.chain,
-            salt: header.salt,
+    #[must_use]
+    pub fn number(&self) -> u32 {
+        self.header.segment
+    }
+
+    /// Length of the file, what is written ahead included.
+    #[must_use]
+    pub fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
+    /// Where the segment before this one ends.
+    #[must_use]
+    pub fn previous(&self) -> SegmentEnd {
+        SegmentEnd {
+            offset: self.header.previous_end,
+            chain: self.header.previous,
         }
     }
 
@@ -158,302 +165,351 @@ impl Segment {
     #[must_use]
     pub fn begin(&self) -> Position {
         Position {
-            segment: self.number,
+            segment: self.header.segment,
             offset: FIRST_OFFSET,
-            chain: self.chain,
-            frame: self.first_frame,
-            lsn: self.first_lsn,
+            chain: self.header.chain,
+            frame: self.header.first_frame,
+            lsn: self.header.first_lsn,
         }
     }
 
-    /// Whether it goes on where the segment before was left.
+    /// Bytes that the file may grow to.
     #[must_use]
-    pub fn continues(&self, before: &Position) -> bool {
-        self.previous_end == before.offset
-            && self.previous == before.chain
-            && self.first_frame == before.frame
+    pub fn size(&self) -> u64 {
+        self.header.size
     }
-}
 
-impl Ended {
-    fn at(position: Position) -> Ended {
-        Ended {
-            position,
-            is_torn: false,
-            is_sealed: false,
-            frames: 0,
-            records: 0,
-            is_clean: false,
+    /// How far the remains of an earlier life of the file reach; 0 for none.
+    #[must_use]
+    pub fn remains(&self) -> u64 {
+        self.header.remains
+    }
+
+    /// Goes through the segment up to `end`; without one, that is in the last segment of a log, up
+    /// to where no frame follows any more.
+    #[must_use]
+    pub fn scan(&self, end: Option<SegmentEnd>) -> Scan<'_, F> {
+        Scan {
+            segment: self,
+            end,
+            offset: FIRST_OFFSET,
+            chain: Some(self.header.chain),
+            window: Rc::new(Block::zeroed(0)),
+            window_from: 0,
+            unreadable: 0,
+            is_over: false,
+            ended: Ended {
+                position: self.begin(),
+                is_clean: false,
+                is_torn: false,
+                is_sealed: false,
+            },
         }
     }
-}
 
-struct Scanner<'a, F> {
-    path: &'a str,
-    file: &'a F,
-    segment: Segment,
-    is_last: bool,
-    /// Nothing is looked at from here on.
-    end: u64,
-    position: Position,
-    /// The next frame need not continue the chain.
-    is_after_damage: bool,
-    ended: Ended,
-    each: &'a mut dyn FnMut(Seen<'_>),
-}
+    /// The record that begins at a place in this segment.
+    pub async fn read(&self, place: Place) -> Result<Record, ReadError> {
+        let io = |error: std::io::Error| ReadError::Io {
+            container: place.container(),
+            offset: place.offset(),
+            kind: error.kind(),
+        };
+        let head = self.file.read_at(place.offset(), FIRST_READ_BYTES).await;
+        let mut block = head.map_err(io)?;
+        let header = RecordHeader::decode(block.as_slice());
+        let header = header.map_err(|_| place.damaged("no record header"))?;
+        let bytes = RECORD_HEADER_BYTES + header.len as usize;
+        if bytes > block.len() {
+            let whole = self.file.read_at(place.offset(), bytes).await;
+            block = whole.map_err(io)?;
+        }
+        let seat = seat(self.header.salt, place.offset());
+        let stored = block.as_slice().get(..bytes);
+        let stored = stored.ok_or(place.damaged("the file ends within the record"))?;
+        if RecordHeader::crc_of(stored) ^ seat != header.crc {
+            return Err(place.damaged("the checksum does not fit"));
+        }
+        Record::within(Rc::new(block), 0).ok_or(place.damaged("the file ends within the record"))
+    }
 
-/// Why the frames of a window ended.
-enum Stop {
-    /// The window did.
-    Window,
-    /// No valid frame lies here.
-    Hole,
-    Seal,
-}
-
-impl<F: File> Scanner<'_, F> {
-    async fn run(mut self, promised: Option<u64>) -> Result<Ended, OpenError> {
-        while self.position.offset < self.end {
-            let from = self.position.offset;
-            let window = self.read(from, WINDOW_BYTES as u64).await?;
-            match self.frames(window.as_slice(), from)? {
-                Stop::Window if self.position.offset > from => {}
-                Stop::Seal => {
-                    self.ended.is_sealed = true;
-                    break;
+    /// Reads a window. Where not all of it can be read at once, each block is tried alone, and one
+    /// that the device does not give is zeros.
+    async fn window(
+        &self,
+        from: u64,
+        bytes: usize,
+        unreadable: &mut u32,
+    ) -> Result<Block, OpenError> {
+        match self.file.read_at(from, bytes).await {
+            Ok(window) => return Ok(window),
+            Err(error) if *unreadable >= UNREADABLE_MAX => return Err(at(&self.path)(error)),
+            Err(_) => {}
+        }
+        let mut window = Block::zeroed(bytes);
+        let blocks = window.as_mut_slice().chunks_mut(BLOCK_BYTES);
+        for (target, offset) in blocks.zip((from..).step_by(BLOCK_BYTES)) {
+            match self.file.read_at(offset, target.len()).await {
+                Ok(block) => {
+                    let read = block.len().min(target.len());
+                    if let (Some(target), Some(block)) =
+                        (target.get_mut(..read), block.as_slice().get(..read))
+                    {
+                        target.copy_from_slice(block);
+                    }
                 }
-                Stop::Window | Stop::Hole => {
-                    if !self.pass_hole().await? {
-                        break;
+                Err(error) => {
+                    *unreadable += 1;
+                    if *unreadable > UNREADABLE_MAX {
+                        return Err(at(&self.path)(error));
                     }
                 }
             }
         }
-        let missing = promised.filter(|promised| *promised > self.position.offset);
-        if let Some(promised) = missing.filter(|_| self.position.offset >= self.end) {
-            self.damage(self.end, promised - self.end, "the file was cut off here");
+        Ok(window)
+    }
+}
+
+impl<F: File> Scan<'_, F> {
+    /// The next frame or damage; `None` at the end. After an error there is no next.
+    pub async fn next(&mut self) -> Result<Option<Scanned>, OpenError> {
+        if self.is_over {
+            return Ok(None);
         }
-        self.ended.position = self.position;
-        Ok(self.ended)
-    }
-
-    async fn read(&self, from: u64, bytes: u64) -> Result<Block, OpenError> {
-        let bytes = bytes.min(self.end.saturating_sub(from)) as usize;
-        let read = self.file.read_at(from, bytes).await;
-        read.map_err(at(self.path))
-    }
-
-    fn damage(&mut self, offset: u64, bytes: u64, what: &'static str) {
-        (self.each)(Seen::Damage {
-            offset,
-            bytes,
-            what,
-        });
-        self.is_after_damage = true;
-    }
-
-    /// The whole frames of a window, which begins at `from`.
-    fn frames(&mut self, window: &[u8], from: u64) -> Result<Stop, OpenError> {
-        loop {
-            let offset = self.position.offset;
-            let rest = window.get((offset - from) as usize..).unwrap_or_default();
-            if rest.is_empty() {
-                return Ok(Stop::Window);
+        let end = self.end.map_or(self.segment.bytes, |end| end.offset);
+        if self.offset >= end {
+            return Ok(self.last(end));
+        }
+        self.look_at(self.offset, FRAME_BYTES_MAX, end).await?;
+        let frame = match FrameHeader::decode(self.rest(), self.segment.header.salt, self.offset) {
+            Ok(frame) => frame,
+            Err(NoFrame::Newer(_)) => {
+                return Err(OpenError::Newer {
+                    segment: self.segment.header.segment,
+                });
             }
-            let Some(frame) = self.frame_at(rest, offset)? else {
-                return Ok(Stop::Hole);
-            };
-            if frame.flags & SEAL != 0 {
-                return Ok(Stop::Seal);
-            }
-            let Some(bytes) = rest.get(..frame.frame_bytes as usize) else {
-                let is_cut = rest.len() < FRAME_BYTES_MAX && offset > from;
-                return Ok(if is_cut { Stop::Window } else { Stop::Hole });
-            };
-            if !frame.check_records(bytes, self.segment.salt, offset) {
-                if self.may_be_torn(offset + u64::from(frame.frame_bytes), window, from) {
-                    return Ok(Stop::Hole);
-                }
-                self.show_frame(&frame, bytes, false);
-                continue;
-            }
-            self.show_frame(&frame, bytes, true);
+            Err(NoFrame::Invalid) => return self.damage(end).await,
+        };
+        if frame.flags & SEAL != 0 && self.end.is_none() {
+            self.is_over = true;
+            self.ended.is_sealed = true;
+            return Ok(None);
         }
+        let bytes = self.rest().get(..frame.frame_bytes as usize);
+        let is_whole = bytes
+            .is_some_and(|bytes| frame.check_records(bytes, self.segment.header.salt, self.offset));
+        if !is_whole && !frame.is_mark() {
+            return self.damage(end).await;
+        }
+        if self.chain.is_some_and(|chain| chain != frame.previous) {
+            self.chain = None;
+            return Ok(Some(self.gap("a frame does not continue the one before")));
+        }
+        Ok(Some(self.frame(&frame)))
     }
 
-    /// Whether a frame whose records do not fit may be the last one, torn by the end of a life: no
-    /// valid frame lies behind it.
-    fn may_be_torn(&self, behind: u64, window: &[u8], from: u64) -> bool {
-        let rest = window.get((behind - from) as usize..).unwrap_or_default();
-        let next = FrameHeader::decode(rest, self.segment.salt, behind);
-        self.is_last && next.is_err()
-    }
-
-    fn frame_at(&self, bytes: &[u8], offset: u64) -> Result<Option<FrameHeader>, OpenError> {
-        match FrameHeader::decode(bytes, self.segment.salt, offset) {
-            Ok(frame) => Ok(Some(frame)),
-            Err(NoFrame::Invalid) => Ok(None),
-            Err(NoFrame::Newer(_)) => Err(OpenError::Newer {
-                segment: self.segment.number,
-            }),
-        }
-    }
-
-    fn show_frame(&mut self, header: &FrameHeader, bytes: &[u8], is_whole: bool) {
-        let offset = self.position.offset;
-        let follows = header.frame == self.position.frame && header.previous == self.position.chain;
-        if !follows && !self.is_after_damage {
-            self.damage(offset, 0, "a frame continues another log");
-        }
-        self.is_after_damage = false;
-        (self.each)(Seen::Frame(Frame {
+    fn frame(&mut self, header: &FrameHeader) -> Scanned {
+        let offset = self.offset;
+        let stretch = self.stretch(u64::from(header.frame_bytes));
+        self.offset += u64::from(header.frame_bytes);
+        self.chain = Some(header.chain);
+        self.ended.is_clean = header.flags & CLEAN != 0;
+        self.ended.position = Position {
+            segment: self.segment.header.segment,
+            offset: self.offset,
+            chain: header.chain,
+            frame: FrameSeq(header.frame.0 + 1),
+            lsn: Lsn(header.first_lsn.0 + u64::from(header.records)),
+        };
+        Scanned::Frame(Frame {
             offset,
             bytes: header.frame_bytes,
             number: header.frame,
             first_lsn: header.first_lsn,
-            records: header.records,
+            record_count: header.records,
             is_clean_end: header.flags & CLEAN != 0,
             chain: header.chain,
-        }));
-        let lsns = header.first_lsn.0..header.first_lsn.0 + u64::from(header.records);
-        if is_whole {
-            for (at, record, stored) in header.records(bytes) {
-                self.show_record(offset + at as u64, &record, stored);
-            }
-        } else {
-            let what = "records of the frame are not what was written";
-            self.damage(offset, u64::from(header.frame_bytes), what);
-            self.show_single(bytes, offset, lsns.clone());
-            self.is_after_damage = false;
-        }
-        self.ended.frames += 1;
-        self.ended.is_clean = header.flags & CLEAN != 0;
-        self.position = Position {
-            segment: self.segment.number,
-            offset: offset + u64::from(header.frame_bytes),
-            chain: header.chain,
-            frame: FrameSeq(header.frame.0 + 1),
-            lsn: Lsn(lsns.end),
-        };
+            stretch,
+        })
     }
 
-    fn show_record(&mut self, offset: u64, header: &RecordHeader, stored: &[u8]) {
+    /// What is known when there is no next any more.
+    #[must_use]
+    pub fn ended(&self) -> Ended {
+        self.ended
+    }
+
+    /// Passes over what is no frame. At the end of the last segment there is nothing behind.
+    async fn damage(&mut self, end: u64) -> Result<Option<Scanned>, OpenError> {
+        let next = self.next_frame(end).await?;
+        if next.is_none() && self.end.is_none() {
+            self.is_over = true;
+            self.look_at(self.offset, BLOCK_BYTES, end).await?;
+            let block = self.rest().get(..BLOCK_BYTES).unwrap_or(self.rest());
+            let is_remains = self.offset < self.segment.header.remains
+                && FrameHeader::decode(block, self.segment.header.salt, self.offset).is_err();
+            self.ended.is_torn = !is_blank(block) && !is_remains;
+            return Ok(None);
+        }
+        let from = self.offset;
+        let until = next.unwrap_or(end);
+        self.look_at(from, WINDOW_BYTES, end).await?;
+        let here = self.rest().len() as u64;
+        let bytes = (until - from).min(here.max(BLOCK_BYTES as u64));
+        let stretch = self.stretch(bytes);
+        self.offset += bytes;
+        self.chain = None;
+        Ok(Some(Scanned::Damage(Damage {
+            offset: from,
+            bytes,
+            what: "a frame is not what was written",
+            stretch,
+        })))
+    }
+
+    /// The next block behind this one at which a valid frame begins.
+    async fn next_frame(&mut self, end: u64) -> Result<Option<u64>, OpenError> {
+        let reach = match self.end {
+            Some(_) => end,
+            None => end.min(self.offset + LOOK_BEHIND_BYTES),
+        };
+        let mut offset = self.offset + BLOCK_BYTES as u64;
+        while offset < reach {
+            self.look_at(offset, BLOCK_BYTES, end).await?;
+            let skip = (offset - self.window_from) as usize;
+            let block = self.window.as_slice().get(skip..).unwrap_or_default();
+            if FrameHeader::decode(block, self.segment.header.salt, offset).is_ok() {
+                return Ok(Some(offset));
+            }
+            offset += BLOCK_BYTES as u64;
+        }
+        Ok(None)
+    }
+
+    /// Brings `bytes` from `offset` on into the window, or what there is before `end`.
+    async fn look_at(&mut self, offset: u64, bytes: usize, end: u64) -> Result<(), OpenError> {
+        let have = self.window_from..self.window_from + self.window.len() as u64;
+        let wanted = end.min(offset + bytes as u64);
+        if have.contains(&offset) && wanted <= have.end {
+            return Ok(());
+        }
+        let bytes = (end - offset).min(WINDOW_BYTES as u64) as usize;
+        let window = self.segment.window(offset, bytes, &mut self.unreadable);
+        self.window = Rc::new(window.await?);
+        self.window_from = offset;
+        Ok(())
+    }
+
+    fn rest(&self) -> &[u8] {
+        let skip = self.offset.saturating_sub(self.window_from) as usize;
+        self.window.as_slice().get(skip..).unwrap_or_default()
+    }
+
+    fn stretch(&self, bytes: u64) -> Stretch {
+        let start = (self.offset.saturating_sub(self.window_from) as usize).min(self.window.len());
+        let end = (start + bytes as usize).min(self.window.len());
+        Stretch {
+            segment: self.segment.header.segment,
+            salt: self.segment.header.salt,
+            offset: self.offset,
+            window: Rc::clone(&self.window),
+            range: start..end,
+        }
+    }
+
+    fn last(&mut self, end: u64) -> Option<Scanned> {
+        self.is_over = true;
+        let said = self.end?;
+        if self.offset > end {
+            return Some(self.gap("a frame reaches over the end of the segment"));
+        }
+        let is_other = self.chain.is_some_and(|chain| chain != said.chain);
+        is_other.then(|| self.gap("the next segment continues another one"))
+    }
+
+    fn gap(&self, what: &'static str) -> Scanned {
+        Scanned::Damage(Damage {
+            offset: self.offset,
+            bytes: 0,
+            what,
+            stretch: self.stretch(0),
+        })
+    }
+}
+
+impl Frame {
+    /// Its records, oldest first.
+    pub fn records(&self) -> impl Iterator<Item = (Place, RecordRef<'_>)> {
+        let bytes = self.stretch.bytes();
+        let header = FrameHeader::decode(bytes, self.stretch.salt, self.stretch.offset).ok();
+        let records = header.map(|header| header.records(bytes));
+        records
+            .into_iter()
+            .flatten()
+            .map(|(at, header, stored)| self.stretch.record(at, &header, stored))
+    }
+}
+
+impl Damage {
+    /// The records within that are whole. Their order is that of the log, but others are missing.
+    pub fn records(&self) -> impl Iterator<Item = (Place, RecordRef<'_>)> {
+        let bytes = self.stretch.bytes();
+        let mut at = 0;
+        std::iter::from_fn(move || {
+            while let Some(rest) = bytes.get(at..).filter(|rest| !rest.is_empty()) {
+                let here = at;
+                if let Some((header, stored)) = self.stretch.whole_record(rest, here) {
+                    at += record_bytes(header.len as usize);
+                    return Some(self.stretch.record(here, &header, stored));
+                }
+                at += 8;
+            }
+            None
+        })
+    }
+}
+
+impl Stretch {
+    fn bytes(&self) -> &[u8] {
+        let range = self.range.clone();
+        self.window.as_slice().get(range).unwrap_or_default()
+    }
+
+    fn record<'a>(
+        &self,
+        at: usize,
+        header: &RecordHeader,
+        stored: &'a [u8],
+    ) -> (Place, RecordRef<'a>) {
         let record = RecordRef {
             kind: header.kind,
             account: header.account,
             lsn: header.lsn,
             payload: stored.get(RECORD_HEADER_BYTES..).unwrap_or_default(),
         };
-        (self.each)(Seen::Record(
-            Place::new(self.segment.number, offset),
-            record,
-        ));
-        self.ended.records += 1;
+        (Place::new(self.segment, self.offset + at as u64), record)
     }
 
-    /// Shows the records that are whole in bytes which are no frame. Returns where the last ends.
-    fn show_single(&mut self, bytes: &[u8], offset: u64, lsns: Range<u64>) -> u64 {
-        let (mut at, mut lowest, mut end) = (0, lsns.start, offset);
-        while let Some(rest) = bytes.get(at..).filter(|rest| !rest.is_empty()) {
-            let here = offset + at as u64;
-            match single(rest, self.segment.salt, here, lowest..lsns.end) {
-                Some((header, stored)) => {
-                    self.show_record(here, &header, stored);
-                    at += record_bytes(header.len as usize);
-                    lowest = header.lsn.0 + 1;
-                    end = offset + at as u64;
-                }
-                None => at += 8,
-            }
+    fn whole_record<'a>(&self, rest: &'a [u8], at: usize) -> Option<(RecordHeader, &'a [u8])> {
+        let header = RecordHeader::decode(rest).ok()?;
+        if header.kind == 0 || header.flags != 0 || header.schema != 0 {
+            return None;
         }
-        self.position.lsn = self.position.lsn.max(Lsn(lowest));
-        end
+        let stored = rest.get(..RECORD_HEADER_BYTES + header.len as usize)?;
+        let seat = seat(self.salt, self.offset + at as u64);
+        (RecordHeader::crc_of(stored) ^ seat == header.crc).then_some((header, stored))
     }
-
-    /// Goes on at the next valid frame behind a hole; `false` where the segment ends with it.
-    async fn pass_hole(&mut self) -> Result<bool, OpenError> {
-        let hole = self.position.offset;
-        let (next, is_blank) = self.next_frame(hole).await?;
-        match next {
-            None if self.is_last => {
-                self.ended.is_torn = !is_blank;
-                return Ok(false);
-            }
-            None => {
-                self.damage(hole, self.end - hole, "no valid frame lies here");
-                let end = self.end;
-                self.salvage(hole..end, COUNT_MAX).await?;
-                self.position.offset = end;
-            }
-            Some((offset, frame)) => {
-                self.damage(hole, offset - hole, "no valid frame lies here");
-                self.salvage(hole..offset, frame.first_lsn.0).await?;
-                self.position.offset = offset;
-            }
-        }
-        Ok(true)
-    }
-
-    /// The first valid frame behind a hole; and whether there is nothing at all, remains of an
-    /// earlier life not counted.
-    async fn next_frame(&self, hole: u64) -> Result<(Option<(u64, FrameHeader)>, bool), OpenError> {
-        let (mut from, mut is_nothing) = (hole, true);
-        while from < self.end {
-            let window = self.read(from, WINDOW_BYTES as u64).await?;
-            if window.is_empty() {
-                break;
-            }
-            for (block, offset) in
-                (window.as_slice().chunks(BLOCK_BYTES)).zip((from..).step_by(BLOCK_BYTES))
-            {
-                if is_blank(block) {
-                    continue;
-                }
-                let frame = self.frame_at(block, offset)?;
-                let is_later = |frame: &FrameHeader| frame.frame >= self.position.frame;
-                if let Some(frame) = frame.filter(|f| offset > hole && is_later(f)) {
-                    return Ok((Some((offset, frame)), false));
-                }
-                let is_remains = offset < self.segment.remains && frame.is_none();
-                is_nothing &= is_remains;
-            }
-            from += window.len() as u64;
-        }
-        Ok((None, is_nothing))
-    }
-
-    /// Shows single records in a hole.
-    async fn salvage(&mut self, hole: Range<u64>, lsn_end: u64) -> Result<(), OpenError> {
-        let mut from = hole.start;
-        while from < hole.end {
-            // A record that the window cuts begins in the next one.
-            let bytes = (hole.end - from).min(WINDOW_BYTES as u64);
-            let window = self.read(from, bytes).await?;
-            if window.is_empty() {
-                break;
-            }
-            let end = self.show_single(window.as_slice(), from, self.position.lsn.0..lsn_end);
-            let sure = from + bytes.saturating_sub(RECORD_BYTES_MAX as u64);
-            from = match from + bytes < hole.end {
-                true => end.max(sure),
-                false => hole.end,
-            };
-        }
-        Ok(())
-    }
-}
-
-/// A whole record at the front of `bytes`, which lie at `offset`.
-fn single(bytes: &[u8], salt: u64, offset: u64, lsns: Range<u64>) -> Option<(RecordHeader, &[u8])> {
-    let header = RecordHeader::decode(bytes).ok()?;
-    let is_plausible = header.kind != 0 && header.flags == 0 && header.schema == 0;
-    if !is_plausible || !lsns.contains(&header.lsn.0) {
-        return None;
-    }
-    let stored = bytes.get(..RECORD_HEADER_BYTES + header.len as usize)?;
-    let fits = RecordHeader::crc_of(stored) ^ seat(salt, offset) == header.crc;
-    fits.then_some((header, stored))
 }
 
 /// Read at a time; holds any frame.
 const WINDOW_BYTES: usize = 2 * FRAME_BYTES_MAX;
+
+/// Most records are shorter, so one read is enough.
+const FIRST_READ_BYTES: usize = 8 << 10;
+
+/// Blocks of one segment that the device may refuse; with more it is the device that is damaged.
+const UNREADABLE_MAX: u32 = 256;
+
+/// Behind the end of the last segment a frame is looked for no further than this.
+const LOOK_BEHIND_BYTES: u64 = 64 << 20;
+
+const _: () = assert!(FRAME_HEADER_BYTES <= BLOCK_BYTES);

@@ -55,7 +55,9 @@ impl<D: Disk> Shard<D> {
     /// The account of an address, made with its INBOX and the usual mailboxes of RFC 6154 where it
     /// is missing.
     pub async fn open_account(&self, address: &str) -> Result<AccountId, ChangeError> {
-        if let Some(id) = self.state.borrow().account_at(address) {
+        let known = self.state.borrow().account_at(address);
+        if let Some(id) = known {
+            self.warm_account(id).await;
             return Ok(id);
         }
         let _pass = self.accounts_gate.clone().enter().await;

@@ -1,6 +1,7 @@
 //! Bodies: streamed into the log while they arrive, read back piece by piece.
 
 use super::arriving::Lease;
+use super::snapshot::Snapshot;
 use super::{Entry, Shard};
 use crate::disk::Disk;
 use crate::error::{ChangeError, LogError, ReadError};
@@ -8,7 +9,9 @@ use crate::limit::{CHUNK_BYTES, MESSAGE_BYTES_MAX};
 use crate::log::{Place, RECORD_HEADER_BYTES, Record};
 use crate::mail::id::{AccountId, ObjectId};
 use crate::record::{Deliver, Fact, MessageHead, Piece, kind};
+use std::any::Any;
 use std::cell::Cell;
+use std::fmt;
 use std::ops::Range;
 use std::rc::Rc;
 
@@ -54,6 +57,18 @@ pub struct Message {
     pieces: Vec<Piece>,
     tail: Record,
     tail_at: Range<usize>,
+    /// Keeps the files of the pieces.
+    _held: Option<Held>,
+}
+
+/// The snapshot that a reader began with: while it is held, none of its files is swept.
+struct Held(Rc<dyn Any>);
+
+impl fmt::Debug for Held {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let readers = Rc::strong_count(&self.0);
+        f.debug_tuple("Held").field(&readers).finish()
+    }
 }
 
 impl<D: Disk> Shard<D> {
@@ -121,7 +136,7 @@ impl<D: Disk> Shard<D> {
 
     /// Opens a message for reading.
     pub async fn message(&self, delivery: ObjectId) -> Result<Message, ReadError> {
-        let (place, record) = self.object(delivery, kind::DELIVER).await?;
+        let (place, record, _) = self.object(delivery, kind::DELIVER).await?;
         let deliver = match Fact::decode(kind::DELIVER, record.payload()) {
             Ok(Fact::Deliver(deliver)) if deliver.object == delivery => deliver,
             _ => return Err(place.damaged("not the delivery that the index says")),
@@ -139,7 +154,7 @@ impl<D: Disk> Shard<D> {
     }
 
     async fn body_of(&self, message: ObjectId, prefix: Rc<[u8]>) -> Result<Message, ReadError> {
-        let (place, record) = self.object(message, kind::MESSAGE).await?;
+        let (place, record, snapshot) = self.object(message, kind::MESSAGE).await?;
         let payload = record.payload();
         let (head, tail) = MessageHead::split(payload)
             .map_err(|_| place.damaged("a MESSAGE that cannot be read"))?;
@@ -150,6 +165,7 @@ impl<D: Disk> Shard<D> {
             octets: prefix.len() as u64 + head.octets,
             prefix,
             tail_at: payload.len() - tail.len()..payload.len(),
+            _held: (!head.pieces.is_empty()).then_some(Held(snapshot)),
             pieces: head.pieces,
             tail: record,
         })
@@ -157,17 +173,24 @@ impl<D: Disk> Shard<D> {
 
     /// The head of a message: its envelope and when it came.
     pub async fn message_head(&self, message: ObjectId) -> Result<MessageHead, ReadError> {
-        let (place, record) = self.object(message, kind::MESSAGE).await?;
+        let (place, record, _) = self.object(message, kind::MESSAGE).await?;
         MessageHead::decode(record.payload())
             .map_err(|_| place.damaged("a MESSAGE that cannot be read"))
     }
 
-    async fn object(&self, object: ObjectId, kind: u8) -> Result<(Place, Record), ReadError> {
+    /// The record of an object, and the snapshot in which its place holds: as long as that is
+    /// held, so does the file.
+    async fn object(
+        &self,
+        object: ObjectId,
+        kind: u8,
+    ) -> Result<(Place, Record, Rc<Snapshot<D>>), ReadError> {
+        let snapshot = self.snapshot();
         let recent = self.state.borrow().places.find(object);
         let place = match recent {
             Some(place) => place,
             None => {
-                let found = self.snapshot().locations.find(object).await?;
+                let found = snapshot.locations.find(object).await?;
                 found.ok_or(ReadError::Gone)?.place
             }
         };
@@ -175,12 +198,15 @@ impl<D: Disk> Shard<D> {
         if record.kind() != kind {
             return Err(place.damaged("a record of another kind than the index says"));
         }
-        Ok((place, record))
+        Ok((place, record, snapshot))
     }
 
     /// The record at a place, in the log or in a pack.
     async fn record(&self, place: Place) -> Result<Record, ReadError> {
-        self.log.read(place).await
+        match place.is_in_pack() {
+            true => self.packs.read(place).await,
+            false => self.log.read(place).await,
+        }
     }
 
     /// Octets `from..to` of prefix and body, clipped to the message; at most one piece is held in

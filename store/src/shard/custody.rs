@@ -236,7 +236,7 @@ impl<D: Disk> Shard<D> {
         !is_here && self.configuration.borrow().knows(&share.account)
     }
 
-    fn draft_message(
+    pub(super) fn draft_message(
         &self,
         state: &mut State,
         queue: QueueId,
@@ -255,10 +255,10 @@ impl<D: Disk> Shard<D> {
     }
 }
 
-struct Arrival {
-    object: ObjectId,
-    message: ObjectId,
-    octets: u64,
+pub(super) struct Arrival {
+    pub(super) object: ObjectId,
+    pub(super) message: ObjectId,
+    pub(super) octets: u64,
 }
 
 fn are_all_full(state: &State, shares: &[Share], body_octets: u64) -> bool {
@@ -311,7 +311,7 @@ fn draft_share(
 }
 
 /// Gives out a UID and a MODSEQ and counts the octets against the quota.
-fn draft_delivery(
+pub(super) fn draft_delivery(
     owner: &mut Account,
     mailbox: MailboxId,
     arrival: Arrival,

@@ -11,12 +11,16 @@ mod body;
 mod change;
 mod checkpoint;
 mod custody;
+mod house;
+mod import;
 mod open;
 mod snapshot;
 mod tree;
 mod warm;
 
-pub use crate::compact::{Aside, CompactError, Owner, Task, carry_out};
+pub use crate::compact::{
+    Aside, CompactError, Done, Owner, Pace, Policy, Progress, Report, Task, Unpaced, carry_out,
+};
 pub use crate::mailbox::Configured;
 pub use crate::mailbox::Watch;
 pub use crate::record::{FlagOp, Offer, Share, Source};
@@ -26,6 +30,7 @@ pub use account::StoredAccount;
 pub use body::{BodyWriter, Message};
 pub use change::{Copied, FlagNames, StoreFlags, Transfer};
 pub use custody::{AppendedUid, Custody, Delivered};
+pub use import::{IMPORT_BYTES_MAX, Imported};
 pub use open::OpenError;
 
 use crate::bell::Bell;
@@ -36,7 +41,9 @@ use crate::mail::id::{AccountId, FrameSeq, MailboxId, ShardId, Uid};
 use crate::mail::uidset::UidSet;
 use crate::mailbox::state::State;
 use crate::mailbox::{Account, Change, Contents, MailboxInfo, Row, Status, View, sync};
+use crate::pack::Packs;
 use crate::record::{Fact, MailboxFact};
+use crate::table::name::PACKS;
 use arriving::Arriving;
 use checkpoint::Checkpoints;
 use snapshot::Snapshot;
@@ -50,6 +57,7 @@ pub struct Shard<D: Disk> {
     owner: Owner,
     disk: D,
     log: Log<D>,
+    packs: Packs<D>,
     state: RefCell<State>,
     snapshot: RefCell<Rc<Snapshot<D>>>,
     checkpoints: RefCell<Checkpoints<D>>,
@@ -122,6 +130,7 @@ impl<D: Disk> Shard<D> {
         let replayed = state.deliveries;
         let shard = Shard {
             id,
+            packs: packs(&disk, &owner),
             owner,
             disk,
             log,
@@ -403,4 +412,9 @@ impl<D: Disk> Shard<D> {
         };
         let _ = self.put(view.account, vec![Entry::of(Fact::Mailbox(fact))]);
     }
+}
+
+fn packs<D: Disk>(disk: &D, owner: &Owner) -> Packs<D> {
+    let directory = format!("{}/{PACKS}", owner.directory);
+    Packs::new(disk.clone(), &directory, owner.store, owner.shard)
 }

@@ -133,7 +133,7 @@ impl<D: Disk> Shard<D> {
     }
 
     /// Decides and commits a change of names while nobody else changes them.
-    async fn change_tree(
+    pub(super) async fn change_tree(
         &self,
         account: AccountId,
         facts_max: usize,
@@ -192,7 +192,7 @@ fn create_path(
     Ok(facts)
 }
 
-fn create_above(
+pub(super) fn create_above(
     tree: &mut Account,
     name: &str,
     now_secs: i64,

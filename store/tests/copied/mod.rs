@@ -19,13 +19,19 @@ pub(crate) async fn back_up<L: Clone>(
         uuid: [7; 16],
         shards: 2,
     };
-    let backup = Backup::open_or_make(backup_of(&disk), identity).await;
-    let backup = backup.expect("it is ours");
+    let backup = loop {
+        match Backup::open_or_make(backup_of(&disk), identity).await {
+            Ok(backup) => break backup,
+            Err(BackupError::Io { .. }) => {}
+            Err(error) => panic!("{error}"),
+        }
+    };
     loop {
         let before = ledger.borrow().clone();
         match take(&disk, &backup, 0, &|_, _| {}).await {
             Ok(_) => drop(whole.replace(Some(before))),
-            Err(BackupError::Restless { .. }) => {}
+            // The disk of the world fails now and then.
+            Err(BackupError::Restless { .. } | BackupError::Io { .. }) => {}
             Err(error) => panic!("{error}"),
         }
     }

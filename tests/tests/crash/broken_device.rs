@@ -1,6 +1,6 @@
-//! A device that answers EIO: nothing is acknowledged that it did not take, what it cannot read costs
-//! that message and no other, the process lives, and when the device is whole again the next start
-//! has everything that was acknowledged.
+//! A device that answers EIO: nothing is acknowledged that it did not take, what it cannot read
+//! costs that message and no other, the process lives, and when the device is whole again the next
+//! start has everything that was acknowledged.
 
 use super::{ALICE, Kept};
 use tests::server::Server;

@@ -62,7 +62,8 @@ impl Kept {
     }
 }
 
-fn message(number: u64) -> Vec<u8> {
+/// The message of this number.
+pub(crate) fn message(number: u64) -> Vec<u8> {
     plain(&format!("number {number}"), OCTETS, &mut Seed::new(number))
 }
 
@@ -78,4 +79,4 @@ fn refusal_of(error: &std::io::Error) -> Reply {
     }
 }
 
-const OCTETS: usize = 60_000;
+pub(crate) const OCTETS: usize = 60_000;

@@ -1,7 +1,7 @@
 //! A data directory copied while the server writes to it: the copy opens, and all that was
 //! acknowledged before the copy began is in it. `RINGPOST_LIVE_COPIES` sets how many.
 
-use crate::storm::{ACCOUNTS, Spread, compare, during, setup};
+use crate::storm::{ACCOUNTS, Spread, address, compare, during, message, setup};
 use std::path::Path;
 use std::time::Duration;
 use tests::ledger::{Ledger, Seen};
@@ -16,36 +16,78 @@ fn a_copy_of_a_running_server_opens_with_all_of_before() {
 /// A shard that was copied early lacks what a shard that was copied late remembers to have handed
 /// over to it.
 #[test]
-#[ignore = "shards are copied at different moments, and nothing reconciles their offers at a start"]
+#[ignore = "shards are copied at different moments; no start reconciles their offers"]
 fn a_copy_has_what_shards_owe_each_other() {
     copies_are_whole(Spread::Several);
+}
+
+/// A shard that was copied late has seen numbers that a shard that was copied early gives out
+/// again: new mail under them counts as delivered and is nowhere.
+#[test]
+#[ignore = "shards are copied at different moments; no start reconciles their offers"]
+fn a_restored_copy_delivers_new_mail() {
+    let mut seed = Seed::from_env(0xc0b8);
+    let mut server = Server::start(setup());
+    let ledger = Ledger::default();
+    let folder = tempfile::tempdir().unwrap();
+    let fresh = seed.next_u64();
+    during(
+        &mut server,
+        &ledger,
+        CONNECTIONS,
+        Spread::Several,
+        fresh,
+        |server| {
+            assert!(ledger.reaches(1_000, DEADLINE));
+            copy_folder(&server.setup.data(), folder.path());
+        },
+    );
+    let twin = Server::start(setup().data_in(folder.path()));
+    let everybody: Vec<String> = (0..ACCOUNTS).map(address).collect();
+    let of = |account: &String| twin.imap(account).status("INBOX", "MESSAGES").unwrap();
+    let before: Vec<u64> = everybody
+        .iter()
+        .map(|account| of(account)["MESSAGES"])
+        .collect();
+    let mut smtp = twin.smtp();
+    for number in 0..NEW_MESSAGES {
+        let message = message(&format!("new-{number}"));
+        let reply = smtp.deliver("a@remote.test", &everybody, &message).unwrap();
+        assert_eq!(reply.code, 250, "{reply}");
+    }
+    for (account, before) in everybody.iter().zip(before) {
+        twin.wait_for_messages(account, before as u32 + NEW_MESSAGES);
+    }
 }
 
 fn copies_are_whole(spread: Spread) {
     let copies = number_from_env("RINGPOST_LIVE_COPIES", COPIES);
     let mut seed = Seed::from_env(0xc0b7);
-    let mut server = Server::start(setup());
-    let ledger = Ledger::default();
-    let fresh = seed.next_u64();
-    during(&mut server, &ledger, CONNECTIONS, spread, fresh, |server| {
-        for copy in 0..copies {
-            let wanted = ledger.count() + 20 + seed.below(400) as usize;
-            let reached = ledger.reaches(wanted, DEADLINE);
-            assert!(reached, "copy {copy}: only {} of {wanted}", ledger.count());
-            let before = ledger.snapshot();
-            let folder = tempfile::tempdir().unwrap();
-            copy_folder(&server.setup.data(), folder.path());
-            let twin = Server::start(setup().data_in(folder.path()));
-            let mut seen = vec![Seen::default(); ACCOUNTS];
-            let faults = compare(&twin, &before, &mut seen, true);
-            let named = faults.join("\n");
-            assert!(
-                faults.is_empty(),
-                "copy {copy} of {}:\n{named}",
-                before.count()
-            );
-        }
-    });
+    // A fresh store now and then: each copy is read whole, and the storm never ends.
+    for _ in 0..copies.div_ceil(COPIES) {
+        let mut server = Server::start(setup());
+        let ledger = Ledger::default();
+        let fresh = seed.next_u64();
+        during(&mut server, &ledger, CONNECTIONS, spread, fresh, |server| {
+            for _ in 0..COPIES {
+                let wanted = ledger.count() + 20 + seed.below(400) as usize;
+                let reached = ledger.reaches(wanted, DEADLINE);
+                assert!(reached, "only {} of {wanted}", ledger.count());
+                copy_is_whole(server, &ledger.snapshot());
+            }
+        });
+    }
+}
+
+/// Copies the data, starts a server on it, and looks for all that stands in `before`.
+fn copy_is_whole(server: &Server, before: &Ledger) {
+    let folder = tempfile::tempdir().unwrap();
+    copy_folder(&server.setup.data(), folder.path());
+    let twin = Server::start(setup().data_in(folder.path()));
+    let mut seen = vec![Seen::default(); ACCOUNTS];
+    let faults = compare(&twin, before, &mut seen, true);
+    let named = faults.join("\n");
+    assert!(faults.is_empty(), "a copy of {}:\n{named}", before.count());
 }
 
 /// What a backup program does: one file after the other, each as it is at that moment.
@@ -67,5 +109,6 @@ fn copy_folder(from: &Path, to: &Path) {
 }
 
 const COPIES: u64 = 5;
-const CONNECTIONS: usize = 16;
+const NEW_MESSAGES: u32 = 20;
+const CONNECTIONS: usize = 8;
 const DEADLINE: Duration = Duration::from_secs(60);

@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
 
 mod backup;
+mod bit_flips;
 mod broken_device;
 mod clock;
 mod full_disk;

@@ -1,7 +1,7 @@
 //! A storm of mail to sixteen accounts on four shards, and whether all of it is there afterwards.
 //!
-//! Half of the connections send over SMTP, most others over LMTP, some by IMAP's APPEND; most messages
-//! go to several accounts. Whatever is acknowledged stands in the [`Ledger`].
+//! Half of the connections send over SMTP, most others over LMTP, some by IMAP's APPEND; most
+//! messages go to several accounts. Whatever is acknowledged stands in the [`Ledger`].
 
 use std::collections::BTreeSet;
 use std::io;
@@ -35,8 +35,8 @@ pub(crate) enum Spread {
     Several,
 }
 
-/// Runs `meanwhile` under the load of so many connections; then the server must be gone, or about to
-/// be: only an end of the connection ends a sender.
+/// Runs `meanwhile` under the load of so many connections; then the server must be gone, or about
+/// to be: only an end of the connection ends a sender.
 pub(crate) fn during<T>(
     server: &mut Server,
     ledger: &Ledger,

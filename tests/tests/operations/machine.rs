@@ -1,15 +1,13 @@
-//! Machines not as we wish: io_uring denied, no O_DIRECT, few descriptors; and the demo.
+//! Machines not as we wish: io_uring denied, no O_DIRECT; and the demo.
 
 use super::{ALICE, message};
 use std::net::TcpListener;
 use std::process::Command;
-use tests::connection::Connection;
 use tests::imap::Imap;
 use tests::peer::find;
 use tests::server::Server;
 use tests::setup::{PASSWORD, Setup};
 use tests::smtp::Smtp;
-use tests::usage;
 use tests::{binary, peer};
 
 /// Containers often deny io_uring: the server says so once and goes on.
@@ -61,30 +59,6 @@ fn a_memory_file_system_will_do() {
         server.imap(ALICE).status("INBOX", "MESSAGES").unwrap()["MESSAGES"],
         1
     );
-}
-
-/// When the descriptors are used up, newcomers wait or are turned away; then all is well again.
-#[test]
-fn used_up_descriptors_come_back() {
-    let setup = Setup::usual();
-    setup.write();
-    let mut command = Command::new("sh");
-    command.args(["-c", "ulimit -n 200; exec \"$@\"", "sh"]);
-    command
-        .arg(binary::ringpost())
-        .arg("--config")
-        .arg(setup.config_file());
-    let mut server = Server::start_with(setup, command);
-    let held: Vec<_> = (0..400)
-        .map(|_| Connection::open(server.addresses().smtp))
-        .collect();
-    let before = usage::cpu(server.pid());
-    server.assert_alive();
-    drop(held);
-    server.deliver(&[ALICE], &message("after the crowd"));
-    server.imap(ALICE);
-    let used = usage::cpu(server.pid()) - before;
-    assert!(used.as_secs() < 5, "the accept loop spun for {used:?}");
 }
 
 /// `ringpost` without anything is a mail server on loopback that a stranger can try.

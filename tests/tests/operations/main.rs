@@ -5,10 +5,12 @@ mod accounts;
 mod backup;
 mod configuration;
 mod delivery;
+mod descriptors;
 mod machine;
 mod running;
 mod synthetic;
 mod tls;
+mod transfer;
 
 /// The people of the usual world.
 const ALICE: &str = "alice@example.test";

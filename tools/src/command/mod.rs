@@ -2,7 +2,12 @@
 
 pub(crate) mod account;
 pub(crate) mod backup;
+pub(crate) mod compact;
 mod copying;
 pub(crate) mod domain;
+pub(crate) mod dump;
+pub(crate) mod export;
+pub(crate) mod fsck;
+pub(crate) mod import;
 pub(crate) mod restore;
 mod salvage;

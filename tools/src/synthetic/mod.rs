@@ -10,7 +10,7 @@ mod account;
 mod letter;
 
 use crate::client::Client;
-use crate::offline::{self, Offline};
+use crate::offline::{self, Housekeeper, Offline};
 use account::Writer;
 use anyhow::{Context, bail};
 use clap::{Args, ValueEnum};
@@ -107,13 +107,16 @@ impl Synthetic {
             .map(|number| (number, Address::new(format!("u{number}"), DEMO_DOMAIN)))
             .filter(|(_, address)| route::shard(address, self.shards).0 == shard);
         offline::with_shard(home, shard, async |store| {
+            let keeper = Housekeeper::new(home);
             let fill = async |(number, address)| {
                 self.fill_account(&store, number, address, secret, progress)
-                    .await
+                    .await?;
+                keeper.look(&store).await
             };
             stream::iter(ours.map(Ok))
                 .try_for_each_concurrent(ACCOUNTS_AT_ONCE, fill)
-                .await
+                .await?;
+            keeper.checkpoint(&store).await
         })
     }
 

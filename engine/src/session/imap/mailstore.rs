@@ -44,7 +44,9 @@ pub trait Mailstore {
     async fn delete_mailbox(&self, account: AccountId, name: &str) -> Result<(), ChangeError>;
     async fn subscribe(&self, account: AccountId, name: &str, on: bool) -> Result<(), ChangeError>;
 
-    fn view(&self, account: AccountId, mailbox: MailboxId, claim: bool) -> Option<Self::View>;
+    /// As the shard's view, its rows brought into memory first.
+    async fn view(&self, account: AccountId, mailbox: MailboxId, claim: bool)
+    -> Option<Self::View>;
     fn sync(&self, view: &mut Self::View, expunges: bool) -> Vec<Change>;
     fn row(&self, view: &Self::View, uid: Uid) -> Option<Row>;
     fn rows(&self, view: &Self::View, uids: &UidSet, each: &mut dyn FnMut(Row));
@@ -205,7 +207,8 @@ impl<D: Disk> Mailstore for Rc<Shard<D>> {
         Shard::subscribe(self, account, name, on).await
     }
 
-    fn view(&self, account: AccountId, mailbox: MailboxId, claim: bool) -> Option<View> {
+    async fn view(&self, account: AccountId, mailbox: MailboxId, claim: bool) -> Option<View> {
+        self.warm_mailbox(account, mailbox).await;
         Shard::view(self, account, mailbox, claim)
     }
 

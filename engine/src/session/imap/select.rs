@@ -9,6 +9,7 @@ use super::reply::{Reply, say};
 use crate::wire::imap::response::code::{self, Code};
 use crate::wire::imap::response::data::{self, Listed};
 use crate::wire::imap::response::{Condition, text};
+use store::error::ChangeError;
 use store::limit::KEYWORDS_MAX;
 use store::mail::flags::Flags;
 use store::mail::id::Uid;
@@ -46,11 +47,12 @@ impl<S: Mailstore> Session<S> {
                 .write_untagged(dialogue.out());
         }
         let mailbox = self.store.mailbox(self.account, name);
-        let view = mailbox
-            .as_ref()
-            .and_then(|m| self.store.view(self.account, m.id, !read_only));
-        let (Some(mailbox), Some(view)) = (mailbox, view) else {
+        let Some(mailbox) = mailbox else {
             return Reply::no_mailbox();
+        };
+        let view = self.store.view(self.account, mailbox.id, !read_only).await;
+        let Some(view) = view else {
+            return Reply::failed(&self.why_no_view(&mailbox));
         };
         let selected = Selected {
             watch: self.store.watch(self.account, mailbox.id),
@@ -65,6 +67,14 @@ impl<S: Mailstore> Session<S> {
         match read_only {
             true => Reply::ok(text::EXAMINED).with(Code::ReadOnly),
             false => Reply::ok(text::SELECTED).with(Code::ReadWrite),
+        }
+    }
+
+    /// A mailbox that is there cannot be shown when the index of it is damaged.
+    fn why_no_view(&self, mailbox: &MailboxInfo) -> ChangeError {
+        match self.store.mailbox_by_id(self.account, mailbox.id) {
+            Some(_) => ChangeError::Damaged,
+            None => ChangeError::NoMailbox,
         }
     }
 

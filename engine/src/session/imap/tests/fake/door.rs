@@ -154,7 +154,7 @@ impl Mailstore for Fake {
         Ok(())
     }
 
-    fn view(&self, account: AccountId, mailbox: MailboxId, claim: bool) -> Option<FakeView> {
+    async fn view(&self, account: AccountId, mailbox: MailboxId, claim: bool) -> Option<FakeView> {
         self.account(account, |a| {
             let modseq = a.modseq;
             let source = a.boxes.get_mut(&mailbox.0)?;

@@ -3,6 +3,9 @@
 //! One test a program; `tests::peer` says what happens when it is missing.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
 
+mod fetchers;
+mod postfix;
+
 use std::path::Path;
 use tests::binary::workspace;
 use tests::corpus::plain;
