@@ -13,6 +13,7 @@ mod checkpoint;
 mod custody;
 mod import;
 mod open;
+mod resume;
 mod snapshot;
 mod tree;
 mod warm;
@@ -29,6 +30,7 @@ pub use change::{Copied, FlagNames, StoreFlags, Transfer};
 pub use custody::{AppendedUid, Custody, Delivered};
 pub use import::{IMPORT_BYTES_MAX, Imported};
 pub use open::OpenError;
+pub use resume::Resumed;
 
 use crate::bell::Bell;
 use crate::disk::Disk;
@@ -110,6 +112,7 @@ impl<D: Disk> Shard<D> {
         };
         let snapshot = Snapshot::present(&disk, &owner).await?;
         let mut state = State::from_index(Rc::clone(&snapshot.index))?;
+        state.spool.replay(true);
         let begin = snapshot.manifest.begin();
         let log = format!("{directory}/log");
         let (log, recovered) =
@@ -119,6 +122,7 @@ impl<D: Disk> Shard<D> {
                 Ok(())
             })
             .await?;
+        state.spool.replay(false);
         let replayed = state.deliveries;
         let shard = Shard {
             id,
