@@ -14,6 +14,7 @@ mod custody;
 mod house;
 mod import;
 mod open;
+mod resume;
 mod snapshot;
 mod tree;
 mod warm;
@@ -32,6 +33,7 @@ pub use change::{Copied, FlagNames, StoreFlags, Transfer};
 pub use custody::{AppendedUid, Custody, Delivered};
 pub use import::{IMPORT_BYTES_MAX, Imported};
 pub use open::OpenError;
+pub use resume::Resumed;
 
 use crate::bell::Bell;
 use crate::disk::Disk;
@@ -118,6 +120,7 @@ impl<D: Disk> Shard<D> {
         };
         let snapshot = Snapshot::present(&disk, &owner).await?;
         let mut state = State::from_index(Rc::clone(&snapshot.index))?;
+        state.spool.replay(true);
         let begin = snapshot.manifest.begin();
         let log = format!("{directory}/log");
         let (log, recovered) =
@@ -127,6 +130,7 @@ impl<D: Disk> Shard<D> {
                 Ok(())
             })
             .await?;
+        state.spool.replay(false);
         let replayed = state.deliveries;
         let shard = Shard {
             id,
