@@ -11,7 +11,7 @@ use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::rc::Rc;
 use std::task::Poll;
-use store::compact::{CompactError, Here, Policy, Report, Task};
+use store::compact::{CompactError, Here, Policy, Report, Task, Unpaced};
 use store::disk::executor::Executor;
 use store::disk::fault::{Seed, WriteFault};
 use store::disk::sim::SimDisk;
@@ -165,7 +165,7 @@ impl World {
         let mut seed = Seed::new(self.seed.next());
         let keeper = Keeper {
             shards: shards.clone(),
-            here: Here(self.disk.clone()),
+            here: Here(self.disk.clone(), Unpaced),
             seed: RefCell::new(Seed::new(seed.next())),
             kept: Rc::clone(&self.kept),
         };
@@ -221,7 +221,7 @@ impl World {
         );
         let ledger = Rc::clone(&self.ledger);
         let kept = Rc::clone(&self.kept);
-        let here = Here(self.disk.clone());
+        let here = Here(self.disk.clone(), Unpaced);
         let checked = executor.finish(async move {
             // Nobody else is left to ask the ledger.
             let mut taken = ledger.take();

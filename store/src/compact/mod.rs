@@ -80,19 +80,9 @@ pub trait Aside {
 
 /// Tasks are carried out right here, by whoever asks: tools, and the simulated world.
 #[derive(Clone, Debug)]
-pub struct Here<D>(pub D);
+pub struct Here<D, P = Unpaced>(pub D, pub P);
 
-/// As [`Here`], at a pace that the caller sets; that is also how it learns of the progress.
-#[derive(Clone, Debug)]
-pub struct Paced<D, P>(pub D, pub P);
-
-impl<D: Disk> Aside for Here<D> {
-    async fn carry_out(&self, owner: &Owner, task: Task) -> Result<Done, CompactError> {
-        carry_out(&self.0, owner, &task, &Unpaced).await
-    }
-}
-
-impl<D: Disk, P: Pace> Aside for Paced<D, P> {
+impl<D: Disk, P: Pace> Aside for Here<D, P> {
     async fn carry_out(&self, owner: &Owner, task: Task) -> Result<Done, CompactError> {
         carry_out(&self.0, owner, &task, &self.1).await
     }

@@ -20,7 +20,7 @@ use store::mail::flags::Flags;
 use store::mail::id::{ShardId, Uid};
 use store::mail::uidset::UidSet;
 use store::mailbox::SpecialUse;
-use store::shard::{FlagNames, FlagOp, Shard};
+use store::shard::{FlagNames, FlagOp, Shard, StoreFlags, Transfer};
 
 pub const STORE: [u8; 16] = [7; 16];
 pub const ANNA: &str = "anna@example.test";
@@ -74,6 +74,15 @@ pub fn furnished() -> SimDisk {
     disk
 }
 
+fn add<'a>(uids: &'a UidSet, names: &'a FlagNames) -> StoreFlags<'a> {
+    StoreFlags {
+        uids,
+        op: FlagOp::Add,
+        names,
+        unchanged_since: None,
+    }
+}
+
 pub fn furnish(disk: &SimDisk, shard: u16) {
     let here = Here(disk.clone(), Unpaced);
     with_shard(disk, shard, async move |shard| {
@@ -91,23 +100,26 @@ pub fn furnish(disk: &SimDisk, shard: u16) {
                     .await;
                 let other = shard.mailbox(account, "Other").unwrap().id;
                 let some = UidSet::from_ranges([(20 * round + 1, 20 * round + 3)]);
-                shard
-                    .copy(account, inbox, &some, other, false)
-                    .await
-                    .unwrap();
+                let transfer = Transfer {
+                    source: inbox,
+                    uids: &some,
+                    target: other,
+                    and_expunge: false,
+                };
+                shard.copy(account, transfer).await.unwrap();
                 let names = FlagNames {
                     flags: Flags::SEEN,
                     keywords: vec!["Key".into()],
                 };
                 let some = UidSet::from_ranges([(20 * round + 2, 20 * round + 9)]);
-                let done = shard.store_flags(account, inbox, &some, FlagOp::Add, &names, None);
+                let done = shard.store_flags(account, inbox, add(&some, &names));
                 done.await.unwrap();
                 let deleted = FlagNames {
                     flags: Flags::DELETED,
                     ..FlagNames::default()
                 };
                 let some = UidSet::from_ascending([Uid(20 * round + 5)]);
-                let done = shard.store_flags(account, inbox, &some, FlagOp::Add, &deleted, None);
+                let done = shard.store_flags(account, inbox, add(&some, &deleted));
                 done.await.unwrap();
                 shard.expunge(account, inbox, &some).await.unwrap();
             }

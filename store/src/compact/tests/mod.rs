@@ -5,7 +5,7 @@ mod damage;
 mod held;
 mod rebuild;
 
-use super::{Here, Policy};
+use super::{Here, Policy, Unpaced};
 use crate::disk::executor::Executor;
 use crate::disk::fault::{Seed, WriteFault};
 use crate::disk::sim::SimDisk;
@@ -67,7 +67,7 @@ impl Rig {
     }
 
     fn run<T: 'static>(&mut self, work: impl AsyncFnOnce(Sim, Here<SimDisk>) -> T + 'static) -> T {
-        let (shard, here) = (Rc::clone(&self.shard), Here(self.disk.clone()));
+        let (shard, here) = (Rc::clone(&self.shard), Here(self.disk.clone(), Unpaced));
         let work = async move { work(shard, here).await };
         self.executor.finish(work).expect("work ends")
     }
