@@ -18,8 +18,6 @@ mod policy;
 mod repack;
 mod report;
 mod source;
-#[cfg(test)]
-mod tests;
 mod usage;
 
 pub use crate::table::locations::Owner;
@@ -136,9 +134,9 @@ pub(crate) async fn write_under<D: Disk>(
 }
 
 /// Where a task works.
-struct Site<'a, D> {
-    disk: &'a D,
-    owner: &'a Owner,
+pub(crate) struct Site<'a, D> {
+    pub(crate) disk: &'a D,
+    pub(crate) owner: &'a Owner,
 }
 
 impl<D: Disk> Site<'_, D> {
@@ -195,7 +193,7 @@ impl<D: Disk> Site<'_, D> {
     }
 
     /// What the runs of a manifest say.
-    async fn index(&self, manifest: &Manifest) -> Result<Index, CompactError> {
+    pub(crate) async fn index(&self, manifest: &Manifest) -> Result<Index, CompactError> {
         let mut runs = Vec::with_capacity(manifest.runs.len());
         for name in &manifest.runs {
             runs.push(Rc::new(self.open_run(name).await?));

@@ -5,7 +5,7 @@ mod damage;
 mod held;
 mod rebuild;
 
-use super::{Here, Policy};
+use crate::compact::{Here, Policy, Report};
 use crate::disk::executor::Executor;
 use crate::disk::fault::{Seed, WriteFault};
 use crate::disk::sim::SimDisk;
@@ -94,7 +94,7 @@ impl Rig {
         });
     }
 
-    fn keep_house(&mut self) -> super::Report {
+    fn keep_house(&mut self) -> Report {
         let report = self.run(async |shard, here| shard.keep_house(&here, &EAGER).await);
         report.unwrap()
     }
