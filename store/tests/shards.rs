@@ -7,11 +7,13 @@
 
 #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
 
+mod copied;
+
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::rc::Rc;
 use std::task::Poll;
-use store::compact::{CompactError, Here, Policy, Report, Task, Unpaced};
+use store::compact::{CompactError, Here, Policy, Report, Task};
 use store::disk::executor::Executor;
 use store::disk::fault::{Seed, WriteFault};
 use store::disk::sim::SimDisk;
@@ -81,6 +83,28 @@ fn a_disk_that_does_not_sync_is_found_out() {
     );
 }
 
+/// Backups are taken while all of this goes on, and go down with it. A store that is made of one
+/// has what was acknowledged before it was begun, and lives on like any other.
+#[test]
+fn what_a_backup_gives_back_is_whole_and_lives_on() {
+    let mut restored = 0;
+    for seed in 1..=seeds(30) {
+        let mut world = World::new(seed);
+        for life in 0..CRASHES {
+            world.backs_up = true;
+            world.work_until_crash();
+            world.check();
+            if let Some(mut other) = world.restored(life) {
+                restored += 1;
+                other.check();
+                other.work_until_crash();
+                other.check();
+            }
+        }
+    }
+    assert!(restored > 0, "no backup was whole before the crash");
+}
+
 fn seeds(default: u64) -> u64 {
     std::env::var("RINGPOST_SEEDS")
         .ok()
@@ -89,7 +113,7 @@ fn seeds(default: u64) -> u64 {
 }
 
 /// What clients were told, and what they tried.
-#[derive(Default)]
+#[derive(Clone, Default)]
 struct Ledger {
     next: u64,
     /// Message → accounts that must have it.
@@ -139,8 +163,13 @@ impl Kept {
 
 struct World {
     disk: SimDisk,
+    /// Where the shards lie, with a slash behind.
+    root: String,
     seed: Seed,
     ledger: Rc<RefCell<Ledger>>,
+    backs_up: bool,
+    /// What was told before the last whole backup was begun.
+    before_backup: Rc<RefCell<Option<Ledger>>>,
     kept: Rc<RefCell<Kept>>,
 }
 
@@ -148,24 +177,31 @@ impl World {
     fn new(seed: u64) -> World {
         World {
             disk: SimDisk::new(seed),
+            root: String::new(),
             seed: Seed::new(seed ^ 0x5eed),
             ledger: Rc::default(),
+            backs_up: false,
+            before_backup: Rc::default(),
             kept: Rc::default(),
         }
     }
 
     fn work_until_crash(&mut self) {
         let mut executor = Executor::new(self.disk.clone(), self.seed.next());
-        let shards = open(&mut executor, &self.disk);
+        let shards = open(&mut executor, &self.disk, &self.root);
         self.fail_some_writes();
         for shard in &shards {
             let shard = Rc::clone(shard);
             executor.spawn(async move { shard.run(|_| {}).await });
         }
+        if self.backs_up {
+            let (ledger, before) = (Rc::clone(&self.ledger), Rc::clone(&self.before_backup));
+            executor.spawn(copied::back_up(self.disk.clone(), ledger, before));
+        }
         let mut seed = Seed::new(self.seed.next());
         let keeper = Keeper {
             shards: shards.clone(),
-            here: Here(self.disk.clone(), Unpaced),
+            here: Here(self.disk.clone()),
             seed: RefCell::new(Seed::new(seed.next())),
             kept: Rc::clone(&self.kept),
         };
@@ -207,7 +243,7 @@ impl World {
     /// after everything is emptied that can be.
     fn check(&mut self) {
         let mut executor = Executor::new(self.disk.clone(), self.seed.next());
-        let shards = open(&mut executor, &self.disk);
+        let shards = open(&mut executor, &self.disk, &self.root);
         for shard in &shards {
             let shard = Rc::clone(shard);
             executor.spawn(async move { shard.run(|_| {}).await });
@@ -221,7 +257,7 @@ impl World {
         );
         let ledger = Rc::clone(&self.ledger);
         let kept = Rc::clone(&self.kept);
-        let here = Here(self.disk.clone(), Unpaced);
+        let here = Here(self.disk.clone());
         let checked = executor.finish(async move {
             // Nobody else is left to ask the ledger.
             let mut taken = ledger.take();
@@ -238,7 +274,32 @@ impl World {
     }
 }
 
-fn open(executor: &mut Executor, disk: &SimDisk) -> Vec<Sim> {
+impl World {
+    /// A world of its own that begins with the last whole backup of this one.
+    fn restored(&mut self, number: usize) -> Option<World> {
+        let mut ledger = self.before_backup.borrow().clone()?;
+        let tried = self.ledger.borrow();
+        // It may have been tried while the backup was taken.
+        ledger.next = tried.next;
+        ledger.removing = tried.removing.clone();
+        ledger.copies = tried.copies.clone();
+        let directory = format!("restored-{number}");
+        let mut executor = Executor::new(self.disk.clone(), self.seed.next());
+        let restoring = copied::restore_last(self.disk.clone(), directory.clone());
+        executor.finish(restoring).expect("restoring ends");
+        Some(World {
+            disk: self.disk.clone(),
+            root: format!("{directory}/"),
+            seed: Seed::new(self.seed.next()),
+            ledger: Rc::new(RefCell::new(ledger)),
+            backs_up: false,
+            before_backup: Rc::default(),
+            kept: Rc::default(),
+        })
+    }
+}
+
+fn open(executor: &mut Executor, disk: &SimDisk, root: &str) -> Vec<Sim> {
     let mut shards = Vec::new();
     for shard in 0..2 {
         let mut options = Options::new([7; 16], shard);
@@ -246,8 +307,8 @@ fn open(executor: &mut Executor, disk: &SimDisk) -> Vec<Sim> {
         // Reads go to the disk.
         options.hot_tail_bytes = 0;
         let disk = disk.clone();
+        let directory = format!("{root}shard-{shard:02}");
         let opened = executor.finish(async move {
-            let directory = format!("shard-{shard:02}");
             Shard::open(disk, &directory, ShardId(shard), options, || 1_700_000_000).await
         });
         shards.push(

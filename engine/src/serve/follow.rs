@@ -54,7 +54,7 @@ fn tell(desk: &Desk, report: &Report) {
         bytes_after = report.bytes_after,
         records = report.records_moved
     );
-    for damage in &report.damage {
+    for damage in report.damage.iter().take(DAMAGE_TOLD_MAX) {
         event!(Error, "damage", shard = shard, what = damage.to_string());
     }
 }
@@ -94,3 +94,6 @@ impl Done {
 
 /// How often it is asked whether a checkpoint is due.
 const LOOK: Duration = Duration::from_millis(250);
+
+/// What of one round's damage goes to the log; all of it is written down in `damaged/`.
+const DAMAGE_TOLD_MAX: usize = 100;

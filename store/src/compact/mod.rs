@@ -18,6 +18,8 @@ mod policy;
 mod repack;
 mod report;
 mod source;
+#[cfg(test)]
+mod tests;
 mod usage;
 
 pub use crate::table::locations::Owner;
@@ -78,9 +80,19 @@ pub trait Aside {
 
 /// Tasks are carried out right here, by whoever asks: tools, and the simulated world.
 #[derive(Clone, Debug)]
-pub struct Here<D, P = Unpaced>(pub D, pub P);
+pub struct Here<D>(pub D);
 
-impl<D: Disk, P: Pace> Aside for Here<D, P> {
+/// As [`Here`], at a pace that the caller sets; that is also how it learns of the progress.
+#[derive(Clone, Debug)]
+pub struct Paced<D, P>(pub D, pub P);
+
+impl<D: Disk> Aside for Here<D> {
+    async fn carry_out(&self, owner: &Owner, task: Task) -> Result<Done, CompactError> {
+        carry_out(&self.0, owner, &task, &Unpaced).await
+    }
+}
+
+impl<D: Disk, P: Pace> Aside for Paced<D, P> {
     async fn carry_out(&self, owner: &Owner, task: Task) -> Result<Done, CompactError> {
         carry_out(&self.0, owner, &task, &self.1).await
     }

@@ -14,7 +14,7 @@ const STORE: [&[&str]; 7] = [
     &["log", "pack", "body"],
     &["record", "table"],
     &["spool", "mailbox", "search"],
-    &["compact", "replicate", "check"],
+    &["compact", "backup", "replicate", "check"],
     &["shard"],
 ];
 

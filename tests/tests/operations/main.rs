@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
 
 mod accounts;
+mod backup;
 mod configuration;
 mod delivery;
 mod descriptors;
