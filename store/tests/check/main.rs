@@ -10,7 +10,7 @@ mod repair;
 use std::collections::BTreeMap;
 use std::rc::Rc;
 use store::check::{self, Damage, Event, Owner, Part, Summary};
-use store::compact::{Here, Task, Unpaced};
+use store::compact::{Here, Task};
 use store::disk::executor::Executor;
 use store::disk::fault::Seed;
 use store::disk::sim::SimDisk;
@@ -75,7 +75,7 @@ pub fn furnished() -> SimDisk {
 }
 
 pub fn furnish(disk: &SimDisk, shard: u16) {
-    let here = Here(disk.clone(), Unpaced);
+    let here = Here(disk.clone());
     with_shard(disk, shard, async move |shard| {
         let mut seed = Seed::new(9);
         for round in 0..4 {
@@ -141,7 +141,7 @@ async fn flag(
 /// The same mail with its older segments emptied into packs.
 pub fn packed() -> SimDisk {
     let disk = furnished();
-    let here = Here(disk.clone(), Unpaced);
+    let here = Here(disk.clone());
     with_shard(&disk, 0, async move |shard| {
         shard.checkpoint(&here).await.unwrap();
         let through = shard.emptiable();

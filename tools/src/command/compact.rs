@@ -13,7 +13,7 @@ use std::cell::Cell;
 use std::fs;
 use std::path::Path;
 use std::time::Duration;
-use store::compact::{Here, Pace, Policy, Progress, Report, Task};
+use store::compact::{Pace, Paced, Policy, Progress, Report, Task};
 use store::disk::blocking::{BlockingDisk, run};
 use store::disk::home::{Identity, shard_directory};
 use store::pack::{Pack, PackHead};
@@ -55,7 +55,7 @@ impl Compact {
         let mut report = Report::default();
         for shard in 0..home.identity.shards {
             bar.begin(shard);
-            let here = Here(BlockingDisk::new(&home.path), &bar);
+            let here = Paced(BlockingDisk::new(&home.path), &bar);
             with_shard(&home, shard, async |shard| {
                 report.add(shard.keep_house(&here, &policy).await?);
                 shard.compact(&here, Task::MergeAll).await?;
