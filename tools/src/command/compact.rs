@@ -224,7 +224,8 @@ impl Figures {
 }
 
 fn compared(before: &Figures, after: &Figures) -> String {
-    let kinds: [(&str, fn(&Figures) -> &Kind); 6] = [
+    type Of = fn(&Figures) -> &Kind;
+    let kinds: [(&str, Of); 6] = [
         ("log", |figures| &figures.log),
         ("spare segments", |figures| &figures.spare),
         ("packs", |figures| &figures.packs),
