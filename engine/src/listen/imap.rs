@@ -246,6 +246,19 @@ impl Io for Line {
         sent.map(|()| octets).map_err(|error| ended(&error))
     }
 
+    async fn send_some(&mut self, octets: &[u8]) -> Result<usize, Ended> {
+        let sent = self.stream()?.send_some(octets, SLOW).await;
+        let sent = sent.map_err(|error| ended(&error))?;
+        let counter = &self.hall.metrics.sent_bytes;
+        counter.of(Protocol::Imap.into()).add(sent as u64);
+        Ok(sent)
+    }
+
+    async fn writable(&mut self) -> Result<(), Ended> {
+        let ready = self.stream()?.writable().await;
+        ready.map_err(|error| ended(&error))
+    }
+
     async fn pause(&mut self) {
         yield_now().await;
     }
@@ -324,6 +337,9 @@ impl Gate for Porter {
 
 /// How long the rest of a TLS record may take.
 const RECORD_WAIT: Duration = Duration::from_secs(60);
+
+/// A client that takes nothing for so long is not worth the memory of what it will take next.
+const SLOW: Duration = Duration::from_millis(200);
 
 /// Octets received in one go.
 const RECEIVE_BYTES: usize = 16 << 10;

@@ -11,8 +11,9 @@
 
 use super::buffer;
 use super::task::yield_now;
-use super::timer::{Action, Timer};
+use super::timer::{Action, Timer, sleep};
 use super::watched::Watched;
+use futures_util::future::{Either, select};
 use rustix::buffer::spare_capacity;
 use rustix::io::Errno;
 use rustix::net::{RecvFlags, SendFlags, Shutdown};
@@ -188,6 +189,39 @@ impl Socket {
             }
         }
         Ok(())
+    }
+
+    /// Sends of `octets` what the peer takes without a pause longer than `patience`; how many those
+    /// were. Dropped before it is ready, it leaves unknown what was sent.
+    pub(crate) async fn send_some(&self, octets: &[u8], patience: Duration) -> io::Result<usize> {
+        let mut sent = 0;
+        while let Some(rest) = octets.get(sent..).filter(|rest| !rest.is_empty()) {
+            self.give_others_a_turn().await;
+            let flags = SendFlags::DONTWAIT | SendFlags::NOSIGNAL;
+            match rustix::net::send(&self.watched, rest, flags) {
+                Ok(count) => {
+                    self.count(count);
+                    sent += count;
+                }
+                Err(Errno::INTR) => {}
+                Err(Errno::AGAIN) => {
+                    let (ready, pause) = (pin!(self.writable()), pin!(sleep(patience)));
+                    match select(ready, pause).await {
+                        Either::Left((ready, _)) => ready?,
+                        Either::Right(_) => break,
+                    }
+                }
+                Err(_) if self.has_timed_out() => return Err(timed_out()),
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Ok(sent)
+    }
+
+    /// Waits for a peer that does not read, for as long as a send would.
+    pub(crate) async fn writable_in_time(&self) -> io::Result<()> {
+        let _limit = SendLimit::start(self);
+        self.writable().await
     }
 
     /// Ends the connection's sending half; the peer sees the end of the stream.

@@ -26,6 +26,20 @@ pub struct Stream {
     session: Option<Box<Session>>,
     /// A send is in progress, or was dropped in the middle.
     sending: bool,
+    unsent: Unsent,
+}
+
+/// Ciphertext that the peer did not take yet.
+#[derive(Default)]
+struct Unsent {
+    octets: Vec<u8>,
+    sent: usize,
+}
+
+impl Unsent {
+    fn rest(&self) -> &[u8] {
+        self.octets.get(self.sent..).unwrap_or_default()
+    }
 }
 
 /// A connection on its way to another shard, with what was received and not yet taken.
@@ -33,6 +47,7 @@ pub struct StreamParts {
     socket: SocketParts,
     session: Option<Box<Session>>,
     sending: bool,
+    unsent: Unsent,
 }
 
 /// What a TLS handshake agreed on, for headers, logs and metrics.
@@ -62,6 +77,7 @@ impl Stream {
             socket,
             session: None,
             sending: false,
+            unsent: Unsent::default(),
         }
     }
 
@@ -71,6 +87,7 @@ impl Stream {
             socket: Socket::from_parts(parts.socket)?,
             session: parts.session,
             sending: parts.sending,
+            unsent: parts.unsent,
         })
     }
 
@@ -80,6 +97,7 @@ impl Stream {
             socket: self.socket.into_parts()?,
             session: self.session,
             sending: self.sending,
+            unsent: self.unsent,
         })
     }
 
@@ -141,6 +159,24 @@ impl Stream {
     pub async fn send(&mut self, octets: Vec<u8>) -> (io::Result<()>, Vec<u8>) {
         let result = self.send_all(&octets).await;
         (result, octets)
+    }
+
+    /// Sends of `octets` what the peer takes without a pause longer than `patience`; how many those
+    /// were. Of the rest nothing is kept, but for a record of ciphertext that is on its way.
+    pub async fn send_some(&mut self, octets: &[u8], patience: Duration) -> io::Result<usize> {
+        self.begin_send()?;
+        let sent = match self.session {
+            None => self.socket.send_some(octets, patience).await?,
+            Some(_) => self.send_records(octets, patience).await?,
+        };
+        self.sending = false;
+        Ok(sent)
+    }
+
+    /// Waits until the peer reads again, for at most the time that a send has.
+    pub async fn writable(&mut self) -> io::Result<()> {
+        self.flush().await?;
+        self.socket.writable_in_time().await
     }
 
     /// Ends the connection: `close_notify`, end of stream, then waits a moment for the peer's end.
@@ -237,23 +273,66 @@ impl Stream {
 
     /// Sends the ciphertext that the session has made.
     async fn flush(&mut self) -> io::Result<()> {
+        loop {
+            let unsent = std::mem::take(&mut self.unsent);
+            let sent = self.send_raw(unsent.rest()).await;
+            buffer::give_back(unsent.octets);
+            sent?;
+            if !self.take_ciphertext()? {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Makes the next ciphertext what is to be sent; `false`: there is none.
+    fn take_ciphertext(&mut self) -> io::Result<bool> {
         let Some(session) = self.session.as_mut().filter(|session| session.has_output()) else {
-            return Ok(());
+            return Ok(false);
         };
-        let mut ciphertext = buffer::lend();
-        session.drain(&mut ciphertext)?;
-        let sent = self.send_raw(&ciphertext).await;
-        buffer::give_back(ciphertext);
-        sent
+        let mut octets = buffer::lend();
+        session.drain(&mut octets)?;
+        self.unsent = Unsent { octets, sent: 0 };
+        Ok(true)
+    }
+
+    async fn send_records(&mut self, octets: &[u8], patience: Duration) -> io::Result<usize> {
+        let mut taken = 0;
+        while self.send_ciphertext(patience).await? && taken < octets.len() {
+            let rest = octets.get(taken..).unwrap_or_default();
+            let record = rest.get(..RECORD_BYTES_MAX).unwrap_or(rest);
+            if let Some(session) = &mut self.session {
+                session.put(record)?;
+            }
+            taken += record.len();
+        }
+        Ok(taken)
+    }
+
+    /// Sends the ciphertext that is there; `false`: the peer does not take it now.
+    async fn send_ciphertext(&mut self, patience: Duration) -> io::Result<bool> {
+        while !self.unsent.rest().is_empty() || self.take_ciphertext()? {
+            let sent = self.socket.send_some(self.unsent.rest(), patience);
+            self.unsent.sent += sent.await?;
+            if !self.unsent.rest().is_empty() {
+                return Ok(false);
+            }
+            buffer::give_back(std::mem::take(&mut self.unsent).octets);
+        }
+        Ok(true)
+    }
+
+    fn begin_send(&mut self) -> io::Result<()> {
+        match std::mem::replace(&mut self.sending, true) {
+            true => Err(io::Error::new(
+                ErrorKind::BrokenPipe,
+                "an earlier send was abandoned",
+            )),
+            false => Ok(()),
+        }
     }
 
     async fn send_raw(&mut self, octets: &[u8]) -> io::Result<()> {
-        if std::mem::replace(&mut self.sending, true) {
-            return Err(io::Error::new(
-                ErrorKind::BrokenPipe,
-                "an earlier send was abandoned",
-            ));
-        }
+        self.begin_send()?;
         let sent = self.socket.send_all(octets).await;
         self.sending = sent.is_err();
         sent

@@ -10,7 +10,7 @@ use crate::log::{Place, RECORD_HEADER_BYTES, Record};
 use crate::mail::id::{AccountId, ObjectId};
 use crate::record::{Deliver, Fact, MessageHead, Piece, kind};
 use std::any::Any;
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::fmt;
 use std::ops::Range;
 use std::rc::Rc;
@@ -54,9 +54,9 @@ pub struct Message {
     pub prefix: Rc<[u8]>,
     /// Octets of prefix and body.
     pub octets: u64,
+    message: ObjectId,
     pieces: Vec<Piece>,
-    tail: Record,
-    tail_at: Range<usize>,
+    tail: RefCell<Option<Tail>>,
     /// Keeps the files of the pieces.
     _held: Option<Held>,
 }
@@ -68,6 +68,27 @@ impl fmt::Debug for Held {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let readers = Rc::strong_count(&self.0);
         f.debug_tuple("Held").field(&readers).finish()
+    }
+}
+
+/// The octets of a message that lie in its own record.
+#[derive(Clone, Debug)]
+struct Tail {
+    record: Record,
+    at: Range<usize>,
+}
+
+impl Message {
+    /// Holds no octets of the body until they are read again.
+    pub fn let_go(&self) {
+        self.tail.take();
+    }
+}
+
+impl Tail {
+    fn octets(&self) -> &[u8] {
+        let payload = self.record.payload();
+        payload.get(self.at.clone()).unwrap_or_default()
     }
 }
 
@@ -154,6 +175,21 @@ impl<D: Disk> Shard<D> {
     }
 
     async fn body_of(&self, message: ObjectId, prefix: Rc<[u8]>) -> Result<Message, ReadError> {
+        let (head, tail, snapshot) = self.message_record(message).await?;
+        Ok(Message {
+            octets: prefix.len() as u64 + head.octets,
+            prefix,
+            message,
+            _held: (!head.pieces.is_empty()).then_some(Held(snapshot)),
+            pieces: head.pieces,
+            tail: RefCell::new(Some(tail)),
+        })
+    }
+
+    async fn message_record(
+        &self,
+        message: ObjectId,
+    ) -> Result<(MessageHead, Tail, Rc<Snapshot<D>>), ReadError> {
         let (place, record, snapshot) = self.object(message, kind::MESSAGE).await?;
         let payload = record.payload();
         let (head, tail) = MessageHead::split(payload)
@@ -161,14 +197,8 @@ impl<D: Disk> Shard<D> {
         if head.object != message {
             return Err(place.damaged("not the message that the index says"));
         }
-        Ok(Message {
-            octets: prefix.len() as u64 + head.octets,
-            prefix,
-            tail_at: payload.len() - tail.len()..payload.len(),
-            _held: (!head.pieces.is_empty()).then_some(Held(snapshot)),
-            pieces: head.pieces,
-            tail: record,
-        })
+        let at = payload.len() - tail.len()..payload.len();
+        Ok((head, Tail { record, at }, snapshot))
     }
 
     /// The head of a message: its envelope and when it came.
@@ -228,13 +258,28 @@ impl<D: Disk> Shard<D> {
             }
             start = end;
         }
-        let tail = message
-            .tail
-            .payload()
-            .get(message.tail_at.clone())
-            .unwrap_or_default();
-        clip(tail, start, from, to, &mut out);
+        if to > start {
+            clip(
+                self.tail(message).await?.octets(),
+                start,
+                from,
+                to,
+                &mut out,
+            );
+        }
         Ok(out)
+    }
+}
+
+impl<D: Disk> Shard<D> {
+    async fn tail(&self, message: &Message) -> Result<Tail, ReadError> {
+        let held = message.tail.borrow().clone();
+        if let Some(tail) = held {
+            return Ok(tail);
+        }
+        let (_, tail, _) = self.message_record(message.message).await?;
+        message.tail.replace(Some(tail.clone()));
+        Ok(tail)
     }
 }
 

@@ -93,6 +93,19 @@ impl<I: Io> Dialogue<I> {
         Ok(())
     }
 
+    /// Sends `octets` behind all that has gathered, as [`Io::send_some`].
+    pub(super) async fn send_some(&mut self, octets: &[u8]) -> Result<usize, Ended> {
+        self.flush().await?;
+        self.output = Vec::new();
+        let sent = self.io.send_some(octets).await;
+        sent.map_err(|_| Ended::Closed)
+    }
+
+    /// Waits until the peer reads again.
+    pub(super) async fn writable(&mut self) -> Result<(), Ended> {
+        self.io.writable().await.map_err(|_| Ended::Closed)
+    }
+
     pub(super) async fn pause(&mut self) {
         self.io.pause().await;
     }

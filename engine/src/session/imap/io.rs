@@ -26,6 +26,13 @@ pub trait Io {
     /// own patience. Gives the buffer back, empty, for the next use.
     async fn send(&mut self, octets: Vec<u8>) -> Result<Vec<u8>, Ended>;
 
+    /// Sends of `octets` what the peer takes without a long pause, and says how many those were. If
+    /// it were not all, the caller is to keep as little as it can until [`Io::writable`] is ready.
+    async fn send_some(&mut self, octets: &[u8]) -> Result<usize, Ended>;
+
+    /// Ready when the peer reads again, which it has to within the driver's own patience.
+    async fn writable(&mut self) -> Result<(), Ended>;
+
     /// Lets the other connections of this shard run before it is ready again.
     async fn pause(&mut self);
 

@@ -108,6 +108,9 @@ pub trait Picture {
 pub trait Octets {
     /// Octets of prefix and body.
     fn octets(&self) -> u64;
+
+    /// Holds nothing that can be read again.
+    fn let_go(&self);
 }
 
 /// What IDLE listens to.
@@ -138,6 +141,10 @@ impl Picture for View {
 impl Octets for Message {
     fn octets(&self) -> u64 {
         self.octets
+    }
+
+    fn let_go(&self) {
+        Message::let_go(self);
     }
 }
 

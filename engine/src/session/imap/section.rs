@@ -3,12 +3,13 @@
 //!
 //! A literal says its length before its octets come, and there is no way back from there. Hence
 //! two passes: the first reads everything, and so checks every checksum, counts what comes out and
-//! keeps it if it is small; the second sends what was not kept. A damaged message is found in the
+//! keeps it if it is small; the second sends what was not kept. While the client does not read,
+//! neither what was kept nor a piece is held. A damaged message is found in the
 //! first, and then nothing of it is sent.
 
 use super::dialogue::Dialogue;
 use super::io::{Ended, Io};
-use super::mailstore::Mailstore;
+use super::mailstore::{Mailstore, Octets};
 use super::structure::Pieces;
 use crate::wire::mime::header::Selection;
 use crate::wire::mime::transfer::Decoder;
@@ -17,6 +18,9 @@ use std::ops::Range;
 
 /// Octets that all items of one message may keep between the passes.
 pub(super) const KEPT_BYTES_MAX: usize = 256 << 10;
+
+/// Octets that gather with the responses around them; more are sent by themselves.
+const SMALL_BYTES_MAX: usize = 16 << 10;
 
 /// Pieces read before other connections run.
 pub(super) const PIECES_A_TURN: u32 = 8;
@@ -125,27 +129,60 @@ impl Measured {
 
     /// Sends exactly `octets` octets behind the announcement that was just written.
     pub(super) async fn send<S: Mailstore, I: Io>(
-        &self,
+        mut self,
         dialogue: &mut Dialogue<I>,
         store: &S,
         message: &S::Message,
     ) -> Result<(), Ended> {
-        if let Some(kept) = &self.kept {
-            dialogue.out().extend_from_slice(kept);
-            return dialogue.flush_if_full().await;
+        let mut sent = 0;
+        if let Some(kept) = self.kept.take() {
+            if kept.len() <= SMALL_BYTES_MAX {
+                dialogue.out().extend_from_slice(&kept);
+                return dialogue.flush_if_full().await;
+            }
+            sent = dialogue.send_some(&kept).await?;
+            if sent == kept.len() {
+                return Ok(());
+            }
+            drop(kept);
+            message.let_go();
+            dialogue.writable().await?;
         }
+        let read = self.read_and_send(dialogue, store, message, sent as u64);
+        read.await
+    }
+
+    /// Sends all but the first `skip` octets. While the peer does not read nothing is held: what it
+    /// did not take is read again.
+    async fn read_and_send<S: Mailstore, I: Io>(
+        &self,
+        dialogue: &mut Dialogue<I>,
+        store: &S,
+        message: &S::Message,
+        mut skip: u64,
+    ) -> Result<(), Ended> {
         let mut flow = Flow::new(&self.source);
         let mut left = self.octets;
-        let mut out = Vec::new();
-        // It was readable a moment ago. If it is not now, no octet can be put in its place.
-        while flow
-            .next(dialogue, store, message, &mut out)
-            .await
-            .map_err(|_| Ended::Damaged)?
-        {
-            left = left.checked_sub(out.len() as u64).ok_or(Ended::Damaged)?;
-            dialogue.out().append(&mut out);
-            dialogue.flush_if_full().await?;
+        loop {
+            let before = flow.clone();
+            let mut out = Vec::new();
+            let next = flow.next(dialogue, store, message, &mut out);
+            // It was readable a moment ago. If it is not now, no octet can be put in its place.
+            if !next.await.map_err(|_| Ended::Damaged)? {
+                break;
+            }
+            let after = left.checked_sub(out.len() as u64).ok_or(Ended::Damaged)?;
+            let from = usize::try_from(skip).map_or(out.len(), |skip| skip.min(out.len()));
+            let rest = out.get(from..).unwrap_or_default();
+            let end = from + dialogue.send_some(rest).await?;
+            if end == out.len() {
+                (left, skip) = (after, skip - from as u64);
+                continue;
+            }
+            drop(out);
+            message.let_go();
+            dialogue.writable().await?;
+            (flow, skip) = (before, end as u64);
         }
         if left == 0 {
             Ok(())
@@ -156,6 +193,7 @@ impl Measured {
 }
 
 /// One pass over a source.
+#[derive(Clone)]
 struct Flow {
     pieces: Pieces,
     /// `None` once it has given its last octets.

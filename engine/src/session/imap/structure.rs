@@ -112,7 +112,7 @@ pub(super) async fn raw_header<S: Mailstore>(
 }
 
 /// A range of a message, in order, a piece at a time.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Pieces {
     at: u64,
     end: u64,

@@ -170,13 +170,16 @@ impl<S: Mailstore> Session<S> {
             Ok(opened) => item::gather(dialogue, &self.store, opened, items).await,
             Err(fault) => Err(fault.clone()),
         };
-        let (Ok(opened), Ok(data)) = (&opened, &gathered) else {
-            if newly_seen {
-                let flags = (row.flags, row.keywords);
-                self.write_changed(dialogue.out(), sequence, uid, flags, true);
+        let (opened, data) = match (&opened, gathered) {
+            (Ok(opened), Ok(data)) => (opened, data),
+            (_, gathered) => {
+                if newly_seen {
+                    let flags = (row.flags, row.keywords);
+                    self.write_changed(dialogue.out(), sequence, uid, flags, true);
+                }
+                self.note_fault(uid, gathered.err(), outcome);
+                return Ok(());
             }
-            self.note_fault(uid, gathered.err(), outcome);
-            return Ok(());
         };
         let mut fetch = Fetch::open(dialogue.out(), sequence);
         for (item, data) in items.iter().zip(data) {
@@ -222,7 +225,7 @@ impl<S: Mailstore> Session<S> {
         row: &Row,
         opened: &Opened<S>,
         item: &FetchItem,
-        data: &Data,
+        data: Data,
     ) -> Result<(), Ended> {
         let out = dialogue.out();
         if let (Some(item), Some(selected)) = (RowItem::of(item), &self.selected) {
@@ -231,7 +234,7 @@ impl<S: Mailstore> Session<S> {
         }
         match (item, data) {
             (FetchItem::BinarySize(part), Data::Size(octets)) => {
-                fetch.binary_size(out, part, *octets);
+                fetch.binary_size(out, part, octets);
             }
             (FetchItem::Envelope, _) => {
                 envelope::write(opened.head(), fetch.item(out, "ENVELOPE"));
@@ -244,7 +247,7 @@ impl<S: Mailstore> Session<S> {
                 }
             }
             (item, data) => {
-                announce(fetch, out, item, data);
+                announce(fetch, out, item, &data);
                 if let (Data::Octets(measured), Some(message)) = (data, opened.message()) {
                     measured.send(dialogue, &self.store, message).await?;
                 }

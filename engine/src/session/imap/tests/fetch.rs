@@ -257,6 +257,25 @@ fn a_large_message_streams() {
 }
 
 #[test]
+fn a_slow_client_gets_every_octet_once() {
+    let line = "Y2hlZXNlIGFuZCBvbmlvbnM=\r\n".repeat(25_000);
+    let header = "Content-Transfer-Encoding: base64\r\n\r\n";
+    for content in [&line, &line[..100_100]] {
+        let message = format!("{header}{content}").into_bytes();
+        let (_store, mut client) = client(&message);
+        for item in ["BODY.PEEK[]", "BINARY.PEEK[1]", "BODY.PEEK[TEXT]<7.400000>"] {
+            let command = format!("a UID FETCH 1 (UID {item} FLAGS)");
+            client.pipe.takes.set(None);
+            let all_at_once = client.say(&command);
+            client.pipe.takes.set(Some(50_001));
+            let bit_by_bit = client.say(&command);
+            assert!(all_at_once.len() > 50_001, "more than it takes at once");
+            assert!(all_at_once == bit_by_bit, "{item} of {}", message.len());
+        }
+    }
+}
+
+#[test]
 fn a_message_that_breaks_under_way_ends_the_connection() {
     let (store, mut client) = client(&vec![b'x'; 3_000_000]);
     client.push(b"a FETCH 1 BODY.PEEK[]\r\n");

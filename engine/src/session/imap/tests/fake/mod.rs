@@ -317,6 +317,8 @@ impl Octets for FakeMessage {
     fn octets(&self) -> u64 {
         self.octets.len() as u64
     }
+
+    fn let_go(&self) {}
 }
 
 impl Wakes for FakeWatch {
