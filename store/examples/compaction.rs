@@ -76,8 +76,8 @@ fn tell(what: &str, report: &Report, began: f64) {
     let secs = cpu_secs() - began;
     let moved = report.moved_bytes as f64;
     println!(
-        "{what}: {:.0} MB of survivors in {secs:.2} s of one core, {:.0} MB/s; {} segments, {} packs, files \
-         {} MB before, {} MB after, {:.3} of the raw; dead {} of {} MB",
+        "{what}: {:.0} MB of survivors in {secs:.2} s of one core, {:.0} MB/s; {} segments, {} \
+         packs, files {} MB before, {} MB after, {:.3} of the raw; dead {} of {} MB",
         moved / 1e6,
         moved / 1e6 / secs,
         report.segments_emptied,

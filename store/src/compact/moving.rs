@@ -227,19 +227,27 @@ impl<'a, D: Disk, P: Pace> Mover<'a, D, P> {
         let message = self.source.read(self.site, large.place).await?;
         let message = match message {
             Ok(message) => message,
-            Err(what) => return Ok(self.note(large.place, what)),
+            Err(what) => {
+                self.note(large.place, what);
+                return Ok(());
+            }
         };
         let Ok((mut head, rest)) = MessageHead::split(message.payload()) else {
-            return Ok(self.note(large.place, "a MESSAGE that cannot be read"));
+            self.note(large.place, "a MESSAGE that cannot be read");
+            return Ok(());
         };
         self.begin(manifest).await?;
         for piece in &mut head.pieces {
             let body = match self.source.read(self.site, piece.place).await? {
                 Ok(body) => body,
-                Err(what) => return Ok(self.note(piece.place, what)),
+                Err(what) => {
+                    self.note(piece.place, what);
+                    return Ok(());
+                }
             };
             if body.kind() != kind::BODY || body.payload().len() != piece.octets as usize {
-                return Ok(self.note(piece.place, "not the piece that its message says"));
+                self.note(piece.place, "not the piece that its message says");
+                return Ok(());
             }
             piece.place = self.write(label(&body), &[body.payload()]).await?;
             self.pause("packing large messages").await;

@@ -7,11 +7,16 @@
 
 #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
 
+mod compare;
+mod keeper;
+
+use compare::{compare, content, identify};
+use keeper::{EAGER, Keeper, Kept};
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::rc::Rc;
 use std::task::Poll;
-use store::compact::{CompactError, Here, Policy, Report, Task, Unpaced};
+use store::compact::{Here, Unpaced};
 use store::disk::executor::Executor;
 use store::disk::fault::{Seed, WriteFault};
 use store::disk::sim::SimDisk;
@@ -105,36 +110,6 @@ struct Ledger {
     seen_flag: BTreeSet<(usize, String, u32)>,
     validity: BTreeMap<(usize, String), UidValidity>,
     highest: BTreeMap<(usize, String), (ModSeq, Uid)>,
-}
-
-/// What was given back while clients worked.
-#[derive(Clone, Copy, Default, Debug)]
-struct Kept {
-    segments: u32,
-    packs: u32,
-    /// Sweeps that had to wait for a reader.
-    while_read: u32,
-    failed: u32,
-}
-
-impl Kept {
-    fn add(&mut self, other: &Kept) {
-        self.segments += other.segments;
-        self.packs += other.packs;
-        self.while_read += other.while_read;
-        self.failed += other.failed;
-    }
-
-    fn note(&mut self, report: Result<Report, CompactError>) {
-        match report {
-            Ok(report) => {
-                assert_eq!(report.damage, []);
-                self.segments += report.segments_emptied;
-                self.packs += report.packs_emptied;
-            }
-            Err(_) => self.failed += 1,
-        }
-    }
 }
 
 struct World {
@@ -259,56 +234,6 @@ fn open(executor: &mut Executor, disk: &SimDisk) -> Vec<Sim> {
         );
     }
     shards
-}
-
-/// Nothing stays in the log that can be emptied, and hardly anything dead in a pack.
-const EAGER: Policy = Policy {
-    keep_log_bytes: 0,
-    segments_least: 1,
-    dead_percent: 10,
-    dead_percent_in_all: 5,
-    small_packs: 3,
-};
-
-/// Keeps house as the engine does, but all the time.
-struct Keeper {
-    shards: Vec<Sim>,
-    here: Here<SimDisk>,
-    seed: RefCell<Seed>,
-    kept: Rc<RefCell<Kept>>,
-}
-
-impl Keeper {
-    async fn run(&self) {
-        for round in 0.. {
-            let shard = &self.shards[round % self.shards.len()];
-            let outcome = self.keep(shard).await;
-            self.kept.borrow_mut().note(outcome);
-            match shard.sweep(&self.here).await {
-                Ok(false) => self.kept.borrow_mut().while_read += 1,
-                Ok(true) => {}
-                Err(_) => self.kept.borrow_mut().failed += 1,
-            }
-        }
-    }
-
-    async fn keep(&self, shard: &Sim) -> Result<Report, CompactError> {
-        let dice = self.seed.borrow_mut().below(10);
-        match dice {
-            0..=3 => shard.keep_house(&self.here, &EAGER).await,
-            4..=5 => {
-                shard.checkpoint(&self.here).await?;
-                shard.empty(&self.here, u32::MAX).await
-            }
-            6 => shard.empty(&self.here, u32::MAX).await,
-            7 => shard.repack(&self.here, &EAGER).await,
-            8 => shard.compact(&self.here, Task::MergeAll).await,
-            _ => {
-                shard.checkpoint(&self.here).await?;
-                shard.compact(&self.here, Task::Merge).await
-            }
-        }
-    }
 }
 
 /// Hands over from each shard to the other as the engine does, several at a time.
@@ -657,109 +582,5 @@ fn share(owner: usize) -> Share {
         notify: Notify::UNSET,
         orcpt: None,
         prefix: format!("Delivered-To: {}\r\n", ACCOUNTS[owner]).into_bytes(),
-    }
-}
-
-fn content(id: u64, octets: usize) -> Vec<u8> {
-    let mut text = format!("X-Id: {id}\r\n\r\n").into_bytes();
-    let mut seed = Seed::new(id);
-    let pattern: Vec<u8> = (0..65).flat_map(|_| seed.next().to_le_bytes()).collect();
-    text.extend(pattern.repeat(octets / pattern.len() + 1));
-    text.truncate(octets.max(50));
-    text
-}
-
-/// Which message these octets are; they must be whole.
-fn identify(octets: &[u8]) -> u64 {
-    let prefix = ACCOUNTS
-        .iter()
-        .map(|account| format!("Delivered-To: {account}\r\n"));
-    let body = prefix
-        .filter_map(|prefix| octets.strip_prefix(prefix.as_bytes()))
-        .next()
-        .unwrap_or(octets);
-    let rest = body
-        .strip_prefix(b"X-Id: ")
-        .expect("a message begins as it was written");
-    let digits = rest
-        .iter()
-        .take_while(|octet| octet.is_ascii_digit())
-        .count();
-    let id = std::str::from_utf8(&rest[..digits])
-        .unwrap()
-        .parse()
-        .unwrap();
-    assert_eq!(
-        body,
-        content(id, body.len()).get(..body.len()).unwrap(),
-        "octet-exact"
-    );
-    id
-}
-
-async fn compare(shards: &[Sim], ledger: &mut Ledger) {
-    let mut found: BTreeMap<(usize, u64), u32> = BTreeMap::new();
-    for (owner, address) in ACCOUNTS.iter().enumerate() {
-        let shard = &shards[owner % 2];
-        let Some(account) = shard.account(address) else {
-            continue;
-        };
-        for info in shard.mailboxes(account.id) {
-            let key = (owner, info.name.clone());
-            let before = ledger
-                .validity
-                .entry(key.clone())
-                .or_insert(info.uid_validity);
-            assert_eq!(*before, info.uid_validity, "UIDVALIDITY stays");
-            let status = shard.status(account.id, info.id).unwrap();
-            let highest = (status.highest_modseq, status.uid_next);
-            let before = ledger.highest.entry(key).or_insert(highest);
-            assert!(
-                before.0 <= highest.0 && before.1 <= highest.1,
-                "nothing goes back"
-            );
-            *before = highest;
-            let view = shard.view(account.id, info.id, false).unwrap();
-            let mut rows = Vec::new();
-            shard.rows(&view, &UidSet::from_ranges([(1, u32::MAX)]), &mut |row| {
-                rows.push(row)
-            });
-            for row in rows {
-                let uid = (owner, info.name.clone(), row.uid.0);
-                assert!(
-                    !ledger.expunged.contains(&uid),
-                    "an expunged UID is back: {uid:?}"
-                );
-                let message = shard.message(row.delivery).await.unwrap();
-                let octets = shard.read(&message, 0, u64::MAX).await.unwrap();
-                assert_eq!(octets.len(), row.octets as usize, "RFC822.SIZE is exact");
-                let id = identify(&octets);
-                *found.entry((owner, id)).or_default() += 1;
-                if ledger.seen_flag.contains(&uid) {
-                    assert!(
-                        row.flags.contains(Flags::SEEN),
-                        "a flag that was told is lost"
-                    );
-                }
-                let meant = *ledger.seen.entry(uid).or_insert(id);
-                assert_eq!(meant, id, "a UID means one message for ever");
-            }
-        }
-    }
-    for (id, owners) in &ledger.acknowledged {
-        for owner in owners {
-            let count = found.get(&(*owner, *id)).copied().unwrap_or(0);
-            let copies = ledger.copies.get(id).copied().unwrap_or(0);
-            if !ledger.removing.contains(id) {
-                assert!(
-                    count >= 1,
-                    "acknowledged message {id} of {owner} is missing"
-                );
-            }
-            assert!(
-                count <= 1 + copies,
-                "message {id} of {owner} came {count} times"
-            );
-        }
     }
 }
