@@ -44,6 +44,10 @@ enum Command {
     /// Domains that the store keeps, beside those of the configuration file
     #[command(subcommand)]
     Domain(command::domain::Domain),
+    /// Copy the store, running or not, into a backup
+    Backup(command::backup::Backup),
+    /// Make a store of a backup again, or take mail of one account out of it
+    Restore(command::restore::Restore),
     /// Write mail to files: mbox, Maildir, .eml; no server may have the store open
     Export(command::export::Export),
     /// Take mail in from files: mbox, Maildir, .eml; no server may have the store open
@@ -61,6 +65,8 @@ fn main() -> ExitCode {
     let arguments = Arguments::parse();
     let client = client::Client::new(arguments.data.clone(), arguments.json);
     let outcome = match arguments.command {
+        Command::Backup(backup) => backup.run(&arguments.data, &client).map(|()| true),
+        Command::Restore(restore) => restore.run(&arguments.data, &client).map(|()| true),
         Command::Account(account) => account.run(&client).map(|()| true),
         Command::Domain(domain) => domain.run(&client).map(|()| true),
         Command::Export(export) => export.run(&client),

@@ -12,7 +12,7 @@ use std::path::Path;
 use std::rc::Rc;
 use std::sync::atomic::Ordering;
 use std::time::{SystemTime, UNIX_EPOCH};
-use store::compact::{Here, Unpaced};
+use store::compact::Here;
 use store::disk::blocking::BlockingDisk;
 use store::disk::home::{Home, HomeError, shard_directory};
 use store::log::Options;
@@ -191,7 +191,7 @@ pub(crate) struct Housekeeper {
 impl Housekeeper {
     pub(crate) fn new(home: &Home) -> Housekeeper {
         Housekeeper {
-            aside: Here(BlockingDisk::new(&home.path), Unpaced),
+            aside: Here(BlockingDisk::new(&home.path)),
             logged: Cell::new(0),
         }
     }

@@ -80,7 +80,8 @@ impl Office {
         Ok(())
     }
 
-    async fn ask<T>(
+    /// Orders something of one shard and awaits the outcome.
+    pub async fn ask<T>(
         &self,
         shard: u16,
         order: impl FnOnce(oneshot::Sender<T>) -> Order,

@@ -119,6 +119,19 @@ pub enum Order {
     },
     /// Configuration and directory were exchanged.
     Reloaded(oneshot::Sender<()>),
+    /// How far the shard has taken what other shards offer, by source.
+    Seen(oneshot::Sender<Vec<u64>>),
+    /// How far others have seen what the shard offers, by target. Answered, by target: up to where
+    /// it offers nothing any more.
+    ResumeOffers {
+        seen: Vec<u64>,
+        done: oneshot::Sender<Vec<u64>>,
+    },
+    /// Up to where others offer nothing any more, by source.
+    ResumeTaking {
+        through: Vec<u64>,
+        done: oneshot::Sender<()>,
+    },
     /// Accept connections from now on.
     Open(oneshot::Sender<()>),
     /// Accept nothing more and end the conversations; answered when the last one is over.

@@ -3,7 +3,8 @@
 //! ```text
 //! main      config → home (lock) → sockets bound → threads → waits for the service thread
 //! shard i   opens its store ─ "opened" ─→ letters … Open → accepts … Drain → Close
-//! service   waits for all stores → directory → Open → "ready" … signals: Reload, Stop
+//! service   waits for all stores → offers agreed → directory → Open → "ready" … signals:
+//!           Reload, Stop
 //! ```
 
 mod begin;
@@ -11,6 +12,7 @@ mod compactor;
 mod ear;
 mod follow;
 mod orders;
+mod resume;
 mod service;
 mod shard;
 mod tempo;

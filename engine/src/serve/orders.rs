@@ -1,6 +1,7 @@
 //! What the service thread orders, carried out on a shard.
 
 use super::follow;
+use super::resume;
 use super::shard::{Desk, open_doors};
 use crate::post::Order;
 use crate::reactor::sleep;
@@ -53,6 +54,14 @@ pub(super) async fn carry_out(desk: &Desk, order: Order) {
         Order::RemoveDomain { name, done } => drop(done.send(store.remove_domain(name).await)),
         Order::Reloaded(done) => {
             configure(desk);
+            let _ = done.send(());
+        }
+        Order::Seen(done) => drop(done.send(resume::seen(desk))),
+        Order::ResumeOffers { seen, done } => {
+            drop(done.send(resume::offers(desk, &seen).await));
+        }
+        Order::ResumeTaking { through, done } => {
+            resume::taking(desk, &through).await;
             let _ = done.send(());
         }
         Order::Open(done) => {

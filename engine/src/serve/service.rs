@@ -1,6 +1,7 @@
 //! The service thread: directory, control socket, pages, signals, the order of start and end.
 
 use super::begin::{Refusal, check_secret, load_certificates};
+use super::resume;
 use crate::admin::control;
 use crate::admin::http::{self, Seen};
 use crate::admin::office::{Gone, Office};
@@ -60,6 +61,7 @@ async fn serve(mut bureau: Bureau) -> Result<(), Refusal> {
     let post = Post::new(usize::from(shards), lanes);
     tokio::task::spawn_local(read_answers(Rc::clone(&post), inbox));
     let office = Rc::new(Office::new(Arc::clone(&live), post, shards, logins));
+    resume::resume(&office, shards).await.map_err(gone)?;
     complain(office.gather().await.map_err(gone)?);
 
     let face = Arc::new(Face {

@@ -50,7 +50,7 @@ pub(super) struct Desk {
     pub(super) compactor: Compactor,
     heirs: Heirs,
     /// How many there are.
-    shards: usize,
+    pub(super) shards: usize,
     /// Taken when the shard opens its doors.
     pub(super) ears: RefCell<Vec<Ear>>,
     /// Ready when the log has written everything after it was closed.

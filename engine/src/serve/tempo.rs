@@ -1,4 +1,4 @@
-//! How fast the compactor may work: it steps back while commits take longer than they do without it.
+//! How fast the compactor may work: it steps back while commits take longer than without it.
 //!
 //! Each shard tells the time of every commit; two running estimates of the 99th percentile are kept
 //! from it, one while the compactor rests and one while it works. Between two pieces of work the

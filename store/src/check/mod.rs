@@ -1,7 +1,7 @@
 //! Looks at every byte of a shard that nobody has open, and says what is wrong with whose mail.
 //!
 //! ```text
-//!  manifest ─→ runs ─→ locations ─→ log ─→ packs, archives ─→ every row: DELIVER → MESSAGE → pieces
+//!  manifest ─→ runs ─→ locations ─→ log ─→ packs, archives ─→ each row: DELIVER → MESSAGE → pieces
 //! ```
 //!
 //! Nothing is changed. Files are read once, from front to end; what cannot be read is told and

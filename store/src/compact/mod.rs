@@ -18,8 +18,6 @@ mod policy;
 mod repack;
 mod report;
 mod source;
-#[cfg(test)]
-mod tests;
 mod usage;
 
 pub use crate::table::locations::Owner;
@@ -80,9 +78,19 @@ pub trait Aside {
 
 /// Tasks are carried out right here, by whoever asks: tools, and the simulated world.
 #[derive(Clone, Debug)]
-pub struct Here<D, P = Unpaced>(pub D, pub P);
+pub struct Here<D>(pub D);
 
-impl<D: Disk, P: Pace> Aside for Here<D, P> {
+/// As [`Here`], at a pace that the caller sets; that is also how it learns of the progress.
+#[derive(Clone, Debug)]
+pub struct Paced<D, P>(pub D, pub P);
+
+impl<D: Disk> Aside for Here<D> {
+    async fn carry_out(&self, owner: &Owner, task: Task) -> Result<Done, CompactError> {
+        carry_out(&self.0, owner, &task, &Unpaced).await
+    }
+}
+
+impl<D: Disk, P: Pace> Aside for Paced<D, P> {
     async fn carry_out(&self, owner: &Owner, task: Task) -> Result<Done, CompactError> {
         carry_out(&self.0, owner, &task, &self.1).await
     }
@@ -126,9 +134,9 @@ pub(crate) async fn write_under<D: Disk>(
 }
 
 /// Where a task works.
-struct Site<'a, D> {
-    disk: &'a D,
-    owner: &'a Owner,
+pub(crate) struct Site<'a, D> {
+    pub(crate) disk: &'a D,
+    pub(crate) owner: &'a Owner,
 }
 
 impl<D: Disk> Site<'_, D> {
@@ -185,7 +193,7 @@ impl<D: Disk> Site<'_, D> {
     }
 
     /// What the runs of a manifest say.
-    async fn index(&self, manifest: &Manifest) -> Result<Index, CompactError> {
+    pub(crate) async fn index(&self, manifest: &Manifest) -> Result<Index, CompactError> {
         let mut runs = Vec::with_capacity(manifest.runs.len());
         for name in &manifest.runs {
             runs.push(Rc::new(self.open_run(name).await?));

@@ -227,27 +227,19 @@ impl<'a, D: Disk, P: Pace> Mover<'a, D, P> {
         let message = self.source.read(self.site, large.place).await?;
         let message = match message {
             Ok(message) => message,
-            Err(what) => {
-                self.note(large.place, what);
-                return Ok(());
-            }
+            Err(what) => return self.note(large.place, what),
         };
         let Ok((mut head, rest)) = MessageHead::split(message.payload()) else {
-            self.note(large.place, "a MESSAGE that cannot be read");
-            return Ok(());
+            return self.note(large.place, "a MESSAGE that cannot be read");
         };
         self.begin(manifest).await?;
         for piece in &mut head.pieces {
             let body = match self.source.read(self.site, piece.place).await? {
                 Ok(body) => body,
-                Err(what) => {
-                    self.note(piece.place, what);
-                    return Ok(());
-                }
+                Err(what) => return self.note(piece.place, what),
             };
             if body.kind() != kind::BODY || body.payload().len() != piece.octets as usize {
-                self.note(piece.place, "not the piece that its message says");
-                return Ok(());
+                return self.note(piece.place, "not the piece that its message says");
             }
             piece.place = self.write(label(&body), &[body.payload()]).await?;
             self.pause("packing large messages").await;
@@ -259,9 +251,10 @@ impl<'a, D: Disk, P: Pace> Mover<'a, D, P> {
         Ok(())
     }
 
-    fn note(&mut self, place: Place, what: &'static str) {
+    fn note(&mut self, place: Place, what: &'static str) -> Result<(), CompactError> {
         let damage = Found::octets(place.container(), place.offset(), what);
         self.moved.damage.push(damage);
+        Ok(())
     }
 
     async fn add(

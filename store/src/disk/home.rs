@@ -56,7 +56,9 @@ impl Home {
         let file = path.join(IDENTITY);
         if !file.exists() {
             refuse_strangers(path)?;
-            write_identity(path, shards).map_err(io)?;
+            let mut uuid = [0; 16];
+            random(&mut uuid).map_err(io)?;
+            write_identity(path, &Identity { uuid, shards }).map_err(io)?;
         }
         let identity = read_identity(&file)?;
         Ok(Home {
@@ -64,6 +66,19 @@ impl Home {
             identity,
             _lock: lock,
         })
+    }
+
+    /// Makes a store of shards that were put into `path`: from now on it can be opened.
+    pub fn found(path: &Path, identity: &Identity) -> Result<(), HomeError> {
+        write_identity(path, identity).map_err(|error| HomeError::Io(path.to_owned(), error))
+    }
+
+    /// Who the store in `path` is, whether it is open elsewhere or not.
+    pub fn identify(path: &Path) -> Result<Identity, HomeError> {
+        match path.join(IDENTITY) {
+            file if file.exists() => read_identity(&file),
+            _ => Err(HomeError::Unknown(path.to_owned(), NO_STORE.to_owned())),
+        }
     }
 
     /// 32 random octets that only this store has, made once; they outlive restarts.
@@ -89,8 +104,7 @@ impl Home {
     /// Opens a store that must be there.
     pub fn existing(path: &Path) -> Result<Home, HomeError> {
         if !path.join(IDENTITY).exists() {
-            let why = "there is no store; start ringpost once to make one".to_owned();
-            return Err(HomeError::Unknown(path.to_owned(), why));
+            return Err(HomeError::Unknown(path.to_owned(), NO_STORE.to_owned()));
         }
         Home::open(path, 1)
     }
@@ -166,9 +180,8 @@ fn refuse_strangers(path: &Path) -> Result<(), HomeError> {
     Ok(())
 }
 
-fn write_identity(path: &Path, shards: u16) -> io::Result<()> {
-    let mut uuid = [0; 16];
-    random(&mut uuid)?;
+fn write_identity(path: &Path, identity: &Identity) -> io::Result<()> {
+    let Identity { uuid, shards } = identity;
     let hex: String = uuid.iter().map(|byte| format!("{byte:02x}")).collect();
     let draft = path.join("store.draft");
     let mut file = File::create(&draft)?;
@@ -261,6 +274,7 @@ impl std::error::Error for HomeError {}
 const IDENTITY: &str = "store";
 const LOCK: &str = "lock";
 const SECRET: &str = "secret";
+const NO_STORE: &str = "there is no store; start ringpost once to make one";
 
 #[cfg(test)]
 mod tests {

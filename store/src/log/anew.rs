@@ -35,6 +35,7 @@ pub async fn go_on_behind<D: Disk>(
         previous: after.chain,
         ro_compat: 0,
         remains: 0,
+        has_times: true,
         chain: 0,
     };
     make_segment(disk, directory, &file, &making, &mut header)

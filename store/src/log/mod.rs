@@ -261,6 +261,11 @@ impl<D: Disk> Log<D> {
         self.state.borrow().is_read_only
     }
 
+    /// Whether records of the kind TIME may be appended: a segment of the first build takes none.
+    pub fn has_times(&self) -> bool {
+        self.state.borrow().has_times
+    }
+
     /// No more appends; `run` writes what is pending and returns.
     pub fn close(&self) {
         self.state.borrow_mut().is_closed = true;

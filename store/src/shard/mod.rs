@@ -14,6 +14,7 @@ mod custody;
 mod house;
 mod import;
 mod open;
+mod resume;
 mod snapshot;
 mod tree;
 mod warm;
@@ -32,6 +33,7 @@ pub use change::{Copied, FlagNames, StoreFlags, Transfer};
 pub use custody::{AppendedUid, Custody, Delivered};
 pub use import::{IMPORT_BYTES_MAX, Imported};
 pub use open::OpenError;
+pub use resume::Resumed;
 
 use crate::bell::Bell;
 use crate::disk::Disk;
@@ -64,6 +66,8 @@ pub struct Shard<D: Disk> {
     arriving: Arriving,
     on_the_way: RefCell<VecDeque<OnTheWay>>,
     now_secs: Box<dyn Fn() -> i64>,
+    /// The second that the log was told last.
+    noted_secs: Cell<i64>,
     scratch: Cell<Vec<u8>>,
     accounts_gate: Rc<crate::gate::Gate>,
     configuration: RefCell<account::Configuration>,
@@ -116,6 +120,7 @@ impl<D: Disk> Shard<D> {
         };
         let snapshot = Snapshot::present(&disk, &owner).await?;
         let mut state = State::from_index(Rc::clone(&snapshot.index))?;
+        state.spool.replay(true);
         let begin = snapshot.manifest.begin();
         let log = format!("{directory}/log");
         let (log, recovered) =
@@ -125,6 +130,7 @@ impl<D: Disk> Shard<D> {
                 Ok(())
             })
             .await?;
+        state.spool.replay(false);
         let replayed = state.deliveries;
         let shard = Shard {
             id,
@@ -138,6 +144,7 @@ impl<D: Disk> Shard<D> {
             arriving: Arriving::default(),
             on_the_way: RefCell::default(),
             now_secs: Box::new(now_secs),
+            noted_secs: Cell::new(i64::MIN),
             scratch: Cell::default(),
             accounts_gate: Rc::default(),
             configuration: RefCell::default(),
@@ -192,6 +199,7 @@ impl<D: Disk> Shard<D> {
 
     fn give_up(&self) {
         self.on_the_way.borrow_mut().clear();
+        self.noted_secs.set(i64::MIN);
         self.state.borrow_mut().abort();
     }
 
@@ -233,6 +241,7 @@ impl<D: Disk> Shard<D> {
         drop(parts);
         self.scratch.set(scratch);
         let appended = appended?;
+        self.note_time();
         let mut on_the_way = self.on_the_way.borrow_mut();
         let mut state = self.state.borrow_mut();
         for ((account, entry), offset) in entries.into_iter().zip(appended.offsets) {
@@ -246,6 +255,24 @@ impl<D: Disk> Shard<D> {
             });
         }
         Ok(appended.frame)
+    }
+
+    /// Says what time it is in the first frame of each second, so that a backup can be cut there.
+    /// A frame without room for it leaves that to the next.
+    fn note_time(&self) {
+        let secs = (self.now_secs)();
+        if secs == self.noted_secs.get() || !self.log.has_times() {
+            return;
+        }
+        let mut payload = Vec::new();
+        let draft = Draft {
+            kind: Fact::Time { secs }.encode(&mut payload),
+            account: 0,
+            parts: &[&payload],
+        };
+        if self.log.append(&[draft]).is_ok() {
+            self.noted_secs.set(secs);
+        }
     }
 
     // Views and lists: plain reads of durable state.

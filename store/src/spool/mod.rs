@@ -13,6 +13,10 @@
 //!
 //! Several offers may be under way at a time ([`Window`]); the owner takes them in the order of
 //! their numbers, and OFFERED settles everything up to its number.
+//!
+//! Shards of a live copy or of a restored backup may be of different moments, so both sides of
+//! every pair compare what they know at each start ([`Spool::catch_up`], [`Spool::recall`],
+//! [`Spool::seen`]); where all shards are of one moment that changes nothing.
 
 mod window;
 
@@ -33,11 +37,15 @@ pub(crate) struct Spool {
     arrivals: Rc<Bell>,
     /// Rings when another offer may be the next one.
     turns: Rc<Bell>,
+    /// The log is replayed: what it settles is kept until the start has compared the shards.
+    is_replaying: bool,
 }
 
 #[derive(Debug, Default)]
 struct Outgoing {
     waiting: BTreeMap<u64, Rc<Offer>>,
+    /// Settled in the part of the log that was replayed; empty once the start is over.
+    settled: BTreeMap<u64, Rc<Offer>>,
     last_durable: u64,
     tip: u64,
 }
@@ -49,6 +57,13 @@ struct Incoming {
 }
 
 impl Outgoing {
+    fn keep_settled(&mut self, offers: BTreeMap<u64, Rc<Offer>>) {
+        self.settled.extend(offers);
+        while self.settled.len() > SETTLED_KEPT_MAX {
+            self.settled.pop_first();
+        }
+    }
+
     fn settled_through(&self) -> u64 {
         let oldest = self.waiting.first_key_value();
         oldest.map_or(self.last_durable, |(sequence, _)| sequence - 1)
@@ -138,10 +153,52 @@ impl Spool {
 
     pub(crate) fn settled(&mut self, target: u16, sequence: u64) {
         let outgoing = self.offers.entry(target).or_default();
-        outgoing.waiting = outgoing.waiting.split_off(&(sequence + 1));
+        let later = outgoing.waiting.split_off(&(sequence + 1));
+        let settled = std::mem::replace(&mut outgoing.waiting, later);
+        if self.is_replaying {
+            outgoing.keep_settled(settled);
+        }
         outgoing.last_durable = outgoing.last_durable.max(sequence);
         outgoing.tip = outgoing.tip.max(sequence);
         self.arrivals.ring();
+    }
+
+    pub(crate) fn replay(&mut self, is_replaying: bool) {
+        self.is_replaying = is_replaying;
+    }
+
+    /// How far we have taken what `source` offers.
+    pub(crate) fn seen_from(&self, source: u16) -> u64 {
+        self.seen
+            .get(&source)
+            .map_or(0, |incoming| incoming.durable)
+    }
+
+    /// `target` has seen offers up to `seen`. If that is more than we ever made, we are of an
+    /// earlier moment: those numbers are given out, and settled. `true`: it was more.
+    pub(crate) fn catch_up(&mut self, target: u16, seen: u64) -> bool {
+        let last_durable = self.offers.get(&target).map_or(0, |it| it.last_durable);
+        if seen > last_durable {
+            self.settled(target, seen);
+        }
+        seen > last_durable
+    }
+
+    /// Offers again what was settled and `target` has not seen, as far as we still have it without
+    /// a gap. Returns up to where nothing will be offered any more.
+    pub(crate) fn recall(&mut self, target: u16, seen: u64) -> u64 {
+        let Some(outgoing) = self.offers.get_mut(&target) else {
+            return 0;
+        };
+        let settled = std::mem::take(&mut outgoing.settled);
+        for (sequence, offer) in settled.into_iter().rev() {
+            if sequence <= seen || sequence != outgoing.settled_through() {
+                break;
+            }
+            outgoing.waiting.insert(sequence, offer);
+        }
+        self.arrivals.ring();
+        outgoing.settled_through()
     }
 
     /// The facts that give this spool, for a checkpoint.
@@ -180,3 +237,8 @@ impl Spool {
         self.turns.ring();
     }
 }
+
+/// Offers to one shard that a replay keeps although they are settled. A replay covers little more
+/// than [`CHECKPOINT_LOG_BYTES`](crate::limit::CHECKPOINT_LOG_BYTES) of log, in which more offers
+/// than this are hardly found.
+const SETTLED_KEPT_MAX: usize = 1 << 16;

@@ -10,14 +10,14 @@ mod repair;
 use std::collections::BTreeMap;
 use std::rc::Rc;
 use store::check::{self, Damage, Event, Owner, Part, Summary};
-use store::compact::{Here, Task, Unpaced};
+use store::compact::{Here, Task};
 use store::disk::executor::Executor;
 use store::disk::fault::Seed;
 use store::disk::sim::SimDisk;
 use store::log::Options;
 use store::mail::date::InternalDate;
 use store::mail::flags::Flags;
-use store::mail::id::{ShardId, Uid};
+use store::mail::id::{AccountId, MailboxId, ObjectId, ShardId, Uid};
 use store::mail::uidset::UidSet;
 use store::mailbox::SpecialUse;
 use store::shard::{FlagNames, FlagOp, Shard, StoreFlags, Transfer};
@@ -74,17 +74,8 @@ pub fn furnished() -> SimDisk {
     disk
 }
 
-fn add<'a>(uids: &'a UidSet, names: &'a FlagNames) -> StoreFlags<'a> {
-    StoreFlags {
-        uids,
-        op: FlagOp::Add,
-        names,
-        unchanged_since: None,
-    }
-}
-
 pub fn furnish(disk: &SimDisk, shard: u16) {
-    let here = Here(disk.clone(), Unpaced);
+    let here = Here(disk.clone());
     with_shard(disk, shard, async move |shard| {
         let mut seed = Seed::new(9);
         for round in 0..4 {
@@ -107,20 +98,18 @@ pub fn furnish(disk: &SimDisk, shard: u16) {
                     and_expunge: false,
                 };
                 shard.copy(account, transfer).await.unwrap();
+                let some = UidSet::from_ranges([(20 * round + 2, 20 * round + 9)]);
                 let names = FlagNames {
                     flags: Flags::SEEN,
                     keywords: vec!["Key".into()],
                 };
-                let some = UidSet::from_ranges([(20 * round + 2, 20 * round + 9)]);
-                let done = shard.store_flags(account, inbox, add(&some, &names));
-                done.await.unwrap();
-                let deleted = FlagNames {
+                flag(&shard, account, inbox, &some, names).await;
+                let some = UidSet::from_ascending([Uid(20 * round + 5)]);
+                let names = FlagNames {
                     flags: Flags::DELETED,
                     ..FlagNames::default()
                 };
-                let some = UidSet::from_ascending([Uid(20 * round + 5)]);
-                let done = shard.store_flags(account, inbox, add(&some, &deleted));
-                done.await.unwrap();
+                flag(&shard, account, inbox, &some, names).await;
                 shard.expunge(account, inbox, &some).await.unwrap();
             }
             if round < 3 {
@@ -133,10 +122,26 @@ pub fn furnish(disk: &SimDisk, shard: u16) {
     .unwrap();
 }
 
+async fn flag(
+    shard: &Shard<SimDisk>,
+    account: AccountId,
+    mailbox: MailboxId,
+    uids: &UidSet,
+    names: FlagNames,
+) {
+    let change = StoreFlags {
+        uids,
+        op: FlagOp::Add,
+        names: &names,
+        unchanged_since: None,
+    };
+    shard.store_flags(account, mailbox, change).await.unwrap();
+}
+
 /// The same mail with its older segments emptied into packs.
 pub fn packed() -> SimDisk {
     let disk = furnished();
-    let here = Here(disk.clone(), Unpaced);
+    let here = Here(disk.clone());
     with_shard(&disk, 0, async move |shard| {
         shard.checkpoint(&here).await.unwrap();
         let through = shard.emptiable();
@@ -153,8 +158,8 @@ pub fn packed() -> SimDisk {
 
 async fn append(
     shard: &Shard<SimDisk>,
-    account: store::mail::id::AccountId,
-    mailbox: store::mail::id::MailboxId,
+    account: AccountId,
+    mailbox: MailboxId,
     seed: &mut Seed,
     octets: usize,
 ) {
@@ -194,10 +199,7 @@ pub fn mail(disk: &SimDisk, shard: u16) -> Result<Mail, String> {
     })
 }
 
-async fn read(
-    shard: &Shard<SimDisk>,
-    delivery: store::mail::id::ObjectId,
-) -> Result<Vec<u8>, String> {
+async fn read(shard: &Shard<SimDisk>, delivery: ObjectId) -> Result<Vec<u8>, String> {
     let message = shard.message(delivery).await.map_err(|e| e.to_string())?;
     let octets = shard.read(&message, 0, u64::MAX).await;
     octets.map_err(|error| error.to_string())

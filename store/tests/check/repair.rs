@@ -98,7 +98,7 @@ fn a_damaged_log_is_emptied_and_only_what_is_damaged_is_lost() {
         .filter(|p| p.ends_with(".log"))
         .collect();
     let mut salvaged = 0;
-    for round in 0..16 {
+    for round in 0..9 {
         let disk = whole.crash(1);
         let file = &segments[round % segments.len()];
         let used = disk
@@ -135,7 +135,7 @@ fn a_damaged_log_is_emptied_and_only_what_is_damaged_is_lost() {
         );
         salvaged += u32::from(done.emptied.is_some());
     }
-    assert!(salvaged > 8, "{salvaged}");
+    assert!(salvaged > 4, "{salvaged}");
 }
 
 #[test]
@@ -160,4 +160,43 @@ fn a_missing_segment_costs_what_was_in_it() {
         assert_eq!(found.unreadable(), lost(&after));
         assert!(after.len() > 100);
     }
+}
+
+#[test]
+fn a_repair_that_is_cut_short_loses_nothing() {
+    let whole = packed();
+    let before = mail(&whole.crash(1), 0).unwrap();
+    let mut refused = 0;
+    for seed in 0..12 {
+        // From nothing done to all done.
+        let disk = whole.crash(1);
+        let run = disk.paths().into_iter().find(|path| path.ends_with(".run"));
+        disk.edit(&run.unwrap(), |bytes| bytes[40] ^= 1);
+        let found = checked(&disk, 0);
+        let mut executor = Executor::new(disk.clone(), seed);
+        let at = disk.clone();
+        executor.spawn(async move {
+            let order = Order {
+                aside: ASIDE.to_owned(),
+                options: options(0),
+            };
+            let summary = found.summary;
+            let _ = repair(&at, &owner(0), &order, &summary, &mut |_| {}).await;
+        });
+        executor.run(seed as usize * 160);
+        let disk = disk.crash(seed);
+        match mail(&disk.crash(1), 0) {
+            Ok(seen) => assert!(seen == before, "seed {seed}: opened with other mail"),
+            Err(_) => refused += 1,
+        }
+        if !checked(&disk, 0).summary.is_clean() {
+            repaired(&disk);
+        }
+        assert!(checked(&disk, 0).summary.is_clean(), "seed {seed}");
+        assert!(mail(&disk, 0).unwrap() == before, "seed {seed}");
+    }
+    assert!(
+        (1..12).contains(&refused),
+        "{refused}: the cuts are all alike"
+    );
 }

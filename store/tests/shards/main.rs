@@ -7,16 +7,15 @@
 
 #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
 
-mod compare;
-mod keeper;
+mod client;
+mod copied;
 
-use compare::{compare, content, identify};
-use keeper::{EAGER, Keeper, Kept};
+use client::Client;
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::rc::Rc;
 use std::task::Poll;
-use store::compact::{Here, Unpaced};
+use store::compact::{CompactError, Here, Policy, Report, Task};
 use store::disk::executor::Executor;
 use store::disk::fault::{Seed, WriteFault};
 use store::disk::sim::SimDisk;
@@ -86,6 +85,28 @@ fn a_disk_that_does_not_sync_is_found_out() {
     );
 }
 
+/// Backups are taken while all of this goes on, and go down with it. A store that is made of one
+/// has what was acknowledged before it was begun, and lives on like any other.
+#[test]
+fn what_a_backup_gives_back_is_whole_and_lives_on() {
+    let mut restored = 0;
+    for seed in 1..=seeds(30) {
+        let mut world = World::new(seed);
+        for life in 0..CRASHES {
+            world.backs_up = true;
+            world.work_until_crash();
+            world.check();
+            if let Some(mut other) = world.restored(life) {
+                restored += 1;
+                other.check();
+                other.work_until_crash();
+                other.check();
+            }
+        }
+    }
+    assert!(restored > 0, "no backup was whole before the crash");
+}
+
 fn seeds(default: u64) -> u64 {
     std::env::var("RINGPOST_SEEDS")
         .ok()
@@ -94,7 +115,7 @@ fn seeds(default: u64) -> u64 {
 }
 
 /// What clients were told, and what they tried.
-#[derive(Default)]
+#[derive(Clone, Default)]
 struct Ledger {
     next: u64,
     /// Message → accounts that must have it.
@@ -112,10 +133,45 @@ struct Ledger {
     highest: BTreeMap<(usize, String), (ModSeq, Uid)>,
 }
 
+/// What was given back while clients worked.
+#[derive(Clone, Copy, Default, Debug)]
+struct Kept {
+    segments: u32,
+    packs: u32,
+    /// Sweeps that had to wait for a reader.
+    while_read: u32,
+    failed: u32,
+}
+
+impl Kept {
+    fn add(&mut self, other: &Kept) {
+        self.segments += other.segments;
+        self.packs += other.packs;
+        self.while_read += other.while_read;
+        self.failed += other.failed;
+    }
+
+    fn note(&mut self, report: Result<Report, CompactError>) {
+        match report {
+            Ok(report) => {
+                assert_eq!(report.damage, []);
+                self.segments += report.segments_emptied;
+                self.packs += report.packs_emptied;
+            }
+            Err(_) => self.failed += 1,
+        }
+    }
+}
+
 struct World {
     disk: SimDisk,
+    /// Where the shards lie, with a slash behind.
+    root: String,
     seed: Seed,
     ledger: Rc<RefCell<Ledger>>,
+    backs_up: bool,
+    /// What was told before the last whole backup was begun.
+    before_backup: Rc<RefCell<Option<Ledger>>>,
     kept: Rc<RefCell<Kept>>,
 }
 
@@ -123,24 +179,31 @@ impl World {
     fn new(seed: u64) -> World {
         World {
             disk: SimDisk::new(seed),
+            root: String::new(),
             seed: Seed::new(seed ^ 0x5eed),
             ledger: Rc::default(),
+            backs_up: false,
+            before_backup: Rc::default(),
             kept: Rc::default(),
         }
     }
 
     fn work_until_crash(&mut self) {
         let mut executor = Executor::new(self.disk.clone(), self.seed.next());
-        let shards = open(&mut executor, &self.disk);
+        let shards = open(&mut executor, &self.disk, &self.root);
         self.fail_some_writes();
         for shard in &shards {
             let shard = Rc::clone(shard);
             executor.spawn(async move { shard.run(|_| {}).await });
         }
+        if self.backs_up {
+            let (ledger, before) = (Rc::clone(&self.ledger), Rc::clone(&self.before_backup));
+            executor.spawn(copied::back_up(self.disk.clone(), ledger, before));
+        }
         let mut seed = Seed::new(self.seed.next());
         let keeper = Keeper {
             shards: shards.clone(),
-            here: Here(self.disk.clone(), Unpaced),
+            here: Here(self.disk.clone()),
             seed: RefCell::new(Seed::new(seed.next())),
             kept: Rc::clone(&self.kept),
         };
@@ -182,7 +245,7 @@ impl World {
     /// after everything is emptied that can be.
     fn check(&mut self) {
         let mut executor = Executor::new(self.disk.clone(), self.seed.next());
-        let shards = open(&mut executor, &self.disk);
+        let shards = open(&mut executor, &self.disk, &self.root);
         for shard in &shards {
             let shard = Rc::clone(shard);
             executor.spawn(async move { shard.run(|_| {}).await });
@@ -196,7 +259,7 @@ impl World {
         );
         let ledger = Rc::clone(&self.ledger);
         let kept = Rc::clone(&self.kept);
-        let here = Here(self.disk.clone(), Unpaced);
+        let here = Here(self.disk.clone());
         let checked = executor.finish(async move {
             // Nobody else is left to ask the ledger.
             let mut taken = ledger.take();
@@ -213,7 +276,32 @@ impl World {
     }
 }
 
-fn open(executor: &mut Executor, disk: &SimDisk) -> Vec<Sim> {
+impl World {
+    /// A world of its own that begins with the last whole backup of this one.
+    fn restored(&mut self, number: usize) -> Option<World> {
+        let mut ledger = self.before_backup.borrow().clone()?;
+        let tried = self.ledger.borrow();
+        // It may have been tried while the backup was taken.
+        ledger.next = tried.next;
+        ledger.removing = tried.removing.clone();
+        ledger.copies = tried.copies.clone();
+        let directory = format!("restored-{number}");
+        let mut executor = Executor::new(self.disk.clone(), self.seed.next());
+        let restoring = copied::restore_last(self.disk.clone(), directory.clone());
+        executor.finish(restoring).expect("restoring ends");
+        Some(World {
+            disk: self.disk.clone(),
+            root: format!("{directory}/"),
+            seed: Seed::new(self.seed.next()),
+            ledger: Rc::new(RefCell::new(ledger)),
+            backs_up: false,
+            before_backup: Rc::default(),
+            kept: Rc::default(),
+        })
+    }
+}
+
+fn open(executor: &mut Executor, disk: &SimDisk, root: &str) -> Vec<Sim> {
     let mut shards = Vec::new();
     for shard in 0..2 {
         let mut options = Options::new([7; 16], shard);
@@ -221,8 +309,8 @@ fn open(executor: &mut Executor, disk: &SimDisk) -> Vec<Sim> {
         // Reads go to the disk.
         options.hot_tail_bytes = 0;
         let disk = disk.clone();
+        let directory = format!("{root}shard-{shard:02}");
         let opened = executor.finish(async move {
-            let directory = format!("shard-{shard:02}");
             Shard::open(disk, &directory, ShardId(shard), options, || 1_700_000_000).await
         });
         shards.push(
@@ -234,6 +322,56 @@ fn open(executor: &mut Executor, disk: &SimDisk) -> Vec<Sim> {
         );
     }
     shards
+}
+
+/// Nothing stays in the log that can be emptied, and hardly anything dead in a pack.
+const EAGER: Policy = Policy {
+    keep_log_bytes: 0,
+    segments_least: 1,
+    dead_percent: 10,
+    dead_percent_in_all: 5,
+    small_packs: 3,
+};
+
+/// Keeps house as the engine does, but all the time.
+struct Keeper {
+    shards: Vec<Sim>,
+    here: Here<SimDisk>,
+    seed: RefCell<Seed>,
+    kept: Rc<RefCell<Kept>>,
+}
+
+impl Keeper {
+    async fn run(&self) {
+        for round in 0.. {
+            let shard = &self.shards[round % self.shards.len()];
+            let outcome = self.keep(shard).await;
+            self.kept.borrow_mut().note(outcome);
+            match shard.sweep(&self.here).await {
+                Ok(false) => self.kept.borrow_mut().while_read += 1,
+                Ok(true) => {}
+                Err(_) => self.kept.borrow_mut().failed += 1,
+            }
+        }
+    }
+
+    async fn keep(&self, shard: &Sim) -> Result<Report, CompactError> {
+        let dice = self.seed.borrow_mut().below(10);
+        match dice {
+            0..=3 => shard.keep_house(&self.here, &EAGER).await,
+            4..=5 => {
+                shard.checkpoint(&self.here).await?;
+                shard.empty(&self.here, u32::MAX).await
+            }
+            6 => shard.empty(&self.here, u32::MAX).await,
+            7 => shard.repack(&self.here, &EAGER).await,
+            8 => shard.compact(&self.here, Task::MergeAll).await,
+            _ => {
+                shard.checkpoint(&self.here).await?;
+                shard.compact(&self.here, Task::Merge).await
+            }
+        }
+    }
 }
 
 /// Hands over from each shard to the other as the engine does, several at a time.
@@ -309,259 +447,6 @@ impl Pair {
     }
 }
 
-struct Client {
-    shards: Vec<Sim>,
-    ledger: Rc<RefCell<Ledger>>,
-    seed: RefCell<Seed>,
-}
-
-impl Client {
-    async fn run(&self) {
-        loop {
-            let outcome = match self.below(12) {
-                0..=2 => self.deliver().await,
-                3..=4 => self.append().await,
-                5 => self.flag(Flags::SEEN).await,
-                6 => self.flag(Flags::DELETED).await,
-                7 => self.expunge().await,
-                8 => self.copy(false).await,
-                9 => self.copy(true).await,
-                _ => self.read_slowly().await,
-            };
-            if outcome.is_none() {
-                return;
-            }
-        }
-    }
-
-    fn below(&self, bound: u64) -> u64 {
-        self.seed.borrow_mut().below(bound)
-    }
-
-    fn message(&self) -> (u64, Vec<u8>) {
-        let mut ledger = self.ledger.borrow_mut();
-        ledger.next += 1;
-        let id = ledger.next;
-        let octets = match self.seed.borrow_mut().below(20) {
-            0 => 300_000,
-            length => 50 * length as usize,
-        };
-        (id, content(id, octets))
-    }
-
-    /// SMTP: to accounts of one shard or of both, so that one shard coordinates.
-    async fn deliver(&self) -> Option<()> {
-        let (id, octets) = self.message();
-        let first = self.below(4) as usize;
-        let mut owners = BTreeSet::from([first]);
-        owners.extend((0..self.below(3)).map(|_| self.below(4) as usize));
-        let here = first % 2;
-        let shard = &self.shards[here];
-        let mut body = shard.body();
-        shard.body_write(&mut body, &octets).await.ok()?;
-        let shares = |of: usize| owners.iter().filter(move |owner| *owner % 2 == of);
-        let offered: Vec<Share> = shares(1 - here).copied().map(share).collect();
-        let offers = match offered.is_empty() {
-            true => Vec::new(),
-            false => vec![(1 - here as u16, offered)],
-        };
-        let custody = Custody {
-            queue: QueueId(id),
-            source: Source {
-                is_transaction: true,
-                ..Source::default()
-            },
-            received_secs: 1,
-            body,
-            each_alone: false,
-            shares: shares(here).copied().map(share).collect(),
-            offers,
-        };
-        let delivered = shard.take(custody).await.ok()?;
-        assert!(delivered.shares.iter().all(Result::is_ok));
-        self.ledger.borrow_mut().acknowledged.insert(id, owners);
-        Some(())
-    }
-
-    /// A client on a slow line: what it has begun to read it gets whole.
-    async fn read_slowly(&self) -> Option<()> {
-        let (_, shard, account) = self.account().await?;
-        let mailbox = self.mailbox(shard, account, self.mailbox_name()).await?;
-        let Some(uid) = self.any_uid(shard, account, mailbox) else {
-            return Some(());
-        };
-        let view = shard.view(account, mailbox, false)?;
-        let row = shard.row(&view, uid)?;
-        let message = match shard.message(row.delivery).await {
-            Ok(message) => message,
-            Err(error) => {
-                assert_eq!(error, ReadError::Gone);
-                assert_eq!(shard.row(&view, uid), None, "only what is gone may be gone");
-                return Some(());
-            }
-        };
-        let mut octets = Vec::new();
-        while (octets.len() as u64) < message.octets {
-            let from = octets.len() as u64;
-            octets.extend(shard.read(&message, from, from + 50_000).await.unwrap());
-            for _ in 0..self.below(40) {
-                pass_turn().await;
-            }
-        }
-        assert_eq!(octets.len(), row.octets as usize);
-        identify(&octets);
-        Some(())
-    }
-
-    async fn append(&self) -> Option<()> {
-        let (id, octets) = self.message();
-        let (owner, shard, account) = self.account().await?;
-        let name = self.mailbox_name();
-        let mailbox = self.mailbox(shard, account, name).await?;
-        let mut body = shard.body();
-        shard.body_write(&mut body, &octets).await.ok()?;
-        let names = FlagNames {
-            flags: Flags::NONE,
-            keywords: vec!["Key".into()],
-        };
-        let date = InternalDate::utc(5);
-        shard
-            .append(account, mailbox, body, &names, date)
-            .await
-            .ok()?;
-        self.ledger
-            .borrow_mut()
-            .acknowledged
-            .insert(id, BTreeSet::from([owner]));
-        Some(())
-    }
-
-    async fn flag(&self, flags: Flags) -> Option<()> {
-        let (owner, shard, account) = self.account().await?;
-        let name = self.mailbox_name();
-        let mailbox = self.mailbox(shard, account, name).await?;
-        let Some(uid) = self.any_uid(shard, account, mailbox) else {
-            return Some(());
-        };
-        if flags == Flags::DELETED {
-            // From now on anybody's EXPUNGE may take it.
-            self.note_removal(shard, account, mailbox, |row| row.uid == uid)
-                .await;
-        }
-        let uids = UidSet::from_ascending([uid]);
-        let names = FlagNames {
-            flags,
-            keywords: Vec::new(),
-        };
-        let store = StoreFlags {
-            uids: &uids,
-            op: FlagOp::Add,
-            names: &names,
-            unchanged_since: None,
-        };
-        shard.store_flags(account, mailbox, store).await.ok()?;
-        if flags == Flags::SEEN {
-            self.ledger
-                .borrow_mut()
-                .seen_flag
-                .insert((owner, name.to_owned(), uid.0));
-        }
-        Some(())
-    }
-
-    async fn expunge(&self) -> Option<()> {
-        let (owner, shard, account) = self.account().await?;
-        let name = self.mailbox_name();
-        let mailbox = self.mailbox(shard, account, name).await?;
-        let every = UidSet::from_ranges([(1, u32::MAX)]);
-        let gone = shard.expunge(account, mailbox, &every).await.ok()?;
-        let told = gone.iter().map(|uid| (owner, name.to_owned(), uid.0));
-        self.ledger.borrow_mut().expunged.extend(told);
-        Some(())
-    }
-
-    async fn copy(&self, and_expunge: bool) -> Option<()> {
-        let (_, shard, account) = self.account().await?;
-        let source = self.mailbox(shard, account, MAILBOXES[0]).await?;
-        let target = self.mailbox(shard, account, MAILBOXES[1]).await?;
-        let Some(uid) = self.any_uid(shard, account, source) else {
-            return Some(());
-        };
-        let view = shard.view(account, source, false)?;
-        if let Some(row) = shard.row(&view, uid)
-            && let Ok(message) = shard.message(row.delivery).await
-            && let Ok(octets) = shard.read(&message, 0, u64::MAX).await
-        {
-            *self
-                .ledger
-                .borrow_mut()
-                .copies
-                .entry(identify(&octets))
-                .or_default() += 1;
-        }
-        let uids = UidSet::from_ascending([uid]);
-        let transfer = Transfer {
-            source,
-            uids: &uids,
-            target,
-            and_expunge,
-        };
-        shard.copy(account, transfer).await.ok()?;
-        Some(())
-    }
-
-    /// Remembers which messages are about to be removed.
-    async fn note_removal(
-        &self,
-        shard: &Sim,
-        account: AccountId,
-        mailbox: MailboxId,
-        is_doomed: impl Fn(&store::mailbox::Row) -> bool,
-    ) {
-        let Some(view) = shard.view(account, mailbox, false) else {
-            return;
-        };
-        let mut doomed = Vec::new();
-        shard.rows(&view, &UidSet::from_ranges([(1, u32::MAX)]), &mut |row| {
-            if is_doomed(&row) {
-                doomed.push(row);
-            }
-        });
-        for row in doomed {
-            if let Ok(message) = shard.message(row.delivery).await
-                && let Ok(octets) = shard.read(&message, 0, u64::MAX).await
-            {
-                self.ledger.borrow_mut().removing.insert(identify(&octets));
-            }
-        }
-    }
-
-    async fn account(&self) -> Option<(usize, &Sim, AccountId)> {
-        let owner = self.below(4) as usize;
-        let shard = &self.shards[owner % 2];
-        let account = shard.open_account(ACCOUNTS[owner]).await.ok()?;
-        Some((owner, shard, account))
-    }
-
-    fn mailbox_name(&self) -> &'static str {
-        MAILBOXES[self.below(2) as usize]
-    }
-
-    async fn mailbox(&self, shard: &Sim, account: AccountId, name: &str) -> Option<MailboxId> {
-        if let Some(info) = shard.mailbox(account, name) {
-            return Some(info.id);
-        }
-        let _ = shard.create_mailbox(account, name, SpecialUse::NONE).await;
-        Some(shard.mailbox(account, name)?.id)
-    }
-
-    fn any_uid(&self, shard: &Sim, account: AccountId, mailbox: MailboxId) -> Option<Uid> {
-        let view = shard.view(account, mailbox, false)?;
-        let at = self.below(u64::from(view.exists()).max(1)) as usize;
-        view.uids().get(at).copied().map(Uid)
-    }
-}
-
 /// Lets others have a turn.
 async fn pass_turn() {
     let mut is_passed = false;
@@ -582,5 +467,109 @@ fn share(owner: usize) -> Share {
         notify: Notify::UNSET,
         orcpt: None,
         prefix: format!("Delivered-To: {}\r\n", ACCOUNTS[owner]).into_bytes(),
+    }
+}
+
+fn content(id: u64, octets: usize) -> Vec<u8> {
+    let mut text = format!("X-Id: {id}\r\n\r\n").into_bytes();
+    let mut seed = Seed::new(id);
+    let pattern: Vec<u8> = (0..65).flat_map(|_| seed.next().to_le_bytes()).collect();
+    text.extend(pattern.repeat(octets / pattern.len() + 1));
+    text.truncate(octets.max(50));
+    text
+}
+
+/// Which message these octets are; they must be whole.
+fn identify(octets: &[u8]) -> u64 {
+    let prefix = ACCOUNTS
+        .iter()
+        .map(|account| format!("Delivered-To: {account}\r\n"));
+    let body = prefix
+        .filter_map(|prefix| octets.strip_prefix(prefix.as_bytes()))
+        .next()
+        .unwrap_or(octets);
+    let rest = body
+        .strip_prefix(b"X-Id: ")
+        .expect("a message begins as it was written");
+    let digits = rest
+        .iter()
+        .take_while(|octet| octet.is_ascii_digit())
+        .count();
+    let id = std::str::from_utf8(&rest[..digits])
+        .unwrap()
+        .parse()
+        .unwrap();
+    assert_eq!(
+        body,
+        content(id, body.len()).get(..body.len()).unwrap(),
+        "octet-exact"
+    );
+    id
+}
+
+async fn compare(shards: &[Sim], ledger: &mut Ledger) {
+    let mut found: BTreeMap<(usize, u64), u32> = BTreeMap::new();
+    for (owner, address) in ACCOUNTS.iter().enumerate() {
+        let shard = &shards[owner % 2];
+        let Some(account) = shard.account(address) else {
+            continue;
+        };
+        for info in shard.mailboxes(account.id) {
+            let key = (owner, info.name.clone());
+            let before = ledger
+                .validity
+                .entry(key.clone())
+                .or_insert(info.uid_validity);
+            assert_eq!(*before, info.uid_validity, "UIDVALIDITY stays");
+            let status = shard.status(account.id, info.id).unwrap();
+            let highest = (status.highest_modseq, status.uid_next);
+            let before = ledger.highest.entry(key).or_insert(highest);
+            assert!(
+                before.0 <= highest.0 && before.1 <= highest.1,
+                "nothing goes back"
+            );
+            *before = highest;
+            let view = shard.view(account.id, info.id, false).unwrap();
+            let mut rows = Vec::new();
+            shard.rows(&view, &UidSet::from_ranges([(1, u32::MAX)]), &mut |row| {
+                rows.push(row)
+            });
+            for row in rows {
+                let uid = (owner, info.name.clone(), row.uid.0);
+                assert!(
+                    !ledger.expunged.contains(&uid),
+                    "an expunged UID is back: {uid:?}"
+                );
+                let message = shard.message(row.delivery).await.unwrap();
+                let octets = shard.read(&message, 0, u64::MAX).await.unwrap();
+                assert_eq!(octets.len(), row.octets as usize, "RFC822.SIZE is exact");
+                let id = identify(&octets);
+                *found.entry((owner, id)).or_default() += 1;
+                if ledger.seen_flag.contains(&uid) {
+                    assert!(
+                        row.flags.contains(Flags::SEEN),
+                        "a flag that was told is lost"
+                    );
+                }
+                let meant = *ledger.seen.entry(uid).or_insert(id);
+                assert_eq!(meant, id, "a UID means one message for ever");
+            }
+        }
+    }
+    for (id, owners) in &ledger.acknowledged {
+        for owner in owners {
+            let count = found.get(&(*owner, *id)).copied().unwrap_or(0);
+            let copies = ledger.copies.get(id).copied().unwrap_or(0);
+            if !ledger.removing.contains(id) {
+                assert!(
+                    count >= 1,
+                    "acknowledged message {id} of {owner} is missing"
+                );
+            }
+            assert!(
+                count <= 1 + copies,
+                "message {id} of {owner} came {count} times"
+            );
+        }
     }
 }

@@ -14,7 +14,7 @@ const STORE: [&[&str]; 7] = [
     &["log", "pack", "body"],
     &["record", "table"],
     &["spool", "mailbox", "search"],
-    &["compact", "replicate", "check"],
+    &["compact", "backup", "replicate", "check"],
     &["shard"],
 ];
 
@@ -30,8 +30,8 @@ const ENGINE: [&[&str]; 8] = [
 ];
 
 /// Rooms of one floor that may see each other: nouns and limits have no floor below them, spool and
-/// mailbox are two views of one record, a pack holds records of the log, a repair is written down by
-/// the compactor, and authentication binds to the TLS channel.
+/// mailbox are two views of one record, a pack holds records of the log, a repair is written down
+/// by the compactor, and authentication binds to the TLS channel.
 const SAME_FLOOR: [(&str, &str, &str); 12] = [
     ("store", "mail", "limit"),
     ("store", "mail", "codec"),

@@ -1,7 +1,7 @@
-//! `ringpostctl compact`: gives back what nobody needs any more, of a store that no server has open.
+//! `ringpostctl compact`: gives back what nobody needs any more of a store, with no server on it.
 //!
-//! The same code does it in the server, slowly and all the time; here it goes as fast as it can, and
-//! leaves less in the log.
+//! The same code does it in the server, slowly and all the time; here it goes as fast as it can,
+//! and leaves less in the log.
 
 use super::fsck::{Store, look, look_through, owner};
 use crate::client::{Client, table};
@@ -13,15 +13,16 @@ use std::cell::Cell;
 use std::fs;
 use std::path::Path;
 use std::time::Duration;
-use store::compact::{Here, Pace, Policy, Progress, Report, Task};
+use store::compact::{Pace, Paced, Policy, Progress, Report, Task};
 use store::disk::blocking::{BlockingDisk, run};
 use store::disk::home::{Identity, shard_directory};
 use store::pack::{Pack, PackHead};
 use store::table::manifest::Manifest;
 use store::table::name;
 
-/// Moves live mail out of the log into compressed packs, writes packs anew of which too much is dead,
-/// merges the index, and gives the space back. Needs free space for what is moved at one time.
+/// Moves live mail out of the log into compressed packs, writes packs anew of which too much is
+/// dead, merges the index, and gives the space back. Needs free space for what is moved at one
+/// time.
 #[derive(Args)]
 pub(crate) struct Compact {
     /// Say what would be done, and change nothing
@@ -54,7 +55,7 @@ impl Compact {
         let mut report = Report::default();
         for shard in 0..home.identity.shards {
             bar.begin(shard);
-            let here = Here(BlockingDisk::new(&home.path), &bar);
+            let here = Paced(BlockingDisk::new(&home.path), &bar);
             with_shard(&home, shard, async |shard| {
                 report.add(shard.keep_house(&here, &policy).await?);
                 shard.compact(&here, Task::MergeAll).await?;
@@ -92,8 +93,8 @@ fn told(report: &Report, after: &Figures) -> String {
         format!("{percent} %")
     });
     format!(
-        "{} segments and {} packs were emptied, {} records moved, {} packs written.\nDead in packs: \
-         {dead}. Packs take {ratio} of what is in them.",
+        "{} segments and {} packs were emptied, {} records moved, {} packs written.\nDead in \
+         packs: {dead}. Packs take {ratio} of what is in them.",
         report.segments_emptied, report.packs_emptied, report.records_moved, report.packs_written
     )
 }
@@ -223,7 +224,8 @@ impl Figures {
 }
 
 fn compared(before: &Figures, after: &Figures) -> String {
-    let kinds: [(&str, fn(&Figures) -> &Kind); 6] = [
+    type Of = fn(&Figures) -> &Kind;
+    let kinds: [(&str, Of); 6] = [
         ("log", |figures| &figures.log),
         ("spare segments", |figures| &figures.spare),
         ("packs", |figures| &figures.packs),

@@ -162,6 +162,8 @@ shard_metrics! {
     gauge spool_offers: Gauge,
     /// Of these, handed over and not yet answered for.
     gauge spool_offers_in_flight: Gauge,
+    /// Offers of other shards that a start skipped: files of different moments lack them.
+    counter spool_offers_skipped: Counter,
     /// Copies of messages in our custody that reach nobody; the log names each.
     counter messages_lost: Labelled<Lost, Counter>,
 

@@ -33,7 +33,7 @@ pub(super) fn bare(kind: &'static str, fact: &Fact) -> Line {
 fn kind(kind: u8) -> String {
     let names = [
         "BODY", "MESSAGE", "DELIVER", "FLAGS", "EXPUNGE", "COPY", "MAILBOX", "ACCOUNT", "DOMAIN",
-        "OFFER", "OFFERED", "SEEN",
+        "OFFER", "OFFERED", "SEEN", "TIME",
     ];
     let name = usize::from(kind)
         .checked_sub(1)
@@ -65,6 +65,7 @@ fn fields(fact: &Fact, payload: &[u8]) -> Fields {
             ("source", source.to_string()),
             ("sequence", sequence.to_string()),
         ],
+        Fact::Time { secs } => vec![("secs", secs.to_string())],
     }
 }
 

@@ -7,7 +7,7 @@
 //!     a checkpoint, written by the compactor ─→ damaged segments are emptied into packs
 //! ```
 //!
-//! What is replaced is moved aside first, by rename; log, packs and archives are only ever added to.
+//! What is replaced is moved aside first, by rename; log, packs and archives are only added to.
 //! So a repair that is cut short has lost nothing, and the next one goes on from there. Nothing is
 //! invented: a row stays as it was told to a client, also where its message is gone, and a record
 //! that cannot be placed is told.
@@ -140,8 +140,8 @@ impl<D: Disk> Repair<'_, D> {
         self.empty(through).await
     }
 
-    /// A segment that is gone becomes one that is damaged all over: what empties it tells whose mail
-    /// is lost by it.
+    /// A segment that is gone becomes one that is damaged all over: what empties it tells whose
+    /// mail is lost by it.
     async fn stand_in(&self, segment: u32) -> Result<(), RepairError> {
         let file = scan::file(&format!("{}/log", self.owner.directory), segment);
         let blank = Creator::new(self.disk.clone(), &file).await;
@@ -236,9 +236,10 @@ impl<D: Disk> Repair<'_, D> {
         Ok(State::from_index(Rc::new(Index::new(runs)))?)
     }
 
-    /// Moves index and manifest out of the way. The manifest goes last: until then a start is refused
-    /// because files are missing that it names, and from then on, up to the next manifest, because
-    /// files are there and no manifest is. Where all is in the log it may start: it replays the log.
+    /// Moves index and manifest out of the way. The manifest goes last: until then a start is
+    /// refused because files are missing that it names, and from then on, up to the next manifest,
+    /// because files are there and no manifest is. Where all is in the log it may start: it replays
+    /// the log.
     async fn set_aside(&mut self) -> Result<(), RepairError> {
         let index = format!("{}/{}", self.owner.directory, name::INDEX);
         let aside = format!("{}/{}", self.order.aside, self.owner.directory);

@@ -1,8 +1,8 @@
 //! Facts from wherever they can still be read, applied in the order of the log.
 //!
 //! LSNs order the facts of archives and log, and tell what is in both; a record that is in neither
-//! is lost. Objects lie where a whole record of them is: in the newest pack that has it, else in the
-//! log.
+//! is lost. Objects lie where a whole record of them is: in the newest pack that has it, else in
+//! the log.
 
 use super::super::containers::open;
 use super::super::tail::apply;

@@ -1,7 +1,7 @@
 //! Imports on a simulated disk, each looked at again after the store was opened anew.
 
 use super::Imported;
-use crate::compact::{Here, Unpaced};
+use crate::compact::Here;
 use crate::disk::executor::Executor;
 use crate::disk::sim::SimDisk;
 use crate::error::ChangeError;
@@ -129,7 +129,7 @@ fn uid_next_is_raised_for_good() {
                 assert_eq!((status.messages, status.uid_next), (0, Uid(43)));
                 assert_eq!(shard.usage(account).0, 0);
                 if is_written_down {
-                    shard.checkpoint(&Here(disk, Unpaced)).await.unwrap();
+                    shard.checkpoint(&Here(disk)).await.unwrap();
                 }
             },
             async |shard| {
@@ -169,7 +169,7 @@ fn an_empty_mailbox_gives_way_to_one_with_another_uidvalidity() {
             let inbox = as_before("inbox", 79).await.unwrap();
             assert_ne!(inbox.id, mailbox);
             as_before("A/B", 80).await.unwrap();
-            shard.checkpoint(&Here(disk, Unpaced)).await.unwrap();
+            shard.checkpoint(&Here(disk)).await.unwrap();
         },
         async |shard| {
             let (account, _) = inbox(&shard).await;

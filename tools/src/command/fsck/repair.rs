@@ -35,7 +35,7 @@ pub(super) fn run(client: &Client, drop_unreadable: bool) -> anyhow::Result<bool
         client.say("The store is clean: there is nothing to repair, and nothing was changed.");
         return Ok(true);
     }
-    let aside = aside();
+    let aside = aside(&home.path);
     let mut report = Report::begin(&home.path, &aside)?;
     report.say("Damage that was found:")?;
     for line in &lines {
@@ -210,13 +210,21 @@ impl Lost {
     }
 }
 
-/// `repair-22-Nov-2026-083000`, in UTC.
-fn aside() -> String {
+/// `repair-22-Nov-2026-083000`, in UTC; with a number behind it where that is taken.
+fn aside(data: &Path) -> String {
     let now = date_time(InternalDate::utc(now_secs()));
     let mut words = now.split(' ');
     let mut word = || words.next().unwrap_or_default();
     let (date, time) = (word().to_owned(), word().replace(':', ""));
-    format!("repair-{date}-{time}")
+    let first = format!("repair-{date}-{time}");
+    let mut name = first.clone();
+    for number in 2u32.. {
+        if !data.join(&name).exists() {
+            break;
+        }
+        name = format!("{first}-{number}");
+    }
+    name
 }
 
 /// What was found and done, for those who come later.

@@ -33,7 +33,7 @@ fn after_a_power_cut_at_every_write_everything_is_there() {
             mut executor,
             shard,
         } = rig;
-        let here = super::Here(disk.clone(), super::Unpaced);
+        let here = super::Here(disk.clone());
         executor.spawn(async move { drop(shard.keep_house(&here, &EAGER).await) });
         while disk.writes() - before < cut && executor.turn() {}
         // Some operations more, so that names change, too.

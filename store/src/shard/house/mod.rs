@@ -9,6 +9,9 @@
 //! that were arriving when it was frozen, and a COPY on its way then. The checkpoint says of all
 //! three what must stay ([`Clearance`]); without one in this life nothing is emptied.
 
+#[cfg(test)]
+mod tests;
+
 use super::Shard;
 use crate::compact::damage::{damaged_segments, kept_segment};
 use crate::compact::{Aside, Checkpoint, CompactError, Policy, Report, Task};

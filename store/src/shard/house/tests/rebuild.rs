@@ -3,9 +3,8 @@
 //! What would break for a user if this failed: a damaged index that can only be rebuilt with
 //! flags, mailboxes or whole messages missing.
 
-use super::super::Site;
 use super::{DIRECTORY, Rig, append, inbox, other_mailbox};
-use crate::compact::Owner;
+use crate::compact::{Owner, Site};
 use crate::disk::executor::Executor;
 use crate::disk::fault::Seed;
 use crate::disk::sim::SimDisk;

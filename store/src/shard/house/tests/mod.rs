@@ -5,7 +5,7 @@ mod damage;
 mod held;
 mod rebuild;
 
-use super::{Here, Policy, Unpaced};
+use crate::compact::{Here, Policy, Report};
 use crate::disk::executor::Executor;
 use crate::disk::fault::{Seed, WriteFault};
 use crate::disk::sim::SimDisk;
@@ -67,7 +67,7 @@ impl Rig {
     }
 
     fn run<T: 'static>(&mut self, work: impl AsyncFnOnce(Sim, Here<SimDisk>) -> T + 'static) -> T {
-        let (shard, here) = (Rc::clone(&self.shard), Here(self.disk.clone(), Unpaced));
+        let (shard, here) = (Rc::clone(&self.shard), Here(self.disk.clone()));
         let work = async move { work(shard, here).await };
         self.executor.finish(work).expect("work ends")
     }
@@ -94,7 +94,7 @@ impl Rig {
         });
     }
 
-    fn keep_house(&mut self) -> super::Report {
+    fn keep_house(&mut self) -> Report {
         let report = self.run(async |shard, here| shard.keep_house(&here, &EAGER).await);
         report.unwrap()
     }

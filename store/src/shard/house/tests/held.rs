@@ -1,6 +1,6 @@
 //! What the index does not know, and a change that is on its way still needs.
 
-use super::{EAGER, Here, Rig, Sim, Unpaced, contents, inbox, other_mailbox, rows, text};
+use super::{EAGER, Here, Rig, Sim, contents, inbox, other_mailbox, rows, text};
 use crate::disk::sim::SimDisk;
 use crate::mail::flags::Flags;
 use crate::mail::id::{AccountId, MailboxId};
@@ -49,7 +49,7 @@ fn a_copy_that_is_on_its_way_keeps_its_message() {
         while rows(&shard, account, source).len() == 3 && rig.executor.turn() {}
         // The first look at it freezes the index.
         let was_copied = is_copied.get();
-        let here = Here(rig.disk.clone(), Unpaced);
+        let here = Here(rig.disk.clone());
         let keeping = Rc::clone(&shard);
         let mut keeping = Box::pin(async move { keeping.keep_house(&here, &EAGER).await });
         let mut context = Context::from_waker(Waker::noop());
