@@ -1,7 +1,7 @@
 //! Segments from front to end, whole and damaged.
 //!
-//! What would break for a user if this failed: the compactor or the checker takes less, or what
-//! else, out of a segment than was written to it.
+//! What would break for a user if this failed: the compactor or the checker takes less, or
+//! something else, out of a segment than was written to it.
 
 use super::{DIRECTORY, Rig, STORE, Seen, content, open, path, seeds};
 use store::disk::executor::Executor;
