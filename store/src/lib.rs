@@ -5,6 +5,7 @@
 //! ```text
 //! 6  shard            the only public door
 //! 5  compact          runs, merges, emptying of old segments
+//!    check  backup    damage found and repaired; consistent copies
 //! 4  spool  mailbox   followers of the log
 //! 3  record  table    the complete list of facts; immutable index files and their manifest
 //! 2  log  pack        append → durable, recovery; survivors, compressed
@@ -17,7 +18,9 @@
 // Tests stop at the first surprise.
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::indexing_slicing))]
 
+pub mod backup;
 mod bell;
+pub mod check;
 pub mod codec;
 pub mod compact;
 pub mod disk;

@@ -182,7 +182,7 @@ def wait_for(condition, what, secs=60):
     while not condition():
         if time.monotonic() > end:
             raise SystemExit(f"{what}: not ready after {secs} s")
-        time.sleep(0.05)
+        time.sleep(0.01)
 
 
 def inbox_count(port, user, password):

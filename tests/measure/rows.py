@@ -91,7 +91,7 @@ def cpu_seconds(pid):
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
-def serve(binary, base, password):
+def serve(binary, base):
     imap, http = peers.free_port(), peers.free_port()
     text = f'hostname = "localhost"\ndata = "{base}/data"\nshards = 1\n[[domain]]\nname = "example.test"\n'
     text += "accounts_elsewhere = true\n"
@@ -118,7 +118,7 @@ def main():
         made = [options.ctl, "--data", base / "data", "synthetic", "--messages", str(options.messages)]
         subprocess.run(made, check=True, stdout=subprocess.DEVNULL)
         print(f"{options.messages:,} messages made in {time.perf_counter() - begin:.2f} s")
-        process, port = serve(options.server, base, "ringpost-demo")
+        process, port = serve(options.server, base)
         try:
             measure(process.pid, port, options)
         finally:

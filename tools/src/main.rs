@@ -44,22 +44,37 @@ enum Command {
     /// Domains that the store keeps, beside those of the configuration file
     #[command(subcommand)]
     Domain(command::domain::Domain),
+    /// Copy the store, running or not, into a backup
+    Backup(command::backup::Backup),
+    /// Make a store of a backup again, or take mail of one account out of it
+    Restore(command::restore::Restore),
     /// Write mail to files: mbox, Maildir, .eml; no server may have the store open
     Export(command::export::Export),
     /// Take mail in from files: mbox, Maildir, .eml; no server may have the store open
     Import(command::import::Import),
     Synthetic(synthetic::Synthetic),
+    /// Look at every byte of a store, and say what is damaged
+    Fsck(command::fsck::Fsck),
+    /// Print a file of a store, or one record, readably
+    Dump(command::dump::Dump),
+    /// Give back the space of what nobody needs any more; no server may have the store open
+    Compact(command::compact::Compact),
 }
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
     let client = client::Client::new(arguments.data.clone(), arguments.json);
     let outcome = match arguments.command {
+        Command::Backup(backup) => backup.run(&arguments.data, &client).map(|()| true),
+        Command::Restore(restore) => restore.run(&arguments.data, &client).map(|()| true),
         Command::Account(account) => account.run(&client).map(|()| true),
         Command::Domain(domain) => domain.run(&client).map(|()| true),
         Command::Export(export) => export.run(&client),
         Command::Import(import) => import.run(&client),
         Command::Synthetic(synthetic) => synthetic.run(&arguments.data, &client).map(|()| true),
+        Command::Fsck(fsck) => fsck.run(&client),
+        Command::Dump(dump) => dump.run(&client),
+        Command::Compact(compact) => compact.run(&client),
     };
     match outcome {
         Ok(true) => ExitCode::SUCCESS,

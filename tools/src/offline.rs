@@ -222,7 +222,7 @@ impl Housekeeper {
 /// Log that is written between two checkpoints of a tool, in bytes.
 const LOGGED_BYTES_MAX: u64 = 512 << 20;
 
-fn now_secs() -> i64 {
+pub(crate) fn now_secs() -> i64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH);
     since.map_or(0, |since| since.as_secs() as i64)
 }

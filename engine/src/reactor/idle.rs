@@ -3,6 +3,13 @@
 
 #![allow(unsafe_code)]
 
+use std::time::Duration;
+
+/// Lets a worker's thread sleep.
+pub fn rest(duration: Duration) {
+    std::thread::sleep(duration);
+}
+
 /// Lowers this thread's priorities, for good.
 pub(super) fn step_back() {
     // SAFETY: both calls take numbers only and concern the calling thread.

@@ -16,6 +16,7 @@
 pub mod buffer;
 pub mod clock;
 pub mod file;
+pub mod idle;
 pub mod inbox;
 pub mod mesh;
 pub mod net;
@@ -29,7 +30,6 @@ pub mod task;
 pub mod timer;
 pub mod wheel;
 
-mod idle;
 mod local;
 mod sync;
 mod watched;

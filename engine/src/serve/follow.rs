@@ -6,7 +6,7 @@ use crate::reactor::{Now, sleep};
 use std::rc::Rc;
 use std::time::Duration;
 use store::limit::{CHECKPOINT_LOG_BYTES, CHECKPOINT_SECS_MAX};
-use store::shard::{CompactError, Task};
+use store::shard::{CompactError, Policy, Report};
 
 /// Makes checkpoints, and asks a full disk for space, for as long as the shard lives.
 pub(super) async fn follow(desk: Rc<Desk>) {
@@ -32,11 +32,31 @@ pub(super) async fn last_round(desk: &Desk) {
 
 /// A checkpoint and what it makes possible.
 async fn round(desk: &Desk) -> Result<(), CompactError> {
-    let (store, compactor) = (&desk.hall.store, &desk.compactor);
-    store.checkpoint(compactor).await?;
-    store.compact(compactor, Task::Merge).await?;
-    store.sweep(compactor).await?;
+    let policy = Policy::default();
+    let report = desk.hall.store.keep_house(&desk.compactor, &policy).await?;
+    if !report.is_empty() {
+        tell(desk, &report);
+    }
     Ok(())
+}
+
+/// What came of a compaction, and each damage that it met.
+fn tell(desk: &Desk, report: &Report) {
+    let shard = desk.hall.shard;
+    event!(
+        Info,
+        "compacted",
+        shard = shard,
+        segments = report.segments_emptied,
+        packs_emptied = report.packs_emptied,
+        packs_written = report.packs_written,
+        bytes_before = report.bytes_before,
+        bytes_after = report.bytes_after,
+        records = report.records_moved
+    );
+    for damage in report.damage.iter().take(DAMAGE_TOLD_MAX) {
+        event!(Error, "damage", shard = shard, what = damage.to_string());
+    }
 }
 
 fn report(desk: &Desk, outcome: Result<(), CompactError>) {
@@ -74,3 +94,6 @@ impl Done {
 
 /// How often it is asked whether a checkpoint is due.
 const LOOK: Duration = Duration::from_millis(250);
+
+/// What of one round's damage goes to the log; all of it is written down in `damaged/`.
+const DAMAGE_TOLD_MAX: usize = 100;

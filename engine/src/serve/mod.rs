@@ -15,6 +15,7 @@ mod orders;
 mod resume;
 mod service;
 mod shard;
+mod tempo;
 #[cfg(test)]
 mod tests;
 

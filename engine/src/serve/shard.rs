@@ -4,6 +4,7 @@ use super::compactor::Compactor;
 use super::ear::{Ear, listen};
 use super::follow::follow;
 use super::orders;
+use super::tempo::Tempo;
 use crate::auth::Gate;
 use crate::intake::{Counter, Feeder, Heirs, Intake, QueueIds, Shard};
 use crate::listen::{Census, Drain, Hall, imap};
@@ -70,7 +71,8 @@ pub(super) async fn run(equipment: Equipment, opened: oneshot::Sender<Result<Rec
     };
     let (desk, inbox) = furnish(equipment, store);
     let hall = &desk.hall;
-    desk.written.set(Some(start_log(hall)));
+    let tempo = Arc::clone(desk.compactor.tempo());
+    desk.written.set(Some(start_log(hall, tempo)));
     spawn(tend(Rc::clone(hall), inbox.fill()));
     spawn(follow(Rc::clone(&desk)));
     read_letters(desk, inbox).await;
@@ -125,14 +127,17 @@ fn furnish(equipment: Equipment, store: Rc<Shard>) -> (Rc<Desk>, Receiver<Letter
 }
 
 /// Runs the log; the receiver is ready when everything is written after `close`.
-fn start_log(hall: &Rc<Hall>) -> oneshot::Receiver<()> {
+fn start_log(hall: &Rc<Hall>, tempo: Arc<Tempo>) -> oneshot::Receiver<()> {
     let (done, written) = oneshot::oneshot();
     let hall = Rc::clone(hall);
     spawn(async move {
         let metrics = Arc::clone(&hall.metrics);
         let store = Rc::clone(&hall.store);
         metrics.spool_offers.set(store.offers_waiting() as u64);
-        let observe = |commit: &Commit| count(&metrics, &store, commit);
+        let observe = |commit: &Commit| {
+            tempo.committed(hall.shard, commit.micros);
+            count(&metrics, &store, commit);
+        };
         hall.store.run(observe).await;
         let _ = done.send(());
     });

@@ -7,6 +7,7 @@ use crate::mail::id::ObjectId;
 use crate::mailbox::frozen::Frozen;
 use crate::table::locations::{Change, Locations, seat_of};
 use crate::table::manifest::{Manifest, RunName};
+use std::sync::Arc;
 
 /// What changed since the checkpoint before, as of one position of the log.
 #[derive(Debug)]
@@ -14,6 +15,12 @@ pub struct Checkpoint {
     /// The replay begins here from now on.
     pub position: Position,
     pub frozen: Frozen,
+    /// The earliest segment with a piece of a body whose MESSAGE is not in here yet; that of the
+    /// position where there is none.
+    pub open_from: u32,
+    /// Deliveries that a COPY names which was on its way: it may come after the expunge of the row
+    /// that it copies.
+    pub held: Arc<[ObjectId]>,
 }
 
 pub(super) async fn write<D: Disk>(

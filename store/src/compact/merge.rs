@@ -8,7 +8,6 @@ use crate::disk::Disk;
 use crate::mail::id::{AccountId, MailboxId};
 use crate::mailbox::card::Card;
 use crate::mailbox::index::Index;
-use crate::table::TableError;
 use crate::table::manifest::{Manifest, RunName};
 use crate::table::run::RunWriter;
 use std::collections::{BTreeMap, BTreeSet};
@@ -122,13 +121,12 @@ impl Merging {
     async fn write<D: Disk>(&self, writer: &mut RunWriter<D>) -> Result<(), CompactError> {
         let mut mailboxes: Option<BTreeSet<MailboxId>> = None;
         let mut encoded = Vec::new();
-        for key in self.keys()? {
-            let (account, mailbox) = key;
+        for (id, of) in self.index.keys()? {
+            let (account, mailbox) = (id.0, of.0);
             if self.removed.contains(&account) {
                 continue;
             }
-            let (id, of) = (AccountId(account), MailboxId(mailbox));
-            if mailbox == 0 {
+            if of == MailboxId(0) {
                 let part = self.index.newest(id, of).unwrap_or(Ok(&[]))?;
                 writer.part(account, 0, part).await.map_err(unwritten)?;
                 mailboxes = (account != 0)
@@ -154,18 +152,5 @@ impl Merging {
             }
         }
         Ok(())
-    }
-
-    /// Every key of every run, once, rising.
-    fn keys(&self) -> Result<Vec<(u32, u32)>, TableError> {
-        let mut keys = Vec::new();
-        for run in self.index.runs() {
-            for key in run.keys() {
-                keys.push(key?);
-            }
-        }
-        keys.sort_unstable();
-        keys.dedup();
-        Ok(keys)
     }
 }

@@ -5,18 +5,40 @@
 //! that names them; until then the old set is whole, from then on the new one is. Files that no
 //! manifest names are leftovers; they are swept when nobody reads them any more.
 
+mod archive;
+mod census;
 mod checkpoint;
+pub(crate) mod damage;
+mod empty;
+mod live;
 mod merge;
+mod moving;
+mod pace;
+mod policy;
+mod repack;
+mod report;
+mod source;
+mod usage;
 
 pub use crate::table::locations::Owner;
 pub use checkpoint::Checkpoint;
+pub use pace::{Pace, Progress, Unpaced};
+pub use policy::Policy;
+pub use report::{Damage, LostMessage, Report};
 
 use crate::disk::Disk;
+use crate::error::{Container, ReadError};
+use crate::log::OpenError;
+use crate::log::scan::Segment;
+use crate::mail::id::ObjectId;
+use crate::mailbox::index::Index;
+use crate::pack::PackError;
 use crate::table::TableError;
 use crate::table::manifest::{self, Manifest, RunName};
 use crate::table::run::{Run, RunWriter};
 use std::fmt;
 use std::io;
+use std::rc::Rc;
 use std::sync::Arc;
 
 /// What the compactor can be asked to do for a shard.
@@ -28,24 +50,49 @@ pub enum Task {
     Merge,
     /// Merge all runs into one.
     MergeAll,
-    /// Remove files that the manifest does not name.
-    Sweep,
+    /// Empty the segments of the log up to `through`, or as many as one task does. `held` are
+    /// deliveries that changes name which were on their way when the index was frozen.
+    Empty { through: u32, held: Arc<[ObjectId]> },
+    /// Write packs anew of which too much is dead. `held` as above.
+    Repack {
+        policy: Policy,
+        held: Arc<[ObjectId]>,
+    },
+    /// Remove files that the manifest of this generation does not name. Where the present manifest
+    /// is another one nothing is removed.
+    Sweep { generation: u64 },
 }
 
-/// Where tasks are carried out: on a thread of their own, or right here. The manifest that is there
-/// afterwards comes back.
+/// What there is after a task.
+#[derive(Clone, Debug)]
+pub struct Done {
+    pub manifest: Manifest,
+    pub report: Report,
+}
+
+/// Where tasks are carried out: on a thread of their own, or right here.
 #[expect(async_fn_in_trait, reason = "a shard and its tasks share one thread")]
 pub trait Aside {
-    async fn carry_out(&self, owner: &Owner, task: Task) -> Result<Manifest, CompactError>;
+    async fn carry_out(&self, owner: &Owner, task: Task) -> Result<Done, CompactError>;
 }
 
 /// Tasks are carried out right here, by whoever asks: tools, and the simulated world.
 #[derive(Clone, Debug)]
 pub struct Here<D>(pub D);
 
+/// As [`Here`], at a pace that the caller sets; that is also how it learns of the progress.
+#[derive(Clone, Debug)]
+pub struct Paced<D, P>(pub D, pub P);
+
 impl<D: Disk> Aside for Here<D> {
-    async fn carry_out(&self, owner: &Owner, task: Task) -> Result<Manifest, CompactError> {
-        carry_out(&self.0, owner, &task).await
+    async fn carry_out(&self, owner: &Owner, task: Task) -> Result<Done, CompactError> {
+        carry_out(&self.0, owner, &task, &Unpaced).await
+    }
+}
+
+impl<D: Disk, P: Pace> Aside for Paced<D, P> {
+    async fn carry_out(&self, owner: &Owner, task: Task) -> Result<Done, CompactError> {
+        carry_out(&self.0, owner, &task, &self.1).await
     }
 }
 
@@ -54,28 +101,42 @@ pub async fn carry_out<D: Disk>(
     disk: &D,
     owner: &Owner,
     task: &Task,
-) -> Result<Manifest, CompactError> {
+    pace: &impl Pace,
+) -> Result<Done, CompactError> {
     let read = Manifest::read(disk, &owner.directory, owner.store, owner.shard).await?;
     let site = Site { disk, owner };
     let mut manifest = match read {
         Some(manifest) => manifest,
         None => site.first_manifest().await?,
     };
-    match task {
-        Task::Checkpoint(checkpoint) => {
-            checkpoint::write(&site, &mut manifest, checkpoint).await?;
+    site.remove_unborn(&manifest).await?;
+    let outcome = site.work(&mut manifest, task, pace).await;
+    match outcome {
+        Ok(report) => Ok(Done { manifest, report }),
+        Err(error) => {
+            site.tidy_up().await;
+            Err(error)
         }
-        Task::Merge => merge::merge_some(&site, &mut manifest).await?,
-        Task::MergeAll => merge::merge_all(&site, &mut manifest).await?,
-        Task::Sweep => site.sweep(&manifest).await?,
     }
-    Ok(manifest)
+}
+
+/// Writes a checkpoint down under a manifest that is not on the disk: a repair, for which a shard
+/// without a manifest is one that must not be opened.
+pub(crate) async fn write_under<D: Disk>(
+    disk: &D,
+    owner: &Owner,
+    mut manifest: Manifest,
+    checkpoint: &Checkpoint,
+) -> Result<(), CompactError> {
+    manifest::make_directories(disk, &owner.directory).await?;
+    let site = Site { disk, owner };
+    checkpoint::write(&site, &mut manifest, checkpoint).await
 }
 
 /// Where a task works.
-struct Site<'a, D> {
-    disk: &'a D,
-    owner: &'a Owner,
+pub(crate) struct Site<'a, D> {
+    pub(crate) disk: &'a D,
+    pub(crate) owner: &'a Owner,
 }
 
 impl<D: Disk> Site<'_, D> {
@@ -85,6 +146,74 @@ impl<D: Disk> Site<'_, D> {
         let mut manifest = Manifest::default();
         self.publish(&mut manifest).await?;
         Ok(manifest)
+    }
+
+    async fn work(
+        &self,
+        manifest: &mut Manifest,
+        task: &Task,
+        pace: &impl Pace,
+    ) -> Result<Report, CompactError> {
+        match task {
+            Task::Checkpoint(checkpoint) => {
+                checkpoint::write(self, manifest, checkpoint).await?;
+            }
+            Task::Merge => merge::merge_some(self, manifest).await?,
+            Task::MergeAll => merge::merge_all(self, manifest).await?,
+            Task::Empty { through, held } => {
+                return empty::empty(self, manifest, *through, held, pace).await;
+            }
+            Task::Repack { policy, held } => {
+                return repack::repack(self, manifest, policy, held, pace).await;
+            }
+            Task::Sweep { generation } if *generation == manifest.generation => {
+                self.sweep(manifest).await?;
+            }
+            Task::Sweep { .. } => {}
+        }
+        Ok(Report::default())
+    }
+
+    /// Removes what an earlier task, or an earlier life, has left half-done: files with numbers
+    /// that were never given belong to no manifest, and their numbers are given now.
+    async fn remove_unborn(&self, manifest: &Manifest) -> Result<(), CompactError> {
+        for path in manifest::unborn(self.disk, &self.owner.directory, manifest).await? {
+            self.disk.remove(&path).await.map_err(unwritten)?;
+        }
+        Ok(())
+    }
+
+    /// After a failure the space is given back at once, if that can be done.
+    async fn tidy_up(&self) {
+        let owner = self.owner;
+        let read = Manifest::read(self.disk, &owner.directory, owner.store, owner.shard);
+        if let Ok(Some(present)) = read.await {
+            let _ = self.remove_unborn(&present).await;
+        }
+    }
+
+    /// What the runs of a manifest say.
+    pub(crate) async fn index(&self, manifest: &Manifest) -> Result<Index, CompactError> {
+        let mut runs = Vec::with_capacity(manifest.runs.len());
+        for name in &manifest.runs {
+            runs.push(Rc::new(self.open_run(name).await?));
+        }
+        Ok(Index::new(runs))
+    }
+
+    async fn open_segment(&self, number: u32) -> Result<Segment<D::File>, CompactError> {
+        let (directory, store) = (format!("{}/log", self.owner.directory), self.owner.store);
+        let opened = Segment::open(self.disk, &directory, store, self.owner.shard, number);
+        opened.await.map_err(unscanned(number))
+    }
+
+    /// A file that we have just written is not what we meant it to be.
+    fn mistaken(&self, path: &str, what: &'static str) -> CompactError {
+        CompactError::Table(TableError::Damaged {
+            path: path.to_owned(),
+            offset: 0,
+            what,
+        })
     }
 
     async fn open_run(&self, name: &RunName) -> Result<Run, TableError> {
@@ -118,6 +247,8 @@ impl<D: Disk> Site<'_, D> {
 pub enum CompactError {
     /// A file of the index cannot be used.
     Table(TableError),
+    /// A record or a file of records cannot be read.
+    Read(ReadError),
     /// A file could not be written or removed.
     Write(io::ErrorKind),
     /// The compactor has ended.
@@ -126,6 +257,36 @@ pub enum CompactError {
 
 fn unwritten(error: io::Error) -> CompactError {
     CompactError::Write(error.kind())
+}
+
+fn unread(error: PackError) -> CompactError {
+    CompactError::Read(error.into())
+}
+
+/// Why the segment with this number cannot be read.
+fn unscanned(number: u32) -> impl Fn(OpenError) -> CompactError {
+    let container = Container::Segment(number);
+    let damaged = move |offset, what| ReadError::Damaged {
+        container,
+        offset,
+        what,
+    };
+    let io = move |kind| ReadError::Io {
+        container,
+        offset: 0,
+        kind,
+    };
+    move |error| {
+        CompactError::Read(match error {
+            OpenError::Damaged { offset, what, .. } => damaged(offset, what),
+            OpenError::Foreign { .. } => damaged(0, "the segment of another place"),
+            OpenError::Newer { .. } => io(io::ErrorKind::Unsupported),
+            OpenError::Missing { .. } => io(io::ErrorKind::NotFound),
+            OpenError::Io { error, .. } => io(error.kind()),
+            OpenError::Replay { place, .. } => damaged(place.offset(), "a record without use"),
+            OpenError::Options(_) => io(io::ErrorKind::InvalidInput),
+        })
+    }
 }
 
 impl From<TableError> for CompactError {
@@ -138,6 +299,7 @@ impl fmt::Display for CompactError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             CompactError::Table(error) => error.fmt(f),
+            CompactError::Read(error) => error.fmt(f),
             CompactError::Write(kind) => write!(f, "cannot write a file of the index: {kind}"),
             CompactError::Ended => f.write_str("the compactor has ended"),
         }

@@ -56,7 +56,9 @@ impl Home {
         let file = path.join(IDENTITY);
         if !file.exists() {
             refuse_strangers(path)?;
-            write_identity(path, shards).map_err(io)?;
+            let mut uuid = [0; 16];
+            random(&mut uuid).map_err(io)?;
+            write_identity(path, &Identity { uuid, shards }).map_err(io)?;
         }
         let identity = read_identity(&file)?;
         Ok(Home {
@@ -64,6 +66,19 @@ impl Home {
             identity,
             _lock: lock,
         })
+    }
+
+    /// Makes a store of shards that were put into `path`: from now on it can be opened.
+    pub fn found(path: &Path, identity: &Identity) -> Result<(), HomeError> {
+        write_identity(path, identity).map_err(|error| HomeError::Io(path.to_owned(), error))
+    }
+
+    /// Who the store in `path` is, whether it is open elsewhere or not.
+    pub fn identify(path: &Path) -> Result<Identity, HomeError> {
+        match path.join(IDENTITY) {
+            file if file.exists() => read_identity(&file),
+            _ => Err(HomeError::Unknown(path.to_owned(), NO_STORE.to_owned())),
+        }
     }
 
     /// 32 random octets that only this store has, made once; they outlive restarts.
@@ -89,10 +104,45 @@ impl Home {
     /// Opens a store that must be there.
     pub fn existing(path: &Path) -> Result<Home, HomeError> {
         if !path.join(IDENTITY).exists() {
-            let why = "there is no store; start ringpost once to make one".to_owned();
-            return Err(HomeError::Unknown(path.to_owned(), why));
+            return Err(HomeError::Unknown(path.to_owned(), NO_STORE.to_owned()));
         }
         Home::open(path, 1)
+    }
+}
+
+/// A store that is only looked at: it may lie in a directory that cannot be written to.
+#[derive(Debug)]
+pub struct Seen {
+    pub path: PathBuf,
+    pub identity: Identity,
+    /// Keeps servers out where the lock is there.
+    _lock: Option<File>,
+}
+
+impl Seen {
+    /// Looks at a store that must be there, and that no other process has open. Changes nothing.
+    pub fn open(path: &Path) -> Result<Seen, HomeError> {
+        let io = |error| HomeError::Io(path.to_owned(), error);
+        if !path.join(IDENTITY).exists() {
+            fs::read_dir(path).map_err(io)?;
+            refuse_strangers(path)?;
+            let why = "there is no store here; is it the right directory?".to_owned();
+            return Err(HomeError::Unknown(path.to_owned(), why));
+        }
+        let lock = match File::open(path.join(LOCK)) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => None,
+            other => Some(other.map_err(io)?),
+        };
+        match lock.as_ref().map(File::try_lock) {
+            Some(Err(TryLockError::WouldBlock)) => return Err(HomeError::InUse(path.to_owned())),
+            Some(Err(TryLockError::Error(error))) => return Err(io(error)),
+            None | Some(Ok(())) => {}
+        }
+        Ok(Seen {
+            path: path.to_owned(),
+            identity: read_identity(&path.join(IDENTITY))?,
+            _lock: lock,
+        })
     }
 }
 
@@ -130,9 +180,8 @@ fn refuse_strangers(path: &Path) -> Result<(), HomeError> {
     Ok(())
 }
 
-fn write_identity(path: &Path, shards: u16) -> io::Result<()> {
-    let mut uuid = [0; 16];
-    random(&mut uuid)?;
+fn write_identity(path: &Path, identity: &Identity) -> io::Result<()> {
+    let Identity { uuid, shards } = identity;
     let hex: String = uuid.iter().map(|byte| format!("{byte:02x}")).collect();
     let draft = path.join("store.draft");
     let mut file = File::create(&draft)?;
@@ -160,7 +209,8 @@ fn random(octets: &mut [u8]) -> io::Result<()> {
     getrandom::fill(octets).map_err(|_| io::Error::other("the kernel gives no randomness"))
 }
 
-fn read_identity(file: &Path) -> Result<Identity, HomeError> {
+/// Reads the identity of a store, without a look at anything else.
+pub fn read_identity(file: &Path) -> Result<Identity, HomeError> {
     let text = fs::read_to_string(file).map_err(|e| HomeError::Io(file.to_owned(), e))?;
     let unknown = |why: &str| HomeError::Unknown(file.to_owned(), why.to_owned());
     let mut lines = text.lines();
@@ -224,6 +274,7 @@ impl std::error::Error for HomeError {}
 const IDENTITY: &str = "store";
 const LOCK: &str = "lock";
 const SECRET: &str = "secret";
+const NO_STORE: &str = "there is no store; start ringpost once to make one";
 
 #[cfg(test)]
 mod tests {
@@ -241,6 +292,23 @@ mod tests {
         drop(home);
         // The number of shards is decided once.
         assert_eq!(Home::open(directory.path(), 5).unwrap().identity, identity);
+    }
+
+    #[test]
+    fn a_look_leaves_no_trace() {
+        let directory = tempfile::tempdir().unwrap();
+        assert!(Seen::open(directory.path()).is_err());
+        assert!(fs::read_dir(directory.path()).unwrap().next().is_none());
+        let home = Home::open(directory.path(), 3).unwrap();
+        let identity = home.identity;
+        assert!(matches!(
+            Seen::open(directory.path()),
+            Err(HomeError::InUse(_))
+        ));
+        drop(home);
+        fs::remove_file(directory.path().join(LOCK)).unwrap();
+        assert_eq!(Seen::open(directory.path()).unwrap().identity, identity);
+        assert!(!directory.path().join(LOCK).exists());
     }
 
     #[test]

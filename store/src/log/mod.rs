@@ -9,6 +9,7 @@
 //!                                                                  └ Err ─→ given up, all of it
 //! ```
 
+pub mod anew;
 mod error;
 mod frame;
 mod pending;
@@ -18,6 +19,7 @@ mod reader;
 mod recovery;
 mod retire;
 mod roll;
+pub mod scan;
 mod segment;
 mod state;
 mod supply;
@@ -259,12 +261,22 @@ impl<D: Disk> Log<D> {
         self.state.borrow().is_read_only
     }
 
+    /// Whether records of the kind TIME may be appended: a segment of the first build takes none.
+    pub fn has_times(&self) -> bool {
+        self.state.borrow().has_times
+    }
+
     /// No more appends; `run` writes what is pending and returns.
     pub fn close(&self) {
         self.state.borrow_mut().is_closed = true;
         self.bell.ring();
         self.roomers.wake_all();
         self.waiters.wake_all();
+    }
+
+    /// Size of a segment file, in bytes.
+    pub fn segment_bytes(&self) -> u64 {
+        self.options.segment_bytes
     }
 
     pub fn stats(&self) -> Stats {

@@ -201,6 +201,7 @@ async fn make_first<D: Disk>(
         previous: 0,
         ro_compat: 0,
         remains: 0,
+        has_times: true,
         chain: 0,
     };
     make_segment(disk, directory, &file, &making, &mut header)

@@ -43,6 +43,16 @@ impl<D: Disk> Log<D> {
         Ok(retired)
     }
 
+    /// Renames the file of a segment that is about to be retired, so that it is neither written
+    /// over nor removed. One that is not there was renamed before.
+    pub async fn set_aside(&self, segment: u32, path: &str) -> std::io::Result<()> {
+        let from = segment::path(&self.directory, segment);
+        match self.disk.rename(&from, path).await {
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
+            outcome => outcome,
+        }
+    }
+
     /// Whether the file of this segment is kept.
     async fn keep_or_remove(&self, number: u32) -> std::io::Result<bool> {
         let path = segment::path(&self.directory, number);

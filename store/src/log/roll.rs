@@ -49,6 +49,7 @@ impl<D: Disk> Log<D> {
         drop(ahead);
         let mut state = self.state.borrow_mut();
         state.segments = *state.segments.start()..=header.segment;
+        state.has_times = true;
         // A file of this number that was replaced.
         self.readers.forget(|segment| segment == header.segment);
         Ok(())
@@ -69,6 +70,7 @@ impl<D: Disk> Log<D> {
             previous,
             ro_compat: 0,
             remains: next.remains,
+            has_times: true,
             chain: 0,
         }
     }

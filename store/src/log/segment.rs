@@ -26,8 +26,12 @@ const CRC_AT: usize = BLOCK_BYTES - 4;
 /// not know would take them for damage.
 const RECYCLED: u64 = 1;
 
+/// Records may be here that say what time it was: a reader that does not know their kind would stop
+/// at them.
+const TIMES: u64 = 2;
+
 /// Feature bits that this program knows.
-const INCOMPAT_KNOWN: u64 = RECYCLED;
+const INCOMPAT_KNOWN: u64 = RECYCLED | TIMES;
 const RO_COMPAT_KNOWN: u64 = 0;
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -49,6 +53,8 @@ pub(super) struct SegmentHeader {
     pub(super) ro_compat: u64,
     /// What an earlier life of the file left may reach up to here; 0 for a file that had none.
     pub(super) remains: u64,
+    /// Whether records may say what time it was.
+    pub(super) has_times: bool,
     /// The header's own CRC: what the first frame names as `previous`.
     pub(super) chain: u32,
 }
@@ -144,7 +150,9 @@ impl SegmentHeader {
         out.put_u64(self.previous_end);
         out.put_u32(self.previous);
         out.put_u32(0);
-        out.put_u64(if self.remains > 0 { RECYCLED } else { 0 });
+        let recycled = if self.remains > 0 { RECYCLED } else { 0 };
+        let times = if self.has_times { TIMES } else { 0 };
+        out.put_u64(recycled | times);
         out.put_u64(self.ro_compat);
         out.put_u64(self.remains);
         self.chain = plain(covered);
@@ -226,6 +234,7 @@ impl SegmentHeader {
             previous,
             ro_compat,
             remains,
+            has_times: incompat & TIMES != 0,
             chain,
         };
         Ok((header, incompat))
@@ -264,6 +273,7 @@ mod tests {
             previous: 0xbeef,
             ro_compat: 0,
             remains: 1 << 21,
+            has_times: true,
             chain: 0,
         }
     }

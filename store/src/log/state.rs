@@ -25,6 +25,8 @@ pub(super) struct State {
     pub(super) given_up: Vec<(FrameSeq, FrameSeq, LogError)>,
     pub(super) is_closed: bool,
     pub(super) is_read_only: bool,
+    /// The present segment, and so every later one, may hold times.
+    pub(super) has_times: bool,
     /// The device is full, as far as is known.
     pub(super) shortage: Option<Shortage>,
     /// Spare blocks for frames.
@@ -62,6 +64,7 @@ impl State {
             given_up: Vec::new(),
             is_closed: false,
             is_read_only: end.is_read_only,
+            has_times: end.header.has_times,
             shortage: None,
             spare: Vec::new(),
         }

@@ -124,6 +124,29 @@ impl Index {
         Ok(all.unwrap_or_default())
     }
 
+    /// Accounts and mailboxes that have a part in any run, each once, rising.
+    pub(crate) fn keys(&self) -> Result<Vec<(AccountId, MailboxId)>, TableError> {
+        let mut keys = Vec::new();
+        for run in &self.runs {
+            for key in run.keys() {
+                let (account, mailbox) = key?;
+                keys.push((AccountId(account), MailboxId(mailbox)));
+            }
+        }
+        keys.sort_unstable();
+        keys.dedup();
+        Ok(keys)
+    }
+
+    /// Gives up the memory of a mailbox that is not needed again soon.
+    pub(crate) fn forget(&self, account: AccountId, mailbox: MailboxId) {
+        for run in &self.runs {
+            if let Some(range) = run.range(account.0, mailbox.0) {
+                run.forget(range);
+            }
+        }
+    }
+
     /// What would be read to load an account, or the rows of one of its mailboxes.
     pub(crate) fn warm(&self, account: AccountId, mailbox: MailboxId) -> Vec<Warm<'_>> {
         let found = self.runs.iter().filter_map(|run| {

@@ -38,6 +38,11 @@ pub enum Fact {
         source: u16,
         sequence: u64,
     },
+    /// The wall clock when this was appended, in seconds since 1970: the first frame of each
+    /// second has it, so that a backup can be restored to a moment.
+    Time {
+        secs: i64,
+    },
 }
 
 /// The kind byte of a record header.
@@ -54,6 +59,7 @@ pub mod kind {
     pub const OFFER: u8 = 0x0a;
     pub const OFFERED: u8 = 0x0b;
     pub const SEEN: u8 = 0x0c;
+    pub const TIME: u8 = 0x0d;
 }
 
 /// Why a payload cannot be decoded.
@@ -94,6 +100,9 @@ impl Fact {
                 source: fields.u16()?,
                 sequence: fields.u64()?,
             },
+            kind::TIME => Fact::Time {
+                secs: fields.i64()?,
+            },
             _ => return Err(Broken("unknown kind of record")),
         };
         fields
@@ -125,6 +134,10 @@ impl Fact {
                 out.put_u16(*source);
                 out.put_u64(*sequence);
                 kind::SEEN
+            }
+            Fact::Time { secs } => {
+                out.put_i64(*secs);
+                kind::TIME
             }
         }
     }

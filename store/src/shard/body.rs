@@ -1,6 +1,7 @@
 //! Bodies: streamed into the log while they arrive, read back piece by piece.
 
 use super::arriving::Lease;
+use super::snapshot::Snapshot;
 use super::{Entry, Shard};
 use crate::disk::Disk;
 use crate::error::{ChangeError, LogError, ReadError};
@@ -8,7 +9,9 @@ use crate::limit::{CHUNK_BYTES, MESSAGE_BYTES_MAX};
 use crate::log::{Place, RECORD_HEADER_BYTES, Record};
 use crate::mail::id::{AccountId, ObjectId};
 use crate::record::{Deliver, Fact, MessageHead, Piece, kind};
+use std::any::Any;
 use std::cell::{Cell, RefCell};
+use std::fmt;
 use std::ops::Range;
 use std::rc::Rc;
 
@@ -54,6 +57,18 @@ pub struct Message {
     message: ObjectId,
     pieces: Vec<Piece>,
     tail: RefCell<Option<Tail>>,
+    /// Keeps the files of the pieces.
+    _held: Option<Held>,
+}
+
+/// The snapshot that a reader began with: while it is held, none of its files is swept.
+struct Held(Rc<dyn Any>);
+
+impl fmt::Debug for Held {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let readers = Rc::strong_count(&self.0);
+        f.debug_tuple("Held").field(&readers).finish()
+    }
 }
 
 /// The octets of a message that lie in its own record.
@@ -142,7 +157,7 @@ impl<D: Disk> Shard<D> {
 
     /// Opens a message for reading.
     pub async fn message(&self, delivery: ObjectId) -> Result<Message, ReadError> {
-        let (place, record) = self.object(delivery, kind::DELIVER).await?;
+        let (place, record, _) = self.object(delivery, kind::DELIVER).await?;
         let deliver = match Fact::decode(kind::DELIVER, record.payload()) {
             Ok(Fact::Deliver(deliver)) if deliver.object == delivery => deliver,
             _ => return Err(place.damaged("not the delivery that the index says")),
@@ -160,18 +175,22 @@ impl<D: Disk> Shard<D> {
     }
 
     async fn body_of(&self, message: ObjectId, prefix: Rc<[u8]>) -> Result<Message, ReadError> {
-        let (head, tail) = self.message_record(message).await?;
+        let (head, tail, snapshot) = self.message_record(message).await?;
         Ok(Message {
             octets: prefix.len() as u64 + head.octets,
             prefix,
             message,
+            _held: (!head.pieces.is_empty()).then_some(Held(snapshot)),
             pieces: head.pieces,
             tail: RefCell::new(Some(tail)),
         })
     }
 
-    async fn message_record(&self, message: ObjectId) -> Result<(MessageHead, Tail), ReadError> {
-        let (place, record) = self.object(message, kind::MESSAGE).await?;
+    async fn message_record(
+        &self,
+        message: ObjectId,
+    ) -> Result<(MessageHead, Tail, Rc<Snapshot<D>>), ReadError> {
+        let (place, record, snapshot) = self.object(message, kind::MESSAGE).await?;
         let payload = record.payload();
         let (head, tail) = MessageHead::split(payload)
             .map_err(|_| place.damaged("a MESSAGE that cannot be read"))?;
@@ -179,22 +198,29 @@ impl<D: Disk> Shard<D> {
             return Err(place.damaged("not the message that the index says"));
         }
         let at = payload.len() - tail.len()..payload.len();
-        Ok((head, Tail { record, at }))
+        Ok((head, Tail { record, at }, snapshot))
     }
 
     /// The head of a message: its envelope and when it came.
     pub async fn message_head(&self, message: ObjectId) -> Result<MessageHead, ReadError> {
-        let (place, record) = self.object(message, kind::MESSAGE).await?;
+        let (place, record, _) = self.object(message, kind::MESSAGE).await?;
         MessageHead::decode(record.payload())
             .map_err(|_| place.damaged("a MESSAGE that cannot be read"))
     }
 
-    async fn object(&self, object: ObjectId, kind: u8) -> Result<(Place, Record), ReadError> {
+    /// The record of an object, and the snapshot in which its place holds: as long as that is
+    /// held, so does the file.
+    async fn object(
+        &self,
+        object: ObjectId,
+        kind: u8,
+    ) -> Result<(Place, Record, Rc<Snapshot<D>>), ReadError> {
+        let snapshot = self.snapshot();
         let recent = self.state.borrow().places.find(object);
         let place = match recent {
             Some(place) => place,
             None => {
-                let found = self.snapshot().locations.find(object).await?;
+                let found = snapshot.locations.find(object).await?;
                 found.ok_or(ReadError::Gone)?.place
             }
         };
@@ -202,12 +228,15 @@ impl<D: Disk> Shard<D> {
         if record.kind() != kind {
             return Err(place.damaged("a record of another kind than the index says"));
         }
-        Ok((place, record))
+        Ok((place, record, snapshot))
     }
 
     /// The record at a place, in the log or in a pack.
     async fn record(&self, place: Place) -> Result<Record, ReadError> {
-        self.log.read(place).await
+        match place.is_in_pack() {
+            true => self.packs.read(place).await,
+            false => self.log.read(place).await,
+        }
     }
 
     /// Octets `from..to` of prefix and body, clipped to the message; at most one piece is held in
@@ -248,7 +277,7 @@ impl<D: Disk> Shard<D> {
         if let Some(tail) = held {
             return Ok(tail);
         }
-        let (_, tail) = self.message_record(message.message).await?;
+        let (_, tail, _) = self.message_record(message.message).await?;
         message.tail.replace(Some(tail.clone()));
         Ok(tail)
     }

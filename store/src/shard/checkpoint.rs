@@ -8,10 +8,12 @@
 //! nothing between two checkpoints is ever left out.
 
 use super::Shard;
+use super::house::Clearance;
 use super::snapshot::Snapshot;
-use crate::compact::{Aside, Checkpoint, CompactError, Task};
+use crate::compact::{Aside, Checkpoint, CompactError, Report, Task};
 use crate::disk::Disk;
 use crate::gate::Gate;
+use crate::record::Fact;
 use crate::table::manifest::Manifest;
 use std::rc::{Rc, Weak};
 use std::sync::Arc;
@@ -20,9 +22,15 @@ use std::sync::Arc;
 pub(super) struct Checkpoints<D: Disk> {
     gate: Rc<Gate>,
     frozen: Option<Arc<Checkpoint>>,
-    older: Vec<Weak<Snapshot<D>>>,
+    /// Of the checkpoint that was written down last.
+    pub(super) clearance: Clearance,
+    pub(super) older: Vec<Weak<Snapshot<D>>>,
+    /// Packs that an older snapshot has, and the present one has not.
+    pub(super) gone_packs: Vec<u32>,
     /// Files may be there that the present manifest does not name.
-    needs_sweep: bool,
+    pub(super) needs_sweep: bool,
+    /// How often house was kept since packs were looked at.
+    pub(super) rounds: u32,
 }
 
 impl<D: Disk> Default for Checkpoints<D> {
@@ -30,8 +38,11 @@ impl<D: Disk> Default for Checkpoints<D> {
         Checkpoints {
             gate: Rc::default(),
             frozen: None,
+            clearance: Clearance::default(),
             older: Vec::new(),
+            gone_packs: Vec::new(),
             needs_sweep: true,
+            rounds: 0,
         }
     }
 }
@@ -48,48 +59,13 @@ impl<D: Disk> Shard<D> {
     }
 
     /// Lets the compactor work on what is written down already.
-    pub async fn compact(&self, aside: &impl Aside, task: Task) -> Result<(), CompactError> {
+    pub async fn compact(&self, aside: &impl Aside, task: Task) -> Result<Report, CompactError> {
         let _pass = self.enter().await;
         // Whoever adopts a manifest takes everything frozen for written down.
         self.write_down_left(aside).await?;
-        let manifest = aside.carry_out(&self.owner, task).await?;
-        self.adopt(manifest).await
-    }
-
-    /// Removes files that nobody reads any more. `false`: somebody still does.
-    pub async fn sweep(&self, aside: &impl Aside) -> Result<bool, CompactError> {
-        let _pass = self.enter().await;
-        {
-            let mut checkpoints = self.checkpoints.borrow_mut();
-            checkpoints.older.retain(|older| older.strong_count() > 0);
-            if !checkpoints.older.is_empty() {
-                return Ok(false);
-            }
-            if !checkpoints.needs_sweep {
-                return Ok(true);
-            }
-        }
-        aside.carry_out(&self.owner, Task::Sweep).await?;
-        let first = self.snapshot().manifest.first_segment;
-        let retired = self.log.retire(first).await;
-        retired.map_err(|error| CompactError::Write(error.kind()))?;
-        self.checkpoints.borrow_mut().needs_sweep = false;
-        Ok(true)
-    }
-
-    /// The last segment that the compactor may empty: everything in it is in the index, and no
-    /// body that is still arriving has a piece in it. 0: none.
-    pub fn emptiable(&self) -> u32 {
-        let replay = self
-            .snapshot()
-            .manifest
-            .replay
-            .map_or(0, |from| from.segment);
-        let first_needed = self
-            .arriving
-            .lowest()
-            .map_or(replay, |open| open.min(replay));
-        first_needed.saturating_sub(1)
+        let done = aside.carry_out(&self.owner, task).await?;
+        self.adopt(done.manifest).await?;
+        Ok(done.report)
     }
 
     /// What the rows of open mailboxes occupy in memory, in bytes.
@@ -102,14 +78,27 @@ impl<D: Disk> Shard<D> {
         self.snapshot().manifest.clone()
     }
 
-    async fn enter(&self) -> crate::gate::GatePass {
+    pub(super) async fn enter(&self) -> crate::gate::GatePass {
         let gate = Rc::clone(&self.checkpoints.borrow().gate);
         gate.enter().await
     }
 
     fn freeze(&self) -> Checkpoint {
+        let position = self.log.end();
+        let on_the_way = self.on_the_way.borrow();
+        let pieces = on_the_way.iter().filter_map(|next| match &next.fact {
+            Fact::Message(head) => head.pieces.iter().map(|piece| piece.place.segment()).min(),
+            _ => None,
+        });
+        let open = pieces.chain(self.arriving.lowest()).min();
+        let copies = on_the_way.iter().filter_map(|next| match &next.fact {
+            Fact::Copy(copy) => Some(copy.rows.iter().map(|row| row.delivery)),
+            _ => None,
+        });
         Checkpoint {
-            position: self.log.end(),
+            position,
+            open_from: open.unwrap_or(position.segment),
+            held: copies.flatten().collect(),
             frozen: self.state.borrow_mut().freeze(),
         }
     }
@@ -128,14 +117,19 @@ impl<D: Disk> Shard<D> {
         aside: &impl Aside,
         checkpoint: Arc<Checkpoint>,
     ) -> Result<(), CompactError> {
+        let clearance = Clearance::of(&checkpoint);
         let task = Task::Checkpoint(checkpoint);
-        let manifest = aside.carry_out(&self.owner, task).await?;
-        self.checkpoints.borrow_mut().frozen = None;
-        self.adopt(manifest).await
+        let done = aside.carry_out(&self.owner, task).await?;
+        {
+            let mut checkpoints = self.checkpoints.borrow_mut();
+            checkpoints.frozen = None;
+            checkpoints.clearance = clearance;
+        }
+        self.adopt(done.manifest).await
     }
 
     /// Reads by a new manifest from now on.
-    async fn adopt(&self, manifest: Manifest) -> Result<(), CompactError> {
+    pub(super) async fn adopt(&self, manifest: Manifest) -> Result<(), CompactError> {
         let present = self.snapshot();
         if manifest.generation == present.manifest.generation {
             return Ok(());
@@ -150,6 +144,9 @@ impl<D: Disk> Shard<D> {
         );
         let mut checkpoints = self.checkpoints.borrow_mut();
         checkpoints.older.push(Rc::downgrade(&present));
+        checkpoints
+            .gone_packs
+            .extend(present.packs_not_in(&opened.manifest));
         checkpoints.needs_sweep = true;
         self.snapshot.replace(Rc::new(opened));
         Ok(())

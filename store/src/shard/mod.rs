@@ -11,6 +11,7 @@ mod body;
 mod change;
 mod checkpoint;
 mod custody;
+mod house;
 mod import;
 mod open;
 mod resume;
@@ -18,7 +19,9 @@ mod snapshot;
 mod tree;
 mod warm;
 
-pub use crate::compact::{Aside, CompactError, Owner, Task, carry_out};
+pub use crate::compact::{
+    Aside, CompactError, Done, Owner, Pace, Policy, Progress, Report, Task, Unpaced, carry_out,
+};
 pub use crate::mailbox::Configured;
 pub use crate::mailbox::Watch;
 pub use crate::record::{FlagOp, Offer, Share, Source};
@@ -40,7 +43,9 @@ use crate::mail::id::{AccountId, FrameSeq, MailboxId, ShardId, Uid};
 use crate::mail::uidset::UidSet;
 use crate::mailbox::state::State;
 use crate::mailbox::{Account, Change, Contents, MailboxInfo, Row, Status, View, sync};
+use crate::pack::Packs;
 use crate::record::{Fact, MailboxFact};
+use crate::table::name::PACKS;
 use arriving::Arriving;
 use checkpoint::Checkpoints;
 use snapshot::Snapshot;
@@ -54,12 +59,15 @@ pub struct Shard<D: Disk> {
     owner: Owner,
     disk: D,
     log: Log<D>,
+    packs: Packs<D>,
     state: RefCell<State>,
     snapshot: RefCell<Rc<Snapshot<D>>>,
     checkpoints: RefCell<Checkpoints<D>>,
     arriving: Arriving,
     on_the_way: RefCell<VecDeque<OnTheWay>>,
     now_secs: Box<dyn Fn() -> i64>,
+    /// The second that the log was told last.
+    noted_secs: Cell<i64>,
     scratch: Cell<Vec<u8>>,
     accounts_gate: Rc<crate::gate::Gate>,
     configuration: RefCell<account::Configuration>,
@@ -126,6 +134,7 @@ impl<D: Disk> Shard<D> {
         let replayed = state.deliveries;
         let shard = Shard {
             id,
+            packs: packs(&disk, &owner),
             owner,
             disk,
             log,
@@ -135,6 +144,7 @@ impl<D: Disk> Shard<D> {
             arriving: Arriving::default(),
             on_the_way: RefCell::default(),
             now_secs: Box::new(now_secs),
+            noted_secs: Cell::new(i64::MIN),
             scratch: Cell::default(),
             accounts_gate: Rc::default(),
             configuration: RefCell::default(),
@@ -189,6 +199,7 @@ impl<D: Disk> Shard<D> {
 
     fn give_up(&self) {
         self.on_the_way.borrow_mut().clear();
+        self.noted_secs.set(i64::MIN);
         self.state.borrow_mut().abort();
     }
 
@@ -230,6 +241,7 @@ impl<D: Disk> Shard<D> {
         drop(parts);
         self.scratch.set(scratch);
         let appended = appended?;
+        self.note_time();
         let mut on_the_way = self.on_the_way.borrow_mut();
         let mut state = self.state.borrow_mut();
         for ((account, entry), offset) in entries.into_iter().zip(appended.offsets) {
@@ -243,6 +255,24 @@ impl<D: Disk> Shard<D> {
             });
         }
         Ok(appended.frame)
+    }
+
+    /// Says what time it is in the first frame of each second, so that a backup can be cut there.
+    /// A frame without room for it leaves that to the next.
+    fn note_time(&self) {
+        let secs = (self.now_secs)();
+        if secs == self.noted_secs.get() || !self.log.has_times() {
+            return;
+        }
+        let mut payload = Vec::new();
+        let draft = Draft {
+            kind: Fact::Time { secs }.encode(&mut payload),
+            account: 0,
+            parts: &[&payload],
+        };
+        if self.log.append(&[draft]).is_ok() {
+            self.noted_secs.set(secs);
+        }
     }
 
     // Views and lists: plain reads of durable state.
@@ -386,4 +416,9 @@ impl<D: Disk> Shard<D> {
         };
         let _ = self.put(view.account, vec![Entry::of(Fact::Mailbox(fact))]);
     }
+}
+
+fn packs<D: Disk>(disk: &D, owner: &Owner) -> Packs<D> {
+    let directory = format!("{}/{PACKS}", owner.directory);
+    Packs::new(disk.clone(), &directory, owner.store, owner.shard)
 }

@@ -10,6 +10,7 @@ use crate::table::TableError;
 use crate::table::locations::Locations;
 use crate::table::manifest::Manifest;
 use crate::table::run::Run;
+use std::collections::BTreeSet;
 use std::rc::Rc;
 
 pub(super) struct Snapshot<D: Disk> {
@@ -49,6 +50,13 @@ impl<D: Disk> Snapshot<D> {
             index: Rc::new(Index::new(runs)),
             locations,
         })
+    }
+
+    /// Packs of this snapshot that a later manifest does not name.
+    pub(super) fn packs_not_in(&self, later: &Manifest) -> impl Iterator<Item = u32> {
+        let stay: BTreeSet<u32> = later.packs.iter().map(|pack| pack.number).collect();
+        let numbers = self.manifest.packs.iter().map(|pack| pack.number);
+        numbers.filter(move |number| !stay.contains(number))
     }
 
     fn run(&self, number: u32) -> Option<Rc<Run>> {

@@ -37,6 +37,13 @@ pub(super) fn is_in_index(name: &str) -> bool {
         || name.strip_suffix(".loc").and_then(chunk) == Some(true)
 }
 
+/// The number of the file at a path that we give; of a location chunk, its generation.
+pub(super) fn number(path: &str) -> Option<u32> {
+    let name = path.rsplit('/').next()?;
+    let digits = name.split('.').rev().nth(1)?;
+    u32::from_str_radix(digits, 16).ok()
+}
+
 /// Whether a name in the directory of packs or archives is one that we give.
 pub(super) fn is_pack(name: &str) -> bool {
     name.strip_suffix(".pack").is_some_and(is_number)
@@ -57,6 +64,8 @@ mod tests {
         assert!(is_in_index(&file(chunk("shard-00", 0, 0xabc))));
         assert!(is_pack(&file(pack("shard-00", 1))));
         assert!(is_pack(&file(archive("shard-00", 1))));
+        assert_eq!(number(&chunk("shard-00", 7, 0xabc)), Some(0xabc));
+        assert_eq!(number(&pack("shard-00", 9)), Some(9));
         for name in [
             "7.run",
             "0000000A.run",

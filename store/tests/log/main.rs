@@ -11,6 +11,7 @@ mod model;
 mod position;
 mod real;
 mod recycle;
+mod scan;
 
 use std::cell::RefCell;
 use std::rc::Rc;

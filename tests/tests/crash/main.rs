@@ -3,6 +3,7 @@
 //! afterwards, and the server says the truth meanwhile.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
 
+mod backup;
 mod bit_flips;
 mod broken_device;
 mod clock;

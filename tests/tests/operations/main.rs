@@ -2,9 +2,11 @@
 #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
 
 mod accounts;
+mod backup;
 mod configuration;
 mod delivery;
 mod descriptors;
+mod keeping;
 mod machine;
 mod running;
 mod synthetic;

@@ -1,6 +1,13 @@
 //! One subcommand, one file.
 
 pub(crate) mod account;
+pub(crate) mod backup;
+pub(crate) mod compact;
+mod copying;
 pub(crate) mod domain;
+pub(crate) mod dump;
 pub(crate) mod export;
+pub(crate) mod fsck;
 pub(crate) mod import;
+pub(crate) mod restore;
+mod salvage;

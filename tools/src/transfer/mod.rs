@@ -13,7 +13,7 @@
 pub(crate) mod export;
 pub(crate) mod import;
 
-mod date;
+pub(crate) mod date;
 mod dovecot;
 mod eml;
 mod feed;
@@ -26,7 +26,7 @@ mod mbox;
 mod name;
 mod outlet;
 mod parcel;
-mod progress;
+pub(crate) mod progress;
 mod receipt;
 mod report;
 mod source;

@@ -41,6 +41,11 @@ impl Progress {
         }
     }
 
+    /// Prints something while the bar is out of the way.
+    pub(crate) fn aside(&self, print: impl FnOnce()) {
+        self.bar.suspend(print);
+    }
+
     pub(crate) fn end(&self) {
         self.bar.finish_and_clear();
     }

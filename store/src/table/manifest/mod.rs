@@ -269,6 +269,18 @@ pub async fn leftovers<D: Disk>(
     Ok(found)
 }
 
+/// Files under our names whose number is not given yet: whoever made them has given up, and the
+/// numbers are given again. The draft stays.
+pub async fn unborn<D: Disk>(
+    disk: &D,
+    directory: &str,
+    manifest: &Manifest,
+) -> Result<Vec<String>, TableError> {
+    let mut found = ours(disk, directory).await?;
+    found.retain(|path| name::number(path).is_none_or(|number| number >= manifest.next_number));
+    Ok(found)
+}
+
 /// Files of the shard that a manifest could name, sorted.
 async fn ours<D: Disk>(disk: &D, directory: &str) -> Result<Vec<String>, TableError> {
     let mut found = listed(disk, &format!("{directory}/{INDEX}"), is_in_index).await?;

@@ -1,0 +1,134 @@
+//! How fast the compactor may work: it steps back while commits take longer than without it.
+//!
+//! Each shard tells the time of every commit; two running estimates of the 99th percentile are kept
+//! from it, one while the compactor rests and one while it works. Between two pieces of work the
+//! compactor waits while the second is more than twice the first, but never for long: dead space
+//! must come back also on a busy machine.
+
+use crate::reactor::idle::rest;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
+use store::shard::{Pace, Progress};
+
+/// What shards and the compactor know of each other; relaxed, because nothing hangs on a stale
+/// number.
+#[derive(Debug)]
+pub(super) struct Tempo {
+    is_working: AtomicBool,
+    shards: Box<[Commits]>,
+}
+
+/// The slowest of a hundred commits, in microseconds; 0: none was seen yet.
+#[derive(Debug, Default)]
+struct Commits {
+    calm: AtomicU64,
+    working: AtomicU64,
+}
+
+impl Tempo {
+    pub(super) fn new(shards: usize) -> Tempo {
+        Tempo {
+            is_working: AtomicBool::new(false),
+            shards: (0..shards).map(|_| Commits::default()).collect(),
+        }
+    }
+
+    /// A commit of a shard took so long.
+    pub(super) fn committed(&self, shard: usize, micros: u64) {
+        let Some(commits) = self.shards.get(shard) else {
+            return;
+        };
+        let estimate = match self.is_working.load(Ordering::Relaxed) {
+            true => &commits.working,
+            false => &commits.calm,
+        };
+        let next = towards(estimate.load(Ordering::Relaxed), micros);
+        estimate.store(next, Ordering::Relaxed);
+    }
+
+    /// The compactor begins or ends a task.
+    pub(super) fn set_working(&self, is_working: bool) {
+        for commits in &self.shards {
+            let calm = commits.calm.load(Ordering::Relaxed);
+            commits.working.store(calm, Ordering::Relaxed);
+        }
+        self.is_working.store(is_working, Ordering::Relaxed);
+    }
+
+    fn is_felt(&self) -> bool {
+        self.shards.iter().any(|commits| {
+            let calm = commits.calm.load(Ordering::Relaxed).max(CALM_MICROS_LEAST);
+            commits.working.load(Ordering::Relaxed) > 2 * calm
+        })
+    }
+
+    /// While the compactor rests, nobody may commit; then what was felt is forgotten bit by bit.
+    fn forget(&self) {
+        for commits in &self.shards {
+            let working = commits.working.load(Ordering::Relaxed);
+            commits
+                .working
+                .store(working - working / 16, Ordering::Relaxed);
+        }
+    }
+}
+
+impl Pace for &Tempo {
+    async fn pause(&self, _: Progress) {
+        for _ in 0..RESTS_MAX {
+            if !self.is_felt() {
+                return;
+            }
+            rest(REST);
+            self.forget();
+        }
+    }
+}
+
+/// One step of an estimate of the 99th percentile: up by 99 parts for a value above it, down by one
+/// for a value below, so that it settles where one of a hundred values is above.
+fn towards(estimate: u64, micros: u64) -> u64 {
+    if estimate == 0 {
+        return micros;
+    }
+    let part = estimate / 2048 + 1;
+    match micros > estimate {
+        true => (estimate + 99 * part).min(micros),
+        false => estimate - part.min(estimate - 1),
+    }
+}
+
+/// Commits faster than this are fast enough, whatever they were before.
+const CALM_MICROS_LEAST: u64 = 500;
+
+const REST: Duration = Duration::from_millis(10);
+
+/// Rests between two pieces of work.
+const RESTS_MAX: u32 = 50;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_estimate_settles_where_one_of_a_hundred_is_above() {
+        let mut estimate = 0;
+        for n in 0..200_000 {
+            // Every value below 10,000 equally often, in no order.
+            estimate = towards(estimate, 1 + n * 7919 % 10_000);
+        }
+        assert!((9_700..10_000).contains(&estimate), "{estimate}");
+    }
+
+    #[test]
+    fn slower_commits_are_felt_and_forgotten() {
+        let tempo = Tempo::new(2);
+        (0..1000).for_each(|_| tempo.committed(1, 800));
+        tempo.set_working(true);
+        assert!(!tempo.is_felt());
+        (0..100).for_each(|_| tempo.committed(1, 20_000));
+        assert!(tempo.is_felt());
+        (0..RESTS_MAX).for_each(|_| tempo.forget());
+        assert!(!tempo.is_felt());
+    }
+}

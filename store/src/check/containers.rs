@@ -1,0 +1,155 @@
+//! Packs and archives: every block and record.
+
+use super::damage::{Damage, Part};
+use super::{Check, Owner, segments};
+use crate::disk::Disk;
+use crate::log::RecordRef;
+use crate::mail::id::Lsn;
+use crate::pack::{Pack, PackError, PackHead, Summary};
+use crate::record::Fact;
+use crate::table::manifest::Manifest;
+use crate::table::name;
+
+impl<D: Disk> Check<'_, D> {
+    /// Without a manifest, all packs that are there.
+    pub(super) async fn packs(&mut self, manifest: &Manifest, is_known: bool) {
+        if !is_known {
+            for number in numbers(self.disk, &self.directory(name::PACKS)).await {
+                self.pack(number, None).await;
+            }
+            for number in numbers(self.disk, &self.directory(name::ARCHIVE)).await {
+                self.archive(number, None).await;
+            }
+            return;
+        }
+        for pack in &manifest.packs {
+            self.pack(pack.number, Some((pack.bytes, Some(pack.records))))
+                .await;
+        }
+        for archive in &manifest.archives {
+            self.archive(archive.number, Some((archive.bytes, None)))
+                .await;
+        }
+    }
+
+    fn directory(&self, below: &str) -> String {
+        format!("{}/{below}", self.owner.directory)
+    }
+
+    async fn pack(&mut self, number: u32, promised: Option<(u64, Option<u64>)>) {
+        self.tell.summary.packs += 1;
+        let path = name::pack(&self.owner.directory, number);
+        let Some(pack) = self.open(Part::Pack, &path, number).await else {
+            return;
+        };
+        self.hold_against(Part::Pack, &path, pack.summary(), promised);
+        let (tell, objects) = (&mut self.tell, &mut self.objects);
+        pack.scan(|place, record| match record {
+            Ok(record) => {
+                tell.summary.packed_records += 1;
+                match Fact::decode(record.kind, record.payload) {
+                    Ok(fact) => segments::note(objects, place, &record, &fact),
+                    Err(broken) => {
+                        let what = format!("a record is whole and cannot be read: {broken}");
+                        tell.damage(Damage::new(Part::Pack, &path, None, &what));
+                    }
+                }
+            }
+            Err(error) => tell.damage(Damage::pack(Part::Pack, &path, &error)),
+        })
+        .await;
+        self.tell.bytes(pack.summary().bytes);
+    }
+
+    async fn archive(&mut self, number: u32, promised: Option<(u64, Option<u64>)>) {
+        self.tell.summary.archives += 1;
+        let path = name::archive(&self.owner.directory, number);
+        let Some(archive) = self.open(Part::Archive, &path, number).await else {
+            return;
+        };
+        self.hold_against(Part::Archive, &path, archive.summary(), promised);
+        let tell = &mut self.tell;
+        let mut last = Lsn(0);
+        archive
+            .scan(|_, record| {
+                let what = match record {
+                    Ok(record) => {
+                        tell.summary.packed_records += 1;
+                        let what = archived(&record, last);
+                        last = record.lsn;
+                        what.map(|what| Damage::new(Part::Archive, &path, None, &what))
+                    }
+                    Err(error) => Some(Damage::pack(Part::Archive, &path, &error)),
+                };
+                what.into_iter().for_each(|damage| tell.damage(damage));
+            })
+            .await;
+        self.tell.bytes(archive.summary().bytes);
+    }
+
+    async fn open(&mut self, part: Part, path: &str, number: u32) -> Option<Pack<D::File>> {
+        match open(self.disk, self.owner, part, number).await {
+            Ok(pack) => Some(pack),
+            Err(error) => {
+                self.tell.damage(Damage::pack(part, path, &error));
+                None
+            }
+        }
+    }
+
+    fn hold_against(
+        &mut self,
+        part: Part,
+        path: &str,
+        found: Summary,
+        promised: Option<(u64, Option<u64>)>,
+    ) {
+        let Some((bytes, records)) = promised else {
+            return;
+        };
+        if found.bytes != bytes || records.is_some_and(|records| records != found.records) {
+            let what = "it has another size than the manifest says";
+            self.tell.damage(Damage::new(part, path, None, what));
+        }
+    }
+}
+
+/// Opens a pack, or an archive.
+pub(super) async fn open<D: Disk>(
+    disk: &D,
+    owner: &Owner,
+    part: Part,
+    number: u32,
+) -> Result<Pack<D::File>, PackError> {
+    let path = match part {
+        Part::Archive => name::archive(&owner.directory, number),
+        _ => name::pack(&owner.directory, number),
+    };
+    let head = PackHead {
+        store: owner.store,
+        shard: owner.shard,
+        number,
+    };
+    Pack::open(disk, &path, head).await
+}
+
+/// What is wrong with a record of an archive behind one with `last`.
+fn archived(record: &RecordRef<'_>, last: Lsn) -> Option<String> {
+    if record.lsn <= last {
+        return Some("its facts are out of order".to_owned());
+    }
+    let broken = Fact::decode(record.kind, record.payload).err()?;
+    Some(format!("a record is whole and cannot be read: {broken}"))
+}
+
+/// The numbers of the packs in a directory, ascending.
+pub(super) async fn numbers<D: Disk>(disk: &D, directory: &str) -> Vec<u32> {
+    let names = disk.list(directory).await.unwrap_or_default();
+    let number = |name: &String| {
+        let number = u32::from_str_radix(name.strip_suffix(".pack")?, 16).ok()?;
+        (crate::pack::name(number) == *name).then_some(number)
+    };
+    let mut numbers: Vec<u32> = names.iter().filter_map(number).collect();
+    numbers.sort_unstable();
+    numbers
+}

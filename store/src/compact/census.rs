@@ -1,0 +1,184 @@
+//! The objects that lie in the files of a task, and what becomes of each.
+
+use super::live::Liveness;
+use super::{CompactError, Site};
+use crate::disk::Disk;
+use crate::log::Place;
+use crate::mail::id::ObjectId;
+use crate::table::locations::{Change, Kind, Location, Locations};
+use crate::table::manifest::Manifest;
+use std::ops::RangeInclusive;
+
+/// Ascending by object.
+#[derive(Debug, Default)]
+pub(super) struct Census {
+    entries: Vec<Entry>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) struct Entry {
+    pub(super) object: ObjectId,
+    pub(super) place: Place,
+    pub(super) kind: Kind,
+    /// How many objects behind a MESSAGE can be its deliveries.
+    pub(super) reach: u32,
+    pub(super) fate: Fate,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Fate {
+    Dead,
+    Live,
+    Moved(Place),
+    /// Live, and cannot be read.
+    Lost,
+}
+
+impl Census {
+    /// Those objects for which `is_meant`, dead until they are judged.
+    pub(super) async fn gather<D: Disk>(
+        site: &Site<'_, D>,
+        manifest: &Manifest,
+        is_meant: impl Fn(ObjectId, &Location) -> bool,
+    ) -> Result<Census, CompactError> {
+        let mut census = Census::default();
+        // The MESSAGE before, which the deliveries that come belong to, if it is meant.
+        let mut open: Option<usize> = None;
+        each_location(site, manifest, |object, location| {
+            if location.kind == Kind::Message {
+                census.close(open.take(), object);
+            }
+            if is_meant(object, &location) {
+                if location.kind == Kind::Message {
+                    open = Some(census.entries.len());
+                }
+                census.entries.push(Entry {
+                    object,
+                    place: location.place,
+                    kind: location.kind,
+                    reach: 0,
+                    fate: Fate::Dead,
+                });
+            }
+        })
+        .await?;
+        census.close(open, ObjectId(manifest.last_object().0 + 1));
+        Ok(census)
+    }
+
+    /// The message at `open` has no deliveries from `next` on.
+    fn close(&mut self, open: Option<usize>, next: ObjectId) {
+        if let Some(entry) = open.and_then(|open| self.entries.get_mut(open)) {
+            let reach = next.0 - entry.object.0 - 1;
+            entry.reach = u32::try_from(reach).unwrap_or(u32::MAX);
+        }
+    }
+
+    /// The objects that decide which of these are live.
+    pub(super) fn range(&self) -> RangeInclusive<ObjectId> {
+        let first = self.entries.first().map_or(1, |entry| entry.object.0);
+        let last = self.entries.iter().rev().take(DELIVERIES_BETWEEN);
+        let last = last.map(|entry| entry.object.0 + u64::from(entry.reach));
+        ObjectId(first)..=ObjectId(last.max().unwrap_or(0))
+    }
+
+    pub(super) fn judge(&mut self, liveness: &Liveness) {
+        for entry in &mut self.entries {
+            let is_live = match entry.kind {
+                Kind::Deliver => liveness.is_live(entry.object),
+                Kind::Message => liveness.is_message_live(entry.object, entry.reach),
+            };
+            if is_live {
+                entry.fate = Fate::Live;
+            }
+        }
+    }
+
+    pub(super) fn entries(&self) -> &[Entry] {
+        &self.entries
+    }
+
+    pub(super) fn retain(&mut self, is_kept: impl Fn(&Entry) -> bool) {
+        self.entries.retain(is_kept);
+    }
+
+    /// The entry of the object that lies at `place`, by its number here.
+    pub(super) fn at(&self, object: ObjectId, place: Place) -> Option<(usize, &Entry)> {
+        let entry = self.find(object)?;
+        (entry.1.place == place).then_some(entry)
+    }
+
+    pub(super) fn find(&self, object: ObjectId) -> Option<(usize, &Entry)> {
+        let found = self
+            .entries
+            .binary_search_by_key(&object, |entry| entry.object);
+        let at = found.ok()?;
+        Some((at, self.entries.get(at)?))
+    }
+
+    pub(super) fn moved(&mut self, at: usize, place: Place) {
+        if let Some(entry) = self.entries.get_mut(at) {
+            entry.fate = Fate::Moved(place);
+        }
+    }
+
+    /// What is live and was not moved is lost, and a message takes along its deliveries: without
+    /// their body they are of no use. The objects that are lost by themselves.
+    pub(super) fn give_up_rest(&mut self) -> Vec<Entry> {
+        let mut lost = Vec::new();
+        let mut taken = 0..=0;
+        for entry in &mut self.entries {
+            if entry.fate == Fate::Live {
+                lost.push(*entry);
+                entry.fate = Fate::Lost;
+                if entry.kind == Kind::Message {
+                    taken = entry.object.0..=entry.object.0 + u64::from(entry.reach);
+                }
+            } else if taken.contains(&entry.object.0) {
+                entry.fate = Fate::Lost;
+            }
+        }
+        lost
+    }
+
+    /// The new entries of the location table.
+    pub(super) fn changes(&self) -> Vec<Change> {
+        let change = |entry: &Entry| {
+            let place = match entry.fate {
+                Fate::Moved(place) => Some(place),
+                // Not judged dead and not moved: it stays where it is.
+                Fate::Live => Some(entry.place),
+                Fate::Dead | Fate::Lost => None,
+            };
+            let kind = entry.kind;
+            (entry.object, place.map(|place| Location { place, kind }))
+        };
+        self.entries.iter().map(change).collect()
+    }
+}
+
+/// Calls `each` with every object that lies somewhere, rising.
+pub(super) async fn each_location<D: Disk>(
+    site: &Site<'_, D>,
+    manifest: &Manifest,
+    mut each: impl FnMut(ObjectId, Location),
+) -> Result<(), CompactError> {
+    let (disk, owner) = (site.disk.clone(), site.owner.clone());
+    let table = Locations::new(disk, owner, &manifest.locations);
+    for name in &manifest.locations {
+        let mut reader = table.reader(name).await?;
+        while let Some(entries) = reader.next().await {
+            let entries = entries?;
+            let objects = (entries.first.0..).map(ObjectId).zip(entries.entries);
+            for (object, location) in objects {
+                if let Some(location) = location {
+                    each(object, location);
+                }
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Behind the last MESSAGE of a census lie no more deliveries than a message can have.
+const DELIVERIES_BETWEEN: usize = crate::limit::RECIPIENTS_MAX + 1;

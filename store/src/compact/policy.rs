@@ -1,0 +1,29 @@
+//! When it is time to empty something.
+
+/// What a shard keeps, and what it puts up with.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Policy {
+    /// The newest mail stays in the log, where it is read without unpacking, in bytes.
+    pub keep_log_bytes: u64,
+    /// Segments are emptied when there are so many more than that. Each emptying looks at the rows
+    /// of all mailboxes, so it should be worth it.
+    pub segments_least: u32,
+    /// A pack is written anew when this part of it is dead, in hundredths.
+    pub dead_percent: u64,
+    /// So are the deadest ones, when this part of all packs is, in hundredths.
+    pub dead_percent_in_all: u64,
+    /// So are packs below the size of one segment, when there are so many of them.
+    pub small_packs: usize,
+}
+
+impl Default for Policy {
+    fn default() -> Policy {
+        Policy {
+            keep_log_bytes: 1 << 30,
+            segments_least: 2,
+            dead_percent: 40,
+            dead_percent_in_all: 30,
+            small_packs: 8,
+        }
+    }
+}

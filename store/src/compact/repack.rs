@@ -1,0 +1,148 @@
+//! Writing packs anew without what is dead in them, or small ones together.
+
+use super::census::Census;
+use super::checkpoint::rewrite_locations;
+use super::damage::{self, Found};
+use super::live::Liveness;
+use super::moving::Mover;
+use super::pace::{Pace, Progress};
+use super::policy::Policy;
+use super::report::Report;
+use super::usage::{Usage, usage, victims};
+use super::{CompactError, Site, unread};
+use crate::disk::Disk;
+use crate::error::Container;
+use crate::limit::SEGMENT_BYTES;
+use crate::mail::id::ObjectId;
+use crate::pack::PackError;
+use crate::table::manifest::{Manifest, PackName};
+use std::collections::BTreeSet;
+
+/// Rewrites the packs that the policy wants to be, as many as one task does.
+pub(super) async fn repack<D: Disk, P: Pace>(
+    site: &Site<'_, D>,
+    manifest: &mut Manifest,
+    policy: &Policy,
+    held: &[ObjectId],
+    pace: &P,
+) -> Result<Report, CompactError> {
+    if manifest.packs.is_empty() {
+        return Ok(Report::default());
+    }
+    let index = site.index(manifest).await?;
+    let liveness = Liveness::of(&index, held, &(ObjectId(1)..=manifest.last_object()))?;
+    let usage = usage(site, manifest, &liveness).await?;
+    let mut report = Report {
+        packed_bytes: usage.iter().map(|pack| pack.bytes).sum(),
+        dead_bytes: usage.iter().map(Usage::dead).sum(),
+        ..Report::default()
+    };
+    let damaged = damaged(site, manifest).await?;
+    let victims = victims(&usage, policy, &damaged, SEGMENT_BYTES);
+    if victims.is_empty() {
+        return Ok(report);
+    }
+    let mut census = Census::gather(site, manifest, |_, location| {
+        let packed = location.place.packed();
+        packed.is_some_and(|(pack, ..)| victims.contains(&pack))
+    })
+    .await?;
+    census.judge(&liveness);
+    drop(liveness);
+    let packs = manifest.packs.iter().copied();
+    let packs: Vec<PackName> = packs
+        .filter(|pack| victims.contains(&pack.number))
+        .collect();
+    let before = manifest.clone();
+    let mut mover = Mover::new(site, pace);
+    let mut found = read_all(&packs, &mut mover, manifest, &mut census, pace).await?;
+    let mut made = Vec::new();
+    if found.is_empty() {
+        made = mover.finish(manifest, &mut census).await?;
+        found.append(&mut mover.moved.damage);
+        found.extend(census.give_up_rest().iter().map(Found::lost));
+    }
+    if !found.is_empty() {
+        // The packs stay as they are; those that are damaged are not tried again.
+        *manifest = before;
+        site.tidy_up().await;
+        report.damage = damage::named(&index, found)?;
+        damage::keep_aside(site, &report.damage).await?;
+        return Ok(report);
+    }
+    report.bytes_before = packs.iter().map(|pack| pack.bytes).sum();
+    report.bytes_after = made.iter().map(|pack| pack.bytes).sum();
+    report.packs_emptied = packs.len() as u32;
+    report.packs_written = made.len() as u32;
+    report.records_moved = mover.moved.records;
+    report.moved_bytes = mover.moved.bytes;
+    let dead = usage.iter().filter(|pack| victims.contains(&pack.number));
+    report.dead_bytes -= dead.map(Usage::dead).sum::<u64>();
+    manifest
+        .packs
+        .retain(|pack| !victims.contains(&pack.number));
+    manifest.packs.extend(made);
+    rewrite_locations(site, manifest, &census.changes()).await?;
+    site.publish(manifest).await?;
+    Ok(report)
+}
+
+/// Packs in which damage was found before.
+async fn damaged<D: Disk>(
+    site: &Site<'_, D>,
+    manifest: &Manifest,
+) -> Result<BTreeSet<u32>, CompactError> {
+    let noted = damage::noted(site).await?;
+    let packs = manifest.packs.iter().map(|pack| pack.number);
+    let is_noted = |number: &u32| {
+        let note = damage::note(Container::Pack(*number));
+        note.is_some_and(|note| noted.contains(&note))
+    };
+    Ok(packs.filter(is_noted).collect())
+}
+
+/// Takes what is live of all these packs.
+async fn read_all<D: Disk, P: Pace>(
+    packs: &[PackName],
+    mover: &mut Mover<'_, D, P>,
+    manifest: &mut Manifest,
+    census: &mut Census,
+    pace: &P,
+) -> Result<Vec<Found>, CompactError> {
+    let total = packs.iter().map(|pack| pack.bytes).sum();
+    let (mut found, mut done) = (Vec::new(), 0);
+    for name in packs {
+        let pack = mover.source.pack(name.number).await?;
+        for block in 0..pack.summary().blocks {
+            let container = Container::Pack(name.number);
+            match pack.unpack(block).await {
+                Ok(unpacked) => {
+                    for (place, record) in unpacked.records() {
+                        match record {
+                            Ok(record) => mover.take(manifest, census, place, &record).await?,
+                            Err(error) => found.push(damaged_octets(container, error)?),
+                        }
+                    }
+                }
+                Err(error) => found.push(damaged_octets(container, error)?),
+            }
+            if block % PAUSE_BLOCKS == 0 {
+                let at = "writing packs anew";
+                pace.pause(Progress { at, done, total }).await;
+            }
+        }
+        done += name.bytes;
+    }
+    Ok(found)
+}
+
+/// What the device refuses to give may come later: the task ends.
+fn damaged_octets(container: Container, error: PackError) -> Result<Found, CompactError> {
+    match error {
+        PackError::Damaged { offset, what, .. } => Ok(Found::octets(container, offset, what)),
+        other => Err(unread(other)),
+    }
+}
+
+/// Blocks between two pauses.
+const PAUSE_BLOCKS: u32 = 128;

@@ -1,0 +1,159 @@
+//! `ringpostctl restore`: a store, or mail of one account, out of a backup.
+
+use super::copying::{self, Bar};
+use super::salvage;
+use crate::client::{Client, table};
+use anyhow::{Context, bail};
+use clap::Args;
+use indicatif::HumanBytes;
+use std::fs::{self, File};
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
+use store::backup::{Backup as Repository, BackupError, Moment, Plan, restore};
+use store::disk::blocking::{BlockingDisk, run};
+use store::disk::home::{Home, Identity};
+
+/// Without --account: all of it, into the data directory of --data, which must be empty or missing.
+/// With --account: its mail, into new mailboxes of the store of --into, whose server is stopped.
+#[derive(Args)]
+pub(crate) struct Restore {
+    /// The generation, as `backup --list` shows them; the last one if not given
+    #[arg(long)]
+    generation: Option<u32>,
+    /// Only what was there at a moment, for example 2026-11-22T08:30:00Z
+    #[arg(long, value_name = "TIME", value_parser = copying::moment)]
+    to: Option<i64>,
+    /// Only the mail of this account
+    #[arg(long, value_name = "ADDRESS", requires = "into")]
+    account: Option<String>,
+    /// Only this mailbox of the account
+    #[arg(long, value_name = "NAME", requires = "account")]
+    mailbox: Option<String>,
+    /// The data directory of the store that takes the mail of the account
+    #[arg(long, value_name = "DIR", requires = "account")]
+    into: Option<PathBuf>,
+    /// The backup
+    #[arg(value_name = "BACKUP")]
+    backup: PathBuf,
+}
+
+impl Restore {
+    pub(crate) fn run(self, data: &Path, client: &Client) -> anyhow::Result<()> {
+        let (repository, plan) = run(self.plan())
+            .with_context(|| format!("nothing was restored from {}", self.backup.display()))?;
+        match (self.account, self.into) {
+            (Some(account), Some(into)) => {
+                let wish = salvage::Wish {
+                    account,
+                    mailbox: self.mailbox,
+                };
+                salvage::run(&repository, plan, &wish, &into, client)
+            }
+            _ => whole(&repository, &plan, data, self.to, client),
+        }
+    }
+
+    async fn plan(&self) -> Result<(Repository<BlockingDisk>, Plan), BackupError> {
+        let repository = Repository::open(BlockingDisk::new(&self.backup)).await?;
+        let mut generations = repository.generations().await?;
+        if let Some(wanted) = self.generation {
+            generations.retain(|generation| generation.number <= wanted);
+        }
+        let chosen = generations.last();
+        let chosen =
+            chosen.filter(|last| self.generation.is_none_or(|wanted| last.number == wanted));
+        let chosen = chosen.ok_or(BackupError::NoGeneration(self.generation))?;
+        let plan = match self.to {
+            Some(until) => Plan::until(&repository, &generations, until).await?,
+            None => Plan::whole(chosen),
+        };
+        Ok((repository, plan))
+    }
+}
+
+fn whole(
+    repository: &Repository<BlockingDisk>,
+    plan: &Plan,
+    data: &Path,
+    to: Option<i64>,
+    client: &Client,
+) -> anyhow::Result<()> {
+    begin(data)?;
+    let bytes = fill(repository, plan, data)?;
+    if !client.is_json() {
+        let moment = to.map_or("its end".to_owned(), |secs| Moment(secs).to_string());
+        let row = [
+            plan.generation.to_string(),
+            moment,
+            HumanBytes(bytes).to_string(),
+        ];
+        print!(
+            "{}",
+            table(["GENERATION", "UP TO", "SIZE"], [row].into_iter())
+        );
+        println!("{} is ready: start ringpost with it", data.display());
+        return Ok(());
+    }
+    let line = serde_json::json!({
+        "generation": plan.generation,
+        "until_secs": to,
+        "bytes": bytes,
+    });
+    println!("{line}");
+    Ok(())
+}
+
+/// Marks an empty directory, so that a restore that did not end is known by everybody.
+fn begin(data: &Path) -> anyhow::Result<()> {
+    let mut entries = match fs::read_dir(data) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == ErrorKind::NotFound => {
+            fs::create_dir_all(data).with_context(|| format!("cannot make {}", data.display()))?;
+            fs::read_dir(data)?
+        }
+        Err(error) => return Err(error).context(data.display().to_string()),
+    };
+    if data.join(UNFINISHED).exists() {
+        bail!(
+            "{} holds a restore that did not end; remove the directory and start again",
+            data.display()
+        );
+    }
+    if entries.next().is_some() {
+        bail!(
+            "{} is not empty; restore into an empty or a new directory (--data DIR)",
+            data.display()
+        );
+    }
+    let marked = File::create(data.join(UNFINISHED)).and_then(|file| file.sync_all());
+    marked.with_context(|| format!("cannot write into {}", data.display()))?;
+    Ok(File::open(data)?.sync_all()?)
+}
+
+/// Copies, and makes a store of it last.
+pub(super) fn fill(
+    repository: &Repository<BlockingDisk>,
+    plan: &Plan,
+    data: &Path,
+) -> anyhow::Result<u64> {
+    let bar = Bar::new();
+    let target = BlockingDisk::new(data);
+    let restored = run(restore(repository, plan, &target, &|done, total| {
+        bar.at(done, total);
+    }));
+    let bytes = restored.with_context(|| {
+        format!(
+            "{} is not restored; remove it before another try",
+            data.display()
+        )
+    })?;
+    let Identity { uuid, shards } = repository.identity;
+    Home::found(data, &Identity { uuid, shards })?;
+    match fs::remove_file(data.join(UNFINISHED)) {
+        Err(error) if error.kind() != ErrorKind::NotFound => Err(error)?,
+        _ => File::open(data)?.sync_all()?,
+    }
+    Ok(bytes)
+}
+
+const UNFINISHED: &str = "restore-unfinished";
