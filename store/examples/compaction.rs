@@ -9,7 +9,7 @@
 use std::pin::pin;
 use std::rc::Rc;
 use std::task::{Context, Waker};
-use store::compact::{Here, Policy, Report, Unpaced};
+use store::compact::{Here, Policy, Report};
 use store::disk::blocking::{BlockingDisk, run};
 use store::disk::fault::Seed;
 use store::log::Options;
@@ -49,7 +49,7 @@ fn main() {
 }
 
 async fn measure(shard: &Rc<Shard<Disk>>, disk: &Disk, messages: u64) {
-    let here = Here(disk.clone(), Unpaced);
+    let here = Here(disk.clone());
     let octets = fill(shard, messages).await;
     println!("filled: {messages} messages, {} MB", octets >> 20);
     shard.checkpoint(&here).await.unwrap();
