@@ -101,8 +101,9 @@ impl<I: Io> Dialogue<I> {
         sent.map_err(|_| Ended::Closed)
     }
 
-    /// Waits until the peer reads again.
+    /// Waits until the peer reads again; nothing is to be sent before what it did not take.
     pub(super) async fn writable(&mut self) -> Result<(), Ended> {
+        self.rest();
         self.io.writable().await.map_err(|_| Ended::Closed)
     }
 
