@@ -270,6 +270,13 @@ fn is_exhaustion(error: Errno) -> bool {
     )
 }
 
+impl BindError {
+    /// Somebody has the address.
+    pub fn is_in_use(&self) -> bool {
+        self.error.kind() == io::ErrorKind::AddrInUse
+    }
+}
+
 impl std::fmt::Display for BindError {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let BindError { address, error } = self;

@@ -11,8 +11,9 @@ use crate::config::{
 };
 use crate::event;
 use crate::post::Letter;
+use crate::reactor::idle::rest;
 use crate::reactor::inbox::Limit;
-use crate::reactor::net::Bound;
+use crate::reactor::net::{BindError, Bound};
 use crate::reactor::{Backend, Clock, Endpoint, Mesh, Pool, Seat, clock, oneshot, runtime};
 use crate::route::{Live, Plan};
 use crate::telemetry::log::{self, Format, Level, Logger, Target};
@@ -25,6 +26,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 use store::disk::home::{Home, Identity};
 use store::limit::SHARDS_MAX;
 use store::log::{Options, Recovered};
@@ -118,10 +120,9 @@ impl Server {
 
     fn bind_address(&mut self, listener: &Listener, address: SocketAddr) -> Result<(), Refusal> {
         // With SO_REUSEPORT a second server would share the port unseen.
-        let alone = Bound::bind(address, false, BACKLOG);
-        let mut address = alone
-            .map_err(|error| Refusal(error.to_string()))?
-            .local_addr();
+        let alone = bind_alone(address).map_err(|error| Refusal(error.to_string()))?;
+        let mut address = alone.local_addr();
+        drop(alone);
         for ears in &mut self.ears {
             let bound = Bound::bind(address, true, BACKLOG);
             let bound = bound.map_err(|error| Refusal(error.to_string()))?;
@@ -226,6 +227,18 @@ fn process(backend: Backend, logger: &Logger) -> Process {
 /// At the end there is nobody left who could do something about a file that stays.
 fn remove_quietly(path: &PathBuf) {
     let _ = std::fs::remove_file(path);
+}
+
+/// The sockets of a killed predecessor live until the kernel has ended what its ring had under
+/// way, so a port in use is tried for a while.
+fn bind_alone(address: SocketAddr) -> Result<Bound, BindError> {
+    for _ in 0..BINDS_MAX {
+        match Bound::bind(address, false, BACKLOG) {
+            Err(error) if error.is_in_use() => rest(BIND_WAIT),
+            other => return other,
+        }
+    }
+    Bound::bind(address, false, BACKLOG)
 }
 
 /// What every shard is given alike.
@@ -423,6 +436,10 @@ const LANE: Limit = Limit {
     items_max: 4096,
     bytes_max: 64 << 20,
 };
+
+/// How often a port in use is tried again, and after how long.
+const BINDS_MAX: u32 = 20;
+const BIND_WAIT: Duration = Duration::from_millis(100);
 
 /// Threads for opening, pre-writing and renaming files.
 const FILE_THREADS: usize = 2;

@@ -22,6 +22,7 @@ const RULES: [Rule; 4] = [
             "engine/src/serve",
             "engine/src/admin/control.rs",
             "engine/src/telemetry/log",
+            "store/examples",
             "tools/src",
         ],
         why: "files belong to the disk, the reactor, configuration and the log's writer",
