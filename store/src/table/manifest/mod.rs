@@ -108,18 +108,16 @@ impl Manifest {
         shard: ShardId,
     ) -> Result<Option<Manifest>, TableError> {
         let path = path(directory);
-        match read_whole(disk, &path).await {
-            Ok(bytes) => text::parse(&path, &bytes, store, shard).map(Some),
-            Err(missing @ TableError::Missing { .. }) => {
-                let ours = ours(disk, directory).await?;
-                if ours.is_empty() {
-                    Ok(None)
-                } else {
-                    Err(missing)
-                }
+        let mut read = read_whole(disk, &path).await;
+        if let Err(TableError::Missing { .. }) = read {
+            if ours(disk, directory).await?.is_empty() {
+                return Ok(None);
             }
-            Err(other) => Err(other),
+            // The first manifest goes before the first file. Whoever copies a live store may have
+            // looked for it just before.
+            read = read_whole(disk, &path).await;
         }
+        text::parse(&path, &read?, store, shard).map(Some)
     }
 
     /// Replaces the manifest, durable on return. After an error either may be there: the files of
