@@ -32,6 +32,9 @@ pub(crate) async fn back_up<L: Clone>(
             Ok(_) => drop(whole.replace(Some(before))),
             // The disk of the world fails now and then.
             Err(BackupError::Restless { .. } | BackupError::Io { .. }) => {}
+            // The backup may hold a frame that was being written when the power went, and that the
+            // store does not have: then it is refused, and what was backed up stays.
+            Err(BackupError::OtherHistory { .. }) => return,
             Err(error) => panic!("{error}"),
         }
     }
