@@ -2,6 +2,8 @@
 //! acknowledged before the copy began is in it. `RINGPOST_LIVE_COPIES` sets how many.
 
 use crate::storm::{ACCOUNTS, Spread, address, compare, during, message, setup};
+use std::fs::File;
+use std::os::unix::fs::FileExt;
 use std::path::Path;
 use std::time::Duration;
 use tests::ledger::{Ledger, Seen};
@@ -100,11 +102,33 @@ fn copy_folder(from: &Path, to: &Path) {
         if kind.is_dir() {
             std::fs::create_dir(&target).unwrap();
             copy_folder(&entry.path(), &target);
+        } else if target.extension().is_some_and(|name| name == "log") {
+            copy_backwards(&entry.path(), &target);
         } else if kind.is_file() {
             std::fs::copy(entry.path(), &target).unwrap();
         }
     }
 }
+
+/// From the end to the front: whatever frame is in the copy, those before it were durable when it
+/// was read, and are read later. A copy from the front can catch a frame half written and the next
+/// one whole; a start refuses that as damage, as it must.
+fn copy_backwards(from: &Path, to: &Path) {
+    let (from, to) = (File::open(from).unwrap(), File::create(to).unwrap());
+    let length = from.metadata().unwrap().len();
+    to.set_len(length).unwrap();
+    let mut piece = vec![0; COPIED_BYTES];
+    let mut end = length;
+    while end > 0 {
+        let start = end.saturating_sub(COPIED_BYTES as u64);
+        let piece = &mut piece[..(end - start) as usize];
+        from.read_exact_at(piece, start).unwrap();
+        to.write_all_at(piece, start).unwrap();
+        end = start;
+    }
+}
+
+const COPIED_BYTES: usize = 1 << 20;
 
 const COPIES: u64 = 5;
 const NEW_MESSAGES: u32 = 20;
