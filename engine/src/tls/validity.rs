@@ -1,6 +1,7 @@
 //! When a certificate ends, read from its DER (RFC 5280 §4.1.2.5) for a warning, not for trust.
 
 use rustls::pki_types::CertificateDer;
+use store::mail::calendar::days_since_1970;
 
 /// Seconds since 1970 at which the certificate stops being valid; `None` if it cannot be read.
 pub(super) fn not_after(certificate: &CertificateDer<'_>) -> Option<u64> {
@@ -61,17 +62,6 @@ fn time(kind: u8, text: &[u8]) -> Option<u64> {
     let days = days_since_1970(year, part(0)?, part(2)?);
     let seconds = ((days * 24 + part(4)?) * 60 + part(6)?) * 60 + part(8)?;
     Some(u64::try_from(seconds).unwrap_or(0))
-}
-
-/// Days of the Gregorian calendar, counted in years that begin in March.
-fn days_since_1970(year: i64, month: i64, day: i64) -> i64 {
-    let (year, month) = if month > 2 {
-        (year, month - 3)
-    } else {
-        (year - 1, month + 9)
-    };
-    let leap_days = year.div_euclid(4) - year.div_euclid(100) + year.div_euclid(400);
-    year * 365 + leap_days + (153 * month + 2) / 5 + day - 1 - 719_468
 }
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! Why a backup was not taken or a store not restored, and what to do about it.
 
 use crate::log;
+use crate::mail::calendar::date_of;
 use crate::mail::id::ShardId;
 use crate::pack::PackError;
 use crate::table::TableError;
@@ -117,26 +118,13 @@ pub struct Moment(pub i64);
 impl fmt::Display for Moment {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (days, secs) = (self.0.div_euclid(86_400), self.0.rem_euclid(86_400));
-        let (year, month, day) = civil(days);
+        let (year, month, day) = date_of(days);
         let (hour, minute, second) = (secs / 3600, secs / 60 % 60, secs % 60);
         write!(
             f,
             "{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}Z"
         )
     }
-}
-
-/// The date of a day counted from 1970-01-01, in the Gregorian calendar.
-fn civil(days: i64) -> (i64, i64, i64) {
-    // Eras of 400 years that begin in March, so that the day that some years add is their last.
-    let shifted = days + 719_468;
-    let (era, of_era) = (shifted.div_euclid(146_097), shifted.rem_euclid(146_097));
-    let year = (of_era - of_era / 1_460 + of_era / 36_524 - of_era / 146_096) / 365;
-    let of_year = of_era - (365 * year + year / 4 - year / 100);
-    let month = (5 * of_year + 2) / 153;
-    let day = of_year - (153 * month + 2) / 5 + 1;
-    let month = if month < 10 { month + 3 } else { month - 9 };
-    (year + era * 400 + i64::from(month <= 2), month, day)
 }
 
 /// Attaches the path that an operation on a disk was about.

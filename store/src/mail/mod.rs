@@ -1,6 +1,7 @@
 //! The nouns that the whole house shares.
 
 pub mod address;
+pub mod calendar;
 pub mod date;
 pub mod envelope;
 pub mod flags;

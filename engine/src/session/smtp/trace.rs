@@ -8,6 +8,7 @@ use super::{Commit, Kind, Missing, Session, Tls};
 use std::io::Write;
 use std::net::IpAddr;
 use store::mail::address::Address;
+use store::mail::calendar::date_of;
 use store::mail::date::InternalDate;
 
 /// The values of one Received field.
@@ -166,7 +167,7 @@ pub fn push_date(date: InternalDate, out: &mut Vec<u8>) {
     let zone = i64::from(date.zone_minutes).clamp(-24 * 60 + 1, 24 * 60 - 1);
     let local = date.unix_secs.clamp(0, SECS_MAX) + zone * 60;
     let (days, secs) = (local.div_euclid(DAY_SECS), local.rem_euclid(DAY_SECS));
-    let (year, month, day) = civil(days);
+    let (year, month, day) = date_of(days);
     // 1970-01-01 was a Thursday.
     let weekday = nth("ThuFriSatSunMonTueWed", days.rem_euclid(7));
     let month = nth("JanFebMarAprMayJunJulAugSepOctNovDec", month - 1);
@@ -180,21 +181,6 @@ pub fn push_date(date: InternalDate, out: &mut Vec<u8>) {
              {sign}{zone_hour:02}{zone_minute:02}"
         ),
     );
-}
-
-/// Year, month and day of a day counted from 1970-01-01 (Hinnant, `civil_from_days`).
-fn civil(days: i64) -> (i64, i64, i64) {
-    let shifted = days + 719_468;
-    let era = shifted.div_euclid(146_097);
-    let day_of_era = shifted.rem_euclid(146_097);
-    let year_of_era =
-        (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
-    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    let shifted_month = (5 * day_of_year + 2) / 153;
-    let day = day_of_year - (153 * shifted_month + 2) / 5 + 1;
-    let month = (shifted_month + 2) % 12 + 1;
-    let year = year_of_era + era * 400 + i64::from(month <= 2);
-    (year, month, day)
 }
 
 /// The n-th name of three letters.

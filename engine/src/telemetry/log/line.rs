@@ -11,6 +11,7 @@
 use super::Level;
 use std::fmt::{self, Write};
 use std::time::{Duration, SystemTime};
+use store::mail::calendar::date_of;
 
 /// A longer value is cut, and ends in `…`.
 pub const VALUE_BYTES_MAX: usize = 1024;
@@ -180,29 +181,12 @@ fn time(out: &mut String, now: SystemTime) -> fmt::Result {
     let since_1970 = now.duration_since(SystemTime::UNIX_EPOCH);
     let since_1970 = since_1970.unwrap_or(Duration::ZERO);
     let (secs, millis) = (since_1970.as_secs(), since_1970.subsec_millis());
-    let (year, month, day) = date(secs / 86_400);
+    let (year, month, day) = date_of((secs / 86_400) as i64);
     let (hour, minute, second) = (secs / 3600 % 24, secs / 60 % 60, secs % 60);
     write!(
         out,
         "{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{millis:03}Z"
     )
-}
-
-/// Days since 1970-01-01 → year, month, day of the Gregorian calendar, by Howard Hinnant's
-/// `civil_from_days`: years begin in March, so the leap day is the last.
-fn date(days: u64) -> (u64, u64, u64) {
-    let days = days + 719_468;
-    let (era, of_era) = (days / 146_097, days % 146_097);
-    let year = (of_era - of_era / 1_460 + of_era / 36_524 - of_era / 146_096) / 365;
-    let of_year = of_era - (365 * year + year / 4 - year / 100);
-    let from_march = (5 * of_year + 2) / 153;
-    let day = of_year - (153 * from_march + 2) / 5 + 1;
-    let month = if from_march < 10 {
-        from_march + 3
-    } else {
-        from_march - 9
-    };
-    (era * 400 + year + u64::from(month <= 2), month, day)
 }
 
 #[cfg(test)]
@@ -262,15 +246,6 @@ mod tests {
         let shown = line(Format::Text, &[("from", &long), ("size", &1u64)]);
         assert!(shown.ends_with("\u{e9}… size=1\n"));
         assert!(shown.len() < VALUE_BYTES_MAX + 100);
-    }
-
-    #[test]
-    fn dates_of_the_calendar() {
-        assert_eq!(date(0), (1970, 1, 1));
-        assert_eq!(date(11_016), (2000, 2, 29));
-        assert_eq!(date(11_017), (2000, 3, 1));
-        assert_eq!(date(47_540), (2100, 2, 28));
-        assert_eq!(date(47_541), (2100, 3, 1));
     }
 
     proptest! {

@@ -2,6 +2,7 @@
 //!
 //! The calendar is the proleptic Gregorian one, years 0000 to 9999 as the grammar has four digits.
 
+use store::mail::calendar::{date_of, days_in_month, days_since_1970};
 use store::mail::date::InternalDate;
 
 use super::fault::{Fault, Parse};
@@ -17,8 +18,8 @@ const MONTHS: [&[u8; 3]; 12] = [
 ];
 
 /// First and last second that four digits of a year can show, in UTC.
-const FIRST_SECS: i64 = days_from_civil(0, 1, 1) * DAY_SECS;
-const LAST_SECS: i64 = days_from_civil(10_000, 1, 1) * DAY_SECS - 1;
+const FIRST_SECS: i64 = days_since_1970(0, 1, 1) * DAY_SECS;
+const LAST_SECS: i64 = days_since_1970(10_000, 1, 1) * DAY_SECS - 1;
 
 /// `date`: `1-Feb-1994` with or without quotes, as days since 1970-01-01.
 pub(super) fn date(cursor: &mut Cursor<'_>) -> Parse<i64> {
@@ -65,9 +66,11 @@ pub fn write_date_time(out: &mut Vec<u8>, date: InternalDate) {
     let zone = i64::from(date.zone_minutes.clamp(-1439, 1439));
     let local = date.unix_secs.saturating_add(zone * 60);
     let local = local.clamp(FIRST_SECS, LAST_SECS);
-    let (year, month, day) = civil_from_days(local.div_euclid(DAY_SECS));
+    let (year, month, day) = date_of(local.div_euclid(DAY_SECS));
     let secs = local.rem_euclid(DAY_SECS);
-    let [m0, m1, m2] = MONTHS.get(month - 1).map_or(*b"Jan", |name| **name);
+    let [m0, m1, m2] = MONTHS
+        .get(month as usize - 1)
+        .map_or(*b"Jan", |name| **name);
     let ([d0, d1], [y0, y1], [y2, y3]) = (pair(day), pair(year / 100), pair(year));
     let ([h0, h1], [n0, n1], [s0, s1]) = (pair(secs / 3600), pair(secs / 60 % 60), pair(secs % 60));
     let sign = if zone < 0 { b'-' } else { b'+' };
@@ -84,17 +87,15 @@ fn month_and_year(cursor: &mut Cursor<'_>, day: i64, fault: Fault) -> Parse<i64>
     }
     let name = cursor.take(3).ok_or(fault)?;
     let month = MONTHS.iter().position(|m| m.eq_ignore_ascii_case(name));
-    let month = month.ok_or(fault)? + 1;
+    let month = month.ok_or(fault)? as i64 + 1;
     if !cursor.eat(b'-') {
         return Err(fault);
     }
     let year = decimal(cursor.take(4).ok_or(fault)?, fault)?;
-    let days = days_from_civil(year, month, day);
-    // The 31st of February comes back as another day.
-    if day == 0 || civil_from_days(days) != (year, month, day) {
+    if !(1..=days_in_month(year, month)).contains(&day) {
         return Err(fault);
     }
-    Ok(days)
+    Ok(days_since_1970(year, month, day))
 }
 
 fn zone(cursor: &mut Cursor<'_>) -> Parse<i16> {
@@ -130,34 +131,6 @@ fn decimal(text: &[u8], fault: Fault) -> Parse<i64> {
 /// The last two digits.
 fn pair(number: i64) -> [u8; 2] {
     [b'0' + (number / 10 % 10) as u8, b'0' + (number % 10) as u8]
-}
-
-/// Days since 1970-01-01. Counts from 1 March of year 0, so that the leap day is the year's last.
-const fn days_from_civil(year: i64, month: usize, day: i64) -> i64 {
-    let year = if month <= 2 { year - 1 } else { year };
-    let era = year.div_euclid(400);
-    let year_of_era = year.rem_euclid(400);
-    let day_of_year = (153 * ((month as i64 + 9) % 12) + 2) / 5 + day - 1;
-    let day_of_era = year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year;
-    era * 146_097 + day_of_era - 719_468
-}
-
-/// Year, month from 1, day from 1.
-const fn civil_from_days(days: i64) -> (i64, usize, i64) {
-    let days = days + 719_468;
-    let era = days.div_euclid(146_097);
-    let day_of_era = days.rem_euclid(146_097);
-    let year_of_era =
-        (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
-    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    let shifted = (5 * day_of_year + 2) / 153;
-    let month = (shifted + 2) % 12 + 1;
-    let year = era * 400 + year_of_era + if month <= 2 { 1 } else { 0 };
-    (
-        year,
-        month as usize,
-        day_of_year - (153 * shifted + 2) / 5 + 1,
-    )
 }
 
 #[cfg(test)]

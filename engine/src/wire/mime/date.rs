@@ -5,6 +5,7 @@
 //! military and unknown zones mean `-0000` (§4.3). A missing zone or missing seconds are zero.
 
 use super::cursor::{Cursor, is_space};
+use store::mail::calendar::{days_in_month, days_since_1970};
 
 /// A date of a message.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -85,23 +86,10 @@ fn full_year(digits: usize, year: i64) -> Option<i64> {
     }
 }
 
-/// Days since 1970-01-01 of a day that exists (the algorithm of H. Hinnant, proleptic Gregorian).
+/// Days since 1970-01-01 of a day that exists.
 fn days(year: i64, month: i64, day: i64) -> Option<i64> {
-    let leap = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
-    let last = match month {
-        4 | 6 | 9 | 11 => 30,
-        2 => 28 + i64::from(leap),
-        _ => 31,
-    };
-    if !(1..=last).contains(&day) {
-        return None;
-    }
-    let year = if month <= 2 { year - 1 } else { year };
-    let era = year.div_euclid(400);
-    let year_of_era = year.rem_euclid(400);
-    let day_of_year = (153 * ((month + 9) % 12) + 2) / 5 + day - 1;
-    let day_of_era = year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year;
-    Some(era * 146_097 + day_of_era - 719_468)
+    let exists = (1..=days_in_month(year, month)).contains(&day);
+    exists.then(|| days_since_1970(year, month, day))
 }
 
 /// Seconds of the day: `hour ":" minute [":" second]`; 23:59:60 is a leap second.
