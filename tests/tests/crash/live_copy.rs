@@ -3,6 +3,7 @@
 
 use crate::storm::{ACCOUNTS, Spread, address, compare, during, message, setup};
 use std::fs::File;
+use std::io::ErrorKind;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 use std::time::Duration;
@@ -90,42 +91,64 @@ fn arrives(server: &Server, ledger: &Ledger, what: &str) {
     assert!(faults.is_empty(), "{what}:\n{}", faults.join("\n"));
 }
 
-/// What a backup program does: one file after the other, each as it is at that moment.
+/// What a backup program does: one file after the other, each as it is at that moment, and once
+/// more those that have come or were renamed meanwhile, until a look finds nothing new.
 fn copy_folder(from: &Path, to: &Path) {
+    while copy_new(from, to) {}
+}
+
+/// Copies what `to` lacks, in the order of names; false when there was nothing. A server renames
+/// segments that it has prepared, so an entry can be gone when its turn comes.
+fn copy_new(from: &Path, to: &Path) -> bool {
     let mut entries: Vec<_> = std::fs::read_dir(from)
         .unwrap()
         .map(Result::unwrap)
         .collect();
     entries.sort_by_key(std::fs::DirEntry::file_name);
+    let mut some = false;
     for entry in entries {
-        let (kind, target) = (entry.file_type().unwrap(), to.join(entry.file_name()));
-        if kind.is_dir() {
-            std::fs::create_dir(&target).unwrap();
-            copy_folder(&entry.path(), &target);
-        } else if target.extension().is_some_and(|name| name == "log") {
-            copy_backwards(&entry.path(), &target);
-        } else if kind.is_file() {
-            std::fs::copy(entry.path(), &target).unwrap();
+        let (path, target) = (entry.path(), to.join(entry.file_name()));
+        if target.exists() {
+            continue;
         }
+        let copied = match entry.file_type().unwrap() {
+            kind if kind.is_dir() => {
+                std::fs::create_dir(&target).unwrap();
+                copy_folder(&path, &target);
+                Ok(())
+            }
+            kind if !kind.is_file() => continue,
+            _ if target.extension().is_some_and(|name| name == "log") => {
+                copy_backwards(&path, &target)
+            }
+            _ => std::fs::copy(&path, &target).map(drop),
+        };
+        match copied {
+            Err(error) if error.kind() == ErrorKind::NotFound => {}
+            copied => copied.unwrap(),
+        }
+        some = true;
     }
+    some
 }
 
 /// From the end to the front: whatever frame is in the copy, those before it were durable when it
 /// was read, and are read later. A copy from the front can catch a frame half written and the next
 /// one whole; a start refuses that as damage, as it must.
-fn copy_backwards(from: &Path, to: &Path) {
-    let (from, to) = (File::open(from).unwrap(), File::create(to).unwrap());
-    let length = from.metadata().unwrap().len();
-    to.set_len(length).unwrap();
+fn copy_backwards(from: &Path, to: &Path) -> std::io::Result<()> {
+    let (from, to) = (File::open(from)?, File::create(to)?);
+    let length = from.metadata()?.len();
+    to.set_len(length)?;
     let mut piece = vec![0; COPIED_BYTES];
     let mut end = length;
     while end > 0 {
         let start = end.saturating_sub(COPIED_BYTES as u64);
         let piece = &mut piece[..(end - start) as usize];
-        from.read_exact_at(piece, start).unwrap();
-        to.write_all_at(piece, start).unwrap();
+        from.read_exact_at(piece, start)?;
+        to.write_all_at(piece, start)?;
         end = start;
     }
+    Ok(())
 }
 
 const COPIED_BYTES: usize = 1 << 20;
