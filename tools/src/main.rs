@@ -9,6 +9,7 @@
 mod client;
 mod command;
 mod offline;
+mod progress;
 mod synthetic;
 mod transfer;
 mod usage;

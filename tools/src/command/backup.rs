@@ -1,7 +1,8 @@
 //! `ringpostctl backup`: a consistent copy of a store that may be running.
 
-use super::copying;
 use crate::client::{Client, table};
+use crate::offline::now_secs;
+use crate::progress;
 use anyhow::{Context, bail};
 use clap::Args;
 use indicatif::HumanBytes;
@@ -39,14 +40,14 @@ impl Backup {
 }
 
 fn copy(data: &Path, target: &Path, identity: Identity) -> anyhow::Result<Taken> {
-    let now_secs = copying::now_secs();
-    let bar = copying::Bar::new();
+    let bar = progress::octets(0);
     let source = BlockingDisk::new(data);
     let disk = BlockingDisk::new(target);
     let taken = run(async {
         let repository = Repository::open_or_make(disk, identity).await?;
-        take(&source, &repository, now_secs, &|done, total| {
-            bar.at(done, total)
+        take(&source, &repository, now_secs(), &|done, total| {
+            bar.set_length(total);
+            bar.set_position(done);
         })
         .await
     });

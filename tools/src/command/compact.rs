@@ -6,13 +6,13 @@
 use super::fsck::{Store, look, look_through, owner};
 use crate::client::{Client, table};
 use crate::offline::{claim, with_shard};
+use crate::progress;
 use anyhow::Context;
 use clap::Args;
-use indicatif::{ProgressBar, ProgressStyle};
+use indicatif::ProgressBar;
 use std::cell::Cell;
 use std::fs;
 use std::path::Path;
-use std::time::Duration;
 use store::compact::{Pace, Paced, Policy, Progress, Report, Task};
 use store::disk::blocking::{BlockingDisk, run};
 use store::disk::home::{Identity, shard_directory};
@@ -51,7 +51,10 @@ impl Compact {
             segments_least: 1,
             ..Policy::default()
         };
-        let bar = Bar::new();
+        let bar = Bar {
+            octets: progress::octets(0),
+            shard: Cell::new(0),
+        };
         let mut report = Report::default();
         for shard in 0..home.identity.shards {
             bar.begin(shard);
@@ -64,7 +67,7 @@ impl Compact {
             })
             .with_context(|| format!("shard {shard}: what was there before still is"))?;
         }
-        bar.end();
+        drop(bar);
         let after = Figures::of(&home.path, &home.identity);
         client.say(&compared(&before, &after));
         client.say(&told(&report, &after));
@@ -263,43 +266,24 @@ fn mib(bytes: u64) -> String {
 
 /// How far a task is, on a terminal.
 struct Bar {
-    bar: ProgressBar,
+    octets: ProgressBar,
     shard: Cell<u16>,
 }
 
 impl Bar {
-    fn new() -> Bar {
-        let bar = ProgressBar::new(0);
-        if let Ok(style) = ProgressStyle::with_template(TEMPLATE) {
-            bar.set_style(style);
-        }
-        bar.enable_steady_tick(Duration::from_millis(200));
-        Bar {
-            bar,
-            shard: Cell::new(0),
-        }
-    }
-
     fn begin(&self, shard: u16) {
         self.shard.set(shard);
-        self.bar.reset();
-    }
-
-    fn end(&self) {
-        self.bar.finish_and_clear();
+        self.octets.reset();
     }
 }
 
 impl Pace for Bar {
     async fn pause(&self, progress: Progress) {
         let message = format!("shard {}, {}", self.shard.get(), progress.at);
-        self.bar.set_message(message);
+        self.octets.set_message(message);
         if progress.total > 0 {
-            self.bar.set_length(progress.total);
+            self.octets.set_length(progress.total);
         }
-        self.bar.set_position(progress.done);
+        self.octets.set_position(progress.done);
     }
 }
-
-const TEMPLATE: &str =
-    "{bar:30} {binary_bytes} of {binary_total_bytes}, {binary_bytes_per_sec}, {eta} left  {msg}";

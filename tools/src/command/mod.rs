@@ -3,11 +3,11 @@
 pub(crate) mod account;
 pub(crate) mod backup;
 pub(crate) mod compact;
-mod copying;
 pub(crate) mod domain;
 pub(crate) mod dump;
 pub(crate) mod export;
 pub(crate) mod fsck;
 pub(crate) mod import;
+mod moment;
 pub(crate) mod restore;
 mod salvage;

@@ -1,8 +1,9 @@
 //! `ringpostctl restore`: a store, or mail of one account, out of a backup.
 
-use super::copying::{self, Bar};
+use super::moment::moment;
 use super::salvage;
 use crate::client::{Client, table};
+use crate::progress;
 use anyhow::{Context, bail};
 use clap::Args;
 use indicatif::HumanBytes;
@@ -21,7 +22,7 @@ pub(crate) struct Restore {
     #[arg(long)]
     generation: Option<u32>,
     /// Only what was there at a moment, for example 2026-11-22T08:30:00Z
-    #[arg(long, value_name = "TIME", value_parser = copying::moment)]
+    #[arg(long, value_name = "TIME", value_parser = moment)]
     to: Option<i64>,
     /// Only the mail of this account
     #[arg(long, value_name = "ADDRESS", requires = "into")]
@@ -136,10 +137,11 @@ pub(super) fn fill(
     plan: &Plan,
     data: &Path,
 ) -> anyhow::Result<u64> {
-    let bar = Bar::new();
+    let bar = progress::octets(0);
     let target = BlockingDisk::new(data);
     let restored = run(restore(repository, plan, &target, &|done, total| {
-        bar.at(done, total);
+        bar.set_length(total);
+        bar.set_position(done);
     }));
     let bytes = restored.with_context(|| {
         format!(

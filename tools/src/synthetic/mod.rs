@@ -11,13 +11,14 @@ mod letter;
 
 use crate::client::Client;
 use crate::offline::{self, Housekeeper, Offline};
+use crate::progress;
 use account::Writer;
 use anyhow::{Context, bail};
 use clap::{Args, ValueEnum};
 use engine::config::{DEMO_DOMAIN, DEMO_PASSWORD};
 use engine::route;
 use futures_util::{TryStreamExt, stream};
-use indicatif::{HumanCount, HumanDuration, ProgressBar, ProgressStyle};
+use indicatif::{HumanCount, HumanDuration, ProgressBar};
 use std::fs;
 use std::io::ErrorKind;
 use std::path::Path;
@@ -80,12 +81,12 @@ impl Synthetic {
         let secret = offline::secret(&self.password)?;
         let messages =
             u64::from(self.accounts) * u64::from(self.mailboxes) * u64::from(self.messages);
-        let progress = progress_bar(messages, client.is_json());
+        let progress = progress::messages(messages);
         for shard in 0..self.shards {
             self.fill_shard(&home, shard, &secret, &progress)
                 .with_context(|| format!("filling shard {shard}"))?;
         }
-        progress.finish_and_clear();
+        drop(progress);
         client.say(&format!(
             "{} messages in {} accounts after {}; log in as u1@{DEMO_DOMAIN}",
             HumanCount(messages),
@@ -152,16 +153,6 @@ fn refuse_what_is_there(data: &Path) -> anyhow::Result<()> {
             ),
         },
     }
-}
-
-fn progress_bar(messages: u64, hidden: bool) -> ProgressBar {
-    if hidden {
-        return ProgressBar::hidden();
-    }
-    let style = ProgressStyle::with_template(
-        "{wide_bar} {human_pos} of {human_len} messages, {per_sec}, {eta} left",
-    );
-    ProgressBar::new(messages).with_style(style.expect("the template is ours"))
 }
 
 /// Accounts that are filled at the same time.

@@ -3,11 +3,11 @@
 use super::flags::Marks;
 use super::outlet::{Header, Looks, Outlet, make_folders, make_maildir, new_file};
 use super::parcel::{Spot, Trouble};
-use super::progress::Progress;
 use super::report::Report;
 use super::{Format, dovecot, name};
 use crate::client::{Client, table};
 use crate::offline::{self, Offline};
+use crate::progress::Progress;
 use crate::usage::Usage;
 use anyhow::{Context, bail};
 use engine::wire::imap::name::canonical;

@@ -3,12 +3,12 @@
 use super::Format;
 use super::feed::{self, Turn};
 use super::landing::{Counts, Landing};
-use super::progress::Progress;
 use super::receipt::Receipts;
 use super::report::Report;
 use super::source::{self, Found};
 use crate::client::{Client, table};
 use crate::offline::{self, Housekeeper, Offline};
+use crate::progress::Progress;
 use crate::usage::Usage;
 use anyhow::Context;
 use crossbeam_channel::Receiver;

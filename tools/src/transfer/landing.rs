@@ -1,12 +1,12 @@
 //! One mailbox that takes in the messages of one folder, a frame at a time.
 
 use super::parcel::{Letter, Parcel, Spot, Trouble};
-use super::progress::Progress;
 use super::receipt::Receipts;
 use super::report::Report;
 use super::source::Folder;
 use super::twins::{Comparison, Twins};
 use crate::offline::Offline;
+use crate::progress::Progress;
 use anyhow::{Context, anyhow};
 use store::disk::blocking::BlockingDisk;
 use store::error::ChangeError;

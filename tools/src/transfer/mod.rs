@@ -26,7 +26,6 @@ mod mbox;
 mod name;
 mod outlet;
 mod parcel;
-pub(crate) mod progress;
 mod receipt;
 mod report;
 mod source;

@@ -6,7 +6,7 @@
 mod repair;
 
 use crate::client::{Client, table};
-use crate::transfer::progress::Progress;
+use crate::progress::Progress;
 use crate::usage::Usage;
 use clap::Args;
 use serde_json::json;

@@ -1,25 +1,44 @@
-//! How far it is, on a terminal: messages, octets, rate, time left.
+//! How far long work is, on a terminal: amount, rate, time left. Elsewhere nothing is shown.
 
-use indicatif::{ProgressBar, ProgressStyle};
+use indicatif::{ProgressBar, ProgressFinish, ProgressStyle};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-/// Shared by the threads of an export.
+/// A bar of so many octets; it clears itself when it is dropped.
+pub(crate) fn octets(length: u64) -> ProgressBar {
+    bar(
+        length,
+        "{bar:30} {binary_bytes} of {binary_total_bytes}, {binary_bytes_per_sec}, {eta} left  {msg}",
+    )
+}
+
+/// A bar of so many messages; it clears itself when it is dropped.
+pub(crate) fn messages(length: u64) -> ProgressBar {
+    bar(
+        length,
+        "{wide_bar} {human_pos} of {human_len} messages, {per_sec}, {eta} left",
+    )
+}
+
+fn bar(length: u64, template: &str) -> ProgressBar {
+    let style = ProgressStyle::with_template(template).expect("the template is ours");
+    let bar = ProgressBar::new(length)
+        .with_style(style)
+        .with_finish(ProgressFinish::AndClear);
+    bar.enable_steady_tick(Duration::from_millis(200));
+    bar
+}
+
+/// Octets and messages of several threads.
 pub(crate) struct Progress {
     bar: ProgressBar,
     messages: AtomicU64,
 }
 
 impl Progress {
-    /// Of so many octets. Nothing is shown where standard error is no terminal.
-    pub(crate) fn of(octets: u64) -> Progress {
-        let bar = ProgressBar::new(octets);
-        if let Ok(style) = ProgressStyle::with_template(TEMPLATE) {
-            bar.set_style(style);
-        }
-        bar.enable_steady_tick(Duration::from_millis(200));
+    pub(crate) fn of(length: u64) -> Progress {
         Progress {
-            bar,
+            bar: octets(length),
             messages: AtomicU64::new(0),
         }
     }
@@ -59,9 +78,6 @@ fn rate(messages: u64, elapsed: Duration) -> String {
     let per_second = messages as f64 / elapsed.as_secs_f64().max(0.001);
     format!("{messages} messages, {per_second:.0}/s")
 }
-
-const TEMPLATE: &str =
-    "{bar:30} {binary_bytes} of {binary_total_bytes}, {binary_bytes_per_sec}, {eta} left  {msg}";
 
 /// Messages after which the count is shown anew.
 const TOLD_MESSAGES: u64 = 100;
