@@ -70,7 +70,7 @@ impl Heirs {
         let mut gone = Vec::new();
         for (place, share) in shares.into_iter().enumerate() {
             let account = share.account.clone();
-            let fate = match is_here(&directory, &account) {
+            let fate = match directory.account_named(&account).is_some() {
                 true => settled.keep(share),
                 false => {
                     gone.push((place, share));
@@ -166,11 +166,6 @@ impl Fates {
             },
         })
     }
-}
-
-fn is_here(directory: &Directory, account: &str) -> bool {
-    let address = Address::split(account);
-    address.is_some_and(|address| directory.account(&address).is_some())
 }
 
 /// Owner and account of each heir.

@@ -90,6 +90,13 @@ impl Directory {
         self.account_of(&address.local, &address.domain)
     }
 
+    /// The account that a store calls by this name, its address.
+    #[must_use]
+    pub fn account_named(&self, name: &str) -> Option<&Arc<Account>> {
+        let (local, domain) = name.rsplit_once('@')?;
+        self.account_of(local, domain)
+    }
+
     /// The account of a login name: an address, or a local-part of the first domain.
     #[must_use]
     pub fn login(&self, name: &str) -> Option<&Arc<Account>> {

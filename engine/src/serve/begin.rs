@@ -119,14 +119,9 @@ impl Server {
     }
 
     fn bind_address(&mut self, listener: &Listener, address: SocketAddr) -> Result<(), Refusal> {
-        // With SO_REUSEPORT a second server would share the port unseen.
-        let alone = bind_alone(address).map_err(|error| Refusal(error.to_string()))?;
-        let mut address = alone.local_addr();
-        drop(alone);
-        for ears in &mut self.ears {
-            let bound = Bound::bind(address, true, BACKLOG);
-            let bound = bound.map_err(|error| Refusal(error.to_string()))?;
-            address = bound.local_addr();
+        let bound = share_when_free(address, self.ears.len());
+        let bound = bound.map_err(|error| Refusal(error.to_string()))?;
+        for (ears, bound) in self.ears.iter_mut().zip(bound) {
             ears.push(Ear::new(bound, listener));
         }
         Ok(())
@@ -231,14 +226,14 @@ fn remove_quietly(path: &PathBuf) {
 
 /// The sockets of a killed predecessor live until the kernel has ended what its ring had under
 /// way, so a port in use is tried for a while.
-fn bind_alone(address: SocketAddr) -> Result<Bound, BindError> {
+fn share_when_free(address: SocketAddr, shards: usize) -> Result<Vec<Bound>, BindError> {
     for _ in 0..BINDS_MAX {
-        match Bound::bind(address, false, BACKLOG) {
+        match Bound::share(address, shards, BACKLOG) {
             Err(error) if error.is_in_use() => rest(BIND_WAIT),
             other => return other,
         }
     }
-    Bound::bind(address, false, BACKLOG)
+    Bound::share(address, shards, BACKLOG)
 }
 
 /// What every shard is given alike.

@@ -36,7 +36,7 @@ impl Aside for Compactor {
         let (data, owner, tempo) = (self.data.clone(), owner.clone(), self.tempo.clone());
         let work = move || {
             tempo.set_working(true);
-            let done = run(carry_out(&BlockingDisk::new(data), &owner, &task, &&*tempo));
+            let done = run(carry_out(&BlockingDisk::new(data), &owner, &task, &*tempo));
             tempo.set_working(false);
             done
         };

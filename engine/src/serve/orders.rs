@@ -8,7 +8,6 @@ use crate::reactor::sleep;
 use crate::telemetry::log;
 use std::time::Duration;
 use store::error::ChangeError;
-use store::mail::address::Address;
 use store::mail::id::AccountId;
 use store::shard::Configured;
 
@@ -106,9 +105,9 @@ fn known(desk: &Desk, address: &str) -> Result<AccountId, ChangeError> {
 /// The store asks the directory for quotas, and publishes usage to it.
 fn configure(desk: &Desk) {
     let live = desk.hall.live.clone();
-    desk.hall.store.configure(move |address| {
+    desk.hall.store.configure(move |name| {
         let directory = live.directory.load();
-        let account = directory.account(&Address::split(address)?)?;
+        let account = directory.account_named(name)?;
         Some(Configured {
             quota: account.quota,
             usage: account.usage_gauge(),

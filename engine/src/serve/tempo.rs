@@ -73,7 +73,7 @@ impl Tempo {
     }
 }
 
-impl Pace for &Tempo {
+impl Pace for Tempo {
     async fn pause(&self, _: Progress) {
         for _ in 0..RESTS_MAX {
             if !self.is_felt() {

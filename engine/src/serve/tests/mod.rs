@@ -16,7 +16,6 @@ use std::sync::Arc;
 use std::time::SystemTime;
 use store::disk::home::shard_directory;
 use store::log::Options;
-use store::mail::address::Address;
 use store::mail::id::ShardId;
 use store::shard::Configured;
 
@@ -82,9 +81,9 @@ fn run_log(store: &Rc<Shard>) -> oneshot::Receiver<()> {
 
 fn configure(store: &Rc<Shard>, live: &Arc<Live>) {
     let live = Arc::clone(live);
-    store.configure(move |address| {
+    store.configure(move |name| {
         let directory = live.directory.load();
-        let account = directory.account(&Address::split(address)?)?;
+        let account = directory.account_named(name)?;
         Some(Configured {
             quota: account.quota,
             usage: account.usage_gauge(),
