@@ -8,7 +8,8 @@ use std::time::Duration;
 pub(crate) fn octets(length: u64) -> ProgressBar {
     bar(
         length,
-        "{bar:30} {binary_bytes} of {binary_total_bytes}, {binary_bytes_per_sec}, {eta} left  {msg}",
+        "{bar:30} {binary_bytes} of {binary_total_bytes}, {binary_bytes_per_sec}, {eta} left  \
+         {msg}",
     )
 }
 
