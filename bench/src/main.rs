@@ -6,5 +6,40 @@
 
 mod measure;
 mod outcome;
+mod peer;
 
-fn main() {}
+use clap::{Parser, Subcommand};
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+/// What a mail server holds, how long a message takes, and whether any was lost.
+#[derive(Parser)]
+#[command(version, arg_required_else_help = true)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    Peers(peer::command::Peers),
+    /// Keeps a yard; started by the tool itself
+    #[command(hide = true)]
+    Keep {
+        folder: PathBuf,
+    },
+}
+
+fn main() -> ExitCode {
+    let done = match Arguments::parse().command {
+        Command::Peers(peers) => peers.run(),
+        Command::Keep { folder } => peer::keeper::keep(&folder),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(why) => {
+            eprintln!("ringpost-bench: {why:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
