@@ -8,12 +8,14 @@ mod client;
 mod load;
 mod measure;
 mod outcome;
+mod peer;
 mod scenario;
 
 use clap::{Parser, Subcommand};
 use engine::reactor::signal::{Signal, start_signals};
 use scenario::options::Inject;
-use scenario::submit::{Kind, submit};
+use scenario::submit::Kind;
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -30,39 +32,43 @@ static HEAP: mimalloc::MiMalloc = mimalloc::MiMalloc;
 #[command(version, arg_required_else_help = true)]
 struct Arguments {
     #[command(subcommand)]
-    scenario: Scenario,
+    command: Command,
 }
 
 #[derive(Subcommand)]
-enum Scenario {
+enum Command {
     /// Mail into a server by SMTP
     Smtp(Inject),
     /// Mail into a server with a login: --password, --tls
     Submission(Inject),
     /// Mail into a server by LMTP
     Lmtp(Inject),
+    Peers(peer::command::Peers),
+    /// Keeps a yard; started by the tool itself
+    #[command(hide = true)]
+    Keep {
+        folder: PathBuf,
+    },
 }
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
     engine::reactor::runtime::raise_descriptor_limit();
-    match load(&arguments.scenario) {
-        Ok(code) => code,
-        Err(error) => {
-            eprintln!("ringpost-bench: {error:#}");
-            ExitCode::FAILURE
-        }
-    }
+    let done = match arguments.command {
+        Command::Smtp(inject) => submit(Kind::Smtp, &inject),
+        Command::Submission(inject) => submit(Kind::Submission, &inject),
+        Command::Lmtp(inject) => submit(Kind::Lmtp, &inject),
+        Command::Peers(peers) => peers.run().map(|()| ExitCode::SUCCESS),
+        Command::Keep { folder } => peer::keeper::keep(&folder).map(|()| ExitCode::SUCCESS),
+    };
+    done.unwrap_or_else(|why| {
+        eprintln!("ringpost-bench: {why:#}");
+        ExitCode::FAILURE
+    })
 }
 
-fn load(scenario: &Scenario) -> anyhow::Result<ExitCode> {
-    let stop = interruption()?;
-    let (kind, inject) = match scenario {
-        Scenario::Smtp(inject) => (Kind::Smtp, inject),
-        Scenario::Submission(inject) => (Kind::Submission, inject),
-        Scenario::Lmtp(inject) => (Kind::Lmtp, inject),
-    };
-    let ending = submit(kind, inject, stop)?;
+fn submit(kind: Kind, inject: &Inject) -> anyhow::Result<ExitCode> {
+    let ending = scenario::submit::submit(kind, inject, interruption()?)?;
     print!("{}", scenario::summary::summary(&ending.outcome));
     if let Some(file) = &inject.report.json {
         let text = serde_json::to_string_pretty(&ending.outcome)?;

@@ -33,6 +33,12 @@ pub struct Outcome {
     /// How it went from second to second.
     pub seconds: Vec<Second>,
     pub usage: Option<Usage>,
+    /// When all that was acknowledged had reached the mailboxes, if that was awaited.
+    #[serde(default)]
+    pub delivered: Option<Delivered>,
+    /// Of a comparison: outcomes of the same round belong together.
+    #[serde(default)]
+    pub round: Option<u32>,
     pub audit: Option<Audit>,
     /// What a reader must know before he believes a figure: an unreached rate, a target that died.
     pub remarks: Vec<String>,
@@ -103,6 +109,23 @@ pub struct Usage {
     pub resident_bytes: u64,
     /// Handed to the disk.
     pub written_bytes: u64,
+    /// Of the device below the server's folder, whoever made it write.
+    #[serde(default)]
+    pub device: Option<DeviceUse>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+pub struct DeviceUse {
+    pub written_bytes: u64,
+    pub writes: u64,
+    pub flushes: u64,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+pub struct Delivered {
+    pub count: u64,
+    /// From the begin of the measured part.
+    pub elapsed_micros: u64,
 }
 
 /// What became of the messages that were acknowledged.
@@ -133,5 +156,12 @@ impl Outcome {
     #[must_use]
     pub fn rate(&self) -> f64 {
         self.counts.acknowledged as f64 * 1e6 / self.elapsed_micros.max(1) as f64
+    }
+
+    /// Messages that reached their mailboxes, a second.
+    #[must_use]
+    pub fn delivered_rate(&self) -> Option<f64> {
+        let delivered = self.delivered?;
+        Some(delivered.count as f64 * 1e6 / delivered.elapsed_micros.max(1) as f64)
     }
 }

@@ -7,8 +7,8 @@
 /// How operations follow each other.
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub(crate) struct Tempo {
-    pub rate: Rate,
-    pub spacing: Spacing,
+    pub(crate) rate: Rate,
+    pub(crate) spacing: Spacing,
 }
 
 /// Operations a second.

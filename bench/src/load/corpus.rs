@@ -43,9 +43,9 @@ struct Card {
 /// One message, ready to go.
 pub(crate) struct Letter<'a> {
     /// Behind the head.
-    pub wire: &'a [u8],
+    pub(crate) wire: &'a [u8],
     /// Of the whole message, head included, dots not stuffed.
-    pub octets: u64,
+    pub(crate) octets: u64,
 }
 
 impl Corpus {

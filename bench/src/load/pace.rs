@@ -18,16 +18,16 @@ use std::task::{Poll, Waker};
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct Ticket {
     /// In the whole run.
-    pub number: u64,
+    pub(crate) number: u64,
     /// When it should begin; latencies count from here.
-    pub start_micros: u64,
+    pub(crate) start_micros: u64,
 }
 
 /// Until when a shard goes on.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Bounds {
-    pub tickets_max: u64,
-    pub micros_max: u64,
+    pub(crate) tickets_max: u64,
+    pub(crate) micros_max: u64,
 }
 
 /// The gate of one shard.

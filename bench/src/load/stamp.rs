@@ -13,12 +13,12 @@
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct Stamp {
     /// Tells one run from another in the same mailbox.
-    pub run: u32,
-    pub number: u64,
-    pub start_micros: u64,
+    pub(crate) run: u32,
+    pub(crate) number: u64,
+    pub(crate) start_micros: u64,
     /// Of everything behind the line.
-    pub octets: u32,
-    pub crc: u32,
+    pub(crate) octets: u32,
+    pub(crate) crc: u32,
 }
 
 /// The name of the header, with its colon and space.

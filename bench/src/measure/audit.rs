@@ -12,10 +12,10 @@ use crate::outcome::Audit;
 /// One copy of a message in a mailbox or at a sink.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub(crate) struct Sighting {
-    pub number: u64,
+    pub(crate) number: u64,
     /// The number of the account, or [`UNKNOWN`].
-    pub account: u32,
-    pub is_intact: bool,
+    pub(crate) account: u32,
+    pub(crate) is_intact: bool,
 }
 
 /// A recipient that is none of the accounts.

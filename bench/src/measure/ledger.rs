@@ -76,7 +76,7 @@ impl Ledger {
 
 /// The ledgers of all shards of a run.
 #[derive(Clone, Default)]
-pub(crate) struct Ledgers(pub Vec<Ledger>);
+pub(crate) struct Ledgers(pub(crate) Vec<Ledger>);
 
 impl Ledgers {
     pub(crate) fn of(&self, number: u64) -> Option<&Ledger> {

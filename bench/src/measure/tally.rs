@@ -9,28 +9,28 @@ use std::collections::BTreeMap;
 
 /// The sums of one shard.
 pub(crate) struct Tally {
-    pub latencies: Latencies,
-    pub seconds: Seconds,
-    pub counts: Counts,
+    pub(crate) latencies: Latencies,
+    pub(crate) seconds: Seconds,
+    pub(crate) counts: Counts,
     /// Of acknowledged messages.
-    pub octets: u64,
-    pub answers: BTreeMap<Answer, u64>,
+    pub(crate) octets: u64,
+    pub(crate) answers: BTreeMap<Answer, u64>,
     /// What ended since the live line looked last.
-    pub recent: Histogram<u64>,
+    pub(crate) recent: Histogram<u64>,
     /// When the measured part began, and when its last operation ended.
-    pub began_micros: u64,
-    pub ended_micros: u64,
+    pub(crate) began_micros: u64,
+    pub(crate) ended_micros: u64,
 }
 
 /// How an operation ended.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct End {
-    pub answer: Answer,
+    pub(crate) answer: Answer,
     /// What was acknowledged, if it was.
-    pub octets: u64,
+    pub(crate) octets: u64,
     /// When it should have begun.
-    pub start_micros: u64,
-    pub end_micros: u64,
+    pub(crate) start_micros: u64,
+    pub(crate) end_micros: u64,
 }
 
 impl Tally {

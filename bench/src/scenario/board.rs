@@ -6,26 +6,26 @@ use std::sync::{Arc, Mutex, MutexGuard};
 /// Shared by the main thread and the shards of one run.
 pub(crate) struct Board {
     /// Somebody ends the run before its time.
-    pub stop: Arc<AtomicBool>,
+    pub(crate) stop: Arc<AtomicBool>,
     /// Shards whose connections are made.
-    pub ready: AtomicU32,
+    pub(crate) ready: AtomicU32,
     /// When the load begins; zero until all are ready.
-    pub began_micros: AtomicU64,
+    pub(crate) began_micros: AtomicU64,
     shards: Vec<Mutex<Live>>,
 }
 
 /// How a shard is doing.
 #[derive(Clone, Copy, Default, Debug)]
 pub(crate) struct Live {
-    pub connected: u32,
-    pub acknowledged: u64,
-    pub failed: u64,
+    pub(crate) connected: u32,
+    pub(crate) acknowledged: u64,
+    pub(crate) failed: u64,
     /// Answers of any kind, so that silence is noticed.
-    pub answered: u64,
-    pub in_flight: u32,
+    pub(crate) answered: u64,
+    pub(crate) in_flight: u32,
     /// Of the operations that ended since it was told last.
-    pub p50_micros: u64,
-    pub p99_micros: u64,
+    pub(crate) p50_micros: u64,
+    pub(crate) p99_micros: u64,
 }
 
 impl Board {

@@ -44,10 +44,10 @@ pub(crate) struct Crew {
 
 /// What a shard leaves behind.
 pub(crate) struct Yield {
-    pub tally: Tally,
-    pub ledger: Ledger,
+    pub(crate) tally: Tally,
+    pub(crate) ledger: Ledger,
     /// Operations that were due and never begun.
-    pub late: u64,
+    pub(crate) late: u64,
 }
 
 impl Crew {

@@ -8,6 +8,7 @@ use crate::load::corpus::{Corpus, Framing};
 use crate::load::fanout::Fanout;
 use crate::load::sizes::Sizes;
 use crate::load::sources::Sources;
+use crate::measure::usage::Subject;
 use crate::outcome::Load;
 use crate::scenario::run::Plan;
 use anyhow::{Context, bail};
@@ -22,17 +23,17 @@ use std::time::Duration;
 pub(crate) struct Inject {
     /// The server: host:port
     #[arg(value_name = "HOST:PORT")]
-    pub target: String,
+    pub(crate) target: String,
     #[command(flatten)]
-    pub load: LoadArgs,
+    pub(crate) load: LoadArgs,
     #[command(flatten)]
-    pub message: MessageArgs,
+    pub(crate) message: MessageArgs,
     #[command(flatten)]
-    pub wire: WireArgs,
+    pub(crate) wire: WireArgs,
     #[command(flatten)]
-    pub server: ServerArgs,
+    pub(crate) server: ServerArgs,
     #[command(flatten)]
-    pub report: ReportArgs,
+    pub(crate) report: ReportArgs,
 }
 
 #[derive(Args, Clone, Debug)]
@@ -40,40 +41,40 @@ pub(crate) struct Inject {
 pub(crate) struct LoadArgs {
     /// Connections held at the same time
     #[arg(long, short, default_value_t = 10, value_name = "N")]
-    pub connections: u32,
+    pub(crate) connections: u32,
     /// Messages of the whole run
     #[arg(long, short, value_name = "N")]
-    pub messages: Option<u64>,
+    pub(crate) messages: Option<u64>,
     /// Seconds of the measured part [default: 10, without --messages]
     #[arg(long = "for", value_name = "SECONDS")]
-    pub secs: Option<f64>,
+    pub(crate) secs: Option<f64>,
     /// Open loop: messages a second; latencies count from the intended start
     #[arg(long, value_name = "PER_SECOND")]
-    pub rate: Option<f64>,
+    pub(crate) rate: Option<f64>,
     /// Open loop with Poisson arrivals
     #[arg(long, requires = "rate")]
-    pub poisson: bool,
+    pub(crate) poisson: bool,
     /// Open loop: the rate climbs from --rate to this within the run
     #[arg(long, requires = "rate", value_name = "PER_SECOND")]
-    pub ramp: Option<f64>,
+    pub(crate) ramp: Option<f64>,
     /// Messages a connection carries before it is closed; 1 is a connection a message
     #[arg(long, value_name = "N")]
-    pub per_connection: Option<u32>,
+    pub(crate) per_connection: Option<u32>,
     /// Threads of the load
     #[arg(long, default_value_t = 1, value_name = "N")]
-    pub threads: u32,
+    pub(crate) threads: u32,
     /// Cores that the threads stay on, in turn
     #[arg(long, value_delimiter = ',', value_name = "CORE,…")]
-    pub cores: Vec<usize>,
+    pub(crate) cores: Vec<usize>,
     /// Seconds before the measured part
     #[arg(long, default_value_t = 0.0, value_name = "SECONDS")]
-    pub warm_up: f64,
+    pub(crate) warm_up: f64,
     /// Repeats a run: sizes, recipients, arrivals
     #[arg(long, default_value_t = 1, value_name = "N")]
-    pub seed: u64,
+    pub(crate) seed: u64,
     /// Source addresses: a count (127.0.0.1 and on), a range or a list
     #[arg(long, value_name = "ADDRESSES")]
-    pub sources: Option<Sources>,
+    pub(crate) sources: Option<Sources>,
 }
 
 #[derive(Args, Clone, Debug)]
@@ -81,20 +82,20 @@ pub(crate) struct LoadArgs {
 pub(crate) struct MessageArgs {
     /// Size: 1k, 4k, 64k, octets; a mix: classic, office; or a folder of real messages
     #[arg(long, default_value = "4k", value_name = "SIZE")]
-    pub size: Sizes,
+    pub(crate) size: Sizes,
     /// Recipients of a message: a number, or the mix of 1 to 200
     #[arg(long, default_value = "1", value_name = "N|mix")]
-    pub recipients: Fanout,
+    pub(crate) recipients: Fanout,
     /// Whom messages are for: addresses, or a pattern such as user{1..100}@example.test
     #[arg(
         long,
         default_value = "alice@example.test,bob@example.test",
         value_name = "PATTERN"
     )]
-    pub accounts: Accounts,
+    pub(crate) accounts: Accounts,
     /// Whom messages are from; with a login it is the account that logged in
     #[arg(long, default_value = "load@example.test", value_name = "ADDRESS")]
-    pub sender: String,
+    pub(crate) sender: String,
 }
 
 #[derive(Args, Clone, Debug)]
@@ -102,28 +103,28 @@ pub(crate) struct MessageArgs {
 pub(crate) struct WireArgs {
     /// Wait for the answer to each command
     #[arg(long)]
-    pub no_pipelining: bool,
+    pub(crate) no_pipelining: bool,
     /// Send the next envelope together with the end of a message (RFC 2920 §3.1)
     #[arg(long, conflicts_with_all = ["no_pipelining", "bdat"])]
-    pub chain: bool,
+    pub(crate) chain: bool,
     /// Send messages by BDAT (RFC 3030)
     #[arg(long)]
-    pub bdat: bool,
+    pub(crate) bdat: bool,
     /// How TLS begins
     #[arg(long, value_enum, default_value_t = TlsMode::None)]
-    pub tls: TlsMode,
+    pub(crate) tls: TlsMode,
     /// Make every TLS handshake a full one, instead of resuming sessions
     #[arg(long)]
-    pub full_handshakes: bool,
+    pub(crate) full_handshakes: bool,
     /// Verify the server's certificate against the authorities in this PEM file
     #[arg(long, value_name = "FILE")]
-    pub verify: Option<PathBuf>,
+    pub(crate) verify: Option<PathBuf>,
     /// Log in with AUTH PLAIN, as the accounts, with this password
     #[arg(long, value_name = "PASSWORD")]
-    pub password: Option<String>,
+    pub(crate) password: Option<String>,
     /// Seconds that an answer may take
     #[arg(long, default_value_t = 30.0, value_name = "SECONDS")]
-    pub timeout: f64,
+    pub(crate) timeout: f64,
 }
 
 #[derive(ValueEnum, Clone, Copy, PartialEq, Eq, Debug)]
@@ -138,13 +139,19 @@ pub(crate) enum TlsMode {
 pub(crate) struct ServerArgs {
     /// A target that is not loopback is refused, unless this names its host
     #[arg(long, value_name = "HOST")]
-    pub i_own_this_server: Option<String>,
+    pub(crate) i_own_this_server: Option<String>,
     /// The server's process, to measure what it uses
-    #[arg(long, value_name = "PID", conflicts_with = "cgroup")]
-    pub pid: Option<u32>,
+    #[arg(long, value_name = "PID")]
+    pub(crate) pid: Option<u32>,
     /// The server's cgroup, to measure what it uses
     #[arg(long, value_name = "DIR")]
-    pub cgroup: Option<PathBuf>,
+    pub(crate) cgroup: Option<PathBuf>,
+    /// Where the server writes, to name the disk and to read its counters
+    #[arg(long, value_name = "DIR")]
+    pub(crate) folder: Option<PathBuf>,
+    /// What the server has on disk when it says 250, for the report
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) durability: Option<String>,
 }
 
 #[derive(Args, Clone, Debug)]
@@ -152,7 +159,7 @@ pub(crate) struct ServerArgs {
 pub(crate) struct ReportArgs {
     /// Write everything that was measured as JSON
     #[arg(long, value_name = "FILE")]
-    pub json: Option<PathBuf>,
+    pub(crate) json: Option<PathBuf>,
 }
 
 impl Inject {
@@ -180,6 +187,8 @@ impl Inject {
             tempo: self.tempo(secs),
             per_connection: load.per_connection,
             give_up: Some(seconds(self.wire.timeout)?),
+            subject: self.server.subject(),
+            folder: self.server.folder.clone(),
         })
     }
 
@@ -301,6 +310,15 @@ impl Inject {
 }
 
 impl ServerArgs {
+    /// Whose use is measured.
+    pub(crate) fn subject(&self) -> Option<Subject> {
+        let is_known = self.pid.is_some() || self.cgroup.is_some();
+        is_known.then(|| Subject {
+            pid: self.pid,
+            cgroup: self.cgroup.clone(),
+        })
+    }
+
     /// The address of a target that may be loaded.
     pub(crate) fn resolve(&self, target: &str) -> anyhow::Result<SocketAddr> {
         let mut addresses = target
@@ -349,6 +367,8 @@ mod tests {
             i_own_this_server: None,
             pid: None,
             cgroup: None,
+            folder: None,
+            durability: None,
         };
         assert!(stranger.resolve("127.0.0.1:25").is_ok());
         assert!(stranger.resolve("[::1]:25").is_ok());

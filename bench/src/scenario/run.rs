@@ -9,40 +9,47 @@ use crate::load::arrivals::Tempo;
 use crate::load::pace::Bounds;
 use crate::measure::ledger::Ledgers;
 use crate::measure::tally::Tally;
+use crate::measure::usage::{Meter, Subject};
+use crate::outcome::Usage;
 use engine::reactor::clock::{instant, monotonic_micros};
 use engine::reactor::runtime::{run_shard, start_shard};
-use engine::reactor::{Backend, Clock, Seat, idle};
+use engine::reactor::{Backend, Clock, Seat};
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, mpsc};
 use std::time::Duration;
 
 /// A load that is to be run.
 pub(crate) struct Plan {
-    pub settings: Arc<Settings>,
-    pub seed: u64,
-    pub connections: u32,
-    pub threads: u32,
+    pub(crate) settings: Arc<Settings>,
+    pub(crate) seed: u64,
+    pub(crate) connections: u32,
+    pub(crate) threads: u32,
     /// Cores that the threads stay on, in turn; none leaves it to the kernel.
-    pub cores: Vec<usize>,
-    pub messages: Option<u64>,
+    pub(crate) cores: Vec<usize>,
+    pub(crate) messages: Option<u64>,
     /// Of warm-up and measured part together.
-    pub length: Option<Duration>,
-    pub warm_up: Duration,
+    pub(crate) length: Option<Duration>,
+    pub(crate) warm_up: Duration,
     /// `None`: a closed loop.
-    pub tempo: Option<Tempo>,
-    pub per_connection: Option<u32>,
+    pub(crate) tempo: Option<Tempo>,
+    pub(crate) per_connection: Option<u32>,
     /// Silence that means that the server is gone; `None` waits on.
-    pub give_up: Option<Duration>,
+    pub(crate) give_up: Option<Duration>,
+    /// The server, to measure what it uses, and where it writes.
+    pub(crate) subject: Option<Subject>,
+    pub(crate) folder: Option<PathBuf>,
 }
 
 /// What a load came to.
 pub(crate) struct Sums {
-    pub tally: Tally,
-    pub ledgers: Ledgers,
-    pub late: u64,
-    pub remarks: Vec<String>,
+    pub(crate) tally: Tally,
+    pub(crate) ledgers: Ledgers,
+    pub(crate) late: u64,
+    pub(crate) remarks: Vec<String>,
+    pub(crate) usage: Option<Usage>,
     /// The server stopped answering.
-    pub gave_up: bool,
+    pub(crate) gave_up: bool,
 }
 
 impl Plan {
@@ -124,23 +131,25 @@ pub(crate) fn run(plan: Arc<Plan>, stop: Arc<AtomicBool>, line: &LiveLine) -> an
             Err(mpsc::RecvTimeoutError::Disconnected) => break,
         }
     }
-    let (mut remarks, gave_up) = (watch.remarks, watch.gave_up);
+    let usage = watch.end_meter();
     line.clear();
+    let (mut remarks, gave_up) = (watch.remarks, watch.gave_up);
     if all.len() < plan.threads as usize {
         remarks.push("A thread of the load ended before its time; its part is missing".into());
     }
-    Ok(sums(all, remarks, gave_up))
-}
-
-fn sums(mut all: Vec<(u32, Yield)>, remarks: Vec<String>, gave_up: bool) -> Sums {
-    all.sort_by_key(|(index, _)| *index);
-    let mut sums = Sums {
+    let none = Sums {
         tally: Tally::new(),
         ledgers: Ledgers::default(),
         late: 0,
         remarks,
+        usage,
         gave_up,
     };
+    Ok(added(none, all))
+}
+
+fn added(mut sums: Sums, mut all: Vec<(u32, Yield)>) -> Sums {
+    all.sort_by_key(|(index, _)| *index);
     for (_, one) in all {
         sums.tally.merge(&one.tally);
         sums.late += one.late;
@@ -156,6 +165,8 @@ struct Watch<'a> {
     line: &'a LiveLine,
     answered: u64,
     answered_at: std::time::Instant,
+    meter: Option<Meter>,
+    is_metered: bool,
     remarks: Vec<String>,
     gave_up: bool,
 }
@@ -168,6 +179,8 @@ impl<'a> Watch<'a> {
             line,
             answered: 0,
             answered_at: instant(),
+            meter: None,
+            is_metered: false,
             remarks: Vec::new(),
             gave_up: false,
         }
@@ -177,6 +190,9 @@ impl<'a> Watch<'a> {
         let began = self.board.began_micros.load(Ordering::Relaxed);
         if began == 0 {
             if self.board.ready.load(Ordering::Relaxed) == self.plan.threads {
+                if self.plan.warm_up.is_zero() {
+                    self.begin_meter();
+                }
                 let soon = monotonic_micros() + HEAD_START_MICROS;
                 self.board.began_micros.store(soon, Ordering::Relaxed);
             }
@@ -201,11 +217,33 @@ impl<'a> Watch<'a> {
             self.board.stop.store(true, Ordering::Relaxed);
         }
     }
-}
 
-/// Waits on the main thread without a runtime.
-pub(crate) fn rest(duration: Duration) {
-    idle::rest(duration);
+    fn begin_meter(&mut self) {
+        let Some(subject) = self.plan.subject.as_ref().filter(|_| !self.is_metered) else {
+            return;
+        };
+        self.is_metered = true;
+        match Meter::begin(subject, self.plan.folder.as_deref()) {
+            Ok(meter) => self.meter = Some(meter),
+            Err(why) => self
+                .remarks
+                .push(format!("The server's use is unknown: {why:#}")),
+        }
+    }
+
+    fn end_meter(&mut self) -> Option<Usage> {
+        match self.meter.take()?.end() {
+            Ok((usage, remarks)) => {
+                self.remarks.extend(remarks);
+                Some(usage)
+            }
+            Err(why) => {
+                self.remarks
+                    .push(format!("The server's use is unknown: {why:#}"));
+                None
+            }
+        }
+    }
 }
 
 /// How often the live line changes.

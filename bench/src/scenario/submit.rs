@@ -5,6 +5,7 @@ use super::options::Inject;
 use super::run::{self, Plan, Sums};
 use crate::client::smtp::{Dialect, NotOpened};
 use crate::measure::answer::Answer;
+use crate::measure::machine::machine;
 use crate::outcome::Outcome;
 use engine::reactor::Now;
 use std::sync::Arc;
@@ -20,9 +21,9 @@ pub(crate) enum Kind {
 
 /// What a scenario ends with.
 pub(crate) struct Ending {
-    pub outcome: Outcome,
+    pub(crate) outcome: Outcome,
     /// The server stopped answering, or never began to.
-    pub failed: bool,
+    pub(crate) failed: bool,
 }
 
 impl Kind {
@@ -92,8 +93,8 @@ fn outcome(scenario: &str, inject: &Inject, plan: &Plan, sums: Sums, began: Now)
         command: std::env::args().collect(),
         target: format!("{scenario} {}", inject.target),
         server: None,
-        durability: None,
-        machine: crate::outcome::Machine::default(),
+        durability: inject.server.durability.clone(),
+        machine: machine(inject.server.folder.as_deref()),
         began_secs: began.unix_secs() as i64,
         elapsed_micros: tally.ended_micros.saturating_sub(tally.began_micros),
         load: inject.described(),
@@ -106,7 +107,9 @@ fn outcome(scenario: &str, inject: &Inject, plan: &Plan, sums: Sums, began: Now)
             .collect(),
         phases: tally.latencies.phases(),
         seconds: tally.seconds.into_vec(),
-        usage: None,
+        usage: sums.usage,
+        delivered: None,
+        round: None,
         audit: None,
         remarks,
     }

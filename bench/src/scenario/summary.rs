@@ -41,6 +41,16 @@ pub(crate) fn summary(outcome: &Outcome) -> String {
         .map(|(answer, count)| format!("{answer} × {}", HumanCount(*count)))
         .collect();
     let _ = writeln!(text, "answers: {}", answers.join(", "));
+    if let Some(usage) = outcome.usage {
+        let per = 1_000.0 / counts.acknowledged.max(1) as f64;
+        let _ = writeln!(
+            text,
+            "server: {:.3} CPU s per 1,000 messages, {} resident, {} written a message",
+            usage.cpu_micros as f64 / 1e6 * per,
+            HumanBytes(usage.resident_bytes),
+            HumanBytes(usage.written_bytes / counts.acknowledged.max(1)),
+        );
+    }
     phases(outcome, &mut text);
     for remark in &outcome.remarks {
         let _ = writeln!(text, "note: {remark}");

@@ -26,22 +26,22 @@ use std::time::Duration;
 /// What the sessions of a run have alike.
 #[derive(Clone)]
 pub(crate) struct Settings {
-    pub target: SocketAddr,
-    pub sources: Sources,
-    pub dialect: Dialect,
-    pub tls: Tls,
+    pub(crate) target: SocketAddr,
+    pub(crate) sources: Sources,
+    pub(crate) dialect: Dialect,
+    pub(crate) tls: Tls,
     /// The password of all accounts; sessions log in when it is set.
-    pub password: Option<String>,
+    pub(crate) password: Option<String>,
     /// Who logs in, and whom the messages of a logged-in session are from.
-    pub logins: Accounts,
-    pub sender: String,
-    pub accounts: Accounts,
-    pub fanout: Fanout,
-    pub seed: u64,
-    pub corpus: Arc<Corpus>,
-    pub pipelining: Pipelining,
+    pub(crate) logins: Accounts,
+    pub(crate) sender: String,
+    pub(crate) accounts: Accounts,
+    pub(crate) fanout: Fanout,
+    pub(crate) seed: u64,
+    pub(crate) corpus: Arc<Corpus>,
+    pub(crate) pipelining: Pipelining,
     /// How long an answer may take.
-    pub patience: Duration,
+    pub(crate) patience: Duration,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -75,28 +75,28 @@ pub(crate) struct Session {
     login: u32,
     offer: Offer,
     /// Which recipients of the present message were taken, in their order.
-    pub taken: Vec<bool>,
+    pub(crate) taken: Vec<bool>,
     /// How long the steps took since somebody looked.
-    pub marks: Vec<(Step, u64)>,
+    pub(crate) marks: Vec<(Step, u64)>,
 }
 
 /// What a server offers in its answer to EHLO.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub(crate) struct Offer {
-    pub pipelining: bool,
-    pub chunking: bool,
-    pub size: bool,
-    pub eight_bit: bool,
-    pub start_tls: bool,
-    pub auth_plain: bool,
+    pub(crate) pipelining: bool,
+    pub(crate) chunking: bool,
+    pub(crate) size: bool,
+    pub(crate) eight_bit: bool,
+    pub(crate) start_tls: bool,
+    pub(crate) auth_plain: bool,
 }
 
 /// Why there is no session.
 #[derive(Debug)]
 pub(crate) struct NotOpened {
-    pub answer: Answer,
+    pub(crate) answer: Answer,
     /// What was being done, for people: `EHLO`, `AUTH`.
-    pub at: &'static str,
+    pub(crate) at: &'static str,
     /// In full, where the answer says too little.
-    pub detail: String,
+    pub(crate) detail: String,
 }

@@ -14,8 +14,8 @@ use std::sync::Arc;
 /// What the server said before the first message.
 #[derive(Clone, Default, Debug)]
 pub(crate) struct Hello {
-    pub greeting: String,
-    pub offer: Offer,
+    pub(crate) greeting: String,
+    pub(crate) offer: Offer,
 }
 
 impl Session {

@@ -10,7 +10,7 @@ pub(crate) struct Replies {
     buffer: Vec<u8>,
     at: usize,
     /// When the last octets came.
-    pub heard_micros: u64,
+    pub(crate) heard_micros: u64,
 }
 
 /// The longest reply line that is read; RFC 5321 §4.5.3.1.5 allows 512 octets.

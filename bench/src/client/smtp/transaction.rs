@@ -12,15 +12,15 @@ use std::io::{self, IoSlice, Write};
 /// How a message ended.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Delivered {
-    pub answer: Answer,
-    pub fate: Fate,
+    pub(crate) answer: Answer,
+    pub(crate) fate: Fate,
     /// Of the message, if somebody got it.
-    pub octets: u64,
-    pub end_micros: u64,
+    pub(crate) octets: u64,
+    pub(crate) end_micros: u64,
     /// Whether the session goes on.
-    pub is_open: bool,
+    pub(crate) is_open: bool,
     /// The message whose envelope is on its way already.
-    pub next: Option<Ticket>,
+    pub(crate) next: Option<Ticket>,
 }
 
 /// What follows a message in the same write.

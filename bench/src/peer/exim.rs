@@ -1,0 +1,105 @@
+//! Exim that delivers into Maildirs, in a chamber of its own.
+//!
+//! Settings follow the chapters on performance of its specification: no look-ups of client names, no
+//! ident, delivery at once also for the eleventh message of a connection, no log file for each
+//! message, a split spool, little logging. Its fsyncs stay.
+
+use super::chamber::{Chamber, User};
+use super::packages;
+use super::postfix::text;
+use super::target::{Counting, Doors, Target};
+use super::yard::Yard;
+use std::fmt::Write;
+
+pub(super) fn raise(yard: &mut Yard, target: Target) -> anyhow::Result<Target> {
+    packages::demand_root("Exim")?;
+    let package = packages::installed_or_unpacked(yard, "exim4", "exim4-daemon-light")?;
+    let door = yard.door()?;
+    let mail = yard.room("mail")?;
+    for room in [&mail, &yard.room("spool")?, &yard.room("log")?] {
+        packages::output("chown", &["mail:mail", text(room)?], None)?;
+    }
+    let mut users = String::new();
+    for (local, _) in target.users.iter().filter_map(|user| user.split_once('@')) {
+        let _ = writeln!(users, "{local}: {local}");
+    }
+    yard.write("users", &users)?;
+    let base = text(yard.folder())?.to_string();
+    let port = door.port().to_string();
+    let conf = EXIM_CONF.replace("{base}", &base).replace("{port}", &port);
+    // It takes this file before any other of the machine, and without a loss of rights as for -C.
+    let file = yard.write("etc/exim4/exim4.conf", &conf)?;
+    packages::output("chmod", &["644", text(&file)?], None)?;
+    // Built in, but where it delivers it is `mail` that writes.
+    let user = User {
+        name: "Debian-exim",
+        uid: 8,
+        gid: 8,
+    };
+    let argv = Chamber::build(yard, &package, &[user])?.argv(&["/usr/sbin/exim4", "-bdf", "-q1m"]);
+    let argv: Vec<&str> = argv.iter().map(String::as_str).collect();
+    yard.start(&argv, "exim.log")?;
+    yard.await_doors(&[door], "exim.log")?;
+    Ok(Target {
+        server: format!("Exim {} (Maildir)", package.version),
+        durability: "spool files synced (fsync) before 250, Maildir files before they are named"
+            .to_string(),
+        doors: Doors {
+            smtp: Some(door.to_string()),
+            ..Doors::default()
+        },
+        counting: Counting::Maildirs(mail),
+        ..target
+    })
+}
+
+const EXIM_CONF: &str = "\
+primary_hostname = peer.example.test
+spool_directory = {base}/spool
+log_file_path = {base}/log/%slog
+pid_file_path = {base}/spool/pid
+exim_user = mail
+exim_group = mail
+never_users =
+local_interfaces = 127.0.0.1
+daemon_smtp_ports = {port}
+domainlist local = example.test
+acl_smtp_rcpt = acl_rcpt
+host_lookup =
+rfc1413_query_timeout = 0s
+smtp_accept_max = 20000
+smtp_accept_max_per_connection = 0
+smtp_accept_queue_per_connection = 0
+smtp_connect_backlog = 1024
+message_size_limit = 100M
+split_spool_directory = true
+message_logs = false
+check_spool_space = 0
+check_spool_inodes = 0
+log_selector = -all
+write_rejectlog = false
+disable_ipv6 = true
+keep_environment =
+tls_advertise_hosts =
+qualify_domain = example.test
+begin acl
+acl_rcpt:
+  accept domains = example.test
+  deny
+begin routers
+mailbox:
+  driver = accept
+  domains = +local
+  local_parts = lsearch;{base}/users
+  transport = maildir
+begin transports
+maildir:
+  driver = appendfile
+  directory = {base}/mail/$local_part_data@$domain_data
+  maildir_format
+  create_directory
+  user = mail
+  group = mail
+  envelope_to_add
+  return_path_add
+";

@@ -1,0 +1,76 @@
+//! Ringpost itself, as it is built beside this tool.
+
+use super::packages;
+use super::postfix::text;
+use super::target::{Counting, Doors, Target};
+use super::yard::Yard;
+use anyhow::bail;
+use std::fmt::Write;
+use std::path::PathBuf;
+
+pub(super) fn raise(
+    yard: &mut Yard,
+    target: Target,
+    shards: Option<u16>,
+) -> anyhow::Result<Target> {
+    let binary = binary()?;
+    let version = packages::output(text(&binary)?, &["--version"], None)?;
+    let version = version.trim().rsplit(' ').next().unwrap_or("").to_string();
+    let data = yard.folder().join("data");
+    let mut doors = Vec::new();
+    let mut toml = format!("hostname = \"ringpost.example.test\"\ndata = {data:?}\n");
+    if let Some(count) = shards {
+        let _ = writeln!(toml, "shards = {count}");
+    }
+    let _ = writeln!(toml, "[[domain]]\nname = \"example.test\"");
+    for protocol in ["smtp", "lmtp", "imap", "http"] {
+        let door = yard.door()?;
+        let _ = write!(
+            toml,
+            "[[listener]]\nprotocol = \"{protocol}\"\naddress = \"{door}\"\ntls = \"none\"\n"
+        );
+        doors.push(door);
+    }
+    for user in &target.users {
+        let password = &target.password;
+        let _ = write!(
+            toml,
+            "[[account]]\naddress = \"{user}\"\npassword = \"{{PLAIN}}{password}\"\n"
+        );
+    }
+    let file = yard.write("ringpost.toml", &toml)?;
+    yard.start(&[text(&binary)?, "--config", text(&file)?], "ringpost.log")?;
+    yard.await_doors(&doors, "ringpost.log")?;
+    let mut doors = doors.into_iter().map(|door| Some(door.to_string()));
+    let told = shards.map_or_else(String::new, |count| format!(", shards = {count}"));
+    Ok(Target {
+        server: format!("Ringpost {version}{told}"),
+        durability: "message in a log frame (O_DIRECT, O_DSYNC) before 250".to_string(),
+        doors: Doors {
+            smtp: doors.next().flatten(),
+            lmtp: doors.next().flatten(),
+            imap: doors.next().flatten(),
+            http: doors.next().flatten(),
+            pop3: None,
+        },
+        counting: Counting::Imap,
+        ..target
+    })
+}
+
+/// Beside this tool, where `RINGPOST_BIN_DIR` says, or in `PATH`.
+fn binary() -> anyhow::Result<PathBuf> {
+    let named =
+        std::env::var_os("RINGPOST_BIN_DIR").map(|folder| PathBuf::from(folder).join("ringpost"));
+    let beside = std::env::current_exe()
+        .ok()
+        .map(|own| own.with_file_name("ringpost"));
+    let found = [named, beside]
+        .into_iter()
+        .flatten()
+        .find(|file| file.is_file());
+    match found.or_else(|| packages::program("ringpost")) {
+        Some(file) => Ok(file),
+        None => bail!("there is no `ringpost` beside this tool; try: cargo build --release"),
+    }
+}
