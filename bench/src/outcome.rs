@@ -40,6 +40,9 @@ pub struct Outcome {
     #[serde(default)]
     pub round: Option<u32>,
     pub audit: Option<Audit>,
+    /// Of idle connections: the server's memory at each level, ascending.
+    #[serde(default)]
+    pub population: Vec<Held>,
     /// What a reader must know before he believes a figure: an unreached rate, a target that died.
     pub remarks: Vec<String>,
 }
@@ -128,6 +131,13 @@ pub struct Delivered {
     pub elapsed_micros: u64,
 }
 
+/// The server's memory while it held so many connections that did nothing.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+pub struct Held {
+    pub connections: u32,
+    pub resident_bytes: u64,
+}
+
 /// What became of the messages that were acknowledged.
 #[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 pub struct Audit {
@@ -156,6 +166,16 @@ impl Outcome {
     #[must_use]
     pub fn rate(&self) -> f64 {
         self.counts.acknowledged as f64 * 1e6 / self.elapsed_micros.max(1) as f64
+    }
+
+    /// Octets of the server's memory that each idle connection takes, from the first to the last
+    /// level; the first one has none, or holds what a server needs for its very first.
+    #[must_use]
+    pub fn bytes_per_connection(&self) -> Option<f64> {
+        let (first, last) = (self.population.first()?, self.population.last()?);
+        let connections = last.connections.checked_sub(first.connections)?;
+        let grown = last.resident_bytes as f64 - first.resident_bytes as f64;
+        (connections > 0).then(|| grown / f64::from(connections))
     }
 
     /// Messages that reached their mailboxes, a second.

@@ -32,6 +32,14 @@ pub(crate) struct TlsClient {
     name: ServerName<'static>,
 }
 
+/// How TLS begins.
+#[derive(Clone)]
+pub(crate) enum Tls {
+    None,
+    Start(TlsClient),
+    Implicit(TlsClient),
+}
+
 impl TlsClient {
     /// Verifies against the authorities in the PEM file, or not at all; with `resumes` a handshake
     /// takes up an earlier session.
@@ -123,6 +131,11 @@ impl Stream {
             }
         }
         flush(&self.socket, session).await
+    }
+
+    /// Whoever waits from now on waits for ever.
+    pub(crate) fn clear_patience(&self) {
+        self.socket.clear_deadline(Side::Read);
     }
 
     /// Ends what waits longer than this from now on.

@@ -8,9 +8,29 @@ use std::io;
 pub(crate) enum Answer {
     /// A reply code of SMTP or LMTP and its enhanced status code, or zeros.
     Reply(u16, [u16; 3]),
+    /// A status of IMAP or POP3 and its response code.
+    Word(Word, Code),
     /// No answer, and why.
     Lost(Loss),
 }
+
+/// RFC 3501 §7.1, RFC 1939 §3.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub(crate) enum Word {
+    Ok,
+    No,
+    Bad,
+    Bye,
+    /// `-ERR` of POP3.
+    Error,
+}
+
+/// The response code in brackets, as far as it tells why: its first atom, cut off where it is long.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Default)]
+pub(crate) struct Code([u8; CODE_BYTES]);
+
+/// `AUTHENTICATIONFAILED` fits.
+const CODE_BYTES: usize = 24;
 
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub(crate) enum Loss {
@@ -24,6 +44,8 @@ pub(crate) enum Loss {
     Tls,
     /// Something that is no reply.
     Nonsense,
+    /// There is no message to do it with.
+    Nothing,
     Other,
 }
 
@@ -31,23 +53,56 @@ impl Answer {
     pub(crate) fn code(self) -> u16 {
         match self {
             Answer::Reply(code, _) => code,
-            Answer::Lost(_) => 0,
+            Answer::Word(..) | Answer::Lost(_) => 0,
         }
     }
 
     pub(crate) fn is_positive(self) -> bool {
-        (200..400).contains(&self.code())
+        (200..400).contains(&self.code()) || matches!(self, Answer::Word(Word::Ok, _))
     }
 
     pub(crate) fn is_deferral(self) -> bool {
-        (400..500).contains(&self.code())
+        (400..500).contains(&self.code()) || matches!(self, Answer::Word(Word::No, _))
     }
 
     /// The enhanced status tells more of a refusal than of a success.
     pub(crate) fn without_status(self) -> Answer {
         match self {
             Answer::Reply(code, _) => Answer::Reply(code, [0; 3]),
+            Answer::Word(word, _) => Answer::Word(word, Code::default()),
             lost => lost,
+        }
+    }
+}
+
+impl Code {
+    /// Of a text such as `[OVERQUOTA] Too much`.
+    pub(crate) fn of(text: &[u8]) -> Code {
+        let mut code = Code::default();
+        let atoms = text.strip_prefix(b"[").unwrap_or_default();
+        let is_part = |octet: &&u8| octet.is_ascii_alphanumeric() || matches!(octet, b'-' | b'/');
+        let atom = atoms.iter().take_while(is_part);
+        for (slot, octet) in code.0.iter_mut().zip(atom) {
+            *slot = octet.to_ascii_uppercase();
+        }
+        code
+    }
+
+    fn text(&self) -> &str {
+        let end = self.0.iter().position(|octet| *octet == 0);
+        let atom = self.0.get(..end.unwrap_or(CODE_BYTES)).unwrap_or_default();
+        std::str::from_utf8(atom).unwrap_or_default()
+    }
+}
+
+impl Word {
+    fn text(self) -> &'static str {
+        match self {
+            Word::Ok => "OK",
+            Word::No => "NO",
+            Word::Bad => "BAD",
+            Word::Bye => "BYE",
+            Word::Error => "-ERR",
         }
     }
 }
@@ -82,6 +137,10 @@ impl fmt::Display for Answer {
             Answer::Reply(code, [class, subject, detail]) => {
                 write!(f, "{code} {class}.{subject}.{detail}")
             }
+            Answer::Word(word, code) => match code.text() {
+                "" => f.write_str(word.text()),
+                code => write!(f, "{} [{code}]", word.text()),
+            },
             Answer::Lost(loss) => f.write_str(loss.words()),
         }
     }
@@ -99,6 +158,7 @@ impl Loss {
             Loss::NoDescriptors => "no free descriptor",
             Loss::Tls => "TLS failed",
             Loss::Nonsense => "not a reply",
+            Loss::Nothing => "no message there",
             Loss::Other => "connection failed",
         }
     }
@@ -113,7 +173,10 @@ impl Loss {
             Loss::NoPorts => "use more source addresses: --sources 8",
             Loss::NoDescriptors => "raise the limit: ulimit -n 1048576",
             Loss::Tls => "does this port speak TLS? --tls says how",
-            Loss::Nonsense => "is this port SMTP? With implicit TLS say --tls implicit",
+            Loss::Nonsense => {
+                "is it the port of this protocol? With implicit TLS say --tls implicit"
+            }
+            Loss::Nothing => "--fill N puts messages there first",
             Loss::Other => "look into the server's log",
         }
     }
@@ -130,6 +193,15 @@ mod tests {
     fn answers_read_as_people_write_them() {
         assert_eq!(Answer::Reply(250, [0; 3]).to_string(), "250");
         assert_eq!(Answer::Reply(452, [4, 3, 1]).to_string(), "452 4.3.1");
+        let full = Answer::Word(Word::No, Code::of(b"[OverQuota] no room"));
+        assert_eq!(full.to_string(), "NO [OVERQUOTA]");
+        assert!(full.is_deferral() && !full.is_positive());
+        let fine = Answer::Word(Word::Ok, Code::of(b"[APPENDUID 1 2] done")).without_status();
+        assert_eq!(fine.to_string(), "OK");
+        assert_eq!(
+            Answer::Word(Word::Bad, Code::of(b"no [X]")).to_string(),
+            "BAD"
+        );
         let reset = io::Error::from(io::ErrorKind::BrokenPipe);
         assert_eq!(Answer::from(&reset).to_string(), "connection reset");
     }

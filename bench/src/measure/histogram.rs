@@ -15,14 +15,60 @@ pub(crate) enum Step {
     Data,
     /// From the last octet sent to the answer.
     Ack,
+    Login,
+    Select,
+    Append,
+    Fetch,
+    Store,
+    Search,
+    Move,
+    Expunge,
+    /// IDLE, from the command to the continuation.
+    Idle,
+    Stat,
+    Uidl,
+    List,
+    Top,
+    Retr,
+    Dele,
+    /// A reply of a user, from the decision to the server's answer.
+    Submission,
+    /// From the intended start of an arrival to `* n EXISTS` at a connection in IDLE.
+    Exists,
     /// From the intended start to the answer.
     Whole,
     /// From the intended start to the moment it was seen in the mailbox or at the sink.
     Inbox,
 }
 
-const NAMES: [&str; 10] = [
-    "connect", "tls", "greeting", "auth", "mail", "rcpt", "data", "ack", "whole", "inbox",
+const NAMES: [&str; 27] = [
+    "connect",
+    "tls",
+    "greeting",
+    "auth",
+    "mail",
+    "rcpt",
+    "data",
+    "ack",
+    "login",
+    "select",
+    "append",
+    "fetch",
+    "store",
+    "search",
+    "move",
+    "expunge",
+    "idle",
+    "stat",
+    "uidl",
+    "list",
+    "top",
+    "retr",
+    "dele",
+    "submission",
+    "exists",
+    "whole",
+    "inbox",
 ];
 
 /// One histogram a phase, made when the first value comes.

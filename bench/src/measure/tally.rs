@@ -64,7 +64,7 @@ impl Tally {
             Answer::Lost(_) => self.counts.unanswered += 1,
             answer if answer.is_positive() => self.counts.acknowledged += 1,
             answer if answer.is_deferral() => self.counts.deferred += 1,
-            Answer::Reply(..) => self.counts.refused += 1,
+            Answer::Reply(..) | Answer::Word(..) => self.counts.refused += 1,
         }
         self.octets += end.octets;
         self.hear(end.answer);
@@ -79,6 +79,14 @@ impl Tally {
     /// Counts an answer that is not the end of an operation.
     pub(crate) fn hear(&mut self, answer: Answer) {
         *self.answers.entry(answer).or_default() += 1;
+    }
+
+    /// Each answer and how often it came, as the report says it.
+    pub(crate) fn told(&self) -> BTreeMap<String, u64> {
+        let answers = self.answers.iter();
+        answers
+            .map(|(answer, count)| (answer.to_string(), *count))
+            .collect()
     }
 
     pub(crate) fn merge(&mut self, other: &Tally) {

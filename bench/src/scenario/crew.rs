@@ -8,8 +8,7 @@
 
 use super::board::{Board, Live};
 use super::run::Plan;
-use crate::client::smtp::Session;
-use crate::client::smtp::transaction::{Delivered, Then};
+use crate::client::{Client, Delivered, Then};
 use crate::load::arrivals::Arrivals;
 use crate::load::pace::{Pace, Ticket};
 use crate::measure::answer::Answer;
@@ -24,11 +23,11 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 /// What the workers of a shard share.
-pub(crate) struct Crew {
-    plan: Arc<Plan>,
+pub(crate) struct Crew<C: Client> {
+    plan: Arc<Plan<C::Settings>>,
     board: Arc<Board>,
     index: u32,
-    settings: Arc<crate::client::smtp::Settings>,
+    settings: Arc<C::Settings>,
     pace: Pace,
     tally: RefCell<Tally>,
     ledger: RefCell<Ledger>,
@@ -50,8 +49,12 @@ pub(crate) struct Yield {
     pub(crate) late: u64,
 }
 
-impl Crew {
-    pub(crate) fn new(plan: &Arc<Plan>, board: &Arc<Board>, index: u32) -> Rc<Crew> {
+impl<C: Client> Crew<C> {
+    pub(crate) fn new(
+        plan: &Arc<Plan<C::Settings>>,
+        board: &Arc<Board>,
+        index: u32,
+    ) -> Rc<Crew<C>> {
         let shards = plan.threads;
         let workers = plan.connections / shards + u32::from(index < plan.connections % shards);
         Rc::new(Crew {
@@ -73,7 +76,7 @@ impl Crew {
     }
 
     /// Runs the whole load of this shard.
-    pub(crate) async fn work(self: Rc<Crew>) -> Yield {
+    pub(crate) async fn work(self: Rc<Crew<C>>) -> Yield {
         for _ in 0..self.workers.min(CONNECTING_MAX) {
             self.clone().begin_worker();
         }
@@ -98,7 +101,7 @@ impl Crew {
         }
     }
 
-    fn begin(self: &Rc<Crew>, began: u64) {
+    fn begin(self: &Rc<Crew<C>>, began: u64) {
         self.tally.borrow_mut().begin(began);
         let (index, shards) = (self.index, self.plan.threads);
         let arrivals = self
@@ -125,7 +128,7 @@ impl Crew {
             .length
             .map_or(u64::MAX, |length| length.as_micros() as u64);
         let end = began.saturating_add(length);
-        let grace = self.plan.settings.patience.as_micros() as u64 + GRACE_MICROS;
+        let grace = C::patience(&self.plan.settings).as_micros() as u64 + GRACE_MICROS;
         let (mut is_warm, mut stopped) = (warm_up == 0, None);
         while self.working.get() > 0 {
             sleep(LOOK).await;
@@ -177,7 +180,7 @@ impl Crew {
         self.board.tell(self.index, live);
     }
 
-    fn begin_worker(self: Rc<Crew>) {
+    fn begin_worker(self: Rc<Crew<C>>) {
         let number = self.begun.get();
         if number >= self.workers {
             return;
@@ -192,24 +195,24 @@ impl Crew {
     }
 
     /// The first attempt of a worker is over: another one may connect.
-    fn has_tried(self: &Rc<Crew>) {
+    fn has_tried(self: &Rc<Crew<C>>) {
         self.tried.set(self.tried.get() + 1);
         self.clone().begin_worker();
     }
 }
 
 /// One connection after the other, one message after the other.
-struct Worker {
-    crew: Rc<Crew>,
+struct Worker<C: Client> {
+    crew: Rc<Crew<C>>,
     number: u32,
-    session: Option<Session>,
+    session: Option<C>,
     /// Messages that this connection has carried.
     carried: u32,
     rest: Duration,
 }
 
-impl Worker {
-    fn new(crew: Rc<Crew>, number: u32) -> Worker {
+impl<C: Client> Worker<C> {
+    fn new(crew: Rc<Crew<C>>, number: u32) -> Worker<C> {
         Worker {
             crew,
             number,
@@ -289,7 +292,7 @@ impl Worker {
     }
 
     async fn open(&mut self) -> Result<(), Answer> {
-        let opened = Session::open(&self.crew.settings, self.number).await;
+        let opened = C::open(&self.crew.settings, self.number).await;
         let session = opened.map_err(|refused| {
             self.rest = (self.rest * 2).min(REST_MAX);
             refused.answer
@@ -301,7 +304,7 @@ impl Worker {
         Ok(())
     }
 
-    fn record(&self, ticket: Ticket, session: &mut Session, delivered: &Delivered) {
+    fn record(&self, ticket: Ticket, session: &mut C, delivered: &Delivered) {
         let octets = delivered.octets;
         self.count(
             ticket,
@@ -311,17 +314,14 @@ impl Worker {
             delivered.end_micros,
         );
         let mut tally = self.crew.tally.borrow_mut();
-        for (step, micros) in session.marks.drain(..) {
+        for (step, micros) in session.marks().drain(..) {
             tally.latencies.record(step, micros);
         }
         drop(tally);
-        if delivered.fate == Fate::Acknowledged && session.taken.contains(&false) {
-            let recipients = self.crew.settings.recipients(ticket.number);
+        if delivered.fate == Fate::Acknowledged {
             let mut ledger = self.crew.ledger.borrow_mut();
-            for (account, taken) in recipients.zip(&session.taken) {
-                if !taken {
-                    ledger.decline(ticket.number, account);
-                }
+            for account in session.declined(ticket) {
+                ledger.decline(ticket.number, account);
             }
         }
     }

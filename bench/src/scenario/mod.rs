@@ -2,6 +2,7 @@
 
 pub(crate) mod board;
 pub(crate) mod crew;
+pub(crate) mod imap;
 pub(crate) mod live;
 pub(crate) mod options;
 pub(crate) mod run;

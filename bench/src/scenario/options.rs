@@ -1,7 +1,7 @@
 //! What the command line says, alike for all scenarios that inject mail.
 
-use crate::client::smtp::{Dialect, Pipelining, Settings, Tls};
-use crate::client::tls::TlsClient;
+use crate::client::smtp::{Dialect, Pipelining, Settings};
+use crate::client::tls::{Tls, TlsClient};
 use crate::load::accounts::Accounts;
 use crate::load::arrivals::{Rate, Spacing, Tempo};
 use crate::load::corpus::{Corpus, Framing};
@@ -110,6 +110,14 @@ pub(crate) struct WireArgs {
     /// Send messages by BDAT (RFC 3030)
     #[arg(long)]
     pub(crate) bdat: bool,
+    #[command(flatten)]
+    pub(crate) access: AccessArgs,
+}
+
+/// How a session begins, in any protocol.
+#[derive(Args, Clone, Debug)]
+#[command(next_help_heading = "Protocol")]
+pub(crate) struct AccessArgs {
     /// How TLS begins
     #[arg(long, value_enum, default_value_t = TlsMode::None)]
     pub(crate) tls: TlsMode,
@@ -119,7 +127,7 @@ pub(crate) struct WireArgs {
     /// Verify the server's certificate against the authorities in this PEM file
     #[arg(long, value_name = "FILE")]
     pub(crate) verify: Option<PathBuf>,
-    /// Log in with AUTH PLAIN, as the accounts, with this password
+    /// Log in as the accounts, with this password
     #[arg(long, value_name = "PASSWORD")]
     pub(crate) password: Option<String>,
     /// Seconds that an answer may take
@@ -166,30 +174,9 @@ impl Inject {
     /// The load as a plan, for messages of `run`.
     pub(crate) fn plan(&self, dialect: Dialect, run: u32) -> anyhow::Result<Plan> {
         let target = self.server.resolve(&self.target)?;
-        let load = &self.load;
-        if load.connections == 0 || load.threads == 0 || load.threads > load.connections {
-            bail!("a load needs at least one connection a thread");
-        }
-        let secs = load
-            .secs
-            .or(load.messages.is_none().then_some(SECS_DEFAULT));
-        let warm_up = seconds(load.warm_up)?;
-        let length = secs.map(seconds).transpose()?;
-        Ok(Plan {
-            settings: Arc::new(self.settings(target, dialect, run)?),
-            seed: load.seed,
-            connections: load.connections,
-            threads: load.threads,
-            cores: load.cores.clone(),
-            messages: load.messages,
-            length: length.map(|length| length + warm_up),
-            warm_up,
-            tempo: self.tempo(secs),
-            per_connection: load.per_connection,
-            give_up: Some(seconds(self.wire.timeout)?),
-            subject: self.server.subject(),
-            folder: self.server.folder.clone(),
-        })
+        let settings = Arc::new(self.settings(target, dialect, run)?);
+        let patience = self.wire.access.patience()?;
+        self.load.plan(settings, patience, &self.server)
     }
 
     fn settings(&self, target: SocketAddr, dialect: Dialect, run: u32) -> anyhow::Result<Settings> {
@@ -198,7 +185,7 @@ impl Inject {
             true => Framing::Chunk,
             false => Framing::Data,
         };
-        let sender_bytes = match wire.password {
+        let sender_bytes = match wire.access.password {
             Some(_) => message.accounts.longest(),
             None => message.sender.len(),
         };
@@ -207,8 +194,8 @@ impl Inject {
             target,
             sources: load.sources.clone().unwrap_or_default(),
             dialect,
-            tls: self.tls()?,
-            password: wire.password.clone(),
+            tls: wire.access.tls(&self.target)?,
+            password: wire.access.password.clone(),
             logins: message.accounts.clone(),
             sender: message.sender.clone(),
             accounts: message.accounts.clone(),
@@ -220,35 +207,8 @@ impl Inject {
                 (false, true) => Pipelining::Chain,
                 (false, false) => Pipelining::Group,
             },
-            patience: seconds(wire.timeout)?,
+            patience: wire.access.patience()?,
         })
-    }
-
-    fn tls(&self) -> anyhow::Result<Tls> {
-        let wire = &self.wire;
-        if wire.tls == TlsMode::None {
-            return Ok(Tls::None);
-        }
-        let host = host_of(&self.target);
-        let client = TlsClient::new(host, wire.verify.as_deref(), !wire.full_handshakes)?;
-        Ok(match wire.tls {
-            TlsMode::Implicit => Tls::Implicit(client),
-            _ => Tls::Start(client),
-        })
-    }
-
-    fn tempo(&self, secs: Option<f64>) -> Option<Tempo> {
-        let load = &self.load;
-        let from = load.rate?;
-        let rate = match load.ramp {
-            Some(to) => Rate::Climbing(from, to, secs.unwrap_or(SECS_DEFAULT) + load.warm_up),
-            None => Rate::Even(from),
-        };
-        let spacing = match load.poisson {
-            true => Spacing::Poisson,
-            false => Spacing::Constant,
-        };
-        Some(Tempo { rate, spacing })
     }
 
     /// What was asked, as the report says it.
@@ -266,22 +226,8 @@ impl Inject {
         if wire.no_pipelining && wire.bdat {
             with.push("BDAT".into());
         }
-        if wire.tls != TlsMode::None {
-            with.push(format!(
-                "TLS ({}), {}",
-                if wire.tls == TlsMode::Starttls {
-                    "STARTTLS"
-                } else {
-                    "implicit"
-                },
-                if wire.full_handshakes {
-                    "full handshakes"
-                } else {
-                    "resumed"
-                },
-            ));
-        }
-        if wire.password.is_some() {
+        with.extend(wire.access.told());
+        if wire.access.password.is_some() {
             with.push("AUTH PLAIN".into());
         }
         match message.recipients {
@@ -290,15 +236,7 @@ impl Inject {
             Fanout::Mix => with.push("1 to 200 recipients".into()),
         }
         with.push(format!("{} accounts", message.accounts.len()));
-        if load.poisson {
-            with.push("Poisson arrivals".into());
-        }
-        if let Some(to) = load.ramp {
-            with.push(format!("climbing to {to}/s"));
-        }
-        if load.threads > 1 {
-            with.push(format!("{} threads", load.threads));
-        }
+        with.extend(load.told());
         Load {
             connections: load.connections,
             rate: load.rate,
@@ -306,6 +244,100 @@ impl Inject {
             messages_per_connection: load.per_connection,
             with,
         }
+    }
+}
+
+impl LoadArgs {
+    /// The load as a plan of clients with these settings.
+    pub(crate) fn plan<S>(
+        &self,
+        settings: Arc<S>,
+        patience: Duration,
+        server: &ServerArgs,
+    ) -> anyhow::Result<Plan<S>> {
+        if self.connections == 0 || self.threads == 0 || self.threads > self.connections {
+            bail!("a load needs at least one connection a thread");
+        }
+        let secs = self
+            .secs
+            .or(self.messages.is_none().then_some(SECS_DEFAULT));
+        let warm_up = seconds(self.warm_up)?;
+        let length = secs.map(seconds).transpose()?;
+        Ok(Plan {
+            settings,
+            seed: self.seed,
+            connections: self.connections,
+            threads: self.threads,
+            cores: self.cores.clone(),
+            messages: self.messages,
+            length: length.map(|length| length + warm_up),
+            warm_up,
+            tempo: self.tempo(secs),
+            per_connection: self.per_connection,
+            give_up: Some(patience),
+            subject: server.subject(),
+            folder: server.folder.clone(),
+        })
+    }
+
+    fn tempo(&self, secs: Option<f64>) -> Option<Tempo> {
+        let from = self.rate?;
+        let rate = match self.ramp {
+            Some(to) => Rate::Climbing(from, to, secs.unwrap_or(SECS_DEFAULT) + self.warm_up),
+            None => Rate::Even(from),
+        };
+        let spacing = match self.poisson {
+            true => Spacing::Poisson,
+            false => Spacing::Constant,
+        };
+        Some(Tempo { rate, spacing })
+    }
+
+    /// How it differs from what is usual, for the report.
+    pub(crate) fn told(&self) -> Vec<String> {
+        let mut with = Vec::new();
+        if self.poisson {
+            with.push("Poisson arrivals".into());
+        }
+        if let Some(to) = self.ramp {
+            with.push(format!("climbing to {to}/s"));
+        }
+        if self.threads > 1 {
+            with.push(format!("{} threads", self.threads));
+        }
+        with
+    }
+}
+
+impl AccessArgs {
+    /// How TLS begins with the host of `target`.
+    pub(crate) fn tls(&self, target: &str) -> anyhow::Result<Tls> {
+        if self.tls == TlsMode::None {
+            return Ok(Tls::None);
+        }
+        let host = host_of(target);
+        let client = TlsClient::new(host, self.verify.as_deref(), !self.full_handshakes)?;
+        Ok(match self.tls {
+            TlsMode::Implicit => Tls::Implicit(client),
+            _ => Tls::Start(client),
+        })
+    }
+
+    pub(crate) fn patience(&self) -> anyhow::Result<Duration> {
+        seconds(self.timeout)
+    }
+
+    pub(crate) fn told(&self) -> Option<String> {
+        let begins = match self.tls {
+            TlsMode::None => return None,
+            TlsMode::Starttls => "STARTTLS",
+            TlsMode::Implicit => "implicit",
+        };
+        let shaken = match self.full_handshakes {
+            true => "full handshakes",
+            false => "resumed",
+        };
+        Some(format!("TLS ({begins}), {shaken}"))
     }
 }
 
@@ -344,7 +376,7 @@ pub(crate) fn host_of(target: &str) -> &str {
     host.trim_start_matches('[').trim_end_matches(']')
 }
 
-fn seconds(secs: f64) -> anyhow::Result<Duration> {
+pub(crate) fn seconds(secs: f64) -> anyhow::Result<Duration> {
     match Duration::try_from_secs_f64(secs) {
         Ok(duration) if secs <= SECS_MAX => Ok(duration),
         _ => bail!("{secs} is no number of seconds that a run can take"),

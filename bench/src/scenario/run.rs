@@ -4,7 +4,8 @@ use super::board::Board;
 use super::crew::{Crew, Yield};
 use super::live::LiveLine;
 use crate::client::smtp::opening::Hello;
-use crate::client::smtp::{NotOpened, Session, Settings};
+use crate::client::smtp::{Session, Settings};
+use crate::client::{Client, NotOpened};
 use crate::load::arrivals::Tempo;
 use crate::load::pace::Bounds;
 use crate::measure::ledger::Ledgers;
@@ -19,9 +20,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, mpsc};
 use std::time::Duration;
 
-/// A load that is to be run.
-pub(crate) struct Plan {
-    pub(crate) settings: Arc<Settings>,
+/// A load that is to be run, by clients that have `S` alike.
+pub(crate) struct Plan<S = Settings> {
+    pub(crate) settings: Arc<S>,
     pub(crate) seed: u64,
     pub(crate) connections: u32,
     pub(crate) threads: u32,
@@ -52,7 +53,7 @@ pub(crate) struct Sums {
     pub(crate) gave_up: bool,
 }
 
-impl Plan {
+impl<S> Plan<S> {
     /// What shard `index` does of it.
     pub(crate) fn bounds_of(&self, index: u32) -> Bounds {
         let (index, shards) = (u64::from(index), u64::from(self.threads));
@@ -65,7 +66,7 @@ impl Plan {
         }
     }
 
-    fn seat(&self, index: usize) -> Seat {
+    pub(crate) fn seat(&self, index: usize) -> Seat {
         let core = index.checked_rem(self.cores.len());
         Seat {
             core: core.and_then(|at| self.cores.get(at).copied()),
@@ -87,26 +88,33 @@ pub(crate) fn seat() -> Seat {
 /// Opens one session and says what the server says of itself: whether a load makes sense.
 pub(crate) fn introduce(settings: &Arc<Settings>) -> anyhow::Result<Result<Hello, NotOpened>> {
     let settings = settings.clone();
-    let alone = std::thread::spawn(move || {
-        run_shard(seat(), || async move {
-            let introduced = Session::introduce(&settings, 0).await;
-            match introduced {
-                Ok((session, hello)) => {
-                    session.quit().await;
-                    Ok(hello)
-                }
-                Err(refused) => Err(refused),
-            }
-        })
-    });
-    let told = alone
+    alone(|| async move {
+        let (session, hello) = Session::introduce(&settings, 0).await?;
+        session.quit().await;
+        Ok(hello)
+    })
+}
+
+/// Runs a future on a thread of its own, until it ends.
+pub(crate) fn alone<T, M, F>(make: M) -> anyhow::Result<T>
+where
+    T: Send + 'static,
+    M: FnOnce() -> F + Send + 'static,
+    F: Future<Output = T> + 'static,
+{
+    let thread = std::thread::spawn(move || run_shard(seat(), make));
+    let told = thread
         .join()
         .map_err(|_| anyhow::anyhow!("a thread panicked"))?;
     Ok(told?)
 }
 
 /// Runs the load. `stop` ends it early, with what was measured until then.
-pub(crate) fn run(plan: Arc<Plan>, stop: Arc<AtomicBool>, line: &LiveLine) -> anyhow::Result<Sums> {
+pub(crate) fn run<C: Client>(
+    plan: Arc<Plan<C::Settings>>,
+    stop: Arc<AtomicBool>,
+    line: &LiveLine,
+) -> anyhow::Result<Sums> {
     let board = Arc::new(Board::new(plan.threads, stop));
     let (yields, harvest) = mpsc::channel();
     for index in 0..plan.threads {
@@ -115,7 +123,7 @@ pub(crate) fn run(plan: Arc<Plan>, stop: Arc<AtomicBool>, line: &LiveLine) -> an
             index as usize,
             plan.seat(index as usize),
             move || async move {
-                let crew = Crew::new(&plan, &board, index);
+                let crew = Crew::<C>::new(&plan, &board, index);
                 // The main thread waits for it; it has gone only when the process ends.
                 let _ = yields.send((index, crew.work().await));
             },
@@ -159,8 +167,8 @@ fn added(mut sums: Sums, mut all: Vec<(u32, Yield)>) -> Sums {
 }
 
 /// The main thread's eye on a run.
-struct Watch<'a> {
-    plan: &'a Plan,
+struct Watch<'a, S> {
+    plan: &'a Plan<S>,
     board: &'a Board,
     line: &'a LiveLine,
     answered: u64,
@@ -171,8 +179,8 @@ struct Watch<'a> {
     gave_up: bool,
 }
 
-impl<'a> Watch<'a> {
-    fn new(plan: &'a Plan, board: &'a Board, line: &'a LiveLine) -> Watch<'a> {
+impl<'a, S> Watch<'a, S> {
+    fn new(plan: &'a Plan<S>, board: &'a Board, line: &'a LiveLine) -> Watch<'a, S> {
         Watch {
             plan,
             board,

@@ -3,8 +3,8 @@
 use super::live::LiveLine;
 use super::options::Inject;
 use super::run::{self, Plan, Sums};
-use crate::client::smtp::{Dialect, NotOpened};
-use crate::measure::answer::Answer;
+use crate::client::smtp::Dialect;
+use crate::client::smtp::Session;
 use crate::measure::machine::machine;
 use crate::outcome::Outcome;
 use engine::reactor::Now;
@@ -49,10 +49,10 @@ pub(crate) fn submit(kind: Kind, inject: &Inject, stop: Arc<AtomicBool>) -> anyh
     let plan = Arc::new(inject.plan(kind.dialect(), run_tag(now))?);
     let hello = match run::introduce(&plan.settings)? {
         Ok(hello) => hello,
-        Err(refused) => anyhow::bail!("{}: {}", inject.target, explained(&refused)),
+        Err(refused) => anyhow::bail!("{}: {}", inject.target, refused.explained()),
     };
     let line = LiveLine::new();
-    let sums = run::run(plan.clone(), stop, &line)?;
+    let sums = run::run::<Session>(plan.clone(), stop, &line)?;
     let failed = sums.gave_up;
     let mut outcome = outcome(kind.name(), inject, &plan, sums, now);
     outcome.server = Some(hello.greeting);
@@ -62,15 +62,6 @@ pub(crate) fn submit(kind: Kind, inject: &Inject, stop: Arc<AtomicBool>) -> anyh
 /// Tells one run from another.
 pub(crate) fn run_tag(now: Now) -> u32 {
     fastrand::Rng::with_seed(now.unix_millis ^ u64::from(std::process::id())).u32(..)
-}
-
-fn explained(refused: &NotOpened) -> String {
-    let NotOpened { answer, at, detail } = refused;
-    let advice = match answer {
-        Answer::Lost(loss) => loss.advice(),
-        Answer::Reply(..) => "look into the server's log",
-    };
-    format!("{at} failed: {detail}; {advice}")
 }
 
 fn outcome(scenario: &str, inject: &Inject, plan: &Plan, sums: Sums, began: Now) -> Outcome {
@@ -100,17 +91,14 @@ fn outcome(scenario: &str, inject: &Inject, plan: &Plan, sums: Sums, began: Now)
         load: inject.described(),
         counts: tally.counts,
         octets: tally.octets,
-        answers: tally
-            .answers
-            .iter()
-            .map(|(answer, count)| (answer.to_string(), *count))
-            .collect(),
+        answers: tally.told(),
         phases: tally.latencies.phases(),
         seconds: tally.seconds.into_vec(),
         usage: sums.usage,
         delivered: None,
         round: None,
         audit: None,
+        population: Vec::new(),
         remarks,
     }
 }

@@ -11,12 +11,11 @@ pub(crate) mod opening;
 pub(crate) mod reply;
 pub(crate) mod transaction;
 
-use super::tls::{Stream, TlsClient};
+use super::tls::{Stream, Tls};
 use crate::load::accounts::Accounts;
 use crate::load::corpus::Corpus;
 use crate::load::fanout::Fanout;
 use crate::load::sources::Sources;
-use crate::measure::answer::Answer;
 use crate::measure::histogram::Step;
 use reply::Replies;
 use std::net::SocketAddr;
@@ -48,13 +47,6 @@ pub(crate) struct Settings {
 pub(crate) enum Dialect {
     Smtp,
     Lmtp,
-}
-
-#[derive(Clone)]
-pub(crate) enum Tls {
-    None,
-    Start(TlsClient),
-    Implicit(TlsClient),
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -89,14 +81,4 @@ pub(crate) struct Offer {
     pub(crate) eight_bit: bool,
     pub(crate) start_tls: bool,
     pub(crate) auth_plain: bool,
-}
-
-/// Why there is no session.
-#[derive(Debug)]
-pub(crate) struct NotOpened {
-    pub(crate) answer: Answer,
-    /// What was being done, for people: `EHLO`, `AUTH`.
-    pub(crate) at: &'static str,
-    /// In full, where the answer says too little.
-    pub(crate) detail: String,
 }

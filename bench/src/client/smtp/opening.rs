@@ -1,9 +1,10 @@
 //! From the first packet to the first MAIL: connect, TLS, greeting, EHLO, AUTH.
 
 use super::reply::Replies;
-use super::{Dialect, NotOpened, Offer, Session, Settings, Tls};
-use crate::client::tls::{Stream, TlsClient};
-use crate::measure::answer::{Answer, Loss};
+use super::{Dialect, Offer, Session, Settings};
+use crate::client::NotOpened;
+use crate::client::tls::{Stream, Tls, TlsClient};
+use crate::measure::answer::Answer;
 use crate::measure::histogram::Step;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -19,14 +20,7 @@ pub(crate) struct Hello {
 }
 
 impl Session {
-    /// Opens session `number` of a run.
-    pub(crate) async fn open(settings: &Arc<Settings>, number: u32) -> Result<Session, NotOpened> {
-        Session::introduce(settings, number)
-            .await
-            .map(|(session, _)| session)
-    }
-
-    /// As [`Session::open`]; tells what the server says of itself.
+    /// Opens session `number` of a run and tells what the server says of itself.
     pub(crate) async fn introduce(
         settings: &Arc<Settings>,
         number: u32,
@@ -34,7 +28,9 @@ impl Session {
         let began = monotonic_micros();
         let source = settings.sources.of(number);
         let stream = Stream::connect(source, settings.target, settings.patience);
-        let stream = stream.await.map_err(|error| lost("connect", &error))?;
+        let stream = stream
+            .await
+            .map_err(|error| NotOpened::lost("connect", &error))?;
         let mut session = Session {
             settings: settings.clone(),
             stream,
@@ -67,7 +63,10 @@ impl Session {
         self.hello().await?;
         if let Tls::Start(client) = &settings.tls {
             if !self.offer.start_tls {
-                return Err(unoffered("STARTTLS", "the server does not offer STARTTLS"));
+                return Err(NotOpened::unoffered(
+                    "STARTTLS",
+                    "the server does not offer STARTTLS",
+                ));
             }
             expect("STARTTLS", self.ask(b"STARTTLS\r\n").await)?;
             self.replies.forget();
@@ -88,7 +87,7 @@ impl Session {
         let mut offer = Offer::default();
         self.send(hello)
             .await
-            .map_err(|error| lost("EHLO", &error))?;
+            .map_err(|error| NotOpened::lost("EHLO", &error))?;
         let heard = self
             .replies
             .next_with(&mut self.stream, |line| offer.note(line));
@@ -99,7 +98,7 @@ impl Session {
 
     async fn log_in(&mut self, password: &str) -> Result<(), NotOpened> {
         if !self.offer.auth_plain {
-            return Err(unoffered(
+            return Err(NotOpened::unoffered(
                 "AUTH",
                 "the server does not offer AUTH PLAIN here; with --tls starttls or implicit?",
             ));
@@ -116,14 +115,7 @@ impl Session {
     async fn start_tls(&mut self, client: &TlsClient) -> Result<(), NotOpened> {
         let began = monotonic_micros();
         let shaken = self.stream.start_tls(client).await;
-        shaken.map_err(|error| NotOpened {
-            answer: Answer::Lost(match error.kind() {
-                io::ErrorKind::Other => Loss::Tls,
-                _ => Loss::from(&error),
-            }),
-            at: "TLS",
-            detail: error.to_string(),
-        })?;
+        shaken.map_err(|error| NotOpened::in_handshake(&error))?;
         self.mark(Step::Tls, began, monotonic_micros());
         Ok(())
     }
@@ -140,12 +132,6 @@ impl Session {
     pub(super) fn mark(&mut self, step: Step, from_micros: u64, until_micros: u64) {
         self.marks
             .push((step, until_micros.saturating_sub(from_micros)));
-    }
-
-    /// Says goodbye without waiting for the answer.
-    pub(crate) async fn quit(mut self) {
-        // Whoever has gone already needs no goodbye.
-        let _ = self.send(b"QUIT\r\n").await;
     }
 }
 
@@ -173,23 +159,7 @@ fn expect(at: &'static str, heard: io::Result<Answer>) -> Result<(), NotOpened> 
             at,
             detail: format!("the server answers {answer}"),
         }),
-        Err(error) => Err(lost(at, &error)),
-    }
-}
-
-fn lost(at: &'static str, error: &io::Error) -> NotOpened {
-    NotOpened {
-        answer: Answer::from(error),
-        at,
-        detail: error.to_string(),
-    }
-}
-
-fn unoffered(at: &'static str, detail: &str) -> NotOpened {
-    NotOpened {
-        answer: Answer::Reply(502, [0; 3]),
-        at,
-        detail: detail.to_owned(),
+        Err(error) => Err(NotOpened::lost(at, &error)),
     }
 }
 

@@ -1,6 +1,7 @@
 //! One message: envelope, content, answers, and how long each took.
 
 use super::{Dialect, Pipelining, Session, Settings};
+use crate::client::{Client, Delivered, NotOpened, Then};
 use crate::load::corpus::Framing;
 use crate::load::pace::Ticket;
 use crate::measure::answer::Answer;
@@ -8,29 +9,8 @@ use crate::measure::histogram::Step;
 use crate::measure::ledger::Fate;
 use engine::reactor::clock::monotonic_micros;
 use std::io::{self, IoSlice, Write};
-
-/// How a message ended.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Delivered {
-    pub(crate) answer: Answer,
-    pub(crate) fate: Fate,
-    /// Of the message, if somebody got it.
-    pub(crate) octets: u64,
-    pub(crate) end_micros: u64,
-    /// Whether the session goes on.
-    pub(crate) is_open: bool,
-    /// The message whose envelope is on its way already.
-    pub(crate) next: Option<Ticket>,
-}
-
-/// What follows a message in the same write.
-pub(crate) enum Then<F> {
-    Nothing,
-    /// The connection ends with this message.
-    Quit,
-    /// The envelope of the next message, if the run has one.
-    Next(F),
-}
+use std::sync::Arc;
+use std::time::Duration;
 
 /// What the replies to an envelope came to.
 struct Envelope {
@@ -41,21 +21,26 @@ struct Envelope {
     awaits: bool,
 }
 
-impl Session {
-    /// Whether the next envelope may travel with the end of a message.
-    pub(crate) fn chains(&self) -> bool {
+impl Client for Session {
+    type Settings = Settings;
+
+    fn patience(settings: &Settings) -> Duration {
+        settings.patience
+    }
+
+    async fn open(settings: &Arc<Settings>, number: u32) -> Result<Session, NotOpened> {
+        Session::introduce(settings, number)
+            .await
+            .map(|(session, _)| session)
+    }
+
+    fn chains(&self) -> bool {
         self.settings.pipelining == Pipelining::Chain
             && self.is_grouped()
             && self.settings.corpus.framing() == Framing::Data
     }
 
-    /// Sends one message. `announced`: its envelope went with the message before it.
-    pub(crate) async fn deliver<F>(
-        &mut self,
-        ticket: Ticket,
-        announced: bool,
-        then: Then<F>,
-    ) -> Delivered
+    async fn deliver<F>(&mut self, ticket: Ticket, announced: bool, then: Then<F>) -> Delivered
     where
         F: FnOnce() -> Option<Ticket>,
     {
@@ -91,6 +76,27 @@ impl Session {
         delivered
     }
 
+    fn marks(&mut self) -> &mut Vec<(Step, u64)> {
+        &mut self.marks
+    }
+
+    fn declined(&self, ticket: Ticket) -> Vec<u32> {
+        if !self.taken.contains(&false) {
+            return Vec::new();
+        }
+        let recipients = self.settings.recipients(ticket.number).zip(&self.taken);
+        recipients
+            .filter_map(|(account, taken)| (!taken).then_some(account))
+            .collect()
+    }
+
+    async fn quit(mut self) {
+        // Whoever has gone already needs no goodbye.
+        let _ = self.send(b"QUIT\r\n").await;
+    }
+}
+
+impl Session {
     async fn by_data<F>(
         &mut self,
         ticket: Ticket,

@@ -62,6 +62,15 @@ impl Subject {
     }
 }
 
+impl Subject {
+    /// Its memory at this moment.
+    pub(crate) fn resident_bytes(&self) -> anyhow::Result<u64> {
+        let gauges = Gauges::of(self)?;
+        gauges.reading()?;
+        Ok(gauges.resident_bytes())
+    }
+}
+
 impl Meter {
     /// `folder` is where the server writes: the counters of the device below it are taken too.
     pub(crate) fn begin(subject: &Subject, folder: Option<&Path>) -> anyhow::Result<Meter> {

@@ -1,0 +1,208 @@
+//! From the first packet to a session that is logged in.
+
+use super::response::{Listener, Nobody, status};
+use super::{Access, Login, Offer, Responses, Session};
+use crate::client::NotOpened;
+use crate::client::tls::{Stream, Tls, TlsClient};
+use crate::measure::answer::{Answer, Code, Word};
+use crate::measure::histogram::Step;
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use engine::reactor::clock::monotonic_micros;
+use std::io::{self, ErrorKind};
+use std::sync::Arc;
+
+impl Session {
+    /// Opens connection `number` of a run and logs in as `account`; tells the greeting.
+    pub(crate) async fn log_in(
+        access: &Arc<Access>,
+        account: u32,
+        number: u32,
+    ) -> Result<(Session, String), NotOpened> {
+        let began = monotonic_micros();
+        let source = access.sources.of(number);
+        let stream = Stream::connect(source, access.target, access.patience);
+        let stream = stream
+            .await
+            .map_err(|error| NotOpened::lost("connect", &error))?;
+        stream.set_patience(access.patience);
+        let mut session = Session {
+            access: access.clone(),
+            settings: None,
+            stream,
+            responses: Responses::new(),
+            out: Vec::new(),
+            tag: 0,
+            account,
+            offer: Offer::default(),
+            exists: 0,
+            grew_micros: 0,
+            marks: Vec::new(),
+        };
+        session.mark(Step::Connect, began, monotonic_micros());
+        let greeting = session.greet(access).await?;
+        session.authenticate(access).await?;
+        Ok((session, greeting))
+    }
+
+    async fn greet(&mut self, access: &Access) -> Result<String, NotOpened> {
+        if let Tls::Implicit(client) = &access.tls {
+            self.start_tls(client).await?;
+        }
+        let began = monotonic_micros();
+        let heard = self.responses.next(&mut self.stream, &mut Nobody).await;
+        heard.map_err(|error| NotOpened::lost("greeting", &error))?;
+        self.mark(Step::Greeting, began, self.responses.heard_micros);
+        let text = String::from_utf8_lossy(self.responses.text()).into_owned();
+        let answer = text
+            .strip_prefix("* ")
+            .and_then(|rest| status(rest.as_bytes()));
+        expect(
+            "greeting",
+            answer.ok_or_else(|| ErrorKind::InvalidData.into()),
+        )?;
+        self.learn("CAPABILITY").await?;
+        if let Tls::Start(client) = &access.tls {
+            if !self.offer.start_tls {
+                return Err(unoffered("STARTTLS", "the server does not offer STARTTLS"));
+            }
+            expect("STARTTLS", self.ask("STARTTLS").await)?;
+            self.responses.forget();
+            self.start_tls(client).await?;
+            self.learn("CAPABILITY").await?;
+        }
+        Ok(text.trim_start_matches("* ").to_owned())
+    }
+
+    async fn learn(&mut self, command: &str) -> Result<(), NotOpened> {
+        let mut offer = Offer::default();
+        expect("CAPABILITY", self.ask_with(command, &mut offer).await)?;
+        self.offer = offer;
+        Ok(())
+    }
+
+    async fn authenticate(&mut self, access: &Access) -> Result<(), NotOpened> {
+        let began = monotonic_micros();
+        let user = access.accounts.name(self.account).to_owned();
+        let before = self.offer;
+        let mut offer = Offer::default();
+        let answer = match access.login {
+            Login::Login if self.offer.login_disabled => {
+                let why = "the server does not allow LOGIN here; with --tls starttls or implicit?";
+                return Err(unoffered("LOGIN", why));
+            }
+            Login::Login => {
+                let (user, password) = (quoted(&user), quoted(&access.password));
+                let command = format!("LOGIN {user} {password}");
+                self.ask_with(&command, &mut offer).await
+            }
+            Login::Plain => self.authenticate_plain(&user, &access.password).await,
+        };
+        expect("login", answer)?;
+        self.mark(Step::Login, began, self.responses.heard_micros);
+        // RFC 9051 §6.2.3: capabilities may be others now; not every server says so by itself.
+        if offer != Offer::default() {
+            self.offer = offer;
+            return Ok(());
+        }
+        self.offer = before;
+        self.learn("CAPABILITY").await
+    }
+
+    async fn authenticate_plain(&mut self, user: &str, password: &str) -> io::Result<Answer> {
+        let response = STANDARD.encode(format!("\0{user}\0{password}"));
+        if self.offer.sasl_ir {
+            return self.ask(&format!("AUTHENTICATE PLAIN {response}")).await;
+        }
+        self.begin_command("AUTHENTICATE PLAIN\r\n");
+        self.send_out().await?;
+        match self.until_continued().await? {
+            Some(refused) => Ok(refused),
+            None => self.go_on(response.as_bytes()).await,
+        }
+    }
+
+    async fn start_tls(&mut self, client: &TlsClient) -> Result<(), NotOpened> {
+        let began = monotonic_micros();
+        let shaken = self.stream.start_tls(client).await;
+        shaken.map_err(|error| NotOpened::in_handshake(&error))?;
+        self.mark(Step::Tls, began, monotonic_micros());
+        Ok(())
+    }
+}
+
+impl Listener for Offer {
+    /// `* CAPABILITY IMAP4rev1 …`.
+    fn untagged(&mut self, text: &[u8]) {
+        let text = text.to_ascii_uppercase();
+        let Some(rest) = text.strip_prefix(b"* CAPABILITY ") else {
+            return;
+        };
+        *self = Offer::default();
+        for word in rest.split(|octet| *octet == b' ') {
+            match word {
+                b"STARTTLS" => self.start_tls = true,
+                b"LOGINDISABLED" => self.login_disabled = true,
+                b"SASL-IR" => self.sasl_ir = true,
+                b"LITERAL+" => self.literal_bytes = u64::MAX,
+                b"LITERAL-" => self.literal_bytes = self.literal_bytes.max(4_096),
+                b"IDLE" => self.idle = true,
+                b"MOVE" => self.moves = true,
+                b"UIDPLUS" => self.uid_plus = true,
+                // RFC 9051 has them all in its base.
+                b"IMAP4REV2" => {
+                    (self.idle, self.moves, self.uid_plus) = (true, true, true);
+                }
+                _ => {}
+            }
+        }
+    }
+}
+
+pub(super) fn expect(at: &'static str, heard: io::Result<Answer>) -> Result<(), NotOpened> {
+    match heard {
+        Ok(answer) if answer.is_positive() => Ok(()),
+        Ok(answer) => Err(NotOpened {
+            answer,
+            at,
+            detail: format!("the server answers {answer}"),
+        }),
+        Err(error) => Err(NotOpened::lost(at, &error)),
+    }
+}
+
+fn unoffered(at: &'static str, detail: &str) -> NotOpened {
+    NotOpened {
+        answer: Answer::Word(Word::Bad, Code::default()),
+        at,
+        detail: detail.to_owned(),
+    }
+}
+
+/// RFC 9051 §4.3; addresses and passwords of a command line have no CR and no LF.
+pub(crate) fn quoted(text: &str) -> String {
+    format!("\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\""))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn capabilities_are_noted_in_any_case() {
+        let mut offer = Offer::default();
+        offer.untagged(b"* capability IMAP4rev1 literal- Idle LOGINDISABLED");
+        assert!(offer.idle && offer.login_disabled && !offer.moves && !offer.sasl_ir);
+        assert_eq!(offer.literal_bytes, 4_096);
+        offer.untagged(b"* OK [CAPABILITY LITERAL+] hello");
+        assert_eq!(offer.literal_bytes, 4_096, "not the response that is meant");
+        offer.untagged(b"* CAPABILITY IMAP4rev2 LITERAL+ SASL-IR");
+        assert!(offer.moves && offer.uid_plus && offer.sasl_ir && !offer.login_disabled);
+        assert_eq!(offer.literal_bytes, u64::MAX);
+    }
+
+    #[test]
+    fn strings_are_quoted() {
+        assert_eq!(quoted(r#"a"b\c"#), r#""a\"b\\c""#);
+    }
+}
