@@ -13,8 +13,9 @@ mod scenario;
 
 use clap::{Parser, Subcommand};
 use engine::reactor::signal::{Signal, start_signals};
-use scenario::options::Inject;
-use scenario::submit::Kind;
+use outcome::Audit;
+use scenario::options::{Inject, ReportArgs};
+use scenario::submit::{Ending, Kind};
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -43,6 +44,7 @@ enum Command {
     Submission(Inject),
     /// Mail into a server by LMTP
     Lmtp(Inject),
+    Sink(scenario::sink::SinkArgs),
     Peers(peer::command::Peers),
     /// Keeps a yard; started by the tool itself
     #[command(hide = true)]
@@ -58,6 +60,8 @@ fn main() -> ExitCode {
         Command::Smtp(inject) => submit(Kind::Smtp, &inject),
         Command::Submission(inject) => submit(Kind::Submission, &inject),
         Command::Lmtp(inject) => submit(Kind::Lmtp, &inject),
+        Command::Sink(sink) => interruption()
+            .and_then(|stop| report(scenario::sink::sink(&sink, &stop)?, &sink.report)),
         Command::Peers(peers) => peers.run().map(|()| ExitCode::SUCCESS),
         Command::Keep { folder } => peer::keeper::keep(&folder).map(|()| ExitCode::SUCCESS),
     };
@@ -69,17 +73,27 @@ fn main() -> ExitCode {
 
 fn submit(kind: Kind, inject: &Inject) -> anyhow::Result<ExitCode> {
     let ending = scenario::submit::submit(kind, inject, interruption()?)?;
+    report(ending, &inject.report)
+}
+
+/// Prints and writes what was measured, and says by the exit code how it went.
+fn report(ending: Ending, wanted: &ReportArgs) -> anyhow::Result<ExitCode> {
     print!("{}", scenario::summary::summary(&ending.outcome));
-    if let Some(file) = &inject.report.json {
+    if let Some(file) = &wanted.json {
         let text = serde_json::to_string_pretty(&ending.outcome)?;
         std::fs::write(file, text + "\n")
             .map_err(|error| anyhow::anyhow!("cannot write {}: {error}", file.display()))?;
     }
-    Ok(match ending.failed {
-        true => ExitCode::FAILURE,
-        false => ExitCode::SUCCESS,
+    let is_clean = ending.outcome.audit.as_ref().is_none_or(Audit::is_clean);
+    Ok(match (is_clean, ending.failed) {
+        (false, _) => ExitCode::from(EXIT_AUDIT),
+        (true, true) => ExitCode::FAILURE,
+        (true, false) => ExitCode::SUCCESS,
     })
 }
+
+/// Messages were lost, doubled or altered.
+const EXIT_AUDIT: u8 = 3;
 
 /// The first signal ends the run early, the second one ends the process.
 fn interruption() -> anyhow::Result<Arc<AtomicBool>> {
