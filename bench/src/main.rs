@@ -14,7 +14,7 @@ mod scenario;
 use clap::{Parser, Subcommand};
 use engine::reactor::signal::{Signal, start_signals};
 use outcome::Audit;
-use scenario::options::{Inject, ReportArgs};
+use scenario::options::{Inject, ReportArgs, Usage};
 use scenario::submit::{Ending, Kind};
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -39,11 +39,12 @@ struct Arguments {
 #[derive(Subcommand)]
 enum Command {
     /// Mail into a server by SMTP
-    Smtp(Inject),
+    Smtp(Box<Inject>),
     /// Mail into a server with a login: --password, --tls
-    Submission(Inject),
+    Submission(Box<Inject>),
     /// Mail into a server by LMTP
-    Lmtp(Inject),
+    Lmtp(Box<Inject>),
+    Relay(Box<scenario::relay::RelayArgs>),
     Sink(scenario::sink::SinkArgs),
     Peers(peer::command::Peers),
     /// Keeps a yard; started by the tool itself
@@ -60,6 +61,10 @@ fn main() -> ExitCode {
         Command::Smtp(inject) => submit(Kind::Smtp, &inject),
         Command::Submission(inject) => submit(Kind::Submission, &inject),
         Command::Lmtp(inject) => submit(Kind::Lmtp, &inject),
+        Command::Relay(relay) => interruption().and_then(|stop| {
+            let ending = scenario::relay::relay(&relay, stop)?;
+            report(ending, &relay.inject.report)
+        }),
         Command::Sink(sink) => interruption()
             .and_then(|stop| report(scenario::sink::sink(&sink, &stop)?, &sink.report)),
         Command::Peers(peers) => peers.run().map(|()| ExitCode::SUCCESS),
@@ -67,7 +72,10 @@ fn main() -> ExitCode {
     };
     done.unwrap_or_else(|why| {
         eprintln!("ringpost-bench: {why:#}");
-        ExitCode::FAILURE
+        match why.is::<Usage>() {
+            true => ExitCode::from(EXIT_USAGE),
+            false => ExitCode::FAILURE,
+        }
     })
 }
 
@@ -91,6 +99,9 @@ fn report(ending: Ending, wanted: &ReportArgs) -> anyhow::Result<ExitCode> {
         (true, false) => ExitCode::SUCCESS,
     })
 }
+
+/// As clap says it, too.
+const EXIT_USAGE: u8 = 2;
 
 /// Messages were lost, doubled or altered.
 const EXIT_AUDIT: u8 = 3;

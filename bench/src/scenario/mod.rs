@@ -3,9 +3,13 @@
 pub(crate) mod basin;
 pub(crate) mod board;
 pub(crate) mod crew;
+pub(crate) mod inbox;
+pub(crate) mod kill;
 pub(crate) mod live;
 pub(crate) mod options;
+pub(crate) mod relay;
 pub(crate) mod run;
+pub(crate) mod search;
 pub(crate) mod sink;
 pub(crate) mod submit;
 pub(crate) mod summary;
