@@ -15,7 +15,7 @@ use clap::{Parser, Subcommand};
 use engine::reactor::signal::{Signal, start_signals};
 use outcome::Audit;
 use scenario::imap::ImapArgs;
-use scenario::options::{Inject, ReportArgs};
+use scenario::options::{Inject, ReportArgs, Usage};
 use scenario::submit::{Ending, Kind};
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -40,13 +40,15 @@ struct Arguments {
 #[derive(Subcommand)]
 enum Command {
     /// Mail into a server by SMTP
-    Smtp(Inject),
+    Smtp(Box<Inject>),
     /// Mail into a server with a login: --password, --tls
-    Submission(Inject),
+    Submission(Box<Inject>),
     /// Mail into a server by LMTP
-    Lmtp(Inject),
+    Lmtp(Box<Inject>),
+    Relay(Box<scenario::relay::RelayArgs>),
     /// Sessions that append, fetch, flag and search, or thousands of them in IDLE
-    Imap(ImapArgs),
+    Imap(Box<ImapArgs>),
+    Sink(scenario::sink::SinkArgs),
     Peers(peer::command::Peers),
     /// Keeps a yard; started by the tool itself
     #[command(hide = true)]
@@ -66,12 +68,21 @@ fn main() -> ExitCode {
             let ending = scenario::imap::imap(&args, stop)?;
             report(ending, &args.report)
         }),
+        Command::Relay(relay) => interruption().and_then(|stop| {
+            let ending = scenario::relay::relay(&relay, stop)?;
+            report(ending, &relay.inject.report)
+        }),
+        Command::Sink(sink) => interruption()
+            .and_then(|stop| report(scenario::sink::sink(&sink, &stop)?, &sink.report)),
         Command::Peers(peers) => peers.run().map(|()| ExitCode::SUCCESS),
         Command::Keep { folder } => peer::keeper::keep(&folder).map(|()| ExitCode::SUCCESS),
     };
     done.unwrap_or_else(|why| {
         eprintln!("ringpost-bench: {why:#}");
-        ExitCode::FAILURE
+        match why.is::<Usage>() {
+            true => ExitCode::from(EXIT_USAGE),
+            false => ExitCode::FAILURE,
+        }
     })
 }
 
@@ -95,6 +106,9 @@ fn report(ending: Ending, wanted: &ReportArgs) -> anyhow::Result<ExitCode> {
         (true, false) => ExitCode::SUCCESS,
     })
 }
+
+/// As clap says it, too.
+const EXIT_USAGE: u8 = 2;
 
 /// Messages were lost, doubled or altered.
 const EXIT_AUDIT: u8 = 3;

@@ -4,6 +4,8 @@
 //! A crew drives any [`Client`]: it opens a connection, and gives it one ticket after the other.
 
 pub(crate) mod imap;
+pub(crate) mod mailbox;
+pub(crate) mod sink;
 pub(crate) mod smtp;
 pub(crate) mod tls;
 

@@ -7,7 +7,9 @@ use hdrhistogram::Histogram;
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Step {
     Connect,
+    /// A full handshake.
     Tls,
+    Resumed,
     Greeting,
     Auth,
     Mail,
@@ -41,9 +43,10 @@ pub(crate) enum Step {
     Inbox,
 }
 
-const NAMES: [&str; 27] = [
+const NAMES: [&str; 28] = [
     "connect",
     "tls",
+    "tls resumed",
     "greeting",
     "auth",
     "mail",

@@ -21,6 +21,7 @@ use std::sync::{Arc, mpsc};
 use std::time::Duration;
 
 /// A load that is to be run, by clients that have `S` alike.
+#[derive(Clone)]
 pub(crate) struct Plan<S = Settings> {
     pub(crate) settings: Arc<S>,
     pub(crate) seed: u64,

@@ -1,7 +1,7 @@
 //! The result as people read it on a terminal.
 
 use super::live::duration;
-use crate::outcome::Outcome;
+use crate::outcome::{Audit, Outcome};
 use indicatif::{HumanBytes, HumanCount};
 use std::fmt::Write;
 
@@ -19,7 +19,7 @@ pub(crate) fn summary(outcome: &Outcome) -> String {
     );
     let _ = writeln!(
         text,
-        "{:.0} messages/s: {} acknowledged in {secs:.2} s, {}/s",
+        "{:.0}/s: {} acknowledged in {secs:.2} s, {}/s",
         outcome.rate(),
         HumanCount(counts.acknowledged),
         HumanBytes((outcome.octets as f64 / secs.max(1e-6)) as u64),
@@ -45,17 +45,61 @@ pub(crate) fn summary(outcome: &Outcome) -> String {
         let per = 1_000.0 / counts.acknowledged.max(1) as f64;
         let _ = writeln!(
             text,
-            "server: {:.3} CPU s per 1,000 messages, {} resident, {} written a message",
+            "server: {:.3} CPU s per 1,000, {} resident, {} written each",
             usage.cpu_micros as f64 / 1e6 * per,
             HumanBytes(usage.resident_bytes),
             HumanBytes(usage.written_bytes / counts.acknowledged.max(1)),
         );
     }
+    population(outcome, &mut text);
     phases(outcome, &mut text);
+    if let Some(audit) = &outcome.audit {
+        self::audit(audit, &mut text);
+    }
     for remark in &outcome.remarks {
         let _ = writeln!(text, "note: {remark}");
     }
     text
+}
+
+fn population(outcome: &Outcome, text: &mut String) {
+    for held in &outcome.population {
+        let (connections, resident) = (held.connections, held.resident_bytes);
+        let _ = writeln!(
+            text,
+            "{:>9} connections in IDLE: the server has {}",
+            HumanCount(u64::from(connections)).to_string(),
+            HumanBytes(resident)
+        );
+    }
+    if let Some(bytes) = outcome.bytes_per_connection() {
+        let kib = bytes / 1024.0;
+        let _ = writeln!(
+            text,
+            "memory: {kib:.2} KiB of the server a connection in IDLE"
+        );
+    }
+}
+
+fn audit(audit: &Audit, text: &mut String) {
+    let _ = writeln!(
+        text,
+        "audit: {} acknowledged, {} found, {} missing, {} doubled, {} altered",
+        HumanCount(audit.acknowledged),
+        HumanCount(audit.found),
+        audit.missing_count,
+        audit.doubled_count,
+        audit.altered_count,
+    );
+    for (what, ids) in [
+        ("missing", &audit.missing),
+        ("doubled", &audit.doubled),
+        ("altered", &audit.altered),
+    ] {
+        for id in ids {
+            let _ = writeln!(text, "  {what}: {id}");
+        }
+    }
 }
 
 fn phases(outcome: &Outcome, text: &mut String) {

@@ -69,14 +69,15 @@ impl Client for Session {
     }
 
     async fn open(settings: &Arc<Settings>, number: u32) -> Result<Session, NotOpened> {
-        let accounts = settings.access.accounts.len();
-        let opened = Session::log_in(&settings.access, number % accounts, number).await;
-        let (mut session, _) = opened?;
+        let accounts = settings.accounts.len();
+        let user = settings.accounts.name(number);
+        let (mut session, _) = Session::log_in(&settings.access, user, number).await?;
+        session.account = number % accounts;
         session.settings = Some(settings.clone());
         expect("SELECT", session.select(&settings.mailbox).await)?;
         // The first connection of an account does it for all.
         if number < accounts {
-            let filled = session.fill(&settings.corpus, &settings.mailbox, settings.fill);
+            let filled = session.fill(&settings.corpus, &settings.mailbox, user, settings.fill);
             expect("APPEND", filled.await)?;
         }
         Ok(session)
@@ -178,9 +179,9 @@ impl Session {
         );
         let began = monotonic_micros();
         delivered.fate = Fate::Unanswered;
-        let (answer, octets) = self
-            .append(&settings.corpus, &settings.mailbox, ticket)
-            .await?;
+        let sender = settings.accounts.name(self.account);
+        let appended = self.append(&settings.corpus, &settings.mailbox, sender, ticket);
+        let (answer, octets) = appended.await?;
         self.mark(Step::Append, began, self.responses.heard_micros);
         delivered.octets = octets;
         delivered.fate = match answer.is_positive() {

@@ -27,11 +27,10 @@ impl Session {
         &mut self,
         corpus: &Corpus,
         mailbox: &str,
+        sender: &str,
         ticket: Ticket,
     ) -> io::Result<(Answer, u64)> {
         self.stream.set_patience(self.access.patience);
-        let access = self.access.clone();
-        let sender = access.accounts.name(self.account);
         let octets = corpus.octets(ticket.number, sender);
         let at_once = octets <= self.offer.literal_bytes;
         self.begin_command("APPEND ");
@@ -56,6 +55,7 @@ impl Session {
         &mut self,
         corpus: &Corpus,
         mailbox: &str,
+        sender: &str,
         messages: u32,
     ) -> io::Result<Answer> {
         let mut answer = self.ask("NOOP").await?;
@@ -64,7 +64,7 @@ impl Session {
                 number: FILL_NUMBER_MIN + u64::from(number),
                 start_micros: monotonic_micros(),
             };
-            (answer, _) = self.append(corpus, mailbox, ticket).await?;
+            (answer, _) = self.append(corpus, mailbox, sender, ticket).await?;
             if !answer.is_positive() {
                 return Ok(answer);
             }

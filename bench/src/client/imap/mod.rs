@@ -31,7 +31,6 @@ pub(crate) struct Access {
     pub(crate) sources: Sources,
     pub(crate) tls: Tls,
     pub(crate) login: Login,
-    pub(crate) accounts: Accounts,
     /// The same for all accounts.
     pub(crate) password: String,
     /// How long an answer may take.
@@ -51,6 +50,8 @@ pub(crate) enum Login {
 #[derive(Clone)]
 pub(crate) struct Settings {
     pub(crate) access: Arc<Access>,
+    /// Connections are theirs in turn.
+    pub(crate) accounts: Accounts,
     pub(crate) mailbox: String,
     /// What they do, drawn for each ticket.
     pub(crate) deeds: Vec<deed::Deed>,
@@ -74,6 +75,7 @@ pub(crate) struct Session {
     out: Vec<u8>,
     /// The tag of the last command.
     tag: u32,
+    /// Of a load: whose it is.
     account: u32,
     offer: Offer,
     /// Messages of the selected mailbox, and when the server last told of more.
@@ -100,10 +102,5 @@ impl Session {
     fn mark(&mut self, step: Step, from_micros: u64, until_micros: u64) {
         self.marks
             .push((step, until_micros.saturating_sub(from_micros)));
-    }
-
-    /// Who is logged in.
-    pub(crate) fn user(&self) -> &str {
-        self.access.accounts.name(self.account)
     }
 }

@@ -13,10 +13,10 @@ use std::io::{self, ErrorKind};
 use std::sync::Arc;
 
 impl Session {
-    /// Opens connection `number` of a run and logs in as `account`; tells the greeting.
+    /// Opens connection `number` of a run and logs in; tells the greeting.
     pub(crate) async fn log_in(
         access: &Arc<Access>,
-        account: u32,
+        user: &str,
         number: u32,
     ) -> Result<(Session, String), NotOpened> {
         let began = monotonic_micros();
@@ -33,7 +33,7 @@ impl Session {
             responses: Responses::new(),
             out: Vec::new(),
             tag: 0,
-            account,
+            account: 0,
             offer: Offer::default(),
             exists: 0,
             grew_micros: 0,
@@ -41,7 +41,7 @@ impl Session {
         };
         session.mark(Step::Connect, began, monotonic_micros());
         let greeting = session.greet(access).await?;
-        session.authenticate(access).await?;
+        session.authenticate(access, user).await?;
         Ok((session, greeting))
     }
 
@@ -81,9 +81,8 @@ impl Session {
         Ok(())
     }
 
-    async fn authenticate(&mut self, access: &Access) -> Result<(), NotOpened> {
+    async fn authenticate(&mut self, access: &Access, user: &str) -> Result<(), NotOpened> {
         let began = monotonic_micros();
-        let user = access.accounts.name(self.account).to_owned();
         let before = self.offer;
         let mut offer = Offer::default();
         let answer = match access.login {
@@ -92,11 +91,11 @@ impl Session {
                 return Err(unoffered("LOGIN", why));
             }
             Login::Login => {
-                let (user, password) = (quoted(&user), quoted(&access.password));
+                let (user, password) = (quoted(user), quoted(&access.password));
                 let command = format!("LOGIN {user} {password}");
                 self.ask_with(&command, &mut offer).await
             }
-            Login::Plain => self.authenticate_plain(&user, &access.password).await,
+            Login::Plain => self.authenticate_plain(user, &access.password).await,
         };
         expect("login", answer)?;
         self.mark(Step::Login, began, self.responses.heard_micros);
@@ -125,8 +124,12 @@ impl Session {
     async fn start_tls(&mut self, client: &TlsClient) -> Result<(), NotOpened> {
         let began = monotonic_micros();
         let shaken = self.stream.start_tls(client).await;
-        shaken.map_err(|error| NotOpened::in_handshake(&error))?;
-        self.mark(Step::Tls, began, monotonic_micros());
+        let is_resumed = shaken.map_err(|error| NotOpened::in_handshake(&error))?;
+        let step = match is_resumed {
+            true => Step::Resumed,
+            false => Step::Tls,
+        };
+        self.mark(step, began, monotonic_micros());
         Ok(())
     }
 }

@@ -115,8 +115,12 @@ impl Session {
     async fn start_tls(&mut self, client: &TlsClient) -> Result<(), NotOpened> {
         let began = monotonic_micros();
         let shaken = self.stream.start_tls(client).await;
-        shaken.map_err(|error| NotOpened::in_handshake(&error))?;
-        self.mark(Step::Tls, began, monotonic_micros());
+        let is_resumed = shaken.map_err(|error| NotOpened::in_handshake(&error))?;
+        let step = match is_resumed {
+            true => Step::Resumed,
+            false => Step::Tls,
+        };
+        self.mark(step, began, monotonic_micros());
         Ok(())
     }
 

@@ -2,8 +2,9 @@
 
 use crate::client::imap::mailbox::Found;
 use crate::client::imap::{Access, Session};
+use crate::load::accounts::Accounts;
 use crate::load::stamp;
-use crate::measure::audit::{self, Sighting, UNKNOWN};
+use crate::measure::audit::{self, Sighting};
 use crate::measure::ledger::Ledgers;
 use crate::outcome::Audit;
 use crate::scenario::run::alone;
@@ -25,7 +26,7 @@ pub(crate) struct Copies {
 struct Readers {
     access: Arc<Access>,
     mailboxes: Vec<String>,
-    accounts: u32,
+    accounts: Accounts,
     run: u32,
     next: Cell<u32>,
     working: Cell<u32>,
@@ -34,15 +35,16 @@ struct Readers {
 }
 
 impl Copies {
-    /// Reads the mailboxes of the first `accounts`; a mailbox that cannot be read is an error, as
+    /// Reads the mailboxes of all accounts; a mailbox that cannot be read is an error, as
     /// nobody knows what is in it.
     pub(crate) fn read(
         access: &Arc<Access>,
-        accounts: u32,
+        accounts: &Accounts,
         mailboxes: &[String],
         run: u32,
     ) -> anyhow::Result<Copies> {
-        let (access, mailboxes) = (access.clone(), mailboxes.to_vec());
+        let (access, accounts) = (access.clone(), accounts.clone());
+        let mailboxes = mailboxes.to_vec();
         let told = alone(move || async move {
             let readers = Rc::new(Readers {
                 access,
@@ -110,10 +112,7 @@ pub(crate) fn audit<R: Iterator<Item = u32>>(
     run: u32,
     recipients: impl Fn(u64) -> R,
 ) -> Audit {
-    let name = |number, account| match account {
-        UNKNOWN => stamp::id(run, number),
-        account => format!("{} of account {account}", stamp::id(run, number)),
-    };
+    let name = |number, account| format!("{} of account {account}", stamp::id(run, number));
     audit::audit(ledgers, copies.sightings, recipients, name)
 }
 
@@ -121,12 +120,12 @@ impl Readers {
     async fn work(self: Rc<Readers>) {
         while self.failure.borrow().is_none() {
             let account = self.next.get();
-            if account >= self.accounts {
+            if account >= self.accounts.len() {
                 break;
             }
             self.next.set(account + 1);
             if let Err(why) = self.read(account).await {
-                let user = self.access.accounts.name(account);
+                let user = self.accounts.name(account);
                 *self.failure.borrow_mut() = Some(format!("{user}: {why}"));
             }
         }
@@ -134,7 +133,7 @@ impl Readers {
     }
 
     async fn read(&self, account: u32) -> Result<(), String> {
-        let opened = Session::log_in(&self.access, account, account).await;
+        let opened = Session::log_in(&self.access, self.accounts.name(account), account).await;
         let (mut session, _) = opened.map_err(|refused| refused.explained())?;
         for mailbox in &self.mailboxes {
             let found = |found: Found| {

@@ -13,6 +13,7 @@ use super::ImapArgs;
 use crate::client::NotOpened;
 use crate::client::imap::mailbox::FILL_NUMBER_MIN;
 use crate::client::imap::{Access, Session};
+use crate::load::accounts::Accounts;
 use crate::load::corpus::Corpus;
 use crate::load::pace::Ticket;
 use crate::measure::answer::{Answer, Code, Loss, Word};
@@ -54,6 +55,7 @@ struct Board {
 struct Shard {
     board: Arc<Board>,
     access: Arc<Access>,
+    accounts: Accounts,
     mailbox: String,
     index: u32,
     shards: u32,
@@ -71,7 +73,7 @@ pub(super) fn idle(args: &ImapArgs, stop: Arc<AtomicBool>) -> anyhow::Result<End
     }
     let now = Now::read();
     let access = Arc::new(args.access()?);
-    let greeting = super::greeting(&access, &args.target)?;
+    let greeting = super::greeting(&access, args.accounts.name(0), &args.target)?;
     let corpus = args.corpus(run_tag(now))?;
     let board = Arc::new(Board {
         stop,
@@ -93,9 +95,9 @@ pub(super) fn idle(args: &ImapArgs, stop: Arc<AtomicBool>) -> anyhow::Result<End
     if !board.is_stopped() && args.deliveries > 0 {
         line.say("delivering".to_owned());
         let (access, board) = (access.clone(), board.clone());
-        let (mailbox, count) = (args.mailbox.clone(), args.deliveries);
+        let own = args.clone();
         let told = crate::scenario::run::alone(move || async move {
-            deliver(&access, &board, &corpus, &mailbox, count).await
+            deliver(&own, &access, &board, &corpus).await
         })?;
         match told {
             Ok(missed) if missed == 0 => {}
@@ -127,11 +129,13 @@ fn start(
     let (tallies, harvest) = mpsc::channel();
     for index in 0..args.load.threads {
         let (board, access, tallies) = (board.clone(), access.clone(), tallies.clone());
-        let (mailbox, shards) = (args.mailbox.clone(), args.load.threads);
+        let (accounts, mailbox) = (args.accounts.clone(), args.mailbox.clone());
+        let shards = args.load.threads;
         start_shard(index as usize, seat(), move || async move {
             let shard = Rc::new(Shard {
                 board,
                 access: Arc::new(access.as_ref().clone()),
+                accounts,
                 mailbox,
                 index,
                 shards,
@@ -204,16 +208,16 @@ fn settle(subject: &Subject) -> anyhow::Result<()> {
 
 /// Appends one message after the other; how often an idler did not hear of one.
 async fn deliver(
+    args: &ImapArgs,
     access: &Arc<Access>,
     board: &Board,
     corpus: &Corpus,
-    mailbox: &str,
-    count: u32,
 ) -> Result<u64, String> {
-    let opened = Session::log_in(access, 0, 0).await;
+    let user = args.accounts.name(0);
+    let opened = Session::log_in(access, user, 0).await;
     let (mut session, _) = opened.map_err(|refused: NotOpened| refused.explained())?;
     let mut missed = 0;
-    for number in 0..count {
+    for number in 0..args.deliveries {
         let listeners = board.listeners.load(Ordering::Relaxed);
         board.heard.store(0, Ordering::Relaxed);
         let start_micros = monotonic_micros();
@@ -222,7 +226,7 @@ async fn deliver(
             number: FILL_NUMBER_MIN + u64::from(number),
             start_micros,
         };
-        let appended = session.append(corpus, mailbox, ticket).await;
+        let appended = session.append(corpus, &args.mailbox, user, ticket).await;
         let (answer, _) = appended.map_err(|error| error.to_string())?;
         if !answer.is_positive() {
             return Err(format!("the server answers {answer}"));
@@ -278,7 +282,7 @@ impl Shard {
             start_micros,
             end_micros: monotonic_micros(),
         });
-        let is_listener = number.is_multiple_of(self.access.accounts.len());
+        let is_listener = number.is_multiple_of(self.accounts.len());
         self.connecting.set(self.connecting.get() - 1);
         if let Ok(session) = opened {
             let board = &self.board;
@@ -296,8 +300,8 @@ impl Shard {
     }
 
     async fn open(&self, number: u32) -> Result<Box<Session>, Answer> {
-        let account = number % self.access.accounts.len();
-        let opened = Session::log_in(&self.access, account, number).await;
+        let user = self.accounts.name(number);
+        let opened = Session::log_in(&self.access, user, number).await;
         let (mut session, _) = opened.map_err(|refused| refused.answer)?;
         let selected = session.select(&self.mailbox).await;
         let selected = selected.map_err(|error| Answer::from(&error))?;

@@ -28,7 +28,7 @@ pub(crate) fn imap(args: &ImapArgs, stop: Arc<AtomicBool>) -> anyhow::Result<End
     let now = Now::read();
     let tag = run_tag(now);
     let plan = Arc::new(args.plan(tag)?);
-    let greeting = greeting(&plan.settings.access, &args.target)?;
+    let greeting = greeting(&plan.settings.access, args.accounts.name(0), &args.target)?;
     let line = LiveLine::new();
     let sums = run::run::<Session>(plan.clone(), stop, &line)?;
     let failed = sums.gave_up;
@@ -43,10 +43,10 @@ pub(crate) fn imap(args: &ImapArgs, stop: Arc<AtomicBool>) -> anyhow::Result<End
 }
 
 /// What the server says of itself; whether a load makes sense.
-pub(crate) fn greeting(access: &Arc<Access>, target: &str) -> anyhow::Result<String> {
-    let own = access.clone();
+pub(crate) fn greeting(access: &Arc<Access>, user: &str, target: &str) -> anyhow::Result<String> {
+    let (own, user) = (access.clone(), user.to_owned());
     let told = run::alone(move || async move {
-        let (session, greeting) = Session::log_in(&own, 0, 0).await?;
+        let (session, greeting) = Session::log_in(&own, &user, 0).await?;
         session.leave().await;
         Ok::<_, crate::client::NotOpened>(greeting)
     })?;
@@ -58,9 +58,9 @@ pub(crate) fn greeting(access: &Arc<Access>, target: &str) -> anyhow::Result<Str
 
 /// A session appends to its own account only; which it was does not matter to the audit.
 fn audited(plan: &Plan<Settings>, sums: &Sums, tag: u32) -> anyhow::Result<crate::outcome::Audit> {
-    let accounts = plan.connections.min(plan.settings.access.accounts.len());
-    let mailboxes = [plan.settings.mailbox.clone()];
-    let mut copies = Copies::read(&plan.settings.access, accounts, &mailboxes, tag)?;
+    let settings = &plan.settings;
+    let mailboxes = [settings.mailbox.clone()];
+    let mut copies = Copies::read(&settings.access, &settings.accounts, &mailboxes, tag)?;
     copies.forget_accounts();
     Ok(audit(&sums.ledgers, copies, tag, |_| std::iter::once(0)))
 }

@@ -7,9 +7,8 @@ use crate::load::corpus::{Corpus, Framing};
 use crate::load::sizes::Sizes;
 use crate::load::sources::Sources;
 use crate::outcome::Load;
-use crate::scenario::options::{AccessArgs, LoadArgs, ReportArgs, ServerArgs};
+use crate::scenario::options::{AccessArgs, LoadArgs, ReportArgs, ServerArgs, misused};
 use crate::scenario::run::Plan;
-use anyhow::{Context, bail};
 use clap::Args;
 use std::sync::Arc;
 
@@ -94,20 +93,20 @@ pub(crate) struct AccessSource<'a> {
     pub(crate) server: &'a ServerArgs,
     pub(crate) access: &'a AccessArgs,
     pub(crate) sources: Option<&'a Sources>,
-    pub(crate) accounts: &'a Accounts,
     pub(crate) login: Login,
 }
 
 impl AccessSource<'_> {
     pub(crate) fn access(&self) -> anyhow::Result<Access> {
-        let password = self.access.password.clone();
+        let Some(password) = self.access.password.clone() else {
+            return misused("a session logs in: say --password");
+        };
         Ok(Access {
             target: self.server.resolve(self.target)?,
             sources: self.sources.cloned().unwrap_or_default(),
             tls: self.access.tls(self.target)?,
             login: self.login,
-            accounts: self.accounts.clone(),
-            password: password.context("a session logs in: say --password")?,
+            password,
             patience: self.access.patience()?,
         })
     }
@@ -118,17 +117,19 @@ impl ImapArgs {
     pub(super) fn check(&self) -> anyhow::Result<()> {
         for text in [&self.mailbox, &self.fetch, &self.search] {
             if text.is_empty() || text.chars().any(char::is_control) {
-                bail!("--mailbox, --fetch and --search are one line each");
+                return misused("--mailbox, --fetch and --search are one line each");
             }
         }
         if self.deeds.contains(&Deed::Idle) && self.deeds.len() > 1 {
-            bail!("--do idle stands alone: it measures connections that do nothing else");
+            return misused("--do idle stands alone: it measures connections that do nothing else");
         }
         if self.levels == 0 || self.deliveries > DELIVERIES_MAX {
-            bail!("--levels is at least 1, --deliveries at most {DELIVERIES_MAX}");
+            return misused(format!(
+                "--levels is at least 1, --deliveries at most {DELIVERIES_MAX}"
+            ));
         }
         if self.audit && !self.deeds.contains(&Deed::Append) {
-            bail!("--audit reads appended messages back: it needs --do append");
+            return misused("--audit reads appended messages back: it needs --do append");
         }
         Ok(())
     }
@@ -139,7 +140,6 @@ impl ImapArgs {
             server: &self.server,
             access: &self.access,
             sources: self.load.sources.as_ref(),
-            accounts: &self.accounts,
             login: self.login,
         }
         .access()
@@ -157,6 +157,7 @@ impl ImapArgs {
         let patience = access.patience;
         let settings = Settings {
             access: Arc::new(access),
+            accounts: self.accounts.clone(),
             mailbox: self.mailbox.clone(),
             deeds: self.deeds.clone(),
             fetch: self.fetch.clone(),
