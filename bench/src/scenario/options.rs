@@ -298,8 +298,10 @@ impl Inject {
     fn give_up(&self) -> anyhow::Result<Duration> {
         let patience = seconds(self.wire.timeout)?;
         match self.proof.kill_after {
-            Some(secs) => Ok(patience + seconds(secs)? + RESTART_MAX),
-            None => Ok(patience),
+            Some(secs) if self.proof.restart.is_some() => {
+                Ok(patience + seconds(secs)? + RESTART_MAX)
+            }
+            _ => Ok(patience),
         }
     }
 
