@@ -7,6 +7,7 @@
 mod measure;
 mod outcome;
 mod peer;
+mod report;
 
 use clap::{Parser, Subcommand};
 use std::path::PathBuf;
@@ -22,6 +23,7 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Command {
+    Report(report::command::Report),
     Peers(peer::command::Peers),
     /// Keeps a yard; started by the tool itself
     #[command(hide = true)]
@@ -32,6 +34,7 @@ enum Command {
 
 fn main() -> ExitCode {
     let done = match Arguments::parse().command {
+        Command::Report(report) => report.run(),
         Command::Peers(peers) => peers.run(),
         Command::Keep { folder } => peer::keeper::keep(&folder),
     };
