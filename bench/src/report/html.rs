@@ -54,6 +54,7 @@ fn section(body: &mut String, question: &Question) {
     let _ = write!(body, "<section><h2>{}</h2>", escaped(&question.told()));
     if question.groups.len() > 1 {
         body.push_str(&summary::comparison(question).html());
+        body.push_str(&summary::ratios(question).html());
         let (rate, what) = match question.rate() {
             Figure::Delivered => (Figure::Delivered, "Delivered a second"),
             _ => (Figure::Accepted, "Accepted a second"),
@@ -155,13 +156,14 @@ fn server(body: &mut String, group: &Group) {
         &chart::latency("Latency by percentile", &phases),
     );
     let title = "Operations from second to second";
-    picture(body, title, &chart::seconds(title, &rates(group), ""));
+    picture(body, title, &chart::seconds(title, &rates(group)));
     body.push_str("</article>\n");
 }
 
 /// The few numbers that one looks for first.
 fn cards(body: &mut String, group: &Group) {
     body.push_str("<div class=\"cards\">");
+    let by_disk = group.spread(Figure::DeviceWritten).is_some();
     let known = [
         (Figure::Delivered, "delivered a second"),
         (Figure::Accepted, "accepted a second"),
@@ -171,6 +173,9 @@ fn cards(body: &mut String, group: &Group) {
         (Figure::Resident, "memory at most"),
     ];
     for (figure, name) in known {
+        if figure == Figure::Written && by_disk {
+            continue;
+        }
         let Some(spread) = group.spread(figure) else {
             continue;
         };
@@ -210,35 +215,42 @@ fn facts(body: &mut String, group: &Group, first: &Outcome) {
     body.push_str(&facts.html());
 }
 
-/// A line for each repeat, and one for what failed if anything did.
+/// A line for each repeat, and one for what failed in all of them if anything did.
 fn rates(group: &Group) -> Vec<Series> {
-    let several = group.runs.len() > 1;
-    let mut series: Vec<Series> = Vec::new();
-    let shown = group
+    let name = |at: usize| match group.runs.len() {
+        1 => "done".to_string(),
+        _ => format!("run {}", at + 1),
+    };
+    let runs = group
         .runs
         .iter()
         .filter(|run| run.seconds.len() > 1)
         .take(REPEATS_SHOWN_MAX);
-    for (at, run) in shown.enumerate() {
-        let points = |of: fn(&crate::outcome::Second) -> u64| {
-            let all = run.seconds.iter().zip(0_u32..);
-            all.map(|(second, x)| (f64::from(x), of(second) as f64))
-                .collect::<Vec<_>>()
+    let mut failed: Vec<(f64, f64)> = Vec::new();
+    let mut series: Vec<Series> = Vec::new();
+    for (at, run) in runs.enumerate() {
+        let each = || {
+            run.seconds
+                .iter()
+                .zip(0_u32..)
+                .map(|(second, x)| (second, f64::from(x)))
         };
-        series.push(Series {
-            name: if several {
-                format!("run {}", at + 1)
-            } else {
-                "done".to_string()
-            },
-            points: points(|second| second.done),
-        });
-        if run.seconds.iter().any(|second| second.failed > 0) {
-            series.push(Series {
-                name: chart::FAILED.to_string(),
-                points: points(|second| second.failed),
-            });
+        for (second, x) in each() {
+            match failed.get_mut(x as usize) {
+                Some((_, sum)) => *sum += second.failed as f64,
+                None => failed.push((x, second.failed as f64)),
+            }
         }
+        series.push(Series {
+            name: name(at),
+            points: each().map(|(second, x)| (x, second.done as f64)).collect(),
+        });
+    }
+    if failed.iter().any(|(_, sum)| *sum > 0.0) {
+        series.push(Series {
+            name: chart::FAILED.to_string(),
+            points: failed,
+        });
     }
     series
 }

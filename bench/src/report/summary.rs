@@ -12,8 +12,8 @@ pub(crate) fn summary(outcomes: &[Outcome]) -> String {
     for question in questions(outcomes) {
         let _ = writeln!(text, "{}\n", question.told());
         if question.groups.len() > 1 {
-            text.push_str(&comparison(&question).text());
-            text.push('\n');
+            let (servers, ratios) = (comparison(&question), ratios(&question));
+            let _ = writeln!(text, "{}\n{}", servers.text(), ratios.text());
         }
         for group in &question.groups {
             describe(&mut text, group);
@@ -25,16 +25,10 @@ pub(crate) fn summary(outcomes: &[Outcome]) -> String {
     text
 }
 
-/// Servers in lines, then the first against each other one.
+/// Servers in lines, figures in columns.
 pub(super) fn comparison(question: &Question) -> Table {
-    let figures: Vec<(Figure, &str)> = COLUMNS
-        .into_iter()
-        .filter(|(figure, _)| question.knows(*figure))
-        .collect();
-    let mut head = vec!["server".to_string()];
-    head.extend(figures.iter().map(|(_, name)| name.to_string()));
-    head.push("spread".to_string());
-    let mut table = Table::new(head);
+    let figures = known(question);
+    let mut table = Table::new(head("server", &figures));
     for group in &question.groups {
         let told = figures.iter().map(|(figure, _)| value(group, *figure));
         let spread = group
@@ -47,20 +41,49 @@ pub(super) fn comparison(question: &Question) -> Table {
                 .chain([spread]),
         );
     }
-    if let Some((first, others)) = question.groups.split_first() {
-        for other in others {
-            let ratios = figures.iter().map(|(figure, _)| {
-                let ratio = first.ratio(other, *figure);
-                ratio.map_or_else(String::new, |ratio| figure::ratio(ratio.median))
-            });
-            let name = format!("{} ÷ {}", first.server, other.server);
-            let spread = first
-                .ratio(other, question.rate())
-                .map_or_else(String::new, ratio_spread);
-            table.line([name].into_iter().chain(ratios).chain([spread]));
-        }
+    table
+}
+
+/// How many times the first server's figures are those of each other one.
+pub(super) fn ratios(question: &Question) -> Table {
+    let figures = known(question);
+    let Some((first, others)) = question.groups.split_first() else {
+        return Table::bare();
+    };
+    let mut table = Table::new(head(&format!("{} ÷", first.server), &figures));
+    for other in others {
+        let ratios = figures.iter().map(|(figure, _)| {
+            let ratio = first.ratio(other, *figure);
+            ratio.map_or_else(String::new, |ratio| figure::ratio(ratio.median))
+        });
+        let spread = first
+            .ratio(other, question.rate())
+            .map_or_else(String::new, ratio_spread);
+        table.line(
+            [other.server.to_string()]
+                .into_iter()
+                .chain(ratios)
+                .chain([spread]),
+        );
     }
     table
+}
+
+fn known(question: &Question) -> Vec<(Figure, &'static str)> {
+    let known = COLUMNS
+        .into_iter()
+        .filter(|(figure, _)| question.knows(*figure));
+    known.collect()
+}
+
+fn head(first: &str, figures: &[(Figure, &str)]) -> Vec<String> {
+    let names = figures.iter().map(|(_, name)| *name);
+    [first]
+        .into_iter()
+        .chain(names)
+        .chain(["spread"])
+        .map(str::to_string)
+        .collect()
 }
 
 fn ratio_spread(spread: Spread) -> String {
@@ -255,7 +278,7 @@ fn command(outcome: &Outcome) -> String {
 const COLUMNS: [(Figure, &str); 6] = [
     (Figure::Accepted, "accepted/s"),
     (Figure::Delivered, "delivered/s"),
-    (Figure::Cpu, "CPU s"),
+    (Figure::Cpu, "CPU s/1,000"),
     (Figure::Written, "written each"),
     (Figure::DeviceWritten, "by the disk"),
     (Figure::Resident, "memory"),
@@ -272,8 +295,15 @@ mod tests {
             sample::comparison(&[(10_000.0, 400.0), (11_000.0, 440.0), (9_000.0, 450.0)]);
         let text = summary(&outcomes);
         let line = |start: &str| text.lines().find(|line| line.starts_with(start)).unwrap();
-        assert!(line("A ÷ B").contains("25.0 ×"), "{text}");
-        assert!(line("A ÷ B").contains("20.0 × … 25.0 ×"), "{text}");
+        assert!(line("A ÷ ").contains("CPU s/1,000"), "{text}");
+        let ratio = text
+            .lines()
+            .find(|line| line.contains("20.0 × … 25.0 ×"))
+            .unwrap();
+        assert!(
+            ratio.starts_with("B ") && ratio.contains("25.0 ×   1.00 ×"),
+            "{text}"
+        );
         assert!(line("A  ").contains("10,000"), "{text}");
         for wanted in [
             "smtp, 10 connections, 4k, as fast as it goes, pipelining",

@@ -1,9 +1,9 @@
 //! Servers side by side: a bar for the median, a whisker from the smallest to the largest.
 
-use super::{INK, MARGIN, TEXT, WIDTH, anchored, colour, painted};
+use super::{INK, MARGIN, WIDTH, anchored, colour, painted};
 use crate::report::figure;
 use plotters::prelude::*;
-use plotters::style::text_anchor::HPos;
+use plotters::style::text_anchor::{HPos, VPos};
 
 /// Name, median, smallest, largest.
 pub(crate) fn bars(title: &str, bars: &[(String, f64, f64, f64)]) -> String {
@@ -18,11 +18,14 @@ pub(crate) fn bars(title: &str, bars: &[(String, f64, f64, f64)]) -> String {
         for (at, (name, median, min, max)) in bars.iter().enumerate() {
             let top = MARGIN + ROW * at as i32;
             let x = |value: f64| MARGIN + (value.clamp(0.0, most) * scale) as i32;
-            let text = anchored(TEXT, INK, HPos::Left);
+            let text = anchored(HPos::Left, VPos::Center);
             area.draw(&Text::new(name.clone(), (MARGIN, top + 10), text.clone()))?;
             let (from, to) = (top + 22, top + 44);
             let bar = [(MARGIN, from), (x(*median).max(MARGIN + 1), to)];
-            area.draw(&Rectangle::new(bar, ShapeStyle::from(&colour(at)).filled()))?;
+            area.draw(&Rectangle::new(
+                bar,
+                ShapeStyle::from(&colour(at, name)).filled(),
+            ))?;
             let middle = (from + to) / 2;
             if max > min {
                 let line = ShapeStyle::from(&INK).stroke_width(2);

@@ -1,9 +1,9 @@
 //! Latency by percentile: both axes logarithmic, so that a tail can be seen.
 
-use super::{GRID, INK, Series, TEXT, anchored, colour, legend, painted};
+use super::{GRID, Series, anchored, colour, legend, painted};
 use crate::report::figure;
 use plotters::prelude::*;
-use plotters::style::text_anchor::HPos;
+use plotters::style::text_anchor::{HPos, VPos};
 
 /// Points are percentiles (0 to below 100) and microseconds.
 pub(crate) fn latency(title: &str, series: &[Series]) -> String {
@@ -16,14 +16,13 @@ pub(crate) fn latency(title: &str, series: &[Series]) -> String {
         return String::new();
     }
     painted(HEIGHT, title, |area| {
-        let names: Vec<&str> = series.iter().map(|one| one.name.as_str()).collect();
-        let top = legend(area, &names)?;
+        let top = legend(area, &series)?;
         let (_, plot) = area.split_vertically(top);
         let mut chart = ChartBuilder::on(&plot)
-            .margin_right(16)
+            .margin_right(36)
             .margin_top(8)
             .x_label_area_size(28)
-            .y_label_area_size(64)
+            .y_label_area_size(78)
             .build_cartesian_2d(
                 0.0..end,
                 (decade_below(least)..decade_above(most)).log_scale(),
@@ -36,12 +35,16 @@ pub(crate) fn latency(title: &str, series: &[Series]) -> String {
             .light_line_style(GRID)
             .axis_style(GRID)
             .bold_line_style(GRID)
-            .label_style(anchored(TEXT, INK, HPos::Center))
+            .x_label_style(anchored(HPos::Center, VPos::Top))
+            .y_label_style(anchored(HPos::Right, VPos::Center))
             .x_label_formatter(&|x| percentile(*x))
             .y_label_formatter(&|y| figure::micros(*y as u64))
             .draw()?;
         for (at, one) in series.iter().enumerate() {
-            let line = LineSeries::new(one.points.iter().copied(), colour(at).stroke_width(2));
+            let line = LineSeries::new(
+                one.points.iter().copied(),
+                colour(at, &one.name).stroke_width(2),
+            );
             chart.draw_series(line)?;
         }
         Ok(())

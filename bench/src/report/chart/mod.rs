@@ -9,7 +9,7 @@ mod seconds;
 
 pub(super) use bars::bars;
 pub(super) use latency::latency;
-pub(super) use seconds::{FAILED, seconds};
+pub(super) use seconds::seconds;
 
 use plotters::coord::Shift;
 use plotters::prelude::{DrawingArea, IntoDrawingArea, Rectangle, SVGBackend, Text};
@@ -58,22 +58,26 @@ fn themed(svg: &str, title: &str) -> String {
     )
 }
 
-fn colour(at: usize) -> RGBColor {
+/// A series named [`FAILED`] is drawn as what it is.
+fn colour(at: usize, name: &str) -> RGBColor {
+    if name == FAILED {
+        return BAD;
+    }
     SERIES.get(at % SERIES.len()).copied().unwrap_or(INK)
 }
 
-fn anchored(size: f64, colour: RGBColor, horizontal: HPos) -> TextStyle<'static> {
+fn anchored(horizontal: HPos, vertical: VPos) -> TextStyle<'static> {
     TextStyle {
-        font: (FONT, size).into(),
-        color: colour.to_backend_color(),
-        pos: Pos::new(horizontal, VPos::Center),
+        font: (FONT, TEXT).into(),
+        color: INK.to_backend_color(),
+        pos: Pos::new(horizontal, vertical),
     }
 }
 
 /// Names of series in a row above the plot, each with its colour; gives the height they take.
-fn legend(area: &Area, names: &[&str]) -> anyhow::Result<i32> {
+fn legend(area: &Area, series: &[Series]) -> anyhow::Result<i32> {
     let (mut x, mut y) = (MARGIN, MARGIN);
-    for (at, name) in names.iter().enumerate() {
+    for (at, Series { name, .. }) in series.iter().enumerate() {
         let width = 30 + (name.chars().count() as f64 * TEXT * 0.46) as i32;
         if x > MARGIN && x + width > WIDTH as i32 {
             (x, y) = (MARGIN, y + LINE);
@@ -81,10 +85,10 @@ fn legend(area: &Area, names: &[&str]) -> anyhow::Result<i32> {
         let mark = [(x, y + 4), (x + 12, y + 16)];
         area.draw(&Rectangle::new(
             mark,
-            ShapeStyle::from(&colour(at)).filled(),
+            ShapeStyle::from(&colour(at, name)).filled(),
         ))?;
-        let text = anchored(TEXT, INK, HPos::Left);
-        area.draw(&Text::new(name.to_string(), (x + 18, y + 10), text))?;
+        let text = anchored(HPos::Left, VPos::Center);
+        area.draw(&Text::new(name.clone(), (x + 18, y + 10), text))?;
         x += width + 10;
     }
     Ok(y + LINE)
@@ -95,6 +99,7 @@ const MARGIN: i32 = 8;
 const LINE: i32 = 24;
 /// plotters sets text 1.24 times smaller than it is told.
 const TEXT: f64 = 14.5 * 1.24;
+pub(super) const FAILED: &str = "failed";
 const FONT: &str = "system-ui, sans-serif";
 
 const INK: RGBColor = RGBColor(0x01, 0x02, 0x03);
@@ -126,7 +131,7 @@ mod tests {
     fn pictures_hold_their_names_and_no_colour_of_their_own() {
         for svg in [
             latency("ack", &[curve("A <1>"), curve("B")]),
-            seconds("rate", &[curve("A <1>"), curve("B")], "messages"),
+            seconds("rate", &[curve("A <1>"), curve("B")]),
             bars(
                 "rate",
                 &[
@@ -157,10 +162,10 @@ mod tests {
                 points,
             }];
             latency("", &series);
-            seconds("", &series, "");
+            seconds("", &series);
         }
         latency("", &[]);
-        seconds("", &[], "");
+        seconds("", &[]);
         bars("", &[]);
         bars("", &[("x".to_string(), f64::NAN, 0.0, -1.0)]);
     }

@@ -1,12 +1,12 @@
 //! Something a second, over the seconds of a run.
 
-use super::{BAD, GRID, INK, Series, TEXT, anchored, colour, legend, painted};
+use super::{GRID, Series, anchored, colour, legend, painted};
 use crate::report::figure;
 use plotters::prelude::*;
-use plotters::style::text_anchor::HPos;
+use plotters::style::text_anchor::{HPos, VPos};
 
-/// Points are seconds and numbers; a series named [`FAILED`] is drawn as what it is.
-pub(crate) fn seconds(title: &str, series: &[Series], unit: &str) -> String {
+/// Points are seconds and numbers.
+pub(crate) fn seconds(title: &str, series: &[Series]) -> String {
     let points = || series.iter().flat_map(|one| one.points.iter());
     let end = points().fold(1.0_f64, |end, (x, _)| end.max(*x));
     let most = points().fold(1.0_f64, |most, (_, y)| most.max(*y)) * 1.08;
@@ -14,14 +14,13 @@ pub(crate) fn seconds(title: &str, series: &[Series], unit: &str) -> String {
         return String::new();
     }
     painted(HEIGHT, title, |area| {
-        let names: Vec<&str> = series.iter().map(|one| one.name.as_str()).collect();
-        let top = legend(area, &names)?;
+        let top = legend(area, series)?;
         let (_, plot) = area.split_vertically(top);
         let mut chart = ChartBuilder::on(&plot)
-            .margin_right(16)
+            .margin_right(36)
             .margin_top(8)
             .x_label_area_size(28)
-            .y_label_area_size(64)
+            .y_label_area_size(78)
             .build_cartesian_2d(0.0..end, 0.0..most)?;
         chart
             .configure_mesh()
@@ -32,19 +31,20 @@ pub(crate) fn seconds(title: &str, series: &[Series], unit: &str) -> String {
             .light_line_style(GRID)
             .axis_style(GRID)
             .bold_line_style(GRID)
-            .label_style(anchored(TEXT, INK, HPos::Center))
+            .x_label_style(anchored(HPos::Center, VPos::Top))
+            .y_label_style(anchored(HPos::Right, VPos::Center))
             .x_label_formatter(&|x| format!("{} s", figure::number(*x)))
             .y_label_formatter(&|y| figure::number(*y))
-            .y_desc(unit)
             .draw()?;
         for (at, one) in series.iter().enumerate() {
-            let paint = if one.name == FAILED { BAD } else { colour(at) };
-            let line = LineSeries::new(one.points.iter().copied(), paint.stroke_width(2));
+            let line = LineSeries::new(
+                one.points.iter().copied(),
+                colour(at, &one.name).stroke_width(2),
+            );
             chart.draw_series(line)?;
         }
         Ok(())
     })
 }
 
-pub(crate) const FAILED: &str = "failed";
 const HEIGHT: u32 = 280;
