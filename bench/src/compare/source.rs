@@ -29,13 +29,22 @@ impl Source {
         let users = target.users.iter();
         let shares = shares(self.sessions, messages, target.users.len() as u32);
         let file = program("smtp-source").with_context(missing)?;
-        let began_secs = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH)?.as_secs();
+        let began_secs = SystemTime::now()
+            .duration_since(SystemTime::UNIX_EPOCH)?
+            .as_secs();
         let began = Instant::now();
         let mut running = Sources(Vec::new());
         for (user, share) in users.zip(&shares) {
             let mut command = Command::new(&file);
-            command.args(self.arguments(share, user, door)).stdin(Stdio::null());
-            running.0.push(command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn()?);
+            command
+                .args(self.arguments(share, user, door))
+                .stdin(Stdio::null());
+            running.0.push(
+                command
+                    .stdout(Stdio::null())
+                    .stderr(Stdio::piped())
+                    .spawn()?,
+            );
         }
         running.wait()?;
         let elapsed_micros = began.elapsed().as_micros() as u64;
@@ -49,7 +58,8 @@ impl Source {
             true => (&doors.lmtp, "LMTP"),
             false => (&doors.smtp, "SMTP"),
         };
-        door.as_deref().with_context(|| format!("{} has no {name} door", target.name))
+        door.as_deref()
+            .with_context(|| format!("{} has no {name} door", target.name))
     }
 
     fn arguments(&self, share: &Share, user: &str, door: &str) -> Vec<String> {
@@ -148,7 +158,8 @@ fn shares(sessions: u32, messages: u64, users: u32) -> Vec<Share> {
     let count = sessions.min(users.max(1));
     let share = |at: u32| Share {
         sessions: sessions / count + u32::from(at < sessions % count),
-        messages: messages / u64::from(count) + u64::from(u64::from(at) < messages % u64::from(count)),
+        messages: messages / u64::from(count)
+            + u64::from(u64::from(at) < messages % u64::from(count)),
     };
     (0..count).map(share).collect()
 }
@@ -165,11 +176,20 @@ mod tests {
 
     #[test]
     fn sessions_and_messages_are_shared_out_whole() {
-        for (sessions, messages, users) in [(10, 1000, 20), (100, 1003, 20), (10, 3, 20), (7, 50, 1)] {
+        for (sessions, messages, users) in
+            [(10, 1000, 20), (100, 1003, 20), (10, 3, 20), (7, 50, 1)]
+        {
             let shares = shares(sessions, messages, users);
-            assert_eq!(shares.iter().map(|share| share.messages).sum::<u64>(), messages);
+            assert_eq!(
+                shares.iter().map(|share| share.messages).sum::<u64>(),
+                messages
+            );
             assert!(shares.len() <= users as usize);
-            assert!(shares.iter().all(|share| share.messages >= u64::from(share.sessions)));
+            assert!(
+                shares
+                    .iter()
+                    .all(|share| share.messages >= u64::from(share.sessions))
+            );
             let used: u32 = shares.iter().map(|share| share.sessions).sum();
             assert_eq!(used, sessions.min(messages as u32));
         }
@@ -188,7 +208,8 @@ mod tests {
             messages: 30,
         };
         let words = source.arguments(&share, "u@example.test", "127.0.0.1:24");
-        let expected = "-s 2 -m 30 -l 4096 -d -L -f load@example.test -t u@example.test 127.0.0.1:24";
+        let expected =
+            "-s 2 -m 30 -l 4096 -d -L -f load@example.test -t u@example.test 127.0.0.1:24";
         assert_eq!(words.join(" "), expected);
     }
 

@@ -104,7 +104,9 @@ impl Turns<'_> {
                 Err(why) => {
                     contender.has_failed = true;
                     let name = &contender.target.name;
-                    taken.failures.push(format!("{name} is left out from here on: {why:#}"));
+                    taken
+                        .failures
+                        .push(format!("{name} is left out from here on: {why:#}"));
                 }
             }
         }
@@ -127,8 +129,13 @@ impl Turns<'_> {
         rustix::fs::sync();
         let folder = target.folder.as_deref();
         let subject = target.subject();
-        let meter = subject.map(|subject| Meter::begin(&subject, folder)).transpose()?;
-        let Loaded { mut outcome, copies } = generator(target, Extent::Whole)?;
+        let meter = subject
+            .map(|subject| Meter::begin(&subject, folder))
+            .transpose()?;
+        let Loaded {
+            mut outcome,
+            copies,
+        } = generator(target, Extent::Whole)?;
         let ended = Instant::now();
         let arrived = contender.counter.await_all(copies)?;
         if let Some((usage, remarks)) = meter.map(Meter::end).transpose()? {
@@ -140,7 +147,9 @@ impl Turns<'_> {
             elapsed_micros: outcome.elapsed_micros + ended.elapsed().as_micros() as u64,
         });
         if arrived != copies {
-            outcome.remarks.push(format!("{copies} were to arrive, {arrived} did"));
+            outcome
+                .remarks
+                .push(format!("{copies} were to arrive, {arrived} did"));
         }
         outcome.round = Some(round);
         outcome.server = Some(target.server.clone());
@@ -154,7 +163,10 @@ impl Turns<'_> {
         let free = free_bytes(&self.scratch)?;
         if free < FREE_BYTES_MIN {
             let gib = free >> 30;
-            bail!("{} has {gib} GiB left: too little to go on", self.scratch.display());
+            bail!(
+                "{} has {gib} GiB left: too little to go on",
+                self.scratch.display()
+            );
         }
         Ok(())
     }
@@ -166,7 +178,9 @@ fn lost(outcome: &Outcome) -> Option<String> {
     let arrived = outcome.delivered?.count;
     let acknowledged = outcome.counts.acknowledged;
     if arrived < acknowledged {
-        return Some(format!("{server}: {acknowledged} acknowledged, {arrived} arrived"));
+        return Some(format!(
+            "{server}: {acknowledged} acknowledged, {arrived} arrived"
+        ));
     }
     None
 }
@@ -254,7 +268,10 @@ mod tests {
         let (taken, kept) = take(3, &[&a, &b, &c], &mut generator);
         assert_eq!(order, "-a-b-cabcbcacab");
         assert_eq!(kept, (1..=9).collect::<Vec<_>>());
-        let of_b = taken.outcomes.iter().filter(|outcome| outcome.server.as_deref() == Some("B"));
+        let of_b = taken
+            .outcomes
+            .iter()
+            .filter(|outcome| outcome.server.as_deref() == Some("B"));
         let rounds: Vec<_> = of_b.map(|outcome| outcome.round).collect();
         assert_eq!(rounds, [Some(0), Some(1), Some(2)]);
         let first = &taken.outcomes[0];
@@ -291,7 +308,11 @@ mod tests {
             count: 4,
             elapsed_micros: 1,
         });
-        assert!(lost(&outcome).unwrap().contains("5 acknowledged, 4 arrived"));
+        assert!(
+            lost(&outcome)
+                .unwrap()
+                .contains("5 acknowledged, 4 arrived")
+        );
         outcome.delivered = Some(Delivered {
             count: 6,
             elapsed_micros: 1,

@@ -1,6 +1,6 @@
 //! `ringpost-bench report`: says again what files hold, or makes a page of it.
 
-use super::{file, page, summary};
+use super::{file, summary, write_page};
 use clap::Args;
 use std::path::PathBuf;
 
@@ -20,7 +20,7 @@ impl Report {
         let outcomes = file::read(&self.files)?;
         match &self.html {
             Some(out) => {
-                file::replace(out, &page(&outcomes))?;
+                write_page(out, &outcomes)?;
                 println!("{}", out.display());
             }
             None => print!("{}", summary(&outcomes)),

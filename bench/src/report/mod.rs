@@ -14,5 +14,12 @@ mod summary;
 mod table;
 
 pub(crate) use file::write;
-pub(crate) use html::page;
-pub(crate) use summary::summary;
+pub(crate) use summary::{line, summary};
+
+use crate::outcome::Outcome;
+use std::path::Path;
+
+/// Writes the page; what was there before is replaced whole or not at all.
+pub(crate) fn write_page(path: &Path, outcomes: &[Outcome]) -> anyhow::Result<()> {
+    file::replace(path, &html::page(outcomes))
+}

@@ -25,6 +25,19 @@ pub(crate) fn summary(outcomes: &[Outcome]) -> String {
     text
 }
 
+/// One run in one line, while others are still to come.
+pub(crate) fn line(outcome: &Outcome) -> String {
+    let server = outcome.server.as_deref().unwrap_or(&outcome.target);
+    let round = outcome
+        .round
+        .map_or_else(String::new, |round| format!("round {}: ", round + 1));
+    let told = COLUMNS.into_iter().filter_map(|(figure, name)| {
+        let value = figure.of(outcome)?;
+        Some(format!("{} {name}", told(figure, value)))
+    });
+    format!("{round}{server}: {}", told.collect::<Vec<_>>().join(", "))
+}
+
 /// Servers in lines, figures in columns.
 pub(super) fn comparison(question: &Question) -> Table {
     let figures = known(question);

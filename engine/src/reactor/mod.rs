@@ -13,6 +13,7 @@
 //! - Threads talk through [`inbox`] and [`oneshot`]; nothing else is shared.
 //! - A runtime is never dropped: operations in flight end with the process.
 
+pub mod alarm;
 pub mod buffer;
 pub mod clock;
 pub mod file;
@@ -34,6 +35,7 @@ mod local;
 mod sync;
 mod watched;
 
+pub use alarm::Alarm;
 pub use clock::{Clock, Now};
 pub use file::RingDisk;
 pub use mesh::{Endpoint, Mesh};

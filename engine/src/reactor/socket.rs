@@ -16,10 +16,10 @@ use super::watched::Watched;
 use futures_util::future::{Either, select};
 use rustix::buffer::spare_capacity;
 use rustix::io::Errno;
-use rustix::net::{RecvFlags, SendFlags, Shutdown};
+use rustix::net::{RecvFlags, SendAncillaryBuffer, SendFlags, Shutdown};
 use std::cell::{Cell, RefCell};
 use std::future::poll_fn;
-use std::io;
+use std::io::{self, IoSlice};
 use std::net::{SocketAddr, TcpStream};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::pin::pin;
@@ -178,6 +178,33 @@ impl Socket {
                 Ok(sent) => {
                     self.count(sent);
                     rest = rest.get(sent..).unwrap_or_default();
+                }
+                Err(Errno::INTR) => {}
+                Err(Errno::AGAIN) => {
+                    limit.get_or_insert_with(|| SendLimit::start(self));
+                    self.writable().await?;
+                }
+                Err(_) if self.has_timed_out() => return Err(timed_out()),
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Ok(())
+    }
+
+    /// Sends all of `slices`, one behind the other, gathered by the kernel: what many connections
+    /// send alike is not copied for each.
+    pub async fn send_slices(&self, mut slices: &mut [IoSlice<'_>]) -> io::Result<()> {
+        // Drops what is empty at the front, so that the loop ends.
+        IoSlice::advance_slices(&mut slices, 0);
+        let mut limit = None;
+        while !slices.is_empty() {
+            self.give_others_a_turn().await;
+            let flags = SendFlags::DONTWAIT | SendFlags::NOSIGNAL;
+            let mut nothing_else = SendAncillaryBuffer::default();
+            match rustix::net::sendmsg(&self.watched, slices, &mut nothing_else, flags) {
+                Ok(sent) => {
+                    self.count(sent);
+                    IoSlice::advance_slices(&mut slices, sent);
                 }
                 Err(Errno::INTR) => {}
                 Err(Errno::AGAIN) => {

@@ -1,0 +1,237 @@
+//! One connection to a server, in clear or under TLS as a client.
+//!
+//! Certificates are not verified unless a file of authorities is given: a load says nothing secret,
+//! and test servers sign their own. The session under TLS is driven by hand over lent buffers.
+
+use engine::reactor::{Side, Socket, buffer, net};
+use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::client::{ClientSessionMemoryCache, Resumption};
+use rustls::crypto::{CryptoProvider, aws_lc_rs, verify_tls12_signature, verify_tls13_signature};
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+use rustls::{
+    ClientConfig, ClientConnection, DigitallySignedStruct, HandshakeKind, RootCertStore,
+    SignatureScheme,
+};
+use std::io::{self, ErrorKind, IoSlice, Read, Write};
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// A connection that octets go through.
+pub(crate) struct Stream {
+    socket: Socket,
+    session: Option<Box<ClientConnection>>,
+}
+
+/// What the TLS connections of a run share, sessions to resume among it.
+#[derive(Clone)]
+pub(crate) struct TlsClient {
+    config: Arc<ClientConfig>,
+    name: ServerName<'static>,
+}
+
+impl TlsClient {
+    /// Verifies against the authorities in the PEM file, or not at all; with `resumes` a handshake
+    /// takes up an earlier session.
+    pub(crate) fn new(
+        host: &str,
+        authorities: Option<&Path>,
+        resumes: bool,
+    ) -> anyhow::Result<TlsClient> {
+        let provider = Arc::new(aws_lc_rs::default_provider());
+        let builder = ClientConfig::builder_with_provider(provider.clone())
+            .with_protocol_versions(&[&rustls::version::TLS13, &rustls::version::TLS12])?;
+        let mut config = match authorities {
+            Some(file) => builder.with_root_certificates(roots(file)?),
+            None => builder
+                .dangerous()
+                .with_custom_certificate_verifier(Arc::new(Anybody(provider))),
+        }
+        .with_no_client_auth();
+        config.resumption = match resumes {
+            true => Resumption::store(Arc::new(ClientSessionMemoryCache::new(SESSIONS_KEPT))),
+            false => Resumption::disabled(),
+        };
+        Ok(TlsClient {
+            config: Arc::new(config),
+            name: ServerName::try_from(host.to_owned())?,
+        })
+    }
+}
+
+impl Stream {
+    /// Connects within `time`.
+    pub(crate) async fn connect(
+        source: Option<SocketAddr>,
+        target: SocketAddr,
+        time: Duration,
+    ) -> io::Result<Stream> {
+        Ok(Stream {
+            socket: net::connect(source, target, time).await?,
+            session: None,
+        })
+    }
+
+    /// Performs the handshake; gives whether a session was resumed.
+    pub(crate) async fn start_tls(&mut self, client: &TlsClient) -> io::Result<bool> {
+        let session = ClientConnection::new(client.config.clone(), client.name.clone());
+        let mut session = Box::new(session.map_err(io::Error::other)?);
+        while session.is_handshaking() {
+            flush(&self.socket, &mut session).await?;
+            if session.is_handshaking() {
+                feed(&self.socket, &mut session).await?;
+            }
+        }
+        flush(&self.socket, &mut session).await?;
+        let resumed = session.handshake_kind() == Some(HandshakeKind::Resumed);
+        self.session = Some(session);
+        Ok(resumed)
+    }
+
+    /// Waits until something comes and appends it, as far as there is spare capacity; 0 is the end.
+    pub(crate) async fn recv(&mut self, into: &mut Vec<u8>) -> io::Result<usize> {
+        let Some(session) = &mut self.session else {
+            self.socket.readable().await?;
+            let (received, buffer) = self.socket.recv(std::mem::take(into)).await;
+            *into = buffer;
+            return received;
+        };
+        loop {
+            match take(session, into) {
+                Err(error) if error.kind() == ErrorKind::WouldBlock => {}
+                taken => return taken,
+            }
+            feed(&self.socket, session).await?;
+            flush(&self.socket, session).await?;
+        }
+    }
+
+    /// Sends all of `slices`, one behind the other.
+    pub(crate) async fn send(&mut self, slices: &mut [IoSlice<'_>]) -> io::Result<()> {
+        let Some(session) = &mut self.session else {
+            return self.socket.send_slices(slices).await;
+        };
+        for slice in slices {
+            // A buffer of rustls holds no more than this by default.
+            for piece in slice.chunks(PIECE_BYTES) {
+                session.writer().write_all(piece)?;
+                if piece.len() == PIECE_BYTES {
+                    flush(&self.socket, session).await?;
+                }
+            }
+        }
+        flush(&self.socket, session).await
+    }
+
+    /// Ends what waits longer than this from now on.
+    pub(crate) fn set_patience(&self, time: Duration) {
+        self.socket.set_deadline(Side::Read, time);
+        self.socket.set_send_time_max(time);
+    }
+}
+
+/// Moves plaintext into the spare capacity of `into`.
+fn take(session: &mut ClientConnection, into: &mut Vec<u8>) -> io::Result<usize> {
+    let had = into.len();
+    into.resize(into.capacity(), 0);
+    let room = into.get_mut(had..).unwrap_or_default();
+    let taken = session.reader().read(room);
+    into.truncate(had + taken.as_ref().copied().unwrap_or(0));
+    taken
+}
+
+/// Gives the session what the socket receives next.
+async fn feed(socket: &Socket, session: &mut ClientConnection) -> io::Result<()> {
+    let received = socket.recv_lent().await?;
+    let mut rest = received.as_slice();
+    if rest.is_empty() {
+        session.read_tls(&mut io::empty())?;
+        session.process_new_packets().map_err(broken)?;
+        // Only a close_notify makes the end of a stream its end.
+        return match session.is_handshaking() {
+            true => Err(ErrorKind::UnexpectedEof.into()),
+            false => Ok(()),
+        };
+    }
+    while !rest.is_empty() {
+        session.read_tls(&mut rest)?;
+        session.process_new_packets().map_err(broken)?;
+    }
+    buffer::give_back(received);
+    Ok(())
+}
+
+async fn flush(socket: &Socket, session: &mut ClientConnection) -> io::Result<()> {
+    while session.wants_write() {
+        let mut octets = buffer::lend();
+        while session.wants_write() && octets.len() < PIECE_BYTES {
+            session.write_tls(&mut octets)?;
+        }
+        let (sent, octets) = socket.send(octets).await;
+        buffer::give_back(octets);
+        sent?;
+    }
+    Ok(())
+}
+
+fn broken(error: rustls::Error) -> io::Error {
+    io::Error::other(error)
+}
+
+fn roots(file: &Path) -> anyhow::Result<RootCertStore> {
+    let mut roots = RootCertStore::empty();
+    for certificate in CertificateDer::pem_file_iter(file)? {
+        roots.add(certificate?)?;
+    }
+    anyhow::ensure!(!roots.is_empty(), "{} holds no certificate", file.display());
+    Ok(roots)
+}
+
+/// Trusts everybody.
+#[derive(Debug)]
+struct Anybody(Arc<CryptoProvider>);
+
+impl ServerCertVerifier for Anybody {
+    fn verify_server_cert(
+        &self,
+        _: &CertificateDer<'_>,
+        _: &[CertificateDer<'_>],
+        _: &ServerName<'_>,
+        _: &[u8],
+        _: UnixTime,
+    ) -> Result<ServerCertVerified, rustls::Error> {
+        Ok(ServerCertVerified::assertion())
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signed: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        let algorithms = &self.0.signature_verification_algorithms;
+        verify_tls12_signature(message, certificate, signed, algorithms)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signed: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        let algorithms = &self.0.signature_verification_algorithms;
+        verify_tls13_signature(message, certificate, signed, algorithms)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.0.signature_verification_algorithms.supported_schemes()
+    }
+}
+
+/// One record, so that its ciphertext fits into a lent buffer.
+const PIECE_BYTES: usize = 16 << 10;
+
+/// Servers whose sessions are kept; each connection goes to the same few.
+const SESSIONS_KEPT: usize = 64;

@@ -1,0 +1,388 @@
+//! What the command line says, alike for all scenarios that inject mail.
+
+use crate::client::smtp::{Dialect, Pipelining, Settings, Tls};
+use crate::client::tls::TlsClient;
+use crate::load::accounts::Accounts;
+use crate::load::arrivals::{Rate, Spacing, Tempo};
+use crate::load::corpus::{Corpus, Framing};
+use crate::load::fanout::Fanout;
+use crate::load::sizes::Sizes;
+use crate::load::sources::Sources;
+use crate::measure::usage::Subject;
+use crate::outcome::Load;
+use crate::scenario::run::Plan;
+use anyhow::{Context, bail};
+use clap::{Args, ValueEnum};
+use std::net::{SocketAddr, ToSocketAddrs};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// The server, the load, the report.
+#[derive(Args, Clone, Debug)]
+pub(crate) struct Inject {
+    /// The server: host:port
+    #[arg(value_name = "HOST:PORT")]
+    pub(crate) target: String,
+    #[command(flatten)]
+    pub(crate) load: LoadArgs,
+    #[command(flatten)]
+    pub(crate) message: MessageArgs,
+    #[command(flatten)]
+    pub(crate) wire: WireArgs,
+    #[command(flatten)]
+    pub(crate) server: ServerArgs,
+    #[command(flatten)]
+    pub(crate) report: ReportArgs,
+}
+
+#[derive(Args, Clone, Debug)]
+#[command(next_help_heading = "Load")]
+pub(crate) struct LoadArgs {
+    /// Connections held at the same time
+    #[arg(long, short, default_value_t = 10, value_name = "N")]
+    pub(crate) connections: u32,
+    /// Messages of the whole run
+    #[arg(long, short, value_name = "N")]
+    pub(crate) messages: Option<u64>,
+    /// Seconds of the measured part [default: 10, without --messages]
+    #[arg(long = "for", value_name = "SECONDS")]
+    pub(crate) secs: Option<f64>,
+    /// Open loop: messages a second; latencies count from the intended start
+    #[arg(long, value_name = "PER_SECOND")]
+    pub(crate) rate: Option<f64>,
+    /// Open loop with Poisson arrivals
+    #[arg(long, requires = "rate")]
+    pub(crate) poisson: bool,
+    /// Open loop: the rate climbs from --rate to this within the run
+    #[arg(long, requires = "rate", value_name = "PER_SECOND")]
+    pub(crate) ramp: Option<f64>,
+    /// Messages a connection carries before it is closed; 1 is a connection a message
+    #[arg(long, value_name = "N")]
+    pub(crate) per_connection: Option<u32>,
+    /// Threads of the load
+    #[arg(long, default_value_t = 1, value_name = "N")]
+    pub(crate) threads: u32,
+    /// Cores that the threads stay on, in turn
+    #[arg(long, value_delimiter = ',', value_name = "CORE,…")]
+    pub(crate) cores: Vec<usize>,
+    /// Seconds before the measured part
+    #[arg(long, default_value_t = 0.0, value_name = "SECONDS")]
+    pub(crate) warm_up: f64,
+    /// Repeats a run: sizes, recipients, arrivals
+    #[arg(long, default_value_t = 1, value_name = "N")]
+    pub(crate) seed: u64,
+    /// Source addresses: a count (127.0.0.1 and on), a range or a list
+    #[arg(long, value_name = "ADDRESSES")]
+    pub(crate) sources: Option<Sources>,
+}
+
+#[derive(Args, Clone, Debug)]
+#[command(next_help_heading = "Messages")]
+pub(crate) struct MessageArgs {
+    /// Size: 1k, 4k, 64k, octets; a mix: classic, office; or a folder of real messages
+    #[arg(long, default_value = "4k", value_name = "SIZE")]
+    pub(crate) size: Sizes,
+    /// Recipients of a message: a number, or the mix of 1 to 200
+    #[arg(long, default_value = "1", value_name = "N|mix")]
+    pub(crate) recipients: Fanout,
+    /// Whom messages are for: addresses, or a pattern such as user{1..100}@example.test
+    #[arg(
+        long,
+        default_value = "alice@example.test,bob@example.test",
+        value_name = "PATTERN"
+    )]
+    pub(crate) accounts: Accounts,
+    /// Whom messages are from; with a login it is the account that logged in
+    #[arg(long, default_value = "load@example.test", value_name = "ADDRESS")]
+    pub(crate) sender: String,
+}
+
+#[derive(Args, Clone, Debug)]
+#[command(next_help_heading = "Protocol")]
+pub(crate) struct WireArgs {
+    /// Wait for the answer to each command
+    #[arg(long)]
+    pub(crate) no_pipelining: bool,
+    /// Send the next envelope together with the end of a message (RFC 2920 §3.1)
+    #[arg(long, conflicts_with_all = ["no_pipelining", "bdat"])]
+    pub(crate) chain: bool,
+    /// Send messages by BDAT (RFC 3030)
+    #[arg(long)]
+    pub(crate) bdat: bool,
+    /// How TLS begins
+    #[arg(long, value_enum, default_value_t = TlsMode::None)]
+    pub(crate) tls: TlsMode,
+    /// Make every TLS handshake a full one, instead of resuming sessions
+    #[arg(long)]
+    pub(crate) full_handshakes: bool,
+    /// Verify the server's certificate against the authorities in this PEM file
+    #[arg(long, value_name = "FILE")]
+    pub(crate) verify: Option<PathBuf>,
+    /// Log in with AUTH PLAIN, as the accounts, with this password
+    #[arg(long, value_name = "PASSWORD")]
+    pub(crate) password: Option<String>,
+    /// Seconds that an answer may take
+    #[arg(long, default_value_t = 30.0, value_name = "SECONDS")]
+    pub(crate) timeout: f64,
+}
+
+#[derive(ValueEnum, Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum TlsMode {
+    None,
+    Starttls,
+    Implicit,
+}
+
+#[derive(Args, Clone, Debug)]
+#[command(next_help_heading = "Server")]
+pub(crate) struct ServerArgs {
+    /// A target that is not loopback is refused, unless this names its host
+    #[arg(long, value_name = "HOST")]
+    pub(crate) i_own_this_server: Option<String>,
+    /// The server's process, to measure what it uses
+    #[arg(long, value_name = "PID")]
+    pub(crate) pid: Option<u32>,
+    /// The server's cgroup, to measure what it uses
+    #[arg(long, value_name = "DIR")]
+    pub(crate) cgroup: Option<PathBuf>,
+    /// Where the server writes, to name the disk and to read its counters
+    #[arg(long, value_name = "DIR")]
+    pub(crate) folder: Option<PathBuf>,
+    /// What the server has on disk when it says 250, for the report
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) durability: Option<String>,
+}
+
+#[derive(Args, Clone, Debug)]
+#[command(next_help_heading = "Report")]
+pub(crate) struct ReportArgs {
+    /// Write everything that was measured as JSON
+    #[arg(long, value_name = "FILE")]
+    pub(crate) json: Option<PathBuf>,
+}
+
+impl Inject {
+    /// The load as a plan, for messages of `run`.
+    pub(crate) fn plan(&self, dialect: Dialect, run: u32) -> anyhow::Result<Plan> {
+        let target = self.server.resolve(&self.target)?;
+        let load = &self.load;
+        if load.connections == 0 || load.threads == 0 || load.threads > load.connections {
+            bail!("a load needs at least one connection a thread");
+        }
+        let secs = load
+            .secs
+            .or(load.messages.is_none().then_some(SECS_DEFAULT));
+        let warm_up = seconds(load.warm_up)?;
+        let length = secs.map(seconds).transpose()?;
+        Ok(Plan {
+            settings: Arc::new(self.settings(target, dialect, run)?),
+            seed: load.seed,
+            connections: load.connections,
+            threads: load.threads,
+            cores: load.cores.clone(),
+            messages: load.messages,
+            length: length.map(|length| length + warm_up),
+            warm_up,
+            tempo: self.tempo(secs),
+            per_connection: load.per_connection,
+            give_up: Some(seconds(self.wire.timeout)?),
+            subject: self.server.subject(),
+            folder: self.server.folder.clone(),
+        })
+    }
+
+    fn settings(&self, target: SocketAddr, dialect: Dialect, run: u32) -> anyhow::Result<Settings> {
+        let (load, message, wire) = (&self.load, &self.message, &self.wire);
+        let framing = match wire.bdat {
+            true => Framing::Chunk,
+            false => Framing::Data,
+        };
+        let sender_bytes = match wire.password {
+            Some(_) => message.accounts.longest(),
+            None => message.sender.len(),
+        };
+        let corpus = Corpus::new(&message.size, framing, load.seed, run, sender_bytes)?;
+        Ok(Settings {
+            target,
+            sources: load.sources.clone().unwrap_or_default(),
+            dialect,
+            tls: self.tls()?,
+            password: wire.password.clone(),
+            logins: message.accounts.clone(),
+            sender: message.sender.clone(),
+            accounts: message.accounts.clone(),
+            fanout: message.recipients,
+            seed: load.seed,
+            corpus: Arc::new(corpus),
+            pipelining: match (wire.no_pipelining, wire.chain) {
+                (true, _) => Pipelining::None,
+                (false, true) => Pipelining::Chain,
+                (false, false) => Pipelining::Group,
+            },
+            patience: seconds(wire.timeout)?,
+        })
+    }
+
+    fn tls(&self) -> anyhow::Result<Tls> {
+        let wire = &self.wire;
+        if wire.tls == TlsMode::None {
+            return Ok(Tls::None);
+        }
+        let host = host_of(&self.target);
+        let client = TlsClient::new(host, wire.verify.as_deref(), !wire.full_handshakes)?;
+        Ok(match wire.tls {
+            TlsMode::Implicit => Tls::Implicit(client),
+            _ => Tls::Start(client),
+        })
+    }
+
+    fn tempo(&self, secs: Option<f64>) -> Option<Tempo> {
+        let load = &self.load;
+        let from = load.rate?;
+        let rate = match load.ramp {
+            Some(to) => Rate::Climbing(from, to, secs.unwrap_or(SECS_DEFAULT) + load.warm_up),
+            None => Rate::Even(from),
+        };
+        let spacing = match load.poisson {
+            true => Spacing::Poisson,
+            false => Spacing::Constant,
+        };
+        Some(Tempo { rate, spacing })
+    }
+
+    /// What was asked, as the report says it.
+    pub(crate) fn described(&self) -> Load {
+        let (load, message, wire) = (&self.load, &self.message, &self.wire);
+        let mut with = Vec::new();
+        with.push(String::from(
+            match (wire.no_pipelining, wire.chain, wire.bdat) {
+                (true, ..) => "no pipelining",
+                (_, true, _) => "pipelining, chained",
+                (.., true) => "pipelining, BDAT",
+                _ => "pipelining",
+            },
+        ));
+        if wire.no_pipelining && wire.bdat {
+            with.push("BDAT".into());
+        }
+        if wire.tls != TlsMode::None {
+            with.push(format!(
+                "TLS ({}), {}",
+                if wire.tls == TlsMode::Starttls {
+                    "STARTTLS"
+                } else {
+                    "implicit"
+                },
+                if wire.full_handshakes {
+                    "full handshakes"
+                } else {
+                    "resumed"
+                },
+            ));
+        }
+        if wire.password.is_some() {
+            with.push("AUTH PLAIN".into());
+        }
+        match message.recipients {
+            Fanout::Fixed(1) => {}
+            Fanout::Fixed(count) => with.push(format!("{count} recipients")),
+            Fanout::Mix => with.push("1 to 200 recipients".into()),
+        }
+        with.push(format!("{} accounts", message.accounts.len()));
+        if load.poisson {
+            with.push("Poisson arrivals".into());
+        }
+        if let Some(to) = load.ramp {
+            with.push(format!("climbing to {to}/s"));
+        }
+        if load.threads > 1 {
+            with.push(format!("{} threads", load.threads));
+        }
+        Load {
+            connections: load.connections,
+            rate: load.rate,
+            sizes: message.size.to_string(),
+            messages_per_connection: load.per_connection,
+            with,
+        }
+    }
+}
+
+impl ServerArgs {
+    /// Whose use is measured.
+    pub(crate) fn subject(&self) -> Option<Subject> {
+        let is_known = self.pid.is_some() || self.cgroup.is_some();
+        is_known.then(|| Subject {
+            pid: self.pid,
+            cgroup: self.cgroup.clone(),
+        })
+    }
+
+    /// The address of a target that may be loaded.
+    pub(crate) fn resolve(&self, target: &str) -> anyhow::Result<SocketAddr> {
+        let mut addresses = target
+            .to_socket_addrs()
+            .with_context(|| format!("`{target}` is no host:port, or its name has no address"))?;
+        let address = addresses
+            .next()
+            .with_context(|| format!("`{target}` has no address"))?;
+        let host = host_of(target);
+        if address.ip().is_loopback() || self.i_own_this_server.as_deref() == Some(host) {
+            return Ok(address);
+        }
+        bail!(
+            "{host} is not this machine. A load test can take a server down; if it is yours, say \
+             --i-own-this-server {host}"
+        );
+    }
+}
+
+/// The host of `host:port`.
+pub(crate) fn host_of(target: &str) -> &str {
+    let host = target.rsplit_once(':').map_or(target, |(host, _)| host);
+    host.trim_start_matches('[').trim_end_matches(']')
+}
+
+fn seconds(secs: f64) -> anyhow::Result<Duration> {
+    match Duration::try_from_secs_f64(secs) {
+        Ok(duration) if secs <= SECS_MAX => Ok(duration),
+        _ => bail!("{secs} is no number of seconds that a run can take"),
+    }
+}
+
+/// A run without other bounds.
+const SECS_DEFAULT: f64 = 10.0;
+
+/// A day.
+const SECS_MAX: f64 = 86_400.0;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_loopback_or_an_owned_server_is_a_target() {
+        let stranger = ServerArgs {
+            i_own_this_server: None,
+            pid: None,
+            cgroup: None,
+            folder: None,
+            durability: None,
+        };
+        assert!(stranger.resolve("127.0.0.1:25").is_ok());
+        assert!(stranger.resolve("[::1]:25").is_ok());
+        let refused = stranger.resolve("192.0.2.1:25").unwrap_err().to_string();
+        assert!(
+            refused.contains("--i-own-this-server 192.0.2.1"),
+            "{refused}"
+        );
+        let owner = ServerArgs {
+            i_own_this_server: Some("192.0.2.1".into()),
+            ..stranger
+        };
+        assert!(owner.resolve("192.0.2.1:25").is_ok());
+        assert!(owner.resolve("192.0.2.2:25").is_err());
+        assert!(owner.resolve("127.0.0.1").is_err());
+    }
+}
