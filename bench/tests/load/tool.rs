@@ -30,7 +30,9 @@ pub(crate) fn bench(words: &[&str]) -> Run {
     let file = folder.path().join("outcome.json");
     let output = command(words).arg("--json").arg(&file).output().unwrap();
     let json = std::fs::read(&file).map_or(Value::Null, |text| {
-        serde_json::from_slice(&text).expect("the report is JSON")
+        let mut outcomes: Vec<Value> = serde_json::from_slice(&text).expect("a list of outcomes");
+        assert_eq!(outcomes.len(), 1);
+        outcomes.remove(0)
     });
     ended(&output, json)
 }
