@@ -3,6 +3,7 @@
 
 mod accounts;
 mod backup;
+mod compaction;
 mod configuration;
 mod delivery;
 mod descriptors;
