@@ -68,7 +68,7 @@ fn nothing_acknowledged_is_lost_and_nothing_comes_twice() {
 fn a_disk_that_does_not_sync_is_found_out() {
     let is_found_out = |seed| {
         let mut world = World::new(seed);
-        world.disk.faults(|faults| faults.no_sync = true);
+        world.disk.faults(|faults| faults.no_sync = Some(""));
         std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
             world.work_until_crash();
             world.check();
