@@ -44,6 +44,8 @@ pub struct Faults {
     pub zero_error: u64,
     /// The rename reports ENOSPC, as when its directory cannot be synced; it may have happened.
     pub rename_error: u64,
+    /// A file cannot be made (ENOSPC) or removed (EIO); that may have happened.
+    pub name_error: u64,
     /// The read fails with EIO.
     pub read_error: u64,
     /// A page of a file that is being mapped cannot be read: it is zeros.

@@ -161,6 +161,11 @@ impl SimDisk {
         self.state.borrow_mut().names.lose(path);
     }
 
+    /// Bytes of all files.
+    pub fn used(&self) -> u64 {
+        self.state.borrow().used()
+    }
+
     /// Every block can be read again.
     pub fn revive(&self) {
         for image in self.state.borrow().names.images() {
@@ -250,14 +255,12 @@ impl State {
     }
 
     fn open(&mut self, path: &str, mode: Mode) -> io::Result<Reply> {
-        let is_synced = !self.faults.no_name_sync;
         let image = match (self.names.image(path), mode) {
             (Some(_), Mode::Create) => return Err(io::ErrorKind::AlreadyExists.into()),
             (None, Mode::Read | Mode::Write) => return Err(io::ErrorKind::NotFound.into()),
             (Some(image), _) => image,
             (None, Mode::Create) => {
-                let created = NameChange::create(path);
-                self.names.change(&created, is_synced);
+                self.change_name(&NameChange::create(path))?;
                 self.names.image(path).ok_or(io::ErrorKind::NotFound)?
             }
         };
@@ -269,15 +272,16 @@ impl State {
 
     fn change_name(&mut self, change: &NameChange) -> io::Result<Reply> {
         let is_synced = !self.faults.no_name_sync;
-        let rate = match change {
-            NameChange::Rename(..) => self.faults.rename_error,
-            _ => 0,
+        let (rate, fault) = match change {
+            NameChange::Rename(..) => (self.faults.rename_error, WriteFault::Full),
+            NameChange::Create(_) => (self.faults.name_error, WriteFault::Full),
+            NameChange::Remove(_) => (self.faults.name_error, WriteFault::Io),
         };
         if self.seed.chance(rate) {
             if self.seed.chance(500) {
                 self.names.change(change, is_synced);
             }
-            return Err(WriteFault::Full.error());
+            return Err(fault.error());
         }
         match self.names.change(change, is_synced) {
             true => Ok(Reply::Done),
@@ -370,13 +374,17 @@ impl State {
         let Some(space) = self.faults.space else {
             return Ok(());
         };
-        let bytes = |image: &RefCell<Image>| image.borrow().live.len() as u64;
-        let growth = change.end().saturating_sub(bytes(image));
-        let used: u64 = self.names.images().map(|image| bytes(image)).sum();
-        match growth > 0 && used + growth > space {
+        let bytes = image.borrow().live.len() as u64;
+        let growth = change.end().saturating_sub(bytes);
+        match growth > 0 && self.used() + growth > space {
             true => Err(WriteFault::Full.error()),
             false => Ok(()),
         }
+    }
+
+    fn used(&self) -> u64 {
+        let images = self.names.images();
+        images.map(|image| image.borrow().live.len() as u64).sum()
     }
 
     fn store(&self, image: &RefCell<Image>, change: Change) {
