@@ -1,9 +1,12 @@
 //! Keeps house as the engine does, but all the time.
 
 use crate::world::{Sim, pass_turn};
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
+use std::future::poll_fn;
+use std::pin::pin;
 use std::rc::Rc;
-use store::compact::{CompactError, Here, Policy, Report, Task};
+use std::task::Poll;
+use store::compact::{Aside, CompactError, Done, Here, Owner, Policy, Report, Task};
 use store::disk::fault::Seed;
 use store::disk::sim::SimDisk;
 
@@ -51,7 +54,7 @@ impl Kept {
 
 pub(crate) struct Keeper {
     pub(crate) shards: Vec<Sim>,
-    pub(crate) here: Here<SimDisk>,
+    pub(crate) aside: Mortal,
     pub(crate) seed: RefCell<Seed>,
     pub(crate) kept: Rc<RefCell<Kept>>,
     /// Whether the device may refuse to read what it has.
@@ -62,15 +65,22 @@ impl Keeper {
     pub(crate) async fn run(&self) {
         for round in 0.. {
             let shard = &self.shards[round % self.shards.len()];
+            let dies = self.below(4) == 0;
+            let steps = dies.then(|| self.below(40) as u32);
+            self.aside.steps_left.set(steps);
             let outcome = self.keep(shard).await;
             self.note(&outcome);
-            match shard.sweep(&self.here).await {
+            match shard.sweep(&self.aside).await {
                 Ok(false) => self.kept.borrow_mut().while_read += 1,
                 Ok(true) => {}
                 Err(_) => self.kept.borrow_mut().failed += 1,
             }
             pass_turn().await;
         }
+    }
+
+    fn below(&self, bound: u64) -> u64 {
+        self.seed.borrow_mut().below(bound)
     }
 
     fn note(&self, outcome: &Result<Report, CompactError>) {
@@ -80,20 +90,51 @@ impl Keeper {
     }
 
     async fn keep(&self, shard: &Sim) -> Result<Report, CompactError> {
-        let dice = self.seed.borrow_mut().below(10);
-        match dice {
-            0..=3 => shard.keep_house(&self.here, &EAGER).await,
+        match self.below(10) {
+            0..=3 => shard.keep_house(&self.aside, &EAGER).await,
             4..=5 => {
-                shard.checkpoint(&self.here).await?;
-                shard.empty(&self.here, u32::MAX).await
+                shard.checkpoint(&self.aside).await?;
+                shard.empty(&self.aside, u32::MAX).await
             }
-            6 => shard.empty(&self.here, u32::MAX).await,
-            7 => shard.repack(&self.here, &EAGER).await,
-            8 => shard.compact(&self.here, Task::MergeAll).await,
+            6 => shard.empty(&self.aside, u32::MAX).await,
+            7 => shard.repack(&self.aside, &EAGER).await,
+            8 => shard.compact(&self.aside, Task::MergeAll).await,
             _ => {
-                shard.checkpoint(&self.here).await?;
-                shard.compact(&self.here, Task::Merge).await
+                shard.checkpoint(&self.aside).await?;
+                shard.compact(&self.aside, Task::Merge).await
             }
         }
+    }
+}
+
+/// A compactor that dies after some steps, between two calls of the system.
+pub(crate) struct Mortal {
+    pub(crate) here: Here<SimDisk>,
+    /// `None`: it does not die.
+    pub(crate) steps_left: Cell<Option<u32>>,
+}
+
+impl Mortal {
+    pub(crate) fn new(disk: &SimDisk) -> Mortal {
+        Mortal {
+            here: Here(disk.clone()),
+            steps_left: Cell::new(None),
+        }
+    }
+}
+
+impl Aside for Mortal {
+    async fn carry_out(&self, owner: &Owner, task: Task) -> Result<Done, CompactError> {
+        let mut work = pin!(self.here.carry_out(owner, task));
+        poll_fn(|context| {
+            match self.steps_left.get() {
+                // Whoever wakes us has finished what was waited for.
+                Some(0) => return Poll::Ready(Err(CompactError::Ended)),
+                Some(left) => self.steps_left.set(Some(left - 1)),
+                None => {}
+            }
+            work.as_mut().poll(context)
+        })
+        .await
     }
 }

@@ -8,16 +8,18 @@
 #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
 
 mod client;
+mod control;
 mod copied;
 mod feeder;
 mod keeper;
 mod ledger;
+mod points;
 mod seeds;
 mod weather;
 mod world;
 
 use keeper::Kept;
-use seeds::{over_seeds, panics};
+use seeds::over_seeds;
 use weather::Climate;
 use world::World;
 
@@ -60,21 +62,6 @@ fn in_storms_nothing_is_lost_but_what_is_named() {
         "there was work: {kept:?}"
     );
     assert!(unread > 0 && refused > 0 && healed > 0, "there were storms");
-}
-
-#[test]
-fn a_disk_that_does_not_sync_is_found_out() {
-    let is_found_out = |seed| {
-        panics(|| {
-            let mut world = World::new(seed, Climate::Fair);
-            world.disk.faults(|faults| faults.no_sync = Some(""));
-            world.work_until_crash();
-            world.check();
-        })
-    };
-    let found_out = (1..=20).any(is_found_out);
-    let what = "without sync acknowledged mail must be missed by the model";
-    assert!(found_out, "{what}");
 }
 
 /// Backups are taken while all of this goes on, and go down with it. A store that is made of one

@@ -1,16 +1,23 @@
 //! Seeds, spread over the cores: how many, from which, and which of them failed.
 
 use std::num::NonZero;
+use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Mutex, Once};
 use std::thread;
 
-/// Runs `test` for `RINGPOST_SEEDS` seeds, or `default`, from `RINGPOST_FIRST_SEED` or 1. Fails
-/// with the numbers of those seeds for which it panics.
+/// Runs `test` for `RINGPOST_SEEDS` seeds, or `default`, from `RINGPOST_FIRST_SEED` or 1.
 pub(crate) fn over_seeds<T: Send>(default: u64, test: impl Fn(u64) -> T + Sync) -> Vec<T> {
     let first = number("RINGPOST_FIRST_SEED").unwrap_or(1);
-    let end = first + number("RINGPOST_SEEDS").unwrap_or(default);
+    let count = number("RINGPOST_SEEDS").unwrap_or(default);
+    over_numbers(first..first + count, test)
+}
+
+/// Runs `test` for these seeds. Fails with the numbers of those for which it panics.
+pub(crate) fn over_numbers<T: Send>(seeds: Range<u64>, test: impl Fn(u64) -> T + Sync) -> Vec<T> {
+    let end = seeds.end;
+    let first = seeds.start;
     let next = AtomicU64::new(first);
     let (outcomes, failed) = (Mutex::new(Vec::new()), Mutex::new(Vec::new()));
     let work = || {
@@ -57,7 +64,7 @@ pub(crate) fn panics(test: impl FnOnce() + Send) -> bool {
     })
 }
 
-fn number(variable: &str) -> Option<u64> {
+pub(crate) fn number(variable: &str) -> Option<u64> {
     std::env::var(variable).ok()?.parse().ok()
 }
 

@@ -3,7 +3,7 @@
 use crate::client::Client;
 use crate::copied;
 use crate::feeder::start_feeding;
-use crate::keeper::{EAGER, Keeper, Kept};
+use crate::keeper::{EAGER, Keeper, Kept, Mortal};
 use crate::ledger::{Ledger, content};
 use crate::weather::{self, Climate};
 use std::cell::{Cell, RefCell};
@@ -38,6 +38,7 @@ pub(crate) struct World {
     root: String,
     pub(crate) seed: Seed,
     pub(crate) climate: Climate,
+    pub(crate) clients: u32,
     pub(crate) ledger: Rc<RefCell<Ledger>>,
     pub(crate) backs_up: bool,
     /// What was told before the last whole backup was begun.
@@ -55,7 +56,6 @@ pub(crate) struct Met {
     pub(crate) refused_starts: u32,
     /// Lives at whose end the device was well again, and so was every shard that was not read-only.
     pub(crate) healed: u32,
-    pub(crate) read_only: u32,
 }
 
 impl World {
@@ -66,6 +66,7 @@ impl World {
             root: String::new(),
             seed: Seed::new(seed ^ 0x5eed),
             climate,
+            clients: 4,
             ledger: Rc::default(),
             backs_up: false,
             before_backup: Rc::default(),
@@ -89,6 +90,20 @@ impl World {
 
     /// Shards that are open, with everybody at work.
     pub(crate) fn begin(&mut self) -> Life {
+        let mut life = self.begin_without_keeper();
+        let keeper = Keeper {
+            shards: life.shards.clone(),
+            aside: Mortal::new(&self.disk),
+            seed: RefCell::new(Seed::new(self.seed.next())),
+            kept: Rc::clone(&self.kept),
+            may_find_damage: self.climate == Climate::Stormy,
+        };
+        life.executor.spawn(async move { keeper.run().await });
+        life
+    }
+
+    /// The same, and nobody keeps house.
+    pub(crate) fn begin_without_keeper(&mut self) -> Life {
         let mut executor = Executor::new(self.disk.clone(), self.seed.next());
         let shards = self.start(&mut executor);
         for shard in &shards {
@@ -99,16 +114,8 @@ impl World {
             let (ledger, before) = (Rc::clone(&self.ledger), Rc::clone(&self.before_backup));
             executor.spawn(copied::back_up(self.disk.clone(), ledger, before));
         }
-        let keeper = Keeper {
-            shards: shards.clone(),
-            here: Here(self.disk.clone()),
-            seed: RefCell::new(Seed::new(self.seed.next())),
-            kept: Rc::clone(&self.kept),
-            may_find_damage: self.climate == Climate::Stormy,
-        };
-        executor.spawn(async move { keeper.run().await });
         start_feeding(&mut executor, &shards, (&self.disk, &self.ledger));
-        for _ in 0..4 {
+        for _ in 0..self.clients {
             let client = Client {
                 shards: shards.clone(),
                 ledger: Rc::clone(&self.ledger),
@@ -142,31 +149,25 @@ impl World {
         life.tend();
         for owner in 0..2 {
             let shard = Rc::clone(&life.shards[owner]);
-            if shard.log().is_read_only() {
-                self.met.read_only += 1;
-                continue;
-            }
-            let appended = Rc::new(Cell::new(false));
-            let told = Rc::clone(&appended);
+            let fate = Rc::new(Cell::new(None));
+            let told = Rc::clone(&fate);
             let id = self.ledger.borrow().next + 1;
             self.ledger.borrow_mut().next = id;
             life.executor.spawn(async move {
-                while let Err(error) = append(&shard, ACCOUNTS[owner], id).await {
-                    // What was on its way to a full disk is given up first.
-                    assert_eq!(error, ChangeError::Log(LogError::Full));
-                    shard.log().retry();
-                    pass_turn().await;
-                }
-                told.set(true);
+                told.set(Some(append_in_time(&shard, ACCOUNTS[owner], id).await));
             });
             let mut turns = 0;
-            while !appended.get() && turns < HEALING_TURNS_MAX && life.executor.turn() {
+            while fate.get().is_none() && turns < HEALING_TURNS_MAX && life.executor.turn() {
                 turns += 1;
             }
-            assert!(appended.get(), "shard {owner} does not heal");
-            let mut ledger = self.ledger.borrow_mut();
-            ledger.acknowledged.insert(id, [owner].into());
-            self.met.healed += 1;
+            let is_kept = fate
+                .get()
+                .expect("a device that is well again heals a shard");
+            if is_kept {
+                let mut ledger = self.ledger.borrow_mut();
+                ledger.acknowledged.insert(id, [owner].into());
+            }
+            self.met.healed += u32::from(is_kept);
         }
     }
 
@@ -211,28 +212,37 @@ impl World {
         self.disk = self.disk.crash(self.seed.next());
     }
 
-    /// A world of its own that begins with the last whole backup of this one.
-    pub(crate) fn restored(&mut self, number: usize) -> Option<World> {
-        let mut ledger = self.before_backup.borrow().clone()?;
-        let tried = self.ledger.borrow();
-        // It may have been tried while the backup was taken.
-        ledger.next = tried.next;
-        ledger.removing = tried.removing.clone();
-        ledger.copies = tried.copies.clone();
-        let directory = format!("restored-{number}");
-        let mut executor = Executor::new(self.disk.clone(), self.seed.next());
-        let restoring = copied::restore_last(self.disk.clone(), directory.clone());
-        executor.finish(restoring).expect("restoring ends");
-        Some(World {
-            disk: self.disk.clone(),
-            root: format!("{directory}/"),
-            seed: Seed::new(self.seed.next()),
+    /// A world of its own that goes on with this disk and what was told so far.
+    pub(crate) fn branch(&self, disk: SimDisk, seed: u64) -> World {
+        World {
+            disk,
+            root: self.root.clone(),
+            seed: Seed::new(seed),
             climate: self.climate,
-            ledger: Rc::new(RefCell::new(ledger)),
+            clients: self.clients,
+            ledger: Rc::new(RefCell::new(self.ledger.borrow().clone())),
             backs_up: false,
             before_backup: Rc::default(),
             kept: Rc::default(),
             met: Met::default(),
+        }
+    }
+
+    /// A world of its own that begins with the last whole backup of this one.
+    pub(crate) fn restored(&mut self, number: usize) -> Option<World> {
+        let mut ledger = self.before_backup.borrow().clone()?;
+        // It may have been tried while the backup was taken.
+        let tried = self.ledger.borrow().clone();
+        (ledger.next, ledger.removing, ledger.copies) = (tried.next, tried.removing, tried.copies);
+        let directory = format!("restored-{number}");
+        let mut executor = Executor::new(self.disk.clone(), self.seed.next());
+        let restoring = copied::restore_last(self.disk.clone(), directory.clone());
+        executor.finish(restoring).expect("restoring ends");
+        let seed = self.seed.next();
+        Some(World {
+            root: format!("{directory}/"),
+            ledger: Rc::new(RefCell::new(ledger)),
+            ..self.branch(self.disk.clone(), seed)
         })
     }
 }
@@ -269,6 +279,20 @@ fn open(executor: &mut Executor, disk: &SimDisk, root: &str) -> Result<Vec<Sim>,
         shards.push(opened.map_err(|error| error.to_string())?.0);
     }
     Ok(shards)
+}
+
+/// `false`: a second error before the device was well again has made the shard read-only.
+async fn append_in_time(shard: &Sim, address: &str, id: u64) -> bool {
+    while let Err(error) = append(shard, address, id).await {
+        match error {
+            // What was on its way to a full disk is given up first.
+            ChangeError::Log(LogError::Full) => shard.log().retry(),
+            ChangeError::Log(LogError::ReadOnly) => return false,
+            error => panic!("{error}"),
+        }
+        pass_turn().await;
+    }
+    true
 }
 
 async fn append(shard: &Sim, address: &str, id: u64) -> Result<(), ChangeError> {
