@@ -1,6 +1,7 @@
 //! A client of two shards: it does at random what clients do, and keeps the ledger.
 
 use crate::ledger::{Ledger, content, contents, identify};
+use crate::weather::Climate;
 use crate::world::{ACCOUNTS, MAILBOXES, Sim, pass_turn, share};
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeSet;
@@ -18,8 +19,7 @@ pub(crate) struct Client {
     pub(crate) shards: Vec<Sim>,
     pub(crate) ledger: Rc<RefCell<Ledger>>,
     pub(crate) seed: RefCell<Seed>,
-    /// The device may refuse anything at any time.
-    pub(crate) is_stormy: bool,
+    pub(crate) climate: Climate,
     /// Reads that were answered with an error.
     pub(crate) unread: Rc<Cell<u32>>,
 }
@@ -44,6 +44,11 @@ impl Client {
                 pass_turn().await;
             }
         }
+    }
+
+    /// The device may refuse anything at any time.
+    fn is_rough(&self) -> bool {
+        self.climate != Climate::Fair
     }
 
     fn below(&self, bound: u64) -> u64 {
@@ -94,7 +99,7 @@ impl Client {
         let refused = shares(here).zip(delivered.shares);
         let refused = refused.filter(|(_, share)| share.is_err());
         let refused: BTreeSet<usize> = refused.map(|(owner, _)| owner).collect();
-        assert!(self.is_stormy || refused.is_empty());
+        assert!(self.is_rough() || refused.is_empty());
         let owners = owners.difference(&refused).copied().collect();
         self.ledger.borrow_mut().acknowledged.insert(id, owners);
         Some(())
@@ -248,9 +253,13 @@ impl Client {
             Ok(read) => return Some(read),
             Err(ReadError::Gone) => {
                 let is_there = shard.row(view, row.uid).map(delivery) == Some(row.delivery);
-                assert!(self.is_stormy || !is_there, "only what is gone may be gone");
+                assert!(
+                    self.is_rough() || !is_there,
+                    "only what is gone may be gone"
+                );
             }
-            Err(ReadError::Io { .. }) if self.is_stormy => {}
+            Err(ReadError::Io { .. }) if self.is_rough() => {}
+            Err(ReadError::Damaged { .. }) if self.climate == Climate::Lying => {}
             Err(error) => panic!("{error}"),
         }
         self.unread.set(self.unread.get() + 1);
@@ -261,7 +270,7 @@ impl Client {
     fn accepted<T>(&self, outcome: Result<T, ChangeError>) -> Outcome<T> {
         if let Err(error) = &outcome {
             let is_allowed = matches!(error, ChangeError::Log(_))
-                || self.is_stormy && *error == ChangeError::Damaged;
+                || self.is_rough() && *error == ChangeError::Damaged;
             assert!(is_allowed, "{error}");
         }
         outcome.ok()

@@ -9,6 +9,8 @@ pub(crate) enum Climate {
     Fair,
     /// Beside that, reads fail, blocks die, the disk fills up, is slow, and refuses names.
     Stormy,
+    /// Beside that, writes that the device calls durable are lost or land elsewhere.
+    Lying,
 }
 
 /// Another weather from now on.
@@ -16,6 +18,11 @@ pub(crate) fn change(disk: &SimDisk, climate: Climate, dice: &mut Seed) {
     let mut faults = match climate {
         Climate::Fair => Faults::default(),
         Climate::Stormy => storm(disk, dice),
+        Climate::Lying => Faults {
+            lost_write: rate(dice, 20),
+            misdirected_write: rate(dice, 20),
+            ..Faults::default()
+        },
     };
     faults.failing_writes = failing_writes(disk, dice);
     disk.faults(|present| {

@@ -3,8 +3,9 @@
 use crate::client::Client;
 use crate::copied;
 use crate::feeder::start_feeding;
+use crate::fsck;
 use crate::keeper::{EAGER, Keeper, Kept, Mortal};
-use crate::ledger::{Ledger, content};
+use crate::ledger::{Ledger, content, is_damage_told};
 use crate::weather::{self, Climate};
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
@@ -30,6 +31,7 @@ pub(crate) const ACCOUNTS: [&str; 4] = [
     "carl@example.test",
     "dora@example.test",
 ];
+pub(crate) const STORE: [u8; 16] = [7; 16];
 pub(crate) const MAILBOXES: [&str; 2] = ["INBOX", "Other"];
 
 pub(crate) struct World {
@@ -96,7 +98,7 @@ impl World {
             aside: Mortal::new(&self.disk),
             seed: RefCell::new(Seed::new(self.seed.next())),
             kept: Rc::clone(&self.kept),
-            may_find_damage: self.climate == Climate::Stormy,
+            may_find_damage: self.climate != Climate::Fair,
         };
         life.executor.spawn(async move { keeper.run().await });
         life
@@ -106,21 +108,18 @@ impl World {
     pub(crate) fn begin_without_keeper(&mut self) -> Life {
         let mut executor = Executor::new(self.disk.clone(), self.seed.next());
         let shards = self.start(&mut executor);
-        for shard in &shards {
-            let shard = Rc::clone(shard);
-            executor.spawn(async move { shard.run(|_| {}).await });
-        }
+        runs(&mut executor, &shards);
         if self.backs_up {
             let (ledger, before) = (Rc::clone(&self.ledger), Rc::clone(&self.before_backup));
             executor.spawn(copied::back_up(self.disk.clone(), ledger, before));
         }
-        start_feeding(&mut executor, &shards, (&self.disk, &self.ledger));
+        start_feeding(&mut executor, &shards, self);
         for _ in 0..self.clients {
             let client = Client {
                 shards: shards.clone(),
                 ledger: Rc::clone(&self.ledger),
                 seed: RefCell::new(Seed::new(self.seed.next())),
-                is_stormy: self.climate == Climate::Stormy,
+                climate: self.climate,
                 unread: Rc::clone(&self.met.unread),
             };
             executor.spawn(async move { client.run().await });
@@ -184,11 +183,8 @@ impl World {
     pub(crate) fn check(&mut self) {
         let mut executor = Executor::new(self.disk.clone(), self.seed.next());
         let shards = open(&mut executor, &self.disk, &self.root).unwrap();
-        for shard in &shards {
-            let shard = Rc::clone(shard);
-            executor.spawn(async move { shard.run(|_| {}).await });
-        }
-        start_feeding(&mut executor, &shards, (&self.disk, &self.ledger));
+        runs(&mut executor, &shards);
+        start_feeding(&mut executor, &shards, self);
         // The feeder waits for ever once everything is handed over, so this ends by itself.
         executor.run(usize::MAX);
         let is_all_there = shards.iter().all(|shard| shard.offers_waiting() == 0);
@@ -210,6 +206,10 @@ impl World {
         });
         assert!(checked.is_some(), "reading ends");
         self.disk = self.disk.crash(self.seed.next());
+        if self.seed.chance(100) && !is_damage_told(&self.disk) {
+            let damages = fsck::damages(&self.disk, &self.root);
+            assert!(damages.is_empty(), "{damages:?}");
+        }
     }
 
     /// A world of its own that goes on with this disk and what was told so far.
@@ -262,14 +262,14 @@ impl Life {
     }
 }
 
-fn open(executor: &mut Executor, disk: &SimDisk, root: &str) -> Result<Vec<Sim>, String> {
+pub(crate) fn open(
+    executor: &mut Executor,
+    disk: &SimDisk,
+    root: &str,
+) -> Result<Vec<Sim>, String> {
     let mut shards = Vec::new();
     for shard in 0..2 {
-        let mut options = Options::new([7; 16], shard);
-        options.segment_bytes = 8 << 20;
-        // Reads go to the disk.
-        options.hot_tail_bytes = 0;
-        options.random = salt;
+        let options = options(shard);
         let disk = disk.clone();
         let directory = format!("{root}shard-{shard:02}");
         let opened = executor.finish(async move {
@@ -279,6 +279,14 @@ fn open(executor: &mut Executor, disk: &SimDisk, root: &str) -> Result<Vec<Sim>,
         shards.push(opened.map_err(|error| error.to_string())?.0);
     }
     Ok(shards)
+}
+
+/// The writers of these shards run.
+pub(crate) fn runs(executor: &mut Executor, shards: &[Sim]) {
+    for shard in shards {
+        let shard = Rc::clone(shard);
+        executor.spawn(async move { shard.run(|_| {}).await });
+    }
 }
 
 /// `false`: a second error before the device was well again has made the shard read-only.
@@ -303,6 +311,15 @@ async fn append(shard: &Sim, address: &str, id: u64) -> Result<(), ChangeError> 
     let (names, date) = (FlagNames::default(), InternalDate::utc(5));
     let appended = shard.append(account, inbox, body, &names, date);
     appended.await.map(drop)
+}
+
+pub(crate) fn options(shard: u16) -> Options {
+    let mut options = Options::new(STORE, shard);
+    options.segment_bytes = 8 << 20;
+    // Reads go to the disk.
+    options.hot_tail_bytes = 0;
+    options.random = salt;
+    options
 }
 
 /// Lets others have a turn.
