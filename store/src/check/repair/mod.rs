@@ -99,6 +99,8 @@ impl<D: Disk> Repair<'_, D> {
             Some(manifest) => manifest.clone(),
             None => self.found().await?,
         };
+        // What a crash left half-done has numbers that no manifest gave.
+        manifest.next_number = manifest.next_number.max(self.next_number().await);
         let (state, from) = if needs_index {
             (State::default(), None)
         } else {
@@ -208,7 +210,6 @@ impl<D: Disk> Repair<'_, D> {
                 bytes: summary.bytes,
             }));
         }
-        manifest.next_number = self.next_number().await;
         Ok(manifest)
     }
 
