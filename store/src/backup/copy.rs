@@ -54,7 +54,7 @@ impl Table {
     }
 
     /// Checks every octet of the file that can ever be served.
-    async fn verify<D: Disk>(&self, disk: &D, owner: &Owner) -> Result<(), BackupError> {
+    pub(super) async fn verify<D: Disk>(&self, disk: &D, owner: &Owner) -> Result<(), BackupError> {
         match self {
             Table::Run(run) => {
                 let run = Run::load(disk, &owner.directory, run.head(owner)).await;
@@ -191,6 +191,30 @@ pub(super) async fn checksum<D: Disk>(
         each(piece.len() as u64);
     }
     Ok(Some((length, crc)))
+}
+
+/// CRCs of a file up to each of `ends`, which ascend; fewer where it ends before. `None` where there
+/// is none.
+pub(super) async fn checksums<D: Disk>(
+    disk: &D,
+    path: &str,
+    ends: &[u64],
+    each: &mut dyn FnMut(u64),
+) -> Result<Option<Vec<(u64, u32)>>, BackupError> {
+    let Some((file, length)) = open(disk, path, None).await? else {
+        return Ok(None);
+    };
+    let (mut done, mut crc, mut sums) = (0, 0, Vec::new());
+    for end in ends.iter().copied().filter(|end| *end <= length) {
+        while done < end {
+            let piece = piece(&file, done, end).await.map_err(at(path))?;
+            crc = append(crc, piece.as_slice());
+            done += piece.len() as u64;
+            each(piece.len() as u64);
+        }
+        sums.push((end, crc));
+    }
+    Ok(Some(sums))
 }
 
 /// Makes a file of the same name, of all or of the first `bytes`, which are whole blocks. Returns

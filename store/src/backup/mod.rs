@@ -23,17 +23,21 @@ mod cut;
 mod error;
 mod list;
 mod plan;
+mod prune;
 mod restore;
 mod segments;
 mod tail;
 mod take;
 mod text;
+mod verify;
 
 pub use error::{BackupError, Moment};
 pub use list::{Generation, SegmentCopy, ShardCopy, TableCopy, Tail};
 pub use plan::{Plan, ShardPlan};
+pub use prune::{Pruned, prune};
 pub use restore::restore;
 pub use take::{Taken, take};
+pub use verify::{Fault, Verified, verify};
 
 use crate::disk::Disk;
 use crate::disk::home::{Identity, shard_directory};
@@ -43,6 +47,9 @@ use std::collections::BTreeSet;
 
 /// Told of bytes that were looked at, and of how many there are in all as far as is known.
 pub type Progress<'a> = &'a dyn Fn(u64, u64);
+
+/// A list that is there, whether it can be read or not.
+type List = Result<Generation, BackupError>;
 
 /// A backup that is open.
 pub struct Backup<D> {
@@ -79,14 +86,23 @@ impl<D: Disk> Backup<D> {
 
     /// Every generation that is whole, oldest first.
     pub async fn generations(&self) -> Result<Vec<Generation>, BackupError> {
-        let mut generations = Vec::new();
+        let lists = self.lists().await?.into_iter();
+        lists.filter_map(|(_, list)| list).collect()
+    }
+
+    /// What there is of each generation, oldest first; no list where it is not whole.
+    async fn lists(&self) -> Result<Vec<(u32, Option<List>)>, BackupError> {
+        let mut lists = Vec::new();
         for number in self.numbers().await? {
             let path = list_path(number);
-            if let Some(text) = text::read(&self.disk, &path).await? {
-                generations.push(Generation::parse(&path, &text, number, &self.identity)?);
-            }
+            let list = match text::read(&self.disk, &path).await {
+                Ok(None) => None,
+                Ok(Some(text)) => Some(Generation::parse(&path, &text, number, &self.identity)),
+                Err(error) => Some(Err(error)),
+            };
+            lists.push((number, list));
         }
-        Ok(generations)
+        Ok(lists)
     }
 
     /// The numbers of generations, whole or not, ascending.

@@ -205,7 +205,7 @@ impl Frames {
     }
 
     /// Whether a frame ends exactly there.
-    fn pass(&self, end: End) -> bool {
+    pub(super) fn pass(&self, end: End) -> bool {
         self.ends.binary_search(&end).is_ok()
     }
 

@@ -3,6 +3,9 @@
 
 #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
 
+mod backup;
+#[path = "../shards/below.rs"]
+mod below;
 mod damage;
 mod dump;
 mod repair;
