@@ -6,6 +6,7 @@ mod backup;
 mod configuration;
 mod delivery;
 mod descriptors;
+mod first_store;
 mod keeping;
 mod machine;
 mod running;
