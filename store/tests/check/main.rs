@@ -9,6 +9,7 @@ mod below;
 mod damage;
 mod dump;
 mod repair;
+mod rescue;
 
 use std::collections::BTreeMap;
 use std::rc::Rc;
