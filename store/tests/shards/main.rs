@@ -7,6 +7,7 @@
 
 #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
 
+mod below;
 mod client;
 mod control;
 mod copied;
