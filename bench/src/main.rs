@@ -48,7 +48,7 @@ enum Command {
     Lmtp(Box<Inject>),
     Relay(Box<scenario::relay::RelayArgs>),
     Sink(scenario::sink::SinkArgs),
-    Compare(compare::command::Compare),
+    Compare(Box<compare::command::Compare>),
     Report(report::command::Report),
     Peers(peer::command::Peers),
     /// Keeps a yard; started by the tool itself
