@@ -15,8 +15,9 @@ mod scenario;
 
 use clap::{Parser, Subcommand};
 use engine::reactor::signal::{Signal, start_signals};
-use scenario::options::Inject;
-use scenario::submit::Kind;
+use outcome::Audit;
+use scenario::options::{Inject, ReportArgs, Usage};
+use scenario::submit::{Ending, Kind};
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -40,12 +41,14 @@ struct Arguments {
 #[derive(Subcommand)]
 enum Command {
     /// Mail into a server by SMTP
-    Smtp(Inject),
+    Smtp(Box<Inject>),
     /// Mail into a server with a login: --password, --tls
-    Submission(Inject),
+    Submission(Box<Inject>),
     /// Mail into a server by LMTP
-    Lmtp(Inject),
-    Compare(compare::command::Compare),
+    Lmtp(Box<Inject>),
+    Relay(Box<scenario::relay::RelayArgs>),
+    Sink(scenario::sink::SinkArgs),
+    Compare(Box<compare::command::Compare>),
     Report(report::command::Report),
     Peers(peer::command::Peers),
     /// Keeps a yard; started by the tool itself
@@ -62,6 +65,12 @@ fn main() -> ExitCode {
         Command::Smtp(inject) => submit(Kind::Smtp, &inject),
         Command::Submission(inject) => submit(Kind::Submission, &inject),
         Command::Lmtp(inject) => submit(Kind::Lmtp, &inject),
+        Command::Relay(relay) => interruption().and_then(|stop| {
+            let ending = scenario::relay::relay(&relay, stop)?;
+            report(ending, &relay.inject.report)
+        }),
+        Command::Sink(sink) => interruption()
+            .and_then(|stop| report(scenario::sink::sink(&sink, &stop)?, &sink.report)),
         Command::Compare(compare) => interruption().and_then(|stop| compare.run(&stop)),
         Command::Report(report) => report.run().map(|()| ExitCode::SUCCESS),
         Command::Peers(peers) => peers.run().map(|()| ExitCode::SUCCESS),
@@ -69,23 +78,39 @@ fn main() -> ExitCode {
     };
     done.unwrap_or_else(|why| {
         eprintln!("ringpost-bench: {why:#}");
-        ExitCode::FAILURE
+        match why.is::<Usage>() {
+            true => ExitCode::from(EXIT_USAGE),
+            false => ExitCode::FAILURE,
+        }
     })
 }
 
 fn submit(kind: Kind, inject: &Inject) -> anyhow::Result<ExitCode> {
     let ending = scenario::submit::submit(kind, inject, interruption()?)?;
+    report(ending, &inject.report)
+}
+
+/// Prints and writes what was measured, and says by the exit code how it went.
+fn report(ending: Ending, wanted: &ReportArgs) -> anyhow::Result<ExitCode> {
     print!("{}", scenario::summary::summary(&ending.outcome));
-    if let Some(file) = &inject.report.json {
+    if let Some(file) = &wanted.json {
         let text = serde_json::to_string_pretty(&ending.outcome)?;
         std::fs::write(file, text + "\n")
             .map_err(|error| anyhow::anyhow!("cannot write {}: {error}", file.display()))?;
     }
-    Ok(match ending.failed {
-        true => ExitCode::FAILURE,
-        false => ExitCode::SUCCESS,
+    let is_clean = ending.outcome.audit.as_ref().is_none_or(Audit::is_clean);
+    Ok(match (is_clean, ending.failed) {
+        (false, _) => ExitCode::from(EXIT_AUDIT),
+        (true, true) => ExitCode::FAILURE,
+        (true, false) => ExitCode::SUCCESS,
     })
 }
+
+/// As clap says it, too.
+const EXIT_USAGE: u8 = 2;
+
+/// Messages were lost, doubled or altered.
+const EXIT_AUDIT: u8 = 3;
 
 /// The first signal ends the run early, the second one ends the process.
 fn interruption() -> anyhow::Result<Arc<AtomicBool>> {

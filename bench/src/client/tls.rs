@@ -5,18 +5,20 @@
 
 use engine::reactor::{Side, Socket, buffer, net};
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
-use rustls::client::{ClientSessionMemoryCache, Resumption};
+use rustls::client::{
+    ClientSessionStore, Resumption, Tls12ClientSessionValue, Tls13ClientSessionValue,
+};
 use rustls::crypto::{CryptoProvider, aws_lc_rs, verify_tls12_signature, verify_tls13_signature};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::{
-    ClientConfig, ClientConnection, DigitallySignedStruct, HandshakeKind, RootCertStore,
-    SignatureScheme,
+    ClientConfig, ClientConnection, DigitallySignedStruct, HandshakeKind, NamedGroup,
+    RootCertStore, SignatureScheme,
 };
 use std::io::{self, ErrorKind, IoSlice, Read, Write};
 use std::net::SocketAddr;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 /// A connection that octets go through.
@@ -51,7 +53,7 @@ impl TlsClient {
         }
         .with_no_client_auth();
         config.resumption = match resumes {
-            true => Resumption::store(Arc::new(ClientSessionMemoryCache::new(SESSIONS_KEPT))),
+            true => Resumption::store(Arc::new(Tickets::default())),
             false => Resumption::disabled(),
         };
         Ok(TlsClient {
@@ -189,6 +191,53 @@ fn roots(file: &Path) -> anyhow::Result<RootCertStore> {
     Ok(roots)
 }
 
+/// Sessions with the one server of a run. What rustls has for it keeps eight tickets a server, so
+/// that a crowd would do full handshakes.
+#[derive(Default, Debug)]
+struct Tickets {
+    group: Mutex<Option<NamedGroup>>,
+    tls12: Mutex<Option<Tls12ClientSessionValue>>,
+    tls13: Mutex<Vec<Tls13ClientSessionValue>>,
+}
+
+impl ClientSessionStore for Tickets {
+    fn set_kx_hint(&self, _: ServerName<'static>, group: NamedGroup) {
+        *held(&self.group) = Some(group);
+    }
+
+    fn kx_hint(&self, _: &ServerName<'_>) -> Option<NamedGroup> {
+        *held(&self.group)
+    }
+
+    fn set_tls12_session(&self, _: ServerName<'static>, session: Tls12ClientSessionValue) {
+        *held(&self.tls12) = Some(session);
+    }
+
+    fn tls12_session(&self, _: &ServerName<'_>) -> Option<Tls12ClientSessionValue> {
+        held(&self.tls12).clone()
+    }
+
+    fn remove_tls12_session(&self, _: &ServerName<'static>) {
+        *held(&self.tls12) = None;
+    }
+
+    fn insert_tls13_ticket(&self, _: ServerName<'static>, ticket: Tls13ClientSessionValue) {
+        let mut tickets = held(&self.tls13);
+        if tickets.len() < TICKETS_MAX {
+            tickets.push(ticket);
+        }
+    }
+
+    fn take_tls13_ticket(&self, _: &ServerName<'static>) -> Option<Tls13ClientSessionValue> {
+        held(&self.tls13).pop()
+    }
+}
+
+/// Nothing here can be left half done by a thread that panics.
+fn held<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 /// Trusts everybody.
 #[derive(Debug)]
 struct Anybody(Arc<CryptoProvider>);
@@ -233,5 +282,5 @@ impl ServerCertVerifier for Anybody {
 /// One record, so that its ciphertext fits into a lent buffer.
 const PIECE_BYTES: usize = 16 << 10;
 
-/// Servers whose sessions are kept; each connection goes to the same few.
-const SESSIONS_KEPT: usize = 64;
+/// Tickets that wait to be used: as many connections may resume at the same time.
+const TICKETS_MAX: usize = 16_384;

@@ -11,6 +11,7 @@ pub(crate) mod pace;
 pub(crate) mod sizes;
 pub(crate) mod sources;
 pub(crate) mod stamp;
+pub(crate) mod steps;
 
 /// A number that looks like chance and is always the same for the same `seed` and `number`.
 pub(crate) fn chance(seed: u64, number: u64) -> u64 {

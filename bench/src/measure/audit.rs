@@ -13,13 +13,10 @@ use crate::outcome::Audit;
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub(crate) struct Sighting {
     pub(crate) number: u64,
-    /// The number of the account, or [`UNKNOWN`].
+    /// The number of the account; of a stranger, some larger one.
     pub(crate) account: u32,
     pub(crate) is_intact: bool,
 }
-
-/// A recipient that is none of the accounts.
-pub(crate) const UNKNOWN: u32 = u32::MAX;
 
 /// Compares. `recipients` gives the accounts a message was for, `name` tells people which copy is
 /// meant.
@@ -164,7 +161,7 @@ mod tests {
 
     #[test]
     fn a_copy_that_nobody_may_have_is_named() {
-        for (number, account) in [(2, 0), (5, 0), (6, 1), (7, 2), (11, 0), (9, UNKNOWN)] {
+        for (number, account) in [(2, 0), (5, 0), (6, 1), (7, 2), (11, 0), (9, u32::MAX)] {
             let mut sightings = whole();
             sightings.push(seen(number, account));
             let audit = judged(sightings);

@@ -7,7 +7,9 @@ use hdrhistogram::Histogram;
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Step {
     Connect,
+    /// A full handshake.
     Tls,
+    Resumed,
     Greeting,
     Auth,
     Mail,
@@ -21,8 +23,18 @@ pub(crate) enum Step {
     Inbox,
 }
 
-const NAMES: [&str; 10] = [
-    "connect", "tls", "greeting", "auth", "mail", "rcpt", "data", "ack", "whole", "inbox",
+const NAMES: [&str; 11] = [
+    "connect",
+    "tls",
+    "tls resumed",
+    "greeting",
+    "auth",
+    "mail",
+    "rcpt",
+    "data",
+    "ack",
+    "whole",
+    "inbox",
 ];
 
 /// One histogram a phase, made when the first value comes.

@@ -83,8 +83,4 @@ impl Ledgers {
         let shard = number.checked_rem(self.0.len() as u64)?;
         self.0.get(shard as usize)
     }
-
-    pub(crate) fn fate(&self, number: u64) -> Fate {
-        self.of(number).map_or(Fate::Unsent, |of| of.fate(number))
-    }
 }

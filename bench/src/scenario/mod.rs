@@ -1,9 +1,15 @@
 //! Which clients run, with which load: one room a scenario, and what all of them need.
 
+pub(crate) mod basin;
 pub(crate) mod board;
 pub(crate) mod crew;
+pub(crate) mod inbox;
+pub(crate) mod kill;
 pub(crate) mod live;
 pub(crate) mod options;
+pub(crate) mod relay;
 pub(crate) mod run;
+pub(crate) mod search;
+pub(crate) mod sink;
 pub(crate) mod submit;
 pub(crate) mod summary;

@@ -1,5 +1,6 @@
 //! What the command line says, alike for all scenarios that inject mail.
 
+use crate::client::mailbox::Door;
 use crate::client::smtp::{Dialect, Pipelining, Settings, Tls};
 use crate::client::tls::TlsClient;
 use crate::load::accounts::Accounts;
@@ -10,13 +11,32 @@ use crate::load::sizes::Sizes;
 use crate::load::sources::Sources;
 use crate::measure::usage::Subject;
 use crate::outcome::Load;
+use crate::scenario::kill::Kill;
 use crate::scenario::run::Plan;
-use anyhow::{Context, bail};
+use anyhow::Context;
 use clap::{Args, ValueEnum};
+use std::fmt;
 use std::net::{SocketAddr, ToSocketAddrs};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
+
+/// The command line asks for what makes no sense: exit code 2.
+#[derive(Debug)]
+pub(crate) struct Usage(pub(crate) String);
+
+impl fmt::Display for Usage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for Usage {}
+
+/// Refuses a command line.
+pub(crate) fn misused<T>(why: impl Into<String>) -> anyhow::Result<T> {
+    Err(Usage(why.into()).into())
+}
 
 /// The server, the load, the report.
 #[derive(Args, Clone, Debug)]
@@ -32,6 +52,8 @@ pub(crate) struct Inject {
     pub(crate) wire: WireArgs,
     #[command(flatten)]
     pub(crate) server: ServerArgs,
+    #[command(flatten)]
+    pub(crate) proof: ProofArgs,
     #[command(flatten)]
     pub(crate) report: ReportArgs,
 }
@@ -72,6 +94,17 @@ pub(crate) struct LoadArgs {
     /// Repeats a run: sizes, recipients, arrivals
     #[arg(long, default_value_t = 1, value_name = "N")]
     pub(crate) seed: u64,
+    /// Search the highest rate that is held, from this one on; each step takes --for seconds
+    #[arg(long, conflicts_with_all = ["rate", "messages"], value_name = "PER_SECOND")]
+    pub(crate) steps: Option<f64>,
+    /// What holding means: the 99th percentile from intended start to answer, in milliseconds
+    #[arg(
+        long,
+        requires = "steps",
+        default_value_t = 50.0,
+        value_name = "MILLISECONDS"
+    )]
+    pub(crate) bound: f64,
     /// Source addresses: a count (127.0.0.1 and on), a range or a list
     #[arg(long, value_name = "ADDRESSES")]
     pub(crate) sources: Option<Sources>,
@@ -119,7 +152,7 @@ pub(crate) struct WireArgs {
     /// Verify the server's certificate against the authorities in this PEM file
     #[arg(long, value_name = "FILE")]
     pub(crate) verify: Option<PathBuf>,
-    /// Log in with AUTH PLAIN, as the accounts, with this password
+    /// The password of all accounts: for submission (AUTH PLAIN) and for reading INBOXes
     #[arg(long, value_name = "PASSWORD")]
     pub(crate) password: Option<String>,
     /// Seconds that an answer may take
@@ -134,7 +167,7 @@ pub(crate) enum TlsMode {
     Implicit,
 }
 
-#[derive(Args, Clone, Debug)]
+#[derive(Args, Clone, Debug, Default)]
 #[command(next_help_heading = "Server")]
 pub(crate) struct ServerArgs {
     /// A target that is not loopback is refused, unless this names its host
@@ -154,7 +187,35 @@ pub(crate) struct ServerArgs {
     pub(crate) durability: Option<String>,
 }
 
-#[derive(Args, Clone, Debug)]
+#[derive(Args, Clone, Debug, Default)]
+#[command(next_help_heading = "Proof")]
+pub(crate) struct ProofArgs {
+    /// The server's IMAP, to read what was delivered: host:port
+    #[arg(long, value_name = "HOST:PORT", requires = "password")]
+    pub(crate) imap: Option<String>,
+    /// IMAP is behind implicit TLS
+    #[arg(long, requires = "imap")]
+    pub(crate) imap_tls: bool,
+    /// At the end read every INBOX: each acknowledged message must be there once, octet for octet
+    #[arg(long, conflicts_with = "steps")]
+    pub(crate) audit: bool,
+    /// Measure how long messages take to the INBOX, by watching the first N accounts
+    #[arg(long, value_name = "N", requires = "imap", conflicts_with = "steps")]
+    pub(crate) inbox: Option<u32>,
+    /// Kill the server (SIGKILL) so many seconds after the begin
+    #[arg(
+        long,
+        value_name = "SECONDS",
+        requires = "pid",
+        conflicts_with = "steps"
+    )]
+    pub(crate) kill_after: Option<f64>,
+    /// What the shell runs to start the server again; it goes on when the run has ended
+    #[arg(long, value_name = "COMMAND", requires = "kill_after")]
+    pub(crate) restart: Option<String>,
+}
+
+#[derive(Args, Clone, Debug, Default)]
 #[command(next_help_heading = "Report")]
 pub(crate) struct ReportArgs {
     /// Write everything that was measured as JSON
@@ -163,12 +224,15 @@ pub(crate) struct ReportArgs {
 }
 
 impl Inject {
-    /// The load as a plan, for messages of `run`.
-    pub(crate) fn plan(&self, dialect: Dialect, run: u32) -> anyhow::Result<Plan> {
+    /// The load as a plan, for messages of `run`; with `logs_in` sessions say who they are.
+    pub(crate) fn plan(&self, dialect: Dialect, logs_in: bool, run: u32) -> anyhow::Result<Plan> {
+        if logs_in && self.wire.password.is_none() {
+            return misused("submission needs the accounts' password: --password");
+        }
         let target = self.server.resolve(&self.target)?;
         let load = &self.load;
         if load.connections == 0 || load.threads == 0 || load.threads > load.connections {
-            bail!("a load needs at least one connection a thread");
+            return misused("a load needs at least one connection a thread");
         }
         let secs = load
             .secs
@@ -176,7 +240,7 @@ impl Inject {
         let warm_up = seconds(load.warm_up)?;
         let length = secs.map(seconds).transpose()?;
         Ok(Plan {
-            settings: Arc::new(self.settings(target, dialect, run)?),
+            settings: Arc::new(self.settings(target, dialect, logs_in, run)?),
             seed: load.seed,
             connections: load.connections,
             threads: load.threads,
@@ -186,21 +250,27 @@ impl Inject {
             warm_up,
             tempo: self.tempo(secs),
             per_connection: load.per_connection,
-            give_up: Some(seconds(self.wire.timeout)?),
+            give_up: Some(self.give_up()?),
             subject: self.server.subject(),
             folder: self.server.folder.clone(),
         })
     }
 
-    fn settings(&self, target: SocketAddr, dialect: Dialect, run: u32) -> anyhow::Result<Settings> {
+    fn settings(
+        &self,
+        target: SocketAddr,
+        dialect: Dialect,
+        logs_in: bool,
+        run: u32,
+    ) -> anyhow::Result<Settings> {
         let (load, message, wire) = (&self.load, &self.message, &self.wire);
         let framing = match wire.bdat {
             true => Framing::Chunk,
             false => Framing::Data,
         };
-        let sender_bytes = match wire.password {
-            Some(_) => message.accounts.longest(),
-            None => message.sender.len(),
+        let sender_bytes = match logs_in {
+            true => message.accounts.longest(),
+            false => message.sender.len(),
         };
         let corpus = Corpus::new(&message.size, framing, load.seed, run, sender_bytes)?;
         Ok(Settings {
@@ -208,7 +278,7 @@ impl Inject {
             sources: load.sources.clone().unwrap_or_default(),
             dialect,
             tls: self.tls()?,
-            password: wire.password.clone(),
+            password: wire.password.clone().filter(|_| logs_in),
             logins: message.accounts.clone(),
             sender: message.sender.clone(),
             accounts: message.accounts.clone(),
@@ -222,6 +292,44 @@ impl Inject {
             },
             patience: seconds(wire.timeout)?,
         })
+    }
+
+    /// The silence that ends a run: longer where a restart is to come.
+    fn give_up(&self) -> anyhow::Result<Duration> {
+        let patience = seconds(self.wire.timeout)?;
+        match self.proof.kill_after {
+            Some(secs) => Ok(patience + seconds(secs)? + RESTART_MAX),
+            None => Ok(patience),
+        }
+    }
+
+    /// Where mailboxes are read, if they are.
+    pub(crate) fn door(&self) -> anyhow::Result<Option<Door>> {
+        let Some(imap) = &self.proof.imap else {
+            return Ok(None);
+        };
+        let password = self.wire.password.clone();
+        let tls = match self.proof.imap_tls {
+            true => {
+                let authorities = self.wire.verify.as_deref();
+                Some(TlsClient::new(host_of(imap), authorities, true)?)
+            }
+            false => None,
+        };
+        Ok(Some(Door {
+            target: self.server.resolve(imap)?,
+            tls,
+            password: password.context("INBOXes are read with the accounts' --password")?,
+            patience: seconds(self.wire.timeout)?,
+        }))
+    }
+
+    /// When the server is to be killed.
+    pub(crate) fn kill(&self) -> anyhow::Result<Option<Kill>> {
+        let (Some(secs), Some(pid)) = (self.proof.kill_after, self.server.pid) else {
+            return Ok(None);
+        };
+        Kill::plan(seconds(secs)?, pid, self.proof.restart.clone()).map(Some)
     }
 
     fn tls(&self) -> anyhow::Result<Tls> {
@@ -281,9 +389,6 @@ impl Inject {
                 },
             ));
         }
-        if wire.password.is_some() {
-            with.push("AUTH PLAIN".into());
-        }
         match message.recipients {
             Fanout::Fixed(1) => {}
             Fanout::Fixed(count) => with.push(format!("{count} recipients")),
@@ -321,20 +426,20 @@ impl ServerArgs {
 
     /// The address of a target that may be loaded.
     pub(crate) fn resolve(&self, target: &str) -> anyhow::Result<SocketAddr> {
-        let mut addresses = target
-            .to_socket_addrs()
-            .with_context(|| format!("`{target}` is no host:port, or its name has no address"))?;
-        let address = addresses
-            .next()
-            .with_context(|| format!("`{target}` has no address"))?;
+        let found = target.to_socket_addrs().ok();
+        let Some(address) = found.and_then(|mut found| found.next()) else {
+            return misused(format!(
+                "`{target}` is no host:port, or its name has no address"
+            ));
+        };
         let host = host_of(target);
         if address.ip().is_loopback() || self.i_own_this_server.as_deref() == Some(host) {
             return Ok(address);
         }
-        bail!(
+        misused(format!(
             "{host} is not this machine. A load test can take a server down; if it is yours, say \
              --i-own-this-server {host}"
-        );
+        ))
     }
 }
 
@@ -347,9 +452,14 @@ pub(crate) fn host_of(target: &str) -> &str {
 fn seconds(secs: f64) -> anyhow::Result<Duration> {
     match Duration::try_from_secs_f64(secs) {
         Ok(duration) if secs <= SECS_MAX => Ok(duration),
-        _ => bail!("{secs} is no number of seconds that a run can take"),
+        _ => misused(format!(
+            "{secs} is no number of seconds that a run can take"
+        )),
     }
 }
+
+/// How long a killed server may take until it answers again.
+const RESTART_MAX: Duration = Duration::from_secs(60);
 
 /// A run without other bounds.
 const SECS_DEFAULT: f64 = 10.0;
@@ -363,13 +473,7 @@ mod tests {
 
     #[test]
     fn only_loopback_or_an_owned_server_is_a_target() {
-        let stranger = ServerArgs {
-            i_own_this_server: None,
-            pid: None,
-            cgroup: None,
-            folder: None,
-            durability: None,
-        };
+        let stranger = ServerArgs::default();
         assert!(stranger.resolve("127.0.0.1:25").is_ok());
         assert!(stranger.resolve("[::1]:25").is_ok());
         let refused = stranger.resolve("192.0.2.1:25").unwrap_err().to_string();

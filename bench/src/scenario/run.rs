@@ -20,6 +20,7 @@ use std::sync::{Arc, mpsc};
 use std::time::Duration;
 
 /// A load that is to be run.
+#[derive(Clone)]
 pub(crate) struct Plan {
     pub(crate) settings: Arc<Settings>,
     pub(crate) seed: u64,

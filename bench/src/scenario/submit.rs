@@ -1,12 +1,21 @@
-//! `smtp`, `submission`, `lmtp`: mail into a server, and what the answers took.
+//! `smtp`, `submission`, `lmtp`: mail into a server, what the answers took, and what became of it.
 
+use super::inbox::{self, Watch};
 use super::live::LiveLine;
-use super::options::Inject;
+use super::options::{Inject, misused};
 use super::run::{self, Plan, Sums};
-use crate::client::smtp::{Dialect, NotOpened};
+use super::search;
+use crate::client::mailbox::{Door, Position};
+use crate::client::smtp::opening::Hello;
+use crate::client::smtp::{Dialect, NotOpened, Pipelining};
+use crate::load::corpus::Framing;
+use crate::load::stamp;
 use crate::measure::answer::Answer;
+use crate::measure::audit::{Sighting, audit};
+use crate::measure::ledger::Ledgers;
 use crate::measure::machine::machine;
-use crate::outcome::Outcome;
+use crate::outcome::{Audit, Outcome};
+use anyhow::{Context, bail};
 use engine::reactor::Now;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -17,51 +26,166 @@ pub(crate) enum Kind {
     Smtp,
     Submission,
     Lmtp,
+    Relay,
 }
 
 /// What a scenario ends with.
 pub(crate) struct Ending {
     pub(crate) outcome: Outcome,
-    /// The server stopped answering, or never began to.
+    /// The server stopped answering, or something could not be measured.
     pub(crate) failed: bool,
 }
 
 impl Kind {
-    fn name(self) -> &'static str {
+    pub(crate) fn name(self) -> &'static str {
         match self {
             Kind::Smtp => "smtp",
             Kind::Submission => "submission",
             Kind::Lmtp => "lmtp",
+            Kind::Relay => "relay",
         }
     }
 
     fn dialect(self) -> Dialect {
         match self {
             Kind::Lmtp => Dialect::Lmtp,
-            Kind::Smtp | Kind::Submission => Dialect::Smtp,
+            _ => Dialect::Smtp,
         }
+    }
+
+    /// The load, after the server has shown that it answers; and what it says of itself.
+    pub(crate) fn plan(self, inject: &Inject, run: u32) -> anyhow::Result<(Arc<Plan>, Hello)> {
+        let plan = Arc::new(inject.plan(self.dialect(), self == Kind::Submission, run)?);
+        match run::introduce(&plan.settings)? {
+            Ok(hello) => {
+                let chunks = plan.settings.corpus.framing() == Framing::Chunk;
+                if chunks && !hello.offer.chunking {
+                    bail!(
+                        "{} does not offer CHUNKING: leave --bdat out",
+                        inject.target
+                    );
+                }
+                Ok((plan, hello))
+            }
+            Err(refused) => bail!("{}: {}", inject.target, explained(&refused)),
+        }
+    }
+}
+
+impl Ending {
+    /// With what the server said of itself.
+    pub(crate) fn of_server(mut self, plan: &Plan, hello: Hello) -> Ending {
+        self.outcome.server = Some(hello.greeting);
+        if plan.settings.pipelining != Pipelining::None && !hello.offer.pipelining {
+            let why = "The server does not offer PIPELINING: each command waited for its answer";
+            self.outcome.remarks.push(why.into());
+        }
+        self
     }
 }
 
 /// Runs it.
 pub(crate) fn submit(kind: Kind, inject: &Inject, stop: Arc<AtomicBool>) -> anyhow::Result<Ending> {
     let now = Now::read();
-    let plan = Arc::new(inject.plan(kind.dialect(), run_tag(now))?);
-    let hello = match run::introduce(&plan.settings)? {
-        Ok(hello) => hello,
-        Err(refused) => anyhow::bail!("{}: {}", inject.target, explained(&refused)),
+    let tag = run_tag(now);
+    let (plan, hello) = kind.plan(inject, tag)?;
+    if let Some(first) = inject.load.steps {
+        let ending = search::search(kind, inject, &plan, first, stop)?;
+        return Ok(ending.of_server(&plan, hello));
+    }
+    let door = inject.door()?;
+    let before = match (&door, inject.proof.audit) {
+        (Some(door), true) => Some((door, inbox::positions(door, &inject.message.accounts)?)),
+        (None, true) => {
+            return misused("--audit reads INBOXes: --imap and --password say where and how");
+        }
+        _ => None,
     };
     let line = LiveLine::new();
-    let sums = run::run(plan.clone(), stop, &line)?;
-    let failed = sums.gave_up;
-    let mut outcome = outcome(kind.name(), inject, &plan, sums, now);
-    outcome.server = Some(hello.greeting);
-    Ok(Ending { outcome, failed })
+    let watch = watch(door.as_ref(), inject, tag)?;
+    let kill = inject.kill()?;
+    let mut sums = run::run(plan.clone(), stop, &line)?;
+    let mut failed = sums.gave_up;
+    if let Some(kill) = kill {
+        match kill.told() {
+            Ok(remark) => sums.remarks.push(remark),
+            Err(why) => {
+                failed = true;
+                sums.remarks
+                    .push(format!("The kill did not come off: {why:#}"));
+            }
+        }
+    }
+    if let Some(watch) = watch {
+        let (latencies, trouble) = watch.end();
+        sums.tally.latencies.merge(&latencies);
+        sums.remarks.extend(trouble);
+    }
+    let judged = before.map(|(door, before)| {
+        line.say("audit: reading every INBOX".into());
+        let judged = in_mailboxes(door, before, &plan, &sums.ledgers, tag);
+        line.clear();
+        judged
+    });
+    let (judged, why) = match judged.transpose() {
+        Ok(judged) => (judged, None),
+        Err(why) => (None, Some(format!("No audit: {why:#}"))),
+    };
+    failed |= why.is_some();
+    sums.remarks.extend(why);
+    let mut outcome = outcome(kind, inject, &plan, sums, now);
+    outcome.audit = judged;
+    Ok(Ending { outcome, failed }.of_server(&plan, hello))
 }
 
 /// Tells one run from another.
 pub(crate) fn run_tag(now: Now) -> u32 {
     fastrand::Rng::with_seed(now.unix_millis ^ u64::from(std::process::id())).u32(..)
+}
+
+/// Holds what was seen against the ledgers of a run.
+pub(crate) fn judge(plan: &Plan, ledgers: &Ledgers, sightings: Vec<Sighting>, run: u32) -> Audit {
+    let settings = &plan.settings;
+    let name = |number, account| {
+        let id = stamp::id(run, number);
+        match account < settings.accounts.len() {
+            true => format!("{id} to {}", settings.accounts.name(account)),
+            false => format!("{id} to a stranger"),
+        }
+    };
+    audit(
+        ledgers,
+        sightings,
+        |number| settings.recipients(number),
+        name,
+    )
+}
+
+/// Copies that acknowledged messages come to.
+pub(crate) fn expected(plan: &Plan, ledgers: &Ledgers) -> u64 {
+    judge(plan, ledgers, Vec::new(), 0).acknowledged
+}
+
+fn watch(door: Option<&Door>, inject: &Inject, run: u32) -> anyhow::Result<Option<Watch>> {
+    let (Some(door), Some(count)) = (door, inject.proof.inbox) else {
+        return Ok(None);
+    };
+    Watch::begin(door.clone(), &inject.message.accounts, count, run)
+        .context("cannot watch INBOXes")
+        .map(Some)
+}
+
+fn in_mailboxes(
+    door: &Door,
+    before: Vec<Position>,
+    plan: &Plan,
+    ledgers: &Ledgers,
+    run: u32,
+) -> anyhow::Result<Audit> {
+    let expected = expected(plan, ledgers);
+    let accounts = &plan.settings.accounts;
+    let sightings = inbox::sightings(door, accounts, before, run, expected)?;
+    Ok(judge(plan, ledgers, sightings, run))
 }
 
 fn explained(refused: &NotOpened) -> String {
@@ -73,7 +197,8 @@ fn explained(refused: &NotOpened) -> String {
     format!("{at} failed: {detail}; {advice}")
 }
 
-fn outcome(scenario: &str, inject: &Inject, plan: &Plan, sums: Sums, began: Now) -> Outcome {
+/// The sums as a report has them.
+pub(crate) fn outcome(kind: Kind, inject: &Inject, plan: &Plan, sums: Sums, began: Now) -> Outcome {
     let tally = sums.tally;
     let mut remarks = sums.remarks;
     if sums.late > 0 {
@@ -83,26 +208,24 @@ fn outcome(scenario: &str, inject: &Inject, plan: &Plan, sums: Sums, began: Now)
             sums.late
         ));
     }
-    if let Some(rate) = plan.tempo.map(|tempo| tempo.rate.peak())
-        && tally.counts.acknowledged == 0
-    {
-        remarks.push(format!("Nothing was acknowledged at {rate}/s"));
+    let mut load = inject.described();
+    if plan.settings.password.is_some() {
+        load.with.push("AUTH PLAIN".into());
     }
+    let answers = tally.answers.iter();
     Outcome {
-        scenario: scenario.to_owned(),
+        scenario: kind.name().to_owned(),
         command: std::env::args().collect(),
-        target: format!("{scenario} {}", inject.target),
+        target: format!("{} {}", kind.name(), inject.target),
         server: None,
         durability: inject.server.durability.clone(),
         machine: machine(inject.server.folder.as_deref()),
         began_secs: began.unix_secs() as i64,
         elapsed_micros: tally.ended_micros.saturating_sub(tally.began_micros),
-        load: inject.described(),
+        load,
         counts: tally.counts,
         octets: tally.octets,
-        answers: tally
-            .answers
-            .iter()
+        answers: answers
             .map(|(answer, count)| (answer.to_string(), *count))
             .collect(),
         phases: tally.latencies.phases(),

@@ -1,7 +1,7 @@
 //! The result as people read it on a terminal.
 
 use super::live::duration;
-use crate::outcome::Outcome;
+use crate::outcome::{Audit, Outcome};
 use indicatif::{HumanBytes, HumanCount};
 use std::fmt::Write;
 
@@ -52,10 +52,34 @@ pub(crate) fn summary(outcome: &Outcome) -> String {
         );
     }
     phases(outcome, &mut text);
+    if let Some(audit) = &outcome.audit {
+        self::audit(audit, &mut text);
+    }
     for remark in &outcome.remarks {
         let _ = writeln!(text, "note: {remark}");
     }
     text
+}
+
+fn audit(audit: &Audit, text: &mut String) {
+    let _ = writeln!(
+        text,
+        "audit: {} acknowledged, {} found, {} missing, {} doubled, {} altered",
+        HumanCount(audit.acknowledged),
+        HumanCount(audit.found),
+        audit.missing_count,
+        audit.doubled_count,
+        audit.altered_count,
+    );
+    for (what, ids) in [
+        ("missing", &audit.missing),
+        ("doubled", &audit.doubled),
+        ("altered", &audit.altered),
+    ] {
+        for id in ids {
+            let _ = writeln!(text, "  {what}: {id}");
+        }
+    }
 }
 
 fn phases(outcome: &Outcome, text: &mut String) {

@@ -257,6 +257,13 @@ impl Socket {
         let _ = rustix::net::shutdown(&self.watched, Shutdown::Write);
     }
 
+    /// Closing throws away what is in flight and tells the peer so (RST): for peers that are to
+    /// feel a connection break.
+    pub fn reset_on_close(&self) -> io::Result<()> {
+        rustix::net::sockopt::set_socket_linger(&self.watched, Some(Duration::ZERO))?;
+        Ok(())
+    }
+
     /// Sets or moves the deadline of one side, `after` from now. One that was reached stays
     /// reached.
     pub fn set_deadline(&self, side: Side, after: Duration) {

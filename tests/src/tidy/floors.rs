@@ -29,6 +29,16 @@ const ENGINE: [&[&str]; 8] = [
     &["serve", "main"],
 ];
 
+/// The bench lets outcomes be all that its upper rooms are made of.
+const BENCH: [&[&str]; 6] = [
+    &["outcome"],
+    &["load", "measure"],
+    &["client", "peer"],
+    &["scenario"],
+    &["compare", "report"],
+    &["main"],
+];
+
 /// Rooms of one floor that may see each other: nouns and limits have no floor below them, spool and
 /// mailbox are two views of one record, a pack holds records of the log, a repair is written down
 /// by the compactor, and authentication binds to the TLS channel.
@@ -59,6 +69,9 @@ const STORE_SEEN_BY: [(&str, &str); 5] = [
     ("main", "disk"),
     ("session", "disk"),
 ];
+
+/// What the bench may see of the engine: it drives any server from outside.
+const ENGINE_SEEN_BY_BENCH: [&str; 3] = ["reactor", "wire", "tls"];
 
 /// Parsers know the nouns of mail and nothing else of the store.
 const WIRE_SEES: [&str; 2] = ["mail", "limit"];
@@ -98,6 +111,11 @@ fn refused(name: &str, room: &str, target: &str, seen: &str) -> Option<String> {
             let why = format!("`{room}` (floor {own}) imports `{seen}` (floor {other})");
             (!fine).then_some(why)
         }
+        ("bench", "engine") => {
+            let fine = ENGINE_SEEN_BY_BENCH.contains(&seen);
+            (!fine).then(|| format!("`{room}` reaches into the engine: engine::{seen}"))
+        }
+        ("bench", "store" | "tools") => Some(format!("the bench sees nothing of {target}")),
         ("store", "engine" | "tools") => Some(format!("store imports nothing of ours: {target}")),
         ("engine", "store") => {
             floor("store", seen)?;
@@ -197,6 +215,7 @@ fn table(name: &str) -> Option<&'static [&'static [&'static str]]> {
     match name {
         "store" => Some(&STORE),
         "engine" => Some(&ENGINE),
+        "bench" => Some(&BENCH),
         _ => None,
     }
 }
@@ -247,6 +266,13 @@ mod tests {
             1
         );
         assert_eq!(offences("engine/src/shed/a.rs", ""), 1);
+        for text in [
+            "use crate::report::Page;",
+            "use engine::session::Session;",
+            "use store::shard::Shard;",
+        ] {
+            assert_eq!(offences("bench/src/scenario/a.rs", text), 1, "{text}");
+        }
     }
 
     #[test]
@@ -268,5 +294,7 @@ mod tests {
             offences("engine/src/serve.rs", "use crate::{wire, listen};"),
             0
         );
+        let text = "use crate::{load, outcome::Audit}; use engine::reactor::Socket;";
+        assert_eq!(offences("bench/src/client/sink/a.rs", text), 0);
     }
 }

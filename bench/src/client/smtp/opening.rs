@@ -116,7 +116,7 @@ impl Session {
     async fn start_tls(&mut self, client: &TlsClient) -> Result<(), NotOpened> {
         let began = monotonic_micros();
         let shaken = self.stream.start_tls(client).await;
-        shaken.map_err(|error| NotOpened {
+        let is_resumed = shaken.map_err(|error| NotOpened {
             answer: Answer::Lost(match error.kind() {
                 io::ErrorKind::Other => Loss::Tls,
                 _ => Loss::from(&error),
@@ -124,7 +124,11 @@ impl Session {
             at: "TLS",
             detail: error.to_string(),
         })?;
-        self.mark(Step::Tls, began, monotonic_micros());
+        let step = match is_resumed {
+            true => Step::Resumed,
+            false => Step::Tls,
+        };
+        self.mark(step, began, monotonic_micros());
         Ok(())
     }
 

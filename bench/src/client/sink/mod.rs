@@ -1,0 +1,99 @@
+//! The server side of a load: takes mail as fast as it comes, or misbehaves by plan, and remembers
+//! what came.
+//!
+//! ```text
+//! listener ─► dialogue ─► judgement (plan, seed) ─► record: id, recipient, intact?, how long it took
+//! ```
+
+mod dialogue;
+pub(crate) mod plan;
+pub(crate) mod record;
+
+use crate::client::smtp::Dialect;
+use engine::reactor::clock::monotonic_micros;
+use engine::reactor::net::Bound;
+use engine::reactor::{Listener, spawn};
+use plan::{Judge, Plan};
+use record::Record;
+use std::cell::{Cell, RefCell};
+use std::collections::HashMap;
+use std::io;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// How a sink behaves; shared by its threads.
+pub(crate) struct Settings {
+    pub(crate) dialect: Dialect,
+    pub(crate) plan: Plan,
+    pub(crate) seed: u64,
+    /// Messages a second that one thread accepts; `None`: as fast as they come.
+    pub(crate) rate: Option<f64>,
+    /// Numbers of known recipients; others are told apart by a hash of their address.
+    pub(crate) accounts: HashMap<String, u32>,
+    /// Copies that were recorded by all threads, for whoever waits for them.
+    pub(crate) recorded: Arc<AtomicU64>,
+}
+
+/// One thread of a sink.
+pub(crate) struct Sink {
+    settings: Arc<Settings>,
+    record: RefCell<Record>,
+    judge: RefCell<Judge>,
+    /// When the next message may be accepted, where there is a rate.
+    slot_micros: Cell<f64>,
+}
+
+/// The longest message that is taken.
+pub(crate) const MESSAGE_BYTES_MAX: u64 = 256 << 20;
+
+impl Sink {
+    pub(crate) fn new(settings: Arc<Settings>, index: u32) -> Rc<Sink> {
+        let seed = crate::load::chance(settings.seed, u64::from(index));
+        Rc::new(Sink {
+            judge: RefCell::new(Judge::new(settings.plan, seed)),
+            settings,
+            record: RefCell::new(Record::new()),
+            slot_micros: Cell::new(0.0),
+        })
+    }
+
+    /// Takes connections for as long as the thread lives.
+    pub(crate) fn listen(self: &Rc<Sink>, bound: Bound) -> io::Result<()> {
+        let listener = Listener::new(bound)?;
+        let sink = self.clone();
+        spawn(async move {
+            while let Ok(socket) = listener.accept(|_| ()).await {
+                sink.record.borrow_mut().connections += 1;
+                let sink = sink.clone();
+                // A peer that goes away ends its own connection only.
+                spawn(async move { drop(dialogue::converse(&sink, socket).await) });
+            }
+        });
+        Ok(())
+    }
+
+    /// What was recorded until now.
+    pub(crate) fn harvest(&self) -> Record {
+        self.record.replace(Record::new())
+    }
+
+    pub(crate) fn look<R>(&self, look: impl FnOnce(&mut Record) -> R) -> R {
+        look(&mut self.record.borrow_mut())
+    }
+
+    /// How long the next message has to wait for its turn.
+    fn wait_micros(&self) -> u64 {
+        let Some(rate) = self.settings.rate else {
+            return 0;
+        };
+        let now = monotonic_micros() as f64;
+        let slot = self.slot_micros.get().max(now);
+        self.slot_micros.set(slot + 1e6 / rate);
+        (slot - now) as u64
+    }
+
+    fn note_copies(&self, copies: u64) {
+        self.settings.recorded.fetch_add(copies, Ordering::Relaxed);
+    }
+}

@@ -1,0 +1,81 @@
+//! The threads of a sink, and what they have taken when they are stopped.
+
+use super::run::seat;
+use crate::client::sink::record::Record;
+use crate::client::sink::{Settings, Sink};
+use anyhow::{Context, anyhow};
+use engine::reactor::net::{BACKLOG, Bound};
+use engine::reactor::runtime::start_shard;
+use engine::reactor::sleep;
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, mpsc};
+use std::time::Duration;
+
+/// A running sink.
+pub(crate) struct Basin {
+    pub(crate) address: SocketAddr,
+    stop: Arc<AtomicBool>,
+    settings: Arc<Settings>,
+    harvest: mpsc::Receiver<Record>,
+    threads: u32,
+}
+
+impl Basin {
+    /// Listens and begins to take mail.
+    pub(crate) fn open(
+        address: SocketAddr,
+        threads: u32,
+        settings: Settings,
+    ) -> anyhow::Result<Basin> {
+        let bounds = Bound::share(address, threads as usize, BACKLOG)?;
+        let address = bounds.first().map_or(address, Bound::local_addr);
+        let (stop, settings) = (Arc::new(AtomicBool::new(false)), Arc::new(settings));
+        let (records, harvest) = mpsc::channel();
+        for (index, bound) in bounds.into_iter().enumerate() {
+            let (stop, settings, records) = (stop.clone(), settings.clone(), records.clone());
+            start_shard(index, seat(), move || async move {
+                let sink = Sink::new(settings, index as u32);
+                // Nobody connects then, and whoever waits for a record notices.
+                if sink.listen(bound).is_err() {
+                    return;
+                }
+                while !stop.load(Ordering::Relaxed) {
+                    sleep(LOOK).await;
+                }
+                // The receiver has gone only when the process ends.
+                let _ = records.send(sink.harvest());
+            })
+            .context("cannot start a thread of the sink")?;
+        }
+        Ok(Basin {
+            address,
+            stop,
+            settings,
+            harvest,
+            threads,
+        })
+    }
+
+    /// Copies recorded so far.
+    pub(crate) fn recorded(&self) -> u64 {
+        self.settings.recorded.load(Ordering::Relaxed)
+    }
+
+    /// Ends it; everything that it took.
+    pub(crate) fn close(self) -> anyhow::Result<Record> {
+        self.stop.store(true, Ordering::Relaxed);
+        let mut sum = Record::new();
+        for _ in 0..self.threads {
+            let record = self.harvest.recv_timeout(CLOSE_MAX);
+            sum.merge(record.map_err(|_| anyhow!("a thread of the sink does not end"))?);
+        }
+        Ok(sum)
+    }
+}
+
+/// How often a thread looks whether it is to end.
+const LOOK: Duration = Duration::from_millis(60);
+
+/// Longer than any turn of a thread.
+const CLOSE_MAX: Duration = Duration::from_secs(10);

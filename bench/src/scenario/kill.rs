@@ -1,0 +1,90 @@
+//! Kills the server in the middle of a run, without mercy, and starts it again.
+
+use anyhow::{Context, bail};
+use engine::reactor::clock::instant;
+use engine::reactor::idle;
+use rustix::process::{Pid, Signal, kill_process, test_kill_process};
+use std::process::{Command, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+/// A kill that is to come, or came.
+pub(crate) struct Kill {
+    done: Arc<AtomicBool>,
+    thread: JoinHandle<anyhow::Result<()>>,
+}
+
+impl Kill {
+    /// `kill -9` of `pid` after `after`; then `restart` is run by the shell, beside us.
+    pub(crate) fn plan(after: Duration, pid: u32, restart: Option<String>) -> anyhow::Result<Kill> {
+        let raw = i32::try_from(pid).context("no process has this number")?;
+        let Some(victim) = Pid::from_raw(raw).filter(|pid| test_kill_process(*pid).is_ok()) else {
+            bail!("--pid {pid}: there is no such process, or it is not yours");
+        };
+        let done = Arc::new(AtomicBool::new(false));
+        let is_over = done.clone();
+        let thread = std::thread::spawn(move || {
+            let began = instant();
+            while began.elapsed() < after {
+                if is_over.load(Ordering::Relaxed) {
+                    bail!("the run was over before the server was to be killed");
+                }
+                idle::rest(LOOK.min(after.saturating_sub(began.elapsed())));
+            }
+            kill_process(victim, Signal::KILL).context("cannot kill the server")?;
+            wait_for_end(victim)?;
+            restart.map_or(Ok(()), |command| start(&command))
+        });
+        Ok(Kill { done, thread })
+    }
+
+    /// What came of it, as a remark.
+    pub(crate) fn told(self) -> anyhow::Result<String> {
+        self.done.store(true, Ordering::Relaxed);
+        let ended = self.thread.join();
+        ended.map_err(|_| anyhow::anyhow!("the killer panicked"))??;
+        Ok("The server was killed with SIGKILL in the middle of the run".into())
+    }
+}
+
+/// The port must be free, and locks must be gone, before it is started again.
+fn wait_for_end(victim: Pid) -> anyhow::Result<()> {
+    let began = instant();
+    while is_running(victim) {
+        if began.elapsed() > END_MAX {
+            bail!("the server does not end, although it was killed");
+        }
+        idle::rest(Duration::from_millis(5));
+    }
+    Ok(())
+}
+
+/// A zombie has let go of everything, but who started it has not looked yet.
+fn is_running(victim: Pid) -> bool {
+    let stat = std::fs::read_to_string(format!("/proc/{}/stat", victim.as_raw_nonzero()));
+    let state = stat.ok().and_then(|stat| {
+        let rest = stat.rsplit_once(')')?.1;
+        rest.trim_start().chars().next()
+    });
+    state.is_some_and(|state| !matches!(state, 'Z' | 'X'))
+}
+
+fn start(command: &str) -> anyhow::Result<()> {
+    use std::os::unix::process::CommandExt;
+    Command::new("sh")
+        .args(["-c", command])
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        // Ctrl-C is for us, and the server goes on when we have ended.
+        .process_group(0)
+        .spawn()
+        .with_context(|| format!("cannot run --restart `{command}`"))?;
+    Ok(())
+}
+
+const LOOK: Duration = Duration::from_millis(100);
+
+/// A killed process that has much memory takes a while.
+const END_MAX: Duration = Duration::from_secs(30);

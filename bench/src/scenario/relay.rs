@@ -1,0 +1,115 @@
+//! `relay`: mail in at one end of a server, and out of it into a sink of our own.
+
+use super::basin::Basin;
+use super::live::LiveLine;
+use super::options::Inject;
+use super::run::{self, Plan, Sums};
+use super::sink::Behaviour;
+use super::submit::{Ending, Kind, expected, judge, outcome, run_tag};
+use crate::outcome::Delivered;
+use clap::Args;
+use engine::reactor::clock::{instant, monotonic_micros};
+use engine::reactor::{Now, idle};
+use indicatif::HumanCount;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+/// Mail into a relay, and out of it into a sink of this tool, with an audit there
+#[derive(Args, Clone, Debug)]
+pub(crate) struct RelayArgs {
+    #[command(flatten)]
+    pub(crate) inject: Inject,
+    /// Where the sink listens, and where the relay must send its mail
+    #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:2526")]
+    sink: SocketAddr,
+    /// Threads of the sink
+    #[arg(long, default_value_t = 1, value_name = "N")]
+    sink_threads: u32,
+    /// Seconds without a message after which what is missing counts as lost
+    #[arg(long, default_value_t = 15.0, value_name = "SECONDS")]
+    settle: f64,
+    #[command(flatten)]
+    behaviour: Behaviour,
+}
+
+/// Runs it. The audit is always made: everything that comes out is seen anyway.
+pub(crate) fn relay(args: &RelayArgs, stop: Arc<AtomicBool>) -> anyhow::Result<Ending> {
+    let (began, inject) = (Now::read(), &args.inject);
+    anyhow::ensure!(args.sink_threads > 0, "a sink needs a thread");
+    anyhow::ensure!(
+        inject.load.steps.is_none() && inject.proof.inbox.is_none(),
+        "a relay has no --steps and no --inbox: its end is the sink"
+    );
+    let tag = run_tag(began);
+    let accounts = inject.message.accounts.numbers();
+    let settings = args.behaviour.settings(accounts, args.sink_threads)?;
+    let basin = Basin::open(args.sink, args.sink_threads, settings)?;
+    let (plan, hello) = Kind::Relay.plan(inject, tag)?;
+    let line = LiveLine::new();
+    let kill = inject.kill()?;
+    let mut sums = run::run(plan.clone(), stop.clone(), &line)?;
+    let mut failed = sums.gave_up;
+    match kill.map(|kill| kill.told()) {
+        Some(Ok(remark)) => sums.remarks.push(remark),
+        Some(Err(why)) => {
+            failed = true;
+            sums.remarks
+                .push(format!("The kill did not come off: {why:#}"));
+        }
+        None => {}
+    }
+    let delivered = wait(&basin, &plan, &sums, args, &line, &stop);
+    let record = basin.close()?;
+    sums.tally.latencies.merge(&record.latencies);
+    let judged = judge(&plan, &sums.ledgers, record.of_run(tag), tag);
+    let mut outcome = outcome(Kind::Relay, inject, &plan, sums, began);
+    outcome.target = format!("relay {}, sink {}", inject.target, args.sink);
+    outcome.delivered = Some(delivered);
+    outcome.audit = Some(judged);
+    Ok(Ending { outcome, failed }.of_server(&plan, hello))
+}
+
+/// Until everything acknowledged has come out, or nothing comes any more.
+fn wait(
+    basin: &Basin,
+    plan: &Plan,
+    sums: &Sums,
+    args: &RelayArgs,
+    line: &LiveLine,
+    stop: &AtomicBool,
+) -> Delivered {
+    let expected = expected(plan, &sums.ledgers);
+    let settle = Duration::try_from_secs_f64(args.settle).unwrap_or(Duration::MAX);
+    let (mut recorded, mut progress) = (basin.recorded(), instant());
+    let mut last_micros = monotonic_micros();
+    // A second interruption ends the process; the first one may have ended the load only.
+    let was_stopped = stop.swap(false, Ordering::Relaxed);
+    while recorded < expected && progress.elapsed() < settle && !stop.load(Ordering::Relaxed) {
+        line.say(format!(
+            "at the sink: {} of {}",
+            HumanCount(recorded),
+            HumanCount(expected)
+        ));
+        idle::rest(LOOK);
+        let now = basin.recorded();
+        if now > recorded {
+            (recorded, progress) = (now, instant());
+            last_micros = monotonic_micros();
+        }
+    }
+    stop.fetch_or(was_stopped, Ordering::Relaxed);
+    // What is doubled comes late.
+    idle::rest(LAST_LOOK);
+    line.clear();
+    Delivered {
+        count: basin.recorded(),
+        elapsed_micros: last_micros.saturating_sub(sums.tally.began_micros),
+    }
+}
+
+const LOOK: Duration = Duration::from_millis(20);
+
+/// For copies that nobody waits for.
+const LAST_LOOK: Duration = Duration::from_millis(300);
