@@ -9,7 +9,7 @@ use crate::peer::command::{SCRATCH, USERS};
 use crate::peer::{Kind, Peer, Place, Target};
 use crate::report;
 use crate::scenario::options::{
-    Inject, LoadArgs, MessageArgs, ProofArgs, ReportArgs, ServerArgs, WireArgs,
+    Inject, LoadArgs, MessageArgs, ProofArgs, ReportArgs, ServerArgs, WireArgs, misused,
 };
 use crate::scenario::submit::{self, submit};
 use anyhow::{Context, bail};
@@ -40,6 +40,9 @@ pub(crate) struct Compare {
     /// Where servers are set up; it decides which disk is measured
     #[arg(long, value_name = "DIR", default_value = SCRATCH)]
     scratch: PathBuf,
+    /// Measure how long messages take to the INBOX, by watching the first N mailboxes by IMAP
+    #[arg(long, value_name = "N")]
+    inbox: Option<u32>,
     /// Write a page with charts
     #[arg(long, value_name = "FILE")]
     html: Option<PathBuf>,
@@ -93,10 +96,15 @@ impl Compare {
     /// What would be found out too late.
     fn check(&self) -> anyhow::Result<()> {
         if self.runs == 0 || self.users == 0 {
-            bail!("a comparison needs one run and one mailbox at least");
+            return misused("a comparison needs one run and one mailbox at least");
         }
         if self.message.recipients == Fanout::Mix {
-            bail!("how many copies must arrive is not known with --recipients mix: give a number");
+            return misused(
+                "how many copies must arrive is not known with --recipients mix: give a number",
+            );
+        }
+        if self.load.steps.is_some() {
+            return misused("a comparison loads all servers alike: --steps is for one server");
         }
         if self.generator == Generator::SmtpSource {
             self.source()?;
@@ -190,13 +198,20 @@ impl Compare {
             report: ReportArgs::default(),
         };
         inject.load.warm_up = 0.0;
-        if extent == Extent::Pilot {
-            inject.load.messages = Some(PILOT_MESSAGES);
-            inject.load.secs = None;
-        }
         if target.folder.is_some() {
             let accounts = target.users.join(",").parse();
             inject.message.accounts = accounts.map_err(anyhow::Error::msg)?;
+            inject.wire.password = Some(target.password.clone());
+            inject.proof.imap.clone_from(&target.doors.imap);
+        }
+        let is_read = inject.proof.imap.is_some();
+        match extent {
+            Extent::Pilot => {
+                inject.load.messages = Some(PILOT_MESSAGES);
+                inject.load.secs = None;
+                inject.proof.audit = is_read;
+            }
+            Extent::Whole => inject.proof.inbox = self.inbox.filter(|_| is_read),
         }
         Ok(inject)
     }
@@ -204,15 +219,15 @@ impl Compare {
     /// What smtp-source can do of what was asked.
     fn source(&self) -> anyhow::Result<Source> {
         let Sizes::One(bytes) = self.message.size else {
-            bail!("smtp-source sends messages of one size: give --size 4k or the like");
+            return misused("smtp-source sends messages of one size: give --size 4k or the like");
         };
         if self.message.recipients != Fanout::Fixed(1) || self.load.rate.is_some() {
-            bail!("smtp-source sends to one recipient, as fast as it goes");
+            return misused("smtp-source sends to one recipient, as fast as it goes");
         }
         let is_kept = match self.load.per_connection {
             None => true,
             Some(1) => false,
-            Some(_) => bail!("smtp-source sends one message a connection, or all"),
+            Some(_) => return misused("smtp-source sends one message a connection, or all"),
         };
         Ok(Source {
             sessions: self.load.connections,
@@ -267,6 +282,7 @@ const MESSAGES_MAX: f64 = 10e6;
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::peer::Doors;
     use clap::Parser;
 
     #[derive(Parser)]
@@ -298,6 +314,18 @@ mod tests {
             .unwrap();
         assert_eq!((pilot.load.messages, pilot.load.secs), (Some(500), None));
         assert_eq!(pilot.message.accounts.len(), 2);
+        assert!(!pilot.proof.audit, "it has no door for that");
+        let read = Target {
+            doors: Doors {
+                imap: Some("127.0.0.1:143".to_string()),
+                ..Doors::default()
+            },
+            ..target.clone()
+        };
+        let pilot = compare
+            .inject(&read, "127.0.0.1:25", Extent::Pilot)
+            .unwrap();
+        assert!(pilot.proof.audit && pilot.wire.password.is_some());
         let whole = compare
             .inject(&target, "127.0.0.1:25", Extent::Whole)
             .unwrap();

@@ -8,9 +8,10 @@
 use crate::outcome::{Counts, Load, Machine, Outcome};
 use crate::peer::{Target, program};
 use anyhow::{Context, bail};
+use engine::reactor::Now;
+use engine::reactor::clock::instant;
 use std::collections::BTreeMap;
 use std::process::{Child, Command, Stdio};
-use std::time::{Instant, SystemTime};
 
 /// What it is asked for.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -29,10 +30,8 @@ impl Source {
         let users = target.users.iter();
         let shares = shares(self.sessions, messages, target.users.len() as u32);
         let file = program("smtp-source").with_context(missing)?;
-        let began_secs = SystemTime::now()
-            .duration_since(SystemTime::UNIX_EPOCH)?
-            .as_secs();
-        let began = Instant::now();
+        let began_secs = Now::read().unix_secs() as i64;
+        let began = instant();
         let mut running = Sources(Vec::new());
         for (user, share) in users.zip(&shares) {
             let mut command = Command::new(&file);
@@ -81,7 +80,7 @@ impl Source {
         target: &Target,
         door: &str,
         sent: u64,
-        began_secs: u64,
+        began_secs: i64,
         elapsed_micros: u64,
     ) -> Outcome {
         let scenario = if self.is_lmtp { "lmtp" } else { "smtp" };
@@ -92,7 +91,7 @@ impl Source {
             server: Some(target.server.clone()),
             durability: None,
             machine: Machine::default(),
-            began_secs: i64::try_from(began_secs).unwrap_or(i64::MAX),
+            began_secs,
             elapsed_micros,
             load: Load {
                 connections: self.sessions,

@@ -7,17 +7,18 @@
 
 use crate::measure::machine::machine;
 use crate::measure::usage::Meter;
-use crate::outcome::{Delivered, Outcome};
+use crate::outcome::{Audit, Delivered, Outcome};
 use crate::peer::Target;
 use crate::peer::count::Counter;
 use anyhow::{Context, bail};
+use engine::reactor::clock::instant;
 use std::path::{Path, PathBuf};
-use std::time::Instant;
 
 /// What a load is asked for.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Extent {
-    /// A few messages, so that mailboxes are made and processes started; it is not counted.
+    /// A few messages, so that mailboxes are made and processes started; it is not counted, and
+    /// is audited where mailboxes can be read.
     Pilot,
     Whole,
 }
@@ -54,6 +55,8 @@ pub(crate) struct Taken {
 struct Contender<'t> {
     target: &'t Target,
     counter: Counter,
+    /// Of the pilot; the first counted run tells it.
+    audit: Option<Audit>,
     has_failed: bool,
 }
 
@@ -69,6 +72,7 @@ impl Turns<'_> {
             contenders.push(Contender {
                 target,
                 counter,
+                audit: None,
                 has_failed: false,
             });
         }
@@ -124,6 +128,7 @@ impl Turns<'_> {
         let Some(round) = round else {
             let loaded = generator(target, Extent::Pilot)?;
             contender.counter.await_all(loaded.copies)?;
+            contender.audit = loaded.outcome.audit;
             return Ok(None);
         };
         rustix::fs::sync();
@@ -136,7 +141,7 @@ impl Turns<'_> {
             mut outcome,
             copies,
         } = generator(target, Extent::Whole)?;
-        let ended = Instant::now();
+        let ended = instant();
         let arrived = contender.counter.await_all(copies)?;
         if let Some((usage, remarks)) = meter.map(Meter::end).transpose()? {
             outcome.usage = Some(usage);
@@ -151,6 +156,7 @@ impl Turns<'_> {
                 .remarks
                 .push(format!("{copies} were to arrive, {arrived} did"));
         }
+        outcome.audit = contender.audit.take();
         outcome.round = Some(round);
         outcome.server = Some(target.server.clone());
         outcome.durability = Some(target.durability.clone());
@@ -177,6 +183,15 @@ fn lost(outcome: &Outcome) -> Option<String> {
     let server = outcome.server.as_deref().unwrap_or("the server");
     let arrived = outcome.delivered?.count;
     let acknowledged = outcome.counts.acknowledged;
+    if outcome
+        .audit
+        .as_ref()
+        .is_some_and(|audit| !audit.is_clean())
+    {
+        return Some(format!(
+            "{server}: the audit of the pilot found messages lost or changed"
+        ));
+    }
     if arrived < acknowledged {
         return Some(format!(
             "{server}: {acknowledged} acknowledged, {arrived} arrived"

@@ -1,7 +1,6 @@
 //! The report as one file of HTML: no script, nothing loaded from elsewhere, light and dark.
 
 use super::chart::{self, Series};
-use super::figure;
 use super::group::{Figure, Group, Question, questions};
 use super::summary;
 use super::table::Table;
@@ -75,9 +74,9 @@ fn section(body: &mut String, question: &Question) {
 fn picture(body: &mut String, title: &str, svg: &str) {
     if !svg.is_empty() {
         let caption = escaped(title);
-        let _ = write!(
+        let _ = writeln!(
             body,
-            "<figure><figcaption>{caption}</figcaption>{svg}</figure>\n"
+            "<figure><figcaption>{caption}</figcaption>{svg}</figure>"
         );
     }
 }
@@ -197,12 +196,7 @@ fn facts(body: &mut String, group: &Group, first: &Outcome) {
     let mut facts = Table::bare();
     facts.line(["target".to_string(), first.target.clone()]);
     facts.line(["answers".to_string(), summary::answers(group)]);
-    let elapsed: Vec<String> = group
-        .runs
-        .iter()
-        .map(|run| figure::micros(run.elapsed_micros))
-        .collect();
-    facts.line(["measured for".to_string(), elapsed.join(", ")]);
+    facts.line(["messages".to_string(), summary::messages(group)]);
     if let Some(durability) = &first.durability {
         facts.line(["durability".to_string(), durability.clone()]);
     }
@@ -256,7 +250,7 @@ fn rates(group: &Group) -> Vec<Series> {
 }
 
 const STYLE: &str = include_str!("page.css");
-const MAIN_PHASES: [&str; 5] = ["inbox", "message", "transaction", "ack", "data"];
+const MAIN_PHASES: [&str; 3] = ["inbox", "whole", "ack"];
 /// More lines than that cannot be told apart.
 const REPEATS_SHOWN_MAX: usize = 8;
 

@@ -4,4 +4,5 @@
 mod audits;
 mod endings;
 mod loads;
+mod peers;
 mod tool;
