@@ -5,10 +5,12 @@
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::indexing_slicing))]
 
 mod client;
+mod compare;
 mod load;
 mod measure;
 mod outcome;
 mod peer;
+mod report;
 mod scenario;
 
 use clap::{Parser, Subcommand};
@@ -49,6 +51,8 @@ enum Command {
     /// Sessions that append, fetch, flag and search, or thousands of them in IDLE
     Imap(Box<ImapArgs>),
     Sink(scenario::sink::SinkArgs),
+    Compare(Box<compare::command::Compare>),
+    Report(report::command::Report),
     Peers(peer::command::Peers),
     /// Keeps a yard; started by the tool itself
     #[command(hide = true)]
@@ -74,6 +78,8 @@ fn main() -> ExitCode {
         }),
         Command::Sink(sink) => interruption()
             .and_then(|stop| report(scenario::sink::sink(&sink, &stop)?, &sink.report)),
+        Command::Compare(compare) => interruption().and_then(|stop| compare.run(&stop)),
+        Command::Report(report) => report.run().map(|()| ExitCode::SUCCESS),
         Command::Peers(peers) => peers.run().map(|()| ExitCode::SUCCESS),
         Command::Keep { folder } => peer::keeper::keep(&folder).map(|()| ExitCode::SUCCESS),
     };
@@ -93,12 +99,18 @@ fn submit(kind: Kind, inject: &Inject) -> anyhow::Result<ExitCode> {
 
 /// Prints and writes what was measured, and says by the exit code how it went.
 fn report(ending: Ending, wanted: &ReportArgs) -> anyhow::Result<ExitCode> {
-    print!("{}", scenario::summary::summary(&ending.outcome));
-    if let Some(file) = &wanted.json {
-        let text = serde_json::to_string_pretty(&ending.outcome)?;
-        std::fs::write(file, text + "\n")
-            .map_err(|error| anyhow::anyhow!("cannot write {}: {error}", file.display()))?;
-    }
+    let outcomes = std::slice::from_ref(&ending.outcome);
+    print!("{}", report::summary(outcomes));
+    let json = wanted
+        .json
+        .as_ref()
+        .map(|file| report::write(file, outcomes));
+    let page = wanted
+        .html
+        .as_ref()
+        .map(|file| report::write_page(file, outcomes));
+    // The one is written where the other cannot be.
+    json.transpose().and(page.transpose())?;
     let is_clean = ending.outcome.audit.as_ref().is_none_or(Audit::is_clean);
     Ok(match (is_clean, ending.failed) {
         (false, _) => ExitCode::from(EXIT_AUDIT),

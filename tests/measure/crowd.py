@@ -23,7 +23,7 @@ import sys
 import tempfile
 import time
 
-from delivered import USERS, Ringpost
+from server import USERS, Ringpost
 from idle import resident, say
 
 PLAIN_KIB_MAX, TLS_KIB_MAX, LOGIN_P99_MS_MAX = 16, 48, 100

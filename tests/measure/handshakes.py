@@ -19,7 +19,7 @@ import tempfile
 import time
 
 from crowd import HELLO, Measured
-from delivered import USERS
+from server import USERS
 from idle import say
 
 RATIO_MAX = 2.0

@@ -16,8 +16,7 @@ import subprocess
 import tempfile
 import time
 
-import peers
-from delivered import USERS, Ringpost
+from server import USERS, Ringpost
 
 HOME = pathlib.Path(__file__).resolve().parents[2]
 

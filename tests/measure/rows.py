@@ -17,7 +17,7 @@ import subprocess
 import tempfile
 import time
 
-import peers
+import server
 
 HOME = pathlib.Path(__file__).resolve().parents[2]
 RELEASE = HOME / "target" / "release"
@@ -92,7 +92,7 @@ def cpu_seconds(pid):
 
 
 def serve(binary, base):
-    imap, http = peers.free_port(), peers.free_port()
+    imap, http = server.free_port(), server.free_port()
     text = f'hostname = "localhost"\ndata = "{base}/data"\nshards = 1\n[[domain]]\nname = "example.test"\n'
     text += "accounts_elsewhere = true\n"
     for protocol, port in (("imap", imap), ("http", http)):
@@ -101,7 +101,7 @@ def serve(binary, base):
     config.write_text(text)
     log = open(base / "log", "wb")
     process = subprocess.Popen([binary, "--config", config], stdout=log, stderr=log)
-    peers.wait_for(lambda: peers.can_connect(imap), "Ringpost")
+    server.wait_for(lambda: server.can_connect(imap), "Ringpost")
     return process, imap
 
 

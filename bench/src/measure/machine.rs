@@ -114,7 +114,13 @@ impl Device {
             Some(false) => "no FUA",
             None => "",
         };
-        let turns = if self.is_rotational { "rotational" } else { "" };
+        // virtio says so of every disk, unless its host knows better.
+        let is_known = !self.name.starts_with("vd");
+        let turns = if self.is_rotational && is_known {
+            "rotational"
+        } else {
+            ""
+        };
         let facts = [self.model.as_str(), cache, fua, turns];
         let facts: Vec<&str> = facts.into_iter().filter(|fact| !fact.is_empty()).collect();
         if facts.is_empty() {

@@ -23,7 +23,9 @@ mod yard;
 
 pub(crate) use kind::Kind;
 pub(crate) use packages::program;
-pub(crate) use target::{Counting, Doors, Target};
+#[cfg(test)]
+pub(crate) use target::Counting;
+pub(crate) use target::{Doors, Target};
 pub(crate) use yard::Yard;
 
 use anyhow::Context;

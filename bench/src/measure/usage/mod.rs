@@ -47,22 +47,6 @@ struct Reading {
 }
 
 impl Subject {
-    pub(crate) fn of_pid(pid: u32) -> Subject {
-        Subject {
-            pid: Some(pid),
-            cgroup: None,
-        }
-    }
-
-    pub(crate) fn of_cgroup(path: &Path) -> Subject {
-        Subject {
-            pid: None,
-            cgroup: Some(path.to_path_buf()),
-        }
-    }
-}
-
-impl Subject {
     /// Its memory at this moment.
     pub(crate) fn resident_bytes(&self) -> anyhow::Result<u64> {
         let gauges = Gauges::of(self)?;
@@ -199,9 +183,16 @@ mod tests {
     use super::*;
     use std::process::Command;
 
+    fn of_pid(pid: u32) -> Subject {
+        Subject {
+            pid: Some(pid),
+            cgroup: None,
+        }
+    }
+
     #[test]
     fn children_that_ended_are_counted_too() {
-        let meter = Meter::begin(&Subject::of_pid(std::process::id()), None).unwrap();
+        let meter = Meter::begin(&of_pid(std::process::id()), None).unwrap();
         let folder = tempfile::tempdir_in("/var/tmp").unwrap();
         let script = "i=0; while [ $i -lt 200000 ]; do i=$((i+1)); done; \
                       dd if=/dev/zero of=zeros bs=64k count=16 conv=fsync 2>/dev/null";
@@ -219,7 +210,11 @@ mod tests {
     #[test]
     fn nobody_and_the_dead_are_refused() {
         assert!(Meter::begin(&Subject::default(), None).is_err());
-        assert!(Meter::begin(&Subject::of_pid(u32::MAX), None).is_err());
-        assert!(Meter::begin(&Subject::of_cgroup(Path::new("/proc")), None).is_err());
+        assert!(Meter::begin(&of_pid(u32::MAX), None).is_err());
+        let no_group = Subject {
+            pid: None,
+            cgroup: Some(PathBuf::from("/proc")),
+        };
+        assert!(Meter::begin(&no_group, None).is_err());
     }
 }

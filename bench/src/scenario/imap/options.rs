@@ -123,6 +123,9 @@ impl ImapArgs {
         if self.deeds.contains(&Deed::Idle) && self.deeds.len() > 1 {
             return misused("--do idle stands alone: it measures connections that do nothing else");
         }
+        if self.load.steps.is_some() {
+            return misused("--steps searches for mail that is submitted; here give --rate");
+        }
         if self.levels == 0 || self.deliveries > DELIVERIES_MAX {
             return misused(format!(
                 "--levels is at least 1, --deliveries at most {DELIVERIES_MAX}"

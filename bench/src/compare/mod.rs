@@ -1,0 +1,5 @@
+//! The same load against several servers in turn, and what follows from it.
+
+pub(crate) mod command;
+mod source;
+mod turns;

@@ -1,0 +1,362 @@
+//! Servers in turn, round by round: load one, wait until all has arrived, take its cost.
+//!
+//! A machine drifts, so no server has its runs in a row: each round has every server once, and each
+//! round begins with another one. Before a load the disk is quiet (sync), because what a
+//! predecessor left dirty would be written on its successor's account. What a run counts is what
+//! is in the mailboxes; what was acknowledged and never arrives is said and makes the whole fail.
+
+use crate::measure::machine::machine;
+use crate::measure::usage::Meter;
+use crate::outcome::{Audit, Delivered, Outcome};
+use crate::peer::Target;
+use crate::peer::count::Counter;
+use anyhow::{Context, bail};
+use engine::reactor::clock::instant;
+use std::path::{Path, PathBuf};
+
+/// What a load is asked for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Extent {
+    /// A few messages, so that mailboxes are made and processes started; it is not counted, and
+    /// is audited where mailboxes can be read.
+    Pilot,
+    Whole,
+}
+
+/// What a generator gives back.
+pub(crate) struct Loaded {
+    pub(crate) outcome: Outcome,
+    /// Copies that are to arrive: acknowledged messages times their recipients.
+    pub(crate) copies: u64,
+}
+
+/// Loads a server.
+pub(crate) type Generator<'a> = dyn FnMut(&Target, Extent) -> anyhow::Result<Loaded> + 'a;
+
+/// What to do, and what became of it so far.
+pub(crate) struct Turns<'a> {
+    pub(crate) runs: u32,
+    /// Disk that must stay free there.
+    pub(crate) scratch: PathBuf,
+    pub(crate) command: Vec<String>,
+    /// Told after each run: all outcomes so far, the last one is new.
+    pub(crate) kept: &'a mut dyn FnMut(&[Outcome]) -> anyhow::Result<()>,
+    /// Asked before each run: whether to stop with what there is.
+    pub(crate) is_stopped: &'a dyn Fn() -> bool,
+}
+
+/// What came out, and what went wrong on the way.
+#[derive(Default)]
+pub(crate) struct Taken {
+    pub(crate) outcomes: Vec<Outcome>,
+    pub(crate) failures: Vec<String>,
+}
+
+struct Contender<'t> {
+    target: &'t Target,
+    counter: Counter,
+    /// Of the pilot; the first counted run tells it.
+    audit: Option<Audit>,
+    has_failed: bool,
+}
+
+impl Turns<'_> {
+    pub(crate) fn take(
+        &mut self,
+        targets: &[&Target],
+        generator: &mut Generator,
+    ) -> anyhow::Result<Taken> {
+        let mut contenders = Vec::new();
+        for target in targets {
+            let counter = Counter::begin(target).with_context(|| target.name.clone())?;
+            contenders.push(Contender {
+                target,
+                counter,
+                audit: None,
+                has_failed: false,
+            });
+        }
+        let mut taken = Taken::default();
+        self.round(None, &mut contenders, generator, &mut taken)?;
+        for round in 0..self.runs {
+            self.round(Some(round), &mut contenders, generator, &mut taken)?;
+            contenders.rotate_left(1);
+        }
+        Ok(taken)
+    }
+
+    /// A server that fails is left out from then on; the others go on.
+    fn round(
+        &mut self,
+        round: Option<u32>,
+        contenders: &mut [Contender],
+        generator: &mut Generator,
+        taken: &mut Taken,
+    ) -> anyhow::Result<()> {
+        for contender in contenders.iter_mut().filter(|one| !one.has_failed) {
+            if (self.is_stopped)() {
+                return Ok(());
+            }
+            self.check_space()?;
+            match self.turn(round, contender, generator) {
+                Ok(None) => {}
+                Ok(Some(outcome)) => {
+                    taken.failures.extend(lost(&outcome));
+                    taken.outcomes.push(outcome);
+                    (self.kept)(&taken.outcomes)?;
+                }
+                Err(why) => {
+                    contender.has_failed = true;
+                    let name = &contender.target.name;
+                    taken
+                        .failures
+                        .push(format!("{name} is left out from here on: {why:#}"));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Gives nothing for the pilot.
+    fn turn(
+        &self,
+        round: Option<u32>,
+        contender: &mut Contender,
+        generator: &mut Generator,
+    ) -> anyhow::Result<Option<Outcome>> {
+        let target = contender.target;
+        let Some(round) = round else {
+            let loaded = generator(target, Extent::Pilot)?;
+            contender.counter.await_all(loaded.copies)?;
+            contender.audit = loaded.outcome.audit;
+            return Ok(None);
+        };
+        rustix::fs::sync();
+        let folder = target.folder.as_deref();
+        let subject = target.subject();
+        let meter = subject
+            .map(|subject| Meter::begin(&subject, folder))
+            .transpose()?;
+        let Loaded {
+            mut outcome,
+            copies,
+        } = generator(target, Extent::Whole)?;
+        let ended = instant();
+        let arrived = contender.counter.await_all(copies)?;
+        if let Some((usage, remarks)) = meter.map(Meter::end).transpose()? {
+            outcome.usage = Some(usage);
+            outcome.remarks.extend(remarks);
+        }
+        outcome.delivered = Some(Delivered {
+            count: arrived,
+            elapsed_micros: outcome.elapsed_micros + ended.elapsed().as_micros() as u64,
+        });
+        if arrived != copies {
+            outcome
+                .remarks
+                .push(format!("{copies} were to arrive, {arrived} did"));
+        }
+        outcome.audit = contender.audit.take();
+        outcome.round = Some(round);
+        outcome.server = Some(target.server.clone());
+        outcome.durability = Some(target.durability.clone());
+        outcome.machine = machine(Some(folder.unwrap_or(&self.scratch)));
+        outcome.command.clone_from(&self.command);
+        Ok(Some(outcome))
+    }
+
+    fn check_space(&self) -> anyhow::Result<()> {
+        let free = free_bytes(&self.scratch)?;
+        if free < FREE_BYTES_MIN {
+            let gib = free >> 30;
+            bail!(
+                "{} has {gib} GiB left: too little to go on",
+                self.scratch.display()
+            );
+        }
+        Ok(())
+    }
+}
+
+/// Fewer than were acknowledged is a loss; more is none where some got no answer.
+fn lost(outcome: &Outcome) -> Option<String> {
+    let server = outcome.server.as_deref().unwrap_or("the server");
+    let arrived = outcome.delivered?.count;
+    let acknowledged = outcome.counts.acknowledged;
+    if outcome
+        .audit
+        .as_ref()
+        .is_some_and(|audit| !audit.is_clean())
+    {
+        return Some(format!(
+            "{server}: the audit of the pilot found messages lost or changed"
+        ));
+    }
+    if arrived < acknowledged {
+        return Some(format!(
+            "{server}: {acknowledged} acknowledged, {arrived} arrived"
+        ));
+    }
+    None
+}
+
+fn free_bytes(folder: &Path) -> anyhow::Result<u64> {
+    let stat = rustix::fs::statvfs(folder).with_context(|| folder.display().to_string())?;
+    Ok(stat.f_bavail.saturating_mul(stat.f_frsize))
+}
+
+/// A run writes some gigabytes at most; a full disk helps nobody.
+const FREE_BYTES_MIN: u64 = 4 << 30;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::outcome::{Counts, Load, Machine};
+    use crate::peer::Counting;
+
+    fn target(name: &str) -> Target {
+        Target {
+            name: name.to_string(),
+            server: name.to_uppercase(),
+            counting: Counting::Acknowledged,
+            ..Target::default()
+        }
+    }
+
+    fn loaded(acknowledged: u64) -> Loaded {
+        let outcome = Outcome {
+            scenario: "smtp".to_string(),
+            command: Vec::new(),
+            target: String::new(),
+            server: None,
+            durability: None,
+            machine: Machine::default(),
+            began_secs: 0,
+            elapsed_micros: 1_000_000,
+            load: Load::default(),
+            counts: Counts {
+                attempted: acknowledged,
+                acknowledged,
+                ..Counts::default()
+            },
+            octets: 0,
+            answers: Default::default(),
+            phases: Vec::new(),
+            seconds: Vec::new(),
+            usage: None,
+            delivered: None,
+            round: None,
+            audit: None,
+            population: Vec::new(),
+            remarks: Vec::new(),
+        };
+        Loaded {
+            outcome,
+            copies: acknowledged,
+        }
+    }
+
+    fn take(runs: u32, targets: &[&Target], generator: &mut Generator) -> (Taken, Vec<usize>) {
+        let mut kept = Vec::new();
+        let mut turns = Turns {
+            runs,
+            scratch: PathBuf::from("/"),
+            command: vec!["compare".to_string()],
+            kept: &mut |outcomes| {
+                kept.push(outcomes.len());
+                Ok(())
+            },
+            is_stopped: &|| false,
+        };
+        let taken = turns.take(targets, generator).unwrap();
+        (taken, kept)
+    }
+
+    #[test]
+    fn servers_take_turns_and_each_round_begins_with_another() {
+        let (a, b, c) = (target("a"), target("b"), target("c"));
+        let mut order = String::new();
+        let mut generator = |target: &Target, extent: Extent| {
+            order.push_str(if extent == Extent::Pilot { "-" } else { "" });
+            order.push_str(&target.name);
+            Ok(loaded(5))
+        };
+        let (taken, kept) = take(3, &[&a, &b, &c], &mut generator);
+        assert_eq!(order, "-a-b-cabcbcacab");
+        assert_eq!(kept, (1..=9).collect::<Vec<_>>());
+        let of_b = taken
+            .outcomes
+            .iter()
+            .filter(|outcome| outcome.server.as_deref() == Some("B"));
+        let rounds: Vec<_> = of_b.map(|outcome| outcome.round).collect();
+        assert_eq!(rounds, [Some(0), Some(1), Some(2)]);
+        let first = &taken.outcomes[0];
+        assert_eq!(first.delivered.unwrap().count, 5);
+        assert!(first.delivered.unwrap().elapsed_micros >= first.elapsed_micros);
+        assert!(!first.machine.kernel.is_empty() && first.command == ["compare"]);
+        assert!(taken.failures.is_empty());
+    }
+
+    #[test]
+    fn a_server_that_fails_is_left_out_and_named_and_the_other_goes_on() {
+        let (a, b) = (target("a"), target("b"));
+        let mut turns_of_b = 0;
+        let mut generator = |target: &Target, _| {
+            if target.name == "b" {
+                turns_of_b += 1;
+                if turns_of_b == 3 {
+                    bail!("connection refused");
+                }
+            }
+            Ok(loaded(5))
+        };
+        let (taken, _) = take(4, &[&a, &b], &mut generator);
+        assert_eq!(turns_of_b, 3);
+        assert_eq!(taken.outcomes.len(), 4 + 1);
+        assert_eq!(taken.failures.len(), 1);
+        assert!(taken.failures[0].contains("connection refused"));
+    }
+
+    #[test]
+    fn what_was_acknowledged_and_did_not_arrive_is_a_failure() {
+        let mut outcome = loaded(5).outcome;
+        outcome.delivered = Some(Delivered {
+            count: 4,
+            elapsed_micros: 1,
+        });
+        assert!(
+            lost(&outcome)
+                .unwrap()
+                .contains("5 acknowledged, 4 arrived")
+        );
+        outcome.delivered = Some(Delivered {
+            count: 6,
+            elapsed_micros: 1,
+        });
+        assert_eq!(lost(&outcome), None);
+    }
+
+    #[test]
+    fn a_stop_keeps_what_there_is() {
+        let a = target("a");
+        let loads = std::cell::Cell::new(0);
+        let mut turns = Turns {
+            runs: 5,
+            scratch: PathBuf::from("/"),
+            command: Vec::new(),
+            kept: &mut |_| Ok(()),
+            is_stopped: &|| loads.get() == 3,
+        };
+        let mut generator = |_: &Target, _| {
+            loads.set(loads.get() + 1);
+            Ok(loaded(1))
+        };
+        assert_eq!(turns.take(&[&a], &mut generator).unwrap().outcomes.len(), 2);
+    }
+
+    #[test]
+    fn a_scratch_that_is_not_there_is_named() {
+        let why = free_bytes(Path::new("/no/such/scratch")).unwrap_err();
+        assert!(format!("{why:#}").contains("/no/such/scratch"));
+    }
+}
