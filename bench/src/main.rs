@@ -17,6 +17,7 @@ use clap::{Parser, Subcommand};
 use engine::reactor::signal::{Signal, start_signals};
 use outcome::Audit;
 use scenario::imap::ImapArgs;
+use scenario::mixed::MixedArgs;
 use scenario::options::{Inject, ReportArgs, Usage};
 use scenario::submit::{Ending, Kind};
 use std::path::PathBuf;
@@ -50,6 +51,8 @@ enum Command {
     Relay(Box<scenario::relay::RelayArgs>),
     /// Sessions that append, fetch, flag and search, or thousands of them in IDLE
     Imap(Box<ImapArgs>),
+    /// Days of many users, compressed: arrivals, sessions with IDLE, answers, an audit at the end
+    Mixed(Box<MixedArgs>),
     Sink(scenario::sink::SinkArgs),
     Compare(Box<compare::command::Compare>),
     Report(report::command::Report),
@@ -70,6 +73,10 @@ fn main() -> ExitCode {
         Command::Lmtp(inject) => submit(Kind::Lmtp, &inject),
         Command::Imap(args) => interruption().and_then(|stop| {
             let ending = scenario::imap::imap(&args, stop)?;
+            report(ending, &args.report)
+        }),
+        Command::Mixed(args) => interruption().and_then(|stop| {
+            let ending = scenario::mixed::mixed(&args, stop)?;
             report(ending, &args.report)
         }),
         Command::Relay(relay) => interruption().and_then(|stop| {

@@ -1,7 +1,7 @@
 //! Commands and their answers, one at a time.
 
 use super::Session;
-use super::response::{Kind, Listener, Nobody, kind, numbered};
+use super::response::{Kind, Listener, Nobody, kind, number_behind, numbered};
 use crate::measure::answer::Answer;
 use crate::measure::histogram::Step;
 use engine::reactor::clock::monotonic_micros;
@@ -51,6 +51,7 @@ impl Session {
         self.send_out().await?;
         let refused = self.until_continued().await?;
         if refused.is_none() {
+            self.is_idle = true;
             self.mark(Step::Idle, began, self.responses.heard_micros);
         }
         Ok(refused)
@@ -77,12 +78,16 @@ impl Session {
     /// Leaves IDLE.
     pub(crate) async fn done(&mut self) -> io::Result<Answer> {
         self.stream.set_patience(self.access.patience);
+        self.is_idle = false;
         self.go_on(b"DONE").await
     }
 
     /// Says goodbye without waiting for the answer.
     pub(crate) async fn leave(mut self) {
         self.begin_command("LOGOUT\r\n");
+        if self.is_idle {
+            self.out.splice(..0, *b"DONE\r\n");
+        }
         // Whoever has gone already needs no goodbye.
         let _ = self.send_out().await;
     }
@@ -120,6 +125,11 @@ impl Session {
                 Some((number, b"EXISTS")) => {
                     self.exists = number;
                     self.grew_micros = self.responses.heard_micros;
+                }
+                None => {
+                    if let Some(next) = number_behind(text, b"[UIDNEXT ") {
+                        self.uid_next = next;
+                    }
                 }
                 Some((_, b"EXPUNGE")) => self.exists = self.exists.saturating_sub(1),
                 _ => {}

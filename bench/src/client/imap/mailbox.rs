@@ -72,14 +72,24 @@ impl Session {
         Ok(answer)
     }
 
-    /// Reads all messages of the selected mailbox; `found` hears of those with a stamp.
-    pub(crate) async fn read_all(&mut self, found: impl FnMut(Found)) -> io::Result<Answer> {
+    /// Reads the messages of the selected mailbox from a UID on; `found` hears of those with a
+    /// stamp.
+    pub(crate) async fn read_from(
+        &mut self,
+        uid: u32,
+        mut found: impl FnMut(Found),
+    ) -> io::Result<Answer> {
         if self.exists == 0 {
             return self.ask("NOOP").await;
         }
-        let mut reader = Reader::new(found);
-        let command = "UID FETCH 1:* (UID BODY.PEEK[])";
-        self.ask_with(command, &mut reader).await
+        // RFC 9051 §9: the last message is in every range that ends with an asterisk.
+        let mut reader = Reader::new(|one: Found| {
+            if one.uid >= uid {
+                found(one);
+            }
+        });
+        let command = format!("UID FETCH {uid}:* (UID BODY.PEEK[])");
+        self.ask_with(&command, &mut reader).await
     }
 }
 

@@ -77,10 +77,13 @@ pub(crate) struct Session {
     tag: u32,
     /// Of a load: whose it is.
     account: u32,
-    offer: Offer,
+    pub(crate) offer: Offer,
     /// Messages of the selected mailbox, and when the server last told of more.
     pub(crate) exists: u32,
     pub(crate) grew_micros: u64,
+    /// Where new messages of the selected mailbox began when it was selected.
+    pub(crate) uid_next: u32,
+    is_idle: bool,
     /// How long the steps took since somebody looked.
     pub(crate) marks: Vec<(Step, u64)>,
 }

@@ -37,6 +37,8 @@ impl Session {
             offer: Offer::default(),
             exists: 0,
             grew_micros: 0,
+            uid_next: 1,
+            is_idle: false,
             marks: Vec::new(),
         };
         session.mark(Step::Connect, began, monotonic_micros());

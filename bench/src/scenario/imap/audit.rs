@@ -1,20 +1,17 @@
 //! Reads mailboxes back over IMAP and holds what is there against what was acknowledged.
 
-use crate::client::imap::mailbox::Found;
+use super::visit;
+use crate::client::imap::mailbox::{FILL_NUMBER_MIN, Found};
 use crate::client::imap::{Access, Session};
 use crate::load::accounts::Accounts;
 use crate::load::stamp;
 use crate::measure::audit::{self, Sighting};
 use crate::measure::ledger::Ledgers;
 use crate::outcome::Audit;
-use crate::scenario::run::alone;
-use anyhow::bail;
-use engine::reactor::{sleep, spawn};
-use std::cell::{Cell, RefCell};
+use anyhow::Context;
 use std::collections::BTreeSet;
-use std::rc::Rc;
+use std::io;
 use std::sync::Arc;
-use std::time::Duration;
 
 /// What was seen of one run, in all mailboxes.
 #[derive(Default)]
@@ -22,55 +19,48 @@ pub(crate) struct Copies {
     pub(crate) sightings: Vec<Sighting>,
 }
 
-/// What the readers of a thread share.
-struct Readers {
-    access: Arc<Access>,
-    mailboxes: Vec<String>,
-    accounts: Accounts,
-    run: u32,
-    next: Cell<u32>,
-    working: Cell<u32>,
-    sightings: RefCell<Vec<Sighting>>,
-    failure: RefCell<Option<String>>,
-}
-
 impl Copies {
-    /// Reads the mailboxes of all accounts; a mailbox that cannot be read is an error, as
-    /// nobody knows what is in it.
+    /// Reads the mailboxes of all accounts, the first of them from the given UIDs on; a mailbox that
+    /// cannot be read is an error, as nobody knows what is in it.
     pub(crate) fn read(
         access: &Arc<Access>,
         accounts: &Accounts,
         mailboxes: &[String],
+        from: Vec<u32>,
         run: u32,
     ) -> anyhow::Result<Copies> {
-        let (access, accounts) = (access.clone(), accounts.clone());
         let mailboxes = mailboxes.to_vec();
-        let told = alone(move || async move {
-            let readers = Rc::new(Readers {
-                access,
-                mailboxes,
-                accounts,
-                run,
-                next: Cell::new(0),
-                working: Cell::new(READERS),
-                sightings: RefCell::default(),
-                failure: RefCell::default(),
-            });
-            for _ in 0..READERS {
-                spawn(readers.clone().work());
-            }
-            while readers.working.get() > 0 {
-                sleep(LOOK).await;
-            }
-            match readers.failure.take() {
-                Some(why) => Err(why),
-                None => Ok(readers.sightings.take()),
-            }
-        })?;
-        match told {
-            Ok(sightings) => Ok(Copies { sightings }),
-            Err(why) => bail!("the audit ended: {why}"),
-        }
+        let read = visit(
+            access,
+            accounts,
+            async move |account, session: &mut Session| {
+                let mut seen = Vec::new();
+                for (mailbox, at) in mailboxes.iter().zip(0..) {
+                    let uid = from.get(account as usize).filter(|_| at == 0);
+                    let found = |found: Found| {
+                        if found.stamp.run == run && found.stamp.number < FILL_NUMBER_MIN {
+                            seen.push(Sighting {
+                                number: found.stamp.number,
+                                account,
+                                is_intact: found.is_intact,
+                            });
+                        }
+                    };
+                    let mut answer = session.select(mailbox).await?;
+                    if answer.is_positive() {
+                        answer = session.read_from(uid.copied().unwrap_or(1), found).await?;
+                    }
+                    if !answer.is_positive() {
+                        return Err(io::Error::other(format!("{mailbox}: {answer}")));
+                    }
+                }
+                Ok(seen)
+            },
+        );
+        let sightings = read.context("no audit")?.into_iter().flatten();
+        Ok(Copies {
+            sightings: sightings.collect(),
+        })
     }
 
     /// For loads that do not tell who appends what.
@@ -115,55 +105,6 @@ pub(crate) fn audit<R: Iterator<Item = u32>>(
     let name = |number, account| format!("{} of account {account}", stamp::id(run, number));
     audit::audit(ledgers, copies.sightings, recipients, name)
 }
-
-impl Readers {
-    async fn work(self: Rc<Readers>) {
-        while self.failure.borrow().is_none() {
-            let account = self.next.get();
-            if account >= self.accounts.len() {
-                break;
-            }
-            self.next.set(account + 1);
-            if let Err(why) = self.read(account).await {
-                let user = self.accounts.name(account);
-                *self.failure.borrow_mut() = Some(format!("{user}: {why}"));
-            }
-        }
-        self.working.set(self.working.get() - 1);
-    }
-
-    async fn read(&self, account: u32) -> Result<(), String> {
-        let opened = Session::log_in(&self.access, self.accounts.name(account), account).await;
-        let (mut session, _) = opened.map_err(|refused| refused.explained())?;
-        for mailbox in &self.mailboxes {
-            let found = |found: Found| {
-                if found.stamp.run == self.run {
-                    self.sightings.borrow_mut().push(Sighting {
-                        number: found.stamp.number,
-                        account,
-                        is_intact: found.is_intact,
-                    });
-                }
-            };
-            let mut answer = session.select(mailbox).await.map_err(|e| e.to_string())?;
-            if answer.is_positive() {
-                let read = session.read_all(found).await;
-                answer = read.map_err(|error| error.to_string())?;
-            }
-            if !answer.is_positive() {
-                return Err(format!("{mailbox}: the server answers {answer}"));
-            }
-        }
-        session.leave().await;
-        Ok(())
-    }
-}
-
-/// Mailboxes that are read at the same time.
-const READERS: u32 = 8;
-
-/// How often it is seen whether all are read.
-const LOOK: Duration = Duration::from_millis(20);
 
 #[cfg(test)]
 mod tests {

@@ -3,9 +3,11 @@
 mod audit;
 mod idle;
 mod options;
+mod visit;
 
-pub(crate) use audit::{Copies, audit};
+pub(crate) use audit::{Copies, Deleted, audit};
 pub(crate) use options::{AccessSource, ImapArgs};
+pub(crate) use visit::visit;
 
 use super::live::LiveLine;
 use super::run::{self, Plan, Sums};
@@ -60,7 +62,13 @@ pub(crate) fn greeting(access: &Arc<Access>, user: &str, target: &str) -> anyhow
 fn audited(plan: &Plan<Settings>, sums: &Sums, tag: u32) -> anyhow::Result<crate::outcome::Audit> {
     let settings = &plan.settings;
     let mailboxes = [settings.mailbox.clone()];
-    let mut copies = Copies::read(&settings.access, &settings.accounts, &mailboxes, tag)?;
+    let mut copies = Copies::read(
+        &settings.access,
+        &settings.accounts,
+        &mailboxes,
+        Vec::new(),
+        tag,
+    )?;
     copies.forget_accounts();
     Ok(audit(&sums.ledgers, copies, tag, |_| std::iter::once(0)))
 }
