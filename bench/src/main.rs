@@ -51,6 +51,8 @@ enum Command {
     Relay(Box<scenario::relay::RelayArgs>),
     /// Sessions that append, fetch, flag and search, or thousands of them in IDLE
     Imap(Box<ImapArgs>),
+    /// Polls of mailboxes, a connection each
+    Pop3(Box<scenario::pop3::Pop3Args>),
     /// Days of many users, compressed: arrivals, sessions with IDLE, answers, an audit at the end
     Mixed(Box<MixedArgs>),
     Sink(scenario::sink::SinkArgs),
@@ -73,6 +75,10 @@ fn main() -> ExitCode {
         Command::Lmtp(inject) => submit(Kind::Lmtp, &inject),
         Command::Imap(args) => interruption().and_then(|stop| {
             let ending = scenario::imap::imap(&args, stop)?;
+            report(ending, &args.report)
+        }),
+        Command::Pop3(args) => interruption().and_then(|stop| {
+            let ending = scenario::pop3::pop3(&args, stop)?;
             report(ending, &args.report)
         }),
         Command::Mixed(args) => interruption().and_then(|stop| {

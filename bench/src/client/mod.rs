@@ -5,6 +5,7 @@
 
 pub(crate) mod imap;
 pub(crate) mod mailbox;
+pub(crate) mod pop3;
 pub(crate) mod sink;
 pub(crate) mod smtp;
 pub(crate) mod tls;
