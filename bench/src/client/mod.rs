@@ -45,8 +45,8 @@ pub(crate) trait Client: Sized + 'static {
     /// Recipients of an acknowledged message that do not get it.
     fn declined(&self, ticket: Ticket) -> Vec<u32>;
 
-    /// Says goodbye without waiting for the answer.
-    async fn quit(self);
+    /// Says goodbye; `is_said`: it went with the last operation.
+    async fn quit(self, is_said: bool);
 }
 
 /// How an operation ended.
@@ -59,6 +59,8 @@ pub(crate) struct Delivered {
     pub(crate) end_micros: u64,
     /// Whether the session goes on.
     pub(crate) is_open: bool,
+    /// The goodbye went with it.
+    pub(crate) said_quit: bool,
     /// The message whose envelope is on its way already.
     pub(crate) next: Option<Ticket>,
 }

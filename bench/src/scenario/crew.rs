@@ -242,7 +242,7 @@ impl<C: Client> Worker<C> {
         }
         if let Some(session) = self.session.take() {
             crew.connected.set(crew.connected.get() - 1);
-            session.quit().await;
+            session.quit(false).await;
         }
     }
 
@@ -294,6 +294,9 @@ impl<C: Client> Worker<C> {
             self.session = Some(session);
         } else {
             self.crew.connected.set(self.crew.connected.get() - 1);
+            if delivered.is_open {
+                session.quit(delivered.said_quit).await;
+            }
         }
         delivered.next.map(|next| (next, delivered.end_micros))
     }

@@ -10,6 +10,7 @@ pub(crate) mod live;
 pub(crate) mod mixed;
 pub(crate) mod options;
 pub(crate) mod pop3;
+pub(crate) mod proof;
 pub(crate) mod relay;
 pub(crate) mod run;
 pub(crate) mod search;

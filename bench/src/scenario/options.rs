@@ -368,6 +368,10 @@ impl LoadArgs {
         if self.connections == 0 || self.threads == 0 || self.threads > self.connections {
             return misused("a load needs at least one connection a thread");
         }
+        let mut rates = [self.rate, self.ramp].into_iter().flatten();
+        if rates.any(|rate| !(RATE_MIN..=RATE_MAX).contains(&rate)) {
+            return misused("a rate is a number of messages a second, up to ten million");
+        }
         let secs = self
             .secs
             .or(self.messages.is_none().then_some(SECS_DEFAULT));
@@ -500,6 +504,10 @@ const RESTART_MAX: Duration = Duration::from_secs(60);
 
 /// A run without other bounds.
 const SECS_DEFAULT: f64 = 10.0;
+
+/// Messages a second.
+const RATE_MIN: f64 = 0.001;
+const RATE_MAX: f64 = 1e7;
 
 /// A day.
 const SECS_MAX: f64 = 86_400.0;

@@ -5,9 +5,9 @@ use super::live::LiveLine;
 use super::options::{AccessArgs, LoadArgs, ReportArgs, ServerArgs, misused};
 use super::run::{self, Plan, Sums, alone};
 use super::submit::Ending;
-use crate::client::NotOpened;
 use crate::client::imap::Login;
 use crate::client::pop3::{Order, Session, Settings};
+use crate::client::{Client, NotOpened};
 use crate::load::accounts::Accounts;
 use crate::measure::answer::{Answer, Loss};
 use crate::measure::histogram::Step;
@@ -74,7 +74,7 @@ fn greeting(settings: &Arc<Settings>, target: &str) -> anyhow::Result<String> {
     let settings = settings.clone();
     let told = alone(move || async move {
         let (session, greeting) = Session::log_in(&settings, 0).await?;
-        crate::client::Client::quit(session).await;
+        session.quit(false).await;
         Ok::<_, NotOpened>(greeting)
     })?;
     let refused = match told {

@@ -93,6 +93,7 @@ impl Client for Session {
             octets: 0,
             end_micros: 0,
             is_open: true,
+            said_quit: false,
             next: None,
         };
         let Some(settings) = self.settings.clone() else {
@@ -123,7 +124,7 @@ impl Client for Session {
         Vec::new()
     }
 
-    async fn quit(self) {
+    async fn quit(self, _: bool) {
         self.leave().await;
     }
 }

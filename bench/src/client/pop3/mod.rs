@@ -138,6 +138,7 @@ impl Client for Session {
             octets: if answer.is_positive() { octets } else { 0 },
             end_micros,
             is_open: false,
+            said_quit: true,
             next: None,
         }
     }
@@ -150,7 +151,7 @@ impl Client for Session {
         Vec::new()
     }
 
-    async fn quit(mut self) {
+    async fn quit(mut self, _: bool) {
         // Whoever has gone already needs no goodbye.
         let _ = self.send("QUIT\r\n").await;
     }

@@ -51,6 +51,7 @@ impl Client for Session {
             octets: 0,
             end_micros: 0,
             is_open: true,
+            said_quit: false,
             next: None,
         };
         let ended = match self.settings.corpus.framing() {
@@ -90,9 +91,14 @@ impl Client for Session {
             .collect()
     }
 
-    async fn quit(mut self) {
+    /// Waits for the answer (RFC 5321 §4.1.1.10).
+    async fn quit(mut self, is_said: bool) {
+        self.stream
+            .set_patience(FAREWELL_MAX.min(self.settings.patience));
         // Whoever has gone already needs no goodbye.
-        let _ = self.send(b"QUIT\r\n").await;
+        if is_said || self.send(b"QUIT\r\n").await.is_ok() {
+            let _ = self.replies.next(&mut self.stream).await;
+        }
     }
 }
 
@@ -120,7 +126,10 @@ impl Session {
         let letter = corpus.write_head(number, start, sender, &mut self.out);
         let head = self.out.len();
         match then {
-            Then::Quit if self.is_grouped() => self.out.extend_from_slice(b"QUIT\r\n"),
+            Then::Quit if self.is_grouped() => {
+                self.out.extend_from_slice(b"QUIT\r\n");
+                delivered.said_quit = true;
+            }
             Then::Next(next) => {
                 delivered.next = next();
                 if let Some(next) = delivered.next {
@@ -344,6 +353,9 @@ impl Settings {
         self.fanout.of(self.seed, number, self.accounts.len())
     }
 }
+
+/// How long a server may take to say goodbye.
+const FAREWELL_MAX: Duration = Duration::from_secs(2);
 
 fn write_rcpt(name: &str, out: &mut Vec<u8>) {
     out.extend_from_slice(b"RCPT TO:<");

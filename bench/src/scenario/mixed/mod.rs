@@ -7,7 +7,7 @@ mod options;
 mod shard;
 mod user;
 
-pub(crate) use options::{DayArgs, MixedArgs};
+pub(crate) use options::MixedArgs;
 
 use super::board::Board;
 use super::imap::{Copies, audit, greeting, visit};

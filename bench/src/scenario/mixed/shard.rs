@@ -167,7 +167,7 @@ impl Shard {
             }
         }
         if let Some(session) = session {
-            session.quit().await;
+            session.quit(false).await;
         }
     }
 
@@ -201,7 +201,7 @@ impl Shard {
         }
         self.learn(session.marks());
         if delivered.is_open {
-            session.quit().await;
+            session.quit(false).await;
         }
     }
 
