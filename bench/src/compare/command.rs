@@ -8,6 +8,8 @@ use crate::outcome::Outcome;
 use crate::peer::command::{SCRATCH, USERS};
 use crate::peer::{Kind, Peer, Place, Target};
 use crate::report;
+use crate::scenario::imap::WorkArgs;
+use crate::scenario::mixed::DayArgs;
 use crate::scenario::options::{
     Inject, LoadArgs, MessageArgs, ProofArgs, ReportArgs, ServerArgs, WireArgs, misused,
 };
@@ -42,19 +44,23 @@ pub(crate) struct Compare {
     scratch: PathBuf,
     /// Measure how long messages take to the INBOX, by watching the first N mailboxes by IMAP
     #[arg(long, value_name = "N")]
-    inbox: Option<u32>,
+    pub(super) inbox: Option<u32>,
     /// Write a page with charts
     #[arg(long, value_name = "FILE")]
     html: Option<PathBuf>,
     /// A host:port that is not loopback is refused, unless this names its host
     #[arg(long, value_name = "HOST")]
-    i_own_this_server: Option<String>,
+    pub(super) i_own_this_server: Option<String>,
     #[command(flatten)]
-    load: LoadArgs,
+    pub(super) load: LoadArgs,
     #[command(flatten)]
-    message: MessageArgs,
+    pub(super) message: MessageArgs,
     #[command(flatten)]
-    wire: WireArgs,
+    pub(super) wire: WireArgs,
+    #[command(flatten)]
+    pub(super) work: WorkArgs,
+    #[command(flatten)]
+    pub(super) day: DayArgs,
     #[command(flatten)]
     report: ReportArgs,
 }
@@ -63,6 +69,10 @@ pub(crate) struct Compare {
 enum Scenario {
     Smtp,
     Lmtp,
+    /// Sessions that append, fetch, flag, search
+    Imap,
+    /// Users' days
+    Mixed,
 }
 
 #[derive(ValueEnum, Clone, Copy, PartialEq, Eq, Debug)]
@@ -109,6 +119,9 @@ impl Compare {
         if self.generator == Generator::SmtpSource {
             self.source()?;
         }
+        if self.scenario == Scenario::Imap {
+            self.check_sessions()?;
+        }
         Ok(())
     }
 
@@ -145,7 +158,10 @@ impl Compare {
                     let outcome = source.load(target, messages)?;
                     pace.learn(target, &outcome);
                     let copies = outcome.counts.acknowledged;
-                    Ok(Loaded { outcome, copies })
+                    Ok(Loaded {
+                        outcome,
+                        copies: Some(copies),
+                    })
                 })
             }
         }
@@ -164,6 +180,8 @@ impl Compare {
         let (kind, door) = match self.scenario {
             Scenario::Smtp => (submit::Kind::Smtp, &target.doors.smtp),
             Scenario::Lmtp => (submit::Kind::Lmtp, &target.doors.lmtp),
+            Scenario::Imap => return self.sessions(target, extent, stop),
+            Scenario::Mixed => return self.days(target, extent, stop),
         };
         let what = || format!("{} has no door for this scenario", target.name);
         let door = door.as_ref().with_context(what)?;
@@ -178,7 +196,10 @@ impl Compare {
             Fanout::Mix => 1,
         };
         let copies = outcome.counts.acknowledged * recipients;
-        Ok(Loaded { outcome, copies })
+        Ok(Loaded {
+            outcome,
+            copies: Some(copies),
+        })
     }
 
     /// The load for one server; the pilot is the warm-up.
@@ -218,6 +239,9 @@ impl Compare {
 
     /// What smtp-source can do of what was asked.
     fn source(&self) -> anyhow::Result<Source> {
+        if !matches!(self.scenario, Scenario::Smtp | Scenario::Lmtp) {
+            return misused("smtp-source sends mail by SMTP or LMTP");
+        }
         let Sizes::One(bytes) = self.message.size else {
             return misused("smtp-source sends messages of one size: give --size 4k or the like");
         };
@@ -274,7 +298,7 @@ impl Pace {
 }
 
 /// Enough to make twenty mailboxes and to start every process.
-const PILOT_MESSAGES: u64 = 500;
+pub(super) const PILOT_MESSAGES: u64 = 500;
 const SECS_DEFAULT: f64 = 10.0;
 /// What a guess from a pilot may come to.
 const MESSAGES_MAX: f64 = 10e6;
@@ -325,7 +349,7 @@ mod tests {
         let pilot = compare
             .inject(&read, "127.0.0.1:25", Extent::Pilot)
             .unwrap();
-        assert!(pilot.proof.audit && pilot.wire.password.is_some());
+        assert!(pilot.proof.audit && pilot.wire.access.password.is_some());
         let whole = compare
             .inject(&target, "127.0.0.1:25", Extent::Whole)
             .unwrap();

@@ -1,5 +1,6 @@
 //! The same load against several servers in turn, and what follows from it.
 
 pub(crate) mod command;
+mod mailboxes;
 mod source;
 mod turns;

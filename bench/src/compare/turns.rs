@@ -26,8 +26,9 @@ pub(crate) enum Extent {
 /// What a generator gives back.
 pub(crate) struct Loaded {
     pub(crate) outcome: Outcome,
-    /// Copies that are to arrive: acknowledged messages times their recipients.
-    pub(crate) copies: u64,
+    /// Copies that are to arrive: acknowledged messages times their recipients; `None` where a load is
+    /// more than arrivals.
+    pub(crate) copies: Option<u64>,
 }
 
 /// Loads a server.
@@ -127,7 +128,9 @@ impl Turns<'_> {
         let target = contender.target;
         let Some(round) = round else {
             let loaded = generator(target, Extent::Pilot)?;
-            contender.counter.await_all(loaded.copies)?;
+            if let Some(copies) = loaded.copies {
+                contender.counter.await_all(copies)?;
+            }
             contender.audit = loaded.outcome.audit;
             return Ok(None);
         };
@@ -142,21 +145,25 @@ impl Turns<'_> {
             copies,
         } = generator(target, Extent::Whole)?;
         let ended = instant();
-        let arrived = contender.counter.await_all(copies)?;
+        let arrived = match copies {
+            Some(copies) => Some((copies, contender.counter.await_all(copies)?)),
+            None => None,
+        };
         if let Some((usage, remarks)) = meter.map(Meter::end).transpose()? {
             outcome.usage = Some(usage);
             outcome.remarks.extend(remarks);
         }
-        outcome.delivered = Some(Delivered {
-            count: arrived,
-            elapsed_micros: outcome.elapsed_micros + ended.elapsed().as_micros() as u64,
-        });
-        if arrived != copies {
-            outcome
-                .remarks
-                .push(format!("{copies} were to arrive, {arrived} did"));
+        if let Some((copies, arrived)) = arrived {
+            outcome.delivered = Some(Delivered {
+                count: arrived,
+                elapsed_micros: outcome.elapsed_micros + ended.elapsed().as_micros() as u64,
+            });
+            if arrived != copies {
+                let remark = format!("{copies} were to arrive, {arrived} did");
+                outcome.remarks.push(remark);
+            }
         }
-        outcome.audit = contender.audit.take();
+        outcome.audit = contender.audit.take().or(outcome.audit);
         outcome.round = Some(round);
         outcome.server = Some(target.server.clone());
         outcome.durability = Some(target.durability.clone());
@@ -252,7 +259,7 @@ mod tests {
         };
         Loaded {
             outcome,
-            copies: acknowledged,
+            copies: Some(acknowledged),
         }
     }
 

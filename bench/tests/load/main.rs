@@ -4,5 +4,6 @@
 mod audits;
 mod endings;
 mod loads;
+mod mailboxes;
 mod peers;
 mod tool;

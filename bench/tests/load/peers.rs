@@ -210,7 +210,7 @@ fn an_order_that_cannot_be_followed_is_explained() {
 }
 
 /// On a disk, with a short name: sockets lie in it.
-fn scratch() -> tempfile::TempDir {
+pub(crate) fn scratch() -> tempfile::TempDir {
     let folder = tempfile::Builder::new()
         .prefix("rb")
         .tempdir_in("/var/tmp")
@@ -230,7 +230,7 @@ fn tool(words: &[&str], scratch: &Path) -> Command {
 }
 
 /// `peers …`, which must succeed; gives what it said.
-fn quiet(words: &[&str], scratch: &Path) -> String {
+pub(crate) fn quiet(words: &[&str], scratch: &Path) -> String {
     let words: Vec<&str> = ["peers"].iter().chain(words).copied().collect();
     let output = tool(&words, scratch).output().unwrap();
     let run = ended(&output, Value::Null);
@@ -269,7 +269,7 @@ fn awaited(pid: u32) {
     );
 }
 
-fn has_root() -> bool {
+pub(crate) fn has_root() -> bool {
     let has = rustix::process::geteuid().is_root();
     if !has {
         eprintln!("SKIPPED: the peers want root");

@@ -6,7 +6,7 @@ mod options;
 mod visit;
 
 pub(crate) use audit::{Copies, Deleted, audit};
-pub(crate) use options::{AccessSource, ImapArgs};
+pub(crate) use options::{AccessSource, ImapArgs, WorkArgs};
 pub(crate) use visit::visit;
 
 use super::live::LiveLine;

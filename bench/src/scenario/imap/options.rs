@@ -20,6 +20,20 @@ pub(crate) struct ImapArgs {
     pub(crate) target: String,
     #[command(flatten)]
     pub(crate) work: WorkArgs,
+    /// Who logs in: addresses, or a pattern such as user{0..99}@example.test; connections take
+    /// them in turn
+    #[arg(
+        long,
+        default_value = "alice@example.test,bob@example.test",
+        value_name = "PATTERN"
+    )]
+    pub(crate) accounts: Accounts,
+    /// Size of appended messages: 1k, 4k, 64k, octets; classic, office; or a folder of messages
+    #[arg(long, default_value = "4k", value_name = "SIZE")]
+    pub(crate) size: Sizes,
+    /// Read appended messages back: each that was acknowledged is there once and unchanged
+    #[arg(long)]
+    pub(crate) audit: bool,
     #[command(flatten)]
     pub(crate) load: LoadArgs,
     #[command(flatten)]
@@ -42,14 +56,6 @@ pub(crate) struct WorkArgs {
         default_value = "fetch"
     )]
     pub(crate) deeds: Vec<Deed>,
-    /// Who logs in: addresses, or a pattern such as user{0..99}@example.test; connections take
-    /// them in turn
-    #[arg(
-        long,
-        default_value = "alice@example.test,bob@example.test",
-        value_name = "PATTERN"
-    )]
-    pub(crate) accounts: Accounts,
     /// How sessions log in
     #[arg(long, value_enum, default_value_t = Login::Login)]
     pub(crate) login: Login,
@@ -59,18 +65,12 @@ pub(crate) struct WorkArgs {
     /// Messages that each mailbox has at least before the load begins
     #[arg(long, default_value_t = 100, value_name = "N")]
     pub(crate) fill: u32,
-    /// Size of appended messages: 1k, 4k, 64k, octets; classic, office; or a folder of messages
-    #[arg(long, default_value = "4k", value_name = "SIZE")]
-    pub(crate) size: Sizes,
     /// What fetch asks for
     #[arg(long, default_value = "(BODY.PEEK[])", value_name = "ITEMS")]
     pub(crate) fetch: String,
     /// What search asks for
     #[arg(long, default_value = "SUBJECT ringpost-bench", value_name = "KEYS")]
     pub(crate) search: String,
-    /// Read appended messages back: each that was acknowledged is there once and unchanged
-    #[arg(long)]
-    pub(crate) audit: bool,
     /// With --do idle: sizes of the population at which the server's memory is read
     #[arg(long, default_value_t = 4, value_name = "N")]
     pub(crate) levels: u32,

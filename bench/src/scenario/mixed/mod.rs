@@ -7,7 +7,7 @@ mod options;
 mod shard;
 mod user;
 
-pub(crate) use options::MixedArgs;
+pub(crate) use options::{DayArgs, MixedArgs};
 
 use super::board::Board;
 use super::imap::{Copies, audit, greeting, visit};
