@@ -4,7 +4,6 @@
 //! A crew drives any [`Client`]: it opens a connection, and gives it one ticket after the other.
 
 pub(crate) mod imap;
-pub(crate) mod mailbox;
 pub(crate) mod pop3;
 pub(crate) mod sink;
 pub(crate) mod smtp;
@@ -111,6 +110,11 @@ impl NotOpened {
             at,
             detail: detail.to_owned(),
         }
+    }
+
+    /// For those who report errors of connections.
+    pub(crate) fn into_io(self) -> io::Error {
+        io::Error::other(self.explained())
     }
 
     /// What happened and what to do, in a sentence.

@@ -1,15 +1,17 @@
 //! From submission to the inbox: some mailboxes are watched over IMAP while the load runs, and all
 //! are read at the end for the audit.
 
+use super::imap::visit;
 use super::run::seat;
-use crate::client::mailbox::{Door, Mailbox, Part, Position};
+use crate::client::NotOpened;
+use crate::client::imap::mailbox::{Found, Part};
+use crate::client::imap::{Access, Session};
 use crate::load::accounts::Accounts;
-use crate::load::stamp::Stamp;
 use crate::measure::audit::Sighting;
 use crate::measure::histogram::{Latencies, Step};
-use anyhow::{Context, anyhow};
+use anyhow::Context;
 use engine::reactor::clock::{instant, monotonic_micros};
-use engine::reactor::runtime::{run_shard, start_shard};
+use engine::reactor::runtime::start_shard;
 use engine::reactor::{Alarm, sleep, spawn};
 use std::cell::{Cell, RefCell};
 use std::io;
@@ -27,7 +29,7 @@ pub(crate) struct Watch {
 impl Watch {
     /// Watches the first `count` accounts for messages of `run`.
     pub(crate) fn begin(
-        door: Door,
+        door: Arc<Access>,
         accounts: &Accounts,
         count: u32,
         run: u32,
@@ -81,35 +83,41 @@ struct Watchers {
 impl Watchers {
     async fn watch(
         &self,
-        door: &Door,
+        door: &Arc<Access>,
         name: &str,
         run: u32,
         ready: mpsc::Sender<()>,
     ) -> io::Result<()> {
         let alarm = Alarm::new()?;
-        let mut mailbox = Mailbox::open(door, name).await?;
-        let mut position = mailbox.examine().await?;
+        let opened = Session::log_in(door, name, 0).await;
+        let (mut session, _) = opened.map_err(NotOpened::into_io)?;
+        examine(&mut session).await?;
+        let mut uid = session.uid_next;
         drop(ready);
-        mailbox.set_patience(QUIET_MAX);
         let mut is_more = false;
         loop {
-            if !is_more && mailbox.offers_idle {
-                mailbox.wait().await?;
+            if !is_more && session.offer.idle {
+                session.wait().await?;
             } else if !is_more {
                 alarm.at(monotonic_micros() + POLL_MICROS).await?;
-                mailbox.poll().await?;
+                session.ask("NOOP").await?;
             }
-            let show = |line: &[u8], heard: u64| self.note(line, heard, run);
-            is_more = mailbox.read(&mut position, Part::Stamp, show).await?;
+            let (from, known) = (uid, session.exists);
+            let found = |found: Found| {
+                uid = uid.max(found.uid.saturating_add(1));
+                self.note(&found, run);
+            };
+            session.read_from(from, Part::Stamp, found).await?;
+            is_more = session.exists > known;
+            session.marks.clear();
         }
     }
 
-    fn note(&self, line: &[u8], heard_micros: u64, run: u32) {
-        let stamp = Stamp::find(line).map(|(stamp, _)| stamp);
-        if let Some(stamp) = stamp.filter(|stamp| stamp.run == run) {
-            let took = heard_micros.saturating_sub(stamp.start_micros);
+    fn note(&self, found: &Found, run: u32) {
+        if found.stamp.run == run {
+            let took = found.heard_micros.saturating_sub(found.stamp.start_micros);
             self.latencies.borrow_mut().record(Step::Inbox, took);
-            self.seen_micros.set(heard_micros);
+            self.seen_micros.set(found.heard_micros);
         }
     }
 
@@ -126,30 +134,44 @@ impl Watchers {
     }
 }
 
-/// Where each account's new messages begin.
-pub(crate) fn positions(door: &Door, accounts: &Accounts) -> anyhow::Result<Vec<Position>> {
-    let positions = vec![Position::default(); accounts.len() as usize];
-    let (read, _) = visit(door, accounts, positions, false, 0)?;
-    Ok(read)
+/// The UID at which each account's new messages begin.
+pub(crate) fn positions(door: &Arc<Access>, accounts: &Accounts) -> anyhow::Result<Vec<u32>> {
+    let positions = visit(door, accounts, async |_, session: &mut Session| {
+        examine(session).await?;
+        Ok(session.uid_next)
+    });
+    positions.with_context(unread)
 }
 
 /// Reads every new message of every account until `expected` copies of `run` are there, or none
 /// have come for [`SETTLE_MAX`].
 pub(crate) fn sightings(
-    door: &Door,
+    door: &Arc<Access>,
     accounts: &Accounts,
-    mut positions: Vec<Position>,
+    mut positions: Vec<u32>,
     run: u32,
     expected: u64,
 ) -> anyhow::Result<Vec<Sighting>> {
     let mut all = Vec::new();
     let mut progress = instant();
     loop {
-        let (moved, fresh) = visit(door, accounts, positions, true, run)?;
-        positions = moved;
-        if !fresh.is_empty() {
+        let before = all.len();
+        let from = positions;
+        let read = visit(
+            door,
+            accounts,
+            async move |account, session: &mut Session| {
+                let from = from.get(account as usize).copied().unwrap_or(1);
+                fresh(account, session, from, run).await
+            },
+        );
+        positions = Vec::new();
+        for (next, seen) in read.with_context(unread)? {
+            positions.push(next);
+            all.extend(seen);
+        }
+        if all.len() > before {
             progress = instant();
-            all.extend(fresh);
         }
         if all.len() as u64 >= expected || progress.elapsed() > SETTLE_MAX {
             return Ok(all);
@@ -158,116 +180,49 @@ pub(crate) fn sightings(
     }
 }
 
-/// Goes through all accounts, some at a time.
-fn visit(
-    door: &Door,
-    accounts: &Accounts,
-    positions: Vec<Position>,
-    reads: bool,
+/// What is new in an account, and where newer messages will begin.
+async fn fresh(
+    account: u32,
+    session: &mut Session,
+    from: u32,
     run: u32,
-) -> anyhow::Result<(Vec<Position>, Vec<Sighting>)> {
-    let (door, accounts) = (door.clone(), accounts.clone());
-    let visitors = std::thread::spawn(move || {
-        run_shard(seat(), || async move {
-            let round = Rc::new(Round {
-                door,
-                accounts,
-                reads,
-                run,
-                next: Cell::new(0),
-                visiting: Cell::new(0),
-                positions: RefCell::new(positions),
-                seen: RefCell::default(),
-                trouble: RefCell::default(),
-            });
-            for _ in 0..VISITORS.min(round.accounts.len()) {
-                round.visiting.set(round.visiting.get() + 1);
-                let round = round.clone();
-                spawn(async move {
-                    round.go().await;
-                    round.visiting.set(round.visiting.get() - 1);
-                });
-            }
-            while round.visiting.get() > 0 {
-                sleep(LOOK).await;
-            }
-            let (positions, seen) = (round.positions.take(), round.seen.take());
-            (positions, seen, round.trouble.take())
-        })
-    });
-    let told = visitors.join().map_err(|_| anyhow!("a reader panicked"))?;
-    let (positions, seen, trouble) = told.context("cannot start a reader")?;
-    match trouble {
-        Some(trouble) => Err(anyhow!(trouble)),
-        None => Ok((positions, seen)),
+) -> io::Result<(u32, Vec<Sighting>)> {
+    examine(session).await?;
+    let (mut next, mut seen) = (from, Vec::new());
+    if session.uid_next <= from {
+        return Ok((next, seen));
     }
-}
-
-/// One way through all accounts.
-struct Round {
-    door: Door,
-    accounts: Accounts,
-    reads: bool,
-    run: u32,
-    next: Cell<u32>,
-    visiting: Cell<u32>,
-    positions: RefCell<Vec<Position>>,
-    seen: RefCell<Vec<Sighting>>,
-    trouble: RefCell<Option<String>>,
-}
-
-impl Round {
-    async fn go(&self) {
-        while self.next.get() < self.accounts.len() && self.trouble.borrow().is_none() {
-            let account = self.next.replace(self.next.get() + 1);
-            if let Err(error) = self.visit(account).await {
-                let why = format!(
-                    "cannot read the INBOX of {} at {}: {error}; --imap and --password say how",
-                    self.accounts.name(account),
-                    self.door.target
-                );
-                self.trouble.borrow_mut().get_or_insert(why);
-            }
-        }
-    }
-
-    async fn visit(&self, account: u32) -> io::Result<()> {
-        let mut mailbox = Mailbox::open(&self.door, self.accounts.name(account)).await?;
-        let found = mailbox.examine().await?;
-        let at = account as usize;
-        let before = self.positions.borrow().get(at).copied().unwrap_or_default();
-        let mut position = before;
-        if !self.reads {
-            position = found;
-        } else if found.uid_next > before.uid_next {
-            let show = |message: &[u8], _| self.see(account, message);
-            mailbox.read(&mut position, Part::Whole, show).await?;
-        }
-        if let Some(place) = self.positions.borrow_mut().get_mut(at) {
-            *place = position;
-        }
-        Ok(())
-    }
-
-    fn see(&self, account: u32, message: &[u8]) {
-        let Some((stamp, line)) = Stamp::find(message) else {
-            return;
-        };
-        if stamp.run == self.run {
-            self.seen.borrow_mut().push(Sighting {
-                number: stamp.number,
+    let found = |found: Found| {
+        next = next.max(found.uid.saturating_add(1));
+        if found.stamp.run == run {
+            seen.push(Sighting {
+                number: found.stamp.number,
                 account,
-                is_intact: stamp.fits(message.get(line.end..).unwrap_or_default()),
+                is_intact: found.is_intact,
             });
         }
+    };
+    let answer = session.read_from(from, Part::Whole, found).await?;
+    match answer.is_positive() {
+        true => Ok((next, seen)),
+        false => Err(io::Error::other(format!("the server answers {answer}"))),
     }
+}
+
+async fn examine(session: &mut Session) -> io::Result<()> {
+    let answer = session.ask("EXAMINE INBOX").await?;
+    match answer.is_positive() {
+        true => Ok(()),
+        false => Err(io::Error::other(format!("the server answers {answer}"))),
+    }
+}
+
+fn unread() -> String {
+    "cannot read the INBOXes; --imap and --password say how".to_owned()
 }
 
 /// How often threads look whether they are to end.
 const LOOK: Duration = Duration::from_millis(60);
-
-/// Sessions that read at the same time.
-const VISITORS: u32 = 8;
 
 /// Between two ways through all accounts.
 const ROUND: Duration = Duration::from_millis(100);
@@ -281,6 +236,3 @@ const SETTLED_MICROS: u64 = 500_000;
 
 /// Where a server has no IDLE.
 const POLL_MICROS: u64 = 5_000;
-
-/// A watched mailbox may be quiet for so long.
-const QUIET_MAX: Duration = Duration::from_secs(24 * 3600);

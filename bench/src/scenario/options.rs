@@ -1,6 +1,6 @@
 //! What the command line says, alike for all scenarios that inject mail.
 
-use crate::client::mailbox::Door;
+use crate::client::imap::{Access, Login};
 use crate::client::smtp::{Dialect, Pipelining, Settings};
 use crate::client::tls::{Tls, TlsClient};
 use crate::load::accounts::Accounts;
@@ -295,7 +295,7 @@ impl Inject {
     }
 
     /// Where mailboxes are read, if they are.
-    pub(crate) fn door(&self) -> anyhow::Result<Option<Door>> {
+    pub(crate) fn door(&self) -> anyhow::Result<Option<Arc<Access>>> {
         let Some(imap) = &self.proof.imap else {
             return Ok(None);
         };
@@ -304,16 +304,18 @@ impl Inject {
         let tls = match self.proof.imap_tls {
             true => {
                 let authorities = access.verify.as_deref();
-                Some(TlsClient::new(host_of(imap), authorities, true)?)
+                Tls::Implicit(TlsClient::new(host_of(imap), authorities, true)?)
             }
-            false => None,
+            false => Tls::None,
         };
-        Ok(Some(Door {
+        Ok(Some(Arc::new(Access {
             target: self.server.resolve(imap)?,
+            sources: Sources::default(),
             tls,
+            login: Login::Login,
             password: password.context("INBOXes are read with the accounts' --password")?,
             patience: access.patience()?,
-        }))
+        })))
     }
 
     /// When the server is to be killed.

@@ -5,19 +5,20 @@ use super::kill::Kill;
 use super::live::LiveLine;
 use super::options::{Inject, misused};
 use super::run::{Plan, Sums};
-use crate::client::mailbox::{Door, Position};
+use crate::client::imap::Access;
 use crate::load::stamp;
 use crate::measure::audit::{Sighting, audit};
 use crate::measure::ledger::Ledgers;
 use crate::outcome::Audit;
 use anyhow::Context;
+use std::sync::Arc;
 
 /// What was prepared before the load began.
 pub(crate) struct Proof {
     kill: Option<Kill>,
     watch: Option<Watch>,
-    /// Where mailboxes are read, and where each one ended.
-    before: Option<(Door, Vec<Position>)>,
+    /// Where mailboxes are read, and the UIDs at which new messages begin.
+    before: Option<(Arc<Access>, Vec<u32>)>,
 }
 
 /// What came of it.
@@ -129,8 +130,8 @@ pub(crate) fn expected(plan: &Plan, ledgers: &Ledgers) -> u64 {
 }
 
 fn in_mailboxes(
-    door: &Door,
-    before: Vec<Position>,
+    door: &Arc<Access>,
+    before: Vec<u32>,
     plan: &Plan,
     ledgers: &Ledgers,
     run: u32,

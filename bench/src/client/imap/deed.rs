@@ -55,7 +55,7 @@ impl Listener for Fetched {
         self.octets += octets.len() as u64;
     }
 
-    fn untagged(&mut self, text: &[u8]) {
+    fn untagged(&mut self, text: &[u8], _: u64) {
         let word = numbered(text).map(|(_, word)| word);
         self.messages += u64::from(word.is_some_and(|word| word.starts_with(b"FETCH ")));
     }

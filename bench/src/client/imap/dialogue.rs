@@ -75,6 +75,22 @@ impl Session {
         }
     }
 
+    /// Enters IDLE, waits for as long as it takes until a message arrives, and leaves it.
+    pub(crate) async fn wait(&mut self) -> io::Result<()> {
+        let known = self.exists;
+        if let Some(refused) = self.idle().await? {
+            return Err(io::Error::other(format!("IDLE: {refused}")));
+        }
+        while self.exists <= known {
+            self.listen(None).await?;
+        }
+        let answer = self.done().await?;
+        match answer.is_positive() {
+            true => Ok(()),
+            false => Err(io::Error::other(format!("DONE: {answer}"))),
+        }
+    }
+
     /// Leaves IDLE.
     pub(crate) async fn done(&mut self) -> io::Result<Answer> {
         self.stream.set_patience(self.access.patience);
@@ -120,7 +136,7 @@ impl Session {
         let text = self.responses.text();
         let kind = kind(text, self.tag)?;
         if kind == Kind::Untagged {
-            listener.untagged(text);
+            listener.untagged(text, self.responses.heard_micros);
             match numbered(text) {
                 Some((number, b"EXISTS")) => {
                     self.exists = number;

@@ -18,7 +18,17 @@ pub(crate) const FILL_NUMBER_MIN: u64 = 1 << 39;
 pub(crate) struct Found {
     pub(crate) uid: u32,
     pub(crate) stamp: Stamp,
+    /// Of a stamp that was read without the rest: no.
     pub(crate) is_intact: bool,
+    pub(crate) heard_micros: u64,
+}
+
+/// What messages are asked for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Part {
+    Whole,
+    /// The line of the stamp.
+    Stamp,
 }
 
 impl Session {
@@ -77,6 +87,7 @@ impl Session {
     pub(crate) async fn read_from(
         &mut self,
         uid: u32,
+        part: Part,
         mut found: impl FnMut(Found),
     ) -> io::Result<Answer> {
         if self.exists == 0 {
@@ -88,7 +99,11 @@ impl Session {
                 found(one);
             }
         });
-        let command = format!("UID FETCH {uid}:* (UID BODY.PEEK[])");
+        let what = match part {
+            Part::Whole => "BODY.PEEK[]",
+            Part::Stamp => "BODY.PEEK[HEADER.FIELDS (X-Ringpost-Bench)]",
+        };
+        let command = format!("UID FETCH {uid}:* (UID {what})");
         self.ask_with(&command, &mut reader).await
     }
 }
@@ -142,7 +157,7 @@ impl<F: FnMut(Found)> Listener for Reader<F> {
         self.sum(head.get(from + line.end..).unwrap_or_default());
     }
 
-    fn untagged(&mut self, text: &[u8]) {
+    fn untagged(&mut self, text: &[u8], heard_micros: u64) {
         let uid = number_behind(text, b"UID ");
         if let (Some(stamp), Some(uid)) = (self.stamp.take(), uid) {
             let is_intact = self.octets == u64::from(stamp.octets) && self.crc == stamp.crc;
@@ -150,6 +165,7 @@ impl<F: FnMut(Found)> Listener for Reader<F> {
                 uid,
                 stamp,
                 is_intact,
+                heard_micros,
             });
         }
         self.head.clear();
@@ -177,7 +193,10 @@ mod tests {
             for piece in literal.chunks(piece) {
                 reader.piece(piece);
             }
-            reader.untagged(format!("* {uid} FETCH (UID {uid} BODY[] {{1}} )").as_bytes());
+            reader.untagged(
+                format!("* {uid} FETCH (UID {uid} BODY[] {{1}} )").as_bytes(),
+                5,
+            );
         }
         drop(reader);
         all

@@ -138,7 +138,7 @@ impl Session {
 
 impl Listener for Offer {
     /// `* CAPABILITY IMAP4rev1 …`.
-    fn untagged(&mut self, text: &[u8]) {
+    fn untagged(&mut self, text: &[u8], _: u64) {
         let text = text.to_ascii_uppercase();
         let Some(rest) = text.strip_prefix(b"* CAPABILITY ") else {
             return;
@@ -196,12 +196,12 @@ mod tests {
     #[test]
     fn capabilities_are_noted_in_any_case() {
         let mut offer = Offer::default();
-        offer.untagged(b"* capability IMAP4rev1 literal- Idle LOGINDISABLED");
+        offer.untagged(b"* capability IMAP4rev1 literal- Idle LOGINDISABLED", 0);
         assert!(offer.idle && offer.login_disabled && !offer.moves && !offer.sasl_ir);
         assert_eq!(offer.literal_bytes, 4_096);
-        offer.untagged(b"* OK [CAPABILITY LITERAL+] hello");
+        offer.untagged(b"* OK [CAPABILITY LITERAL+] hello", 0);
         assert_eq!(offer.literal_bytes, 4_096, "not the response that is meant");
-        offer.untagged(b"* CAPABILITY IMAP4rev2 LITERAL+ SASL-IR");
+        offer.untagged(b"* CAPABILITY IMAP4rev2 LITERAL+ SASL-IR", 0);
         assert!(offer.moves && offer.uid_plus && offer.sasl_ir && !offer.login_disabled);
         assert_eq!(offer.literal_bytes, u64::MAX);
     }

@@ -17,8 +17,8 @@ pub(crate) trait Listener {
     /// The next octets of a literal.
     fn piece(&mut self, _octets: &[u8]) {}
 
-    /// The text of a whole untagged response.
-    fn untagged(&mut self, _text: &[u8]) {}
+    /// The text of a whole untagged response, and when its end came.
+    fn untagged(&mut self, _text: &[u8], _heard_micros: u64) {}
 }
 
 /// Listens to nothing.

@@ -1,7 +1,7 @@
 //! Reads mailboxes back over IMAP and holds what is there against what was acknowledged.
 
 use super::visit;
-use crate::client::imap::mailbox::{FILL_NUMBER_MIN, Found};
+use crate::client::imap::mailbox::{FILL_NUMBER_MIN, Found, Part};
 use crate::client::imap::{Access, Session};
 use crate::load::accounts::Accounts;
 use crate::load::stamp;
@@ -48,7 +48,9 @@ impl Copies {
                     };
                     let mut answer = session.select(mailbox).await?;
                     if answer.is_positive() {
-                        answer = session.read_from(uid.copied().unwrap_or(1), found).await?;
+                        answer = session
+                            .read_from(uid.copied().unwrap_or(1), Part::Whole, found)
+                            .await?;
                     }
                     if !answer.is_positive() {
                         return Err(io::Error::other(format!("{mailbox}: {answer}")));

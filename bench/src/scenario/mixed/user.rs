@@ -10,7 +10,7 @@
 use super::day::{Care, Stay};
 use super::shard::Shard;
 use crate::client::imap::Session;
-use crate::client::imap::mailbox::Found;
+use crate::client::imap::mailbox::{Found, Part};
 use crate::measure::answer::{Answer, Loss};
 use crate::measure::histogram::Step;
 use crate::scenario::imap::Deleted;
@@ -157,7 +157,7 @@ impl User {
         let (heard, exists) = (session.grew_micros, session.exists);
         let began = monotonic_micros();
         let answer = session
-            .read_from(self.uid_next, |found| {
+            .read_from(self.uid_next, Part::Whole, |found| {
                 if fresh.len() < FRESH_MAX {
                     fresh.push(found);
                 }
