@@ -92,12 +92,18 @@ fn submit(kind: Kind, inject: &Inject) -> anyhow::Result<ExitCode> {
 
 /// Prints and writes what was measured, and says by the exit code how it went.
 fn report(ending: Ending, wanted: &ReportArgs) -> anyhow::Result<ExitCode> {
-    print!("{}", scenario::summary::summary(&ending.outcome));
-    if let Some(file) = &wanted.json {
-        let text = serde_json::to_string_pretty(&ending.outcome)?;
-        std::fs::write(file, text + "\n")
-            .map_err(|error| anyhow::anyhow!("cannot write {}: {error}", file.display()))?;
-    }
+    let outcomes = std::slice::from_ref(&ending.outcome);
+    print!("{}", report::summary(outcomes));
+    let json = wanted
+        .json
+        .as_ref()
+        .map(|file| report::write(file, outcomes));
+    let page = wanted
+        .html
+        .as_ref()
+        .map(|file| report::write_page(file, outcomes));
+    // The one is written where the other cannot be.
+    json.transpose().and(page.transpose())?;
     let is_clean = ending.outcome.audit.as_ref().is_none_or(Audit::is_clean);
     Ok(match (is_clean, ending.failed) {
         (false, _) => ExitCode::from(EXIT_AUDIT),

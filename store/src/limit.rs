@@ -36,6 +36,9 @@ pub const CHECKPOINT_LOG_BYTES: u64 = 64 << 20;
 /// Time between two checkpoints of a shard that is written to at all.
 pub const CHECKPOINT_SECS_MAX: u64 = 60;
 
+/// The newest mail that a shard keeps in its log, in bytes.
+pub const LOG_KEPT_BYTES: u64 = 1 << 30;
+
 /// Keywords a mailbox can hold: the width of [`crate::mail::flags::Keywords`].
 pub const KEYWORDS_MAX: usize = 64;
 

@@ -45,7 +45,7 @@ enum Command {
     /// Domains that the store keeps, beside those of the configuration file
     #[command(subcommand)]
     Domain(command::domain::Domain),
-    /// Copy the store, running or not, into a backup
+    /// Copy the store, running or not, into a backup; verify or prune one
     Backup(command::backup::Backup),
     /// Make a store of a backup again, or take mail of one account out of it
     Restore(command::restore::Restore),
@@ -66,7 +66,7 @@ fn main() -> ExitCode {
     let arguments = Arguments::parse();
     let client = client::Client::new(arguments.data.clone(), arguments.json);
     let outcome = match arguments.command {
-        Command::Backup(backup) => backup.run(&arguments.data, &client).map(|()| true),
+        Command::Backup(backup) => backup.run(&arguments.data, &client),
         Command::Restore(restore) => restore.run(&arguments.data, &client).map(|()| true),
         Command::Account(account) => account.run(&client).map(|()| true),
         Command::Domain(domain) => domain.run(&client).map(|()| true),

@@ -21,6 +21,14 @@ pub(crate) fn messages(length: u64) -> ProgressBar {
     )
 }
 
+/// A bar of so many files; it clears itself when it is dropped.
+pub(crate) fn files(length: u64) -> ProgressBar {
+    bar(
+        length,
+        "{wide_bar} {human_pos} of {human_len} files, {eta} left",
+    )
+}
+
 fn bar(length: u64, template: &str) -> ProgressBar {
     let style = ProgressStyle::with_template(template).expect("the template is ours");
     let bar = ProgressBar::new(length)

@@ -15,7 +15,7 @@ use rustls::{
     ClientConfig, ClientConnection, DigitallySignedStruct, HandshakeKind, NamedGroup,
     RootCertStore, SignatureScheme,
 };
-use std::io::{self, ErrorKind, IoSlice, Read, Write};
+use std::io::{self, BufRead, ErrorKind, IoSlice, Write};
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -25,6 +25,8 @@ use std::time::Duration;
 pub(crate) struct Stream {
     socket: Socket,
     session: Option<Box<ClientConnection>>,
+    /// What came together with the end of the handshake.
+    early: Vec<u8>,
 }
 
 /// What the TLS connections of a run share, sessions to resume among it.
@@ -73,6 +75,7 @@ impl Stream {
         Ok(Stream {
             socket: net::connect(source, target, time).await?,
             session: None,
+            early: Vec::new(),
         })
     }
 
@@ -83,7 +86,7 @@ impl Stream {
         while session.is_handshaking() {
             flush(&self.socket, &mut session).await?;
             if session.is_handshaking() {
-                feed(&self.socket, &mut session).await?;
+                feed(&self.socket, &mut session, &mut self.early).await?;
             }
         }
         flush(&self.socket, &mut session).await?;
@@ -92,7 +95,8 @@ impl Stream {
         Ok(resumed)
     }
 
-    /// Waits until something comes and appends it, as far as there is spare capacity; 0 is the end.
+    /// Waits until something comes and appends it; 0 is the end. In clear it fills the spare capacity
+    /// of `into`, under TLS a buffer of ciphertext decides how much comes.
     pub(crate) async fn recv(&mut self, into: &mut Vec<u8>) -> io::Result<usize> {
         let Some(session) = &mut self.session else {
             self.socket.readable().await?;
@@ -100,14 +104,14 @@ impl Stream {
             *into = buffer;
             return received;
         };
-        loop {
-            match take(session, into) {
-                Err(error) if error.kind() == ErrorKind::WouldBlock => {}
-                taken => return taken,
-            }
-            feed(&self.socket, session).await?;
+        let had = into.len();
+        into.append(&mut self.early);
+        let mut is_end = false;
+        while into.len() == had && !is_end {
+            is_end = feed(&self.socket, session, into).await?;
             flush(&self.socket, session).await?;
         }
+        Ok(into.len() - had)
     }
 
     /// Sends all of `slices`, one behind the other.
@@ -134,35 +138,45 @@ impl Stream {
     }
 }
 
-/// Moves plaintext into the spare capacity of `into`.
-fn take(session: &mut ClientConnection, into: &mut Vec<u8>) -> io::Result<usize> {
-    let had = into.len();
-    into.resize(into.capacity(), 0);
-    let room = into.get_mut(had..).unwrap_or_default();
-    let taken = session.reader().read(room);
-    into.truncate(had + taken.as_ref().copied().unwrap_or(0));
-    taken
+/// Appends the plaintext that is there; `true`: it was the last, the peer has closed.
+fn take(session: &mut ClientConnection, into: &mut Vec<u8>) -> io::Result<bool> {
+    let mut reader = session.reader();
+    loop {
+        match reader.fill_buf() {
+            Ok([]) => return Ok(true),
+            Ok(plaintext) => {
+                into.extend_from_slice(plaintext);
+                let octets = plaintext.len();
+                reader.consume(octets);
+            }
+            Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(false),
+            Err(error) => return Err(error),
+        }
+    }
 }
 
-/// Gives the session what the socket receives next.
-async fn feed(socket: &Socket, session: &mut ClientConnection) -> io::Result<()> {
+/// Gives the session what the socket receives next, and takes the plaintext of it.
+async fn feed(
+    socket: &Socket,
+    session: &mut ClientConnection,
+    into: &mut Vec<u8>,
+) -> io::Result<bool> {
     let received = socket.recv_lent().await?;
     let mut rest = received.as_slice();
-    if rest.is_empty() {
-        session.read_tls(&mut io::empty())?;
-        session.process_new_packets().map_err(broken)?;
-        // Only a close_notify makes the end of a stream its end.
-        return match session.is_handshaking() {
-            true => Err(ErrorKind::UnexpectedEof.into()),
-            false => Ok(()),
-        };
-    }
-    while !rest.is_empty() {
+    loop {
+        // Without octets it learns of the end; rustls knows whether it was announced.
         session.read_tls(&mut rest)?;
         session.process_new_packets().map_err(broken)?;
+        if received.is_empty() && session.is_handshaking() {
+            return Err(ErrorKind::UnexpectedEof.into());
+        }
+        // At once: rustls holds little plaintext.
+        let is_end = take(session, into)?;
+        if is_end || rest.is_empty() {
+            buffer::give_back(received);
+            return Ok(is_end);
+        }
     }
-    buffer::give_back(received);
-    Ok(())
 }
 
 async fn flush(socket: &Socket, session: &mut ClientConnection) -> io::Result<()> {

@@ -190,10 +190,9 @@ impl Compare {
             wire: self.wire.clone(),
             server: ServerArgs {
                 i_own_this_server: self.i_own_this_server.clone(),
-                pid: None,
-                cgroup: None,
                 folder: target.folder.clone(),
                 durability: Some(target.durability.clone()),
+                ..ServerArgs::default()
             },
             proof: ProofArgs::default(),
             report: ReportArgs::default(),

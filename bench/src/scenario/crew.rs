@@ -16,7 +16,7 @@ use crate::measure::answer::Answer;
 use crate::measure::ledger::{Fate, Ledger};
 use crate::measure::tally::{End, Tally};
 use engine::reactor::clock::monotonic_micros;
-use engine::reactor::{sleep, spawn};
+use engine::reactor::{Alarm, sleep, spawn};
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::sync::Arc;
@@ -91,8 +91,15 @@ impl Crew {
     async fn wait_for_begin(&self) -> u64 {
         loop {
             let began = self.board.began_micros.load(Ordering::Relaxed);
-            if began != 0 || self.board.is_stopped() {
-                return began.max(1);
+            if began != 0 {
+                // All shards at the same moment; without an alarm a little apart.
+                if let Ok(alarm) = Alarm::new() {
+                    let _ = alarm.at(began).await;
+                }
+                return began;
+            }
+            if self.board.is_stopped() {
+                return monotonic_micros();
             }
             sleep(LOOK).await;
         }

@@ -12,4 +12,3 @@ pub(crate) mod run;
 pub(crate) mod search;
 pub(crate) mod sink;
 pub(crate) mod submit;
-pub(crate) mod summary;

@@ -221,6 +221,9 @@ pub(crate) struct ReportArgs {
     /// Write everything that was measured as JSON
     #[arg(long, value_name = "FILE")]
     pub(crate) json: Option<PathBuf>,
+    /// Write a page with charts
+    #[arg(long, value_name = "FILE")]
+    pub(crate) html: Option<PathBuf>,
 }
 
 impl Inject {
@@ -298,8 +301,10 @@ impl Inject {
     fn give_up(&self) -> anyhow::Result<Duration> {
         let patience = seconds(self.wire.timeout)?;
         match self.proof.kill_after {
-            Some(secs) => Ok(patience + seconds(secs)? + RESTART_MAX),
-            None => Ok(patience),
+            Some(secs) if self.proof.restart.is_some() => {
+                Ok(patience + seconds(secs)? + RESTART_MAX)
+            }
+            _ => Ok(patience),
         }
     }
 

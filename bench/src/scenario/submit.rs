@@ -88,6 +88,9 @@ impl Ending {
 pub(crate) fn submit(kind: Kind, inject: &Inject, stop: Arc<AtomicBool>) -> anyhow::Result<Ending> {
     let now = Now::read();
     let tag = run_tag(now);
+    if inject.proof.audit && inject.proof.imap.is_none() {
+        return misused("--audit reads INBOXes: --imap and --password say where and how");
+    }
     let (plan, hello) = kind.plan(inject, tag)?;
     if let Some(first) = inject.load.steps {
         let ending = search::search(kind, inject, &plan, first, stop)?;
@@ -96,9 +99,6 @@ pub(crate) fn submit(kind: Kind, inject: &Inject, stop: Arc<AtomicBool>) -> anyh
     let door = inject.door()?;
     let before = match (&door, inject.proof.audit) {
         (Some(door), true) => Some((door, inbox::positions(door, &inject.message.accounts)?)),
-        (None, true) => {
-            return misused("--audit reads INBOXes: --imap and --password say where and how");
-        }
         _ => None,
     };
     let line = LiveLine::new();

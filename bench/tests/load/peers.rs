@@ -26,7 +26,10 @@ fn postfix_and_dovecot_are_set_up_listed_and_removed() {
         let mut greeting = String::new();
         let stream = TcpStream::connect(door).unwrap();
         BufReader::new(stream).read_line(&mut greeting).unwrap();
-        assert!(greeting.starts_with("220 ") || greeting.starts_with("* OK"), "{greeting}");
+        assert!(
+            greeting.starts_with("220 ") || greeting.starts_with("* OK"),
+            "{greeting}"
+        );
     }
     assert_eq!(target["users"].as_array().unwrap().len(), 3);
     let durability = target["durability"].as_str().unwrap();
@@ -45,14 +48,39 @@ fn a_comparison_counts_what_reached_the_mailboxes() {
         return;
     }
     let scratch = scratch();
-    let (json, html) = (scratch.path().join("all.json"), scratch.path().join("all.html"));
-    for (scenario, servers) in [("smtp", "ringpost,postfix-dovecot"), ("lmtp", "ringpost,dovecot")] {
-        let words = ["compare", scenario, "--servers", servers, "--runs", "1", "-m", "60"];
+    let (json, html) = (
+        scratch.path().join("all.json"),
+        scratch.path().join("all.html"),
+    );
+    for (scenario, servers) in [
+        ("smtp", "ringpost,postfix-dovecot"),
+        ("lmtp", "ringpost,dovecot"),
+    ] {
+        let words = [
+            "compare",
+            scenario,
+            "--servers",
+            servers,
+            "--runs",
+            "1",
+            "-m",
+            "60",
+        ];
         let mut compare = tool(&words, scratch.path());
-        let output = compare.arg("--json").arg(&json).arg("--html").arg(&html).output().unwrap();
+        let output = compare
+            .arg("--json")
+            .arg(&json)
+            .arg("--html")
+            .arg(&html)
+            .output()
+            .unwrap();
         let run = ended(&output, Value::Null);
         assert_eq!(run.code, Some(0), "{}", run.said);
-        assert!(run.said.contains("Ringpost") && run.said.contains("÷"), "{}", run.said);
+        assert!(
+            run.said.contains("Ringpost") && run.said.contains("÷"),
+            "{}",
+            run.said
+        );
         let outcomes: Value = serde_json::from_slice(&std::fs::read(&json).unwrap()).unwrap();
         let outcomes = outcomes.as_array().unwrap();
         assert_eq!(outcomes.len(), 2);
@@ -61,7 +89,11 @@ fn a_comparison_counts_what_reached_the_mailboxes() {
             assert_eq!(outcome["delivered"]["count"], 60, "{}", run.said);
             assert_eq!(outcome["audit"]["found"], 500, "{}", run.said);
             assert!(outcome["usage"]["cpu_micros"].as_u64().unwrap() > 0);
-            assert!(outcome["durability"].as_str().is_some_and(|told| told.contains("before")));
+            assert!(
+                outcome["durability"]
+                    .as_str()
+                    .is_some_and(|told| told.contains("before"))
+            );
         }
         let page = std::fs::read_to_string(&html).unwrap();
         assert!(page.contains("<svg") && page.contains("Dovecot"));
@@ -77,14 +109,31 @@ fn a_tool_that_is_killed_leaves_nothing() {
         return;
     }
     let scratch = scratch();
-    let words = ["compare", "smtp", "--servers", "ringpost,smtp-sink", "--runs", "100000"];
+    let words = [
+        "compare",
+        "smtp",
+        "--servers",
+        "ringpost,smtp-sink",
+        "--runs",
+        "100000",
+    ];
     let mut compare = tool(&words, scratch.path());
     compare.args(["-m", "20", "--generator", "smtp-source"]);
-    let mut compare = compare.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut compare = compare
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
     let said = BufReader::new(compare.stderr.take().unwrap());
-    let first = said.lines().map_while(Result::ok).find(|line| line.starts_with("round 1"));
+    let first = said
+        .lines()
+        .map_while(Result::ok)
+        .find(|line| line.starts_with("round 1"));
     assert!(first.is_some(), "it ended before a round");
-    let keepers: Vec<u32> = left(scratch.path()).iter().map(|yard| keeper(yard)).collect();
+    let keepers: Vec<u32> = left(scratch.path())
+        .iter()
+        .map(|yard| keeper(yard))
+        .collect();
     assert_eq!(keepers.len(), 2);
     compare.kill().unwrap();
     compare.wait().unwrap();
@@ -101,7 +150,16 @@ fn exim_and_opensmtpd_stand_beside_postfix() {
         return;
     }
     let scratch = scratch();
-    let words = ["compare", "smtp", "--servers", "exim,opensmtpd", "--runs", "1", "-m", "20"];
+    let words = [
+        "compare",
+        "smtp",
+        "--servers",
+        "exim,opensmtpd",
+        "--runs",
+        "1",
+        "-m",
+        "20",
+    ];
     let output = tool(&words, scratch.path()).output().unwrap();
     let run = ended(&output, Value::Null);
     assert_eq!(left(scratch.path()), Vec::<PathBuf>::new());
@@ -111,17 +169,33 @@ fn exim_and_opensmtpd_stand_beside_postfix() {
         return;
     }
     assert_eq!(run.code, Some(0), "{}", run.said);
-    assert!(run.said.contains("Exim 4") && run.said.contains("OpenSMTPD "), "{}", run.said);
+    assert!(
+        run.said.contains("Exim 4") && run.said.contains("OpenSMTPD "),
+        "{}",
+        run.said
+    );
 }
 
 #[test]
 fn an_order_that_cannot_be_followed_is_explained() {
     let scratch = scratch();
     for (words, wanted, code) in [
-        (&["peers", "up", "qmail"][..], "known are ringpost, postfix", 2),
+        (
+            &["peers", "up", "qmail"][..],
+            "known are ringpost, postfix",
+            2,
+        ),
         (&["peers", "down", "exim"], "exim is not up in", 1),
-        (&["compare", "smtp", "--servers", "127.0.0.1:1", "-m", "1"], "127.0.0.1:1", 1),
-        (&["compare", "smtp", "--servers", "smtp-sink", "--runs", "0"], "one run", 2),
+        (
+            &["compare", "smtp", "--servers", "127.0.0.1:1", "-m", "1"],
+            "127.0.0.1:1",
+            1,
+        ),
+        (
+            &["compare", "smtp", "--servers", "smtp-sink", "--runs", "0"],
+            "one run",
+            2,
+        ),
         (&["report", "/no/such/file.json"], "/no/such/file.json", 1),
     ] {
         let mut tool = match words.first() {
@@ -137,7 +211,10 @@ fn an_order_that_cannot_be_followed_is_explained() {
 
 /// On a disk, with a short name: sockets lie in it.
 fn scratch() -> tempfile::TempDir {
-    let folder = tempfile::Builder::new().prefix("rb").tempdir_in("/var/tmp").unwrap();
+    let folder = tempfile::Builder::new()
+        .prefix("rb")
+        .tempdir_in("/var/tmp")
+        .unwrap();
     let open = std::os::unix::fs::PermissionsExt::from_mode(0o755);
     std::fs::set_permissions(folder.path(), open).unwrap();
     folder
@@ -146,7 +223,9 @@ fn scratch() -> tempfile::TempDir {
 fn tool(words: &[&str], scratch: &Path) -> Command {
     let ringpost = tests::binary::ringpost();
     let mut tool = command(words);
-    tool.arg("--scratch").arg(scratch).env("RINGPOST_BIN_DIR", ringpost.parent().unwrap());
+    tool.arg("--scratch")
+        .arg(scratch)
+        .env("RINGPOST_BIN_DIR", ringpost.parent().unwrap());
     tool
 }
 
@@ -161,7 +240,9 @@ fn quiet(words: &[&str], scratch: &Path) -> String {
 
 /// Yards that are still there.
 fn left(scratch: &Path) -> Vec<PathBuf> {
-    let entries = std::fs::read_dir(scratch).unwrap().map(|entry| entry.unwrap().path());
+    let entries = std::fs::read_dir(scratch)
+        .unwrap()
+        .map(|entry| entry.unwrap().path());
     entries.filter(|path| path.is_dir()).collect()
 }
 
@@ -181,7 +262,11 @@ fn awaited(pid: u32) {
         tv_nsec: 0,
     };
     let mut ends = [PollFd::new(&process, PollFlags::IN)];
-    assert_eq!(poll(&mut ends, Some(&minute)).unwrap(), 1, "process {pid} does not end");
+    assert_eq!(
+        poll(&mut ends, Some(&minute)).unwrap(),
+        1,
+        "process {pid} does not end"
+    );
 }
 
 fn has_root() -> bool {

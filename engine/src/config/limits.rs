@@ -5,6 +5,7 @@
 
 use super::quantity::show_size;
 use super::raw::{Notes, Section};
+use store::limit::{CHECKPOINT_LOG_BYTES, CHECKPOINT_SECS_MAX, LOG_KEPT_BYTES, SEGMENT_BYTES};
 
 macro_rules! limits {
     ($($(#[$doc:meta])* $name:ident: $kind:ident($default:expr, $from:expr, $to:expr),)*) => {
@@ -84,6 +85,18 @@ limits! {
     login_threads: number(2, 1, 64),
     /// Password checks that wait for a thread; the next one gets a temporary failure.
     login_queue_max: number(1_024, 1, 100_000),
+
+    /// From one checkpoint of a shard to the next while mail comes in; a start replays what came
+    /// after the last one.
+    checkpoint_secs_max: number(CHECKPOINT_SECS_MAX, 1, 3_600),
+    /// What is written to a shard's log before the next checkpoint, whatever the time.
+    checkpoint_log_bytes_max: size(CHECKPOINT_LOG_BYTES, 1 << 20, 1 << 30),
+    /// The newest mail that a shard keeps in its log, where it is read without unpacking; what is
+    /// older is moved to compressed packs.
+    log_kept_bytes_max: size(LOG_KEPT_BYTES, 1 << 20, 1 << 50),
+    /// One segment of a log, written with zeros before use; a shard has two at least. Read at the
+    /// start, for segments that are made from then on.
+    log_segment_bytes: size(SEGMENT_BYTES, 16 << 20, 4 << 30),
 }
 
 #[cfg(test)]

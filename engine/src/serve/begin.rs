@@ -28,7 +28,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 use store::disk::home::{Home, Identity};
-use store::limit::SHARDS_MAX;
+use store::limit::{BLOCK_BYTES, SHARDS_MAX};
 use store::log::{Options, Recovered};
 
 /// Why the server does not start, for the operator.
@@ -283,6 +283,7 @@ impl Common {
         endpoint: Endpoint<Letter>,
     ) -> Result<oneshot::Receiver<Result<Recovered, String>>, Refusal> {
         let metrics = self.metrics.shard(shard).cloned().unwrap_or_default();
+        let segment_bytes = self.live.config.load().limits.log_segment_bytes;
         let seat = seat(self.backend, shard, &metrics);
         let equipment = Equipment {
             shard,
@@ -291,6 +292,7 @@ impl Common {
             files: self.workers.files.clone(),
             compactor: self.workers.compactor.clone(),
             options: Options {
+                segment_bytes: segment_bytes - segment_bytes % BLOCK_BYTES as u64,
                 clock_micros: clock::monotonic_micros,
                 ..Options::new(self.identity.uuid, shard)
             },

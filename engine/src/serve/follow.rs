@@ -5,7 +5,6 @@ use crate::event;
 use crate::reactor::{Now, sleep};
 use std::rc::Rc;
 use std::time::Duration;
-use store::limit::{CHECKPOINT_LOG_BYTES, CHECKPOINT_SECS_MAX};
 use store::shard::{CompactError, Policy, Report};
 
 /// Makes checkpoints, and asks a full disk for space, for as long as the shard lives.
@@ -21,6 +20,7 @@ pub(super) async fn follow(desk: Rc<Desk>) {
         }
         done = Done::now(&desk);
         report(&desk, round(&desk).await);
+        count(&desk);
     }
 }
 
@@ -32,12 +32,27 @@ pub(super) async fn last_round(desk: &Desk) {
 
 /// A checkpoint and what it makes possible.
 async fn round(desk: &Desk) -> Result<(), CompactError> {
-    let policy = Policy::default();
+    let policy = Policy {
+        keep_log_bytes: desk.hall.live.config.load().limits.log_kept_bytes_max,
+        ..Policy::default()
+    };
     let report = desk.hall.store.keep_house(&desk.compactor, &policy).await?;
     if !report.is_empty() {
+        desk.hall.metrics.compacted_bytes.add(report.bytes_before);
         tell(desk, &report);
     }
     Ok(())
+}
+
+/// What is there since this round.
+fn count(desk: &Desk) {
+    let (store, metrics) = (&desk.hall.store, &desk.hall.metrics);
+    let occupancy = store.occupancy();
+    metrics.mailbox_rows_bytes.set(store.rows_bytes() as u64);
+    metrics.log_segments.set(occupancy.log_segments.into());
+    metrics.index_bytes.set(occupancy.run_bytes);
+    metrics.pack_bytes.set(occupancy.pack_bytes);
+    metrics.archive_bytes.set(occupancy.archive_bytes);
 }
 
 /// What came of a compaction, and each damage that it met.
@@ -60,7 +75,10 @@ fn tell(desk: &Desk, report: &Report) {
 }
 
 fn report(desk: &Desk, outcome: Result<(), CompactError>) {
+    let metrics = &desk.hall.metrics;
+    metrics.checkpoints.one();
     if let Err(error) = outcome {
+        metrics.checkpoints_failed.one();
         let shard = desk.hall.shard;
         event!(
             Warn,
@@ -88,7 +106,9 @@ impl Done {
     fn is_due(&self, desk: &Desk) -> bool {
         let now = Done::now(desk);
         let bytes = now.log_bytes - self.log_bytes;
-        bytes >= CHECKPOINT_LOG_BYTES || bytes > 0 && now.secs - self.secs >= CHECKPOINT_SECS_MAX
+        let limits = &desk.hall.live.config.load().limits;
+        let (secs, bytes_max) = (limits.checkpoint_secs_max, limits.checkpoint_log_bytes_max);
+        bytes >= bytes_max || bytes > 0 && now.secs - self.secs >= secs
     }
 }
 

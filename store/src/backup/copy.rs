@@ -6,6 +6,7 @@ use super::{Backup, BackupError};
 use crate::codec::checksum::append;
 use crate::disk::create::Creator;
 use crate::disk::{Block, Disk, File, Mode};
+use crate::limit::BLOCK_BYTES;
 use crate::pack::{self, PackHead};
 use crate::table::locations::{Locations, Owner};
 use crate::table::manifest::{ArchiveName, ChunkName, Manifest, PackName, RunName};
@@ -53,7 +54,7 @@ impl Table {
     }
 
     /// Checks every octet of the file that can ever be served.
-    async fn verify<D: Disk>(&self, disk: &D, owner: &Owner) -> Result<(), BackupError> {
+    pub(super) async fn verify<D: Disk>(&self, disk: &D, owner: &Owner) -> Result<(), BackupError> {
         match self {
             Table::Run(run) => {
                 let run = Run::load(disk, &owner.directory, run.head(owner)).await;
@@ -86,18 +87,33 @@ pub(super) enum Copied {
 }
 
 impl<D: Disk> Backup<D> {
-    /// Whether the mirror has a file of that length.
-    pub(super) async fn has_table(
+    /// Whether the file of the store is the one that is listed, and the mirror has one of that
+    /// length. The header of a pack has checksums of all that is in it; that of a file of the index
+    /// has not, and it is read.
+    pub(super) async fn has_same<S: Disk>(
         &self,
+        source: &S,
         owner: &Owner,
+        table: Table,
         listed: &TableCopy,
     ) -> Result<bool, BackupError> {
-        let path = format!("{}/{}", owner.directory, listed.path);
-        match self.disk.open(&path, Mode::Read).await {
-            Ok(file) => Ok(file.len().await.map_err(at(&path))? == listed.bytes),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
-            Err(error) => Err(at(&path)(error)),
+        let path = table.path(&owner.directory);
+        let Some((_, mirrored)) = open(&self.disk, &path, None).await? else {
+            return Ok(false);
+        };
+        let Some((_, found)) = open(source, &path, None).await? else {
+            return Ok(false);
+        };
+        if (mirrored, found) != (listed.bytes, listed.bytes) {
+            return Ok(false);
         }
+        if let Table::Run(_) | Table::Chunk(_) = table {
+            let found = checksum(source, &path, None, &mut |_| {}).await?;
+            return Ok(found == Some((listed.bytes, listed.crc)));
+        }
+        let head = Some(BLOCK_BYTES as u64);
+        let mirrored = checksum(&self.disk, &path, head, &mut |_| {}).await?;
+        Ok(mirrored == checksum(source, &path, head, &mut |_| {}).await?)
     }
 
     /// Copies a file of the store, unless the mirror has the very same. `listed`: an earlier
@@ -175,6 +191,30 @@ pub(super) async fn checksum<D: Disk>(
         each(piece.len() as u64);
     }
     Ok(Some((length, crc)))
+}
+
+/// CRCs of a file up to each of `ends`, which ascend; fewer where it ends before. `None` where there
+/// is none.
+pub(super) async fn checksums<D: Disk>(
+    disk: &D,
+    path: &str,
+    ends: &[u64],
+    each: &mut dyn FnMut(u64),
+) -> Result<Option<Vec<(u64, u32)>>, BackupError> {
+    let Some((file, length)) = open(disk, path, None).await? else {
+        return Ok(None);
+    };
+    let (mut done, mut crc, mut sums) = (0, 0, Vec::new());
+    for end in ends.iter().copied().filter(|end| *end <= length) {
+        while done < end {
+            let piece = piece(&file, done, end).await.map_err(at(path))?;
+            crc = append(crc, piece.as_slice());
+            done += piece.len() as u64;
+            each(piece.len() as u64);
+        }
+        sums.push((end, crc));
+    }
+    Ok(Some(sums))
 }
 
 /// Makes a file of the same name, of all or of the first `bytes`, which are whole blocks. Returns

@@ -3,17 +3,19 @@
 //! ```text
 //! ringpost generation
 //! format 1
-//! features
+//! features tails
 //! uuid 000102030405060708090a0b0c0d0e0f
 //! taken 1795333261
 //! shard 0
 //! manifest 12
 //! file index/00000005.run 123456 1a2b3c4d
 //! segment 3 1048576 1a2b3c4d 5e6f7a8b
+//! tail 1040384 0a1b2c3d
 //! crc32c 0a1b2c3d
 //! ```
 
 use super::BackupError;
+use super::segments::End;
 use crate::codec::checksum::plain;
 use crate::disk::home::Identity;
 use std::fmt::Write;
@@ -38,6 +40,34 @@ pub struct ShardCopy {
     pub tables: Vec<TableCopy>,
     /// By rising number without a gap, at least one; only of the last one less than all may count.
     pub segments: Vec<SegmentCopy>,
+    /// What of the last segment may not have been durable, and lies with the generation.
+    pub tail: Option<Tail>,
+}
+
+/// Where the mirror of a segment ends, and the file of the generation begins.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Tail {
+    /// In the segment; 0: the mirror has nothing of it.
+    pub offset: u64,
+    /// Chain value of the frame that ends there; 0 at 0.
+    pub chain: u32,
+}
+
+impl ShardCopy {
+    /// Where the segments end that lie in the mirror: what is before is what it is for ever.
+    pub(super) fn mirrored(&self) -> impl DoubleEndedIterator<Item = (&SegmentCopy, End)> {
+        let last = self.segments.last().map(|last| last.number);
+        let end = move |segment: &SegmentCopy| match self.tail {
+            Some(tail) if Some(segment.number) == last => (tail.offset > 0).then_some(End {
+                segment: segment.number,
+                offset: tail.offset,
+                chain: tail.chain,
+            }),
+            _ => Some(End::of(segment)),
+        };
+        let segments = self.segments.iter();
+        segments.filter_map(move |segment| Some((segment, end(segment)?)))
+    }
 }
 
 /// An immutable file.
@@ -84,7 +114,9 @@ impl Generation {
     }
 
     fn write(&self, identity: &Identity, out: &mut String) -> std::fmt::Result {
-        writeln!(out, "ringpost generation\nformat {FORMAT}\nfeatures")?;
+        writeln!(out, "ringpost generation\nformat {FORMAT}")?;
+        let has_tails = self.shards.iter().any(|shard| shard.tail.is_some());
+        writeln!(out, "{}", if has_tails { TAILS } else { NO_FEATURES })?;
         writeln!(out, "uuid {:032x}", u128::from_be_bytes(identity.uuid))?;
         writeln!(out, "taken {}", self.taken_secs)?;
         for (number, shard) in self.shards.iter().enumerate() {
@@ -103,6 +135,9 @@ impl Generation {
                     chain,
                 } = segment;
                 writeln!(out, "segment {number} {bytes} {crc:08x} {chain:08x}")?;
+            }
+            if let Some(Tail { offset, chain }) = shard.tail {
+                writeln!(out, "tail {offset} {chain:08x}")?;
             }
         }
         Ok(())
@@ -131,7 +166,9 @@ impl Generation {
         let newer = || BackupError::Newer {
             path: path.to_owned(),
         };
-        if lines.next() != Some(&format!("format {FORMAT}")) || lines.next() != Some("features") {
+        let is_known = |features| features == NO_FEATURES || features == TAILS;
+        if lines.next() != Some(&format!("format {FORMAT}")) || !lines.next().is_some_and(is_known)
+        {
             return Err(newer());
         }
         let generation = Self::body(&mut lines, number);
@@ -149,6 +186,14 @@ impl Generation {
         };
         if !generation.shards.iter().all(is_sound) {
             return Err(damaged("the segments of a shard have a gap"));
+        }
+        let is_within = |shard: &ShardCopy| {
+            let last = shard.segments.last();
+            let tail = shard.tail.zip(last);
+            tail.is_none_or(|(tail, last)| tail.offset < last.bytes)
+        };
+        if !generation.shards.iter().all(is_within) {
+            return Err(damaged("a tail begins behind its segment"));
         }
         Ok(generation)
     }
@@ -173,6 +218,12 @@ impl Generation {
                     crc: hex(&mut words)?,
                     chain: hex(&mut words)?,
                 }),
+                "tail" => {
+                    shards.last_mut()?.tail = Some(Tail {
+                        offset: decimal(&mut words)?,
+                        chain: hex(&mut words)?,
+                    });
+                }
                 _ => return None,
             }
         }
@@ -232,6 +283,9 @@ fn hex(words: &mut SplitWhitespace<'_>) -> Option<u32> {
 }
 
 const FORMAT: u32 = 1;
+const NO_FEATURES: &str = "features";
+/// What a reader must know of a list with tails.
+const TAILS: &str = "features tails";
 
 #[cfg(test)]
 mod tests {
@@ -258,6 +312,10 @@ mod tests {
             manifest: Some(3),
             tables: vec![table],
             segments: vec![segment(4), segment(5)],
+            tail: Some(Tail {
+                offset: 4096,
+                chain: 9,
+            }),
         };
         let second = ShardCopy {
             segments: vec![segment(1)],
@@ -296,9 +354,32 @@ mod tests {
         let mut gap = generation();
         gap.shards[0].segments[1].number = 6;
         assert!(parse(&gap.encode(&IDENTITY)).is_err());
+        let mut behind = generation();
+        behind.shards[0].tail = Some(Tail {
+            offset: 8192,
+            chain: 9,
+        });
+        assert!(parse(&behind.encode(&IDENTITY)).is_err());
         let mut fewer = generation();
         fewer.shards.pop();
         assert!(parse(&fewer.encode(&IDENTITY)).is_err());
+    }
+
+    #[test]
+    fn what_a_tail_holds_is_not_in_the_mirror() {
+        let mut copy = generation().shards.swap_remove(0);
+        let ends = |copy: &ShardCopy| -> Vec<(u32, u64)> {
+            let ends = copy.mirrored().map(|(_, end)| end);
+            ends.map(|end| (end.segment, end.offset)).collect()
+        };
+        assert_eq!(ends(&copy), [(4, 8192), (5, 4096)]);
+        copy.tail = Some(Tail {
+            offset: 0,
+            chain: 0,
+        });
+        assert_eq!(ends(&copy), [(4, 8192)]);
+        copy.tail = None;
+        assert_eq!(ends(&copy), [(4, 8192), (5, 8192)]);
     }
 
     #[test]

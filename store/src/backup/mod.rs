@@ -9,6 +9,7 @@
 //! BACKUP/backup                        whose backup it is
 //! BACKUP/generations/%08x/list         what belongs to this generation, text
 //! BACKUP/generations/%08x/shard-NN/MANIFEST
+//! BACKUP/generations/%08x/shard-NN/tail  the last frame of its log, see [`tail`]
 //! BACKUP/shard-NN/{log,index,packs,archive}/…   the mirror, names as in the store
 //! ```
 //!
@@ -22,24 +23,33 @@ mod cut;
 mod error;
 mod list;
 mod plan;
+mod prune;
 mod restore;
 mod segments;
+mod tail;
 mod take;
 mod text;
+mod verify;
 
 pub use error::{BackupError, Moment};
-pub use list::{Generation, SegmentCopy, ShardCopy, TableCopy};
+pub use list::{Generation, SegmentCopy, ShardCopy, TableCopy, Tail};
 pub use plan::{Plan, ShardPlan};
+pub use prune::{Pruned, prune};
 pub use restore::restore;
 pub use take::{Taken, take};
+pub use verify::{Fault, Verified, verify};
 
 use crate::disk::Disk;
 use crate::disk::home::{Identity, shard_directory};
 use crate::mail::id::ShardId;
 use crate::table::locations::Owner;
+use std::collections::BTreeSet;
 
 /// Told of bytes that were looked at, and of how many there are in all as far as is known.
 pub type Progress<'a> = &'a dyn Fn(u64, u64);
+
+/// A list that is there, whether it can be read or not.
+type List = Result<Generation, BackupError>;
 
 /// A backup that is open.
 pub struct Backup<D> {
@@ -76,17 +86,33 @@ impl<D: Disk> Backup<D> {
 
     /// Every generation that is whole, oldest first.
     pub async fn generations(&self) -> Result<Vec<Generation>, BackupError> {
-        let mut generations = Vec::new();
-        for number in 1.. {
+        let lists = self.lists().await?.into_iter();
+        lists.filter_map(|(_, list)| list).collect()
+    }
+
+    /// What there is of each generation, oldest first; no list where it is not whole.
+    async fn lists(&self) -> Result<Vec<(u32, Option<List>)>, BackupError> {
+        let mut lists = Vec::new();
+        for number in self.numbers().await? {
             let path = list_path(number);
-            match text::read(&self.disk, &path).await? {
-                Some(text) => {
-                    generations.push(Generation::parse(&path, &text, number, &self.identity)?);
-                }
-                None => break,
-            }
+            let list = match text::read(&self.disk, &path).await {
+                Ok(None) => None,
+                Ok(Some(text)) => Some(Generation::parse(&path, &text, number, &self.identity)),
+                Err(error) => Some(Err(error)),
+            };
+            lists.push((number, list));
         }
-        Ok(generations)
+        Ok(lists)
+    }
+
+    /// The numbers of generations, whole or not, ascending.
+    async fn numbers(&self) -> Result<Vec<u32>, BackupError> {
+        let names = self.disk.list(GENERATIONS).await;
+        let names = names.map_err(error::at(GENERATIONS))?;
+        // A disk may list what lies further below, too.
+        let number = |name: &String| u32::from_str_radix(name.split('/').next()?, 16).ok();
+        let numbers: BTreeSet<u32> = names.iter().filter_map(number).collect();
+        Ok(numbers.into_iter().collect())
     }
 
     fn owner(&self, shard: u16) -> Owner {

@@ -7,11 +7,13 @@
 
 use super::cut::{Dealings, settle};
 use super::error::{of_segment, of_table};
-use super::list::{Generation, SegmentCopy, TableCopy};
-use super::segments::{End, segment_path, walk};
+use super::list::{Generation, SegmentCopy, ShardCopy, TableCopy};
+use super::segments::{End, header, segment_path, walk};
+use super::tail::{Tails, View};
 use super::take::cut_off;
 use super::{Backup, BackupError, generation_directory};
 use crate::disk::Disk;
+use crate::disk::home::Identity;
 use crate::log::RecordRef;
 use crate::mail::id::ShardId;
 use crate::record::{Fact, kind};
@@ -24,6 +26,8 @@ pub struct Plan {
     /// The last generation of which something is taken.
     pub generation: u32,
     pub shards: Vec<ShardPlan>,
+    /// Of that generation.
+    pub(super) tails: Tails,
 }
 
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -37,9 +41,9 @@ pub struct ShardPlan {
 }
 
 impl Plan {
-    /// All of a generation.
+    /// All of a generation of the store `identity`.
     #[must_use]
-    pub fn whole(generation: &Generation) -> Plan {
+    pub fn whole(identity: &Identity, generation: &Generation) -> Plan {
         let shards = generation.shards.iter().zip(0..).map(|(copy, shard)| {
             let segments = copy.segments.iter();
             ShardPlan {
@@ -52,6 +56,7 @@ impl Plan {
         Plan {
             generation: generation.number,
             shards: shards.collect(),
+            tails: Tails::of(identity, generation),
         }
     }
 
@@ -70,12 +75,15 @@ impl Plan {
         // The first that reaches so far needs least of the log.
         let enough = generations.partition_point(|generation| generation.taken_secs < until);
         let generations = generations.get(..=enough).unwrap_or(generations);
+        let last = generations.last().unwrap_or(last);
+        let tails = Tails::of(&backup.identity, last);
+        let view = backup.view(&tails);
         let mut pasts = Vec::new();
         let mut cuts = Vec::new();
         let mut dealings = Vec::new();
         let (mut are_empty, mut earliest) = (true, None);
         for shard in 0..backup.identity.shards {
-            let past = Past::of(backup, generations, shard);
+            let past = Past::of(backup, &view, generations, shard).await?;
             let Cut {
                 end: cut,
                 is_empty,
@@ -85,7 +93,7 @@ impl Plan {
             earliest = first.min(earliest).or(first).or(earliest);
             let (_, manifest) = past.base(cut, until).await?;
             let ends = past.ends(manifest.as_ref(), cut);
-            let read = Dealings::read(&backup.disk, &past.owner, manifest.as_ref(), &ends);
+            let read = Dealings::read(&view, &past.owner, manifest.as_ref(), &ends);
             dealings.push(read.await?);
             cuts.push(cut);
             pasts.push(past);
@@ -99,8 +107,12 @@ impl Plan {
         for (past, cut) in pasts.iter().zip(cuts) {
             shards.push(past.plan(cut, until).await?);
         }
-        let generation = generations.last().map_or(0, |last| last.number);
-        Ok(Plan { generation, shards })
+        let generation = last.number;
+        Ok(Plan {
+            generation,
+            shards,
+            tails,
+        })
     }
 
     /// The same for one shard only.
@@ -161,48 +173,47 @@ struct Past<'a, D> {
     backup: &'a Backup<D>,
     owner: Owner,
     generations: &'a [Generation],
-    /// By number, without a gap; each as far as any generation lists it.
-    segments: Vec<SegmentCopy>,
+    view: &'a View<D>,
+    /// By number, without a gap; as it is listed, and how far any generation has it.
+    segments: Vec<(SegmentCopy, End)>,
 }
 
 impl<'a, D: Disk> Past<'a, D> {
-    fn of(backup: &'a Backup<D>, generations: &'a [Generation], shard: u16) -> Past<'a, D> {
-        let mut furthest: BTreeMap<u32, SegmentCopy> = BTreeMap::new();
-        let copies = generations
-            .iter()
-            .filter_map(|g| g.shards.get(usize::from(shard)));
-        for segment in copies.flat_map(|copy| &copy.segments) {
-            let known = furthest.entry(segment.number).or_insert(*segment);
-            if known.bytes < segment.bytes {
-                *known = *segment;
+    async fn of(
+        backup: &'a Backup<D>,
+        view: &'a View<D>,
+        generations: &'a [Generation],
+        shard: u16,
+    ) -> Result<Past<'a, D>, BackupError> {
+        let owner = backup.owner(shard);
+        let mut segments: Vec<(SegmentCopy, End)> = Vec::new();
+        for (segment, end) in furthest(generations, shard).into_values().rev() {
+            // Of what lies before a gap nothing can be replayed.
+            if let Some((later, _)) = segments.last() {
+                let later = header(view, &owner, later.number).await;
+                let later = later.map_err(|error| of_segment(&owner.directory, error))?;
+                if later.is_none_or(|later| !later.continues(end)) {
+                    break;
+                }
             }
-        }
-        // Of what lies before a gap nothing can be replayed.
-        let mut segments: Vec<SegmentCopy> = Vec::new();
-        for (number, segment) in furthest.into_iter().rev() {
-            if segments
-                .last()
-                .is_some_and(|later| number + 1 != later.number)
-            {
-                break;
-            }
-            segments.push(segment);
+            segments.push((segment, end));
         }
         segments.reverse();
-        Past {
+        Ok(Past {
             backup,
-            owner: backup.owner(shard),
+            owner,
             generations,
+            view,
             segments,
-        }
+        })
     }
 
     /// Behind the last frame of the second `until`. The first frame of each second has its time.
     async fn cut_at(&self, until: i64) -> Result<Cut, BackupError> {
-        let mut end = self.segments.last().map(End::of);
+        let mut end = self.segments.last().map(|(_, end)| *end);
         let mut earliest = None;
-        for segment in self.segments.iter().rev() {
-            let times = self.times(segment).await?;
+        for (segment, ends) in self.segments.iter().rev() {
+            let times = self.times(*ends).await?;
             let late = times.of_frames.iter().find(|(_, secs)| *secs > until);
             end = late.map_or(end, |(begin, _)| Some(*begin));
             let first = times.of_frames.first().map(|(_, secs)| *secs);
@@ -226,19 +237,12 @@ impl<'a, D: Disk> Past<'a, D> {
     }
 
     /// The times in a segment, and where their frames begin.
-    async fn times(&self, segment: &SegmentCopy) -> Result<Times, BackupError> {
-        let path = segment_path(&self.owner, segment.number);
+    async fn times(&self, end: End) -> Result<Times, BackupError> {
+        let path = segment_path(&self.owner, end.segment);
         let broken = |error| of_segment(&path, error);
-        let disk = &self.backup.disk;
         let mut times = Times::default();
         let mut note = |begin: End, record: &RecordRef<'_>| times.note(begin, record);
-        let walked = walk(
-            disk,
-            &self.owner,
-            segment.number,
-            Some(End::of(segment)),
-            &mut note,
-        );
+        let walked = walk(self.view, &self.owner, end.segment, Some(end), &mut note);
         match walked.await.map_err(broken)?.damage {
             Some((_, what)) => Err(BackupError::Damaged { path, what }),
             None => Ok(times),
@@ -255,7 +259,7 @@ impl<'a, D: Disk> Past<'a, D> {
         let first = self
             .segments
             .first()
-            .map_or(u32::MAX, |segment| segment.number);
+            .map_or(u32::MAX, |(segment, _)| segment.number);
         for generation in self.generations.iter().rev() {
             let Some(manifest) = self.manifest(generation).await? else {
                 continue;
@@ -288,18 +292,15 @@ impl<'a, D: Disk> Past<'a, D> {
     /// Where the segments end that are needed with an index, up to `cut`.
     fn ends(&self, manifest: Option<&Manifest>, cut: End) -> Vec<End> {
         let first = manifest.map_or(1, |manifest| manifest.first_segment);
-        let needed = self
-            .segments
-            .iter()
-            .filter(|segment| segment.number >= first);
-        cut_off(needed.map(End::of).collect(), cut)
+        let ends = self.segments.iter().map(|(_, end)| *end);
+        cut_off(ends.filter(|end| end.segment >= first).collect(), cut)
     }
 
     async fn plan(&self, cut: End, until: i64) -> Result<ShardPlan, BackupError> {
         let (base, manifest) = self.base(cut, until).await?;
         let ends = self.ends(manifest.as_ref(), cut);
         let listed = |end: &End| {
-            let mut segments = self.segments.iter();
+            let mut segments = self.segments.iter().map(|(segment, _)| segment);
             segments.find(|segment| segment.number == end.segment)
         };
         let segments = ends
@@ -317,6 +318,28 @@ impl<'a, D: Disk> Past<'a, D> {
             segments: segments.collect(),
         })
     }
+}
+
+/// The segments of a shard by number, each as far as a generation has it. Of older generations than
+/// the last the tails do not count: they may not have become part of the log.
+fn furthest(generations: &[Generation], shard: u16) -> BTreeMap<u32, (SegmentCopy, End)> {
+    let mut furthest: BTreeMap<u32, (SegmentCopy, End)> = BTreeMap::new();
+    let mut note = |segment: &SegmentCopy, end: End| {
+        let known = furthest.entry(segment.number).or_insert((*segment, end));
+        if known.1 < end {
+            *known = (*segment, end);
+        }
+    };
+    let copy = |generation: &Generation| generation.shards.get(usize::from(shard)).cloned();
+    let copies: Vec<ShardCopy> = generations.iter().filter_map(copy).collect();
+    for copy in &copies {
+        copy.mirrored()
+            .for_each(|(segment, end)| note(segment, end));
+    }
+    for segment in copies.last().iter().flat_map(|copy| &copy.segments) {
+        note(segment, End::of(segment));
+    }
+    furthest
 }
 
 impl<D: Disk> Backup<D> {

@@ -8,6 +8,7 @@ use super::error::{at, of_segment, of_table};
 use super::list::SegmentCopy;
 use super::plan::{Plan, ShardPlan};
 use super::segments::{log_directory, segment_path, walk};
+use super::tail::View;
 use super::{Backup, BackupError, Progress};
 use crate::disk::Disk;
 use crate::table::locations::Owner;
@@ -22,6 +23,7 @@ pub async fn restore<D: Disk, T: Disk>(
 ) -> Result<u64, BackupError> {
     let mut restoring = Restoring {
         backup,
+        source: backup.view(&plan.tails),
         target,
         done: 0,
         total: plan.bytes(),
@@ -35,6 +37,7 @@ pub async fn restore<D: Disk, T: Disk>(
 
 struct Restoring<'a, D, T> {
     backup: &'a Backup<D>,
+    source: View<D>,
     target: &'a T,
     done: u64,
     total: u64,
@@ -103,7 +106,7 @@ impl<D: Disk, T: Disk> Restoring<'_, D, T> {
             *done += bytes;
             progress(*done, total);
         };
-        let copied = transfer(&self.backup.disk, self.target, path, Some(bytes), &mut each);
+        let copied = transfer(&self.source, self.target, path, Some(bytes), &mut each);
         copied
             .await?
             .map(|(_, crc)| crc)

@@ -57,6 +57,14 @@ impl Head {
     }
 }
 
+impl Head {
+    /// Whether the segment before ended there.
+    pub(super) fn continues(&self, end: End) -> bool {
+        let previous = self.previous;
+        (self.number - 1, previous.offset, previous.chain) == (end.segment, end.offset, end.chain)
+    }
+}
+
 /// A segment of the store at one moment.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) struct Present {
@@ -69,9 +77,17 @@ pub(super) struct Present {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Continued {
     /// Copied up to here; octets that were written.
-    To(End, u64),
+    To(Copied, u64),
     /// The store does not have the segment any more, or it has another life.
     Gone,
+}
+
+/// How far a segment was copied.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) struct Copied {
+    pub(super) end: End,
+    /// Where the frame before the last ends; `None` where the first is the last, or none is there.
+    pub(super) before: Option<End>,
 }
 
 /// The segments from `first` on that the store has now, the last without an end. `None`: some are
@@ -178,8 +194,18 @@ impl Frames {
         }
     }
 
+    fn copied(&self) -> Copied {
+        let before = self.ends.iter().rev().nth(1);
+        // The header alone vouches for nothing.
+        let before = before.filter(|_| self.ends.len() > 2);
+        Copied {
+            end: self.end,
+            before: before.copied(),
+        }
+    }
+
     /// Whether a frame ends exactly there.
-    fn pass(&self, end: End) -> bool {
+    pub(super) fn pass(&self, end: End) -> bool {
         self.ends.binary_search(&end).is_ok()
     }
 
@@ -250,7 +276,7 @@ pub(super) async fn walk<D: Disk>(
 
 impl<D: Disk> Backup<D> {
     /// Brings the mirror's copy of a segment up to its end, or to the last frame it has by now.
-    /// `listed`: how far generations count on the copy.
+    /// `listed`: how far generations count on the copy; that is durable, and the store has it.
     pub(super) async fn continue_segment<S: Disk>(
         &self,
         source: &S,
@@ -262,7 +288,8 @@ impl<D: Disk> Backup<D> {
         if let (Some(sealed), Some(listed)) = (present.sealed, listed)
             && sealed == listed
         {
-            return Ok(Continued::To(sealed, 0));
+            let (end, before) = (sealed, None);
+            return Ok(Continued::To(Copied { end, before }, 0));
         }
         let number = present.header.number;
         let path = segment_path(owner, number);
@@ -271,8 +298,7 @@ impl<D: Disk> Backup<D> {
             Err(error) if is_gone(&error) => return Ok(Continued::Gone),
             Err(error) => return Err(of_store(error)),
         };
-        let is_behind = |listed: End| listed.offset <= frames.end.offset;
-        if listed.is_some_and(|listed| is_behind(listed) && !frames.pass(listed)) {
+        if listed.is_some_and(|listed| !frames.pass(listed)) {
             return Err(BackupError::OtherHistory { path });
         }
         let from = self.mirrored(owner, present, &frames, listed).await?;
@@ -289,7 +315,7 @@ impl<D: Disk> Backup<D> {
             )));
         }
         self.check_mirror(owner, present, &frames).await?;
-        Ok(Continued::To(frames.end, written))
+        Ok(Continued::To(frames.copied(), written))
     }
 
     /// How far the mirror has the same segment, in octets. A file that no generation counts on and
@@ -316,13 +342,7 @@ impl<D: Disk> Backup<D> {
         let has = walk(&self.disk, owner, mirrored.number, None, &mut |_, _| {}).await;
         let has = has.map_err(|error| of_segment(&path, error))?;
         let common = has.common(frames).unwrap_or(frames.end);
-        // Durable frames that the store has no more. (Sealed before them, it gave them up.)
-        match listed {
-            Some(listed) if listed.offset > frames.end.offset && present.sealed.is_none() => {
-                Err(BackupError::OtherHistory { path })
-            }
-            _ => Ok(common.offset),
-        }
+        Ok(common.offset)
     }
 
     /// Copies the octets `from..to` of a segment; `None` where the store does not have it any more.

@@ -4,7 +4,7 @@ use super::copy::{Copied, Table, checksum};
 use super::cut::{Dealings, settle};
 use super::error::{at, of_store, of_table};
 use super::list::{Generation, SegmentCopy, ShardCopy, TableCopy};
-use super::segments::{Continued, End, is_passed, present, segment_path};
+use super::segments::{Continued, Copied as Extent, End, is_passed, present, segment_path};
 use super::{Backup, BackupError, Progress, generation_directory, list_path, text};
 use crate::disk::Disk;
 use crate::limit::BLOCK_BYTES;
@@ -80,6 +80,20 @@ struct Raw {
     manifest: Option<Manifest>,
     tables: Vec<TableCopy>,
     ends: Vec<End>,
+    /// Of the last segment, where the frame before its last one ends.
+    before: Option<End>,
+}
+
+impl Raw {
+    /// Where the tail of a log begins that was copied to its end; `None` where it has none.
+    fn tail(&self, segment: &SegmentCopy, cut: End) -> Option<Option<End>> {
+        let end = End::of(segment);
+        let is_last = self.ends.last() == Some(&end) && cut == end;
+        let replay = self.manifest.as_ref().and_then(|manifest| manifest.replay);
+        let is_indexed =
+            replay.is_some_and(|at| (at.segment, at.offset) >= (end.segment, end.offset));
+        (is_last && !is_indexed).then_some(self.before)
+    }
 }
 
 impl<S: Disk, D: Disk> Taking<'_, S, D> {
@@ -110,6 +124,12 @@ impl<S: Disk, D: Disk> Taking<'_, S, D> {
         let owner = self.backup.owner(shard);
         let read = Manifest::read(self.source, &owner.directory, owner.store, owner.shard);
         let manifest = read.await.map_err(of_store)?;
+        if manifest.is_some() {
+            // A manifest can be read before its rename is durable. Without this a power cut could
+            // take it back, and the store would give the numbers in it to other files.
+            let synced = self.source.create_directory(&owner.directory).await;
+            synced.map_err(at(&owner.directory))?;
+        }
         let is_continued = self.is_continued(&owner).await?;
         let mut tables = Vec::new();
         let all = manifest.iter().flat_map(Table::all).collect::<Vec<_>>();
@@ -125,7 +145,10 @@ impl<S: Disk, D: Disk> Taking<'_, S, D> {
             let listed = self.listed_table(shard, &key.1).cloned();
             if is_continued
                 && let Some(listed) = &listed
-                && self.backup.has_table(&owner, listed).await?
+                && self
+                    .backup
+                    .has_same(self.source, &owner, table, listed)
+                    .await?
             {
                 self.pass(listed.bytes);
                 self.copied.insert(key, listed.clone());
@@ -153,6 +176,7 @@ impl<S: Disk, D: Disk> Taking<'_, S, D> {
             manifest,
             tables,
             ends: Vec::new(),
+            before: None,
         }))
     }
 
@@ -181,9 +205,10 @@ impl<S: Disk, D: Disk> Taking<'_, S, D> {
                     .continue_segment(self.source, &owner, &segment, listed, &mut each);
             match continued.await? {
                 Continued::Gone => return Ok(false),
-                Continued::To(end, written) => {
+                Continued::To(Extent { end, before }, written) => {
                     self.count(written);
                     raw.ends.push(end);
+                    raw.before = before;
                 }
             }
         }
@@ -195,10 +220,10 @@ impl<S: Disk, D: Disk> Taking<'_, S, D> {
     async fn is_continued(&self, owner: &Owner) -> Result<bool, BackupError> {
         let shard = self.generations.last().and_then(|last| {
             let shard = last.shards.get(usize::from(owner.shard.0))?;
-            shard.segments.last()
+            shard.mirrored().next_back()
         });
         match shard {
-            Some(last) => is_passed(self.source, owner, End::of(last)).await,
+            Some((_, end)) => is_passed(self.source, owner, end).await,
             None => Ok(false),
         }
     }
@@ -210,9 +235,9 @@ impl<S: Disk, D: Disk> Taking<'_, S, D> {
 
     /// How far the generations count on the copy of a segment.
     fn listed_end(&self, shard: u16, number: u32) -> Option<End> {
-        let listed = self.copies(shard).flat_map(|copy| &copy.segments);
-        let listed = listed.filter(|segment| segment.number == number);
-        listed.max_by_key(|segment| segment.bytes).map(End::of)
+        let listed = self.copies(shard).flat_map(ShardCopy::mirrored);
+        let listed = listed.map(|(_, end)| end);
+        listed.filter(|end| end.segment == number).max()
     }
 
     fn copies(&self, shard: u16) -> impl Iterator<Item = &ShardCopy> {
@@ -262,7 +287,7 @@ impl<S: Disk, D: Disk> Taking<'_, S, D> {
     async fn write_shard(&self, shard: u16, raw: Raw, cut: End) -> Result<ShardCopy, BackupError> {
         let owner = self.backup.owner(shard);
         let mut segments = Vec::new();
-        for end in cut_off(raw.ends, cut) {
+        for end in cut_off(raw.ends.clone(), cut) {
             segments.push(self.measure(&owner, end).await?);
         }
         let disk = &self.backup.disk;
@@ -273,10 +298,19 @@ impl<S: Disk, D: Disk> Taking<'_, S, D> {
             let written = manifest.write(disk, &directory, owner.store, owner.shard);
             written.await.map_err(of_table)?;
         }
+        let mut tail = None;
+        if let Some(last) = segments.last()
+            && let Some(before) = raw.tail(last, cut)
+        {
+            let number = self.taken.generation;
+            let written = self.backup.write_tail(number, shard, before, End::of(last));
+            tail = Some(written.await?);
+        }
         Ok(ShardCopy {
             manifest: raw.manifest.map(|manifest| manifest.generation),
             tables: raw.tables,
             segments,
+            tail,
         })
     }
 

@@ -121,6 +121,22 @@ pub(super) async fn open<D: Disk>(
     part: Part,
     number: u32,
 ) -> Result<Pack<D::File>, PackError> {
+    let (path, head) = which(owner, part, number);
+    Pack::open(disk, &path, head).await
+}
+
+/// The same, as far as it goes.
+pub(super) async fn open_damaged<D: Disk>(
+    disk: &D,
+    owner: &Owner,
+    part: Part,
+    number: u32,
+) -> Result<Pack<D::File>, PackError> {
+    let (path, head) = which(owner, part, number);
+    Pack::open_damaged(disk, &path, head).await
+}
+
+fn which(owner: &Owner, part: Part, number: u32) -> (String, PackHead) {
     let path = match part {
         Part::Archive => name::archive(&owner.directory, number),
         _ => name::pack(&owner.directory, number),
@@ -130,7 +146,7 @@ pub(super) async fn open<D: Disk>(
         shard: owner.shard,
         number,
     };
-    Pack::open(disk, &path, head).await
+    (path, head)
 }
 
 /// What is wrong with a record of an archive behind one with `last`.

@@ -94,6 +94,12 @@ impl Census {
         }
     }
 
+    /// All of it is to be moved, needed or not.
+    pub(super) fn keep_all(&mut self) {
+        let fates = self.entries.iter_mut().map(|entry| &mut entry.fate);
+        fates.for_each(|fate| *fate = Fate::Live);
+    }
+
     pub(super) fn entries(&self) -> &[Entry] {
         &self.entries
     }

@@ -90,6 +90,11 @@ pub(super) fn named(index: &Index, found: Vec<Found>) -> Result<Vec<Damage>, Tab
     Ok(named)
 }
 
+/// Damage that costs nobody a message.
+pub(super) fn unnamed(found: &[Found]) -> Vec<Damage> {
+    found.iter().map(|found| found.named(None)).collect()
+}
+
 impl Found {
     fn named(&self, message: Option<LostMessage>) -> Damage {
         Damage {

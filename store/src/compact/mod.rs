@@ -17,6 +17,7 @@ mod pace;
 mod policy;
 mod repack;
 mod report;
+pub(crate) mod rescue;
 mod source;
 mod usage;
 

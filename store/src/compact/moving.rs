@@ -96,6 +96,14 @@ impl<'a, D: Disk, P: Pace> Mover<'a, D, P> {
         }
     }
 
+    /// Reads what it can of packs that are damaged.
+    pub(super) fn rescuing(site: &'a Site<'a, D>, pace: &'a P) -> Mover<'a, D, P> {
+        Mover {
+            source: Source::of_damaged(site),
+            ..Mover::new(site, pace)
+        }
+    }
+
     /// Takes a record if it is live in the census.
     pub(super) async fn take(
         &mut self,

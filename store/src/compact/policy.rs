@@ -1,5 +1,7 @@
 //! When it is time to empty something.
 
+use crate::limit::LOG_KEPT_BYTES;
+
 /// What a shard keeps, and what it puts up with.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Policy {
@@ -19,7 +21,7 @@ pub struct Policy {
 impl Default for Policy {
     fn default() -> Policy {
         Policy {
-            keep_log_bytes: 1 << 30,
+            keep_log_bytes: LOG_KEPT_BYTES,
             segments_least: 2,
             dead_percent: 40,
             dead_percent_in_all: 30,

@@ -28,6 +28,15 @@ impl<D: Disk> Source<D> {
         }
     }
 
+    /// Damaged packs are opened, too.
+    pub(super) fn of_damaged(site: &Site<'_, D>) -> Source<D> {
+        let source = Source::new(site);
+        Source {
+            packs: source.packs.opening_damaged(),
+            ..source
+        }
+    }
+
     /// The record at a place; `None` where it is damaged. A device that refuses a read is asked
     /// again, and with too many refusals it is the device that is damaged, and the task ends.
     pub(super) async fn read(

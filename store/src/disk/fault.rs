@@ -1,6 +1,7 @@
 //! What can go wrong with a simulated disk, and the dice that decide when.
 
 use std::io;
+use std::ops::Range;
 
 /// Reproducible dice (SplitMix64): the same seed throws the same numbers on every machine.
 #[derive(Clone, Debug)]
@@ -43,6 +44,8 @@ pub struct Faults {
     pub zero_error: u64,
     /// The rename reports ENOSPC, as when its directory cannot be synced; it may have happened.
     pub rename_error: u64,
+    /// A file cannot be made (ENOSPC) or removed (EIO); that may have happened.
+    pub name_error: u64,
     /// The read fails with EIO.
     pub read_error: u64,
     /// A page of a file that is being mapped cannot be read: it is zeros.
@@ -55,10 +58,24 @@ pub struct Faults {
     pub slow: u64,
     /// Bytes that all files together may have; beyond it ENOSPC.
     pub space: Option<u64>,
-    /// The control: `Ok` does not mean durable.
-    pub no_sync: bool,
+    /// The read comes back with less than there is.
+    pub short_read: u64,
+    /// A block that is being read dies: it cannot be read until it is written again.
+    pub dying_block: u64,
+    /// The control: `Ok` of a write does not mean durable, in files whose path contains this.
+    pub no_sync: Option<&'static str>,
+    /// The control: new names are durable some time later, in order.
+    pub no_name_sync: bool,
     /// Writes, counted from 1 at the start of the disk, that fail: number and error.
     pub failing_writes: Vec<(u64, WriteFault)>,
+}
+
+impl Faults {
+    /// Whether a write to this file is durable when it returns.
+    #[must_use]
+    pub fn is_synced(&self, path: &str) -> bool {
+        self.no_sync.is_none_or(|part| !path.contains(part))
+    }
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -81,18 +98,16 @@ impl WriteFault {
 /// Atomic unit of a device, in bytes: a torn write is cut between these.
 const SECTOR_BYTES: usize = 512;
 
-/// What part of an unfinished write reaches the disk: nothing, all, some of its 4 KiB blocks, or
-/// some of its sectors. Each piece: offset within the write, bytes.
-pub fn torn<'a>(seed: &mut Seed, data: &'a [u8]) -> Vec<(usize, &'a [u8])> {
+/// What part of an unfinished write of `len` bytes reaches the disk: nothing, all, some of its
+/// 4 KiB blocks, or some of its sectors.
+pub fn torn(seed: &mut Seed, len: usize) -> Vec<Range<usize>> {
     let (unit, share) = match seed.below(5) {
         0 => return Vec::new(),
-        1 => return vec![(0, data)],
+        1 => return vec![0..len],
         2 | 3 => (crate::limit::BLOCK_BYTES, 500),
         _ => (SECTOR_BYTES, 800),
     };
-    let pieces = data.chunks(unit).enumerate();
-    pieces
-        .filter(|_| seed.chance(share))
-        .map(|(index, piece)| (index * unit, piece))
-        .collect()
+    let pieces = (0..len).step_by(unit);
+    let pieces = pieces.filter(|_| seed.chance(share));
+    pieces.map(|from| from..len.min(from + unit)).collect()
 }

@@ -28,6 +28,8 @@ pub(super) struct End<F> {
     pub(super) next_lsn: Lsn,
     pub(super) recovered: Recovered,
     pub(super) is_read_only: bool,
+    /// The replay begins in the last segment.
+    is_known: bool,
     pub(super) spares: BTreeSet<u32>,
 }
 
@@ -84,16 +86,18 @@ pub(super) async fn recover<D: Disk>(
             ..cursor.recovered
         },
         is_read_only: headers.iter().any(SegmentHeader::is_read_only),
+        is_known: begin.from.is_some_and(|from| from.segment == found.last),
         spares: found.spares,
     })
 }
 
 impl<F> End<F> {
     /// Behind the last durable frame. A segment without one may still be replaced by another of its
-    /// number, so nobody is told a place in it; the first segment never is.
+    /// number, so nobody is told a place in it who does not know one; the first segment never is.
     pub(super) fn position(&self) -> Position {
         let (frame, lsn) = (self.next_frame, self.next_lsn);
-        if self.offset == FIRST_OFFSET && self.header.segment > 1 {
+        let is_told = self.is_known || self.header.segment == 1;
+        if self.offset == FIRST_OFFSET && !is_told {
             return Position {
                 segment: self.header.segment - 1,
                 offset: self.header.previous_end,

@@ -52,14 +52,34 @@ impl<F: File> Pack<F> {
             records: header.records,
             blocks: header.blocks,
         };
-        Ok(Pack {
-            dictionary: dictionary(&file, &header).await?,
-            table: table(&file, &header).await?,
+        let dictionary = dictionary(&file, &header).await?;
+        let table = table(&file, &header).await?;
+        Ok(Pack::of(
             file,
             number,
             summary,
+            table,
+            dictionary,
             decompressor,
-        })
+        ))
+    }
+
+    pub(super) fn of(
+        file: F,
+        number: u32,
+        summary: Summary,
+        table: Table,
+        dictionary: Option<DDict<'static>>,
+        decompressor: Rc<Decompressor>,
+    ) -> Pack<F> {
+        Pack {
+            file,
+            number,
+            summary,
+            table,
+            dictionary,
+            decompressor,
+        }
     }
 
     #[must_use]
@@ -144,7 +164,7 @@ async fn table<F: File>(file: &F, header: &Header) -> Result<Table, PackError> {
     Table::decode(read.as_slice(), header).map_err(|what| damaged(number, offset, what))
 }
 
-fn at(pack: u32, offset: u64) -> impl FnOnce(io::Error) -> PackError {
+pub(super) fn at(pack: u32, offset: u64) -> impl FnOnce(io::Error) -> PackError {
     move |error| PackError::Io {
         pack,
         offset,

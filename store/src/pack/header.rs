@@ -80,6 +80,25 @@ impl Header {
         }
     }
 
+    /// Whether a damaged header still names that pack, in a format that we know.
+    pub(super) fn names(block: &[u8], expected: PackHead) -> bool {
+        let mut fields = Fields::new(block);
+        let mut names = || -> Result<bool, Short> {
+            let (magic, major) = (fields.array()?, fields.u16()?);
+            let (_minor, _header_bytes) = (fields.u16()?, fields.u32()?);
+            let store = fields.array()?;
+            let (shard, _zero) = (ShardId(fields.u16()?), fields.u16()?);
+            let number = fields.u32()?;
+            let head = PackHead {
+                store,
+                shard,
+                number,
+            };
+            Ok((magic, major, head) == (MAGIC, FORMAT_MAJOR, expected))
+        };
+        names().unwrap_or(false)
+    }
+
     /// `None` in a format that this program does not know.
     fn layout(covered: &[u8]) -> Result<Option<Header>, Short> {
         let mut features = Fields::new(covered.get(FEATURES_AT..).unwrap_or_default());

@@ -20,6 +20,7 @@ mod file;
 mod header;
 mod packs;
 mod recent;
+mod salvage;
 mod scan;
 mod table;
 mod writer;

@@ -23,6 +23,7 @@ pub struct Packs<D: Disk> {
     open: RefCell<Recent<u32, Pack<D::File>>>,
     /// By pack and block.
     unpacked: RefCell<Recent<(u32, u32), Unpacked>>,
+    opens_damaged: bool,
 }
 
 impl<D: Disk> Packs<D> {
@@ -35,7 +36,15 @@ impl<D: Disk> Packs<D> {
             decompressor: Rc::new(Decompressor::new()),
             open: RefCell::new(Recent::new(OPEN_BYTES_MAX, OPEN_PACKS_MAX)),
             unpacked: RefCell::new(Recent::new(UNPACKED_BYTES_MAX, UNPACKED_BLOCKS_MAX)),
+            opens_damaged: false,
         }
+    }
+
+    /// Opens packs that are damaged, too, as far as they go.
+    #[must_use]
+    pub fn opening_damaged(mut self) -> Packs<D> {
+        self.opens_damaged = true;
+        self
     }
 
     /// The record at a place in a pack. It shares the memory of its block.
@@ -58,7 +67,11 @@ impl<D: Disk> Packs<D> {
             number,
         };
         let decompressor = Rc::clone(&self.decompressor);
-        let pack = Rc::new(Pack::open_with(&self.disk, &path, head, decompressor).await?);
+        let disk = &self.disk;
+        let pack = Rc::new(match self.opens_damaged {
+            true => Pack::open_damaged_with(disk, &path, head, decompressor).await?,
+            false => Pack::open_with(disk, &path, head, decompressor).await?,
+        });
         let bytes = pack.resident_bytes();
         self.open.borrow_mut().keep(number, Rc::clone(&pack), bytes);
         Ok(pack)

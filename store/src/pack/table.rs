@@ -7,6 +7,7 @@ use super::header::Header;
 use crate::codec::{Fields, Put, Short};
 use crate::limit::RECORD_BYTES_MAX;
 use crate::log::{BLOCK_RECORDS_MAX, RECORD_HEADER_BYTES};
+use std::ops::Range;
 
 /// Length of an entry on disk.
 pub(super) const ENTRY_BYTES: usize = 24;
@@ -40,6 +41,19 @@ pub(super) struct Table {
 impl Table {
     /// No block is longer: compression is dropped where it does not shorten.
     pub(super) const STORED_BYTES_MAX: u64 = RECORD_BYTES_MAX as u64;
+
+    pub(super) fn of(entries: Vec<Entry>) -> Table {
+        Table { entries }
+    }
+
+    pub(super) fn records(&self) -> u64 {
+        let records = self.entries.iter().map(|entry| u64::from(entry.records));
+        records.sum()
+    }
+
+    pub(super) fn raw_bytes(&self) -> u64 {
+        self.entries.iter().map(|entry| u64::from(entry.raw)).sum()
+    }
 
     pub(super) fn push(&mut self, entry: Entry) {
         self.entries.push(entry);
@@ -96,6 +110,35 @@ impl Table {
 }
 
 impl Entry {
+    /// One that no block fits: the checksum of nothing is another.
+    pub(super) const LOST: Entry = Entry {
+        offset: 0,
+        stored: 0,
+        raw: 0,
+        records: 0,
+        coding: Coding::Raw,
+        crc: 1,
+    };
+
+    /// The entry in these octets, if it makes sense by itself.
+    pub(super) fn of(bytes: &[u8]) -> Option<Entry> {
+        let entry = Entry::decode(&mut Fields::new(bytes)).ok()?;
+        (entry.is_sound() && entry.offset.checked_add(u64::from(entry.stored)).is_some())
+            .then_some(entry)
+    }
+
+    pub(super) fn lies_in(&self, blocks: &Range<u64>) -> bool {
+        self.offset >= blocks.start && self.end() <= blocks.end
+    }
+
+    pub(super) fn is_before(&self, later: &Entry) -> bool {
+        self.end() == later.offset
+    }
+
+    pub(super) fn end(&self) -> u64 {
+        self.offset + u64::from(self.stored)
+    }
+
     fn decode(fields: &mut Fields<'_>) -> Result<Entry, Short> {
         let (offset, stored, raw) = (fields.u64()?, fields.u32()?, fields.u32()?);
         let records = fields.u16()?;

@@ -18,6 +18,15 @@ use crate::table::manifest::Manifest;
 use std::rc::{Rc, Weak};
 use std::sync::Arc;
 
+/// What a shard has on disk, in bytes and in segments of the log.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Occupancy {
+    pub log_segments: u32,
+    pub run_bytes: u64,
+    pub pack_bytes: u64,
+    pub archive_bytes: u64,
+}
+
 /// What waits between freeze and adoption, and snapshots that somebody may still read.
 pub(super) struct Checkpoints<D: Disk> {
     gate: Rc<Gate>,
@@ -71,6 +80,18 @@ impl<D: Disk> Shard<D> {
     /// What the rows of open mailboxes occupy in memory, in bytes.
     pub fn rows_bytes(&self) -> usize {
         self.state.borrow().slots().rows_bytes()
+    }
+
+    /// How much there is of each kind of file.
+    pub fn occupancy(&self) -> Occupancy {
+        let snapshot = self.snapshot();
+        let manifest = &snapshot.manifest;
+        Occupancy {
+            log_segments: (self.log.end().segment + 1).saturating_sub(manifest.first_segment),
+            run_bytes: manifest.runs.iter().map(|run| run.bytes).sum(),
+            pack_bytes: manifest.packs.iter().map(|pack| pack.bytes).sum(),
+            archive_bytes: manifest.archives.iter().map(|one| one.bytes).sum(),
+        }
     }
 
     /// The manifest that the shard reads by.

@@ -30,6 +30,7 @@ pub use crate::table::manifest::Manifest;
 pub use account::StoredAccount;
 pub use body::{BodyWriter, Message};
 pub use change::{Copied, FlagNames, StoreFlags, Transfer};
+pub use checkpoint::Occupancy;
 pub use custody::{AppendedUid, Custody, Delivered};
 pub use import::{IMPORT_BYTES_MAX, Imported};
 pub use open::OpenError;

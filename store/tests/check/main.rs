@@ -3,9 +3,13 @@
 
 #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
 
+mod backup;
+#[path = "../shards/below.rs"]
+mod below;
 mod damage;
 mod dump;
 mod repair;
+mod rescue;
 
 use std::collections::BTreeMap;
 use std::rc::Rc;

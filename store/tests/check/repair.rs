@@ -3,17 +3,21 @@
 use super::*;
 use store::check::repair::{Order, Repaired, repair};
 
-const ASIDE: &str = "repair-test";
+pub(crate) const ASIDE: &str = "repair-test";
 
-fn repaired(disk: &SimDisk) -> (Repaired, Vec<String>) {
+pub(crate) fn order() -> Order {
+    Order {
+        aside: ASIDE.to_owned(),
+        options: options(0),
+    }
+}
+
+pub(crate) fn repaired(disk: &SimDisk) -> (Repaired, Vec<String>) {
     let found = checked(disk, 0);
     assert!(!found.summary.is_clean(), "there is something to repair");
     let at = disk.clone();
     let outcome = Executor::new(disk.clone(), 4).finish(async move {
-        let order = Order {
-            aside: ASIDE.to_owned(),
-            options: options(0),
-        };
+        let order = order();
         let mut notes = Vec::new();
         let mut listener = |event| notes.push(format!("{event:?}"));
         let done = repair(&at, &owner(0), &order, &found.summary, &mut listener).await;
@@ -30,7 +34,7 @@ fn lose_index(disk: &SimDisk) {
     }
 }
 
-fn lost(mail: &Mail) -> Vec<(String, String, u32)> {
+pub(crate) fn lost(mail: &Mail) -> Vec<(String, String, u32)> {
     let unreadable = mail.iter().filter(|(_, (_, _, octets))| octets.is_err());
     unreadable.map(|(key, _)| key.clone()).collect()
 }
@@ -176,10 +180,7 @@ fn a_repair_that_is_cut_short_loses_nothing() {
         let mut executor = Executor::new(disk.clone(), seed);
         let at = disk.clone();
         executor.spawn(async move {
-            let order = Order {
-                aside: ASIDE.to_owned(),
-                options: options(0),
-            };
+            let order = order();
             let summary = found.summary;
             let _ = repair(&at, &owner(0), &order, &summary, &mut |_| {}).await;
         });

@@ -77,7 +77,7 @@ fn a_disk_that_does_not_sync_is_found_out() {
     std::panic::set_hook(Box::new(|_| {}));
     let found_out = (1..=20).any(|seed| {
         let faults = Faults {
-            no_sync: true,
+            no_sync: Some(""),
             ..Faults::default()
         };
         std::panic::catch_unwind(|| run(seed, faults)).is_err()

@@ -1,15 +1,34 @@
 //! A client of two shards: it does at random what clients do, and keeps the ledger.
 
-use super::*;
+use crate::ledger::{Ledger, content, contents, identify};
+use crate::weather::Climate;
+use crate::world::{ACCOUNTS, MAILBOXES, Sim, pass_turn, share};
+use std::cell::{Cell, RefCell};
+use std::collections::BTreeSet;
+use std::rc::Rc;
+use store::disk::fault::Seed;
+use store::error::{ChangeError, ReadError};
+use store::mail::date::InternalDate;
+use store::mail::flags::Flags;
+use store::mail::id::{AccountId, MailboxId, ObjectId, QueueId, Uid};
+use store::mail::uidset::UidSet;
+use store::mailbox::{Row, SpecialUse, View};
+use store::shard::{Custody, FlagNames, FlagOp, Share, Source, StoreFlags, Transfer};
 
-pub(super) struct Client {
-    pub(super) shards: Vec<Sim>,
-    pub(super) ledger: Rc<RefCell<Ledger>>,
-    pub(super) seed: RefCell<Seed>,
+pub(crate) struct Client {
+    pub(crate) shards: Vec<Sim>,
+    pub(crate) ledger: Rc<RefCell<Ledger>>,
+    pub(crate) seed: RefCell<Seed>,
+    pub(crate) climate: Climate,
+    /// Reads that were answered with an error.
+    pub(crate) unread: Rc<Cell<u32>>,
 }
 
+/// `None`: what was tried was refused, or is not there any more.
+type Outcome<T = ()> = Option<T>;
+
 impl Client {
-    pub(super) async fn run(&self) {
+    pub(crate) async fn run(&self) {
         loop {
             let outcome = match self.below(12) {
                 0..=2 => self.deliver().await,
@@ -22,9 +41,14 @@ impl Client {
                 _ => self.read_slowly().await,
             };
             if outcome.is_none() {
-                return;
+                pass_turn().await;
             }
         }
+    }
+
+    /// The device may refuse anything at any time.
+    fn is_rough(&self) -> bool {
+        self.climate != Climate::Fair
     }
 
     fn below(&self, bound: u64) -> u64 {
@@ -43,7 +67,7 @@ impl Client {
     }
 
     /// SMTP: to accounts of one shard or of both, so that one shard coordinates.
-    async fn deliver(&self) -> Option<()> {
+    async fn deliver(&self) -> Outcome {
         let (id, octets) = self.message();
         let first = self.below(4) as usize;
         let mut owners = BTreeSet::from([first]);
@@ -51,9 +75,10 @@ impl Client {
         let here = first % 2;
         let shard = &self.shards[here];
         let mut body = shard.body();
-        shard.body_write(&mut body, &octets).await.ok()?;
-        let shares = |of: usize| owners.iter().filter(move |owner| *owner % 2 == of);
-        let offered: Vec<Share> = shares(1 - here).copied().map(share).collect();
+        let written = shard.body_write(&mut body, &octets).await;
+        self.accepted(written)?;
+        let shares = |of: usize| owners.iter().copied().filter(move |owner| *owner % 2 == of);
+        let offered: Vec<Share> = shares(1 - here).map(share).collect();
         let offers = match offered.is_empty() {
             true => Vec::new(),
             false => vec![(1 - here as u16, offered)],
@@ -67,36 +92,34 @@ impl Client {
             received_secs: 1,
             body,
             each_alone: false,
-            shares: shares(here).copied().map(share).collect(),
+            shares: shares(here).map(share).collect(),
             offers,
         };
-        let delivered = shard.take(custody).await.ok()?;
-        assert!(delivered.shares.iter().all(Result::is_ok));
+        let delivered = self.accepted(shard.take(custody).await)?;
+        let refused = shares(here).zip(delivered.shares);
+        let refused = refused.filter(|(_, share)| share.is_err());
+        let refused: BTreeSet<usize> = refused.map(|(owner, _)| owner).collect();
+        assert!(self.is_rough() || refused.is_empty());
+        let owners = owners.difference(&refused).copied().collect();
         self.ledger.borrow_mut().acknowledged.insert(id, owners);
         Some(())
     }
 
     /// A client on a slow line: what it has begun to read it gets whole.
-    async fn read_slowly(&self) -> Option<()> {
+    async fn read_slowly(&self) -> Outcome {
         let (_, shard, account) = self.account().await?;
         let mailbox = self.mailbox(shard, account, self.mailbox_name()).await?;
-        let Some(uid) = self.any_uid(shard, account, mailbox) else {
-            return Some(());
-        };
-        let view = shard.view(account, mailbox, false)?;
-        let row = shard.row(&view, uid)?;
-        let message = match shard.message(row.delivery).await {
-            Ok(message) => message,
-            Err(error) => {
-                assert_eq!(error, ReadError::Gone);
-                assert_eq!(shard.row(&view, uid), None, "only what is gone may be gone");
-                return Some(());
-            }
-        };
+        let (view, row) = self.any_row(shard, account, mailbox)?;
+        let message = shard.message(row.delivery).await;
+        let message = self.read(shard, &view, &row, message)?;
         let mut octets = Vec::new();
         while (octets.len() as u64) < message.octets {
             let from = octets.len() as u64;
-            octets.extend(shard.read(&message, from, from + 50_000).await.unwrap());
+            let read = shard.read(&message, from, from + 50_000).await;
+            if let Err(error) = &read {
+                assert_ne!(*error, ReadError::Gone, "it was begun");
+            }
+            octets.extend(self.read(shard, &view, &row, read)?);
             for _ in 0..self.below(40) {
                 pass_turn().await;
             }
@@ -106,42 +129,37 @@ impl Client {
         Some(())
     }
 
-    async fn append(&self) -> Option<()> {
+    async fn append(&self) -> Outcome {
         let (id, octets) = self.message();
         let (owner, shard, account) = self.account().await?;
         let name = self.mailbox_name();
         let mailbox = self.mailbox(shard, account, name).await?;
         let mut body = shard.body();
-        shard.body_write(&mut body, &octets).await.ok()?;
+        let written = shard.body_write(&mut body, &octets).await;
+        self.accepted(written)?;
         let names = FlagNames {
             flags: Flags::NONE,
             keywords: vec!["Key".into()],
         };
         let date = InternalDate::utc(5);
-        shard
-            .append(account, mailbox, body, &names, date)
-            .await
-            .ok()?;
-        self.ledger
-            .borrow_mut()
-            .acknowledged
-            .insert(id, BTreeSet::from([owner]));
+        let appended = shard.append(account, mailbox, body, &names, date).await;
+        self.accepted(appended)?;
+        let mut ledger = self.ledger.borrow_mut();
+        ledger.acknowledged.insert(id, BTreeSet::from([owner]));
         Some(())
     }
 
-    async fn flag(&self, flags: Flags) -> Option<()> {
+    async fn flag(&self, flags: Flags) -> Outcome {
         let (owner, shard, account) = self.account().await?;
         let name = self.mailbox_name();
         let mailbox = self.mailbox(shard, account, name).await?;
-        let Some(uid) = self.any_uid(shard, account, mailbox) else {
-            return Some(());
-        };
+        let (view, row) = self.any_row(shard, account, mailbox)?;
         if flags == Flags::DELETED {
             // From now on anybody's EXPUNGE may take it.
-            self.note_removal(shard, account, mailbox, |row| row.uid == uid)
-                .await;
+            let id = self.identity(shard, &view, &row).await?;
+            self.ledger.borrow_mut().removing.insert(id);
         }
-        let uids = UidSet::from_ascending([uid]);
+        let uids = UidSet::from_ascending([row.uid]);
         let names = FlagNames {
             flags,
             keywords: Vec::new(),
@@ -152,87 +170,47 @@ impl Client {
             names: &names,
             unchanged_since: None,
         };
-        shard.store_flags(account, mailbox, store).await.ok()?;
+        self.accepted(shard.store_flags(account, mailbox, store).await)?;
         if flags == Flags::SEEN {
-            self.ledger
-                .borrow_mut()
-                .seen_flag
-                .insert((owner, name.to_owned(), uid.0));
+            let uid = (owner, name.to_owned(), row.uid.0);
+            self.ledger.borrow_mut().seen_flag.insert(uid);
         }
         Some(())
     }
 
-    async fn expunge(&self) -> Option<()> {
+    async fn expunge(&self) -> Outcome {
         let (owner, shard, account) = self.account().await?;
         let name = self.mailbox_name();
         let mailbox = self.mailbox(shard, account, name).await?;
         let every = UidSet::from_ranges([(1, u32::MAX)]);
-        let gone = shard.expunge(account, mailbox, &every).await.ok()?;
+        let gone = self.accepted(shard.expunge(account, mailbox, &every).await)?;
         let told = gone.iter().map(|uid| (owner, name.to_owned(), uid.0));
         self.ledger.borrow_mut().expunged.extend(told);
         Some(())
     }
 
-    async fn copy(&self, and_expunge: bool) -> Option<()> {
+    async fn copy(&self, and_expunge: bool) -> Outcome {
         let (_, shard, account) = self.account().await?;
         let source = self.mailbox(shard, account, MAILBOXES[0]).await?;
         let target = self.mailbox(shard, account, MAILBOXES[1]).await?;
-        let Some(uid) = self.any_uid(shard, account, source) else {
-            return Some(());
-        };
-        let view = shard.view(account, source, false)?;
-        if let Some(row) = shard.row(&view, uid)
-            && let Ok(message) = shard.message(row.delivery).await
-            && let Ok(octets) = shard.read(&message, 0, u64::MAX).await
-        {
-            *self
-                .ledger
-                .borrow_mut()
-                .copies
-                .entry(identify(&octets))
-                .or_default() += 1;
-        }
-        let uids = UidSet::from_ascending([uid]);
+        let (view, row) = self.any_row(shard, account, source)?;
+        let id = self.identity(shard, &view, &row).await?;
+        *self.ledger.borrow_mut().copies.entry(id).or_default() += 1;
+        let uids = UidSet::from_ascending([row.uid]);
         let transfer = Transfer {
             source,
             uids: &uids,
             target,
             and_expunge,
         };
-        shard.copy(account, transfer).await.ok()?;
+        self.accepted(shard.copy(account, transfer).await)?;
         Some(())
     }
 
-    /// Remembers which messages are about to be removed.
-    async fn note_removal(
-        &self,
-        shard: &Sim,
-        account: AccountId,
-        mailbox: MailboxId,
-        is_doomed: impl Fn(&store::mailbox::Row) -> bool,
-    ) {
-        let Some(view) = shard.view(account, mailbox, false) else {
-            return;
-        };
-        let mut doomed = Vec::new();
-        shard.rows(&view, &UidSet::from_ranges([(1, u32::MAX)]), &mut |row| {
-            if is_doomed(&row) {
-                doomed.push(row);
-            }
-        });
-        for row in doomed {
-            if let Ok(message) = shard.message(row.delivery).await
-                && let Ok(octets) = shard.read(&message, 0, u64::MAX).await
-            {
-                self.ledger.borrow_mut().removing.insert(identify(&octets));
-            }
-        }
-    }
-
-    async fn account(&self) -> Option<(usize, &Sim, AccountId)> {
+    async fn account(&self) -> Outcome<(usize, &Sim, AccountId)> {
         let owner = self.below(4) as usize;
         let shard = &self.shards[owner % 2];
-        let account = shard.open_account(ACCOUNTS[owner]).await.ok()?;
+        let account = self.accepted(shard.open_account(ACCOUNTS[owner]).await)?;
         Some((owner, shard, account))
     }
 
@@ -240,7 +218,7 @@ impl Client {
         MAILBOXES[self.below(2) as usize]
     }
 
-    async fn mailbox(&self, shard: &Sim, account: AccountId, name: &str) -> Option<MailboxId> {
+    async fn mailbox(&self, shard: &Sim, account: AccountId, name: &str) -> Outcome<MailboxId> {
         if let Some(info) = shard.mailbox(account, name) {
             return Some(info.id);
         }
@@ -248,9 +226,53 @@ impl Client {
         Some(shard.mailbox(account, name)?.id)
     }
 
-    fn any_uid(&self, shard: &Sim, account: AccountId, mailbox: MailboxId) -> Option<Uid> {
+    fn any_row(&self, shard: &Sim, account: AccountId, mailbox: MailboxId) -> Outcome<(View, Row)> {
         let view = shard.view(account, mailbox, false)?;
         let at = self.below(u64::from(view.exists()).max(1)) as usize;
-        view.uids().get(at).copied().map(Uid)
+        let uid = view.uids().get(at).copied().map(Uid)?;
+        let row = shard.row(&view, uid)?;
+        Some((view, row))
+    }
+
+    /// Which message a row is.
+    async fn identity(&self, shard: &Sim, view: &View, row: &Row) -> Outcome<u64> {
+        let octets = contents(shard, row).await;
+        Some(identify(&self.read(shard, view, row, octets)?))
+    }
+
+    /// Only what is gone may be gone, and only a device that refuses may be refused by.
+    fn read<T>(
+        &self,
+        shard: &Sim,
+        view: &View,
+        row: &Row,
+        outcome: Result<T, ReadError>,
+    ) -> Outcome<T> {
+        let delivery = |row: Row| -> ObjectId { row.delivery };
+        match outcome {
+            Ok(read) => return Some(read),
+            Err(ReadError::Gone) => {
+                let is_there = shard.row(view, row.uid).map(delivery) == Some(row.delivery);
+                assert!(
+                    self.is_rough() || !is_there,
+                    "only what is gone may be gone"
+                );
+            }
+            Err(ReadError::Io { .. }) if self.is_rough() => {}
+            Err(ReadError::Damaged { .. }) if self.climate == Climate::Lying => {}
+            Err(error) => panic!("{error}"),
+        }
+        self.unread.set(self.unread.get() + 1);
+        None
+    }
+
+    /// In fair weather only the log may refuse.
+    fn accepted<T>(&self, outcome: Result<T, ChangeError>) -> Outcome<T> {
+        if let Err(error) = &outcome {
+            let is_allowed = matches!(error, ChangeError::Log(_))
+                || self.is_rough() && *error == ChangeError::Damaged;
+            assert!(is_allowed, "{error}");
+        }
+        outcome.ok()
     }
 }

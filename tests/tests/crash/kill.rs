@@ -5,7 +5,7 @@
 //! compared with the ledger. `RINGPOST_KILL_ROUNDS` sets how often, `RINGPOST_KILL_ACKS` after how
 //! many on the average.
 
-use crate::storm::{ACCOUNTS, Spread, compare, during, setup};
+use crate::storm::{ACCOUNTS, Spread, compare, during, setup_that_compacts};
 use std::path::Path;
 use std::time::{Duration, Instant};
 use tests::ledger::{Ledger, Seen};
@@ -17,7 +17,7 @@ fn nothing_acknowledged_is_lost_or_doubled() {
     let rounds = number_from_env("RINGPOST_KILL_ROUNDS", ROUNDS);
     let acknowledged = number_from_env("RINGPOST_KILL_ACKS", ACKNOWLEDGED);
     let mut seed = Seed::from_env(0x5eed);
-    let mut server = Server::start(setup());
+    let mut server = Server::start(setup_that_compacts());
     let ledger = Ledger::default();
     let mut seen = vec![Seen::default(); ACCOUNTS];
     for round in 0..rounds {

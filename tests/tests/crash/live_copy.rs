@@ -1,7 +1,7 @@
 //! A data directory copied while the server writes to it: the copy opens, and all that was
 //! acknowledged before the copy began is in it. `RINGPOST_LIVE_COPIES` sets how many.
 
-use crate::storm::{ACCOUNTS, Spread, address, compare, during, message, setup};
+use crate::storm::{ACCOUNTS, SHARDS, Spread, address, compare, during, message, setup};
 use std::fs::File;
 use std::io::ErrorKind;
 use std::os::unix::fs::FileExt;
@@ -40,7 +40,7 @@ fn a_restored_copy_delivers_new_mail() {
         fresh,
         |server| {
             assert!(ledger.reaches(1_000, DEADLINE));
-            copy_folder(&server.setup.data(), folder.path());
+            copy_data(&server.setup.data(), folder.path());
         },
     );
     let twin = Server::start(setup().data_in(folder.path()));
@@ -79,7 +79,7 @@ fn copies_are_whole(spread: Spread) {
 /// Copies the data, starts a server on it, and looks for all that stands in `before`.
 fn copy_is_whole(server: &Server, before: &Ledger) {
     let folder = tempfile::tempdir().unwrap();
-    copy_folder(&server.setup.data(), folder.path());
+    copy_data(&server.setup.data(), folder.path());
     let twin = Server::start(setup().data_in(folder.path()));
     arrives(&twin, before, &format!("a copy of {}", before.count()));
 }
@@ -89,6 +89,27 @@ fn arrives(server: &Server, ledger: &Ledger, what: &str) {
     let mut seen = vec![Seen::default(); ACCOUNTS];
     let faults = compare(server, ledger, &mut seen, true);
     assert!(faults.is_empty(), "{what}:\n{}", faults.join("\n"));
+}
+
+/// A copy of one generation of every shard's files: where a manifest changed meanwhile, files that
+/// it named may be gone, and all is copied again.
+fn copy_data(from: &Path, to: &Path) {
+    for _ in 0..COPY_TRIES {
+        let before = manifests(from);
+        copy_folder(from, to);
+        if manifests(from) == before {
+            return;
+        }
+        std::fs::remove_dir_all(to).unwrap();
+        std::fs::create_dir(to).unwrap();
+    }
+    panic!("the manifests of {} never rest", from.display());
+}
+
+fn manifests(data: &Path) -> Vec<Option<Vec<u8>>> {
+    let of_shard = |shard| data.join(format!("shard-{shard:02}/MANIFEST"));
+    let read = |shard| std::fs::read(of_shard(shard)).ok();
+    (0..SHARDS).map(read).collect()
 }
 
 /// What a backup program does: one file after the other, each as it is at that moment, and once
@@ -152,6 +173,8 @@ fn copy_backwards(from: &Path, to: &Path) -> std::io::Result<()> {
 }
 
 const COPIED_BYTES: usize = 1 << 20;
+
+const COPY_TRIES: u32 = 20;
 
 const COPIES: u64 = 5;
 const NEW_MESSAGES: u32 = 20;

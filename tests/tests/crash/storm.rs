@@ -16,10 +16,21 @@ use tests::smtp::Smtp;
 
 /// Sixteen accounts on four shards.
 pub(crate) fn setup() -> Setup {
-    let setup = Setup::empty().top("shards = 4").domain("example.test");
+    let setup = Setup::empty()
+        .top(&format!("shards = {SHARDS}"))
+        .domain("example.test");
     (0..ACCOUNTS).fold(setup, |setup, account| {
         setup.account(&address(account), PASSWORD)
     })
+}
+
+/// The same, with shards that make a checkpoint of each megabyte and compact as soon as there is a
+/// segment to empty.
+pub(crate) fn setup_that_compacts() -> Setup {
+    setup()
+        .limit("checkpoint_log_bytes_max = \"1 MiB\"")
+        .limit("log_segment_bytes = \"16 MiB\"")
+        .limit("log_kept_bytes_max = \"1 MiB\"")
 }
 
 pub(crate) fn address(account: usize) -> String {
@@ -265,6 +276,7 @@ fn flags(imap: &mut Imap, ids: &[String]) -> Vec<String> {
 }
 
 const LEDGER_FIELD: &str = "BODY[HEADER.FIELDS (X-LEDGER)]";
+pub(crate) const SHARDS: usize = 4;
 pub(crate) const ACCOUNTS: usize = 16;
 
 /// How long a copy may be on its way between shards after a start.

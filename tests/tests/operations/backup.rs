@@ -240,7 +240,9 @@ fn another_history_is_not_mixed_in() {
     let place = tempfile::tempdir().unwrap();
     server.deliver(&[ALICE], &message("one"));
     backup(&data, place.path());
+    // The very last frame might be one that a power cut took.
     server.deliver(&[ALICE], &message("two"));
+    server.deliver(&[ALICE], &message("and a half"));
     backup(&data, place.path());
     let folder = tempfile::tempdir().unwrap();
     let restored = folder.path().join("data");

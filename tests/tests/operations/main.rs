@@ -3,9 +3,11 @@
 
 mod accounts;
 mod backup;
+mod compaction;
 mod configuration;
 mod delivery;
 mod descriptors;
+mod first_store;
 mod keeping;
 mod machine;
 mod running;

@@ -66,7 +66,7 @@ impl Restore {
         let chosen = chosen.ok_or(BackupError::NoGeneration(self.generation))?;
         let plan = match self.to {
             Some(until) => Plan::until(&repository, &generations, until).await?,
-            None => Plan::whole(chosen),
+            None => Plan::whole(&repository.identity, chosen),
         };
         Ok((repository, plan))
     }

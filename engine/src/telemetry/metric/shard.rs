@@ -189,6 +189,23 @@ shard_metrics! {
     /// 1 where the log takes no more changes.
     gauge log_read_only: Gauge,
 
+    /// Checkpoints begun: the index is written down, so that a start has less to replay.
+    counter checkpoints: Counter,
+    /// Checkpoints that failed, and are tried again.
+    counter checkpoints_failed: Counter,
+    /// What the rows of open mailboxes occupy in memory, as of the last checkpoint.
+    gauge mailbox_rows_bytes: Gauge,
+    /// Segments of the log that are not emptied.
+    gauge log_segments: Gauge,
+    /// Octets of index runs.
+    gauge index_bytes: Gauge,
+    /// Octets of packs: mail that was moved out of the log.
+    gauge pack_bytes: Gauge,
+    /// Octets of archives: what else the emptied segments said.
+    gauge archive_bytes: Gauge,
+    /// Octets of log and packs that compaction read to give their space back.
+    counter compacted_bytes: Counter,
+
     /// Errors by who must act.
     counter errors: Labelled<Blame, Counter>,
     /// Panics that ended one connection.

@@ -5,13 +5,16 @@
 //!  index damaged  archives + packs + whole log, from nothing ──────────────┤
 //!                                                                           ↓
 //!     a checkpoint, written by the compactor ─→ damaged segments are emptied into packs
+//!                                            ─→ damaged packs and archives are written anew
 //! ```
 //!
-//! What is replaced is moved aside first, by rename; log, packs and archives are only added to.
+//! An index that is replaced is moved aside first, by rename, a pack when a manifest names the new
+//! one; the log is only added to.
 //! So a repair that is cut short has lost nothing, and the next one goes on from there. Nothing is
 //! invented: a row stays as it was told to a client, also where its message is gone, and a record
 //! that cannot be placed is told.
 
+mod packs;
 mod replay;
 
 use super::containers::numbers;
@@ -56,6 +59,10 @@ pub struct Repaired {
     pub facts: u64,
     /// Facts that could not be.
     pub refused: u64,
+    /// Packs and archives that were written anew.
+    pub rewritten: Vec<String>,
+    /// What could not be saved of them.
+    pub lost: Vec<String>,
     /// Files that were moved aside.
     pub moved: Vec<String>,
 }
@@ -81,6 +88,9 @@ pub async fn repair<D: Disk>(
     if needs_index || is_damaged(Part::Log) {
         repair.run(needs_index).await?;
     }
+    if is_damaged(Part::Pack) || is_damaged(Part::Archive) {
+        repair.packs().await?;
+    }
     Ok(repair.done)
 }
 
@@ -99,6 +109,8 @@ impl<D: Disk> Repair<'_, D> {
             Some(manifest) => manifest.clone(),
             None => self.found().await?,
         };
+        // What a crash left half-done has numbers that no manifest gave.
+        manifest.next_number = manifest.next_number.max(self.next_number().await);
         let (state, from) = if needs_index {
             (State::default(), None)
         } else {
@@ -193,22 +205,21 @@ impl<D: Disk> Repair<'_, D> {
         };
         for number in packs {
             let summary = replay::summary(self.disk, self.owner, Part::Pack, number).await;
-            manifest.packs.extend(summary.map(|summary| PackName {
+            manifest.packs.push(PackName {
                 number,
                 bytes: summary.bytes,
                 records: summary.records,
-            }));
+            });
         }
         for number in archives {
             let summary = replay::summary(self.disk, self.owner, Part::Archive, number).await;
-            manifest.archives.extend(summary.map(|summary| ArchiveName {
+            manifest.archives.push(ArchiveName {
                 number,
                 first_segment: 0,
                 last_segment: 0,
                 bytes: summary.bytes,
-            }));
+            });
         }
-        manifest.next_number = self.next_number().await;
         Ok(manifest)
     }
 

@@ -4,7 +4,7 @@
 //! is lost. Objects lie where a whole record of them is: in the newest pack that has it, else in
 //! the log.
 
-use super::super::containers::open;
+use super::super::containers::open_damaged;
 use super::super::tail::apply;
 use super::super::{Owner, Part};
 use crate::disk::Disk;
@@ -71,7 +71,7 @@ impl<'a, D: Disk> Replay<'a, D> {
         let mut packs: Vec<u32> = manifest.packs.iter().map(|pack| pack.number).collect();
         packs.sort_unstable();
         for number in packs {
-            let Ok(pack) = open(self.disk, self.owner, Part::Pack, number).await else {
+            let Ok(pack) = open_damaged(self.disk, self.owner, Part::Pack, number).await else {
                 continue;
             };
             let objects = &mut self.objects;
@@ -89,7 +89,8 @@ impl<'a, D: Disk> Replay<'a, D> {
     pub(super) async fn archives(&mut self, manifest: &Manifest) {
         let mut archives = Vec::new();
         for archive in &manifest.archives {
-            let Ok(archive) = open(self.disk, self.owner, Part::Archive, archive.number).await
+            let Ok(archive) =
+                open_damaged(self.disk, self.owner, Part::Archive, archive.number).await
             else {
                 continue;
             };
@@ -300,15 +301,10 @@ fn locate(objects: &mut BTreeMap<ObjectId, Location>, place: Place, fact: &Fact)
     }
 }
 
-/// The summary of a pack or an archive that can be opened.
-pub(super) async fn summary<D: Disk>(
-    disk: &D,
-    owner: &Owner,
-    part: Part,
-    number: u32,
-) -> Option<Summary> {
-    let pack = open(disk, owner, part, number).await.ok()?;
-    Some(pack.summary())
+/// The summary of a pack or an archive; of nothing where it cannot be opened.
+pub(super) async fn summary<D: Disk>(disk: &D, owner: &Owner, part: Part, number: u32) -> Summary {
+    let pack = open_damaged(disk, owner, part, number).await;
+    pack.map_or_else(|_| Summary::default(), |pack| pack.summary())
 }
 
 /// Before the first segment of a log of which nothing is there.

@@ -426,7 +426,7 @@ fn lives(seed: u64, no_sync: bool) -> Result<u64, TableError> {
     write(&disk, &Manifest::default())?;
     let mut manifest = Manifest::default();
     for _ in 0..6 {
-        disk.faults(|faults| faults.no_sync = no_sync);
+        disk.faults(|faults| faults.no_sync = no_sync.then_some(""));
         let mut executor = Executor::new(disk.clone(), dice.next());
         let (on, before) = (disk.clone(), manifest.clone());
         executor.spawn(async move { drop(publish(on, before).await) });

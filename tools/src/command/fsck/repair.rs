@@ -97,14 +97,20 @@ fn mend_one(
         report.say(&format!("could not be used: {note}"))?;
         eprintln!("{}: {note}", owner.directory);
     }
-    Ok(done?)
+    let done = done?;
+    for lost in &done.lost {
+        report.say(&format!("not saved: {lost}"))?;
+    }
+    Ok(done)
 }
 
 fn told(owner: &Owner, done: &Repaired) -> String {
     let directory = &owner.directory;
     if *done == Repaired::default() {
-        let kept = "neither index nor log had to be made anew";
-        return format!("{directory}: {kept}; damaged packs and archives stay as they are");
+        return format!("{directory}: nothing had to be made anew");
+    }
+    if !done.is_rebuilt && done.emptied.is_none() && !done.rewritten.is_empty() {
+        return format!("{directory}: the index stays{}", rewritten(done));
     }
     let from = match done.is_rebuilt {
         true => "the index was made anew from the log",
@@ -118,11 +124,22 @@ fn told(owner: &Owner, done: &Repaired) -> String {
         None => String::new(),
     };
     format!(
-        "{directory}: {from}: {} facts, {} could not be used{emptied}; {} files were moved aside",
+        "{directory}: {from}: {} facts, {} could not be used{emptied}{}; {} files were moved aside",
         done.facts,
         done.refused,
+        rewritten(done),
         done.moved.len()
     )
+}
+
+fn rewritten(done: &Repaired) -> String {
+    match done.rewritten.len() {
+        0 => String::new(),
+        count => format!(
+            "; {count} packs and archives were written anew without {} damages",
+            done.lost.len()
+        ),
+    }
 }
 
 /// What the store is like now.

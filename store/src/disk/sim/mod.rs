@@ -3,13 +3,19 @@
 //! Every operation waits until [`SimDisk::step`] finishes it, in an order that the seed decides. A
 //! file has two images: *live*, what reads see, and *durable*, what a power cut leaves.
 //! [`SimDisk::crash`] is the disk after a power cut now, [`SimDisk::kill`] the disk after the
-//! process was killed now: the page cache survives, but nobody has synced it yet.
+//! process was killed now: the page cache survives, but nobody has synced it yet. Both share with
+//! this disk what they have in common.
 
-use super::fault::{Faults, Seed, WriteFault, torn};
+mod image;
+mod names;
+mod pages;
+
+use super::fault::{Faults, Seed, WriteFault};
 use super::{Block, Disk, File, Map, Mode};
 use crate::limit::BLOCK_BYTES;
+use image::{Change, Image};
+use names::{NameChange, Names};
 use std::cell::RefCell;
-use std::collections::BTreeMap;
 use std::future::poll_fn;
 use std::io;
 use std::rc::Rc;
@@ -31,16 +37,7 @@ struct State {
     names: Names,
     queue: Vec<Operation>,
     writes: u64,
-}
-
-type Names = BTreeMap<String, Rc<RefCell<Image>>>;
-
-#[derive(Clone, Default)]
-struct Image {
-    live: Vec<u8>,
-    durable: Vec<u8>,
-    /// In `live` and not in `durable`, in the order of writing.
-    unsynced: Vec<(u64, Vec<u8>)>,
+    changes: u64,
 }
 
 struct Operation {
@@ -50,12 +47,11 @@ struct Operation {
 
 enum Work {
     Open(String, Mode),
-    Rename(String, String),
-    Remove(String),
+    Name(NameChange),
     Map(String),
-    Write(Rc<RefCell<Image>>, u64, Vec<u8>),
-    Zero(Rc<RefCell<Image>>, u64, u64),
-    Read(Rc<RefCell<Image>>, u64, usize),
+    Write(Rc<RefCell<Image>>, Change),
+    Zero(Rc<RefCell<Image>>, Change),
+    Read(Rc<RefCell<Image>>, usize, usize),
 }
 
 enum Reply {
@@ -73,7 +69,7 @@ struct Slot {
 
 impl SimDisk {
     pub fn new(seed: u64) -> SimDisk {
-        SimDisk::holding(Names::new(), Seed::new(seed), Faults::default())
+        SimDisk::holding(Names::default(), Seed::new(seed), Faults::default())
     }
 
     /// Changes the faults from now on.
@@ -118,65 +114,63 @@ impl SimDisk {
         self.state.borrow().writes
     }
 
+    /// Operations that were finished and may have changed what is on the disk.
+    pub fn changes(&self) -> u64 {
+        self.state.borrow().changes
+    }
+
     /// The disk after a power cut at this moment: each write that is not durable reaches it whole,
     /// in part or not at all. Faults are gone.
     pub fn crash(&self, seed: u64) -> SimDisk {
-        self.cut(seed, |image, seed, unfinished| {
-            let mut bytes = image.durable.clone();
-            for (offset, data) in image.unsynced.iter().chain(unfinished) {
-                for (at, piece) in torn(seed, data) {
-                    overwrite(&mut bytes, *offset + at as u64, piece);
-                }
-            }
-            Image {
-                live: bytes.clone(),
-                durable: bytes,
-                unsynced: Vec::new(),
-            }
-        })
+        let mut seed = Seed::new(seed);
+        let names = self.state.borrow().names.crashed(&mut seed);
+        self.cut(names, seed, Image::crashed)
     }
 
     /// The disk after the process was killed at this moment: unfinished writes as in `crash`, but
     /// what reached the disk lies in its cache only, until a sync.
     pub fn kill(&self, seed: u64) -> SimDisk {
-        self.cut(seed, |image, seed, unfinished| {
-            let mut image = image.clone();
-            for (offset, data) in unfinished {
-                for (at, piece) in torn(seed, data) {
-                    let offset = *offset + at as u64;
-                    overwrite(&mut image.live, offset, piece);
-                    image.unsynced.push((offset, piece.to_vec()));
-                }
-            }
-            image
-        })
+        let names = self.state.borrow().names.clone();
+        self.cut(names, Seed::new(seed), Image::killed)
     }
 
     /// Paths of all files.
     pub fn paths(&self) -> Vec<String> {
-        self.state.borrow().names.keys().cloned().collect()
+        let state = self.state.borrow();
+        state.names.paths().map(str::to_owned).collect()
     }
 
     /// What a read of the whole file gives; empty when it is not there.
     pub fn contents(&self, path: &str) -> Vec<u8> {
-        let state = self.state.borrow();
-        let image = state.names.get(path).map(|image| image.borrow());
-        image.map_or_else(Vec::new, |image| image.live.clone())
+        let image = self.state.borrow().names.image(path);
+        image.map_or_else(Vec::new, |image| image.borrow().live.to_vec())
     }
 
     /// Rots, swaps, truncates: changes the bytes of a file behind everybody's back.
     pub fn edit(&self, path: &str, change: impl FnOnce(&mut Vec<u8>)) {
-        if let Some(image) = self.state.borrow().names.get(path) {
+        if let Some(image) = self.state.borrow().names.image(path) {
             let mut image = image.borrow_mut();
-            change(&mut image.live);
-            image.durable = image.live.clone();
-            image.unsynced.clear();
+            let mut bytes = image.live.to_vec();
+            change(&mut bytes);
+            image.replace(&bytes);
         }
     }
 
     /// Takes a file away behind everybody's back.
     pub fn lose(&self, path: &str) {
-        self.state.borrow_mut().names.remove(path);
+        self.state.borrow_mut().names.lose(path);
+    }
+
+    /// Bytes of all files.
+    pub fn used(&self) -> u64 {
+        self.state.borrow().used()
+    }
+
+    /// Every block can be read again.
+    pub fn revive(&self) {
+        for image in self.state.borrow().names.images() {
+            image.borrow_mut().revive();
+        }
     }
 
     fn holding(names: Names, seed: Seed, faults: Faults) -> SimDisk {
@@ -187,26 +181,27 @@ impl SimDisk {
                 names,
                 queue: Vec::new(),
                 writes: 0,
+                changes: 0,
             })),
         }
     }
 
+    /// A disk with these names, on which operations under way are cut short.
     fn cut(
         &self,
-        seed: u64,
-        image_after: impl Fn(&Image, &mut Seed, &[(u64, Vec<u8>)]) -> Image,
+        mut names: Names,
+        mut seed: Seed,
+        image_after: impl Fn(&Image, &mut Seed, &[Change]) -> Image,
     ) -> SimDisk {
         let state = self.state.borrow();
-        let mut seed = Seed::new(seed);
-        let mut names = Names::new();
-        for (path, image) in &state.names {
+        names.replace_images(|image| {
             let unfinished = state.unfinished(image);
-            let after = image_after(&image.borrow(), &mut seed, &unfinished);
-            names.insert(path.clone(), Rc::new(RefCell::new(after)));
-        }
+            image_after(&image.borrow(), &mut seed, &unfinished)
+        });
         for operation in &state.queue {
-            if seed.chance(500) {
-                change_names(&mut names, &operation.work);
+            let change = operation.work.name_change();
+            if let Some(change) = change.filter(|_| seed.chance(500)) {
+                names.change(&change, true);
             }
         }
         SimDisk::holding(names, seed, Faults::default())
@@ -232,58 +227,74 @@ impl SimDisk {
     }
 }
 
+impl Work {
+    fn name_change(&self) -> Option<NameChange> {
+        match self {
+            Work::Open(path, Mode::Create) => Some(NameChange::create(path)),
+            Work::Name(change) => Some(change.clone()),
+            _ => None,
+        }
+    }
+}
+
 impl State {
     fn finish(&mut self, work: Work) -> io::Result<Reply> {
+        let is_change = match &work {
+            Work::Write(..) | Work::Zero(..) => true,
+            other => other.name_change().is_some(),
+        };
+        self.changes += u64::from(is_change);
         match work {
-            Work::Open(path, mode) => self.open(path, mode),
-            Work::Rename(..) => self.rename(&work),
-            Work::Remove(..) => self.change_name(&work),
+            Work::Open(path, mode) => self.open(&path, mode),
+            Work::Name(change) => self.change_name(&change),
             Work::Map(path) => self.map(&path),
-            Work::Write(image, offset, data) => self.write(&image, offset, &data),
-            Work::Zero(image, from, to) => self.zero(&image, from, to),
+            Work::Write(image, change) => self.write(&image, change),
+            Work::Zero(image, change) => self.zero(&image, change),
             Work::Read(image, offset, bytes) => self.read(&image, offset, bytes),
         }
     }
 
-    fn open(&mut self, path: String, mode: Mode) -> io::Result<Reply> {
-        let image = match (self.names.get(&path), mode) {
+    fn open(&mut self, path: &str, mode: Mode) -> io::Result<Reply> {
+        let image = match (self.names.image(path), mode) {
             (Some(_), Mode::Create) => return Err(io::ErrorKind::AlreadyExists.into()),
             (None, Mode::Read | Mode::Write) => return Err(io::ErrorKind::NotFound.into()),
-            (Some(image), _) => image.clone(),
-            (None, Mode::Create) => self.names.entry(path).or_default().clone(),
+            (Some(image), _) => image,
+            (None, Mode::Create) => {
+                self.change_name(&NameChange::create(path))?;
+                self.names.image(path).ok_or(io::ErrorKind::NotFound)?
+            }
         };
-        if mode == Mode::Write && !self.faults.no_sync {
-            let mut image = image.borrow_mut();
-            image.durable = image.live.clone();
-            image.unsynced.clear();
+        if mode == Mode::Write && self.faults.is_synced(path) {
+            image.borrow_mut().sync();
         }
         Ok(Reply::Opened(image))
     }
 
-    fn rename(&mut self, work: &Work) -> io::Result<Reply> {
-        let rate = self.faults.rename_error;
-        if !self.seed.chance(rate) {
-            return self.change_name(work);
+    fn change_name(&mut self, change: &NameChange) -> io::Result<Reply> {
+        let is_synced = !self.faults.no_name_sync;
+        let (rate, fault) = match change {
+            NameChange::Rename(..) => (self.faults.rename_error, WriteFault::Full),
+            NameChange::Create(_) => (self.faults.name_error, WriteFault::Full),
+            NameChange::Remove(_) => (self.faults.name_error, WriteFault::Io),
+        };
+        if self.seed.chance(rate) {
+            if self.seed.chance(500) {
+                self.names.change(change, is_synced);
+            }
+            return Err(fault.error());
         }
-        if self.seed.chance(500) {
-            change_names(&mut self.names, work);
-        }
-        Err(WriteFault::Full.error())
-    }
-
-    fn change_name(&mut self, work: &Work) -> io::Result<Reply> {
-        match change_names(&mut self.names, work) {
+        match self.names.change(change, is_synced) {
             true => Ok(Reply::Done),
             false => Err(io::ErrorKind::NotFound.into()),
         }
     }
 
-    fn write(&mut self, image: &RefCell<Image>, offset: u64, data: &[u8]) -> io::Result<Reply> {
+    fn write(&mut self, image: &RefCell<Image>, change: Change) -> io::Result<Reply> {
         self.writes += 1;
-        self.reserve(image, offset + data.len() as u64)?;
+        self.reserve(image, &change)?;
         if let Some(fault) = self.write_fault() {
-            for (at, piece) in torn(&mut self.seed, data) {
-                self.store(image, offset + at as u64, piece);
+            for piece in change.torn(&mut self.seed) {
+                self.store(image, piece);
             }
             return Err(fault.error());
         }
@@ -291,12 +302,12 @@ impl State {
         if self.seed.chance(lost) {
             return Ok(Reply::Done);
         }
-        let blocks = image.borrow().live.len() as u64 / 4096;
-        let offset = match self.seed.chance(astray) {
-            true => self.seed.below(blocks) * 4096,
-            false => offset,
+        let blocks = image.borrow().blocks() as u64;
+        let change = match self.seed.chance(astray) {
+            true => change.astray(self.seed.below(blocks) as usize),
+            false => change,
         };
-        self.store(image, offset, data);
+        self.store(image, change);
         Ok(Reply::Done)
     }
 
@@ -310,37 +321,48 @@ impl State {
         }
     }
 
-    fn zero(&mut self, image: &RefCell<Image>, from: u64, to: u64) -> io::Result<Reply> {
-        self.reserve(image, to)?;
+    fn zero(&mut self, image: &RefCell<Image>, change: Change) -> io::Result<Reply> {
+        self.reserve(image, &change)?;
         let rate = self.faults.zero_error;
         if self.seed.chance(rate) {
             return Err(WriteFault::Io.error());
         }
-        self.store(image, from, &vec![0; (to - from) as usize]);
+        self.store(image, change);
         Ok(Reply::Done)
     }
 
-    fn read(&mut self, image: &RefCell<Image>, offset: u64, bytes: usize) -> io::Result<Reply> {
-        let rate = self.faults.read_error;
-        if self.seed.chance(rate) {
+    fn read(&mut self, image: &RefCell<Image>, offset: usize, bytes: usize) -> io::Result<Reply> {
+        let (failing, dying) = (self.faults.read_error, self.faults.dying_block);
+        let found = image.borrow().live.read(offset, bytes);
+        let range = offset..offset + found.len();
+        if self.seed.chance(dying) {
+            let at = offset + self.seed.below(found.len() as u64) as usize;
+            image.borrow_mut().kill_block(at / BLOCK_BYTES);
+        }
+        if self.seed.chance(failing) || !image.borrow().is_readable(&range) {
             return Err(WriteFault::Io.error());
         }
-        let image = image.borrow();
-        let rest = image.live.get(offset as usize..).unwrap_or_default();
-        let found = rest.get(..bytes).unwrap_or(rest);
-        Ok(Reply::Bytes(Block::copy_of(found)))
+        let short = self.faults.short_read;
+        let mut found = found;
+        if self.seed.chance(short) {
+            let left = self.seed.below(found.len() as u64);
+            found.truncate(left as usize);
+        }
+        Ok(Reply::Bytes(found))
     }
 
     fn map(&mut self, path: &str) -> io::Result<Reply> {
-        let image = self.names.get(path).ok_or(io::ErrorKind::NotFound)?;
-        let mut bytes = image.borrow().live.clone();
+        let image = self.names.image(path).ok_or(io::ErrorKind::NotFound)?;
+        let image = image.borrow();
+        let mut bytes = image.live.to_vec();
         let rate = self.faults.read_error;
         if self.seed.chance(rate) {
             return Err(WriteFault::Io.error());
         }
         let rate = self.faults.lost_page;
-        for page in bytes.chunks_mut(BLOCK_BYTES) {
-            if self.seed.chance(rate) {
+        for (number, page) in bytes.chunks_mut(BLOCK_BYTES).enumerate() {
+            let at = number * BLOCK_BYTES;
+            if self.seed.chance(rate) || !image.is_readable(&(at..at + 1)) {
                 page.fill(0);
             }
         }
@@ -348,40 +370,40 @@ impl State {
     }
 
     /// ENOSPC when the file would grow over the space of the disk.
-    fn reserve(&self, image: &RefCell<Image>, len: u64) -> io::Result<()> {
-        let growth = len.saturating_sub(image.borrow().live.len() as u64);
-        let images = self.names.values();
-        let used: u64 = images.map(|image| image.borrow().live.len() as u64).sum();
-        match self.faults.space {
-            Some(space) if growth > 0 && used + growth > space => Err(WriteFault::Full.error()),
-            _ => Ok(()),
+    fn reserve(&self, image: &RefCell<Image>, change: &Change) -> io::Result<()> {
+        let Some(space) = self.faults.space else {
+            return Ok(());
+        };
+        let bytes = image.borrow().live.len() as u64;
+        let growth = change.end().saturating_sub(bytes);
+        match growth > 0 && self.used() + growth > space {
+            true => Err(WriteFault::Full.error()),
+            false => Ok(()),
         }
     }
 
-    fn store(&self, image: &RefCell<Image>, offset: u64, data: &[u8]) {
+    fn used(&self) -> u64 {
+        let images = self.names.images();
+        images.map(|image| image.borrow().live.len() as u64).sum()
+    }
+
+    fn store(&self, image: &RefCell<Image>, change: Change) {
         let mut image = image.borrow_mut();
-        overwrite(&mut image.live, offset, data);
-        if self.faults.no_sync {
-            image.unsynced.push((offset, data.to_vec()));
-        } else {
-            overwrite(&mut image.durable, offset, data);
-        }
+        let is_durable = self.faults.is_synced(&image.path);
+        image.store(change, is_durable);
     }
 
-    fn unfinished(&self, of: &Rc<RefCell<Image>>) -> Vec<(u64, Vec<u8>)> {
-        let mut found = Vec::new();
-        for operation in &self.queue {
-            match &operation.work {
-                Work::Write(image, offset, data) if Rc::ptr_eq(image, of) => {
-                    found.push((*offset, data.clone()));
+    fn unfinished(&self, of: &Rc<RefCell<Image>>) -> Vec<Change> {
+        let changes = self
+            .queue
+            .iter()
+            .filter_map(|operation| match &operation.work {
+                Work::Write(image, change) | Work::Zero(image, change) if Rc::ptr_eq(image, of) => {
+                    Some(change.clone())
                 }
-                Work::Zero(image, from, to) if Rc::ptr_eq(image, of) => {
-                    found.push((*from, vec![0; (to - from) as usize]));
-                }
-                _ => {}
-            }
-        }
-        found
+                _ => None,
+            });
+        changes.collect()
     }
 }
 
@@ -401,10 +423,8 @@ impl Disk for SimDisk {
     async fn list(&self, directory: &str) -> io::Result<Vec<String>> {
         let above = format!("{directory}/");
         let state = self.state.borrow();
-        let below = state
-            .names
-            .keys()
-            .filter_map(|path| path.strip_prefix(&above));
+        let below = state.names.paths();
+        let below = below.filter_map(|path| path.strip_prefix(&above));
         Ok(below.map(str::to_owned).collect())
     }
 
@@ -414,12 +434,13 @@ impl Disk for SimDisk {
     }
 
     async fn rename(&self, from: &str, to: &str) -> io::Result<()> {
-        let work = Work::Rename(from.to_owned(), to.to_owned());
-        self.submit(work).await.map(drop)
+        let change = NameChange::Rename(from.to_owned(), to.to_owned());
+        self.submit(Work::Name(change)).await.map(drop)
     }
 
     async fn remove(&self, path: &str) -> io::Result<()> {
-        self.submit(Work::Remove(path.to_owned())).await.map(drop)
+        let change = NameChange::Remove(path.to_owned());
+        self.submit(Work::Name(change)).await.map(drop)
     }
 
     async fn map(&self, path: &str) -> io::Result<Map> {
@@ -436,18 +457,17 @@ impl Disk for SimDisk {
 
 impl File for SimFile {
     async fn write_at(&self, block: Rc<Block>, bytes: usize, offset: u64) -> io::Result<()> {
-        let data = block
-            .as_slice()
-            .get(..bytes)
-            .ok_or(io::ErrorKind::InvalidInput)?;
+        if bytes > block.len() {
+            return Err(io::ErrorKind::InvalidInput.into());
+        }
         let aligned = offset.is_multiple_of(4096) && bytes.is_multiple_of(4096);
         assert!(aligned, "the log writes whole blocks");
-        let work = Work::Write(self.image.clone(), offset, data.to_vec());
+        let work = Work::Write(self.image.clone(), Change::write(offset, block, bytes));
         self.disk.submit(work).await.map(drop)
     }
 
     async fn read_at(&self, offset: u64, bytes: usize) -> io::Result<Block> {
-        let work = Work::Read(self.image.clone(), offset, bytes);
+        let work = Work::Read(self.image.clone(), offset as usize, bytes);
         match self.disk.submit(work).await? {
             Reply::Bytes(block) => Ok(block),
             _ => unreachable!("a read is answered by bytes"),
@@ -457,40 +477,11 @@ impl File for SimFile {
     async fn zero(&self, from: u64, to: u64) -> io::Result<()> {
         let aligned = from.is_multiple_of(4096) && to.is_multiple_of(4096);
         assert!(aligned, "the log zeroes whole blocks");
-        let work = Work::Zero(self.image.clone(), from, to);
+        let work = Work::Zero(self.image.clone(), Change::zero(from, to));
         self.disk.submit(work).await.map(drop)
     }
 
     async fn len(&self) -> io::Result<u64> {
         Ok(self.image.borrow().live.len() as u64)
-    }
-}
-
-/// Applies an operation on names; `false` when its file is not there or it has none.
-fn change_names(names: &mut Names, work: &Work) -> bool {
-    match work {
-        Work::Open(path, Mode::Create) => {
-            names.entry(path.clone()).or_default();
-            true
-        }
-        Work::Rename(from, to) => match names.remove(from) {
-            Some(image) => {
-                names.insert(to.clone(), image);
-                true
-            }
-            None => false,
-        },
-        Work::Remove(path) => names.remove(path).is_some(),
-        _ => false,
-    }
-}
-
-fn overwrite(bytes: &mut Vec<u8>, offset: u64, data: &[u8]) {
-    let (from, to) = (offset as usize, offset as usize + data.len());
-    if bytes.len() < to {
-        bytes.resize(to, 0);
-    }
-    if let Some(target) = bytes.get_mut(from..to) {
-        target.copy_from_slice(data);
     }
 }

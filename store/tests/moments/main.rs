@@ -6,6 +6,10 @@
 
 #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
 
+mod backup;
+#[path = "../shards/below.rs"]
+mod below;
+
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::ops::RangeInclusive;

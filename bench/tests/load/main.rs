@@ -1,0 +1,8 @@
+//! The tool against the real server, and against servers that misbehave: what it says must be true.
+#![allow(clippy::unwrap_used, clippy::indexing_slicing)]
+
+mod audits;
+mod endings;
+mod loads;
+mod peers;
+mod tool;
