@@ -1,7 +1,7 @@
 //! What one run measured, as data: what scenarios give, and reports and comparisons are made of.
 //!
-//! Its JSON is the tool's machine-readable output: fields are added, never renamed. Durations are in
-//! microseconds, sizes in octets, moments in seconds since 1970.
+//! Its JSON is the tool's machine-readable output: fields are added, never renamed. Durations are
+//! in microseconds, sizes in octets, moments in seconds since 1970.
 
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -64,7 +64,7 @@ pub(crate) struct Load {
     /// `4k`, `classic`, …
     pub(crate) sizes: String,
     pub(crate) messages_per_connection: Option<u32>,
-    /// Further settings, as they would be told: `pipelining`, `BDAT`, `TLS resumed`, `3 recipients`.
+    /// Further settings, as they would be told: `pipelining`, `BDAT`, `TLS resumed`.
     pub(crate) with: Vec<String>,
 }
 

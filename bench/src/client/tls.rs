@@ -95,8 +95,8 @@ impl Stream {
         Ok(resumed)
     }
 
-    /// Waits until something comes and appends it; 0 is the end. In clear it fills the spare capacity
-    /// of `into`, under TLS a buffer of ciphertext decides how much comes.
+    /// Waits until something comes and appends it; 0 is the end. In clear it fills the spare
+    /// capacity of `into`, under TLS a buffer of ciphertext decides how much comes.
     pub(crate) async fn recv(&mut self, into: &mut Vec<u8>) -> io::Result<usize> {
         let Some(session) = &mut self.session else {
             self.socket.readable().await?;

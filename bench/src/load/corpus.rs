@@ -167,7 +167,7 @@ fn text(octets: usize, chance: &mut fastrand::Rng, into: &mut Vec<u8>) {
             _ => 78,
         };
         let letters = line - 2;
-        into.extend((0..letters).map(|_| LETTERS[chance.usize(..LETTERS.len())]));
+        into.extend((0..letters).map(|_| *chance.choice(LETTERS).unwrap_or(&b' ')));
         into.extend_from_slice(b"\r\n");
     }
 }

@@ -125,7 +125,7 @@ impl FromStr for Sizes {
             return match folder.is_dir() {
                 true => Ok(Sizes::Folder(folder.to_owned())),
                 false => Err(format!(
-                    "`{text}` is no size (1k, 4k, 64k, 5000), no mix (classic, office) and no folder"
+                    "`{text}` is no size (1k, 4k, 5000), no mix (classic, office) and no folder"
                 )),
             };
         }

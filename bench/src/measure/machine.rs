@@ -234,7 +234,7 @@ mod tests {
         assert_eq!(told("/var/mail"), "ext4 on /dev/vda, discard, nobarrier");
         assert_eq!(told("/dev/shm/a"), "tmpfs (memory, nothing survives)");
         assert_eq!(told("/srv/with blank"), "xfs on /dev/sdb1, logbsize=256k");
-        assert_eq!(told("/home/x"), "btrfs on /dev/sdc, sync, compress=zstd:3");
+        assert_eq!(told("/home"), "btrfs on /dev/sdc, sync, compress=zstd:3");
         assert_eq!(told("/dev/shmx"), "ext4 on /dev/vda, discard, nobarrier");
         assert_eq!(mount_of("nonsense", Path::new("/")), None);
     }

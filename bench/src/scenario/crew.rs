@@ -239,7 +239,7 @@ impl Worker {
         }
         if let Some(session) = self.session.take() {
             crew.connected.set(crew.connected.get() - 1);
-            session.quit().await;
+            session.quit(false).await;
         }
     }
 
@@ -291,6 +291,9 @@ impl Worker {
             self.session = Some(session);
         } else {
             self.crew.connected.set(self.crew.connected.get() - 1);
+            if delivered.is_open {
+                session.quit(delivered.said_quit).await;
+            }
         }
         delivered.next.map(|next| (next, delivered.end_micros))
     }

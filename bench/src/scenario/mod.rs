@@ -7,6 +7,7 @@ pub(crate) mod inbox;
 pub(crate) mod kill;
 pub(crate) mod live;
 pub(crate) mod options;
+pub(crate) mod proof;
 pub(crate) mod relay;
 pub(crate) mod run;
 pub(crate) mod search;

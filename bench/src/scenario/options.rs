@@ -237,6 +237,14 @@ impl Inject {
         if load.connections == 0 || load.threads == 0 || load.threads > load.connections {
             return misused("a load needs at least one connection a thread");
         }
+        let rates = [load.rate, load.ramp];
+        if rates
+            .into_iter()
+            .flatten()
+            .any(|rate| !(RATE_MIN..=RATE_MAX).contains(&rate))
+        {
+            return misused("a rate is a number of messages a second, up to ten million");
+        }
         let secs = load
             .secs
             .or(load.messages.is_none().then_some(SECS_DEFAULT));
@@ -468,6 +476,10 @@ const RESTART_MAX: Duration = Duration::from_secs(60);
 
 /// A run without other bounds.
 const SECS_DEFAULT: f64 = 10.0;
+
+/// Messages a second.
+const RATE_MIN: f64 = 0.001;
+const RATE_MAX: f64 = 1e7;
 
 /// A day.
 const SECS_MAX: f64 = 86_400.0;

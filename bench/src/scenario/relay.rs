@@ -2,10 +2,11 @@
 
 use super::basin::Basin;
 use super::live::LiveLine;
-use super::options::Inject;
+use super::options::{Inject, misused};
+use super::proof::{Proof, expected, judge};
 use super::run::{self, Plan, Sums};
 use super::sink::Behaviour;
-use super::submit::{Ending, Kind, expected, judge, outcome, run_tag};
+use super::submit::{Ending, Kind, outcome, run_tag};
 use crate::outcome::Delivered;
 use clap::Args;
 use engine::reactor::clock::{instant, monotonic_micros};
@@ -37,29 +38,22 @@ pub(crate) struct RelayArgs {
 /// Runs it. The audit is always made: everything that comes out is seen anyway.
 pub(crate) fn relay(args: &RelayArgs, stop: Arc<AtomicBool>) -> anyhow::Result<Ending> {
     let (began, inject) = (Now::read(), &args.inject);
-    anyhow::ensure!(args.sink_threads > 0, "a sink needs a thread");
-    anyhow::ensure!(
-        inject.load.steps.is_none() && inject.proof.inbox.is_none(),
-        "a relay has no --steps and no --inbox: its end is the sink"
-    );
+    if args.sink_threads == 0 {
+        return misused("a sink needs a thread");
+    }
+    if inject.load.steps.is_some() || inject.proof.imap.is_some() || inject.proof.audit {
+        return misused("a relay has no --steps and no --imap; its sink audits without being told");
+    }
     let tag = run_tag(began);
     let accounts = inject.message.accounts.numbers();
     let settings = args.behaviour.settings(accounts, args.sink_threads)?;
     let basin = Basin::open(args.sink, args.sink_threads, settings)?;
     let (plan, hello) = Kind::Relay.plan(inject, tag)?;
     let line = LiveLine::new();
-    let kill = inject.kill()?;
+    let proof = Proof::begin(inject, tag)?;
     let mut sums = run::run(plan.clone(), stop.clone(), &line)?;
-    let mut failed = sums.gave_up;
-    match kill.map(|kill| kill.told()) {
-        Some(Ok(remark)) => sums.remarks.push(remark),
-        Some(Err(why)) => {
-            failed = true;
-            sums.remarks
-                .push(format!("The kill did not come off: {why:#}"));
-        }
-        None => {}
-    }
+    let proven = proof.end(&plan, &mut sums, tag, &line);
+    let failed = sums.gave_up || proven.failed;
     let delivered = wait(&basin, &plan, &sums, args, &line, &stop);
     let record = basin.close()?;
     sums.tally.latencies.merge(&record.latencies);

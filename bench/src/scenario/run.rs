@@ -93,7 +93,7 @@ pub(crate) fn introduce(settings: &Arc<Settings>) -> anyhow::Result<Result<Hello
             let introduced = Session::introduce(&settings, 0).await;
             match introduced {
                 Ok((session, hello)) => {
-                    session.quit().await;
+                    session.quit(false).await;
                     Ok(hello)
                 }
                 Err(refused) => Err(refused),
@@ -133,6 +133,7 @@ pub(crate) fn run(plan: Arc<Plan>, stop: Arc<AtomicBool>, line: &LiveLine) -> an
         }
     }
     let usage = watch.end_meter();
+    watch.note_own_share();
     line.clear();
     let (mut remarks, gave_up) = (watch.remarks, watch.gave_up);
     if all.len() < plan.threads as usize {
@@ -166,6 +167,8 @@ struct Watch<'a> {
     line: &'a LiveLine,
     answered: u64,
     answered_at: std::time::Instant,
+    /// The CPU time of this process when the load began.
+    cpu_micros: u64,
     meter: Option<Meter>,
     is_metered: bool,
     remarks: Vec<String>,
@@ -180,6 +183,7 @@ impl<'a> Watch<'a> {
             line,
             answered: 0,
             answered_at: instant(),
+            cpu_micros: 0,
             meter: None,
             is_metered: false,
             remarks: Vec::new(),
@@ -194,6 +198,7 @@ impl<'a> Watch<'a> {
                 if self.plan.warm_up.is_zero() {
                     self.begin_meter();
                 }
+                self.cpu_micros = own_cpu_micros();
                 let soon = monotonic_micros() + HEAD_START_MICROS;
                 self.board.began_micros.store(soon, Ordering::Relaxed);
             }
@@ -216,6 +221,22 @@ impl<'a> Watch<'a> {
                 silence.as_secs()
             ));
             self.board.stop.store(true, Ordering::Relaxed);
+        }
+    }
+
+    /// A load that is busy itself measures itself.
+    fn note_own_share(&mut self) {
+        let began = self.board.began_micros.load(Ordering::Relaxed);
+        let elapsed = monotonic_micros().saturating_sub(began).max(1);
+        let used = own_cpu_micros().saturating_sub(self.cpu_micros);
+        let share = used as f64 / elapsed as f64 / f64::from(self.plan.threads);
+        if began != 0 && share > BUSY {
+            self.remarks.push(format!(
+                "The load itself was busy {:.0} % of the time of its {} thread(s): more of them, \
+                 or more cores, may show more of the server",
+                share * 100.0,
+                self.plan.threads
+            ));
         }
     }
 
@@ -246,6 +267,16 @@ impl<'a> Watch<'a> {
         }
     }
 }
+
+/// Microseconds of CPU that this process has used.
+fn own_cpu_micros() -> u64 {
+    let time = rustix::time::clock_gettime(rustix::time::ClockId::ProcessCPUTime);
+    let seconds = u64::try_from(time.tv_sec).unwrap_or(0);
+    seconds * 1_000_000 + u64::try_from(time.tv_nsec).unwrap_or(0) / 1_000
+}
+
+/// A thread that works more than this is itself in the way.
+const BUSY: f64 = 0.85;
 
 /// How often the live line changes.
 const LOOK: Duration = Duration::from_millis(200);

@@ -1,7 +1,7 @@
 //! The highest rate that a server holds under a bound of latency, step by step.
 
 use super::live::{LiveLine, duration};
-use super::options::Inject;
+use super::options::{Inject, misused};
 use super::run::{self, Plan, Sums};
 use super::submit::{Ending, Kind, outcome};
 use crate::load::arrivals::{Rate, Spacing, Tempo};
@@ -19,10 +19,9 @@ pub(crate) fn search(
     first: f64,
     stop: Arc<AtomicBool>,
 ) -> anyhow::Result<Ending> {
-    anyhow::ensure!(
-        first >= 1.0,
-        "--steps begins with a rate of at least one a second"
-    );
+    if first.is_nan() || first < 1.0 {
+        return misused("--steps begins with a rate of at least one a second");
+    }
     let began = Now::read();
     let line = LiveLine::new();
     let mut search = Search::new(first);

@@ -3,7 +3,7 @@
 
 use super::basin::Basin;
 use super::live::LiveLine;
-use super::options::ReportArgs;
+use super::options::{ReportArgs, misused};
 use super::submit::Ending;
 use crate::client::sink::Settings;
 use crate::client::sink::plan::Plan;
@@ -12,7 +12,6 @@ use crate::client::smtp::Dialect;
 use crate::load::stamp;
 use crate::measure::machine::machine;
 use crate::outcome::{Audit, Load, Outcome};
-use anyhow::bail;
 use clap::Args;
 use engine::reactor::clock::instant;
 use engine::reactor::{Now, idle};
@@ -97,9 +96,11 @@ impl Behaviour {
             double: self.double,
             alter: self.alter,
         };
-        plan.check()?;
+        if let Err(why) = plan.check() {
+            return misused(why.to_string());
+        }
         if self.sink_rate.is_some_and(|rate| rate <= 0.0) {
-            bail!("--sink-rate is a number above zero");
+            return misused("--sink-rate is a number above zero");
         }
         Ok(Settings {
             dialect: match self.lmtp {
@@ -135,13 +136,16 @@ impl Behaviour {
 pub(crate) fn sink(args: &SinkArgs, stop: &AtomicBool) -> anyhow::Result<Ending> {
     let began = Now::read();
     if args.threads == 0 {
-        bail!("a sink needs a thread");
+        return misused("a sink needs a thread");
     }
     let settings = args.behaviour.settings(HashMap::new(), args.threads)?;
     let basin = Basin::open(args.listen, args.threads, settings)?;
     eprintln!("listening on {}; Ctrl-C ends it", basin.address);
     let (line, start) = (LiveLine::new(), instant());
-    let length = args.secs.map_or(Duration::MAX, Duration::from_secs_f64);
+    let length = args.secs.map(Duration::try_from_secs_f64).transpose();
+    let Ok(length) = length.map(|length| length.unwrap_or(Duration::MAX)) else {
+        return misused("--for is a number of seconds");
+    };
     while !stop.load(Ordering::Relaxed) && start.elapsed() < length {
         idle::rest(LOOK);
         line.say(format!("{} copies taken", HumanCount(basin.recorded())));

@@ -1,21 +1,17 @@
 //! `smtp`, `submission`, `lmtp`: mail into a server, what the answers took, and what became of it.
 
-use super::inbox::{self, Watch};
 use super::live::LiveLine;
-use super::options::{Inject, misused};
+use super::options::Inject;
+use super::proof::Proof;
 use super::run::{self, Plan, Sums};
 use super::search;
-use crate::client::mailbox::{Door, Position};
 use crate::client::smtp::opening::Hello;
 use crate::client::smtp::{Dialect, NotOpened, Pipelining};
 use crate::load::corpus::Framing;
-use crate::load::stamp;
 use crate::measure::answer::Answer;
-use crate::measure::audit::{Sighting, audit};
-use crate::measure::ledger::Ledgers;
 use crate::measure::machine::machine;
-use crate::outcome::{Audit, Outcome};
-use anyhow::{Context, bail};
+use crate::outcome::Outcome;
+use anyhow::bail;
 use engine::reactor::Now;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -88,104 +84,25 @@ impl Ending {
 pub(crate) fn submit(kind: Kind, inject: &Inject, stop: Arc<AtomicBool>) -> anyhow::Result<Ending> {
     let now = Now::read();
     let tag = run_tag(now);
-    if inject.proof.audit && inject.proof.imap.is_none() {
-        return misused("--audit reads INBOXes: --imap and --password say where and how");
-    }
+    Proof::check(inject)?;
     let (plan, hello) = kind.plan(inject, tag)?;
     if let Some(first) = inject.load.steps {
         let ending = search::search(kind, inject, &plan, first, stop)?;
         return Ok(ending.of_server(&plan, hello));
     }
-    let door = inject.door()?;
-    let before = match (&door, inject.proof.audit) {
-        (Some(door), true) => Some((door, inbox::positions(door, &inject.message.accounts)?)),
-        _ => None,
-    };
+    let proof = Proof::begin(inject, tag)?;
     let line = LiveLine::new();
-    let watch = watch(door.as_ref(), inject, tag)?;
-    let kill = inject.kill()?;
     let mut sums = run::run(plan.clone(), stop, &line)?;
-    let mut failed = sums.gave_up;
-    if let Some(kill) = kill {
-        match kill.told() {
-            Ok(remark) => sums.remarks.push(remark),
-            Err(why) => {
-                failed = true;
-                sums.remarks
-                    .push(format!("The kill did not come off: {why:#}"));
-            }
-        }
-    }
-    if let Some(watch) = watch {
-        let (latencies, trouble) = watch.end();
-        sums.tally.latencies.merge(&latencies);
-        sums.remarks.extend(trouble);
-    }
-    let judged = before.map(|(door, before)| {
-        line.say("audit: reading every INBOX".into());
-        let judged = in_mailboxes(door, before, &plan, &sums.ledgers, tag);
-        line.clear();
-        judged
-    });
-    let (judged, why) = match judged.transpose() {
-        Ok(judged) => (judged, None),
-        Err(why) => (None, Some(format!("No audit: {why:#}"))),
-    };
-    failed |= why.is_some();
-    sums.remarks.extend(why);
+    let proven = proof.end(&plan, &mut sums, tag, &line);
+    let failed = sums.gave_up || proven.failed;
     let mut outcome = outcome(kind, inject, &plan, sums, now);
-    outcome.audit = judged;
+    outcome.audit = proven.audit;
     Ok(Ending { outcome, failed }.of_server(&plan, hello))
 }
 
 /// Tells one run from another.
 pub(crate) fn run_tag(now: Now) -> u32 {
     fastrand::Rng::with_seed(now.unix_millis ^ u64::from(std::process::id())).u32(..)
-}
-
-/// Holds what was seen against the ledgers of a run.
-pub(crate) fn judge(plan: &Plan, ledgers: &Ledgers, sightings: Vec<Sighting>, run: u32) -> Audit {
-    let settings = &plan.settings;
-    let name = |number, account| {
-        let id = stamp::id(run, number);
-        match account < settings.accounts.len() {
-            true => format!("{id} to {}", settings.accounts.name(account)),
-            false => format!("{id} to a stranger"),
-        }
-    };
-    audit(
-        ledgers,
-        sightings,
-        |number| settings.recipients(number),
-        name,
-    )
-}
-
-/// Copies that acknowledged messages come to.
-pub(crate) fn expected(plan: &Plan, ledgers: &Ledgers) -> u64 {
-    judge(plan, ledgers, Vec::new(), 0).acknowledged
-}
-
-fn watch(door: Option<&Door>, inject: &Inject, run: u32) -> anyhow::Result<Option<Watch>> {
-    let (Some(door), Some(count)) = (door, inject.proof.inbox) else {
-        return Ok(None);
-    };
-    Watch::begin(door.clone(), &inject.message.accounts, count, run)
-        .context("cannot watch INBOXes")
-        .map(Some)
-}
-
-fn in_mailboxes(
-    door: &Door,
-    before: Vec<Position>,
-    plan: &Plan,
-    ledgers: &Ledgers,
-    run: u32,
-) -> anyhow::Result<Audit> {
-    let expected = expected(plan, ledgers);
-    let accounts = &plan.settings.accounts;
-    let sightings = inbox::sightings(door, accounts, before, run, expected)?;
-    Ok(judge(plan, ledgers, sightings, run))
 }
 
 fn explained(refused: &NotOpened) -> String {

@@ -98,7 +98,7 @@ fn a_sink_that_loses_doubles_or_alters_is_found_out() {
         let found = run.audit(count);
         // Two copies of some ten messages.
         assert!(
-            found % 2 == 0 && (4..=40).contains(&found),
+            found.is_multiple_of(2) && (4..=40).contains(&found),
             "{found}\n{}",
             run.said
         );

@@ -27,6 +27,9 @@ fn a_wrong_command_line_is_told_by_exit_code_2() {
         &["smtp", "127.0.0.1:1", "--audit"],
         &["smtp", "127.0.0.1:1", "-c", "1", "--threads", "2"],
         &["submission", "127.0.0.1:1"],
+        &["smtp", "127.0.0.1:1", "--rate", "nan"],
+        &["sink", "--lose", "101"],
+        &["sink", "--for", "-1"],
     ] {
         let run = bench(words);
         assert_eq!(run.code, Some(2), "{words:?}\n{}", run.said);

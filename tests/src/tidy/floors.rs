@@ -41,8 +41,8 @@ const BENCH: [&[&str]; 6] = [
 
 /// Rooms of one floor that may see each other: nouns and limits have no floor below them, spool and
 /// mailbox are two views of one record, a pack holds records of the log, a repair is written down
-/// by the compactor, and authentication binds to the TLS channel.
-const SAME_FLOOR: [(&str, &str, &str); 12] = [
+/// by the compactor, authentication binds to the TLS channel, and a comparison ends as a report.
+const SAME_FLOOR: [(&str, &str, &str); 13] = [
     ("store", "mail", "limit"),
     ("store", "mail", "codec"),
     ("store", "mail", "error"),
@@ -55,6 +55,7 @@ const SAME_FLOOR: [(&str, &str, &str); 12] = [
     ("store", "pack", "log"),
     ("store", "check", "compact"),
     ("engine", "auth", "tls"),
+    ("bench", "compare", "report"),
 ];
 
 /// What the engine may see of the store: its door, its nouns, its errors and limits.

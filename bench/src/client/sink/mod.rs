@@ -2,7 +2,7 @@
 //! what came.
 //!
 //! ```text
-//! listener ─► dialogue ─► judgement (plan, seed) ─► record: id, recipient, intact?, how long it took
+//! listener ─► dialogue ─► judgement (plan, seed) ─► record: id, recipient, intact?, how long
 //! ```
 
 mod dialogue;

@@ -10,6 +10,7 @@ use base64::engine::general_purpose::STANDARD;
 use engine::reactor::clock::monotonic_micros;
 use std::io::{self, IoSlice};
 use std::sync::Arc;
+use std::time::Duration;
 
 /// What the server said before the first message.
 #[derive(Clone, Default, Debug)]
@@ -146,10 +147,15 @@ impl Session {
             .push((step, until_micros.saturating_sub(from_micros)));
     }
 
-    /// Says goodbye without waiting for the answer.
-    pub(crate) async fn quit(mut self) {
+    /// Says goodbye, if QUIT has not gone with the last message, and waits for the answer (RFC 5321
+    /// §4.1.1.10).
+    pub(crate) async fn quit(mut self, is_said: bool) {
+        self.stream
+            .set_patience(FAREWELL_MAX.min(self.settings.patience));
         // Whoever has gone already needs no goodbye.
-        let _ = self.send(b"QUIT\r\n").await;
+        if is_said || self.send(b"QUIT\r\n").await.is_ok() {
+            let _ = self.replies.next(&mut self.stream).await;
+        }
     }
 }
 
@@ -196,6 +202,9 @@ fn unoffered(at: &'static str, detail: &str) -> NotOpened {
         detail: detail.to_owned(),
     }
 }
+
+/// How long a server may take to say goodbye.
+const FAREWELL_MAX: Duration = Duration::from_secs(2);
 
 /// An envelope with some recipients, or a head.
 const OUT_BYTES: usize = 512;

@@ -146,7 +146,7 @@ mod tests {
             let read = read_line(line).map(|(answer, last, _)| (answer, last));
             assert_eq!(read, expected, "{:?}", String::from_utf8_lossy(line));
         }
-        assert_eq!(read_line(b"250-SIZE 9").unwrap().1, false);
+        assert!(!read_line(b"250-SIZE 9").unwrap().1);
     }
 
     #[test]

@@ -19,6 +19,8 @@ pub(crate) struct Delivered {
     pub(crate) end_micros: u64,
     /// Whether the session goes on.
     pub(crate) is_open: bool,
+    /// QUIT went with the message.
+    pub(crate) said_quit: bool,
     /// The message whose envelope is on its way already.
     pub(crate) next: Option<Ticket>,
 }
@@ -66,6 +68,7 @@ impl Session {
             octets: 0,
             end_micros: 0,
             is_open: true,
+            said_quit: false,
             next: None,
         };
         let ended = match self.settings.corpus.framing() {
@@ -114,7 +117,10 @@ impl Session {
         let letter = corpus.write_head(number, start, sender, &mut self.out);
         let head = self.out.len();
         match then {
-            Then::Quit if self.is_grouped() => self.out.extend_from_slice(b"QUIT\r\n"),
+            Then::Quit if self.is_grouped() => {
+                self.out.extend_from_slice(b"QUIT\r\n");
+                delivered.said_quit = true;
+            }
             Then::Next(next) => {
                 delivered.next = next();
                 if let Some(next) = delivered.next {

@@ -1,11 +1,13 @@
 //! Connections: echo, hand-over, deadlines, dropped waits.
 
+use super::super::Alarm;
+use super::super::clock::monotonic_micros;
 use super::super::net::{BACKLOG, Bound, Listener, connect};
 use super::super::oneshot::oneshot;
 use super::super::socket::{Side, Socket, SocketParts};
 use super::super::{buffer, spawn, yield_now};
 use super::{backends, on_each_backend, shard};
-use std::io::{BufRead, ErrorKind, Read, Write};
+use std::io::{BufRead, ErrorKind, IoSlice, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::task::{Context, Waker};
 use std::time::{Duration, Instant};
@@ -47,6 +49,59 @@ async fn recv_exactly(socket: &Socket, bytes: usize) -> Vec<u8> {
         buffer = back;
     }
     buffer
+}
+
+#[test]
+fn slices_arrive_as_one_stream_from_the_named_source() {
+    on_each_backend(|_| async {
+        let listener = Listener::bind(loopback(), BACKLOG).unwrap();
+        let source = "127.0.0.9:0".parse().unwrap();
+        let client = connect(Some(source), listener.local_addr(), LATE).await;
+        let client = client.unwrap();
+        let server = listener.accept(|_| {}).await.unwrap();
+        assert_eq!(server.peer_addr().ip(), source.ip());
+        let large = vec![b'x'; 3 << 20];
+        let whole = [b"head", &large[..], b"", b"tail"].concat();
+        let bytes = whole.len();
+        spawn(async move {
+            let mut slices = [b"", &b"head"[..], &large, b"", b"tail"].map(IoSlice::new);
+            client.send_slices(&mut slices).await.unwrap();
+            client.send_slices(&mut []).await.unwrap();
+        });
+        assert!(recv_exactly(&server, bytes).await == whole);
+    });
+}
+
+#[test]
+fn a_reset_is_felt_by_the_peer() {
+    on_each_backend(|_| async {
+        let (client, server) = pair().await;
+        server.reset_on_close().unwrap();
+        drop(server);
+        let felt = client.recv_lent().await.unwrap_err();
+        assert_eq!(felt.kind(), ErrorKind::ConnectionReset);
+    });
+}
+
+#[test]
+fn an_alarm_rings_at_its_moment_and_at_once_when_that_has_passed() {
+    on_each_backend(|_| async {
+        let alarm = Alarm::new().unwrap();
+        let began = monotonic_micros();
+        alarm.at(began.saturating_sub(1)).await.unwrap();
+        alarm.at(0).await.unwrap();
+        assert!(monotonic_micros() - began < 1_000_000);
+        let moment = monotonic_micros() + 3_000;
+        {
+            let mut dropped = pin!(alarm.at(moment + 3_600_000_000));
+            let mut cx = Context::from_waker(Waker::noop());
+            assert!(dropped.as_mut().poll(&mut cx).is_pending());
+        }
+        alarm.at(moment).await.unwrap();
+        // Not before, and by far not as late as the wheel ticks in its hour.
+        let rang = monotonic_micros();
+        assert!(rang >= moment && rang < moment + 1_000_000);
+    });
 }
 
 #[test]
