@@ -1,7 +1,7 @@
 //! Exim that delivers into Maildirs, in a chamber of its own.
 //!
-//! Settings follow the chapters on performance of its specification: no look-ups of client names, no
-//! ident, delivery at once also for the eleventh message of a connection, no log file for each
+//! Settings follow the chapters on performance of its specification: no look-ups of client names,
+//! no ident, delivery at once also for the eleventh message of a connection, no log file for each
 //! message, a split spool, little logging. Its fsyncs stay.
 
 use super::chamber::{Chamber, User};
