@@ -283,8 +283,8 @@ mod tests {
         phase.percentiles = vec![(0.0, 1), (90.0, 2), (99.0, 3), (99.9, 4)];
         phase.count = 100;
         assert_eq!(curve(&phase).len(), 3);
-        phase.count = 0;
-        assert_eq!(curve(&phase).len(), 0);
+        phase.count = 1;
+        assert_eq!(curve(&phase).len(), 1);
     }
 
     #[test]
