@@ -9,6 +9,7 @@ use super::super::{buffer, spawn, yield_now};
 use super::{backends, on_each_backend, shard};
 use std::io::{BufRead, ErrorKind, IoSlice, Read, Write};
 use std::net::{SocketAddr, TcpStream};
+use std::pin::pin;
 use std::task::{Context, Waker};
 use std::time::{Duration, Instant};
 
