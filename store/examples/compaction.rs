@@ -51,10 +51,13 @@ fn main() {
 }
 
 async fn measure(shard: &Rc<Shard<Disk>>, disk: &Disk, messages: u64) {
-    let here = Here(disk.clone());
+    let here = Here(disk.clone().around_cache());
     let fill = Clock::start();
     let octets = fill_in(shard, messages).await;
-    println!("filled: {messages} messages, {} MB; {fill}", octets / 1_000_000);
+    println!(
+        "filled: {messages} messages, {} MB; {fill}",
+        octets / 1_000_000
+    );
     let checkpoint = Clock::start();
     shard.checkpoint(&here).await.unwrap();
     println!("checkpoint: {checkpoint}");

@@ -141,6 +141,16 @@ impl Census {
         lost
     }
 
+    /// Packs and blocks in which something is live, ascending.
+    pub(super) fn live_blocks(&self) -> Vec<(u32, u32)> {
+        let live = self.entries.iter().filter(|entry| entry.fate == Fate::Live);
+        let packed = live.filter_map(|entry| entry.place.packed());
+        let mut blocks: Vec<(u32, u32)> = packed.map(|(pack, block, _)| (pack, block)).collect();
+        blocks.sort_unstable();
+        blocks.dedup();
+        blocks
+    }
+
     /// The new entries of the location table.
     pub(super) fn changes(&self) -> Vec<Change> {
         let change = |entry: &Entry| {

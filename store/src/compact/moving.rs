@@ -18,7 +18,7 @@ use crate::codec::Fields;
 use crate::disk::Disk;
 use crate::log::{Place, RECORD_HEADER_BYTES, Record, RecordRef};
 use crate::mail::id::{Lsn, ObjectId};
-use crate::pack::{Pack, PackHead, PackWriter, Unpacked};
+use crate::pack::{Dictionary, Pack, PackHead, PackWriter, Reader, Unpacked};
 use crate::record::{Fact, MessageHead, kind};
 use crate::table::manifest::{Manifest, PackName};
 use crate::table::name;
@@ -31,6 +31,8 @@ pub(super) struct Mover<'a, D: Disk, P> {
     batch: Batch,
     large: Vec<Large>,
     open: Option<(u32, PackWriter<D>)>,
+    /// What the pack before has learned.
+    dictionary: Dictionary,
     made: Vec<PackName>,
     pub(super) moved: Moved,
 }
@@ -91,6 +93,7 @@ impl<'a, D: Disk, P: Pace> Mover<'a, D, P> {
             batch: Batch::default(),
             large: Vec::new(),
             open: None,
+            dictionary: Dictionary::Learned,
             made: Vec::new(),
             moved: Moved::default(),
         }
@@ -278,7 +281,8 @@ impl<'a, D: Disk, P: Pace> Mover<'a, D, P> {
             let number = manifest.take_number();
             let path = name::pack(&self.site.owner.directory, number);
             let head = self.head(number);
-            let writer = PackWriter::create(self.site.disk.clone(), &path, head).await;
+            let (disk, dictionary) = (self.site.disk.clone(), self.dictionary.clone());
+            let writer = PackWriter::create_with(disk, &path, head, dictionary).await;
             self.open = Some((number, writer.map_err(unwritten)?));
         }
         Ok(())
@@ -299,6 +303,7 @@ impl<'a, D: Disk, P: Pace> Mover<'a, D, P> {
 
     async fn close(&mut self) -> Result<(), CompactError> {
         if let Some((number, writer)) = self.open.take() {
+            self.dictionary = writer.dictionary();
             let summary = writer.finish().await.map_err(unwritten)?;
             self.made.push(PackName {
                 number,
@@ -315,8 +320,9 @@ impl<'a, D: Disk, P: Pace> Mover<'a, D, P> {
         let pack = Pack::open(self.site.disk, &path, self.head(made.number)).await;
         let pack = pack.map_err(unread)?;
         let mut check = Check::default();
+        let mut reader = Reader::new(&pack);
         for block in 0..pack.summary().blocks {
-            let unpacked = pack.unpack(block).await.map_err(unread)?;
+            let unpacked = reader.unpack(block).await.map_err(unread)?;
             let is_right = check.look(&unpacked, census).map_err(unread)?;
             if !is_right {
                 let what = "a record is not the one that was to be moved there";

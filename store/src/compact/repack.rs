@@ -14,7 +14,7 @@ use crate::disk::Disk;
 use crate::error::Container;
 use crate::limit::SEGMENT_BYTES;
 use crate::mail::id::ObjectId;
-use crate::pack::PackError;
+use crate::pack::{PackError, Reader};
 use crate::table::manifest::{Manifest, PackName};
 use std::collections::BTreeSet;
 
@@ -101,7 +101,8 @@ async fn damaged<D: Disk>(
     Ok(packs.filter(is_noted).collect())
 }
 
-/// Takes what is live of all these packs.
+/// Takes what is live of all these packs. Blocks in which nothing is are not looked at: those with
+/// pieces of bodies are read when their MESSAGE is moved.
 async fn read_all<D: Disk, P: Pace>(
     packs: &[PackName],
     mover: &mut Mover<'_, D, P>,
@@ -110,12 +111,17 @@ async fn read_all<D: Disk, P: Pace>(
     pace: &P,
 ) -> Result<Vec<Found>, CompactError> {
     let total = packs.iter().map(|pack| pack.bytes).sum();
+    let needed = census.live_blocks();
     let (mut found, mut done) = (Vec::new(), 0);
     for name in packs {
         let pack = mover.source.pack(name.number).await?;
-        for block in 0..pack.summary().blocks {
+        let mut reader = Reader::new(&pack);
+        let first = needed.partition_point(|(pack, _)| *pack < name.number);
+        let behind = needed.iter().skip(first);
+        let blocks = behind.take_while(|(pack, _)| *pack == name.number);
+        for (count, (_, block)) in blocks.enumerate() {
             let container = Container::Pack(name.number);
-            match pack.unpack(block).await {
+            match reader.unpack(*block).await {
                 Ok(unpacked) => {
                     for (place, record) in unpacked.records() {
                         match record {
@@ -126,7 +132,7 @@ async fn read_all<D: Disk, P: Pace>(
                 }
                 Err(error) => found.push(damaged_octets(container, error)?),
             }
-            if block % PAUSE_BLOCKS == 0 {
+            if count % PAUSE_BLOCKS == 0 {
                 let at = "writing packs anew";
                 pace.pause(Progress { at, done, total }).await;
             }
@@ -145,4 +151,4 @@ fn damaged_octets(container: Container, error: PackError) -> Result<Found, Compa
 }
 
 /// Blocks between two pauses.
-const PAUSE_BLOCKS: u32 = 128;
+const PAUSE_BLOCKS: usize = 128;

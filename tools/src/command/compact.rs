@@ -58,7 +58,7 @@ impl Compact {
         let mut report = Report::default();
         for shard in 0..home.identity.shards {
             bar.begin(shard);
-            let here = Paced(BlockingDisk::new(&home.path), &bar);
+            let here = Paced(BlockingDisk::new(&home.path).around_cache(), &bar);
             with_shard(&home, shard, async |shard| {
                 report.add(shard.keep_house(&here, &policy).await?);
                 shard.compact(&here, Task::MergeAll).await?;
