@@ -1,6 +1,6 @@
 //! The objects that lie in the files of a task, and what becomes of each.
 
-use super::live::Liveness;
+use super::live::{Liveness, RECORD_BYTES};
 use super::{CompactError, Site};
 use crate::disk::Disk;
 use crate::log::Place;
@@ -92,6 +92,16 @@ impl Census {
                 entry.fate = Fate::Live;
             }
         }
+    }
+
+    /// About how many bytes the live ones have, before compression.
+    pub(super) fn live_bytes(&self, liveness: &Liveness) -> u64 {
+        let live = self.entries.iter().filter(|entry| entry.fate == Fate::Live);
+        let bytes = live.map(|entry| match entry.kind {
+            Kind::Deliver => RECORD_BYTES,
+            Kind::Message => RECORD_BYTES + liveness.message_octets(entry.object, entry.reach),
+        });
+        bytes.sum()
     }
 
     pub(super) fn entries(&self) -> &[Entry] {

@@ -11,7 +11,7 @@
 
 use super::census::{Census, Fate};
 use super::damage::Found;
-use super::pace::{Pace, Progress};
+use super::pace::{Course, Pace};
 use super::source::Source;
 use super::{CompactError, Site, unread, unwritten};
 use crate::codec::Fields;
@@ -35,6 +35,7 @@ pub(super) struct Mover<'a, D: Disk, P> {
     dictionary: Dictionary,
     made: Vec<PackName>,
     pub(super) moved: Moved,
+    pub(super) course: Course,
 }
 
 /// What was moved, and what could not be.
@@ -85,7 +86,13 @@ struct Large {
 }
 
 impl<'a, D: Disk, P: Pace> Mover<'a, D, P> {
-    pub(super) fn new(site: &'a Site<'a, D>, pace: &'a P) -> Mover<'a, D, P> {
+    /// For files of `total` bytes, of which about `survivors` are moved, before compression.
+    pub(super) fn new(
+        site: &'a Site<'a, D>,
+        pace: &'a P,
+        total: u64,
+        survivors: u64,
+    ) -> Mover<'a, D, P> {
         Mover {
             site,
             pace,
@@ -96,6 +103,11 @@ impl<'a, D: Disk, P: Pace> Mover<'a, D, P> {
             dictionary: Dictionary::Learned,
             made: Vec::new(),
             moved: Moved::default(),
+            course: Course {
+                total,
+                survivors,
+                ..Course::default()
+            },
         }
     }
 
@@ -176,8 +188,10 @@ impl<'a, D: Disk, P: Pace> Mover<'a, D, P> {
             self.write_large(manifest, census, large).await?;
         }
         self.close().await?;
+        self.course.survivors = self.moved.bytes;
         let mut matched = 0;
-        for name in &self.made {
+        let made = std::mem::take(&mut self.made);
+        for name in &made {
             matched += self.verify(name, census).await?;
         }
         let moved = |fate: &Fate| matches!(fate, Fate::Moved(_));
@@ -186,7 +200,7 @@ impl<'a, D: Disk, P: Pace> Mover<'a, D, P> {
             let what = "not every record that was moved is there";
             return Err(self.site.mistaken(&self.site.owner.directory, what));
         }
-        Ok(std::mem::take(&mut self.made))
+        Ok(made)
     }
 
     async fn write_batch(
@@ -298,6 +312,7 @@ impl<'a, D: Disk, P: Pace> Mover<'a, D, P> {
         self.moved.records += 1;
         let bytes: usize = parts.iter().map(|part| part.len()).sum();
         self.moved.bytes += (RECORD_HEADER_BYTES + bytes) as u64;
+        self.course.packed = self.moved.bytes;
         place.map_err(unwritten)
     }
 
@@ -315,7 +330,7 @@ impl<'a, D: Disk, P: Pace> Mover<'a, D, P> {
     }
 
     /// Reads a pack again. How many objects of the census lie in it.
-    async fn verify(&self, made: &PackName, census: &Census) -> Result<usize, CompactError> {
+    async fn verify(&mut self, made: &PackName, census: &Census) -> Result<usize, CompactError> {
         let path = name::pack(&self.site.owner.directory, made.number);
         let pack = Pack::open(self.site.disk, &path, self.head(made.number)).await;
         let pack = pack.map_err(unread)?;
@@ -328,6 +343,7 @@ impl<'a, D: Disk, P: Pace> Mover<'a, D, P> {
                 let what = "a record is not the one that was to be moved there";
                 return Err(self.site.mistaken(&path, what));
             }
+            self.course.verified += unpacked.len() as u64;
             if block % PAUSE_BLOCKS == 0 {
                 self.pause("verifying").await;
             }
@@ -338,9 +354,8 @@ impl<'a, D: Disk, P: Pace> Mover<'a, D, P> {
         Ok(check.matched)
     }
 
-    async fn pause(&self, at: &'static str) {
-        let (done, total) = (self.moved.bytes, 0);
-        self.pace.pause(Progress { at, done, total }).await;
+    pub(super) async fn pause(&self, at: &'static str) {
+        self.pace.pause(self.course.progress(at)).await;
     }
 
     fn head(&self, number: u32) -> PackHead {
