@@ -45,9 +45,6 @@ pub(crate) struct Compare {
     /// Measure how long messages take to the INBOX, by watching the first N mailboxes by IMAP
     #[arg(long, value_name = "N")]
     pub(super) inbox: Option<u32>,
-    /// Write a page with charts
-    #[arg(long, value_name = "FILE")]
-    html: Option<PathBuf>,
     /// A host:port that is not loopback is refused, unless this names its host
     #[arg(long, value_name = "HOST")]
     pub(super) i_own_this_server: Option<String>,
@@ -263,7 +260,7 @@ impl Compare {
 
     fn tell(&self, taken: &Taken) -> anyhow::Result<ExitCode> {
         print!("{}", report::summary(&taken.outcomes));
-        if let Some(file) = &self.html {
+        if let Some(file) = &self.report.html {
             report::write_page(file, &taken.outcomes)?;
         }
         for failure in &taken.failures {

@@ -11,7 +11,7 @@ use anyhow::{Context, bail};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
-const DURABILITY: &str = "mdbox file synced (mail_fsync=optimized) before LMTP says 250";
+const DURABILITY: &str = "mdbox file and its index logs synced (fdatasync) before LMTP says 250";
 
 /// Its sockets and where it writes.
 struct Raised {

@@ -1,7 +1,7 @@
 //! Exim that delivers into Maildirs, in a chamber of its own.
 //!
-//! Settings follow the chapters on performance of its specification: no look-ups of client names, no
-//! ident, delivery at once also for the eleventh message of a connection, no log file for each
+//! Settings follow the chapters on performance of its specification: no look-ups of client names,
+//! no ident, delivery at once also for the eleventh message of a connection, no log file for each
 //! message, a split spool, little logging. Its fsyncs stay.
 
 use super::chamber::{Chamber, User};
@@ -42,7 +42,7 @@ pub(super) fn raise(yard: &mut Yard, target: Target) -> anyhow::Result<Target> {
     yard.await_doors(&[door], "exim.log")?;
     Ok(Target {
         server: format!("Exim {} (Maildir)", package.version),
-        durability: "spool files synced (fsync) before 250, Maildir files before they are named"
+        durability: "spool files and their folder synced (fsync) before 250; Maildir files before they are named"
             .to_string(),
         doors: Doors {
             smtp: Some(door.to_string()),

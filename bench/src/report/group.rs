@@ -1,8 +1,8 @@
 //! Outcomes that belong together: repeats of one server under one load, and servers side by side.
 //!
-//! A figure of repeats is their median with the smallest and the largest. Servers are compared round
-//! by round, because a machine drifts: the ratio is the median of the ratios of pairs, never the
-//! ratio of medians.
+//! A figure of repeats is their median with the smallest and the largest. Servers are compared
+//! round by round, because a machine drifts: the ratio is the median of the ratios of pairs,
+//! never the ratio of medians.
 
 use crate::outcome::{Load, Outcome, Phase};
 

@@ -4,7 +4,7 @@ use super::chart::{self, Series};
 use super::group::{Figure, Group, Question, questions};
 use super::summary;
 use super::table::Table;
-use crate::outcome::Outcome;
+use crate::outcome::{Outcome, Phase};
 use std::fmt::Write;
 
 /// The whole page.
@@ -119,16 +119,19 @@ fn main_phase(question: &Question) -> (String, Vec<Series>) {
         let phase = phases.iter().find(|phase| phase.name == name)?;
         Some(Series {
             name: group.server.to_string(),
-            points: curve(&phase.percentiles),
+            points: curve(phase),
         })
     });
     let series = series.collect();
     (name, series)
 }
 
-fn curve(percentiles: &[(f64, u64)]) -> Vec<(f64, f64)> {
-    percentiles
-        .iter()
+/// As far as there are values: of a hundred the 99th percentile is the last that means something.
+fn curve(phase: &Phase) -> Vec<(f64, f64)> {
+    let last = 100.0 - 100.0 / phase.count.max(1) as f64;
+    let known = phase.percentiles.iter();
+    let known = known.filter(|(percentile, _)| *percentile <= last);
+    known
         .map(|(percentile, micros)| (*percentile, *micros as f64))
         .collect()
 }
@@ -145,7 +148,7 @@ fn server(body: &mut String, group: &Group) {
         body.push_str(&table.html());
     }
     let phases = group.phases().into_iter().map(|phase| Series {
-        points: curve(&phase.percentiles),
+        points: curve(&phase),
         name: phase.name,
     });
     let phases: Vec<Series> = phases.collect();
@@ -272,6 +275,16 @@ mod tests {
             .match_indices("http")
             .filter(|(at, _)| !page[*at..].starts_with("http://www.w3.org/2000/svg"));
         assert_eq!(named.count(), 0);
+    }
+
+    #[test]
+    fn a_curve_ends_where_its_values_do() {
+        let mut phase = sample::outcome("A", 10.0, 0).phases.remove(0);
+        phase.percentiles = vec![(0.0, 1), (90.0, 2), (99.0, 3), (99.9, 4)];
+        phase.count = 100;
+        assert_eq!(curve(&phase).len(), 3);
+        phase.count = 1;
+        assert_eq!(curve(&phase).len(), 1);
     }
 
     #[test]

@@ -1,4 +1,5 @@
-//! The compactor's thread: tasks of all shards, one at a time, on a disk of its own.
+//! The compactor's thread: tasks of all shards, one at a time, on a disk of its own that
+//! leaves the page cache to those who read mail.
 
 use super::tempo::Tempo;
 use crate::reactor::Pool;
@@ -36,7 +37,8 @@ impl Aside for Compactor {
         let (data, owner, tempo) = (self.data.clone(), owner.clone(), self.tempo.clone());
         let work = move || {
             tempo.set_working(true);
-            let done = run(carry_out(&BlockingDisk::new(data), &owner, &task, &*tempo));
+            let disk = BlockingDisk::new(data).around_cache();
+            let done = run(carry_out(&disk, &owner, &task, &*tempo));
             tempo.set_working(false);
             done
         };

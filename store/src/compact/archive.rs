@@ -9,7 +9,7 @@
 use super::{CompactError, Site, unread, unwritten};
 use crate::disk::Disk;
 use crate::log::RecordRef;
-use crate::pack::{Pack, PackHead, PackWriter};
+use crate::pack::{Dictionary, Pack, PackHead, PackWriter};
 use crate::record::{Fact, kind};
 use crate::table::manifest::{ArchiveName, Manifest};
 use crate::table::name;
@@ -37,7 +37,9 @@ impl<D: Disk> Archivist<D> {
         };
         let path = name::archive(&site.owner.directory, name.number);
         let head = head(site, name.number);
-        let writer = PackWriter::create(site.disk.clone(), &path, head).await;
+        // Facts are alike within one block; a dictionary would not save its own training.
+        let without = Dictionary::Without;
+        let writer = PackWriter::create_with(site.disk.clone(), &path, head, without).await;
         Ok(Archivist {
             writer: writer.map_err(unwritten)?,
             name,

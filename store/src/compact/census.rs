@@ -1,6 +1,6 @@
 //! The objects that lie in the files of a task, and what becomes of each.
 
-use super::live::Liveness;
+use super::live::{Liveness, RECORD_BYTES};
 use super::{CompactError, Site};
 use crate::disk::Disk;
 use crate::log::Place;
@@ -100,6 +100,16 @@ impl Census {
         fates.for_each(|fate| *fate = Fate::Live);
     }
 
+    /// About how many bytes the live ones have, before compression.
+    pub(super) fn live_bytes(&self, liveness: &Liveness) -> u64 {
+        let live = self.entries.iter().filter(|entry| entry.fate == Fate::Live);
+        let bytes = live.map(|entry| match entry.kind {
+            Kind::Deliver => RECORD_BYTES,
+            Kind::Message => RECORD_BYTES + liveness.message_octets(entry.object, entry.reach),
+        });
+        bytes.sum()
+    }
+
     pub(super) fn entries(&self) -> &[Entry] {
         &self.entries
     }
@@ -145,6 +155,16 @@ impl Census {
             }
         }
         lost
+    }
+
+    /// Packs and blocks in which something is live, ascending.
+    pub(super) fn live_blocks(&self) -> Vec<(u32, u32)> {
+        let live = self.entries.iter().filter(|entry| entry.fate == Fate::Live);
+        let packed = live.filter_map(|entry| entry.place.packed());
+        let mut blocks: Vec<(u32, u32)> = packed.map(|(pack, block, _)| (pack, block)).collect();
+        blocks.sort_unstable();
+        blocks.dedup();
+        blocks
     }
 
     /// The new entries of the location table.

@@ -10,7 +10,7 @@ use super::checkpoint::rewrite_locations;
 use super::damage::{self, Found};
 use super::live::Liveness;
 use super::moving::Mover;
-use super::pace::{Pace, Progress};
+use super::pace::Pace;
 use super::report::Report;
 use super::{CompactError, Site, unscanned};
 use crate::disk::Disk;
@@ -21,6 +21,7 @@ use crate::mailbox::index::Index;
 use crate::table::locations::Kind;
 use crate::table::manifest::Manifest;
 use std::collections::BTreeMap;
+use std::ops::RangeInclusive;
 
 /// Empties the segments up to `through`, or as many of them as one task does.
 pub(super) async fn empty<D: Disk, P: Pace>(
@@ -53,10 +54,18 @@ pub(super) async fn empty<D: Disk, P: Pace>(
         bounded -= 1;
         census.retain(|entry| is_meant(entry.object, entry.place.segment(), bounded));
     }
-    census.judge(&Liveness::of(&index, held, &census.range())?);
-    let (mut report, found) = Emptying::new(site, pace)
-        .run(manifest, &mut census, bounded)
-        .await?;
+    let liveness = Liveness::of(&index, held, &census.range())?;
+    census.judge(&liveness);
+    let mut mover = Mover::new(site, pace, 0, census.live_bytes(&liveness));
+    drop(liveness);
+    mover.course.total = log_bytes(site, first..=bounded).await?;
+    let emptying = Emptying {
+        site,
+        mover,
+        report: Report::default(),
+        found: Vec::new(),
+    };
+    let (mut report, found) = emptying.run(manifest, &mut census, bounded).await?;
     if !found.is_empty() {
         report.damage = damage::named(&index, found)?;
         damage::keep_aside(site, &report.damage).await?;
@@ -73,25 +82,29 @@ fn straddling(index: &Index) -> Result<BTreeMap<ObjectId, u32>, CompactError> {
     Ok(own.straddling.into_iter().collect())
 }
 
+/// Lengths of these segments. One that cannot be opened counts nothing.
+async fn log_bytes<D: Disk>(
+    site: &Site<'_, D>,
+    segments: RangeInclusive<u32>,
+) -> Result<u64, CompactError> {
+    let mut bytes = 0;
+    for number in segments {
+        bytes += site
+            .open_segment(number)
+            .await
+            .map_or(0, |segment| segment.bytes());
+    }
+    Ok(bytes)
+}
+
 struct Emptying<'a, D: Disk, P> {
     site: &'a Site<'a, D>,
-    pace: &'a P,
     mover: Mover<'a, D, P>,
     report: Report,
     found: Vec<Found>,
 }
 
 impl<'a, D: Disk, P: Pace> Emptying<'a, D, P> {
-    fn new(site: &'a Site<'a, D>, pace: &'a P) -> Emptying<'a, D, P> {
-        Emptying {
-            site,
-            pace,
-            mover: Mover::new(site, pace),
-            report: Report::default(),
-            found: Vec::new(),
-        }
-    }
-
     async fn run(
         mut self,
         manifest: &mut Manifest,
@@ -108,8 +121,7 @@ impl<'a, D: Disk, P: Pace> Emptying<'a, D, P> {
                 // Without its successor a segment ends where its frames do.
                 let mut scan = segment.scan(next.as_ref().map(Segment::previous));
                 while let Some(scanned) = scan.next().await.map_err(unscanned(number))? {
-                    let left = (number, through, segment.bytes());
-                    self.take(manifest, census, &mut archivist, &scanned, left)
+                    self.take(manifest, census, &mut archivist, number, &scanned)
                         .await?;
                 }
                 self.report.bytes_before += segment.bytes();
@@ -158,8 +170,8 @@ impl<'a, D: Disk, P: Pace> Emptying<'a, D, P> {
         manifest: &mut Manifest,
         census: &mut Census,
         archivist: &mut Archivist<D>,
+        number: u32,
         scanned: &Scanned,
-        (number, through, bytes): (u32, u32, u64),
     ) -> Result<(), CompactError> {
         let offset = match scanned {
             Scanned::Frame(frame) => {
@@ -180,12 +192,8 @@ impl<'a, D: Disk, P: Pace> Emptying<'a, D, P> {
                 damage.offset
             }
         };
-        let progress = Progress {
-            at: "emptying the log",
-            done: self.report.bytes_before + offset,
-            total: self.report.bytes_before + bytes * u64::from(through - number + 1),
-        };
-        self.pace.pause(progress).await;
+        self.mover.course.read = self.report.bytes_before + offset;
+        self.mover.pause("emptying the log").await;
         Ok(())
     }
 }

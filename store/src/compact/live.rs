@@ -75,6 +75,13 @@ impl Liveness {
         (message.0..=message.0 + u64::from(reach)).any(|object| self.is_live(ObjectId(object)))
     }
 
+    /// About how many octets a message has whose deliveries are among the `reach` objects behind it.
+    pub(super) fn message_octets(&self, message: ObjectId, reach: u32) -> u64 {
+        let reached = message.0..=message.0 + u64::from(reach);
+        let octets = reached.map(|object| self.octets(ObjectId(object)));
+        octets.max().unwrap_or(0)
+    }
+
     fn class(&self, object: ObjectId) -> u8 {
         let at = object.0.checked_sub(self.first);
         at.and_then(|at| self.classes.get(at as usize))
@@ -104,6 +111,9 @@ pub(super) fn each_mailbox(
     }
     Ok(())
 }
+
+/// A record beside the octets of prefix and body, about.
+pub(super) const RECORD_BYTES: u64 = 120;
 
 /// Four classes to each power of two; never 0.
 fn class_of(octets: u32) -> u8 {

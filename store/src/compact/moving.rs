@@ -11,14 +11,14 @@
 
 use super::census::{Census, Fate};
 use super::damage::Found;
-use super::pace::{Pace, Progress};
+use super::pace::{Course, Pace};
 use super::source::Source;
 use super::{CompactError, Site, unread, unwritten};
 use crate::codec::Fields;
 use crate::disk::Disk;
 use crate::log::{Place, RECORD_HEADER_BYTES, Record, RecordRef};
 use crate::mail::id::{Lsn, ObjectId};
-use crate::pack::{Pack, PackHead, PackWriter, Unpacked};
+use crate::pack::{Dictionary, Pack, PackHead, PackWriter, Reader, Unpacked};
 use crate::record::{Fact, MessageHead, kind};
 use crate::table::manifest::{Manifest, PackName};
 use crate::table::name;
@@ -31,8 +31,11 @@ pub(super) struct Mover<'a, D: Disk, P> {
     batch: Batch,
     large: Vec<Large>,
     open: Option<(u32, PackWriter<D>)>,
+    /// What the pack before has learned.
+    dictionary: Dictionary,
     made: Vec<PackName>,
     pub(super) moved: Moved,
+    pub(super) course: Course,
 }
 
 /// What was moved, and what could not be.
@@ -83,7 +86,13 @@ struct Large {
 }
 
 impl<'a, D: Disk, P: Pace> Mover<'a, D, P> {
-    pub(super) fn new(site: &'a Site<'a, D>, pace: &'a P) -> Mover<'a, D, P> {
+    /// For files of `total` bytes, of which about `survivors` are moved, before compression.
+    pub(super) fn new(
+        site: &'a Site<'a, D>,
+        pace: &'a P,
+        total: u64,
+        survivors: u64,
+    ) -> Mover<'a, D, P> {
         Mover {
             site,
             pace,
@@ -91,16 +100,22 @@ impl<'a, D: Disk, P: Pace> Mover<'a, D, P> {
             batch: Batch::default(),
             large: Vec::new(),
             open: None,
+            dictionary: Dictionary::Learned,
             made: Vec::new(),
             moved: Moved::default(),
+            course: Course {
+                total,
+                survivors,
+                ..Course::default()
+            },
         }
     }
 
-    /// Reads what it can of packs that are damaged.
+    /// Reads what it can of packs that are damaged; nobody is told how far it is.
     pub(super) fn rescuing(site: &'a Site<'a, D>, pace: &'a P) -> Mover<'a, D, P> {
         Mover {
             source: Source::of_damaged(site),
-            ..Mover::new(site, pace)
+            ..Mover::new(site, pace, 0, 0)
         }
     }
 
@@ -181,8 +196,10 @@ impl<'a, D: Disk, P: Pace> Mover<'a, D, P> {
             self.write_large(manifest, census, large).await?;
         }
         self.close().await?;
+        self.course.survivors = self.moved.bytes;
         let mut matched = 0;
-        for name in &self.made {
+        let made = std::mem::take(&mut self.made);
+        for name in &made {
             matched += self.verify(name, census).await?;
         }
         let moved = |fate: &Fate| matches!(fate, Fate::Moved(_));
@@ -191,7 +208,7 @@ impl<'a, D: Disk, P: Pace> Mover<'a, D, P> {
             let what = "not every record that was moved is there";
             return Err(self.site.mistaken(&self.site.owner.directory, what));
         }
-        Ok(std::mem::take(&mut self.made))
+        Ok(made)
     }
 
     async fn write_batch(
@@ -286,7 +303,8 @@ impl<'a, D: Disk, P: Pace> Mover<'a, D, P> {
             let number = manifest.take_number();
             let path = name::pack(&self.site.owner.directory, number);
             let head = self.head(number);
-            let writer = PackWriter::create(self.site.disk.clone(), &path, head).await;
+            let (disk, dictionary) = (self.site.disk.clone(), self.dictionary.clone());
+            let writer = PackWriter::create_with(disk, &path, head, dictionary).await;
             self.open = Some((number, writer.map_err(unwritten)?));
         }
         Ok(())
@@ -302,11 +320,13 @@ impl<'a, D: Disk, P: Pace> Mover<'a, D, P> {
         self.moved.records += 1;
         let bytes: usize = parts.iter().map(|part| part.len()).sum();
         self.moved.bytes += (RECORD_HEADER_BYTES + bytes) as u64;
+        self.course.packed = self.moved.bytes;
         place.map_err(unwritten)
     }
 
     async fn close(&mut self) -> Result<(), CompactError> {
         if let Some((number, writer)) = self.open.take() {
+            self.dictionary = writer.dictionary();
             let summary = writer.finish().await.map_err(unwritten)?;
             self.made.push(PackName {
                 number,
@@ -318,18 +338,20 @@ impl<'a, D: Disk, P: Pace> Mover<'a, D, P> {
     }
 
     /// Reads a pack again. How many objects of the census lie in it.
-    async fn verify(&self, made: &PackName, census: &Census) -> Result<usize, CompactError> {
+    async fn verify(&mut self, made: &PackName, census: &Census) -> Result<usize, CompactError> {
         let path = name::pack(&self.site.owner.directory, made.number);
         let pack = Pack::open(self.site.disk, &path, self.head(made.number)).await;
         let pack = pack.map_err(unread)?;
         let mut check = Check::default();
+        let mut reader = Reader::new(&pack);
         for block in 0..pack.summary().blocks {
-            let unpacked = pack.unpack(block).await.map_err(unread)?;
+            let unpacked = reader.unpack(block).await.map_err(unread)?;
             let is_right = check.look(&unpacked, census).map_err(unread)?;
             if !is_right {
                 let what = "a record is not the one that was to be moved there";
                 return Err(self.site.mistaken(&path, what));
             }
+            self.course.verified += unpacked.len() as u64;
             if block % PAUSE_BLOCKS == 0 {
                 self.pause("verifying").await;
             }
@@ -340,9 +362,8 @@ impl<'a, D: Disk, P: Pace> Mover<'a, D, P> {
         Ok(check.matched)
     }
 
-    async fn pause(&self, at: &'static str) {
-        let (done, total) = (self.moved.bytes, 0);
-        self.pace.pause(Progress { at, done, total }).await;
+    pub(super) async fn pause(&self, at: &'static str) {
+        self.pace.pause(self.course.progress(at)).await;
     }
 
     fn head(&self, number: u32) -> PackHead {

@@ -5,7 +5,7 @@ use super::checkpoint::rewrite_locations;
 use super::damage::{self, Found};
 use super::live::Liveness;
 use super::moving::Mover;
-use super::pace::{Pace, Progress};
+use super::pace::Pace;
 use super::policy::Policy;
 use super::report::Report;
 use super::usage::{Usage, usage, victims};
@@ -14,7 +14,7 @@ use crate::disk::Disk;
 use crate::error::Container;
 use crate::limit::SEGMENT_BYTES;
 use crate::mail::id::ObjectId;
-use crate::pack::PackError;
+use crate::pack::{PackError, Reader};
 use crate::table::manifest::{Manifest, PackName};
 use std::collections::BTreeSet;
 
@@ -54,8 +54,11 @@ pub(super) async fn repack<D: Disk, P: Pace>(
         .filter(|pack| victims.contains(&pack.number))
         .collect();
     let before = manifest.clone();
-    let mut mover = Mover::new(site, pace);
-    let mut found = read_all(&packs, &mut mover, manifest, &mut census, pace).await?;
+    let total = packs.iter().map(|pack| pack.bytes).sum();
+    let chosen = usage.iter().filter(|pack| victims.contains(&pack.number));
+    let survivors = chosen.map(|pack| pack.live.min(pack.bytes)).sum();
+    let mut mover = Mover::new(site, pace, total, survivors);
+    let mut found = read_all(&packs, &mut mover, manifest, &mut census).await?;
     let mut made = Vec::new();
     if found.is_empty() {
         made = mover.finish(manifest, &mut census).await?;
@@ -101,21 +104,26 @@ async fn damaged<D: Disk>(
     Ok(packs.filter(is_noted).collect())
 }
 
-/// Takes what is live of all these packs.
+/// Takes what is live of all these packs. Blocks in which nothing is are not looked at: those with
+/// pieces of bodies are read when their MESSAGE is moved.
 async fn read_all<D: Disk, P: Pace>(
     packs: &[PackName],
     mover: &mut Mover<'_, D, P>,
     manifest: &mut Manifest,
     census: &mut Census,
-    pace: &P,
 ) -> Result<Vec<Found>, CompactError> {
-    let total = packs.iter().map(|pack| pack.bytes).sum();
+    let needed = census.live_blocks();
     let (mut found, mut done) = (Vec::new(), 0);
     for name in packs {
         let pack = mover.source.pack(name.number).await?;
-        for block in 0..pack.summary().blocks {
+        let mut reader = Reader::new(&pack);
+        let first = needed.partition_point(|(pack, _)| *pack < name.number);
+        let behind = needed.iter().skip(first);
+        let blocks = behind.take_while(|(pack, _)| *pack == name.number);
+        let all = u64::from(pack.summary().blocks.max(1));
+        for (count, (_, block)) in blocks.enumerate() {
             let container = Container::Pack(name.number);
-            match pack.unpack(block).await {
+            match reader.unpack(*block).await {
                 Ok(unpacked) => {
                     for (place, record) in unpacked.records() {
                         match record {
@@ -126,12 +134,13 @@ async fn read_all<D: Disk, P: Pace>(
                 }
                 Err(error) => found.push(damaged_octets(container, error)?),
             }
-            if block % PAUSE_BLOCKS == 0 {
-                let at = "writing packs anew";
-                pace.pause(Progress { at, done, total }).await;
+            if count % PAUSE_BLOCKS == 0 {
+                mover.course.read = done + name.bytes * u64::from(*block) / all;
+                mover.pause("writing packs anew").await;
             }
         }
         done += name.bytes;
+        mover.course.read = done;
     }
     Ok(found)
 }
@@ -145,4 +154,4 @@ fn damaged_octets(container: Container, error: PackError) -> Result<Found, Compa
 }
 
 /// Blocks between two pauses.
-const PAUSE_BLOCKS: u32 = 128;
+const PAUSE_BLOCKS: usize = 128;

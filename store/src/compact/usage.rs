@@ -5,7 +5,7 @@
 //! each record. What the pack holds more than that is dead.
 
 use super::census::each_location;
-use super::live::Liveness;
+use super::live::{Liveness, RECORD_BYTES};
 use super::policy::Policy;
 use super::{CompactError, Site, unread};
 use crate::disk::Disk;
@@ -144,9 +144,6 @@ impl Tally<'_> {
         }
     }
 }
-
-/// A record beside the octets of prefix and body, about.
-const RECORD_BYTES: u64 = 120;
 
 /// Live records of one task. A single pack may have more.
 const RECORDS_MAX: u64 = 4 << 20;

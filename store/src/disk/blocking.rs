@@ -1,5 +1,8 @@
 //! A disk on plain system calls, for tools and tests: every future is ready when first polled.
 //!
+//! A disk [`around the page cache`](BlockingDisk::around_cache) is for whoever goes through whole
+//! files once: what others read often stays in memory, and nothing is copied on the way.
+//!
 //! `O_DIRECT` is dropped for good where the file system refuses it with `EINVAL`, at open or at the
 //! first write (tmpfs, some network file systems); `O_DSYNC` never is. Names are made durable by an
 //! `fsync` of their directory. A file open for writing is locked, see [`Mode::Write`].
@@ -22,6 +25,8 @@ const ZERO_BYTES: usize = 1 << 20;
 pub struct BlockingDisk {
     root: PathBuf,
     direct: Rc<Cell<bool>>,
+    /// Also files that are only read are opened with `O_DIRECT`.
+    reads_direct: bool,
 }
 
 pub struct BlockingFile {
@@ -53,6 +58,16 @@ impl BlockingDisk {
         BlockingDisk {
             root: root.into(),
             direct: Rc::new(Cell::new(true)),
+            reads_direct: false,
+        }
+    }
+
+    /// The same disk, where reads go around the page cache, too.
+    #[must_use]
+    pub fn around_cache(self) -> BlockingDisk {
+        BlockingDisk {
+            reads_direct: true,
+            ..self
         }
     }
 
@@ -82,9 +97,12 @@ impl BlockingDisk {
     }
 
     fn open_as(&self, path: &Path, mode: Mode, sync: i32) -> io::Result<fs::File> {
-        let direct = if self.direct.get() { libc::O_DIRECT } else { 0 };
+        let direct = match self.direct.get() && self.is_meant_direct(mode) {
+            true => libc::O_DIRECT,
+            false => 0,
+        };
         let mut options = fs::OpenOptions::new();
-        options.read(true);
+        options.read(true).custom_flags(direct);
         if mode != Mode::Read {
             options.write(true).custom_flags(sync | direct);
         }
@@ -92,7 +110,12 @@ impl BlockingDisk {
     }
 
     fn refuses_direct(&self, error: &io::Error, mode: Mode) -> bool {
-        mode != Mode::Read && self.direct.get() && error.raw_os_error() == Some(libc::EINVAL)
+        let is_refused = error.raw_os_error() == Some(libc::EINVAL);
+        self.is_meant_direct(mode) && self.direct.get() && is_refused
+    }
+
+    fn is_meant_direct(&self, mode: Mode) -> bool {
+        mode != Mode::Read || self.reads_direct
     }
 
     fn names(&self, directory: &str) -> io::Result<Vec<String>> {
@@ -175,13 +198,23 @@ impl BlockingFile {
     }
 
     fn read(&self, offset: u64, bytes: usize) -> io::Result<Block> {
-        let skipped = if self.mode == Mode::Read {
-            0
-        } else {
-            (offset % BLOCK_BYTES as u64) as usize
+        let skipped = match self.disk.is_meant_direct(self.mode) {
+            true => (offset % BLOCK_BYTES as u64) as usize,
+            false => 0,
         };
         let mut block = Block::zeroed((skipped + bytes).next_multiple_of(BLOCK_BYTES));
-        let filled = self.fill(block.as_mut_slice(), offset - skipped as u64)?;
+        let from = offset - skipped as u64;
+        let filled = match self.fill(block.as_mut_slice(), from) {
+            Err(error)
+                if self.mode == Mode::Read && self.disk.refuses_direct(&error, self.mode) =>
+            {
+                self.disk.direct.set(false);
+                let file = self.disk.open_as(&self.path, Mode::Read, 0)?;
+                drop(self.file.replace(file));
+                self.fill(block.as_mut_slice(), from)?
+            }
+            filled => filled?,
+        };
         block.truncate(filled.min(skipped + bytes));
         if skipped == 0 {
             return Ok(block);
@@ -294,6 +327,22 @@ mod tests {
             assert!(disk.list("a/b").await.unwrap().is_empty());
             assert!(disk.list("nowhere").await.unwrap().is_empty());
         });
+    }
+
+    #[test]
+    fn around_the_page_cache_any_octets_can_be_read() {
+        let root = tempfile::tempdir().unwrap();
+        let content: Vec<u8> = (0..10_000u32).map(|n| n.to_le_bytes()[0]).collect();
+        fs::write(root.path().join("one"), &content).unwrap();
+        let disk = BlockingDisk::new(root.path()).around_cache();
+        let file = run(disk.open("one", Mode::Read)).unwrap();
+        for (offset, bytes) in [(0, 4096), (1, 1), (4095, 2), (5000, 5000), (9999, 4096)] {
+            let read = run(file.read_at(offset, bytes)).unwrap();
+            let end = (offset as usize + bytes).min(content.len());
+            assert_eq!(read.as_slice(), &content[offset as usize..end]);
+        }
+        assert!(run(file.read_at(10_000, 1)).unwrap().is_empty());
+        assert!(run(file.read_at(1 << 20, 4096)).unwrap().is_empty());
     }
 
     #[test]

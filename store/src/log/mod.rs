@@ -274,6 +274,12 @@ impl<D: Disk> Log<D> {
         self.waiters.wake_all();
     }
 
+    /// The next frame goes to a new segment, although the present one has room. If none can be
+    /// made, that frame is given up, and the one behind it stays.
+    pub fn turn(&self) {
+        self.state.borrow_mut().is_turn_due = true;
+    }
+
     /// Size of a segment file, in bytes.
     pub fn segment_bytes(&self) -> u64 {
         self.options.segment_bytes

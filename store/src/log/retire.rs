@@ -43,6 +43,19 @@ impl<D: Disk> Log<D> {
         Ok(retired)
     }
 
+    /// Removes the spare files: who writes next makes its own. How many there were.
+    pub async fn remove_spares(&self) -> std::io::Result<u32> {
+        let mut removed = 0;
+        loop {
+            let Some(number) = self.spares.borrow_mut().pop_first() else {
+                return Ok(removed);
+            };
+            let spare = segment::path_spare(&self.directory, number);
+            self.disk.remove(&spare).await?;
+            removed += 1;
+        }
+    }
+
     /// Renames the file of a segment that is about to be retired, so that it is neither written
     /// over nor removed. One that is not there was renamed before.
     pub async fn set_aside(&self, segment: u32, path: &str) -> std::io::Result<()> {

@@ -279,7 +279,7 @@ impl<F: File> Scan<'_, F> {
         if self.offset >= end {
             return Ok(self.last(end));
         }
-        self.look_at(self.offset, FRAME_BYTES_MAX, end).await?;
+        self.look_at(self.offset, BLOCK_BYTES, end).await?;
         let frame = match FrameHeader::decode(self.rest(), self.segment.header.salt, self.offset) {
             Ok(frame) => frame,
             Err(NoFrame::Newer(_)) => {
@@ -294,7 +294,9 @@ impl<F: File> Scan<'_, F> {
             self.ended.is_sealed = true;
             return Ok(None);
         }
-        let bytes = self.rest().get(..frame.frame_bytes as usize);
+        let bytes = frame.frame_bytes as usize;
+        self.look_at(self.offset, bytes, end).await?;
+        let bytes = self.rest().get(..bytes);
         let is_whole = bytes
             .is_some_and(|bytes| frame.check_records(bytes, self.segment.header.salt, self.offset));
         if !is_whole && !frame.is_mark() {
@@ -352,7 +354,7 @@ impl<F: File> Scan<'_, F> {
         }
         let from = self.offset;
         let until = next.unwrap_or(end);
-        self.look_at(from, WINDOW_BYTES, end).await?;
+        self.look_at(from, DAMAGE_BYTES, end).await?;
         let here = self.rest().len() as u64;
         let bytes = (until - from).min(here.max(BLOCK_BYTES as u64));
         let stretch = self.stretch(bytes);
@@ -392,7 +394,7 @@ impl<F: File> Scan<'_, F> {
         if have.contains(&offset) && wanted <= have.end {
             return Ok(());
         }
-        let bytes = (end - offset).min(WINDOW_BYTES as u64) as usize;
+        let bytes = (end - offset).min(bytes.max(WINDOW_BYTES) as u64) as usize;
         let window = self.segment.window(offset, bytes, &mut self.unreadable);
         self.window = Rc::new(window.await?);
         self.window_from = offset;
@@ -500,8 +502,12 @@ impl Stretch {
     }
 }
 
-/// Read at a time; holds any frame.
-const WINDOW_BYTES: usize = 2 * FRAME_BYTES_MAX;
+/// Read at a time, where no frame is longer: so much stays in the caches of a core until it was
+/// looked at.
+const WINDOW_BYTES: usize = 1 << 20;
+
+/// Damage is shown in pieces of this length, with the records that are whole in each.
+const DAMAGE_BYTES: usize = 2 * FRAME_BYTES_MAX;
 
 /// Most records are shorter, so one read is enough.
 const FIRST_READ_BYTES: usize = 8 << 10;

@@ -24,6 +24,8 @@ pub(super) struct State {
     /// Frames that will never be durable: first and last, ascending.
     pub(super) given_up: Vec<(FrameSeq, FrameSeq, LogError)>,
     pub(super) is_closed: bool,
+    /// The next frame goes to a new segment.
+    pub(super) is_turn_due: bool,
     pub(super) is_read_only: bool,
     /// The present segment, and so every later one, may hold times.
     pub(super) has_times: bool,
@@ -63,6 +65,7 @@ impl State {
             segments: first_segment..=end.header.segment,
             given_up: Vec::new(),
             is_closed: false,
+            is_turn_due: false,
             is_read_only: end.is_read_only,
             has_times: end.header.has_times,
             shortage: None,

@@ -320,7 +320,8 @@ impl<D: Disk> Log<D> {
             // Records may be added while this waits.
             let bytes = self.state.borrow().pending.frame_bytes() as u64;
             let end = writer.offset + bytes;
-            if writer.is_fenced || end > writer.frames_end() {
+            let is_turn = std::mem::take(&mut self.state.borrow_mut().is_turn_due);
+            if writer.is_fenced || is_turn || end > writer.frames_end() {
                 self.roll(writer, ahead).await?;
             } else if self.is_reached(ahead, end) {
                 return Ok(());

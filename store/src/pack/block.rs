@@ -80,6 +80,13 @@ pub(super) fn records(bytes: &[u8]) -> impl Iterator<Item = (usize, RecordHeader
 }
 
 impl Unpacked {
+    /// Length of the block before compression, in bytes.
+    #[expect(clippy::len_without_is_empty, reason = "no block is empty")]
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.bytes.len()
+    }
+
     /// The record with this number in the block, from 0.
     pub fn record(&self, number: u32) -> Result<Record, PackError> {
         if number >= self.records {

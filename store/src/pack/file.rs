@@ -100,16 +100,33 @@ impl<F: File> Pack<F> {
 
     /// Reads and unpacks a block, numbered from 0.
     pub async fn unpack(&self, block: u32) -> Result<Unpacked, PackError> {
+        let entry = self.entry(block)?;
+        let stored = self.read(entry.offset, entry.stored as usize).await?;
+        self.unpack_stored(block, entry, stored.as_slice())
+    }
+
+    pub(super) fn entry(&self, block: u32) -> Result<Entry, PackError> {
         let entry = self.table.entry(block);
-        let entry = entry.ok_or(damaged(self.number, 0, "the pack has no such block"))?;
-        let bytes = entry.stored as usize;
-        let stored = self.file.read_at(entry.offset, bytes).await;
-        let stored = stored.map_err(at(self.number, entry.offset))?;
+        entry.ok_or(damaged(self.number, 0, "the pack has no such block"))
+    }
+
+    /// Up to so many octets of the file.
+    pub(super) async fn read(&self, offset: u64, bytes: usize) -> Result<Block, PackError> {
+        let read = self.file.read_at(offset, bytes).await;
+        read.map_err(at(self.number, offset))
+    }
+
+    /// What a block is that lies at the start of `stored`. The table has bounded what is unpacked.
+    pub(super) fn unpack_stored(
+        &self,
+        block: u32,
+        entry: Entry,
+        stored: &[u8],
+    ) -> Result<Unpacked, PackError> {
         let damaged = |what| damaged(self.number, entry.offset, what);
-        if stored.len() < bytes {
-            return Err(damaged("the file ends within the block"));
-        }
-        if plain(stored.as_slice()) != entry.crc {
+        let stored = stored.get(..entry.stored as usize);
+        let stored = stored.ok_or(damaged("the file ends within the block"))?;
+        if plain(stored) != entry.crc {
             return Err(damaged("the checksum does not fit"));
         }
         let raw = self.raw(entry, stored);
@@ -122,16 +139,14 @@ impl<F: File> Pack<F> {
         })
     }
 
-    /// The table has bounded what is unpacked here.
-    fn raw(&self, entry: Entry, stored: Block) -> Option<Block> {
+    fn raw(&self, entry: Entry, stored: &[u8]) -> Option<Block> {
         if entry.coding == Coding::Raw {
-            return Some(stored);
+            return Some(Block::copy_of(stored));
         }
         let mut raw = Block::zeroed(entry.raw as usize);
-        let (from, to) = (stored.as_slice(), raw.as_mut_slice());
-        let whole = self
-            .decompressor
-            .decompress(from, self.dictionary.as_ref(), to);
+        let whole =
+            self.decompressor
+                .decompress(stored, self.dictionary.as_ref(), raw.as_mut_slice());
         whole.then_some(raw)
     }
 }

@@ -32,8 +32,8 @@ pub use block::Unpacked;
 pub use error::PackError;
 pub use file::Pack;
 pub use packs::Packs;
-pub use scan::verify;
-pub use writer::PackWriter;
+pub use scan::{Reader, verify};
+pub use writer::{Dictionary, PackWriter};
 
 use crate::limit::{BLOCK_BYTES, RECORD_BYTES_MAX};
 use crate::log::{BLOCK_RECORDS_MAX, RECORD_HEADER_BYTES};

@@ -1,16 +1,60 @@
 //! A pack from front to end: for checks, for rebuilding locations, before it is published.
 
 use super::file::Pack;
-use super::{PackError, PackHead, Summary};
-use crate::disk::{Disk, File};
+use super::{PackError, PackHead, Summary, Unpacked};
+use crate::disk::{Block, Disk, File};
+use crate::limit::BLOCK_BYTES;
 use crate::log::{Place, RecordRef};
+
+/// Unpacks blocks of a pack one after the other, and reads many of them at once.
+pub struct Reader<'a, F> {
+    pack: &'a Pack<F>,
+    ahead: Block,
+    ahead_from: u64,
+}
+
+impl<'a, F: File> Reader<'a, F> {
+    #[must_use]
+    pub fn new(pack: &'a Pack<F>) -> Reader<'a, F> {
+        Reader {
+            pack,
+            ahead: Block::zeroed(0),
+            ahead_from: 0,
+        }
+    }
+
+    /// The block with this number, from 0; blocks are asked for with rising numbers.
+    pub async fn unpack(&mut self, block: u32) -> Result<Unpacked, PackError> {
+        let (pack, entry) = (self.pack, self.pack.entry(block)?);
+        let bytes = entry.stored as usize;
+        if self.ahead_of(entry.offset).len() < bytes {
+            // From the begin of a block of the disk: then nothing is copied.
+            let skip = entry.offset % BLOCK_BYTES as u64;
+            let (from, bytes) = (entry.offset - skip, skip as usize + bytes);
+            match pack.read(from, bytes.max(AHEAD_BYTES)).await {
+                Ok(ahead) => (self.ahead, self.ahead_from) = (ahead, from),
+                // What the device does not give may be of another block.
+                Err(_) => return pack.unpack(block).await,
+            }
+        }
+        pack.unpack_stored(block, entry, self.ahead_of(entry.offset))
+    }
+
+    fn ahead_of(&self, offset: u64) -> &[u8] {
+        let skip = offset.checked_sub(self.ahead_from);
+        let skip = skip.and_then(|skip| usize::try_from(skip).ok());
+        let rest = skip.and_then(|skip| self.ahead.as_slice().get(skip..));
+        rest.unwrap_or_default()
+    }
+}
 
 impl<F: File> Pack<F> {
     /// Shows all records in order with their places. What is damaged is shown as an error, with
     /// the place of the first record that it costs, and passed over.
     pub async fn scan(&self, mut each: impl FnMut(Place, Result<RecordRef<'_>, PackError>)) {
+        let mut reader = Reader::new(self);
         for block in 0..self.summary().blocks {
-            match self.unpack(block).await {
+            match reader.unpack(block).await {
                 Ok(unpacked) => unpacked
                     .records()
                     .for_each(|(place, record)| each(place, record)),
@@ -33,3 +77,6 @@ pub async fn verify<D: Disk>(disk: &D, path: &str, head: PackHead) -> Result<Sum
     .await;
     found.map(|()| pack.summary())
 }
+
+/// Read at a time; whole blocks, mostly.
+const AHEAD_BYTES: usize = 1 << 20;

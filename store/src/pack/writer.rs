@@ -5,6 +5,9 @@
 //!                         └──────────── once that is decided ─────────→
 //! ```
 //!
+//! To train a dictionary takes as long as to pack 20 MB. So a pack takes that of the one before,
+//! if its own sample shrinks enough with it, and trains its own only where it does not.
+//!
 //! Memory: the sample of 4 MiB, one open block, one compressed one, one write, the table (24 octets
 //! a block), and what zstd needs; 19 MB in all at the peak, while it trains.
 
@@ -20,6 +23,7 @@ use crate::limit::{BLOCK_BYTES, RECORD_BYTES_MAX};
 use crate::log::{PACK_BLOCKS_MAX, Place, RECORD_HEADER_BYTES};
 use crate::mail::id::Lsn;
 use std::io;
+use std::rc::Rc;
 
 /// After an error of the disk the file is removed and the writer is of no more use.
 pub struct PackWriter<D: Disk> {
@@ -29,33 +33,58 @@ pub struct PackWriter<D: Disk> {
     /// Closed blocks that wait for the dictionary; `None` once it is decided.
     sample: Option<Vec<RawBlock>>,
     sample_bytes: usize,
+    /// Of the pack before, until the dictionary is decided; then that of this one.
+    dictionary: Option<Rc<[u8]>>,
     /// Blocks before the open one.
     closed: u32,
     table: Table,
     compressor: Compressor,
-    dictionary_bytes: u32,
-    dictionary_crc: u32,
     records: u64,
     raw_bytes: u64,
+}
+
+/// Where a pack has its dictionary from.
+#[derive(Clone, Debug, Default)]
+pub enum Dictionary {
+    /// It is trained on what comes first, if that pays.
+    #[default]
+    Learned,
+    /// As `Learned`, but this one of another pack will do if it pays.
+    Like(Rc<[u8]>),
+    /// Blocks are compressed by themselves.
+    Without,
 }
 
 impl<D: Disk> PackWriter<D> {
     /// Makes the file; it must not be there. Its directory must.
     pub async fn create(disk: D, path: &str, head: PackHead) -> io::Result<PackWriter<D>> {
+        PackWriter::create_with(disk, path, head, Dictionary::Learned).await
+    }
+
+    pub async fn create_with(
+        disk: D,
+        path: &str,
+        head: PackHead,
+        dictionary: Dictionary,
+    ) -> io::Result<PackWriter<D>> {
         let mut file = Creator::new(disk, path).await?;
         // The header is written last: until then this is no pack.
         file.append(&[0; BLOCK_BYTES]).await?;
+        let (is_sampled, dictionary) = match dictionary {
+            Dictionary::Learned => (true, None),
+            Dictionary::Like(dictionary) => (true, Some(dictionary)),
+            Dictionary::Without => (false, None),
+        };
         Ok(PackWriter {
             head,
             file,
             open: RawBlock::new(),
-            sample: Some(Vec::new()),
+            sample: is_sampled.then(Vec::new),
             sample_bytes: 0,
+            dictionary,
             closed: 0,
             table: Table::default(),
             compressor: Compressor::new(),
-            dictionary_bytes: 0,
-            dictionary_crc: 0,
             records: 0,
             raw_bytes: 0,
         })
@@ -100,13 +129,25 @@ impl<D: Disk> PackWriter<D> {
         self.file.position() + (self.sample_bytes + self.open.bytes.len()) as u64
     }
 
+    /// What the next pack may begin with.
+    #[must_use]
+    pub fn dictionary(&self) -> Dictionary {
+        match &self.dictionary {
+            Some(dictionary) => Dictionary::Like(Rc::clone(dictionary)),
+            None => Dictionary::Learned,
+        }
+    }
+
     /// Writes what is left, then the header: on return the pack is whole and durable.
     pub async fn finish(mut self) -> io::Result<Summary> {
         if self.open.records > 0 {
             self.close_block().await?;
         }
-        let sample = self.sample.take().unwrap_or_default();
-        self.write_all(sample).await?;
+        if let Some(sample) = self.sample.take() {
+            self.dictionary = None;
+            self.write_all(sample).await?;
+        }
+        let dictionary = self.dictionary.as_deref().unwrap_or_default();
         let table = self.table.encode();
         let header = Header {
             head: self.head,
@@ -115,8 +156,11 @@ impl<D: Disk> PackWriter<D> {
             table_offset: self.file.position(),
             blocks: self.table.len(),
             table_crc: plain(&table),
-            dictionary_bytes: self.dictionary_bytes,
-            dictionary_crc: self.dictionary_crc,
+            dictionary_bytes: dictionary.len() as u32,
+            dictionary_crc: match dictionary {
+                [] => 0,
+                dictionary => plain(dictionary),
+            },
         };
         self.file.append(&table).await?;
         let bytes = self.file.finish_with_header(header.encode()).await?;
@@ -153,12 +197,13 @@ impl<D: Disk> PackWriter<D> {
     /// not save its own length.
     async fn settle(&mut self) -> io::Result<()> {
         let sample = self.sample.take().unwrap_or_default();
-        if let Some(dictionary) = dictionary(&sample)
-            && self.compressor.load(&dictionary).is_ok()
-        {
-            self.file.append(&dictionary).await?;
-            self.dictionary_bytes = dictionary.len() as u32;
-            self.dictionary_crc = plain(&dictionary);
+        self.dictionary = dictionary(&sample, self.dictionary.take());
+        if let Some(dictionary) = &self.dictionary {
+            if self.compressor.load(dictionary).is_ok() {
+                self.file.append(dictionary).await?;
+            } else {
+                self.dictionary = None;
+            }
         }
         self.write_all(sample).await
     }

@@ -23,6 +23,10 @@ use store::table::name;
 /// Moves live mail out of the log into compressed packs, writes packs anew of which too much is
 /// dead, merges the index, and gives the space back. Needs free space for what is moved at one
 /// time.
+///
+/// Without --keep all of the log is emptied, also the segment that is written to: another one is
+/// begun first, and spare files are removed. A server keeps its newest mail in the log; where one
+/// starts again soon, --keep what it keeps (log_kept_bytes_max, 1 GiB).
 #[derive(Args)]
 pub(crate) struct Compact {
     /// Say what would be done, and change nothing
@@ -31,7 +35,8 @@ pub(crate) struct Compact {
     /// Look at every byte afterwards, as fsck does
     #[arg(long)]
     verify: bool,
-    /// The newest mail that stays in the log of each shard, for example "1 GiB"
+    /// The newest mail that stays in the log of each shard, for example "1 GiB"; whole segments
+    /// stay, and that which is written to is one of them
     #[arg(long, value_name = "BYTES", default_value = "0 B")]
     keep: String,
 }
@@ -51,18 +56,22 @@ impl Compact {
             segments_least: 1,
             ..Policy::default()
         };
-        let bar = Bar {
-            octets: progress::octets(0),
-            shard: Cell::new(0),
-        };
+        let bar = Bar::new(to_empty(&home.path, &home.identity, keep));
         let mut report = Report::default();
         for shard in 0..home.identity.shards {
-            bar.begin(shard);
-            let here = Paced(BlockingDisk::new(&home.path), &bar);
+            bar.shard.set(shard);
+            let here = Paced(BlockingDisk::new(&home.path).around_cache(), &bar);
             with_shard(&home, shard, async |shard| {
+                if keep == 0 {
+                    // Where the disk is full, the space has to come from what can be emptied.
+                    drop(shard.end_segment().await);
+                }
                 report.add(shard.keep_house(&here, &policy).await?);
                 shard.compact(&here, Task::MergeAll).await?;
                 shard.sweep(&here).await?;
+                if keep == 0 {
+                    shard.log().remove_spares().await?;
+                }
                 Ok(())
             })
             .with_context(|| format!("shard {shard}: what was there before still is"))?;
@@ -109,15 +118,11 @@ fn dry_run(client: &Client, data: &Path, identity: &Identity, keep: u64) -> anyh
         let owner = owner(identity, shard);
         let read = Manifest::read(&disk, &owner.directory, owner.store, owner.shard);
         let manifest = run(read)?.unwrap_or_default();
-        let log = segments(&data.join(&owner.directory).join("log"));
-        let kept = keep.div_ceil(store::limit::SEGMENT_BYTES) as usize;
-        // The last segment is written to.
-        let emptied = log.len().saturating_sub(kept.max(1));
-        let bytes: u64 = log.iter().take(emptied).sum();
+        let emptied = emptied(data, shard, keep);
         rows.push([
             shard.to_string(),
-            emptied.to_string(),
-            mib(bytes),
+            emptied.len().to_string(),
+            mib(emptied.iter().sum()),
             manifest.runs.len().to_string(),
             manifest.packs.len().to_string(),
         ]);
@@ -132,6 +137,20 @@ fn dry_run(client: &Client, data: &Path, identity: &Identity, keep: u64) -> anyh
     client.say(&table(head, rows.into_iter()));
     client.say("Nothing was changed. What of it is dead is known once the index was gone through.");
     Ok(true)
+}
+
+/// Octets that are emptied in all shards.
+fn to_empty(data: &Path, identity: &Identity, keep: u64) -> u64 {
+    let shards = 0..identity.shards;
+    shards.flat_map(|shard| emptied(data, shard, keep)).sum()
+}
+
+/// Lengths of the segments that are emptied.
+fn emptied(data: &Path, shard: u16, keep: u64) -> Vec<u64> {
+    let mut log = segments(&data.join(shard_directory(shard)).join("log"));
+    let kept = keep.div_ceil(store::limit::SEGMENT_BYTES) as usize;
+    log.truncate(log.len().saturating_sub(kept));
+    log
 }
 
 /// Lengths of the segments in a directory, oldest first.
@@ -264,26 +283,68 @@ fn mib(bytes: u64) -> String {
     format!("{:.1}", bytes as f64 / f64::from(1 << 20))
 }
 
-/// How far a task is, on a terminal.
+/// How far all of it is, on a terminal: octets of the files that are emptied. How many packs are
+/// written anew is known when a shard's log is empty; they are added then.
 struct Bar {
     octets: ProgressBar,
     shard: Cell<u16>,
+    /// Of the tasks that are done.
+    done: Cell<u64>,
+    /// The task of the moment.
+    task: Cell<Option<Progress>>,
 }
 
 impl Bar {
-    fn begin(&self, shard: u16) {
-        self.shard.set(shard);
-        self.octets.reset();
+    /// So many octets will be emptied, as far as it is known.
+    fn new(octets: u64) -> Bar {
+        Bar {
+            octets: progress::octets(octets),
+            shard: Cell::new(0),
+            done: Cell::new(0),
+            task: Cell::new(None),
+        }
     }
 }
 
 impl Pace for Bar {
     async fn pause(&self, progress: Progress) {
-        let message = format!("shard {}, {}", self.shard.get(), progress.at);
-        self.octets.set_message(message);
-        if progress.total > 0 {
-            self.octets.set_length(progress.total);
+        if let Some(before) = self.task.replace(Some(progress))
+            && (before.done > progress.done || before.total != progress.total)
+        {
+            self.done.set(self.done.get() + before.total);
         }
-        self.octets.set_position(progress.done);
+        let (done, at) = (self.done.get(), progress.at);
+        let known = self.octets.length().unwrap_or_default();
+        self.octets.set_length(known.max(done + progress.total));
+        self.octets.set_position(done + progress.done);
+        self.octets
+            .set_message(format!("shard {}, {at}", self.shard.get()));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::iter::once;
+
+    fn shown(bar: &Bar, told: impl Iterator<Item = (u64, u64)>) -> (u64, Option<u64>) {
+        for (done, total) in told {
+            let at = "at work";
+            run(bar.pause(Progress { at, done, total }));
+        }
+        (bar.octets.position(), bar.octets.length())
+    }
+
+    #[test]
+    fn the_bar_goes_through_all_tasks() {
+        let bar = Bar::new(300);
+        assert_eq!(
+            shown(&bar, [(0, 200), (150, 200)].into_iter()),
+            (150, Some(300))
+        );
+        // The next task begins, and one that was not known before.
+        assert_eq!(shown(&bar, once((10, 100))), (210, Some(300)));
+        assert_eq!(shown(&bar, once((0, 70))), (300, Some(370)));
+        assert_eq!(shown(&bar, once((70, 70))), (370, Some(370)));
     }
 }

@@ -1,12 +1,13 @@
 //! What a server costs between two moments: CPU, memory, bytes written; of a pid or of a cgroup.
 //!
-//! How exact it is. A cgroup (version 2) counts every process that was ever in it: exact. A pid stands
-//! for its tree: the living are read, and the dead are in their parent's sums once it has waited for
-//! them; a server that lets the kernel reap its children (Exim's deliveries) loses those, and what
-//! ends while the tree is read may be missed for that moment. Both ends are taken while the server
-//! stands still, so that the difference is right. Memory is sampled [`SAMPLE_MILLIS`] apart: a peak
-//! between two samples is not seen; shared pages are counted once (PSS) where there are several
-//! processes. The device's own counters hold what file system and neighbours wrote as well.
+//! How exact it is. A cgroup (version 2) counts every process that was ever in it: exact. A pid
+//! stands for its tree: the living are read, and the dead are in their parent's sums once it has
+//! waited for them; a server that lets the kernel reap its children (Exim's deliveries) loses
+//! those, and what ends while the tree is read may be missed for that moment. Both ends are taken
+//! while the server stands still, so that the difference is right. Memory is sampled
+//! [`SAMPLE_MILLIS`] apart: a peak between two samples is not seen; shared pages are counted once
+//! (PSS) where there are several processes. The device's own counters hold what file system and
+//! neighbours wrote as well.
 
 mod cgroup;
 mod device;

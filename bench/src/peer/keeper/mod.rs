@@ -1,9 +1,10 @@
 //! The keeper: a process of its own that owns a yard (folder and servers) and always clears it.
 //!
-//! Whatever becomes of the tool, its end of the keeper's standard input closes, also after Ctrl-C, a
-//! panic or `kill -9`. Then the keeper ends the programs it started, and what they started (it is
-//! their subreaper and, where cgroup v2 is writable, everything sits in one group), and removes the
-//! folder. A detached keeper waits for SIGTERM instead. Nothing is ever ended by name.
+//! Whatever becomes of the tool, its end of the keeper's standard input closes, also after
+//! Ctrl-C, a panic or `kill -9`. Then the keeper ends the programs it started, and what they
+//! started (it is their subreaper and, where cgroup v2 is writable, everything sits in one
+//! group), and removes the folder. A detached keeper waits for SIGTERM instead. Nothing is ever
+//! ended by name.
 //!
 //! ```text
 //! AwaitOrder ──Start──▶ AwaitOrder      ──Detach──▶ AwaitSignal

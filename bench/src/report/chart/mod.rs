@@ -1,7 +1,7 @@
 //! Charts as SVG that takes its colours from the page, so that one picture serves light and dark.
 //!
-//! plotters writes colours as `#rrggbb`; each of ours is one that stands for a variable of the style
-//! sheet and is replaced by it at the end. Sizes are in pixels of a picture [`WIDTH`] wide.
+//! plotters writes colours as `#rrggbb`; each of ours is one that stands for a variable of the
+//! style sheet and is replaced by it at the end. Sizes are in pixels of a picture [`WIDTH`] wide.
 
 mod bars;
 mod latency;

@@ -16,7 +16,10 @@ use super::Shard;
 use crate::compact::damage::{damaged_segments, kept_segment};
 use crate::compact::{Aside, Checkpoint, CompactError, Policy, Report, Task};
 use crate::disk::Disk;
+use crate::error::LogError;
+use crate::log::Draft;
 use crate::mail::id::ObjectId;
+use crate::record::Fact;
 use std::sync::Arc;
 
 /// What the last checkpoint leaves to the compactor.
@@ -60,6 +63,24 @@ impl<D: Disk> Shard<D> {
         }
         self.sweep(aside).await?;
         Ok(report)
+    }
+
+    /// Ends the segment that is written to, if there is much in it, so that it can be emptied as
+    /// well: for a store that nobody serves. `Full`: there is no room for another one.
+    pub async fn end_segment(&self) -> Result<(), LogError> {
+        if self.log.end().offset < ENDED_BYTES_LEAST {
+            return Ok(());
+        }
+        let secs = (self.now_secs)();
+        let mut payload = Vec::new();
+        let draft = Draft {
+            kind: Fact::Time { secs }.encode(&mut payload),
+            account: 0,
+            parts: &[&payload],
+        };
+        self.log.turn();
+        let appended = self.log.append(&[draft])?;
+        self.log.durable(appended.frame).await
     }
 
     /// Empties the oldest segments of the log up to `through`, as far as that can be, or as many
@@ -160,6 +181,9 @@ impl<D: Disk> Shard<D> {
         !checkpoints.older.is_empty()
     }
 }
+
+/// A segment with less is not worth another one, in bytes.
+const ENDED_BYTES_LEAST: u64 = 1 << 20;
 
 /// So often house is kept before packs are looked at though no segment was emptied.
 const REPACK_ROUNDS: u32 = 60;

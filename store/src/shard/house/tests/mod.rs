@@ -2,6 +2,7 @@
 
 mod crash;
 mod damage;
+mod ending;
 mod held;
 mod rebuild;
 
