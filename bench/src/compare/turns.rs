@@ -26,8 +26,8 @@ pub(crate) enum Extent {
 /// What a generator gives back.
 pub(crate) struct Loaded {
     pub(crate) outcome: Outcome,
-    /// Copies that are to arrive: acknowledged messages times their recipients; `None` where a load is
-    /// more than arrivals.
+    /// Copies that are to arrive: acknowledged messages times their recipients; `None` where a load
+    /// is more than arrivals.
     pub(crate) copies: Option<u64>,
 }
 

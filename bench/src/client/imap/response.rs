@@ -4,8 +4,8 @@
 //! text {n} CRLF  n octets  text {m} CRLF  m octets … text CRLF
 //! ```
 //!
-//! The text is kept without the literals, and without its middle where it is long: what the tool reads
-//! of a response stands at its beginning. Literals are shown as they come and never kept.
+//! The text is kept without the literals, and without its middle where it is long: what the tool
+//! reads of a response stands at its beginning. Literals are shown as they come and never kept.
 
 use crate::client::tls::Stream;
 use crate::measure::answer::{Answer, Code, Word};

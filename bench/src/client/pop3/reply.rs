@@ -1,4 +1,4 @@
-//! Replies out of a stream, and the lines behind them, of any length in bounded memory (RFC 1939 §3).
+//! Replies out of a stream, and the lines behind them, in bounded memory (RFC 1939 §3).
 
 use crate::client::tls::Stream;
 use crate::measure::answer::{Answer, Code, Word};

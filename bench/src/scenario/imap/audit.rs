@@ -20,8 +20,8 @@ pub(crate) struct Copies {
 }
 
 impl Copies {
-    /// Reads the mailboxes of all accounts, the first of them from the given UIDs on; a mailbox that
-    /// cannot be read is an error, as nobody knows what is in it.
+    /// Reads the mailboxes of all accounts, the first of them from the given UIDs on; a mailbox
+    /// that cannot be read is an error, as nobody knows what is in it.
     pub(crate) fn read(
         access: &Arc<Access>,
         accounts: &Accounts,
@@ -72,8 +72,8 @@ impl Copies {
         }
     }
 
-    /// What we deleted was there once, unless it is there still. `answered`: the server said that it
-    /// is gone, so it must not be there any more.
+    /// What we deleted was there once, unless it is there still. What the server said is gone must
+    /// not be there any more.
     pub(crate) fn count_deleted(&mut self, deleted: &[Deleted]) {
         let key = |seen: &Sighting| (seen.number, seen.account);
         let there: BTreeSet<(u64, u32)> = self.sightings.iter().map(key).collect();

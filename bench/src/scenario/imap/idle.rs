@@ -1,4 +1,4 @@
-//! A population of connections in IDLE: what each costs the server, and how soon all of an account's
+//! A population of connections in IDLE: what each costs the server, and how soon all of an account
 //! hear of a delivery.
 //!
 //! ```text
@@ -6,8 +6,8 @@
 //! shards    connect, LOGIN, SELECT, IDLE … until as many are held as the level says
 //! ```
 //!
-//! The population is grown level by level, so that a cost that is not linear shows. A delivery is an
-//! APPEND over one more connection; the next one begins when all have heard of it, or are given up.
+//! The population is grown level by level, so that a cost that is not linear shows. A delivery is
+//! an APPEND over one more connection; the next one begins when all have heard, or are given up.
 
 use super::ImapArgs;
 use crate::client::NotOpened;
@@ -100,7 +100,7 @@ pub(super) fn idle(args: &ImapArgs, stop: Arc<AtomicBool>) -> anyhow::Result<End
             deliver(&own, &access, &board, &corpus).await
         })?;
         match told {
-            Ok(missed) if missed == 0 => {}
+            Ok(0) => {}
             Ok(missed) => remarks.push(format!(
                 "{missed} times an idler heard nothing of a delivery within {} s",
                 access_secs(args)

@@ -1,4 +1,4 @@
-//! A session with each account, some at a time: before a run to see what is there, behind it to audit.
+//! A session with each account, some at a time: before a run to look, behind it to audit.
 
 use crate::client::imap::{Access, Session};
 use crate::load::accounts::Accounts;

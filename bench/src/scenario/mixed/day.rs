@@ -1,4 +1,4 @@
-//! A user's day, compressed: how often mail comes, how long sessions are, what is done with a message.
+//! A user's day, compressed: when mail comes, how long sessions are, what is done with a message.
 //!
 //! | | in a day | share |
 //! |---|---|---|
@@ -51,8 +51,8 @@ impl Day {
         f64::from(users) * OUTSIDE * self.speed_up / ARRIVAL_SECS
     }
 
-    /// Every stay of a user that begins before `end`. At the begin half of all users are there, each
-    /// somewhere in his session.
+    /// Every stay of a user that begins before `end`. At the begin half of all users are there,
+    /// each somewhere in his session.
     pub(crate) fn stays(&self, user: u32, end: Duration) -> impl Iterator<Item = Stay> {
         let mut rng = fastrand::Rng::with_seed(chance(self.seed ^ STAY_SALT, u64::from(user)));
         let session = SESSION_SECS / self.speed_up;

@@ -1,4 +1,4 @@
-//! `mixed`: users with sessions and IDLE while mail arrives, and an audit of every message at the end.
+//! `mixed`: users with sessions and IDLE while mail arrives, and an audit of it all at the end.
 //!
 //! Open loop: arrivals and sessions begin when their moment comes, whatever the server does.
 

@@ -1,7 +1,7 @@
 //! One thread of a mixed load: the arrivals and the users that are its own.
 //!
 //! Messages of thread `i` of `n` have the numbers `i + 2nk` when they come from outside, and
-//! `i + n + 2nk` when users answer, so that no number is given twice and the ledger of a number is known.
+//! `i + n + 2nk` when users answer: no number is given twice, and each tells its ledger.
 
 use super::options::Plan;
 use super::user::User;
