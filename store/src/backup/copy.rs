@@ -43,6 +43,11 @@ impl Table {
         }
     }
 
+    /// Below the directory of the shard.
+    pub(super) fn below(&self) -> String {
+        self.path("").trim_start_matches('/').to_owned()
+    }
+
     /// About.
     pub(super) fn bytes(&self) -> u64 {
         match self {
@@ -128,7 +133,7 @@ impl<D: Disk> Backup<D> {
     ) -> Result<Copied, BackupError> {
         let path = table.path(&owner.directory);
         let copy = |(bytes, crc)| TableCopy {
-            path: table.path("").trim_start_matches('/').to_owned(),
+            path: table.below(),
             bytes,
             crc,
         };

@@ -26,10 +26,12 @@ pub enum BackupError {
     Restless { shard: ShardId },
     /// No generation, or none of that number.
     NoGeneration(Option<u32>),
-    /// The time lies before what the backup can restore; the earliest that it can, if known.
+    /// The backup cannot restore the time; the next one that it can, if known, and the end of the
+    /// last generation before, which it can, too.
     TooEarly {
         shard: ShardId,
         earliest: Option<i64>,
+        latest: Option<i64>,
     },
     /// The time lies behind the end of the generation.
     TooLate { taken_secs: i64 },
@@ -79,11 +81,24 @@ impl fmt::Display for BackupError {
             BackupError::NoGeneration(Some(number)) => {
                 write!(f, "the backup has no generation {number} that is whole")
             }
-            BackupError::TooEarly { shard, earliest } => {
+            BackupError::TooEarly {
+                shard,
+                earliest,
+                latest,
+            } => {
                 write!(f, "shard {shard} cannot be restored to a time so early")?;
                 match earliest {
-                    Some(secs) => write!(f, "; the earliest is {} (UTC)", Moment(*secs)),
-                    None => f.write_str("; take an older generation without --to"),
+                    Some(secs) => write!(f, "; the earliest is {} (UTC)", Moment(*secs))?,
+                    None => f.write_str("; take an older generation without --to")?,
+                }
+                match latest {
+                    Some(secs) => write!(
+                        f,
+                        ", or {} (UTC) and before: what came between was compacted away before it \
+                         was backed up",
+                        Moment(*secs)
+                    ),
+                    None => Ok(()),
                 }
             }
             BackupError::TooLate { taken_secs } => write!(

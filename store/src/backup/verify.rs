@@ -140,9 +140,8 @@ impl<D: Disk> Verifying<'_, D> {
         for (shard, copy) in (0..).zip(&generation.shards) {
             let manifest = self.manifest(number, shard, copy).await?;
             let tables = manifest.iter().flat_map(Table::all);
-            let tables: BTreeMap<String, Table> = tables
-                .map(|table| (table.path("").trim_start_matches('/').to_owned(), table))
-                .collect();
+            let tables = tables.map(|table| (table.below(), table));
+            let tables: BTreeMap<String, Table> = tables.collect();
             let listed: BTreeSet<&String> = copy.tables.iter().map(|table| &table.path).collect();
             if manifest.is_some() && !listed.iter().copied().eq(tables.keys()) {
                 let what = "its list names other files than its manifest";
