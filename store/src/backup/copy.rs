@@ -198,8 +198,8 @@ pub(super) async fn checksum<D: Disk>(
     Ok(Some((length, crc)))
 }
 
-/// CRCs of a file up to each of `ends`, which ascend; fewer where it ends before. `None` where there
-/// is none.
+/// CRCs of a file up to each of `ends`, which ascend; fewer where it ends before. `None` where
+/// there is none.
 pub(super) async fn checksums<D: Disk>(
     disk: &D,
     path: &str,

@@ -85,22 +85,7 @@ impl fmt::Display for BackupError {
                 shard,
                 earliest,
                 latest,
-            } => {
-                write!(f, "shard {shard} cannot be restored to a time so early")?;
-                match earliest {
-                    Some(secs) => write!(f, "; the earliest is {} (UTC)", Moment(*secs))?,
-                    None => f.write_str("; take an older generation without --to")?,
-                }
-                match latest {
-                    Some(secs) => write!(
-                        f,
-                        ", or {} (UTC) and before: what came between was compacted away before it \
-                         was backed up",
-                        Moment(*secs)
-                    ),
-                    None => Ok(()),
-                }
-            }
+            } => too_early(f, *shard, *earliest, *latest),
             BackupError::TooLate { taken_secs } => write!(
                 f,
                 "the backup ends at {} (UTC), before that time; leave --to away to restore all",
@@ -123,6 +108,26 @@ impl fmt::Display for BackupError {
             },
         }
     }
+}
+
+fn too_early(
+    f: &mut fmt::Formatter<'_>,
+    shard: ShardId,
+    earliest: Option<i64>,
+    latest: Option<i64>,
+) -> fmt::Result {
+    write!(f, "shard {shard} cannot be restored to a time so early")?;
+    match earliest {
+        Some(secs) => write!(f, "; the earliest is {} (UTC)", Moment(secs))?,
+        None => f.write_str("; take an older generation without --to")?,
+    }
+    latest.map_or(Ok(()), |secs| {
+        write!(
+            f,
+            ", or {} (UTC) and before: what came between was compacted before it was backed up",
+            Moment(secs)
+        )
+    })
 }
 
 impl std::error::Error for BackupError {}

@@ -1,4 +1,4 @@
-//! What a backup knows of one shard at a moment: how far its log goes, and what that is replayed on.
+//! What a backup knows of one shard at a moment: how far its log goes, what that is replayed on.
 
 use super::copy::Table;
 use super::error::of_segment;
@@ -144,9 +144,9 @@ impl<'a, D: Disk> Past<'a, D> {
         }
     }
 
-    /// What the log up to `cut` is replayed on: the newest index that knows nothing behind it and for
-    /// which the log is there; where none is, nothing, if the log is there from its beginning, or
-    /// archives.
+    /// What the log up to `cut` is replayed on: the newest index that knows nothing behind it and
+    /// for which the log is there; where none is, nothing, if the log is there from its beginning,
+    /// or archives.
     pub(super) async fn basis(&self, cut: End, until: i64) -> Result<Basis, BackupError> {
         let first = self
             .segments
@@ -250,8 +250,8 @@ impl Basis {
     }
 }
 
-/// A manifest without an index, whose archives end where a log begins that has `first` and is cut in
-/// `last`.
+/// A manifest without an index, whose archives end where a log begins that has the segment `first`
+/// and is cut in `last`.
 fn archived(mut manifest: Manifest, first: u32, last: u32) -> Option<Manifest> {
     let archives = manifest.archives.iter();
     let used = archives

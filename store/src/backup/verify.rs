@@ -1,8 +1,8 @@
 //! Reads all of a backup, and names whatever a restore would stumble over.
 //!
 //! Each file is read once, whatever number of generations count on it: a table is held against its
-//! list and opened as what it is; a segment is held against every list that names it, and its frames
-//! are followed. What a generation has beside them, its list, manifests and tails, must fit
+//! list and opened as what it is; a segment is held against every list that names it, and its
+//! frames are followed. What a generation has beside them, its list, manifests and tails, must fit
 //! together. Nothing is changed.
 
 use super::copy::{Table, checksum, checksums};

@@ -167,8 +167,8 @@ pub(super) fn fill(
     Ok(bytes)
 }
 
-/// Makes an index for a moment for which the backup has none, of archives and log, and looks whether
-/// all of the mail is still there.
+/// Makes an index for a moment for which the backup has none, of archives and log, and looks
+/// whether all of the mail is still there.
 fn make_index(
     repository: &Repository<BlockingDisk>,
     plan: &Plan,

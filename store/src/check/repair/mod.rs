@@ -159,8 +159,8 @@ impl<D: Disk> Repair<'_, D> {
         self.empty(through).await
     }
 
-    /// What a checkpoint has to write down: the state that is known and the log behind it, or all of
-    /// archives and log.
+    /// What a checkpoint has to write down: the state that is known and the log behind it, or all
+    /// of archives and log.
     async fn replayed(
         &mut self,
         manifest: &Manifest,
