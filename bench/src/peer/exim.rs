@@ -42,8 +42,9 @@ pub(super) fn raise(yard: &mut Yard, target: Target) -> anyhow::Result<Target> {
     yard.await_doors(&[door], "exim.log")?;
     Ok(Target {
         server: format!("Exim {} (Maildir)", package.version),
-        durability: "spool files and their folder synced (fsync) before 250; Maildir files before they are named"
-            .to_string(),
+        durability:
+            "spool files and folder synced (fsync) before 250; Maildir files before they are named"
+                .to_string(),
         doors: Doors {
             smtp: Some(door.to_string()),
             ..Doors::default()

@@ -36,8 +36,9 @@ pub(super) fn raise(yard: &mut Yard, target: Target) -> anyhow::Result<Target> {
     yard.await_doors(&[door], "smtpd.log")?;
     Ok(Target {
         server: format!("OpenSMTPD {} (Maildir)", package.version),
-        durability: "nothing synced before 250 (as strace shows); Maildir files (fsync) before they are named"
-            .to_string(),
+        durability:
+            "nothing synced before 250 (strace); Maildir files (fsync) before they are named"
+                .to_string(),
         doors: Doors {
             smtp: Some(door.to_string()),
             ..Doors::default()

@@ -19,6 +19,7 @@ use std::fmt;
 use std::net::{SocketAddr, ToSocketAddrs};
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 /// The command line asks for what makes no sense: exit code 2.
@@ -319,11 +320,12 @@ impl Inject {
     }
 
     /// When the server is to be killed.
-    pub(crate) fn kill(&self) -> anyhow::Result<Option<Kill>> {
+    pub(crate) fn kill(&self, begun: &Arc<AtomicBool>) -> anyhow::Result<Option<Kill>> {
         let (Some(secs), Some(pid)) = (self.proof.kill_after, self.server.pid) else {
             return Ok(None);
         };
-        Kill::plan(seconds(secs)?, pid, self.proof.restart.clone()).map(Some)
+        let (after, restart) = (seconds(secs)?, self.proof.restart.clone());
+        Kill::plan(after, pid, restart, begun.clone()).map(Some)
     }
 
     /// What was asked, as the report says it.
@@ -393,6 +395,7 @@ impl LoadArgs {
             give_up: Some(patience),
             subject: server.subject(),
             folder: server.folder.clone(),
+            begun: Arc::default(),
         })
     }
 
