@@ -116,8 +116,10 @@ impl Compare {
         if self.generator == Generator::SmtpSource {
             self.source()?;
         }
-        if self.scenario == Scenario::Imap {
-            self.check_sessions()?;
+        match self.scenario {
+            Scenario::Smtp | Scenario::Lmtp => {}
+            Scenario::Imap => self.check_sessions()?,
+            Scenario::Mixed => self.check_mailboxes()?,
         }
         Ok(())
     }

@@ -4,6 +4,7 @@ use super::command::{Compare, PILOT_MESSAGES};
 use super::turns::{Extent, Loaded};
 use crate::client::imap::deed::Deed;
 use crate::load::accounts::Accounts;
+use crate::load::fanout::Fanout;
 use crate::outcome::Audit;
 use crate::peer::Target;
 use crate::scenario::imap::{ImapArgs, imap};
@@ -17,10 +18,23 @@ use std::sync::atomic::AtomicBool;
 impl Compare {
     /// What would be found out too late.
     pub(super) fn check_sessions(&self) -> anyhow::Result<()> {
+        self.check_mailboxes()?;
         match self.work.deeds.contains(&Deed::Idle) {
             true => misused("a population in IDLE is of one server: ringpost-bench imap --do idle"),
             false => Ok(()),
         }
+    }
+
+    /// Options that would do nothing.
+    pub(super) fn check_mailboxes(&self) -> anyhow::Result<()> {
+        let wire = &self.wire;
+        let is_one = self.message.recipients == Fanout::Fixed(1);
+        if wire.no_pipelining || wire.chain || wire.bdat || self.inbox.is_some() || !is_one {
+            return misused(
+                "--no-pipelining, --chain, --bdat, --inbox and --recipients are for smtp and lmtp",
+            );
+        }
+        Ok(())
     }
 
     pub(super) fn sessions(
@@ -131,3 +145,35 @@ fn loaded(ending: Ending) -> anyhow::Result<Loaded> {
 /// Enough for each user to log in.
 const PILOT_SECS: f64 = 3.0;
 const DAY_SECS_DEFAULT: f64 = 60.0;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::Parser;
+
+    #[derive(Parser)]
+    struct Line {
+        #[command(flatten)]
+        compare: Compare,
+    }
+
+    fn compare(line: &str) -> Compare {
+        let words = ["bench"].into_iter().chain(line.split(' '));
+        Line::try_parse_from(words).unwrap().compare
+    }
+
+    #[test]
+    fn what_says_nothing_about_mailboxes_is_refused() {
+        let fine = "imap --servers ringpost,dovecot --do append,search --size 1k";
+        assert!(compare(fine).check_sessions().is_ok());
+        assert!(
+            compare("imap --servers a:1 --do idle")
+                .check_sessions()
+                .is_err()
+        );
+        for wrong in ["--bdat", "--chain", "--inbox 3", "--recipients 2"] {
+            let compare = compare(&format!("mixed --servers ringpost {wrong}"));
+            assert!(compare.check_mailboxes().is_err(), "{wrong}");
+        }
+    }
+}

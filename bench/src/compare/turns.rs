@@ -163,7 +163,7 @@ impl Turns<'_> {
                 outcome.remarks.push(remark);
             }
         }
-        outcome.audit = contender.audit.take().or(outcome.audit);
+        outcome.audit = outcome.audit.take().or_else(|| contender.audit.take());
         outcome.round = Some(round);
         outcome.server = Some(target.server.clone());
         outcome.durability = Some(target.durability.clone());

@@ -199,7 +199,13 @@ fn facts(body: &mut String, group: &Group, first: &Outcome) {
     let mut facts = Table::bare();
     facts.line(["target".to_string(), first.target.clone()]);
     facts.line(["answers".to_string(), summary::answers(group)]);
-    facts.line(["messages".to_string(), summary::messages(group)]);
+    facts.line([
+        summary::operations(first).to_string(),
+        summary::messages(group),
+    ]);
+    for line in group.runs.iter().flat_map(|run| summary::population(run)) {
+        facts.line(["memory".to_string(), line]);
+    }
     if let Some(durability) = &first.durability {
         facts.line(["durability".to_string(), durability.clone()]);
     }

@@ -155,7 +155,7 @@ fn describe(text: &mut String, group: &Group) {
             ]);
         }
     }
-    facts.line(["messages".to_string(), messages(group)]);
+    facts.line([operations(first).to_string(), messages(group)]);
     facts.line(["answers".to_string(), answers(group)]);
     for run in &group.runs {
         for line in population(run) {
@@ -177,6 +177,15 @@ fn describe(text: &mut String, group: &Group) {
         let _ = write!(text, "\n{}", phases.text());
     }
     text.push('\n');
+}
+
+/// What was counted.
+pub(super) fn operations(outcome: &Outcome) -> &'static str {
+    match outcome.scenario.as_str() {
+        "imap" => "operations",
+        "pop3" => "polls",
+        _ => "messages",
+    }
 }
 
 /// What idle connections cost the server, level by level.
