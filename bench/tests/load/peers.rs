@@ -54,6 +54,7 @@ fn a_comparison_counts_what_reached_the_mailboxes() {
     );
     for (scenario, servers) in [
         ("smtp", "ringpost,postfix-dovecot"),
+        ("submission", "ringpost,postfix-dovecot"),
         ("lmtp", "ringpost,dovecot"),
     ] {
         let words = [
