@@ -267,6 +267,8 @@ impl Worker {
 
     /// Gives the ticket that is announced already, and the moment of the last answer.
     async fn send(&mut self, ticket: Ticket, announced: bool) -> Option<(Ticket, u64)> {
+        // What was announced to a connection that has gone is not known to the next one.
+        let announced = announced && self.session.is_some();
         if self.session.is_none()
             && let Err(answer) = self.open().await
         {

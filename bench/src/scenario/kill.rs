@@ -8,7 +8,7 @@ use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// A kill that is to come, or came.
 pub(crate) struct Kill {
@@ -17,8 +17,14 @@ pub(crate) struct Kill {
 }
 
 impl Kill {
-    /// `kill -9` of `pid` after `after`; then `restart` is run by the shell, beside us.
-    pub(crate) fn plan(after: Duration, pid: u32, restart: Option<String>) -> anyhow::Result<Kill> {
+    /// `kill -9` of `pid` when the load has `begun` and gone on for `after`; then `restart` is run by
+    /// the shell, beside us.
+    pub(crate) fn plan(
+        after: Duration,
+        pid: u32,
+        restart: Option<String>,
+        begun: Arc<AtomicBool>,
+    ) -> anyhow::Result<Kill> {
         let raw = i32::try_from(pid).context("no process has this number")?;
         let Some(victim) = Pid::from_raw(raw).filter(|pid| test_kill_process(*pid).is_ok()) else {
             bail!("--pid {pid}: there is no such process, or it is not yours");
@@ -26,12 +32,15 @@ impl Kill {
         let done = Arc::new(AtomicBool::new(false));
         let is_over = done.clone();
         let thread = std::thread::spawn(move || {
-            let began = instant();
-            while began.elapsed() < after {
+            let mut began = None;
+            while began.is_none_or(|began: Instant| began.elapsed() < after) {
+                if began.is_none() && begun.load(Ordering::Relaxed) {
+                    began = Some(instant());
+                }
                 if is_over.load(Ordering::Relaxed) {
                     bail!("the run was over before the server was to be killed");
                 }
-                idle::rest(LOOK.min(after.saturating_sub(began.elapsed())));
+                idle::rest(LOOK);
             }
             kill_process(victim, Signal::KILL).context("cannot kill the server")?;
             wait_for_end(victim)?;
@@ -84,7 +93,7 @@ fn start(command: &str) -> anyhow::Result<()> {
     Ok(())
 }
 
-const LOOK: Duration = Duration::from_millis(100);
+const LOOK: Duration = Duration::from_millis(10);
 
 /// A killed process that has much memory takes a while.
 const END_MAX: Duration = Duration::from_secs(30);

@@ -19,6 +19,7 @@ use std::fmt;
 use std::net::{SocketAddr, ToSocketAddrs};
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 /// The command line asks for what makes no sense: exit code 2.
@@ -264,6 +265,7 @@ impl Inject {
             give_up: Some(self.give_up()?),
             subject: self.server.subject(),
             folder: self.server.folder.clone(),
+            begun: Arc::default(),
         })
     }
 
@@ -338,11 +340,12 @@ impl Inject {
     }
 
     /// When the server is to be killed.
-    pub(crate) fn kill(&self) -> anyhow::Result<Option<Kill>> {
+    pub(crate) fn kill(&self, begun: &Arc<AtomicBool>) -> anyhow::Result<Option<Kill>> {
         let (Some(secs), Some(pid)) = (self.proof.kill_after, self.server.pid) else {
             return Ok(None);
         };
-        Kill::plan(seconds(secs)?, pid, self.proof.restart.clone()).map(Some)
+        let (after, restart) = (seconds(secs)?, self.proof.restart.clone());
+        Kill::plan(after, pid, restart, begun.clone()).map(Some)
     }
 
     fn tls(&self) -> anyhow::Result<Tls> {

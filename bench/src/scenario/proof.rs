@@ -38,7 +38,7 @@ impl Proof {
     }
 
     /// Looks where the mailboxes end, begins to watch, and sets the kill.
-    pub(crate) fn begin(inject: &Inject, run: u32) -> anyhow::Result<Proof> {
+    pub(crate) fn begin(inject: &Inject, plan: &Plan, run: u32) -> anyhow::Result<Proof> {
         let accounts = &inject.message.accounts;
         let door = inject.door()?;
         let watch = match (&door, inject.proof.inbox) {
@@ -55,7 +55,7 @@ impl Proof {
             None => None,
         };
         Ok(Proof {
-            kill: inject.kill()?,
+            kill: inject.kill(&plan.begun)?,
             watch,
             before,
         })

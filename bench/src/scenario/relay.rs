@@ -50,7 +50,7 @@ pub(crate) fn relay(args: &RelayArgs, stop: Arc<AtomicBool>) -> anyhow::Result<E
     let basin = Basin::open(args.sink, args.sink_threads, settings)?;
     let (plan, hello) = Kind::Relay.plan(inject, tag)?;
     let line = LiveLine::new();
-    let proof = Proof::begin(inject, tag)?;
+    let proof = Proof::begin(inject, &plan, tag)?;
     let mut sums = run::run(plan.clone(), stop.clone(), &line)?;
     let proven = proof.end(&plan, &mut sums, tag, &line);
     let failed = sums.gave_up || proven.failed;

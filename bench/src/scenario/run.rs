@@ -40,6 +40,8 @@ pub(crate) struct Plan {
     /// The server, to measure what it uses, and where it writes.
     pub(crate) subject: Option<Subject>,
     pub(crate) folder: Option<PathBuf>,
+    /// Set when the load begins, for whoever waits for it.
+    pub(crate) begun: Arc<AtomicBool>,
 }
 
 /// What a load came to.
@@ -201,6 +203,7 @@ impl<'a> Watch<'a> {
                 self.cpu_micros = own_cpu_micros();
                 let soon = monotonic_micros() + HEAD_START_MICROS;
                 self.board.began_micros.store(soon, Ordering::Relaxed);
+                self.plan.begun.store(true, Ordering::Relaxed);
             }
             self.line
                 .connecting(&self.board.look(), self.plan.connections);

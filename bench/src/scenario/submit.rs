@@ -90,7 +90,7 @@ pub(crate) fn submit(kind: Kind, inject: &Inject, stop: Arc<AtomicBool>) -> anyh
         let ending = search::search(kind, inject, &plan, first, stop)?;
         return Ok(ending.of_server(&plan, hello));
     }
-    let proof = Proof::begin(inject, tag)?;
+    let proof = Proof::begin(inject, &plan, tag)?;
     let line = LiveLine::new();
     let mut sums = run::run(plan.clone(), stop, &line)?;
     let proven = proof.end(&plan, &mut sums, tag, &line);

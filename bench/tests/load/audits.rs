@@ -38,7 +38,7 @@ fn a_server_that_is_killed_in_the_middle_has_lost_nothing() {
     assert_eq!(run.code, Some(0), "{}", run.said);
     assert!(run.said.contains("was killed"), "{}", run.said);
     assert!(run.count("unanswered") > 0, "{}", run.said);
-    assert!(run.count("acknowledged") > 100, "{}", run.said);
+    assert!(run.count("acknowledged") > 10, "{}", run.said);
     assert_eq!(
         run.audit("found"),
         run.count("acknowledged"),
@@ -114,7 +114,15 @@ fn a_sink_that_loses_doubles_or_alters_is_found_out() {
 
 #[test]
 fn a_sink_that_declines_is_counted_and_not_blamed() {
-    let run = into_sink(&["--defer", "10", "--reject", "5", "--reset", "2"]);
+    declines(&[]);
+    // The next envelope is on its way when the connection breaks.
+    declines(&["--chain"]);
+    declines(&["--bdat"]);
+}
+
+fn declines(words: &[&str]) {
+    let faults = ["--defer", "10", "--reject", "5", "--reset", "2"];
+    let run = into_sink(&[&faults, words].concat());
     assert_eq!(run.code, Some(0), "{}", run.said);
     let (deferred, refused) = (run.count("deferred"), run.count("refused"));
     assert!((25..=80).contains(&deferred), "{}", run.said);

@@ -43,6 +43,11 @@ impl Table {
         }
     }
 
+    /// Below the directory of the shard.
+    pub(super) fn below(&self) -> String {
+        self.path("").trim_start_matches('/').to_owned()
+    }
+
     /// About.
     pub(super) fn bytes(&self) -> u64 {
         match self {
@@ -128,7 +133,7 @@ impl<D: Disk> Backup<D> {
     ) -> Result<Copied, BackupError> {
         let path = table.path(&owner.directory);
         let copy = |(bytes, crc)| TableCopy {
-            path: table.path("").trim_start_matches('/').to_owned(),
+            path: table.below(),
             bytes,
             crc,
         };
@@ -193,8 +198,8 @@ pub(super) async fn checksum<D: Disk>(
     Ok(Some((length, crc)))
 }
 
-/// CRCs of a file up to each of `ends`, which ascend; fewer where it ends before. `None` where there
-/// is none.
+/// CRCs of a file up to each of `ends`, which ascend; fewer where it ends before. `None` where
+/// there is none.
 pub(super) async fn checksums<D: Disk>(
     disk: &D,
     path: &str,

@@ -15,14 +15,16 @@
 //! that was read before has in its index.
 
 use super::BackupError;
-use super::error::{of_segment, of_table};
+use super::error::{of_pack, of_segment, of_table};
 use super::segments::{End, segment_path, walk};
 use crate::disk::Disk;
 use crate::log::RecordRef;
 use crate::mailbox::index::Index;
+use crate::pack::{Pack, PackHead};
 use crate::record::{Fact, kind};
 use crate::table::locations::Owner;
-use crate::table::manifest::Manifest;
+use crate::table::manifest::{ArchiveName, Manifest};
+use crate::table::name;
 use crate::table::run::Run;
 use std::collections::BTreeMap;
 use std::rc::Rc;
@@ -148,10 +150,41 @@ async fn base<D: Disk>(disk: &D, owner: &Owner, manifest: &Manifest) -> Result<K
         runs.push(Rc::new(run.map_err(of_table)?));
     }
     let mut known = Known::default();
+    if manifest.replay.is_none() {
+        // No index has them: what was emptied of the log says the same.
+        for archive in &manifest.archives {
+            archived(disk, owner, archive, &mut known).await?;
+        }
+    }
     let own = Index::new(runs).own().map_err(of_table)?;
     let facts = own.iter().flat_map(|own| &own.facts);
     facts.filter_map(Deal::of).for_each(|deal| known.note(deal));
     Ok(known)
+}
+
+async fn archived<D: Disk>(
+    disk: &D,
+    owner: &Owner,
+    archive: &ArchiveName,
+    known: &mut Known,
+) -> Result<(), BackupError> {
+    let path = name::archive(&owner.directory, archive.number);
+    let head = PackHead {
+        store: owner.store,
+        shard: owner.shard,
+        number: archive.number,
+    };
+    let pack = Pack::<D::File>::open(disk, &path, head).await;
+    let mut outcome = Ok(());
+    let pack = pack.map_err(|error| of_pack(&path, error))?;
+    pack.scan(|_, record| match record {
+        Ok(record) => Deal::of_record(&record)
+            .into_iter()
+            .for_each(|deal| known.note(deal)),
+        Err(error) => outcome = Err(of_pack(&path, error)),
+    })
+    .await;
+    outcome
 }
 
 /// Moves `cuts`, one for each shard, back until no shard remembers too much. What the indexes

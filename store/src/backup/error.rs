@@ -26,10 +26,12 @@ pub enum BackupError {
     Restless { shard: ShardId },
     /// No generation, or none of that number.
     NoGeneration(Option<u32>),
-    /// The time lies before what the backup can restore; the earliest that it can, if known.
+    /// The backup cannot restore the time; the next one that it can, if known, and the end of the
+    /// last generation before, which it can, too.
     TooEarly {
         shard: ShardId,
         earliest: Option<i64>,
+        latest: Option<i64>,
     },
     /// The time lies behind the end of the generation.
     TooLate { taken_secs: i64 },
@@ -79,13 +81,11 @@ impl fmt::Display for BackupError {
             BackupError::NoGeneration(Some(number)) => {
                 write!(f, "the backup has no generation {number} that is whole")
             }
-            BackupError::TooEarly { shard, earliest } => {
-                write!(f, "shard {shard} cannot be restored to a time so early")?;
-                match earliest {
-                    Some(secs) => write!(f, "; the earliest is {} (UTC)", Moment(*secs)),
-                    None => f.write_str("; take an older generation without --to"),
-                }
-            }
+            BackupError::TooEarly {
+                shard,
+                earliest,
+                latest,
+            } => too_early(f, *shard, *earliest, *latest),
             BackupError::TooLate { taken_secs } => write!(
                 f,
                 "the backup ends at {} (UTC), before that time; leave --to away to restore all",
@@ -108,6 +108,26 @@ impl fmt::Display for BackupError {
             },
         }
     }
+}
+
+fn too_early(
+    f: &mut fmt::Formatter<'_>,
+    shard: ShardId,
+    earliest: Option<i64>,
+    latest: Option<i64>,
+) -> fmt::Result {
+    write!(f, "shard {shard} cannot be restored to a time so early")?;
+    match earliest {
+        Some(secs) => write!(f, "; the earliest is {} (UTC)", Moment(secs))?,
+        None => f.write_str("; take an older generation without --to")?,
+    }
+    latest.map_or(Ok(()), |secs| {
+        write!(
+            f,
+            ", or {} (UTC) and before: what came between was compacted before it was backed up",
+            Moment(secs)
+        )
+    })
 }
 
 impl std::error::Error for BackupError {}

@@ -22,6 +22,7 @@ mod copy;
 mod cut;
 mod error;
 mod list;
+mod past;
 mod plan;
 mod prune;
 mod restore;

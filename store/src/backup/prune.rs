@@ -4,8 +4,8 @@
 //!  lists of old generations, oldest first ─→ files that no list names ─→ what lay beside the lists
 //! ```
 //!
-//! What no list names does not count, so a pruning that is cut short leaves every list that is there
-//! whole, and the next one goes on. Only files under the names of a backup are ever removed.
+//! What no list names does not count, so a pruning that is cut short leaves every list that is
+//! there whole, and the next one goes on. Only files under the names of a backup are ever removed.
 
 use super::error::at;
 use super::list::Generation;

@@ -1,7 +1,7 @@
 //! Making a store of a backup again: files that are checked while they are copied.
 //!
 //! Who calls this has made sure that nothing is there yet, and gives the store its identity when
-//! all is done: until then it is not opened by anybody.
+//! all is done, shards without an index rebuilt: until then it is not opened by anybody.
 
 use super::copy::transfer;
 use super::error::{at, of_segment, of_table};
@@ -61,10 +61,11 @@ impl<D: Disk, T: Disk> Restoring<'_, D, T> {
         for (segment, bytes) in &plan.segments {
             self.segment(&owner, segment, *bytes).await?;
         }
-        let Some(base) = plan.base else {
-            return Ok(());
+        let manifest = match (&plan.rebuilt, plan.base) {
+            (Some(manifest), _) => manifest.clone(),
+            (None, Some(base)) => self.backup.manifest(base, &owner).await?,
+            (None, None) => return Ok(()),
         };
-        let manifest = self.backup.manifest(base, &owner).await?;
         let directory = &owner.directory;
         let made = manifest::make_directories(self.target, directory).await;
         made.map_err(of_table)?;

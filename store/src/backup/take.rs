@@ -135,9 +135,7 @@ impl<S: Disk, D: Disk> Taking<'_, S, D> {
         let all = manifest.iter().flat_map(Table::all).collect::<Vec<_>>();
         self.total += all.iter().map(Table::bytes).sum::<u64>();
         for table in all {
-            let below = table.path("");
-            let below = below.trim_start_matches('/').to_owned();
-            let key = (shard, below);
+            let key = (shard, table.below());
             if let Some(known) = self.copied.get(&key) {
                 tables.push(known.clone());
                 continue;

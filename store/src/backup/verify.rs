@@ -1,8 +1,8 @@
 //! Reads all of a backup, and names whatever a restore would stumble over.
 //!
 //! Each file is read once, whatever number of generations count on it: a table is held against its
-//! list and opened as what it is; a segment is held against every list that names it, and its frames
-//! are followed. What a generation has beside them, its list, manifests and tails, must fit
+//! list and opened as what it is; a segment is held against every list that names it, and its
+//! frames are followed. What a generation has beside them, its list, manifests and tails, must fit
 //! together. Nothing is changed.
 
 use super::copy::{Table, checksum, checksums};
@@ -140,9 +140,8 @@ impl<D: Disk> Verifying<'_, D> {
         for (shard, copy) in (0..).zip(&generation.shards) {
             let manifest = self.manifest(number, shard, copy).await?;
             let tables = manifest.iter().flat_map(Table::all);
-            let tables: BTreeMap<String, Table> = tables
-                .map(|table| (table.path("").trim_start_matches('/').to_owned(), table))
-                .collect();
+            let tables = tables.map(|table| (table.below(), table));
+            let tables: BTreeMap<String, Table> = tables.collect();
             let listed: BTreeSet<&String> = copy.tables.iter().map(|table| &table.path).collect();
             if manifest.is_some() && !listed.iter().copied().eq(tables.keys()) {
                 let what = "its list names other files than its manifest";

@@ -1,9 +1,9 @@
 //! Damaged packs and archives written anew without what is lost, for a repair.
 //!
 //! As when packs are compacted, new files are written and read again before a manifest names them,
-//! and what is damaged stays until then. Nothing is judged dead: whatever has a place in the pack and
-//! can be read is moved. What cannot has no place any more; its rows stay, so that it is named by
-//! everybody who looks, until somebody expunges them.
+//! and what is damaged stays until then. Nothing is judged dead: whatever has a place in the pack
+//! and can be read is moved. What cannot has no place any more; its rows stay, so that it is named
+//! by everybody who looks, until somebody expunges them.
 
 use super::archive::Archivist;
 use super::census::Census;

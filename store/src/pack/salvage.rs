@@ -2,14 +2,14 @@
 //!
 //! ```text
 //!  header fits, table does not   each entry by itself: it must lie within the blocks
-//!  header does not fit           the table is found from the end of the file: entries that continue
-//!                                each other, the last of which ends where the first entry lies
+//!  header does not fit           the table is found from the end of the file: entries that
+//!                                continue each other, the last up to where the first one lies
 //!  dictionary does not fit       it is used as it is
 //! ```
 //!
-//! Nothing is believed for that: a block has the checksum that its entry says, and every record of it
-//! its own, taken before it was compressed. A header that does not fit must still name the pack, so
-//! that the records of another place are never taken for ours.
+//! Nothing is believed for that: a block has the checksum that its entry says, and every record of
+//! it its own, taken before it was compressed. A header that does not fit must still name the pack,
+//! so that the records of another place are never taken for ours.
 
 use super::compressor::Decompressor;
 use super::file::{Pack, at};

@@ -177,6 +177,10 @@ fn a_list_that_cannot_be_read_may_name_anything() {
 }
 
 fn back_up(disk: &SimDisk) {
+    back_up_at(disk, 0);
+}
+
+pub(crate) fn back_up_at(disk: &SimDisk, now_secs: i64) {
     let at = disk.clone();
     let taken = Executor::new(disk.clone(), 7).finish(async move {
         let identity = Identity {
@@ -184,12 +188,12 @@ fn back_up(disk: &SimDisk) {
             shards: 1,
         };
         let backup = Backup::open_or_make(Below::new(&at, PLACE), identity).await?;
-        backup::take(&at, &backup, 0, &|_, _| {}).await
+        backup::take(&at, &backup, now_secs, &|_, _| {}).await
     });
     taken.expect("a backup ends").unwrap();
 }
 
-async fn open(disk: &SimDisk) -> Backup<Below<SimDisk>> {
+pub(crate) async fn open(disk: &SimDisk) -> Backup<Below<SimDisk>> {
     Backup::open(Below::new(disk, PLACE)).await.unwrap()
 }
 
@@ -235,9 +239,14 @@ fn restored(disk: &SimDisk, at: usize) -> SimDisk {
     };
     let restored = Executor::new(disk.clone(), 7).finish(restoring);
     restored.expect("restoring ends").unwrap();
+    alone(disk, "restored")
+}
+
+/// A directory of a disk as a disk.
+pub(crate) fn alone(disk: &SimDisk, directory: &str) -> SimDisk {
     let alone = SimDisk::new(8);
     for path in disk.paths() {
-        if let Some(below) = path.strip_prefix("restored/") {
+        if let Some(below) = path.strip_prefix(&format!("{directory}/")) {
             let (at, name) = (alone.clone(), below.to_owned());
             let made = async move { at.open(&name, Mode::Create).await.map(drop) };
             Executor::new(alone.clone(), 9)

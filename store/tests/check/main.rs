@@ -8,6 +8,7 @@ mod backup;
 mod below;
 mod damage;
 mod dump;
+mod moment;
 mod repair;
 mod rescue;
 
@@ -51,11 +52,21 @@ pub fn with_shard<T: 'static>(
     shard: u16,
     work: impl AsyncFnOnce(Rc<Shard<SimDisk>>) -> T + 'static,
 ) -> Result<T, String> {
+    with_shard_at(disk, shard, 1_700_000_000, work)
+}
+
+/// The same at some time, in seconds since 1970.
+pub fn with_shard_at<T: 'static>(
+    disk: &SimDisk,
+    shard: u16,
+    now_secs: i64,
+    work: impl AsyncFnOnce(Rc<Shard<SimDisk>>) -> T + 'static,
+) -> Result<T, String> {
     let mut executor = Executor::new(disk.clone(), 1);
     let at = disk.clone();
     let opened = executor.finish(async move {
         let directory = format!("shard-{shard:02}");
-        let now = || 1_700_000_000;
+        let now = move || now_secs;
         Shard::open(at, &directory, ShardId(shard), options(shard), now).await
     });
     let (shard, _) = opened.unwrap().map_err(|error| error.to_string())?;

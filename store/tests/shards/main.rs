@@ -72,6 +72,7 @@ fn in_storms_nothing_is_lost_but_what_is_named() {
 #[test]
 fn what_a_backup_gives_back_is_whole_and_lives_on() {
     let restored: usize = over_seeds(30, restorations).into_iter().sum();
+    println!("{restored} restored");
     assert!(restored > 0, "no backup was whole before the crash");
 }
 

@@ -84,6 +84,10 @@ impl World {
             life.tend();
             life.executor.run(20 + self.seed.below(600) as usize);
         }
+        if self.backs_up {
+            life.executor
+                .run(self.seed.below(BACKUP_TURNS_MAX) as usize);
+        }
         if self.seed.chance(300) {
             self.heal(&mut life);
         }
@@ -356,6 +360,9 @@ fn salt() -> u64 {
     SALTS.set(Some(salts));
     salt
 }
+
+/// Some backups are whole within so many turns, some go down half-done.
+const BACKUP_TURNS_MAX: u64 = 6000;
 
 /// Within so many turns a device that is well again has been found to be so.
 const HEALING_TURNS_MAX: usize = 20_000;

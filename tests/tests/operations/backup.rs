@@ -232,6 +232,51 @@ fn damage_in_a_backup_is_named() {
     }
 }
 
+/// Old generations go, what is kept stays whole, and a changed octet is told with its file.
+#[test]
+fn a_backup_is_pruned_and_verified() {
+    let server = Server::usual();
+    let data = server.setup.data();
+    let place = tempfile::tempdir().unwrap();
+    for number in 0..3 {
+        server.deliver(&[ALICE], &message(&format!("number {number}")));
+        backup(&data, place.path());
+    }
+    let at = path(place.path());
+    let said = ctl(&data, &["backup", "--verify", at]).unwrap();
+    assert!(
+        said.contains("3 generations") && said.contains("whole"),
+        "{said}"
+    );
+    let refused = ctl(&data, &["backup", "--prune", "0", at]).expect_err("none would be left");
+    assert!(refused.contains("--prune"), "{refused}");
+    let said = ctl(&data, &["backup", "--prune", "2", at]).unwrap();
+    assert!(said.starts_with("1 generations"), "{said}");
+    assert!(!place.path().join("generations/00000001").exists());
+    let listed = ctl(&data, &["--json", "backup", "--list", at]).unwrap();
+    assert_eq!(listed.matches("\"generation\"").count(), 2, "{listed}");
+    let said = ctl(&data, &["backup", "--verify", at]).unwrap();
+    assert!(
+        said.contains("2 generations") && said.contains("whole"),
+        "{said}"
+    );
+    assert_eq!(backup(&data, place.path()).generation, 4);
+
+    let file = place.path().join("generations/00000003/shard-00/tail");
+    let mut octets = std::fs::read(&file).unwrap();
+    octets[70] ^= 1;
+    std::fs::write(&file, octets).unwrap();
+    let mut command = Command::new(binary::ringpostctl());
+    command.args(["backup", "--verify", at]);
+    let output = command.output().unwrap();
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    assert!(
+        said.contains("shard-00/tail: its checksum does not fit (generation 3)"),
+        "{said}"
+    );
+}
+
 /// A store that went back to an older state and lived on is not mixed with what it was.
 #[test]
 fn another_history_is_not_mixed_in() {

@@ -1,7 +1,7 @@
 //! `ringpostctl restore`: a store, or mail of one account, out of a backup.
 
 use super::moment::moment;
-use super::salvage;
+use super::{fsck, salvage};
 use crate::client::{Client, table};
 use crate::progress;
 use anyhow::{Context, bail};
@@ -11,8 +11,11 @@ use std::fs::{self, File};
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use store::backup::{Backup as Repository, BackupError, Moment, Plan, restore};
+use store::check::repair;
+use store::check::{self, Part};
 use store::disk::blocking::{BlockingDisk, run};
 use store::disk::home::{Home, Identity};
+use store::log::Options;
 
 /// Without --account: all of it, into the data directory of --data, which must be empty or missing.
 /// With --account: its mail, into new mailboxes of the store of --into, whose server is stopped.
@@ -149,6 +152,12 @@ pub(super) fn fill(
             data.display()
         )
     })?;
+    bar.finish_and_clear();
+    for shard in &plan.shards {
+        if shard.rebuilt.is_some() {
+            make_index(repository, plan, shard.shard.0, data)?;
+        }
+    }
     let Identity { uuid, shards } = repository.identity;
     Home::found(data, &Identity { uuid, shards })?;
     match fs::remove_file(data.join(UNFINISHED)) {
@@ -156,6 +165,43 @@ pub(super) fn fill(
         _ => File::open(data)?.sync_all()?,
     }
     Ok(bytes)
+}
+
+/// Makes an index for a moment for which the backup has none, of archives and log, and looks
+/// whether all of the mail is still there.
+fn make_index(
+    repository: &Repository<BlockingDisk>,
+    plan: &Plan,
+    shard: u16,
+    data: &Path,
+) -> anyhow::Result<()> {
+    let disk = BlockingDisk::new(data);
+    let owner = fsck::owner(&repository.identity, shard);
+    let options = Options::new(repository.identity.uuid, shard);
+    eprintln!("shard {shard}: no index is so old; one is made of its archives and log");
+    let made = run(repair::rebuild(&disk, &owner, options, &mut |_| {}))?;
+    if made.refused > 0 {
+        bail!(
+            "{} facts of shard {shard} cannot be used: nothing is restored",
+            made.refused
+        );
+    }
+    let found = run(check::check(&disk, &owner, &mut |_| {}));
+    let lost = found.damages.get(&Part::Message).copied().unwrap_or(0);
+    if lost > 0 {
+        bail!(
+            "{lost} messages that shard {shard} had then were expunged later, and compacted away \
+             before the backup: it cannot be restored to that time. The next moment that can is {} \
+             (UTC), the end of generation {}; {} is not whole, remove it",
+            Moment(plan.taken_secs),
+            plan.generation,
+            data.display()
+        );
+    }
+    match found.is_clean() {
+        true => Ok(()),
+        false => bail!("what was made of shard {shard} is not whole: look with ringpostctl fsck"),
+    }
 }
 
 const UNFINISHED: &str = "restore-unfinished";

@@ -94,6 +94,33 @@ pub async fn repair<D: Disk>(
     Ok(repair.done)
 }
 
+/// Makes the index of a shard that has none: its manifest names archives, packs and where the log
+/// goes on behind the archives. Nobody has it open.
+pub async fn rebuild<D: Disk>(
+    disk: &D,
+    owner: &Owner,
+    options: Options,
+    listener: Listener<'_>,
+) -> Result<Repaired, RepairError> {
+    let read = Manifest::read(disk, &owner.directory, owner.store, owner.shard).await?;
+    let order = Order {
+        aside: String::new(),
+        options,
+    };
+    let mut repair = Repair {
+        disk,
+        owner,
+        order: &order,
+        listener,
+        done: Repaired::default(),
+    };
+    let manifest = read.unwrap_or_default();
+    let (checkpoint, _) = repair.replayed(&manifest, None).await?;
+    write_under(disk, owner, manifest, &checkpoint).await?;
+    repair.done.is_rebuilt = true;
+    Ok(repair.done)
+}
+
 struct Repair<'a, D> {
     disk: &'a D,
     owner: &'a Owner,
@@ -104,37 +131,17 @@ struct Repair<'a, D> {
 
 impl<D: Disk> Repair<'_, D> {
     async fn run(&mut self, needs_index: bool) -> Result<(), RepairError> {
-        let known = self.manifest().await;
-        let mut manifest = match &known {
-            Some(manifest) => manifest.clone(),
+        let mut manifest = match self.manifest().await {
+            Some(manifest) => manifest,
             None => self.found().await?,
         };
         // What a crash left half-done has numbers that no manifest gave.
         manifest.next_number = manifest.next_number.max(self.next_number().await);
-        let (state, from) = if needs_index {
-            (State::default(), None)
-        } else {
-            (self.state(&manifest).await?, manifest.replay)
+        let known = match needs_index {
+            true => None,
+            false => Some((self.state(&manifest).await?, manifest.replay)),
         };
-        let mut replay = Replay::new(self.disk, self.owner, state, from);
-        if needs_index {
-            replay.packs(&manifest).await;
-            replay.archives(&manifest).await;
-        }
-        let walked = replay.log(manifest.first_segment).await?;
-        self.done.facts = replay.applied;
-        self.done.refused = replay.refused.len() as u64;
-        for refused in std::mem::take(&mut replay.refused) {
-            (self.listener)(Event::Note(refused));
-        }
-        let frozen = replay.freeze(needs_index);
-        let position = self.go_on(&walked, manifest.first_segment).await?;
-        let checkpoint = Checkpoint {
-            position,
-            frozen,
-            open_from: position.segment,
-            held: Arc::from([]),
-        };
+        let (checkpoint, walked) = self.replayed(&manifest, known).await?;
         if needs_index {
             self.done.is_rebuilt = true;
             self.set_aside().await?;
@@ -150,6 +157,37 @@ impl<D: Disk> Repair<'_, D> {
             self.stand_in(*missing).await?;
         }
         self.empty(through).await
+    }
+
+    /// What a checkpoint has to write down: the state that is known and the log behind it, or all
+    /// of archives and log.
+    async fn replayed(
+        &mut self,
+        manifest: &Manifest,
+        known: Option<(State, Option<Position>)>,
+    ) -> Result<(Checkpoint, replay::Walked), RepairError> {
+        let all = known.is_none();
+        let (state, from) = known.unwrap_or_default();
+        let mut replay = Replay::new(self.disk, self.owner, state, from);
+        if all {
+            replay.packs(manifest).await;
+            replay.archives(manifest).await;
+        }
+        let walked = replay.log(manifest.first_segment).await?;
+        self.done.facts = replay.applied;
+        self.done.refused = replay.refused.len() as u64;
+        for refused in std::mem::take(&mut replay.refused) {
+            (self.listener)(Event::Note(refused));
+        }
+        let frozen = replay.freeze(all);
+        let position = self.go_on(&walked, manifest.first_segment).await?;
+        let checkpoint = Checkpoint {
+            position,
+            frozen,
+            open_from: position.segment,
+            held: Arc::from([]),
+        };
+        Ok((checkpoint, walked))
     }
 
     /// A segment that is gone becomes one that is damaged all over: what empties it tells whose

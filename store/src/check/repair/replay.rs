@@ -17,7 +17,6 @@ use crate::pack::Summary;
 use crate::record::Fact;
 use crate::table::locations::{Kind, Location};
 use crate::table::manifest::Manifest;
-use std::collections::BTreeMap;
 
 pub(super) struct Replay<'a, D> {
     disk: &'a D,
@@ -27,7 +26,8 @@ pub(super) struct Replay<'a, D> {
     from: Option<Position>,
     /// Facts up to here are applied.
     last: Lsn,
-    objects: BTreeMap<ObjectId, Location>,
+    /// From object 1 on: 16 octets each, as they are frozen.
+    objects: Vec<Option<Location>>,
     pub(super) applied: u64,
     pub(super) refused: Vec<String>,
 }
@@ -60,7 +60,7 @@ impl<'a, D: Disk> Replay<'a, D> {
             state,
             from,
             last: Lsn(0),
-            objects: BTreeMap::new(),
+            objects: Vec::new(),
             applied: 0,
             refused: Vec::new(),
         }
@@ -274,27 +274,34 @@ impl<'a, D: Disk> Replay<'a, D> {
     pub(super) fn freeze(mut self, all: bool) -> Frozen {
         let mut frozen = self.state.freeze();
         if all {
-            let last = self
-                .objects
-                .last_key_value()
-                .map_or(0, |(object, _)| object.0);
-            let last = last.max(frozen.first_object.0 + frozen.places.len() as u64 - 1);
-            let places = (1..=last).map(|object| self.objects.get(&ObjectId(object)).copied());
-            frozen.places = places.collect();
+            let last = frozen.first_object.0 + frozen.places.len() as u64 - 1;
+            let last = usize::try_from(last).unwrap_or(usize::MAX);
+            let last = last.max(self.objects.len());
+            self.objects.resize(last, None);
+            frozen.places = self.objects;
             frozen.first_object = ObjectId(1);
         }
         frozen
     }
 }
 
-fn locate(objects: &mut BTreeMap<ObjectId, Location>, place: Place, fact: &Fact) {
+fn locate(objects: &mut Vec<Option<Location>>, place: Place, fact: &Fact) {
     let (object, kind) = match fact {
         Fact::Message(head) => (head.object, Kind::Message),
         Fact::Deliver(deliver) => (deliver.object, Kind::Deliver),
         _ => return,
     };
     let location = Location { place, kind };
-    let known = objects.entry(object).or_insert(location);
+    let Some(at) = (object.0 as usize).checked_sub(1) else {
+        return;
+    };
+    if objects.len() <= at {
+        objects.resize(at + 1, None);
+    }
+    let Some(entry) = objects.get_mut(at) else {
+        return;
+    };
+    let known = entry.get_or_insert(location);
     // A message that was moved has its pieces where it was moved to.
     if place.is_in_pack() || !known.place.is_in_pack() {
         *known = location;

@@ -18,7 +18,9 @@ use store::mail::id::ShardId;
 
 /// Reads every file of the store and names each damage: file, offset, account, mailbox, UID. Exits
 /// with 0 when all is well, 1 when something is damaged, 2 when the store cannot be looked at.
-/// Without --repair nothing is changed, and the directory may be read-only.
+/// Without --repair nothing is changed, and the directory may be read-only. Shards are looked at
+/// one after the other, with some 70 octets of memory a message; a repair that makes an index anew
+/// needs some 250, measured at 5 million messages in a shard.
 #[derive(Args)]
 pub(crate) struct Fsck {
     /// Make the store whole again from what can still be read; keeps what it replaces in
