@@ -151,7 +151,7 @@ scache unix - - n - 1 scache
 postlog unix-dgram n - n - 1 postlogd
 ";
 
-/// Sessions are cached by tlsmgr, as TLS_README advises for busy servers; tickets are on by default.
+/// Session tickets are on by default: TLS is resumed.
 const SUBMISSIONS_CF: &str = "\
 {door} inet n - n - 200 smtpd
   -o smtpd_tls_wrappermode=yes
