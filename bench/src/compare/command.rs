@@ -9,7 +9,7 @@ use crate::peer::command::{SCRATCH, USERS};
 use crate::peer::{Kind, Peer, Place, Target};
 use crate::report;
 use crate::scenario::options::{
-    Inject, LoadArgs, MessageArgs, ProofArgs, ReportArgs, ServerArgs, WireArgs, misused,
+    Inject, LoadArgs, MessageArgs, ProofArgs, ReportArgs, ServerArgs, TlsMode, WireArgs, misused,
 };
 use crate::scenario::submit::{self, submit};
 use anyhow::{Context, bail};
@@ -59,6 +59,8 @@ pub(crate) struct Compare {
 #[derive(ValueEnum, Clone, Copy, PartialEq, Eq, Debug)]
 enum Scenario {
     Smtp,
+    /// With a login and implicit TLS
+    Submission,
     Lmtp,
 }
 
@@ -160,6 +162,7 @@ impl Compare {
     ) -> anyhow::Result<Loaded> {
         let (kind, door) = match self.scenario {
             Scenario::Smtp => (submit::Kind::Smtp, &target.doors.smtp),
+            Scenario::Submission => (submit::Kind::Submission, &target.doors.submissions),
             Scenario::Lmtp => (submit::Kind::Lmtp, &target.doors.lmtp),
         };
         let what = || format!("{} has no door for this scenario", target.name);
@@ -199,6 +202,9 @@ impl Compare {
             let accounts = target.users.join(",").parse();
             inject.message.accounts = accounts.map_err(anyhow::Error::msg)?;
             inject.wire.password = Some(target.password.clone());
+            if self.scenario == Scenario::Submission {
+                inject.wire.tls = TlsMode::Implicit;
+            }
             inject.proof.imap.clone_from(&target.doors.imap);
         }
         let is_read = inject.proof.imap.is_some();
@@ -218,6 +224,9 @@ impl Compare {
         let Sizes::One(bytes) = self.message.size else {
             return misused("smtp-source sends messages of one size: give --size 4k or the like");
         };
+        if self.scenario == Scenario::Submission {
+            return misused("smtp-source knows neither TLS nor logins");
+        }
         if self.message.recipients != Fanout::Fixed(1) || self.load.rate.is_some() {
             return misused("smtp-source sends to one recipient, as fast as it goes");
         }
