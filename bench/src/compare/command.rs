@@ -11,7 +11,7 @@ use crate::report;
 use crate::scenario::imap::WorkArgs;
 use crate::scenario::mixed::DayArgs;
 use crate::scenario::options::{
-    Inject, LoadArgs, MessageArgs, ProofArgs, ReportArgs, ServerArgs, WireArgs, misused,
+    Inject, LoadArgs, MessageArgs, ProofArgs, ReportArgs, ServerArgs, TlsMode, WireArgs, misused,
 };
 use crate::scenario::submit::{self, submit};
 use anyhow::{Context, bail};
@@ -65,6 +65,8 @@ pub(crate) struct Compare {
 #[derive(ValueEnum, Clone, Copy, PartialEq, Eq, Debug)]
 enum Scenario {
     Smtp,
+    /// With a login and implicit TLS
+    Submission,
     Lmtp,
     /// Sessions that append, fetch, flag, search
     Imap,
@@ -117,7 +119,7 @@ impl Compare {
             self.source()?;
         }
         match self.scenario {
-            Scenario::Smtp | Scenario::Lmtp => {}
+            Scenario::Smtp | Scenario::Submission | Scenario::Lmtp => {}
             Scenario::Imap => self.check_sessions()?,
             Scenario::Mixed => self.check_mailboxes()?,
         }
@@ -178,6 +180,7 @@ impl Compare {
     ) -> anyhow::Result<Loaded> {
         let (kind, door) = match self.scenario {
             Scenario::Smtp => (submit::Kind::Smtp, &target.doors.smtp),
+            Scenario::Submission => (submit::Kind::Submission, &target.doors.submissions),
             Scenario::Lmtp => (submit::Kind::Lmtp, &target.doors.lmtp),
             Scenario::Imap => return self.sessions(target, extent, stop),
             Scenario::Mixed => return self.days(target, extent, stop),
@@ -222,6 +225,9 @@ impl Compare {
             let accounts = target.users.join(",").parse();
             inject.message.accounts = accounts.map_err(anyhow::Error::msg)?;
             inject.wire.access.password = Some(target.password.clone());
+            if self.scenario == Scenario::Submission {
+                inject.wire.access.tls = TlsMode::Implicit;
+            }
             inject.proof.imap.clone_from(&target.doors.imap);
         }
         let is_read = inject.proof.imap.is_some();
@@ -244,6 +250,9 @@ impl Compare {
         let Sizes::One(bytes) = self.message.size else {
             return misused("smtp-source sends messages of one size: give --size 4k or the like");
         };
+        if self.scenario == Scenario::Submission {
+            return misused("smtp-source knows neither TLS nor logins");
+        }
         if self.message.recipients != Fanout::Fixed(1) || self.load.rate.is_some() {
             return misused("smtp-source sends to one recipient, as fast as it goes");
         }

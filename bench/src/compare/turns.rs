@@ -101,8 +101,8 @@ impl Turns<'_> {
             self.check_space()?;
             match self.turn(round, contender, generator) {
                 Ok(None) => {}
-                Ok(Some(outcome)) => {
-                    taken.failures.extend(lost(&outcome));
+                Ok(Some((outcome, copies))) => {
+                    taken.failures.extend(wrong(&outcome, copies));
                     taken.outcomes.push(outcome);
                     (self.kept)(&taken.outcomes)?;
                 }
@@ -118,13 +118,13 @@ impl Turns<'_> {
         Ok(())
     }
 
-    /// Gives nothing for the pilot.
+    /// Gives what came out and how many copies were to arrive; nothing for the pilot.
     fn turn(
         &self,
         round: Option<u32>,
         contender: &mut Contender,
         generator: &mut Generator,
-    ) -> anyhow::Result<Option<Outcome>> {
+    ) -> anyhow::Result<Option<(Outcome, Option<u64>)>> {
         let target = contender.target;
         let Some(round) = round else {
             let loaded = generator(target, Extent::Pilot)?;
@@ -169,7 +169,7 @@ impl Turns<'_> {
         outcome.durability = Some(target.durability.clone());
         outcome.machine = machine(Some(folder.unwrap_or(&self.scratch)));
         outcome.command.clone_from(&self.command);
-        Ok(Some(outcome))
+        Ok(Some((outcome, copies)))
     }
 
     fn check_space(&self) -> anyhow::Result<()> {
@@ -185,11 +185,9 @@ impl Turns<'_> {
     }
 }
 
-/// Fewer than were acknowledged is a loss; more is none where some got no answer.
-fn lost(outcome: &Outcome) -> Option<String> {
+/// What makes a comparison fail: copies that are missing, or that nobody can have asked for.
+fn wrong(outcome: &Outcome, copies: Option<u64>) -> Option<String> {
     let server = outcome.server.as_deref().unwrap_or("the server");
-    let arrived = outcome.delivered?.count;
-    let acknowledged = outcome.counts.acknowledged;
     if outcome
         .audit
         .as_ref()
@@ -199,12 +197,11 @@ fn lost(outcome: &Outcome) -> Option<String> {
             "{server}: the audit of the pilot found messages lost or changed"
         ));
     }
-    if arrived < acknowledged {
-        return Some(format!(
-            "{server}: {acknowledged} acknowledged, {arrived} arrived"
-        ));
-    }
-    None
+    let (copies, arrived) = (copies?, outcome.delivered?.count);
+    // A message whose answer was lost may have arrived or not.
+    let is_doubled = arrived > copies && outcome.counts.unanswered == 0;
+    let is_wrong = arrived < copies || is_doubled;
+    is_wrong.then(|| format!("{server}: {copies} were to arrive, {arrived} did"))
 }
 
 fn free_bytes(folder: &Path) -> anyhow::Result<u64> {
@@ -325,22 +322,24 @@ mod tests {
     }
 
     #[test]
-    fn what_was_acknowledged_and_did_not_arrive_is_a_failure() {
+    fn what_is_missing_or_doubled_is_a_failure() {
         let mut outcome = loaded(5).outcome;
-        outcome.delivered = Some(Delivered {
-            count: 4,
-            elapsed_micros: 1,
-        });
-        assert!(
-            lost(&outcome)
-                .unwrap()
-                .contains("5 acknowledged, 4 arrived")
+        let mut arrived = |count, unanswered| {
+            outcome.delivered = Some(Delivered {
+                count,
+                elapsed_micros: 1,
+            });
+            outcome.counts.unanswered = unanswered;
+            wrong(&outcome, Some(10))
+        };
+        assert_eq!(arrived(10, 0), None);
+        assert_eq!(
+            arrived(11, 1),
+            None,
+            "nobody knows what became of the unanswered"
         );
-        outcome.delivered = Some(Delivered {
-            count: 6,
-            elapsed_micros: 1,
-        });
-        assert_eq!(lost(&outcome), None);
+        assert!(arrived(9, 0).unwrap().contains("10 were to arrive, 9 did"));
+        assert!(arrived(11, 0).unwrap().contains("11 did"));
     }
 
     #[test]

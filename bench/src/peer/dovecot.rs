@@ -4,7 +4,7 @@
 //! `optimized`, its default.
 
 use super::packages;
-use super::postfix::{self, Next, text};
+use super::postfix::{self, Next, Submissions, text};
 use super::target::{Counting, Doors, Target};
 use super::yard::Yard;
 use anyhow::{Context, bail};
@@ -45,13 +45,19 @@ pub(super) fn raise_behind_postfix(yard: &mut Yard, target: Target) -> anyhow::R
         ("dovecot", "dovecot-lmtpd dovecot-imapd"),
     ])?;
     let raised = raise(yard, &target)?;
-    let smtp = postfix::raise(yard, &Next::Lmtp(&raised.lmtp_socket))?;
+    let submissions = Submissions {
+        door: yard.door()?,
+        auth: &yard.folder().join("run/auth-submission"),
+    };
+    let next = Next::Lmtp(&raised.lmtp_socket);
+    let smtp = postfix::raise(yard, &next, Some(&submissions))?;
     let (front, version) = (postfix::version(), &raised.version);
     Ok(Target {
         server: format!("{front} + Dovecot {version} (LMTP, mdbox)"),
         durability: format!("{}; {DURABILITY}", postfix::DURABILITY),
         doors: Doors {
             smtp: Some(smtp.to_string()),
+            submissions: Some(submissions.door.to_string()),
             lmtp: Some(raised.lmtp.to_string()),
             imap: Some(raised.imap.to_string()),
             pop3: raised.pop3.map(|door| door.to_string()),
@@ -180,6 +186,11 @@ service imap-login {
 }
 service imap {
   service_count = 1000
+}
+service auth {
+  unix_listener auth-submission {
+    mode = 0666
+  }
 }
 service stats {
   unix_listener stats-writer {

@@ -19,9 +19,16 @@ pub(super) enum Next<'a> {
     Lmtp(&'a Path),
 }
 
+/// What submission takes beside the door.
+pub(super) struct Submissions<'a> {
+    pub(super) door: SocketAddr,
+    /// Dovecot's, which knows the passwords.
+    pub(super) auth: &'a Path,
+}
+
 /// Queue only.
 pub(super) fn raise_queue(yard: &mut Yard, target: Target) -> anyhow::Result<Target> {
-    let smtp = raise(yard, &Next::Discard)?;
+    let smtp = raise(yard, &Next::Discard, None)?;
     Ok(Target {
         server: format!("{}, queue only (discards)", version()),
         durability: DURABILITY.to_string(),
@@ -38,7 +45,11 @@ pub(super) fn version() -> String {
     format!("Postfix {}", packages::installed("postfix").version)
 }
 
-pub(super) fn raise(yard: &mut Yard, next: &Next) -> anyhow::Result<SocketAddr> {
+pub(super) fn raise(
+    yard: &mut Yard,
+    next: &Next,
+    submissions: Option<&Submissions>,
+) -> anyhow::Result<SocketAddr> {
     packages::demand_root("Postfix")?;
     packages::demand(&[("postfix", "postfix")])?;
     let door = yard.door()?;
@@ -53,10 +64,16 @@ pub(super) fn raise(yard: &mut Yard, next: &Next) -> anyhow::Result<SocketAddr> 
         .replace("{data}", text(&data)?)
         .replace("{transport}", &transport);
     yard.write("postfix/main.cf", &main)?;
-    yard.write(
-        "postfix/master.cf",
-        &MASTER_CF.replace("{door}", &door.to_string()),
-    )?;
+    let mut master = MASTER_CF.replace("{door}", &door.to_string());
+    if let Some(submissions) = submissions {
+        let (cert, key) = yard.certificate()?;
+        master += &SUBMISSIONS_CF
+            .replace("{door}", &submissions.door.to_string())
+            .replace("{auth}", text(submissions.auth)?)
+            .replace("{cert}", text(&cert)?)
+            .replace("{key}", text(&key)?);
+    }
+    yard.write("postfix/master.cf", &master)?;
     let folder = yard.folder().join("postfix");
     yard.start(
         &["postfix", "-c", text(&folder)?, "start-fg"],
@@ -132,4 +149,16 @@ lmtp unix - - n - 50 lmtp
 anvil unix - - n - 1 anvil
 scache unix - - n - 1 scache
 postlog unix-dgram n - n - 1 postlogd
+";
+
+/// Session tickets are on by default: TLS is resumed.
+const SUBMISSIONS_CF: &str = "\
+{door} inet n - n - 200 smtpd
+  -o smtpd_tls_wrappermode=yes
+  -o smtpd_tls_security_level=encrypt
+  -o smtpd_tls_chain_files={key},{cert}
+  -o smtpd_sasl_auth_enable=yes
+  -o smtpd_sasl_type=dovecot
+  -o smtpd_sasl_path={auth}
+  -o smtpd_recipient_restrictions=permit_sasl_authenticated,reject
 ";

@@ -22,12 +22,15 @@ pub(super) fn raise(
     if let Some(count) = shards {
         let _ = writeln!(toml, "shards = {count}");
     }
+    let (cert, key) = yard.certificate()?;
     let _ = writeln!(toml, "[[domain]]\nname = \"example.test\"");
-    for protocol in ["smtp", "lmtp", "imap", "http"] {
+    let names = "[[certificate]]\nnames = [\"localhost\"]";
+    let _ = writeln!(toml, "{names}\ncert = {cert:?}\nkey = {key:?}");
+    for (protocol, tls) in LISTENERS {
         let door = yard.door()?;
         let _ = write!(
             toml,
-            "[[listener]]\nprotocol = \"{protocol}\"\naddress = \"{door}\"\ntls = \"none\"\n"
+            "[[listener]]\nprotocol = \"{protocol}\"\naddress = \"{door}\"\ntls = \"{tls}\"\n"
         );
         doors.push(door);
     }
@@ -51,12 +54,22 @@ pub(super) fn raise(
             lmtp: doors.next().flatten(),
             imap: doors.next().flatten(),
             http: doors.next().flatten(),
+            submissions: doors.next().flatten(),
             pop3: None,
         },
         counting: Counting::Imap,
         ..target
     })
 }
+
+/// In the order of the doors below; only submission is for strangers' networks.
+const LISTENERS: [(&str, &str); 5] = [
+    ("smtp", "none"),
+    ("lmtp", "none"),
+    ("imap", "none"),
+    ("http", "none"),
+    ("submission", "implicit"),
+];
 
 /// Beside this tool, where `RINGPOST_BIN_DIR` says, or in `PATH`.
 fn binary() -> anyhow::Result<PathBuf> {

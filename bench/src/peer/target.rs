@@ -28,6 +28,9 @@ pub(crate) struct Target {
 #[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 pub(crate) struct Doors {
     pub(crate) smtp: Option<String>,
+    /// Behind implicit TLS, with AUTH PLAIN.
+    #[serde(default)]
+    pub(crate) submissions: Option<String>,
     pub(crate) lmtp: Option<String>,
     pub(crate) imap: Option<String>,
     pub(crate) pop3: Option<String>,
@@ -63,6 +66,7 @@ impl Doors {
     pub(crate) fn told(&self) -> String {
         let doors = [
             ("smtp", &self.smtp),
+            ("submissions", &self.submissions),
             ("lmtp", &self.lmtp),
             ("imap", &self.imap),
             ("pop3", &self.pop3),

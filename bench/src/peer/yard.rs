@@ -2,6 +2,7 @@
 
 use super::order::{Answer, Order};
 use anyhow::{Context, bail};
+use engine::tls::demo::certificate;
 use std::fs;
 use std::io::{BufRead, BufReader, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
@@ -90,6 +91,12 @@ impl Yard {
         }
         fs::write(&path, text).with_context(|| path.display().to_string())?;
         Ok(path)
+    }
+
+    /// A self-signed certificate for `localhost` and its key.
+    pub(super) fn certificate(&self) -> anyhow::Result<(PathBuf, PathBuf)> {
+        let files = certificate(&self.folder, &["localhost".to_string()])?;
+        Ok((files.cert, files.key))
     }
 
     /// A port of loopback that nobody has.

@@ -17,8 +17,8 @@ pub(crate) struct Kill {
 }
 
 impl Kill {
-    /// `kill -9` of `pid` when the load has `begun` and gone on for `after`; then `restart` is run by
-    /// the shell, beside us.
+    /// `kill -9` of `pid` when the load has `begun` and gone on for `after`; then `restart` is run
+    /// by the shell, beside us.
     pub(crate) fn plan(
         after: Duration,
         pid: u32,

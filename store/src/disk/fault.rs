@@ -103,7 +103,7 @@ const SECTOR_BYTES: usize = 512;
 pub fn torn(seed: &mut Seed, len: usize) -> Vec<Range<usize>> {
     let (unit, share) = match seed.below(5) {
         0 => return Vec::new(),
-        1 => return Vec::from([0..len]),
+        1 => (len.max(1), 1000),
         2 | 3 => (crate::limit::BLOCK_BYTES, 500),
         _ => (SECTOR_BYTES, 800),
     };

@@ -8,7 +8,8 @@ use super::error::at;
 use super::frame::{
     CLEAN, FRAME_HEADER_BYTES, FrameHeader, NoFrame, RecordHeader, SEAL, record_bytes,
 };
-use super::segment::{self, FIRST_OFFSET, SegmentHeader, check, is_blank, path};
+use super::segment::{self, FIRST_OFFSET, SegmentHeader, check, path};
+use super::walk::{Behind, LOOK_BEHIND_BYTES};
 use super::{OpenError, Options, Place, Position, RECORD_HEADER_BYTES, Record, RecordRef};
 use crate::codec::checksum::seat;
 use crate::disk::{Block, Disk, File, Mode};
@@ -344,13 +345,7 @@ impl<F: File> Scan<'_, F> {
     async fn damage(&mut self, end: u64) -> Result<Option<Scanned>, OpenError> {
         let next = self.next_frame(end).await?;
         if next.is_none() && self.end.is_none() {
-            self.is_over = true;
-            self.look_at(self.offset, BLOCK_BYTES, end).await?;
-            let block = self.rest().get(..BLOCK_BYTES).unwrap_or(self.rest());
-            let is_remains = self.offset < self.segment.header.remains
-                && FrameHeader::decode(block, self.segment.header.salt, self.offset).is_err();
-            self.ended.is_torn = !is_blank(block) && !is_remains;
-            return Ok(None);
+            return self.behind(end).await;
         }
         let from = self.offset;
         let until = next.unwrap_or(end);
@@ -366,6 +361,36 @@ impl<F: File> Scan<'_, F> {
             what: "a frame is not what was written",
             stretch,
         })))
+    }
+
+    /// What lies behind the last frame of a log: nothing, one torn frame, or what a start refuses.
+    async fn behind(&mut self, end: u64) -> Result<Option<Scanned>, OpenError> {
+        self.is_over = true;
+        let mut behind = Behind::hole(self.offset);
+        let mut offset = self.offset;
+        while offset < end.min(self.offset + LOOK_BEHIND_BYTES) {
+            self.look_at(offset, BLOCK_BYTES, end).await?;
+            let skip = (offset - self.window_from) as usize;
+            let rest = self.window.as_slice().get(skip..).unwrap_or_default();
+            let block = rest.get(..BLOCK_BYTES).unwrap_or(rest);
+            if block.is_empty() {
+                break;
+            }
+            let seen = behind.look(&self.segment.header, block, offset);
+            if let Err(OpenError::Damaged { what, .. }) = seen {
+                self.look_at(self.offset, FRAME_BYTES_MAX, end).await?;
+                let bytes = self.rest().len().min(FRAME_BYTES_MAX) as u64;
+                return Ok(Some(Scanned::Damage(Damage {
+                    offset: self.offset,
+                    bytes,
+                    what,
+                    stretch: self.stretch(bytes),
+                })));
+            }
+            offset += BLOCK_BYTES as u64;
+        }
+        self.ended.is_torn = behind.is_torn;
+        Ok(None)
     }
 
     /// The next block behind this one at which a valid frame begins.
@@ -514,8 +539,5 @@ const FIRST_READ_BYTES: usize = 8 << 10;
 
 /// Blocks of one segment that the device may refuse; with more it is the device that is damaged.
 const UNREADABLE_MAX: u32 = 256;
-
-/// Behind the end of the last segment a frame is looked for no further than this.
-const LOOK_BEHIND_BYTES: u64 = 64 << 20;
 
 const _: () = assert!(FRAME_HEADER_BYTES <= BLOCK_BYTES);

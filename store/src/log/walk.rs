@@ -209,11 +209,7 @@ async fn look_behind<F: File>(
     cursor: &Cursor,
     bytes: u64,
 ) -> Result<bool, OpenError> {
-    let mut behind = Behind {
-        hole: cursor.offset,
-        reach: FRAME_BYTES_MAX as u64,
-        is_torn: false,
-    };
+    let mut behind = Behind::hole(cursor.offset);
     let mut from = cursor.offset;
     let end = bytes.min(from + LOOK_BEHIND_BYTES);
     while from < end {
@@ -232,16 +228,30 @@ async fn look_behind<F: File>(
     Ok(behind.is_torn)
 }
 
-/// What was seen behind the hole.
-struct Behind {
+/// What was seen behind the hole at which the frames of a log end.
+pub(super) struct Behind {
     hole: u64,
     /// How far a torn frame can reach from the hole.
     reach: u64,
-    is_torn: bool,
+    pub(super) is_torn: bool,
 }
 
 impl Behind {
-    fn look(&mut self, header: &SegmentHeader, block: &[u8], offset: u64) -> Result<(), OpenError> {
+    pub(super) fn hole(hole: u64) -> Behind {
+        Behind {
+            hole,
+            reach: FRAME_BYTES_MAX as u64,
+            is_torn: false,
+        }
+    }
+
+    /// Looks at the next block.
+    pub(super) fn look(
+        &mut self,
+        header: &SegmentHeader,
+        block: &[u8],
+        offset: u64,
+    ) -> Result<(), OpenError> {
         if is_blank(block) {
             return Ok(());
         }
@@ -301,4 +311,4 @@ const WINDOW_BYTES: usize = 2 * FRAME_BYTES_MAX;
 
 /// Zeros are written less far ahead; of the remains of an earlier life not all needs to be read to
 /// find the frame that begins where the one in the hole ends.
-const LOOK_BEHIND_BYTES: u64 = 64 << 20;
+pub(super) const LOOK_BEHIND_BYTES: u64 = 64 << 20;

@@ -19,22 +19,31 @@ type Mail = BTreeMap<(usize, String, u32), Option<u64>>;
 
 #[test]
 fn what_a_lying_device_leaves_is_served_whole_or_named() {
-    let ends = over_seeds(30, |seed| {
-        let mut world = World::new(seed, Climate::Lying);
-        world.work_until_crash();
-        end(&mut world)
-    });
+    for seed in KEPT {
+        live(seed);
+    }
+    let ends = over_seeds(30, live);
     let count = |wanted| ends.iter().filter(|end| **end == wanted).count();
     let counts = [End::Refused, End::Unreadable, End::Whole].map(count);
     println!("{counts:?} refused to open, opened with damage, opened whole");
     assert!(counts.iter().all(|count| *count > 0), "{counts:?}");
 }
 
+/// Seeds that found something: numbers that a repair gave twice; a place in a segment that a start
+/// forgot; a torn end that a start refused and a check did not name.
+const KEPT: [u64; 3] = [2, 10, 233];
+
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum End {
     Refused,
     Unreadable,
     Whole,
+}
+
+fn live(seed: u64) -> End {
+    let mut world = World::new(seed, Climate::Lying);
+    world.work_until_crash();
+    end(&mut world)
 }
 
 fn end(world: &mut World) -> End {

@@ -66,7 +66,7 @@ fn storm(disk: &SimDisk, dice: &mut Seed) -> Faults {
         rename_error: rate(dice, 200),
         name_error: rate(dice, 100),
         read_error: rate(dice, 50),
-        dying_block: rate(dice, 10),
+        dying_block: rate(dice, 60),
         lost_page: rate(dice, 5),
         slow: rate(dice, 300),
         space: room.map(|room| disk.used() + room),

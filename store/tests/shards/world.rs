@@ -150,8 +150,7 @@ impl World {
     fn heal(&mut self, life: &mut Life) {
         weather::clear_up(&self.disk);
         life.tend();
-        for owner in 0..2 {
-            let shard = Rc::clone(&life.shards[owner]);
+        for (owner, shard) in life.shards.clone().into_iter().enumerate() {
             let fate = Rc::new(Cell::new(None));
             let told = Rc::clone(&fate);
             let id = self.ledger.borrow().next + 1;

@@ -18,6 +18,7 @@ use names::{NameChange, Names};
 use std::cell::RefCell;
 use std::future::poll_fn;
 use std::io;
+use std::path::Path;
 use std::rc::Rc;
 use std::task::{Poll, Waker};
 
@@ -124,14 +125,14 @@ impl SimDisk {
     pub fn crash(&self, seed: u64) -> SimDisk {
         let mut seed = Seed::new(seed);
         let names = self.state.borrow().names.crashed(&mut seed);
-        self.cut(names, seed, Image::crashed)
+        self.cut(names, seed, (Image::crashed, true))
     }
 
-    /// The disk after the process was killed at this moment: unfinished writes as in `crash`, but
-    /// what reached the disk lies in its cache only, until a sync.
+    /// The disk after the process was killed at this moment: unfinished operations as in `crash`,
+    /// but what reached the disk lies in its cache only, until a sync.
     pub fn kill(&self, seed: u64) -> SimDisk {
         let names = self.state.borrow().names.clone();
-        self.cut(names, Seed::new(seed), Image::killed)
+        self.cut(names, Seed::new(seed), (Image::killed, false))
     }
 
     /// Paths of all files.
@@ -191,7 +192,7 @@ impl SimDisk {
         &self,
         mut names: Names,
         mut seed: Seed,
-        image_after: impl Fn(&Image, &mut Seed, &[Change]) -> Image,
+        (image_after, is_synced): (impl Fn(&Image, &mut Seed, &[Change]) -> Image, bool),
     ) -> SimDisk {
         let state = self.state.borrow();
         names.replace_images(|image| {
@@ -201,7 +202,7 @@ impl SimDisk {
         for operation in &state.queue {
             let change = operation.work.name_change();
             if let Some(change) = change.filter(|_| seed.chance(500)) {
-                names.change(&change, true);
+                names.change(&change, is_synced);
             }
         }
         SimDisk::holding(names, seed, Faults::default())
@@ -274,7 +275,7 @@ impl State {
         let is_synced = !self.faults.no_name_sync;
         let (rate, fault) = match change {
             NameChange::Rename(..) => (self.faults.rename_error, WriteFault::Full),
-            NameChange::Create(_) => (self.faults.name_error, WriteFault::Full),
+            NameChange::Create(..) => (self.faults.name_error, WriteFault::Full),
             NameChange::Remove(_) => (self.faults.name_error, WriteFault::Io),
         };
         if self.seed.chance(rate) {
@@ -428,8 +429,14 @@ impl Disk for SimDisk {
         Ok(below.map(str::to_owned).collect())
     }
 
-    /// Directories are only prefixes of names here.
-    async fn create_directory(&self, _path: &str) -> io::Result<()> {
+    /// Directories are only prefixes of names here; those that a killed process has left are durable
+    /// from now on.
+    async fn create_directory(&self, path: &str) -> io::Result<()> {
+        let mut state = self.state.borrow_mut();
+        if !state.faults.no_name_sync {
+            let is_above = |directory: &str| Path::new(path).starts_with(directory);
+            state.names.sync(is_above);
+        }
         Ok(())
     }
 

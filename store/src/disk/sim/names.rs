@@ -3,7 +3,7 @@
 use super::image::Image;
 use crate::disk::fault::Seed;
 use std::cell::RefCell;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::rc::Rc;
 
 type Table = BTreeMap<String, Rc<RefCell<Image>>>;
@@ -18,22 +18,40 @@ pub(super) struct Names {
 
 #[derive(Clone)]
 pub(super) enum NameChange {
-    Create(Rc<RefCell<Image>>),
+    Create(String, Rc<RefCell<Image>>),
     Rename(String, String),
     Remove(String),
 }
 
 impl NameChange {
     pub(super) fn create(path: &str) -> NameChange {
-        NameChange::Create(Rc::new(RefCell::new(Image::new(path))))
+        NameChange::Create(path.to_owned(), Rc::new(RefCell::new(Image::new(path))))
+    }
+
+    /// Of the file that has or gets the name.
+    fn path(&self) -> &str {
+        match self {
+            NameChange::Create(path, _)
+            | NameChange::Rename(_, path)
+            | NameChange::Remove(path) => path,
+        }
+    }
+
+    fn is_in(&self, directory: &str) -> bool {
+        let from = match self {
+            NameChange::Rename(from, _) => directory_of(from) == directory,
+            _ => false,
+        };
+        from || directory_of(self.path()) == directory
     }
 
     /// `false` when the file is not there.
     fn apply(&self, names: &mut Table) -> bool {
         match self {
-            NameChange::Create(image) => {
-                let path = image.borrow().path.clone();
-                names.entry(path).or_insert_with(|| Rc::clone(image));
+            NameChange::Create(path, image) => {
+                names
+                    .entry(path.clone())
+                    .or_insert_with(|| Rc::clone(image));
                 true
             }
             NameChange::Rename(from, to) => match names.remove(from) {
@@ -71,11 +89,19 @@ impl Names {
             image.borrow_mut().path.clone_from(to);
         }
         if is_synced {
-            for change in self.unsynced.drain(..) {
-                change.apply(&mut self.durable);
-            }
+            self.sync(|directory| change.is_in(directory));
         }
         is_there
+    }
+
+    /// The names in these directories are durable from now on.
+    pub(super) fn sync(&mut self, is_meant: impl Fn(&str) -> bool) {
+        for change in std::mem::take(&mut self.unsynced) {
+            match is_meant(directory_of(change.path())) {
+                true => drop(change.apply(&mut self.durable)),
+                false => self.unsynced.push(change),
+            }
+        }
     }
 
     pub(super) fn lose(&mut self, path: &str) {
@@ -97,18 +123,37 @@ impl Names {
     }
 
     /// Every file becomes one of its own.
-    pub(super) fn replace_images(
-        &mut self,
-        mut image_after: impl FnMut(&Rc<RefCell<Image>>) -> Image,
-    ) {
-        let replace = |(path, image): (&String, &Rc<RefCell<Image>>)| {
-            let mut after = image_after(image);
-            after.path.clone_from(path);
-            (path.clone(), Rc::new(RefCell::new(after)))
+    pub(super) fn replace_images(&mut self, image_after: impl FnMut(&Rc<RefCell<Image>>) -> Image) {
+        let mut renewed = Renewed {
+            images: HashMap::new(),
+            image_after,
         };
-        self.live = self.live.iter().map(replace).collect();
-        // Whoever is killed leaves the names that everybody saw.
-        self.durable = self.live.clone();
-        self.unsynced.clear();
+        for table in [&mut self.live, &mut self.durable] {
+            let images = table.values_mut();
+            images.for_each(|image| *image = renewed.image(image));
+        }
+        for change in &mut self.unsynced {
+            if let NameChange::Create(_, image) = change {
+                *image = renewed.image(image);
+            }
+        }
     }
+}
+
+/// What has become of images, by their address.
+struct Renewed<F> {
+    images: HashMap<*const RefCell<Image>, Rc<RefCell<Image>>>,
+    image_after: F,
+}
+
+impl<F: FnMut(&Rc<RefCell<Image>>) -> Image> Renewed<F> {
+    fn image(&mut self, image: &Rc<RefCell<Image>>) -> Rc<RefCell<Image>> {
+        let known = self.images.entry(Rc::as_ptr(image));
+        let renewed = known.or_insert_with(|| Rc::new(RefCell::new((self.image_after)(image))));
+        Rc::clone(renewed)
+    }
+}
+
+fn directory_of(path: &str) -> &str {
+    path.rsplit_once('/').map_or("", |(directory, _)| directory)
 }
