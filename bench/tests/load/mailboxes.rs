@@ -66,7 +66,8 @@ fn every_idler_of_an_account_hears_of_every_delivery() {
     let mut words = vec!["--do", "idle", "-c", "400", "--sources", "4"];
     words.extend(["--levels", "2", "--deliveries", "3", "--pid", &pid]);
     words.extend(["--tls", "implicit"]);
-    let run = imap(server.addresses().imaps, &words);
+    let target = server.addresses().imaps;
+    let run = imap(target, &words);
     assert_done(&run, &["connect", "login", "select", "idle"]);
     assert_eq!(run.count("acknowledged"), 400, "{}", run.said);
     // 400 connections of 8 accounts: 50 hear of each of the 3.
@@ -78,6 +79,19 @@ fn every_idler_of_an_account_hears_of_every_delivery() {
         .collect();
     assert_eq!(held, [0, 200, 400]);
     assert!(levels[2]["resident_bytes"].as_u64().unwrap() > 1_000_000);
+    let nameless = [
+        "--do",
+        "idle",
+        "-c",
+        "8",
+        "--tls",
+        "implicit",
+        "--deliveries",
+        "1",
+    ];
+    let run = imap(target, &nameless);
+    assert_done(&run, &["idle", "exists"]);
+    assert!(run.said.contains("--pid or --cgroup"), "{}", run.said);
 }
 
 #[test]

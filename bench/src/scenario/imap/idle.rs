@@ -92,13 +92,17 @@ pub(super) fn idle(args: &ImapArgs, stop: Arc<AtomicBool>) -> anyhow::Result<End
     let population = grow(args, &board, &line, &mut remarks)?;
     let connected_micros = monotonic_micros() - began_micros;
     let mut tally = Tally::new();
-    if !board.is_stopped() && args.deliveries > 0 {
+    // Whoever interrupts a population wants what was seen until then.
+    let was_stopped = board.is_stopped();
+    let mut failed = board.held.load(Ordering::Relaxed) < load.connections && !was_stopped;
+    if !was_stopped && args.deliveries > 0 {
         line.say("delivering".to_owned());
         let (access, board) = (access.clone(), board.clone());
         let own = args.clone();
         let told = crate::scenario::run::alone(move || async move {
             deliver(&own, &access, &board, &corpus).await
         })?;
+        failed |= told != Ok(0);
         match told {
             Ok(0) => {}
             Ok(missed) => remarks.push(format!(
@@ -114,7 +118,6 @@ pub(super) fn idle(args: &ImapArgs, stop: Arc<AtomicBool>) -> anyhow::Result<End
         tally.merge(&part.context("a thread of the load does not end")?);
     }
     line.clear();
-    let failed = tally.counts.acknowledged < u64::from(load.connections) || !remarks.is_empty();
     let mut outcome = outcome(args, tally, now, connected_micros, population);
     outcome.server = Some(greeting);
     outcome.remarks = remarks;
