@@ -35,7 +35,13 @@ fn main() {
     let held = [].into();
     let (before, began) = (resident("VmRSS"), Instant::now());
     let cpu = cpu_secs();
-    let done = run(carry_out(&disk, &owner, &Task::Repack { policy, held }, &Unpaced)).unwrap();
+    let done = run(carry_out(
+        &disk,
+        &owner,
+        &Task::Repack { policy, held },
+        &Unpaced,
+    ))
+    .unwrap();
     println!(
         "{} objects, {} packs, dead {} of {} MB: {:.2} s of CPU, {:.2} s by the clock; resident \
          {before} MB before, {} MB at the most",
