@@ -1,7 +1,8 @@
 //! Keeping house: everything that gives space back, in its order, as far as it is due.
 //!
 //! ```text
-//!  checkpoint → merge runs → empty old segments, a few at a time → write packs anew → sweep
+//!  checkpoint → merge runs → empty old segments, a few at a time → write packs anew
+//!  → merge archives → sweep
 //! ```
 //!
 //! A file is swept only when no reader of an older snapshot is left. The log lends its segments to
@@ -61,6 +62,7 @@ impl<D: Disk> Shard<D> {
         if self.is_repack_due(report.bytes_before) {
             report.add(self.repack(aside, policy).await?);
         }
+        self.compact(aside, Task::MergeArchives).await?;
         self.sweep(aside).await?;
         Ok(report)
     }
