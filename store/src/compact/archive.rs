@@ -6,9 +6,9 @@
 //! objects lie, the packs say. A DELIVER is there without recipient, ORCPT and prefix, which lie
 //! with the message.
 //!
-//! Neighbours are merged tier by tier, as runs are. A shard that empties two segments a minute makes
-//! half a million archives in a year, and the manifest names each; of the merged ones there are some
-//! dozens, and one for each gigabyte.
+//! Neighbours are merged tier by tier, as runs are. A shard that empties two segments a minute
+//! makes half a million archives in a year, and the manifest names each; of the merged ones there
+//! are some dozens, and one for each gigabyte.
 
 use super::pace::{Pace, Progress};
 use super::{CompactError, Site, unread, unwritten};
