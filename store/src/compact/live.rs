@@ -112,6 +112,10 @@ pub(super) fn each_mailbox(
     Ok(())
 }
 
+/// Objects that are judged at one time: so many octets are in memory. A shard with more of them
+/// has its rows gone through as often.
+pub(super) const OBJECTS_AT_ONCE: u64 = 64 << 20;
+
 /// A record beside the octets of prefix and body, about.
 pub(super) const RECORD_BYTES: u64 = 120;
 
