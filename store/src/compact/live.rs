@@ -75,7 +75,8 @@ impl Liveness {
         (message.0..=message.0 + u64::from(reach)).any(|object| self.is_live(ObjectId(object)))
     }
 
-    /// About how many octets a message has whose deliveries are among the `reach` objects behind it.
+    /// About how many octets a message has whose deliveries are among the `reach` objects behind
+    /// it.
     pub(super) fn message_octets(&self, message: ObjectId, reach: u32) -> u64 {
         let reached = message.0..=message.0 + u64::from(reach);
         let octets = reached.map(|object| self.octets(ObjectId(object)));
