@@ -4,7 +4,7 @@ use anyhow::{Context, bail};
 use engine::reactor::clock::instant;
 use engine::reactor::idle;
 use rustix::process::{Pid, Signal, kill_process, test_kill_process};
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
@@ -17,8 +17,8 @@ pub(crate) struct Kill {
 }
 
 impl Kill {
-    /// `kill -9` of `pid` when the load has `begun` and gone on for `after`; then `restart` is run by
-    /// the shell, beside us.
+    /// `kill -9` of `pid` when the load has `begun` and gone on for `after`; then `restart` is run
+    /// by the shell, beside us.
     pub(crate) fn plan(
         after: Duration,
         pid: u32,
@@ -70,17 +70,41 @@ fn wait_for_end(victim: Pid) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// A zombie has let go of everything, but who started it has not looked yet.
+/// A zombie whose threads are gone has let go of everything, but who started it has not looked yet.
 fn is_running(victim: Pid) -> bool {
-    let stat = std::fs::read_to_string(format!("/proc/{}/stat", victim.as_raw_nonzero()));
-    let state = stat.ok().and_then(|stat| {
+    let folder = format!("/proc/{}", victim.as_raw_nonzero());
+    let stat = std::fs::read_to_string(format!("{folder}/stat")).ok();
+    let state = stat.and_then(|stat| {
         let rest = stat.rsplit_once(')')?.1;
         rest.trim_start().chars().next()
     });
-    state.is_some_and(|state| !matches!(state, 'Z' | 'X'))
+    let threads = std::fs::read_dir(format!("{folder}/task")).map_or(0, Iterator::count);
+    state.is_some_and(|state| !matches!(state, 'Z' | 'X') || threads > 1)
 }
 
+/// Runs the command, again and again for a while where it fails at once: a ring that the kernel
+/// still takes down holds locks and ports of its dead process.
 fn start(command: &str) -> anyhow::Result<()> {
+    let began = instant();
+    loop {
+        let mut child = spawn(command)?;
+        let spawned = instant();
+        let mut ended = None;
+        while ended.is_none() && spawned.elapsed() < FAILS_WITHIN {
+            idle::rest(LOOK);
+            ended = child.try_wait()?;
+        }
+        match ended.filter(|status| !status.success()) {
+            None => return Ok(()),
+            Some(status) if began.elapsed() > END_MAX => {
+                bail!("--restart `{command}` fails again and again: {status}");
+            }
+            Some(_) => idle::rest(AGAIN),
+        }
+    }
+}
+
+fn spawn(command: &str) -> anyhow::Result<Child> {
     use std::os::unix::process::CommandExt;
     Command::new("sh")
         .args(["-c", command])
@@ -89,9 +113,14 @@ fn start(command: &str) -> anyhow::Result<()> {
         // Ctrl-C is for us, and the server goes on when we have ended.
         .process_group(0)
         .spawn()
-        .with_context(|| format!("cannot run --restart `{command}`"))?;
-    Ok(())
+        .with_context(|| format!("cannot run --restart `{command}`"))
 }
+
+/// A command that ends later than this has started the server.
+const FAILS_WITHIN: Duration = Duration::from_secs(1);
+
+/// Between two attempts to start it.
+const AGAIN: Duration = Duration::from_millis(200);
 
 const LOOK: Duration = Duration::from_millis(10);
 
