@@ -26,7 +26,7 @@ import tempfile
 import time
 import urllib.request
 
-import peers
+import server
 from rows import RELEASE
 
 ALL = 1 << 50
@@ -37,12 +37,12 @@ NOTHING = 1 << 20
 class Server:
     def __init__(self, options, base):
         self.options, self.base = options, base
-        self.smtp, self.http = peers.free_port(), peers.free_port()
+        self.smtp, self.http = server.free_port(), server.free_port()
         self.configure(ALL)
         log = open(base / "log", "wb")
         command = [options.server, "--config", base / "ringpost.toml"]
         self.process = subprocess.Popen(command, stdout=log, stderr=log)
-        peers.wait_for(lambda: peers.can_connect(self.http) and peers.can_connect(self.smtp), "Ringpost")
+        server.wait_for(lambda: server.can_connect(self.http) and server.can_connect(self.smtp), "Ringpost")
 
     def configure(self, kept):
         text = f'hostname = "localhost"\ndata = "{self.base}/data"\nshards = 1\n'
@@ -59,7 +59,7 @@ class Server:
         # Nothing is due in a shard to which nothing was written.
         one = ["smtp-source", "-f", "load@example.test", "-t", "u1@example.test", f"127.0.0.1:{self.smtp}"]
         subprocess.run(one, check=True, stdout=subprocess.DEVNULL)
-        peers.wait_for(lambda: self.compactor_secs() - before > 0.3, "the compactor")
+        server.wait_for(lambda: self.compactor_secs() - before > 0.3, "the compactor")
 
     def metrics(self):
         text = urllib.request.urlopen(f"http://127.0.0.1:{self.http}/metrics").read().decode()
