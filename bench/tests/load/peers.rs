@@ -144,6 +144,19 @@ fn a_tool_that_is_killed_leaves_nothing() {
     assert_eq!(left(scratch.path()), Vec::<PathBuf>::new());
 }
 
+/// A test that fails takes its scratch away and not its servers: those must notice.
+#[test]
+fn servers_end_when_their_yard_is_removed() {
+    if peer("smtp-sink").is_none() {
+        return;
+    }
+    let scratch = scratch();
+    quiet(&["up", "smtp-sink"], scratch.path());
+    let keeper = keeper(&left(scratch.path())[0]);
+    drop(scratch);
+    awaited(keeper);
+}
+
 /// Neither can be installed beside Postfix: they are fetched and unpacked.
 #[test]
 fn exim_and_opensmtpd_stand_beside_postfix() {

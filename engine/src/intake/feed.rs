@@ -122,7 +122,11 @@ impl Feeder {
     /// does not hold up those behind it, and is named.
     async fn hand_over(&self, offer: &Offer) -> Result<(), String> {
         let target = self.target;
-        let read = read_offer(&self.store, &self.post, target, offer).await;
+        let mut read = read_offer(&self.store, &self.post, target, offer).await;
+        if matches!(read, Err(Failure::ForEver(_))) {
+            // What the device gave once it may have given wrong; a delivery hangs on it.
+            read = read_offer(&self.store, &self.post, target, offer).await;
+        }
         let (submitted, damage) = match read {
             Ok(submitted) => (submitted, None),
             Err(Failure::ForNow(why)) => return Err(why),

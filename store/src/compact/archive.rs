@@ -5,14 +5,21 @@
 //! the order of the log, each with its account and LSN. MESSAGE and BODY are left out: where
 //! objects lie, the packs say. A DELIVER is there without recipient, ORCPT and prefix, which lie
 //! with the message.
+//!
+//! Neighbours are merged tier by tier, as runs are. A shard that empties two segments a minute
+//! makes half a million archives in a year, and the manifest names each; of the merged ones there
+//! are some dozens, and one for each gigabyte.
 
+use super::pace::{Pace, Progress};
 use super::{CompactError, Site, unread, unwritten};
 use crate::disk::Disk;
+use crate::error::ReadError;
 use crate::log::RecordRef;
-use crate::pack::{Dictionary, Pack, PackHead, PackWriter};
+use crate::pack::{Dictionary, Pack, PackHead, PackWriter, Reader};
 use crate::record::{Fact, kind};
 use crate::table::manifest::{ArchiveName, Manifest};
 use crate::table::name;
+use std::ops::Range;
 
 pub(super) struct Archivist<D: Disk> {
     writer: PackWriter<D>,
@@ -72,6 +79,25 @@ impl<D: Disk> Archivist<D> {
         Ok(())
     }
 
+    /// Takes all that another archive has.
+    async fn copy(&mut self, site: &Site<'_, D>, from: &ArchiveName) -> Result<(), CompactError> {
+        let path = name::archive(&site.owner.directory, from.number);
+        let pack = Pack::open(site.disk, &path, head(site, from.number)).await;
+        let pack = pack.map_err(unread)?;
+        let mut reader = Reader::new(&pack);
+        for block in 0..pack.summary().blocks {
+            let unpacked = reader.unpack(block).await.map_err(unread)?;
+            for (_, record) in unpacked.records() {
+                let record = record.map_err(unread)?;
+                let (kind, account, lsn) = (record.kind, record.account, record.lsn);
+                let added = self.writer.add(kind, account, lsn, &[record.payload]).await;
+                added.map_err(unwritten)?;
+                self.records += 1;
+            }
+        }
+        Ok(())
+    }
+
     /// Closes the archive and reads it again.
     pub(super) async fn finish(mut self, site: &Site<'_, D>) -> Result<ArchiveName, CompactError> {
         self.name.bytes = self.writer.finish().await.map_err(unwritten)?.bytes;
@@ -102,10 +128,148 @@ async fn verify<D: Disk>(site: &Site<'_, D>, number: u32) -> Result<u64, Compact
     outcome
 }
 
+/// Merges neighbours where there are enough of one tier. Where one of them is damaged, they stay as
+/// they are: what is whole in each can be read from it.
+pub(super) async fn merge_some<D: Disk, P: Pace>(
+    site: &Site<'_, D>,
+    manifest: &mut Manifest,
+    pace: &P,
+) -> Result<(), CompactError> {
+    while let Some(range) = full_tier(&manifest.archives) {
+        let old = manifest.archives.get(range.clone()).unwrap_or_default();
+        let old = old.to_vec();
+        match merge(site, manifest, &old, pace).await {
+            Ok(merged) => manifest.archives.splice(range, [merged]).for_each(drop),
+            Err(CompactError::Read(ReadError::Damaged { .. })) => return Ok(()),
+            Err(error) => return Err(error),
+        }
+        site.publish(manifest).await?;
+    }
+    Ok(())
+}
+
+/// Neighbours up to the newest of which none is of a higher tier than that, if they are enough and
+/// not too long together; else those before them.
+fn full_tier(archives: &[ArchiveName]) -> Option<Range<usize>> {
+    let mut end = archives.len();
+    while let Some(newest) = archives.get(..end)?.last() {
+        let highest = tier(newest);
+        let lower = archives.iter().take(end).rev();
+        let count = lower.take_while(|archive| tier(archive) <= highest).count();
+        let range = end - count..end;
+        let bytes: u64 = archives
+            .get(range.clone())?
+            .iter()
+            .map(|one| one.bytes)
+            .sum();
+        if count >= FAN_OUT && bytes <= MERGED_BYTES_MAX {
+            return Some(range);
+        }
+        end = range.start;
+    }
+    None
+}
+
+/// By the segments that it covers.
+fn tier(archive: &ArchiveName) -> u32 {
+    let segments = archive.last_segment.saturating_sub(archive.first_segment) + 1;
+    segments.ilog(FAN_OUT as u32)
+}
+
+async fn merge<D: Disk, P: Pace>(
+    site: &Site<'_, D>,
+    manifest: &mut Manifest,
+    old: &[ArchiveName],
+    pace: &P,
+) -> Result<ArchiveName, CompactError> {
+    let first_segment = old.first().map_or(0, |archive| archive.first_segment);
+    let last_segment = old.last().map_or(0, |archive| archive.last_segment);
+    let mut archivist = Archivist::begin(site, manifest, first_segment, last_segment).await?;
+    let total = old.iter().map(|archive| archive.bytes).sum();
+    let mut done = 0;
+    for archive in old {
+        if let Err(error) = archivist.copy(site, archive).await {
+            archivist.writer.abandon().await;
+            return Err(error);
+        }
+        done += archive.bytes;
+        let at = "merging archives";
+        pace.pause(Progress { at, done, total }).await;
+    }
+    archivist.finish(site).await
+}
+
 fn head<D: Disk>(site: &Site<'_, D>, number: u32) -> PackHead {
     PackHead {
         store: site.owner.store,
         shard: site.owner.shard,
         number,
+    }
+}
+
+/// Archives of one tier that are merged into one of the next.
+const FAN_OUT: usize = 8;
+
+/// No merged archive is longer, in bytes.
+const MERGED_BYTES_MAX: u64 = 1 << 30;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn archives(spans: &[u32], bytes: u64) -> Vec<ArchiveName> {
+        let mut next = 1;
+        let archives = spans.iter().map(|span| {
+            let first_segment = next;
+            next += span;
+            ArchiveName {
+                number: first_segment,
+                first_segment,
+                last_segment: next - 1,
+                bytes,
+            }
+        });
+        archives.collect()
+    }
+
+    #[test]
+    fn eight_neighbours_of_a_tier_are_merged() {
+        assert_eq!(full_tier(&[]), None);
+        assert_eq!(full_tier(&archives(&[2; 7], 100)), None);
+        assert_eq!(full_tier(&archives(&[2; 8], 100)), Some(0..8));
+        assert_eq!(
+            full_tier(&archives(&[16, 2, 2, 2, 2, 2, 2, 2, 2], 100)),
+            Some(1..9)
+        );
+        // A longer one behind takes those before it along.
+        assert_eq!(
+            full_tier(&archives(&[2, 2, 2, 2, 2, 2, 2, 8], 100)),
+            Some(0..8)
+        );
+        assert_eq!(
+            full_tier(&archives(&[8, 8, 8, 8, 8, 8, 8, 8, 2], 100)),
+            Some(0..8)
+        );
+        assert_eq!(full_tier(&archives(&[2; 8], MERGED_BYTES_MAX / 7)), None);
+    }
+
+    #[test]
+    fn many_become_few() {
+        let mut list = Vec::new();
+        for segment in (1..60_000).step_by(2) {
+            let mut one = archives(&[2], 1_600_000);
+            (one[0].first_segment, one[0].last_segment) = (segment, segment + 1);
+            list.append(&mut one);
+            while let Some(range) = full_tier(&list) {
+                let old: Vec<ArchiveName> = list.drain(range.clone()).collect();
+                let merged = ArchiveName {
+                    last_segment: old[old.len() - 1].last_segment,
+                    bytes: old.iter().map(|one| one.bytes).sum(),
+                    ..old[0]
+                };
+                list.insert(range.start, merged);
+            }
+        }
+        assert!(list.len() < 150, "{}", list.len());
     }
 }

@@ -1,12 +1,14 @@
 //! The objects that lie in the files of a task, and what becomes of each.
 
-use super::live::{Liveness, RECORD_BYTES};
+use super::live::{Liveness, OBJECTS_AT_ONCE, RECORD_BYTES};
 use super::{CompactError, Site};
 use crate::disk::Disk;
 use crate::log::Place;
 use crate::mail::id::ObjectId;
-use crate::table::locations::{Change, Kind, Location, Locations};
-use crate::table::manifest::Manifest;
+use crate::mailbox::index::Index;
+use crate::table::TableError;
+use crate::table::locations::{CHUNK_ENTRIES, Change, Kind, Location, Locations};
+use crate::table::manifest::ChunkName;
 use std::ops::RangeInclusive;
 
 /// Ascending by object.
@@ -38,13 +40,13 @@ impl Census {
     /// Those objects for which `is_meant`, dead until they are judged.
     pub(super) async fn gather<D: Disk>(
         site: &Site<'_, D>,
-        manifest: &Manifest,
+        chunks: &[ChunkName],
         is_meant: impl Fn(ObjectId, &Location) -> bool,
     ) -> Result<Census, CompactError> {
         let mut census = Census::default();
         // The MESSAGE before, which the deliveries that come belong to, if it is meant.
         let mut open: Option<usize> = None;
-        each_location(site, manifest, |object, location| {
+        each_location(site, chunks, |object, location| {
             if location.kind == Kind::Message {
                 census.close(open.take(), object);
             }
@@ -62,7 +64,7 @@ impl Census {
             }
         })
         .await?;
-        census.close(open, ObjectId(manifest.last_object().0 + 1));
+        census.close(open, ObjectId(objects_of(chunks).end().0 + 1));
         Ok(census)
     }
 
@@ -74,24 +76,15 @@ impl Census {
         }
     }
 
-    /// The objects that decide which of these are live.
-    pub(super) fn range(&self) -> RangeInclusive<ObjectId> {
-        let first = self.entries.first().map_or(1, |entry| entry.object.0);
-        let last = self.entries.iter().rev().take(DELIVERIES_BETWEEN);
-        let last = last.map(|entry| entry.object.0 + u64::from(entry.reach));
-        ObjectId(first)..=ObjectId(last.max().unwrap_or(0))
-    }
-
-    pub(super) fn judge(&mut self, liveness: &Liveness) {
-        for entry in &mut self.entries {
-            let is_live = match entry.kind {
-                Kind::Deliver => liveness.is_live(entry.object),
-                Kind::Message => liveness.is_message_live(entry.object, entry.reach),
-            };
-            if is_live {
-                entry.fate = Fate::Live;
-            }
+    /// Judges all of them. About how many bytes the live ones have, before compression.
+    pub(super) fn judge(&mut self, index: &Index, held: &[ObjectId]) -> Result<u64, TableError> {
+        let mut bytes = 0;
+        let window = |entry: &Entry| entry.object.0 / OBJECTS_AT_ONCE;
+        for entries in self.entries.chunk_by_mut(|a, b| window(a) == window(b)) {
+            let liveness = Liveness::of(index, held, &deciding(entries))?;
+            bytes += judged(entries, &liveness);
         }
+        Ok(bytes)
     }
 
     /// All of it is to be moved, needed or not.
@@ -100,14 +93,9 @@ impl Census {
         fates.for_each(|fate| *fate = Fate::Live);
     }
 
-    /// About how many bytes the live ones have, before compression.
-    pub(super) fn live_bytes(&self, liveness: &Liveness) -> u64 {
-        let live = self.entries.iter().filter(|entry| entry.fate == Fate::Live);
-        let bytes = live.map(|entry| match entry.kind {
-            Kind::Deliver => RECORD_BYTES,
-            Kind::Message => RECORD_BYTES + liveness.message_octets(entry.object, entry.reach),
-        });
-        bytes.sum()
+    /// As `judge`, where it is known already what is live of all objects.
+    pub(super) fn judge_by(&mut self, liveness: &Liveness) {
+        judged(&mut self.entries, liveness);
     }
 
     pub(super) fn entries(&self) -> &[Entry] {
@@ -183,15 +171,52 @@ impl Census {
     }
 }
 
-/// Calls `each` with every object that lies somewhere, rising.
+/// The objects that decide which of these are live.
+fn deciding(entries: &[Entry]) -> RangeInclusive<ObjectId> {
+    let first = entries.first().map_or(1, |entry| entry.object.0);
+    let last = entries.iter().rev().take(DELIVERIES_BETWEEN);
+    let reach = |entry: &Entry| u64::from(entry.reach).min(DELIVERIES_BETWEEN as u64);
+    let last = last.map(|entry| entry.object.0 + reach(entry));
+    ObjectId(first)..=ObjectId(last.max().unwrap_or(0))
+}
+
+fn judged(entries: &mut [Entry], liveness: &Liveness) -> u64 {
+    let mut bytes = 0;
+    for entry in entries {
+        let is_live = match entry.kind {
+            Kind::Deliver => liveness.is_live(entry.object),
+            Kind::Message => liveness.is_message_live(entry.object, entry.reach),
+        };
+        if is_live {
+            entry.fate = Fate::Live;
+            bytes += RECORD_BYTES;
+            if entry.kind == Kind::Message {
+                bytes += liveness.message_octets(entry.object, entry.reach);
+            }
+        }
+    }
+    bytes
+}
+
+/// From the first object of these chunks to the last.
+pub(super) fn objects_of(chunks: &[ChunkName]) -> RangeInclusive<ObjectId> {
+    let at = |chunk: &ChunkName, index: u32| {
+        u64::from(chunk.chunk) * u64::from(CHUNK_ENTRIES) + u64::from(index)
+    };
+    let first = chunks.first().map_or(0, |chunk| at(chunk, 0));
+    let last = chunks.last().map_or(0, |chunk| at(chunk, chunk.entries));
+    ObjectId(first.max(1))..=ObjectId(last.saturating_sub(1))
+}
+
+/// Calls `each` with every object of some chunks that lies somewhere, rising.
 pub(super) async fn each_location<D: Disk>(
     site: &Site<'_, D>,
-    manifest: &Manifest,
+    chunks: &[ChunkName],
     mut each: impl FnMut(ObjectId, Location),
 ) -> Result<(), CompactError> {
     let (disk, owner) = (site.disk.clone(), site.owner.clone());
-    let table = Locations::new(disk, owner, &manifest.locations);
-    for name in &manifest.locations {
+    let table = Locations::new(disk, owner, chunks);
+    for name in chunks {
         let mut reader = table.reader(name).await?;
         while let Some(entries) = reader.next().await {
             let entries = entries?;

@@ -8,7 +8,6 @@ use super::archive::Archivist;
 use super::census::Census;
 use super::checkpoint::rewrite_locations;
 use super::damage::{self, Found};
-use super::live::Liveness;
 use super::moving::Mover;
 use super::pace::Pace;
 use super::report::Report;
@@ -45,7 +44,7 @@ pub(super) async fn empty<D: Disk, P: Pace>(
         let earliest = straddling.get(&object).copied().unwrap_or(segment);
         (first..=through).contains(&segment) || segment != 0 && earliest <= through
     };
-    let mut census = Census::gather(site, manifest, |object, location| {
+    let mut census = Census::gather(site, &manifest.locations, |object, location| {
         is_meant(object, location.place.segment(), through)
     })
     .await?;
@@ -54,11 +53,9 @@ pub(super) async fn empty<D: Disk, P: Pace>(
         bounded -= 1;
         census.retain(|entry| is_meant(entry.object, entry.place.segment(), bounded));
     }
-    let liveness = Liveness::of(&index, held, &census.range())?;
-    census.judge(&liveness);
-    let mut mover = Mover::new(site, pace, 0, census.live_bytes(&liveness));
-    drop(liveness);
-    mover.course.total = log_bytes(site, first..=bounded).await?;
+    let survivors = census.judge(&index, held)?;
+    let total = log_bytes(site, first..=bounded).await?;
+    let mover = Mover::new(site, pace, total, survivors);
     let emptying = Emptying {
         site,
         mover,

@@ -75,7 +75,8 @@ impl Liveness {
         (message.0..=message.0 + u64::from(reach)).any(|object| self.is_live(ObjectId(object)))
     }
 
-    /// About how many octets a message has whose deliveries are among the `reach` objects behind it.
+    /// About how many octets a message has whose deliveries are among the `reach` objects behind
+    /// it.
     pub(super) fn message_octets(&self, message: ObjectId, reach: u32) -> u64 {
         let reached = message.0..=message.0 + u64::from(reach);
         let octets = reached.map(|object| self.octets(ObjectId(object)));
@@ -111,6 +112,10 @@ pub(super) fn each_mailbox(
     }
     Ok(())
 }
+
+/// Objects that are judged at one time: so many octets are in memory. A shard with more of them
+/// has its rows gone through as often.
+pub(super) const OBJECTS_AT_ONCE: u64 = 64 << 20;
 
 /// A record beside the octets of prefix and body, about.
 pub(super) const RECORD_BYTES: u64 = 120;

@@ -51,6 +51,8 @@ pub enum Task {
     Merge,
     /// Merge all runs into one.
     MergeAll,
+    /// Merge archives, where there are enough of one tier.
+    MergeArchives,
     /// Empty the segments of the log up to `through`, or as many as one task does. `held` are
     /// deliveries that changes name which were on their way when the index was frozen.
     Empty { through: u32, held: Arc<[ObjectId]> },
@@ -161,6 +163,7 @@ impl<D: Disk> Site<'_, D> {
             }
             Task::Merge => merge::merge_some(self, manifest).await?,
             Task::MergeAll => merge::merge_all(self, manifest).await?,
+            Task::MergeArchives => archive::merge_some(self, manifest, pace).await?,
             Task::Empty { through, held } => {
                 return empty::empty(self, manifest, *through, held, pace).await;
             }

@@ -3,7 +3,6 @@
 use super::census::Census;
 use super::checkpoint::rewrite_locations;
 use super::damage::{self, Found};
-use super::live::Liveness;
 use super::moving::Mover;
 use super::pace::Pace;
 use super::policy::Policy;
@@ -30,8 +29,7 @@ pub(super) async fn repack<D: Disk, P: Pace>(
         return Ok(Report::default());
     }
     let index = site.index(manifest).await?;
-    let liveness = Liveness::of(&index, held, &(ObjectId(1)..=manifest.last_object()))?;
-    let usage = usage(site, manifest, &liveness).await?;
+    let (usage, liveness) = usage(site, manifest, &index, held).await?;
     let mut report = Report {
         packed_bytes: usage.iter().map(|pack| pack.bytes).sum(),
         dead_bytes: usage.iter().map(Usage::dead).sum(),
@@ -42,13 +40,15 @@ pub(super) async fn repack<D: Disk, P: Pace>(
     if victims.is_empty() {
         return Ok(report);
     }
-    let mut census = Census::gather(site, manifest, |_, location| {
+    let mut census = Census::gather(site, &manifest.locations, |_, location| {
         let packed = location.place.packed();
         packed.is_some_and(|(pack, ..)| victims.contains(&pack))
     })
     .await?;
-    census.judge(&liveness);
-    drop(liveness);
+    match liveness {
+        Some(liveness) => census.judge_by(&liveness),
+        None => drop(census.judge(&index, held)?),
+    }
     let packs = manifest.packs.iter().copied();
     let packs: Vec<PackName> = packs
         .filter(|pack| victims.contains(&pack.number))

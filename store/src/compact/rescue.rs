@@ -51,7 +51,7 @@ impl<'a, D: Disk> Rescue<'a, D> {
     /// Writes a pack anew.
     pub(crate) async fn pack(&mut self, pack: PackName) -> Result<Rescued, CompactError> {
         let index = self.site.index(&self.manifest).await?;
-        let mut census = Census::gather(&self.site, &self.manifest, |_, location| {
+        let mut census = Census::gather(&self.site, &self.manifest.locations, |_, location| {
             let packed = location.place.packed();
             packed.is_some_and(|(number, ..)| number == pack.number)
         })

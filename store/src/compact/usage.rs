@@ -4,14 +4,15 @@
 //! pack is estimated, within an eighth: the octets of one row for each live message, and a head for
 //! each record. What the pack holds more than that is dead.
 
-use super::census::each_location;
-use super::live::{Liveness, RECORD_BYTES};
+use super::census::{each_location, objects_of};
+use super::live::{Liveness, OBJECTS_AT_ONCE, RECORD_BYTES};
 use super::policy::Policy;
 use super::{CompactError, Site, unread};
 use crate::disk::Disk;
 use crate::mail::id::ObjectId;
+use crate::mailbox::index::Index;
 use crate::pack::{Pack, PackHead};
-use crate::table::locations::{Kind, Location};
+use crate::table::locations::{CHUNK_ENTRIES, Kind, Location};
 use crate::table::manifest::Manifest;
 use crate::table::name;
 use std::collections::{BTreeMap, BTreeSet};
@@ -22,30 +23,39 @@ pub(super) struct Usage {
     pub(super) number: u32,
     pub(super) bytes: u64,
     pub(super) live: u64,
+    /// Those of bodies included.
+    pub(super) records: u64,
+    /// Without those of bodies.
     pub(super) live_records: u64,
 }
 
 impl Usage {
     pub(super) fn dead(&self) -> u64 {
-        self.bytes.saturating_sub(self.live)
+        // Where every record is live the estimate is too low: many prefixes, a short body.
+        match self.live_records >= self.records {
+            true => 0,
+            false => self.bytes.saturating_sub(self.live),
+        }
     }
 }
 
-/// What is live of every pack.
+/// What is live of every pack; and of all objects, where they were judged at one time.
 pub(super) async fn usage<D: Disk>(
     site: &Site<'_, D>,
     manifest: &Manifest,
-    liveness: &Liveness,
-) -> Result<Vec<Usage>, CompactError> {
-    let mut tally = Tally {
-        liveness,
-        packs: BTreeMap::new(),
-        message: None,
-    };
-    each_location(site, manifest, |object, location| {
-        tally.count(object, &location);
-    })
-    .await?;
+    index: &Index,
+    held: &[ObjectId],
+) -> Result<(Vec<Usage>, Option<Liveness>), CompactError> {
+    let mut tally = Tally::default();
+    let mut whole = None;
+    for chunks in manifest.locations.chunks(CHUNKS_AT_ONCE) {
+        let liveness = Liveness::of(index, held, &objects_of(chunks))?;
+        each_location(site, chunks, |object, location| {
+            tally.count(&liveness, object, &location);
+        })
+        .await?;
+        whole = (chunks.len() == manifest.locations.len()).then_some(liveness);
+    }
     let counted = tally.packs;
     let mut all = Vec::with_capacity(manifest.packs.len());
     for pack in &manifest.packs {
@@ -61,10 +71,11 @@ pub(super) async fn usage<D: Disk>(
             number: pack.number,
             bytes: open.map_err(unread)?.summary().raw_bytes,
             live,
+            records: pack.records,
             live_records,
         });
     }
-    Ok(all)
+    Ok((all, whole))
 }
 
 /// The packs that are to be written anew in one task.
@@ -108,30 +119,30 @@ pub(super) fn victims(
     within.map(|pack| pack.number).collect()
 }
 
-struct Tally<'a> {
-    liveness: &'a Liveness,
+#[derive(Default)]
+struct Tally {
     /// By number: bytes and records that are live.
     packs: BTreeMap<u32, (u64, u64)>,
     /// Where the last MESSAGE lies, until its octets are counted.
     message: Option<u32>,
 }
 
-impl Tally<'_> {
-    fn count(&mut self, object: ObjectId, location: &Location) {
+impl Tally {
+    fn count(&mut self, liveness: &Liveness, object: ObjectId, location: &Location) {
         let pack = location.place.packed().map(|(pack, ..)| pack);
         if location.kind == Kind::Message {
             self.message = pack;
-            if self.liveness.is_live(object) {
+            if liveness.is_live(object) {
                 self.add(pack, RECORD_BYTES);
             }
             return;
         }
-        if !self.liveness.is_live(object) {
+        if !liveness.is_live(object) {
             return;
         }
         self.add(pack, RECORD_BYTES);
         if let Some(message) = self.message.take() {
-            let octets = self.liveness.octets(object);
+            let octets = liveness.octets(object);
             self.add(Some(message), octets + RECORD_BYTES);
         }
     }
@@ -145,6 +156,9 @@ impl Tally<'_> {
     }
 }
 
+/// Chunks whose objects are judged at one time.
+const CHUNKS_AT_ONCE: usize = (OBJECTS_AT_ONCE / CHUNK_ENTRIES as u64) as usize;
+
 /// Live records of one task. A single pack may have more.
 const RECORDS_MAX: u64 = 4 << 20;
 
@@ -157,6 +171,7 @@ mod tests {
             number,
             bytes,
             live,
+            records: 11,
             live_records: 10,
         }
     }
@@ -173,6 +188,12 @@ mod tests {
         assert_eq!(chosen(&[pack(1, 1000, 601), pack(2, 9000, 9000)]), []);
         assert_eq!(chosen(&[pack(1, 1000, 600), pack(2, 9000, 9000)]), [1]);
         assert_eq!(chosen(&[pack(1, 1000, 0), pack(99, 1000, 0)]), [1]);
+        // All of it is live, whatever the estimate says.
+        let prefixes = Usage {
+            records: 10,
+            ..pack(1, 1000, 300)
+        };
+        assert_eq!(chosen(&[prefixes]), []);
         // Estimates may be above what there is.
         assert_eq!(chosen(&[pack(1, 1000, 1100)]), []);
     }
@@ -195,6 +216,7 @@ mod tests {
     #[test]
     fn one_task_takes_no_more_than_it_can_hold() {
         let large = |number| Usage {
+            records: RECORDS_MAX,
             live_records: RECORDS_MAX / 2 + 1,
             ..pack(number, 1000, 100)
         };

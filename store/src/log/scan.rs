@@ -529,7 +529,7 @@ impl Stretch {
 
 /// Read at a time, where no frame is longer: so much stays in the caches of a core until it was
 /// looked at.
-const WINDOW_BYTES: usize = 1 << 20;
+const WINDOW_BYTES: usize = 4 << 20;
 
 /// Damage is shown in pieces of this length, with the records that are whole in each.
 const DAMAGE_BYTES: usize = 2 * FRAME_BYTES_MAX;

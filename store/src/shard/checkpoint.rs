@@ -40,6 +40,8 @@ pub(super) struct Checkpoints<D: Disk> {
     pub(super) needs_sweep: bool,
     /// How often house was kept since packs were looked at.
     pub(super) rounds: u32,
+    /// What was emptied from the log since then, in bytes.
+    pub(super) emptied_bytes: u64,
 }
 
 impl<D: Disk> Default for Checkpoints<D> {
@@ -52,6 +54,7 @@ impl<D: Disk> Default for Checkpoints<D> {
             gone_packs: Vec::new(),
             needs_sweep: true,
             rounds: 0,
+            emptied_bytes: 0,
         }
     }
 }

@@ -2,8 +2,8 @@
 //! single step.
 //!
 //! What would break for a user if this failed: mail is lost, or a store does not open, because the
-//! power went at one certain moment of a roll, a checkpoint, a merge, the emptying of a segment, the
-//! rewriting of a pack, the renaming of a manifest or the recycling of a file.
+//! power went at one certain moment of a roll, a checkpoint, a merge, the emptying of a segment,
+//! the rewriting of a pack, the renaming of a manifest or the recycling of a file.
 
 use crate::keeper::{EAGER, Kept, Mortal};
 use crate::seeds::{number, over_numbers};

@@ -67,6 +67,14 @@ impl Compact {
                     drop(shard.end_segment().await);
                 }
                 report.add(shard.keep_house(&here, &policy).await?);
+                for _ in 0..REPACKS_MAX {
+                    let repacked = shard.repack(&here, &policy).await?;
+                    let has_gained = repacked.bytes_after < repacked.bytes_before;
+                    report.add(repacked);
+                    if !has_gained {
+                        break;
+                    }
+                }
                 shard.compact(&here, Task::MergeAll).await?;
                 shard.sweep(&here).await?;
                 if keep == 0 {
@@ -96,6 +104,10 @@ impl Compact {
         Ok(is_sound && found.all.is_clean())
     }
 }
+
+/// Each writes some packs anew, until nothing is gained. With four million records at a time, these
+/// are enough for any shard.
+const REPACKS_MAX: u32 = 10_000;
 
 fn told(report: &Report, after: &Figures) -> String {
     let dead = (report.dead_bytes * 100).checked_div(report.packed_bytes);

@@ -3,8 +3,8 @@
 //! Whatever becomes of the tool, its end of the keeper's standard input closes, also after
 //! Ctrl-C, a panic or `kill -9`. Then the keeper ends the programs it started, and what they
 //! started (it is their subreaper and, where cgroup v2 is writable, everything sits in one
-//! group), and removes the folder. A detached keeper waits for SIGTERM instead. Nothing is ever
-//! ended by name.
+//! group), and removes the folder. A detached keeper waits for SIGTERM instead, or for its folder
+//! to vanish. Nothing is ever ended by name.
 //!
 //! ```text
 //! AwaitOrder ──Start──▶ AwaitOrder      ──Detach──▶ AwaitSignal
@@ -87,7 +87,14 @@ impl Keeper {
     }
 
     fn obey(&mut self, events: &Receiver<Event>) {
-        while let Ok(event) = events.recv() {
+        loop {
+            let event = match events.recv_timeout(LOOK) {
+                Ok(event) => event,
+                // Somebody has removed the yard by hand: nothing is left to be kept.
+                Err(RecvTimeoutError::Timeout) if !self.folder.exists() => return,
+                Err(RecvTimeoutError::Timeout) => continue,
+                Err(RecvTimeoutError::Disconnected) => return,
+            };
             match event {
                 Event::Order(order) => answer(&match self.carry_out(order) {
                     Ok(answer) => answer,
@@ -201,7 +208,7 @@ fn read_orders(sender: &Sender<Event>) {
 /// A program of the tool's (a download) may still write there for a moment after the tool is gone.
 fn removed(folder: &Path) -> std::io::Result<()> {
     for _ in 1..REMOVE_TRIES_MAX {
-        if fs::remove_dir_all(folder).is_ok() {
+        if fs::remove_dir_all(folder).is_ok() || !folder.exists() {
             return Ok(());
         }
         std::thread::sleep(Duration::from_millis(200));
@@ -222,6 +229,8 @@ fn failed(why: &anyhow::Error) -> Answer {
 }
 
 const TERM_SECS_MAX: u64 = 20;
+/// How often an idle keeper sees whether its yard is still there.
+const LOOK: Duration = Duration::from_secs(5);
 const REMOVE_TRIES_MAX: usize = 10;
 /// One for each generation of orphans, a second each.
 const KILL_ROUNDS_MAX: usize = 20;

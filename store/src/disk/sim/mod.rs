@@ -429,8 +429,8 @@ impl Disk for SimDisk {
         Ok(below.map(str::to_owned).collect())
     }
 
-    /// Directories are only prefixes of names here; those that a killed process has left are durable
-    /// from now on.
+    /// Directories are only prefixes of names here; those that a killed process has left are
+    /// durable from now on.
     async fn create_directory(&self, path: &str) -> io::Result<()> {
         let mut state = self.state.borrow_mut();
         if !state.faults.no_name_sync {

@@ -1,7 +1,8 @@
 //! Keeping house: everything that gives space back, in its order, as far as it is due.
 //!
 //! ```text
-//!  checkpoint → merge runs → empty old segments, a few at a time → write packs anew → sweep
+//!  checkpoint → merge runs → empty old segments, a few at a time → write packs anew
+//!  → merge archives → sweep
 //! ```
 //!
 //! A file is swept only when no reader of an older snapshot is left. The log lends its segments to
@@ -58,9 +59,10 @@ impl<D: Disk> Shard<D> {
             }
             report.add(emptied);
         }
-        if !report.is_empty() || self.is_repack_due() {
+        if self.is_repack_due(report.bytes_before) {
             report.add(self.repack(aside, policy).await?);
         }
+        self.compact(aside, Task::MergeArchives).await?;
         self.sweep(aside).await?;
         Ok(report)
     }
@@ -103,7 +105,9 @@ impl<D: Disk> Shard<D> {
         let held = self.clearance().held;
         let policy = *policy;
         let repacked = self.compact(aside, Task::Repack { policy, held }).await?;
-        self.checkpoints.borrow_mut().rounds = 0;
+        let mut checkpoints = self.checkpoints.borrow_mut();
+        (checkpoints.rounds, checkpoints.emptied_bytes) = (0, 0);
+        drop(checkpoints);
         Ok(repacked)
     }
 
@@ -164,11 +168,15 @@ impl<D: Disk> Shard<D> {
         (count >= policy.segments_least.max(1)).then_some(through)
     }
 
-    /// Expunges make packs worse without emptying a segment.
-    fn is_repack_due(&self) -> bool {
+    /// To look at packs takes as long as there are rows, so it waits until they have grown by a
+    /// part; but expunges make them worse without that.
+    fn is_repack_due(&self, emptied_bytes: u64) -> bool {
+        let packed = self.occupancy().pack_bytes;
         let mut checkpoints = self.checkpoints.borrow_mut();
         checkpoints.rounds += 1;
-        checkpoints.rounds >= REPACK_ROUNDS
+        checkpoints.emptied_bytes += emptied_bytes;
+        let has_grown = emptied_bytes > 0 && checkpoints.emptied_bytes >= packed / GROWN_PART;
+        has_grown || checkpoints.rounds >= REPACK_ROUNDS
     }
 
     fn clearance(&self) -> Clearance {
@@ -181,6 +189,9 @@ impl<D: Disk> Shard<D> {
         !checkpoints.older.is_empty()
     }
 }
+
+/// Packs are looked at when this part of them was emptied from the log since.
+const GROWN_PART: u64 = 8;
 
 /// A segment with less is not worth another one, in bytes.
 const ENDED_BYTES_LEAST: u64 = 1 << 20;
