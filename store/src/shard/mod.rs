@@ -25,6 +25,7 @@ pub use crate::compact::{
 };
 pub use crate::mailbox::Configured;
 pub use crate::mailbox::Watch;
+pub use crate::pack::listing::{KEPT, is_kept, of_header};
 pub use crate::record::{FlagOp, Offer, Share, Source};
 pub use crate::spool::Window;
 pub use crate::table::manifest::Manifest;
