@@ -2,9 +2,11 @@
 
 use super::damage::{Damage, Part};
 use super::{Check, Owner, segments};
+use crate::compact::listing::Audit;
 use crate::disk::Disk;
 use crate::log::RecordRef;
 use crate::mail::id::Lsn;
+use crate::pack::listing::ListingFile;
 use crate::pack::{Pack, PackError, PackHead, Summary};
 use crate::record::Fact;
 use crate::table::manifest::Manifest;
@@ -43,10 +45,14 @@ impl<D: Disk> Check<'_, D> {
             return;
         };
         self.hold_against(Part::Pack, &path, pack.summary(), promised);
+        let audit = self.audit(&path, number).await;
+        let mut audit = audit.unwrap_or_default();
         let (tell, objects) = (&mut self.tell, &mut self.objects);
+        let (mut is_whole, mut is_true) = (true, true);
         pack.scan(|place, record| match record {
             Ok(record) => {
                 tell.summary.packed_records += 1;
+                is_true &= audit.look(place, &record);
                 match Fact::decode(record.kind, record.payload) {
                     Ok(fact) => segments::note(objects, place, &record, &fact),
                     Err(broken) => {
@@ -55,10 +61,27 @@ impl<D: Disk> Check<'_, D> {
                     }
                 }
             }
-            Err(error) => tell.damage(Damage::pack(Part::Pack, &path, &error)),
+            Err(error) => {
+                is_whole = false;
+                tell.damage(Damage::pack(Part::Pack, &path, &error));
+            }
         })
         .await;
+        // Of records that are damaged a listing says what they said.
+        if is_whole && !(is_true && audit.is_done()) {
+            let what = "the pack lists its messages with other fields than they have";
+            tell.damage(Damage::new(Part::Listing, &path, None, what));
+        }
         self.tell.bytes(pack.summary().bytes);
+    }
+
+    /// What a pack lists, if it does.
+    async fn audit(&mut self, path: &str, number: u32) -> Option<Audit> {
+        let read = audit(self.disk, self.owner, number).await;
+        read.unwrap_or_else(|error| {
+            self.tell.damage(Damage::pack(Part::Listing, path, &error));
+            None
+        })
     }
 
     async fn archive(&mut self, number: u32, promised: Option<(u64, Option<u64>)>) {
@@ -147,6 +170,20 @@ fn which(owner: &Owner, part: Part, number: u32) -> (String, PackHead) {
         number,
     };
     (path, head)
+}
+
+/// Reads the listing of a pack, if it has one.
+pub(super) async fn audit<D: Disk>(
+    disk: &D,
+    owner: &Owner,
+    number: u32,
+) -> Result<Option<Audit>, PackError> {
+    let (path, head) = which(owner, Part::Pack, number);
+    let listing = ListingFile::open(disk, &path, head).await?;
+    match &listing {
+        Some(listing) => Audit::of(listing).await.map(Some),
+        None => Ok(None),
+    }
 }
 
 /// What is wrong with a record of an archive behind one with `last`.

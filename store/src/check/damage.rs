@@ -27,6 +27,8 @@ pub enum Part {
     Manifest,
     Log,
     Pack,
+    /// What packs list of their messages: it can be dropped.
+    Listing,
     Archive,
     Run,
     Locations,
@@ -166,6 +168,7 @@ impl fmt::Display for Part {
             Part::Manifest => "manifest",
             Part::Log => "log",
             Part::Pack => "packs",
+            Part::Listing => "listings",
             Part::Archive => "archives",
             Part::Run => "runs",
             Part::Locations => "locations",

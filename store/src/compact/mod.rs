@@ -10,6 +10,7 @@ mod census;
 mod checkpoint;
 pub(crate) mod damage;
 mod empty;
+pub(crate) mod listing;
 mod live;
 mod merge;
 mod moving;

@@ -11,6 +11,7 @@
 
 use super::census::{Census, Fate};
 use super::damage::Found;
+use super::listing::{self, Audit, listed};
 use super::pace::{Course, Pace};
 use super::source::Source;
 use super::{CompactError, Site, unread, unwritten};
@@ -18,6 +19,7 @@ use crate::codec::Fields;
 use crate::disk::Disk;
 use crate::log::{Place, RECORD_HEADER_BYTES, Record, RecordRef};
 use crate::mail::id::{Lsn, ObjectId};
+use crate::pack::listing::{Lister, of_header};
 use crate::pack::{Dictionary, Pack, PackHead, PackWriter, Reader, Unpacked};
 use crate::record::{Fact, MessageHead, kind};
 use crate::table::manifest::{Manifest, PackName};
@@ -33,6 +35,7 @@ pub(super) struct Mover<'a, D: Disk, P> {
     open: Option<(u32, PackWriter<D>)>,
     /// What the pack before has learned.
     dictionary: Dictionary,
+    lister: Lister,
     made: Vec<PackName>,
     pub(super) moved: Moved,
     pub(super) course: Course,
@@ -101,6 +104,7 @@ impl<'a, D: Disk, P: Pace> Mover<'a, D, P> {
             large: Vec::new(),
             open: None,
             dictionary: Dictionary::Learned,
+            lister: Lister::default(),
             made: Vec::new(),
             moved: Moved::default(),
             course: Course {
@@ -228,6 +232,7 @@ impl<'a, D: Disk, P: Pace> Mover<'a, D, P> {
                 .add(manifest, (item.kind, item.account, item.lsn), &[payload])
                 .await?;
             census.moved(item.entry, place);
+            self.list(place, item.kind, payload, None);
             since_pause += item.bytes;
             if since_pause >= PAUSE_BYTES {
                 since_pause = 0;
@@ -258,13 +263,17 @@ impl<'a, D: Disk, P: Pace> Mover<'a, D, P> {
             return self.note(large.place, "a MESSAGE that cannot be read");
         };
         self.begin(manifest).await?;
-        for piece in &mut head.pieces {
+        let mut first = None;
+        for (number, piece) in head.pieces.iter_mut().enumerate() {
             let body = match self.source.read(self.site, piece.place).await? {
                 Ok(body) => body,
                 Err(what) => return self.note(piece.place, what),
             };
             if body.kind() != kind::BODY || body.payload().len() != piece.octets as usize {
                 return self.note(piece.place, "not the piece that its message says");
+            }
+            if number == 0 {
+                first = of_header(body.payload());
             }
             piece.place = self.write(label(&body), &[body.payload()]).await?;
             self.pause("packing large messages").await;
@@ -273,6 +282,7 @@ impl<'a, D: Disk, P: Pace> Mover<'a, D, P> {
         Fact::Message(head).encode(&mut encoded);
         let place = self.write(label(&message), &[&encoded, rest]).await?;
         census.moved(large.entry, place);
+        self.list(place, kind::MESSAGE, message.payload(), first.as_deref());
         Ok(())
     }
 
@@ -324,10 +334,18 @@ impl<'a, D: Disk, P: Pace> Mover<'a, D, P> {
         place.map_err(unwritten)
     }
 
+    /// Keeps what a list of messages needs of a record that was written.
+    fn list(&mut self, place: Place, kind: u8, payload: &[u8], first: Option<&[u8]>) {
+        if let Some(listed) = listed(kind, payload, first) {
+            self.lister.add(place, &listed);
+        }
+    }
+
     async fn close(&mut self) -> Result<(), CompactError> {
         if let Some((number, writer)) = self.open.take() {
             self.dictionary = writer.dictionary();
-            let summary = writer.finish().await.map_err(unwritten)?;
+            let listing = self.lister.take();
+            let summary = writer.finish_with(&listing).await.map_err(unwritten)?;
             self.made.push(PackName {
                 number,
                 bytes: summary.bytes,
@@ -343,6 +361,9 @@ impl<'a, D: Disk, P: Pace> Mover<'a, D, P> {
         let pack = Pack::open(self.site.disk, &path, self.head(made.number)).await;
         let pack = pack.map_err(unread)?;
         let mut check = Check::default();
+        if let Some(listing) = listing::open(self.site, made.number).await? {
+            check.audit = Audit::of(&listing).await.map_err(unread)?;
+        }
         let mut reader = Reader::new(&pack);
         for block in 0..pack.summary().blocks {
             let unpacked = reader.unpack(block).await.map_err(unread)?;
@@ -355,6 +376,11 @@ impl<'a, D: Disk, P: Pace> Mover<'a, D, P> {
             if block % PAUSE_BLOCKS == 0 {
                 self.pause("verifying").await;
             }
+        }
+        if !check.audit.is_done() {
+            return Err(self
+                .site
+                .mistaken(&path, "its listing has more than its records"));
         }
         if check.records != made.records || pack.summary().bytes != made.bytes {
             return Err(self.site.mistaken(&path, "not all records are there"));
@@ -402,6 +428,7 @@ struct Check {
     matched: usize,
     /// Pieces, until their MESSAGE comes.
     pieces: HashMap<Place, usize>,
+    audit: Audit,
 }
 
 impl Check {
@@ -418,7 +445,7 @@ impl Check {
                 kind::MESSAGE => self.is_message(place, &record, census),
                 _ => self.is_object(place, &record, census),
             };
-            if !is_right {
+            if !is_right || !self.audit.look(place, &record) {
                 return Ok(false);
             }
         }

@@ -69,9 +69,30 @@ impl Decompressor {
     }
 }
 
+/// A block before compression, and what of it teaches a dictionary.
+pub(super) trait Lesson {
+    /// Longest dictionary, in bytes.
+    const DICTIONARY_BYTES: usize;
+
+    fn bytes(&self) -> &[u8];
+    fn samples(&self) -> impl Iterator<Item = &[u8]>;
+}
+
+impl Lesson for RawBlock {
+    const DICTIONARY_BYTES: usize = DICTIONARY_BYTES_MAX;
+
+    fn bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+
+    fn samples(&self) -> impl Iterator<Item = &[u8]> {
+        records(&self.bytes).map(|(_, _, stored)| stored)
+    }
+}
+
 /// A dictionary for blocks like these, if one makes them smaller: `before` if that still does, else
 /// one trained on the small records of the first three quarters.
-pub(super) fn dictionary(blocks: &[RawBlock], before: Option<Rc<[u8]>>) -> Option<Rc<[u8]>> {
+pub(super) fn dictionary<L: Lesson>(blocks: &[L], before: Option<Rc<[u8]>>) -> Option<Rc<[u8]>> {
     let (learn, test) = blocks.split_at(blocks.len() - blocks.len() / 4);
     let plain = compressed_bytes(&mut Compressor::new(), test);
     let pays = |dictionary: &Rc<[u8]>| {
@@ -85,9 +106,9 @@ pub(super) fn dictionary(blocks: &[RawBlock], before: Option<Rc<[u8]>>) -> Optio
     before.or_else(|| train(learn).map(Rc::from).filter(&pays))
 }
 
-fn train(blocks: &[RawBlock]) -> Option<Vec<u8>> {
+fn train<L: Lesson>(blocks: &[L]) -> Option<Vec<u8>> {
     let (mut samples, mut lengths) = (Vec::new(), Vec::new());
-    for (_, _, stored) in blocks.iter().flat_map(|block| records(&block.bytes)) {
+    for stored in blocks.iter().flat_map(Lesson::samples) {
         let fits = samples.len() + stored.len() <= LEARN_BYTES_MAX;
         if fits && stored.len() <= SMALL_BYTES_MAX {
             samples.extend_from_slice(stored);
@@ -97,16 +118,16 @@ fn train(blocks: &[RawBlock]) -> Option<Vec<u8>> {
     if lengths.len() < SAMPLES_LEAST {
         return None;
     }
-    let mut dictionary = vec![0; DICTIONARY_BYTES_MAX];
+    let mut dictionary = vec![0; L::DICTIONARY_BYTES];
     let bytes = train_from_buffer(&mut dictionary[..], &samples, &lengths).ok()?;
     dictionary.truncate(bytes);
     Some(dictionary)
 }
 
-fn compressed_bytes(compressor: &mut Compressor, blocks: &[RawBlock]) -> usize {
+fn compressed_bytes<L: Lesson>(compressor: &mut Compressor, blocks: &[L]) -> usize {
     let bytes = blocks.iter().map(|block| {
-        let compressed = compressor.compress(&block.bytes);
-        compressed.map_or(block.bytes.len(), <[u8]>::len)
+        let compressed = compressor.compress(block.bytes());
+        compressed.map_or(block.bytes().len(), <[u8]>::len)
     });
     bytes.sum()
 }

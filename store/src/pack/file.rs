@@ -187,6 +187,6 @@ pub(super) fn at(pack: u32, offset: u64) -> impl FnOnce(io::Error) -> PackError 
     }
 }
 
-fn damaged(pack: u32, offset: u64, what: &'static str) -> PackError {
+pub(super) fn damaged(pack: u32, offset: u64, what: &'static str) -> PackError {
     PackError::Damaged { pack, offset, what }
 }

@@ -1,5 +1,6 @@
 //! The first block of a pack: which pack it is and where its parts lie (FORMAT.md, "Packs").
 
+use super::listing::ROW_BYTES;
 use super::table::{ENTRY_BYTES, Table};
 use super::{DICTIONARY_BYTES_MAX, FIRST_OFFSET, PackError, PackHead};
 use crate::codec::checksum::plain;
@@ -13,6 +14,7 @@ const MAGIC: [u8; 8] = *b"RINGPACK";
 const FORMAT_MAJOR: u16 = 1;
 const FORMAT_MINOR: u16 = 0;
 const FEATURES_AT: usize = 96;
+const LISTING_AT: usize = 104;
 const CRC_AT: usize = BLOCK_BYTES - 4;
 
 /// Features that a reader must know: none yet.
@@ -30,13 +32,32 @@ pub(super) struct Header {
     /// 0 without one; it lies right behind the header.
     pub(super) dictionary_bytes: u32,
     pub(super) dictionary_crc: u32,
+    pub(super) listing: ListingSpan,
+}
+
+/// Where the listing lies, behind the table; all 0 without one. Readers that do not know it need
+/// not: it repeats what the records say.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub(super) struct ListingSpan {
+    /// Which fields are kept.
+    pub(super) names: u16,
+    /// Right behind the table of the records; the blocks begin here.
+    pub(super) offset: u64,
+    /// Right behind the dictionary of the listing.
+    pub(super) table_offset: u64,
+    pub(super) blocks: u32,
+    pub(super) table_crc: u32,
+    /// 0 without one; it lies right behind the last block of the listing.
+    pub(super) dictionary_bytes: u32,
+    pub(super) dictionary_crc: u32,
 }
 
 impl Header {
     pub(super) fn encode(&self) -> Block {
         let mut block = Block::zeroed(BLOCK_BYTES);
         let (covered, crc) = block.as_mut_slice().split_at_mut(CRC_AT);
-        let (fields, features) = covered.split_at_mut(FEATURES_AT);
+        let (fields, behind) = covered.split_at_mut(FEATURES_AT);
+        let (features, listing) = behind.split_at_mut(LISTING_AT - FEATURES_AT);
         let mut out = Fill::new(fields);
         out.put(&MAGIC);
         out.put_u16(FORMAT_MAJOR);
@@ -54,6 +75,7 @@ impl Header {
         out.put_u32(self.dictionary_bytes);
         out.put_u32(self.dictionary_crc);
         Fill::new(features).put_u64(FEATURES_KNOWN);
+        self.listing.write(&mut Fill::new(listing));
         crc.copy_from_slice(&plain(covered).to_le_bytes());
         block
     }
@@ -102,6 +124,7 @@ impl Header {
     /// `None` in a format that this program does not know.
     fn layout(covered: &[u8]) -> Result<Option<Header>, Short> {
         let mut features = Fields::new(covered.get(FEATURES_AT..).unwrap_or_default());
+        let mut listing = Fields::new(covered.get(LISTING_AT..).unwrap_or_default());
         let mut fields = Fields::new(covered);
         fields.array::<{ MAGIC.len() }>()?;
         let major = fields.u16()?;
@@ -125,6 +148,7 @@ impl Header {
             table_crc: fields.u32()?,
             dictionary_bytes: fields.u32()?,
             dictionary_crc: fields.u32()?,
+            listing: ListingSpan::read(&mut listing)?,
         }))
     }
 
@@ -163,7 +187,46 @@ impl Header {
         self.blocks as usize * ENTRY_BYTES
     }
 
-    /// Length of the file without the zeros at its end.
+    /// Length of the file without listing and zeros.
+    pub(super) fn end(&self) -> u64 {
+        self.table_offset + self.table_bytes() as u64
+    }
+}
+
+impl ListingSpan {
+    fn write(&self, out: &mut impl Put) {
+        out.put_u64(self.offset);
+        out.put_u64(self.table_offset);
+        out.put_u32(self.blocks);
+        out.put_u32(self.table_crc);
+        out.put_u32(self.dictionary_bytes);
+        out.put_u32(self.dictionary_crc);
+        out.put_u16(self.names);
+    }
+
+    fn read(fields: &mut Fields<'_>) -> Result<ListingSpan, Short> {
+        Ok(ListingSpan {
+            offset: fields.u64()?,
+            table_offset: fields.u64()?,
+            blocks: fields.u32()?,
+            table_crc: fields.u32()?,
+            dictionary_bytes: fields.u32()?,
+            dictionary_crc: fields.u32()?,
+            names: fields.u16()?,
+        })
+    }
+
+    /// Where the blocks end.
+    pub(super) fn dictionary_offset(&self) -> u64 {
+        self.table_offset
+            .saturating_sub(self.dictionary_bytes.into())
+    }
+
+    pub(super) fn table_bytes(&self) -> usize {
+        self.blocks as usize * ROW_BYTES
+    }
+
+    /// Where the listing ends.
     pub(super) fn end(&self) -> u64 {
         self.table_offset + self.table_bytes() as u64
     }
@@ -189,6 +252,15 @@ mod tests {
             table_crc: 0xfeed,
             dictionary_bytes: 100,
             dictionary_crc: 0xbeef,
+            listing: ListingSpan {
+                names: 1,
+                offset: 9048,
+                table_offset: 9500,
+                blocks: 3,
+                table_crc: 0xcafe,
+                dictionary_bytes: 200,
+                dictionary_crc: 0xf00d,
+            },
         }
     }
 

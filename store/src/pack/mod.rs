@@ -6,7 +6,7 @@
 //! the block, so reading one means reading and unpacking a block of some 32 KiB.
 //!
 //! ```text
-//! header │ dictionary, if it pays │ block 0 │ block 1 │ … │ table of the blocks │ zeros
+//! header │ dictionary, if it pays │ block 0 │ block 1 │ … │ table of the blocks │ listing │ zeros
 //! ```
 //!
 //! Two checksums stand between the disk and a reader: that of the stored block, in the table, tells
@@ -18,6 +18,7 @@ mod compressor;
 mod error;
 mod file;
 mod header;
+pub mod listing;
 mod packs;
 mod recent;
 mod salvage;

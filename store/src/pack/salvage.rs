@@ -2,8 +2,9 @@
 //!
 //! ```text
 //!  header fits, table does not   each entry by itself: it must lie within the blocks
-//!  header does not fit           the table is found from the end of the file: entries that
-//!                                continue each other, the last up to where the first one lies
+//!  header does not fit           the table is found from the end of the file, or of what lies
+//!                                before the listing there: entries that continue each other, the
+//!                                last up to where the first one lies
 //!  dictionary does not fit       it is used as it is
 //! ```
 //!
@@ -14,9 +15,10 @@
 use super::compressor::Decompressor;
 use super::file::{Pack, at};
 use super::header::Header;
+use super::listing::{ROW_BYTES, begin_of};
 use super::table::{ENTRY_BYTES, Entry, Table};
 use super::{DICTIONARY_BYTES_MAX, FIRST_OFFSET, PackError, PackHead, Summary};
-use crate::disk::{Disk, File, Mode};
+use crate::disk::{Block, Disk, File, Mode};
 use crate::limit::BLOCK_BYTES;
 use crate::log::PACK_BLOCKS_MAX;
 use std::rc::Rc;
@@ -99,23 +101,39 @@ async fn by_header<F: File>(file: &F, header: &Header) -> Result<Found, PackErro
     Ok(is_there.then_some((header.dictionary_bytes as usize, table)))
 }
 
-/// The entries at the end of the file, if they are a whole table.
+/// The entries at the end of the file, or before the listing there, if they are a whole table.
 async fn by_table<F: File>(file: &F, number: u32) -> Result<Found, PackError> {
     let length = file.len().await.map_err(at(number, 0))?;
-    let from = length.saturating_sub(TABLE_BYTES_MAX + BLOCK_BYTES as u64);
+    let (tail, from) = before(file, number, length).await?;
+    if let Some(found) = ends_of(tail.as_slice()).find_map(|tail| table_of(tail, from)) {
+        return Ok(Some(found));
+    }
+    let begin = ends_of(tail.as_slice()).find_map(|tail| begin_of(tail, from));
+    let Some(begin) = begin.filter(|begin| (FIRST_OFFSET..length).contains(begin)) else {
+        return Ok(None);
+    };
+    let (tail, from) = before(file, number, begin).await?;
+    Ok(table_of(tail.as_slice(), from))
+}
+
+/// What a table that ends before `end` lies in, and where that begins.
+async fn before<F: File>(file: &F, number: u32, end: u64) -> Result<(Block, u64), PackError> {
+    let from = end.saturating_sub(TABLE_BYTES_MAX + BLOCK_BYTES as u64);
     let from = from.max(FIRST_OFFSET);
-    let bytes = length.saturating_sub(from) as usize;
-    let read = file.read_at(from, bytes).await.map_err(at(number, from))?;
-    let tail = read.as_slice();
+    let bytes = end.saturating_sub(from) as usize;
+    let read = file.read_at(from, bytes).await;
+    Ok((read.map_err(at(number, from))?, from))
+}
+
+/// Where a table at the end of these octets may end, before the zeros.
+fn ends_of(tail: &[u8]) -> impl Iterator<Item = &[u8]> {
     let used = tail
         .iter()
         .rposition(|octet| *octet != 0)
         .map_or(0, |last| last + 1);
     // The last checksum may end in zeros.
     let ends = used..(used + ENTRY_BYTES).min(tail.len() + 1);
-    Ok(ends
-        .filter_map(|end| tail.get(..end))
-        .find_map(|tail| table_of(tail, from)))
+    ends.filter_map(|end| tail.get(..end))
 }
 
 /// The table that ends where `tail` ends, which begins at `from` in the file.
@@ -139,6 +157,8 @@ fn table_of(tail: &[u8], from: u64) -> Found {
 }
 
 const TABLE_BYTES_MAX: u64 = PACK_BLOCKS_MAX as u64 * ENTRY_BYTES as u64;
+
+const _: () = assert!(ROW_BYTES == ENTRY_BYTES);
 
 #[cfg(test)]
 mod tests {

@@ -14,6 +14,7 @@
 use super::block::RawBlock;
 use super::compressor::{Compressor, dictionary};
 use super::header::Header;
+use super::listing::Section;
 use super::table::{Coding, Entry, Table};
 use super::{PackHead, Summary};
 use crate::codec::checksum::plain;
@@ -139,7 +140,12 @@ impl<D: Disk> PackWriter<D> {
     }
 
     /// Writes what is left, then the header: on return the pack is whole and durable.
-    pub async fn finish(mut self) -> io::Result<Summary> {
+    pub async fn finish(self) -> io::Result<Summary> {
+        self.finish_with(&Section::default()).await
+    }
+
+    /// As [`finish`](Self::finish), with the listing of its records.
+    pub async fn finish_with(mut self, listing: &Section) -> io::Result<Summary> {
         if self.open.records > 0 {
             self.close_block().await?;
         }
@@ -149,6 +155,7 @@ impl<D: Disk> PackWriter<D> {
         }
         let dictionary = self.dictionary.as_deref().unwrap_or_default();
         let table = self.table.encode();
+        let (listing, parts) = listing.laid(self.file.position() + table.len() as u64);
         let header = Header {
             head: self.head,
             records: self.records,
@@ -161,8 +168,12 @@ impl<D: Disk> PackWriter<D> {
                 [] => 0,
                 dictionary => plain(dictionary),
             },
+            listing,
         };
         self.file.append(&table).await?;
+        for part in parts {
+            self.file.append(&part).await?;
+        }
         let bytes = self.file.finish_with_header(header.encode()).await?;
         Ok(Summary {
             bytes,

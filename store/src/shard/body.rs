@@ -216,19 +216,26 @@ impl<D: Disk> Shard<D> {
         kind: u8,
     ) -> Result<(Place, Record, Rc<Snapshot<D>>), ReadError> {
         let snapshot = self.snapshot();
-        let recent = self.state.borrow().places.find(object);
-        let place = match recent {
-            Some(place) => place,
-            None => {
-                let found = snapshot.locations.find(object).await?;
-                found.ok_or(ReadError::Gone)?.place
-            }
-        };
+        let place = self.place_of(object, &snapshot).await?;
         let record = self.record(place).await?;
         if record.kind() != kind {
             return Err(place.damaged("a record of another kind than the index says"));
         }
         Ok((place, record, snapshot))
+    }
+
+    /// Where an object lies, as long as the snapshot is held.
+    pub(super) async fn place_of(
+        &self,
+        object: ObjectId,
+        snapshot: &Snapshot<D>,
+    ) -> Result<Place, ReadError> {
+        let recent = self.state.borrow().places.find(object);
+        if let Some(place) = recent {
+            return Ok(place);
+        }
+        let found = snapshot.locations.find(object).await?;
+        Ok(found.ok_or(ReadError::Gone)?.place)
     }
 
     /// The record at a place, in the log or in a pack.

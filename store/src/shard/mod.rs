@@ -13,6 +13,7 @@ mod checkpoint;
 mod custody;
 mod house;
 mod import;
+mod listing;
 mod open;
 mod resume;
 mod snapshot;
@@ -24,6 +25,7 @@ pub use crate::compact::{
 };
 pub use crate::mailbox::Configured;
 pub use crate::mailbox::Watch;
+pub use crate::pack::listing::{KEPT, is_kept, of_header};
 pub use crate::record::{FlagOp, Offer, Share, Source};
 pub use crate::spool::Window;
 pub use crate::table::manifest::Manifest;
@@ -45,6 +47,7 @@ use crate::mail::uidset::UidSet;
 use crate::mailbox::state::State;
 use crate::mailbox::{Account, Change, Contents, MailboxInfo, Row, Status, View, sync};
 use crate::pack::Packs;
+use crate::pack::listing::Listings;
 use crate::record::{Fact, MailboxFact};
 use crate::table::name::PACKS;
 use arriving::Arriving;
@@ -61,6 +64,7 @@ pub struct Shard<D: Disk> {
     disk: D,
     log: Log<D>,
     packs: Packs<D>,
+    listings: Listings<D>,
     state: RefCell<State>,
     snapshot: RefCell<Rc<Snapshot<D>>>,
     checkpoints: RefCell<Checkpoints<D>>,
@@ -136,6 +140,7 @@ impl<D: Disk> Shard<D> {
         let shard = Shard {
             id,
             packs: packs(&disk, &owner),
+            listings: listings(&disk, &owner),
             owner,
             disk,
             log,
@@ -422,4 +427,9 @@ impl<D: Disk> Shard<D> {
 fn packs<D: Disk>(disk: &D, owner: &Owner) -> Packs<D> {
     let directory = format!("{}/{PACKS}", owner.directory);
     Packs::new(disk.clone(), &directory, owner.store, owner.shard)
+}
+
+fn listings<D: Disk>(disk: &D, owner: &Owner) -> Listings<D> {
+    let directory = format!("{}/{PACKS}", owner.directory);
+    Listings::new(disk.clone(), &directory, owner.store, owner.shard)
 }

@@ -2,6 +2,9 @@
 
 use super::*;
 use store::check::repair::{Order, Repaired, repair};
+use store::disk::Disk;
+use store::pack::listing::{Lister, ListingFile};
+use store::pack::{Pack, PackHead, PackWriter};
 
 pub(crate) const ASIDE: &str = "repair-test";
 
@@ -200,4 +203,84 @@ fn a_repair_that_is_cut_short_loses_nothing() {
         (1..12).contains(&refused),
         "{refused}: the cuts are all alike"
     );
+}
+
+/// Damage in what packs list costs no mail: it is told, and the list is made anew.
+#[test]
+fn a_damaged_listing_is_made_anew() {
+    let sound = packed();
+    let before = mail(&sound.crash(1), 0).unwrap();
+    let path = listing_packs(&sound).pop().expect("packs list their mail");
+    let whole = sound.contents(&path);
+    let span = |at: usize| u64::from_le_bytes(whole[at..at + 8].try_into().unwrap()) as usize;
+    let (begin, table) = (span(104), span(112));
+    for at in [begin, table - 1, table, table + 23] {
+        let disk = sound.crash(1);
+        disk.edit(&path, |bytes| bytes[at] ^= 4);
+        is_made_anew(&disk, &path);
+        assert!(mail(&disk, 0).unwrap() == before);
+    }
+    let forged = listing_other_fields(&sound.crash(1), &path);
+    is_made_anew(&forged, &path);
+    assert!(mail(&forged, 0).unwrap() == before);
+}
+
+fn is_made_anew(disk: &SimDisk, path: &str) {
+    let found = checked(disk, 0);
+    assert!(found.has(Part::Listing, path), "{}", found.told());
+    assert_eq!(found.summary.damage_count(), 1, "{}", found.told());
+    let (done, _) = repaired(disk);
+    assert_eq!((done.rewritten, done.lost), (vec![path.to_owned()], vec![]));
+    let found = checked(disk, 0);
+    assert!(found.summary.is_clean(), "{}", found.told());
+    let lists = listing_packs(disk);
+    assert!(!lists.is_empty() && !lists.iter().any(|other| other == path));
+}
+
+fn listing_packs(disk: &SimDisk) -> Vec<String> {
+    let mut paths = disk.paths();
+    paths.retain(|path| {
+        path.starts_with("shard-00/packs/") && disk.contents(path)[104..112] != [0; 8]
+    });
+    paths
+}
+
+/// The same pack, whose listing is whole and lies.
+fn listing_other_fields(disk: &SimDisk, path: &str) -> SimDisk {
+    let number = u32::from_str_radix(&path[path.len() - 13..path.len() - 5], 16).unwrap();
+    let head = PackHead {
+        store: STORE,
+        shard: ShardId(0),
+        number,
+    };
+    let (at, from) = (disk.clone(), path.to_owned());
+    let written = Executor::new(disk.clone(), 4).finish(async move {
+        let pack = Pack::open(&at, &from, head).await.unwrap();
+        let mut records = Vec::new();
+        pack.scan(|_, record| {
+            let record = record.unwrap();
+            let payload = record.payload.to_vec();
+            records.push((record.kind, record.account, record.lsn, payload));
+        })
+        .await;
+        let mut listed = Vec::new();
+        let listing = ListingFile::open(&at, &from, head).await.unwrap().unwrap();
+        listing.scan(|entry| listed.push(entry.unwrap())).await;
+        let mut lister = Lister::default();
+        for (place, mut listed) in listed {
+            let hello = listed.fields.iter().position(|octet| *octet == b'h');
+            hello.into_iter().for_each(|at| listed.fields[at] = b'H');
+            lister.add(place, &listed);
+        }
+        let draft = format!("{from}.forged");
+        let mut writer = PackWriter::create(at.clone(), &draft, head).await.unwrap();
+        for (kind, account, lsn, payload) in &records {
+            let added = writer.add(*kind, *account, *lsn, &[payload]).await;
+            added.unwrap();
+        }
+        writer.finish_with(&lister.take()).await.unwrap();
+        at.rename(&draft, &from).await.unwrap();
+    });
+    written.expect("a pack is written");
+    disk.crash(1)
 }

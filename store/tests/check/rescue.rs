@@ -86,7 +86,8 @@ fn a_damaged_header_or_table_costs_at_most_a_block() {
         for at in [45, 70, 100, 4094, used, used - 30] {
             let disk = whole.crash(1);
             disk.edit(&file, |bytes| bytes[at] ^= 4);
-            assert!(checked(&disk, 0).has(part(&file), &file));
+            let found = checked(&disk, 0);
+            assert!(found.has(part(&file), &file) || found.has(Part::Listing, &file));
             let lost = rescue(&disk, &file, &sound);
             let most = if at > 4096 { 60 } else { 0 };
             assert!(lost <= most, "{file} at {at}: {lost} are lost");

@@ -6,11 +6,12 @@ use super::mailstore::{Mailstore, Octets};
 use super::section::{Filter, KEPT_BYTES_MAX, Measured, Source};
 use super::structure::{self, Structures};
 use crate::wire::imap::command::{FetchItem, Section, SectionText};
-use crate::wire::mime::header::Selection;
+use crate::wire::mime::header::{self, Selection};
 use crate::wire::mime::part::{Inner, Part, Structure};
 use crate::wire::mime::transfer::Decoder;
 use ::store::error::ReadError;
 use ::store::mailbox::Row;
+use ::store::shard::is_kept;
 use std::ops::Range;
 use std::rc::Rc;
 
@@ -30,6 +31,8 @@ enum Need {
 /// What of a message was opened for the items of one FETCH.
 pub(super) struct Opened<S: Mailstore> {
     message: Option<S::Message>,
+    /// The fields that the store lists it by, where they are enough.
+    listed: Option<Vec<u8>>,
     head: Option<Rc<Structure>>,
     structure: Option<Rc<Structure>>,
 }
@@ -42,6 +45,8 @@ pub(super) enum Data {
     /// `NIL`: there is no such part.
     Nil,
     Octets(Measured),
+    /// Fields that the store lists the message by.
+    Listed(Vec<u8>),
     Size(u64),
 }
 
@@ -92,6 +97,9 @@ impl<S: Mailstore> Opened<S> {
 
     /// The fields that make the ENVELOPE.
     pub(super) fn head(&self) -> &[u8] {
+        if let Some(listed) = &self.listed {
+            return listed;
+        }
         let structure = self.structure.as_ref().or(self.head.as_ref());
         structure.map_or(&[], |structure| structure.head.as_slice())
     }
@@ -120,6 +128,23 @@ impl<S: Mailstore> Opened<S> {
             | SectionText::HeaderFields(_)
             | SectionText::HeaderFieldsNot(_) => Some(0..header),
         }
+    }
+
+    /// A section with header fields, of what the store lists.
+    fn listed_section(&self, item: &FetchItem) -> Option<Vec<u8>> {
+        let (listed, names) = (self.listed.as_ref()?, listed_names(item)?);
+        let FetchItem::Section { partial, .. } = item else {
+            return None;
+        };
+        let mut fields = Vec::new();
+        header::select(listed, names, false, &mut fields);
+        if let Some((first, count)) = partial {
+            let first =
+                usize::try_from(*first).map_or(fields.len(), |first| first.min(fields.len()));
+            fields.drain(..first);
+            fields.truncate(usize::try_from(*count).unwrap_or(usize::MAX));
+        }
+        Some(fields)
     }
 
     fn section(&self, section: &Section, partial: Option<(u32, u32)>) -> Option<Source> {
@@ -166,11 +191,18 @@ pub(super) async fn open<S: Mailstore>(
     let need = items.iter().map(need).max().unwrap_or(Need::Row);
     let mut opened = Opened {
         message: None,
+        listed: None,
         head: None,
         structure: None,
     };
     if need == Need::Row {
         return Ok(opened);
+    }
+    if items.iter().all(is_listed) {
+        opened.listed = store.listing(row.delivery).await;
+        if opened.listed.is_some() {
+            return Ok(opened);
+        }
     }
     let message = store.message(row.delivery).await?;
     match need {
@@ -194,6 +226,10 @@ pub(super) async fn gather<S: Mailstore, I: Io>(
     let mut all = Vec::with_capacity(items.len());
     let mut room = KEPT_BYTES_MAX;
     for item in items {
+        if let Some(fields) = opened.listed_section(item) {
+            all.push(Data::Listed(fields));
+            continue;
+        }
         let source = match item {
             FetchItem::Section {
                 section, partial, ..
@@ -244,6 +280,26 @@ fn need(item: &FetchItem) -> Need {
             [] => Need::Message,
             _ => Need::Structure,
         },
+    }
+}
+
+/// Whether the fields that a store lists messages by tell all of an item.
+fn is_listed(item: &FetchItem) -> bool {
+    match need(item) {
+        Need::Row => true,
+        Need::Head if *item == FetchItem::Envelope => true,
+        _ => listed_names(item).is_some_and(|names| names.iter().all(|name| is_kept(name))),
+    }
+}
+
+/// The names in `BODY[HEADER.FIELDS (…)]`.
+fn listed_names(item: &FetchItem) -> Option<&[Vec<u8>]> {
+    match item {
+        FetchItem::Section { section, .. } if section.part.is_empty() => match &section.text {
+            SectionText::HeaderFields(names) => Some(names),
+            _ => None,
+        },
+        _ => None,
     }
 }
 

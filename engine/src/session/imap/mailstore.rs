@@ -78,6 +78,9 @@ pub trait Mailstore {
         date: InternalDate,
     ) -> Result<AppendedUid, ChangeError>;
 
+    /// The header fields of a message with the names in `store::shard::KEPT`, as they
+    /// stand; `None` where the message must be read for them.
+    async fn listing(&self, delivery: ObjectId) -> Option<Vec<u8>>;
     async fn message(&self, delivery: ObjectId) -> Result<Self::Message, ReadError>;
     async fn read(&self, message: &Self::Message, from: u64, to: u64)
     -> Result<Vec<u8>, ReadError>;
@@ -278,6 +281,10 @@ impl<D: Disk> Mailstore for Rc<Shard<D>> {
         date: InternalDate,
     ) -> Result<AppendedUid, ChangeError> {
         Shard::append(self, account, mailbox, body, names, date).await
+    }
+
+    async fn listing(&self, delivery: ObjectId) -> Option<Vec<u8>> {
+        Shard::listing(self, delivery).await
     }
 
     async fn message(&self, delivery: ObjectId) -> Result<Message, ReadError> {

@@ -4,6 +4,7 @@ use super::line::Line;
 use super::{Dump, fact, name_of};
 use crate::disk::Disk;
 use crate::log::{Place, RecordRef};
+use crate::pack::listing::ListingFile;
 use crate::pack::{Pack, PackHead};
 use crate::table::name;
 
@@ -32,15 +33,47 @@ impl<D: Disk> Dump<'_, D> {
             });
         })
         .await;
+        self.listing(path, pack.number()).await;
     }
 
-    async fn open_pack(&mut self, path: &str, number: u32) -> Option<Pack<D::File>> {
-        let head = PackHead {
+    /// What a pack lists of its messages.
+    async fn listing(&mut self, path: &str, number: u32) {
+        let listing = match ListingFile::open(self.disk, path, self.pack_head(number)).await {
+            Ok(Some(listing)) => listing,
+            Ok(None) => return,
+            Err(error) => return self.damage(path, error),
+        };
+        self.say(
+            Line::new("listing")
+                .with("file", path)
+                .with("bytes", listing.bytes())
+                .with("blocks", listing.blocks()),
+        );
+        let sink = &mut self.sink;
+        listing
+            .scan(|entry| {
+                sink(match entry {
+                    Ok((place, listed)) => Line::new("listed")
+                        .with("place", name_of(place))
+                        .with("object", listed.object)
+                        .with_some("message", listed.message)
+                        .with("fields", String::from_utf8_lossy(&listed.fields)),
+                    Err(error) => Line::new("damage").with("file", path).with("what", error),
+                });
+            })
+            .await;
+    }
+
+    fn pack_head(&self, number: u32) -> PackHead {
+        PackHead {
             store: self.owner.store,
             shard: self.owner.shard,
             number,
-        };
-        match Pack::open(self.disk, path, head).await {
+        }
+    }
+
+    async fn open_pack(&mut self, path: &str, number: u32) -> Option<Pack<D::File>> {
+        match Pack::open(self.disk, path, self.pack_head(number)).await {
             Ok(pack) => Some(pack),
             Err(error) => {
                 self.damage(path, error);

@@ -88,7 +88,8 @@ pub async fn repair<D: Disk>(
     if needs_index || is_damaged(Part::Log) {
         repair.run(needs_index).await?;
     }
-    if is_damaged(Part::Pack) || is_damaged(Part::Archive) {
+    let packs = [Part::Pack, Part::Listing, Part::Archive];
+    if packs.into_iter().any(is_damaged) {
         repair.packs().await?;
     }
     Ok(repair.done)

@@ -1,7 +1,7 @@
 //! Packs and archives with damage: written anew, and the old files moved aside.
 
 use super::super::Owner;
-use super::super::containers::open;
+use super::super::containers::{audit, open};
 use super::super::damage::Part;
 use super::{Repair, RepairError, unwritten};
 use crate::compact::rescue::{Rescue, Rescued};
@@ -59,7 +59,22 @@ async fn is_damaged_pack<D: Disk>(disk: &D, owner: &Owner, name: &PackName) -> b
     let Some((bytes, records)) = sound(disk, owner, Part::Pack, name.number).await else {
         return true;
     };
-    (bytes, records) != (name.bytes, name.records)
+    (bytes, records) != (name.bytes, name.records) || !is_listed_truly(disk, owner, name).await
+}
+
+/// Whether a pack whose records are sound lists them as what they are.
+async fn is_listed_truly<D: Disk>(disk: &D, owner: &Owner, name: &PackName) -> bool {
+    let audit = audit(disk, owner, name.number).await;
+    let pack = open(disk, owner, Part::Pack, name.number).await;
+    let (Ok(audit), Ok(pack)) = (audit, pack) else {
+        return false;
+    };
+    let (mut audit, mut is_true) = (audit.unwrap_or_default(), true);
+    pack.scan(|place, record| {
+        is_true &= record.is_ok_and(|record| audit.look(place, &record));
+    })
+    .await;
+    is_true && audit.is_done()
 }
 
 async fn is_damaged_archive<D: Disk>(disk: &D, owner: &Owner, name: &ArchiveName) -> bool {

@@ -133,6 +133,7 @@ impl<D: Disk> Shard<D> {
         }
         for number in std::mem::take(&mut self.checkpoints.borrow_mut().gone_packs) {
             self.packs.forget(number);
+            self.listings.forget(number);
         }
         let swept = self.retire(first).await;
         swept.map_err(|error| CompactError::Write(error.kind()))?;

@@ -189,6 +189,7 @@ fn summary(total: &Summary) -> String {
             check::Part::Log,
         ),
         ("packs", count(u64::from(total.packs)), check::Part::Pack),
+        ("listings in packs", String::new(), check::Part::Listing),
         (
             "archives",
             count(u64::from(total.archives)),

@@ -248,6 +248,9 @@ impl<S: Mailstore> Session<S> {
             }
             (item, data) => {
                 announce(fetch, out, item, &data);
+                if let Data::Listed(fields) = &data {
+                    out.extend_from_slice(fields);
+                }
                 if let (Data::Octets(measured), Some(message)) = (data, opened.message()) {
                     measured.send(dialogue, &self.store, message).await?;
                 }
@@ -261,6 +264,7 @@ impl<S: Mailstore> Session<S> {
 fn announce(fetch: &mut Fetch, out: &mut Vec<u8>, item: &FetchItem, data: &Data) {
     let (octets, nul) = match data {
         Data::Octets(measured) => (Some(measured.octets), measured.nul),
+        Data::Listed(fields) => (Some(fields.len() as u64), false),
         _ => (None, false),
     };
     match item {

@@ -156,7 +156,8 @@ impl<S: Mailstore> Session<S> {
         rows
     }
 
-    /// Judges a message by its header, and where that does not decide, by its body.
+    /// Judges a message by what the store lists of its header, where that does not decide, by its
+    /// header, and then by its body.
     async fn judge_message<I: Io>(
         &mut self,
         dialogue: &mut Dialogue<I>,
@@ -166,6 +167,9 @@ impl<S: Mailstore> Session<S> {
         hunt.opened += 1;
         if hunt.opened.is_multiple_of(MESSAGES_A_TURN) {
             dialogue.pause().await;
+        }
+        if let Some(verdict) = self.judge_listed(hunt, row).await {
+            return Ok(verdict);
         }
         let message = match self.store.message(row.delivery).await {
             // Expunged and compacted since the row was read.
@@ -200,6 +204,17 @@ impl<S: Mailstore> Session<S> {
         let found = body.finish();
         facts.found = Some(&found);
         Ok(hunt.test.judge(&facts).unwrap_or(false))
+    }
+
+    async fn judge_listed(&self, hunt: &Hunt<'_>, row: &Row) -> Option<bool> {
+        if !hunt.test.asks_for_listed() {
+            return None;
+        }
+        let listed = self.store.listing(row.delivery).await?;
+        let selected = self.selected.as_ref()?;
+        let mut facts = Facts::of_row(row, selected.view.recent());
+        facts.listed = Some(&listed);
+        hunt.test.judge(&facts)
     }
 }
 

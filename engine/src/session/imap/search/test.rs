@@ -13,6 +13,7 @@ use crate::wire::mime::text::Needle;
 use ::store::mail::flags::{Flags, Keywords};
 use ::store::mail::uidset::UidSet;
 use ::store::mailbox::Row;
+use ::store::shard::is_kept;
 
 const DAY_SECS: i64 = 86_400;
 
@@ -21,6 +22,8 @@ pub(super) struct Facts<'a> {
     row: &'a Row,
     recent: &'a UidSet,
     pub(super) header: Option<&'a [u8]>,
+    /// Of the header the fields that the store lists the message by.
+    pub(super) listed: Option<&'a [u8]>,
     /// Which of [`Texts::wanted`] are in it.
     pub(super) found: Option<&'a [bool]>,
 }
@@ -31,8 +34,14 @@ impl<'a> Facts<'a> {
             row,
             recent,
             header: None,
+            listed: None,
             found: None,
         }
+    }
+
+    /// A header that has all fields of this name, in their order.
+    fn fields_of(&self, name: &[u8]) -> Option<&'a [u8]> {
+        self.header.or(self.listed.filter(|_| is_kept(name)))
     }
 }
 
@@ -130,6 +139,18 @@ impl Test {
         .test(key)
     }
 
+    /// Whether what the store lists a message by may decide.
+    pub(super) fn asks_for_listed(&self) -> bool {
+        match self {
+            Test::Header { name, .. } => is_kept(name),
+            Test::Sent(_) => true,
+            Test::Not(test) => test.asks_for_listed(),
+            Test::Or(one, other) => one.asks_for_listed() || other.asks_for_listed(),
+            Test::And(tests) => tests.iter().any(Test::asks_for_listed),
+            _ => false,
+        }
+    }
+
     /// Whether a message matches; `None` where the facts do not tell.
     pub(super) fn judge(&self, facts: &Facts<'_>) -> Option<bool> {
         let row = facts.row;
@@ -144,8 +165,11 @@ impl Test {
             Test::Smaller(octets) => u64::from(row.octets) < *octets,
             Test::Arrived(days) => days.hold(day_of_arrival(row)),
             Test::ModSeq(modseq) => row.modseq.0 >= *modseq,
-            Test::Header { name, text } => is_in_header(facts.header?, name, text),
-            Test::Sent(days) => day_of_sending(facts.header?).is_some_and(|day| days.hold(day)),
+            Test::Header { name, text } => is_in_header(facts.fields_of(name)?, name, text),
+            Test::Sent(days) => {
+                let sent = day_of_sending(facts.fields_of(b"date")?);
+                sent.is_some_and(|day| days.hold(day))
+            }
             Test::Text(at) => facts.found?.get(*at).copied().unwrap_or(false),
             Test::Not(test) => !test.judge(facts)?,
             Test::Or(one, other) => match (one.judge(facts), other.judge(facts)) {

@@ -12,6 +12,7 @@ mod fuzz;
 mod hostile;
 mod idle;
 mod list;
+mod listed;
 mod login;
 mod manage;
 mod search;

@@ -4,6 +4,7 @@ mod crash;
 mod damage;
 mod ending;
 mod held;
+mod listing;
 mod rebuild;
 
 use crate::compact::{Here, Policy, Report};

@@ -9,6 +9,7 @@ use store::mail::flags::{Flags, Keywords};
 use store::mail::id::{AccountId, MailboxId, ModSeq, ObjectId, Uid, UidValidity};
 use store::mail::uidset::UidSet;
 use store::mailbox::{Change, MailboxInfo, Row, SpecialUse, Status};
+use store::shard::of_header;
 use store::shard::{AppendedUid, Copied, FlagNames, FlagOp, StoreFlags, Transfer};
 
 impl Mailstore for Fake {
@@ -360,6 +361,16 @@ impl Mailstore for Fake {
             let uid = self.add(a, mailbox.0, body.into(), names.flags, keywords, date);
             Ok(AppendedUid { uid_validity, uid })
         })
+    }
+
+    async fn listing(&self, delivery: ObjectId) -> Option<Vec<u8>> {
+        suspend_once().await;
+        if !self.0.lists.get() || self.0.damaged.borrow().contains_key(&delivery.0) {
+            return None;
+        }
+        let listed = of_header(self.0.bodies.borrow().get(&delivery.0)?)?;
+        self.0.listed.set(self.0.listed.get() + 1);
+        Some(listed)
     }
 
     async fn message(&self, delivery: ObjectId) -> Result<FakeMessage, ReadError> {

@@ -28,6 +28,9 @@ struct Inner {
     changes: Cell<u64>,
     /// The log takes nothing.
     full: Cell<bool>,
+    /// Messages are listed, and how often one was.
+    lists: Cell<bool>,
+    listed: Cell<u32>,
 }
 
 #[derive(Default)]
@@ -99,6 +102,16 @@ impl Fake {
 
     pub(super) fn set_full(&self, full: bool) {
         self.0.full.set(full);
+    }
+
+    /// Lists messages as packs do.
+    pub(super) fn list(&self) {
+        self.0.lists.set(true);
+    }
+
+    /// How often a message was listed.
+    pub(super) fn listed(&self) -> u32 {
+        self.0.listed.get()
     }
 
     /// A delivery from outside, as SMTP makes one.
