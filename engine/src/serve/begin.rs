@@ -27,7 +27,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
-use store::disk::home::{Home, Identity};
+use store::disk::home::{Home, HomeError, Identity};
 use store::limit::{BLOCK_BYTES, SHARDS_MAX};
 use store::log::{Options, Recovered};
 
@@ -73,7 +73,7 @@ impl Server {
             .shards
             .map_or_else(|| runtime::cores().len(), usize::from);
         let wanted = wanted.clamp(1, SHARDS_MAX) as u16;
-        let home = Home::open(&config.data, wanted).map_err(|e| Refusal(e.to_string()))?;
+        let home = open_when_free(&config.data, wanted).map_err(|e| Refusal(e.to_string()))?;
         let shards = home.identity.shards;
         if shards != wanted {
             event!(
@@ -224,16 +224,31 @@ fn remove_quietly(path: &PathBuf) {
     let _ = std::fs::remove_file(path);
 }
 
-/// The sockets of a killed predecessor live until the kernel has ended what its ring had under
-/// way, so a port in use is tried for a while.
+/// What a killed predecessor had lives until the kernel has ended what its ring had under way: its
+/// sockets, and its lock on the store. So both are tried for a while.
 fn share_when_free(address: SocketAddr, shards: usize) -> Result<Vec<Bound>, BindError> {
-    for _ in 0..BINDS_MAX {
-        match Bound::share(address, shards, BACKLOG) {
-            Err(error) if error.is_in_use() => rest(BIND_WAIT),
+    patiently(BindError::is_in_use, || {
+        Bound::share(address, shards, BACKLOG)
+    })
+}
+
+/// As [`share_when_free`].
+fn open_when_free(data: &Path, shards: u16) -> Result<Home, HomeError> {
+    let is_in_use = |error: &HomeError| matches!(error, HomeError::InUse(_));
+    patiently(is_in_use, || Home::open(data, shards))
+}
+
+fn patiently<T, E>(
+    is_in_use: impl Fn(&E) -> bool,
+    attempt: impl Fn() -> Result<T, E>,
+) -> Result<T, E> {
+    for _ in 0..TRIES_MAX {
+        match attempt() {
+            Err(error) if is_in_use(&error) => rest(TRY_WAIT),
             other => return other,
         }
     }
-    Bound::share(address, shards, BACKLOG)
+    attempt()
 }
 
 /// What every shard is given alike.
@@ -435,8 +450,8 @@ const LANE: Limit = Limit {
 };
 
 /// How often a port in use is tried again, and after how long.
-const BINDS_MAX: u32 = 20;
-const BIND_WAIT: Duration = Duration::from_millis(100);
+const TRIES_MAX: u32 = 20;
+const TRY_WAIT: Duration = Duration::from_millis(100);
 
 /// Threads for opening, pre-writing and renaming files.
 const FILE_THREADS: usize = 2;
