@@ -49,10 +49,8 @@ pub(super) async fn repack<D: Disk, P: Pace>(
         Some(liveness) => census.judge_by(&liveness),
         None => drop(census.judge(&index, held)?),
     }
-    let packs = manifest.packs.iter().copied();
-    let packs: Vec<PackName> = packs
-        .filter(|pack| victims.contains(&pack.number))
-        .collect();
+    let mut packs = manifest.packs.clone();
+    packs.retain(|pack| victims.contains(&pack.number));
     let before = manifest.clone();
     let total = packs.iter().map(|pack| pack.bytes).sum();
     let chosen = usage.iter().filter(|pack| victims.contains(&pack.number));
