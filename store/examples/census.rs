@@ -4,7 +4,6 @@
 
 #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
 
-use std::time::Instant;
 use store::compact::{Owner, Policy, Task, Unpaced, carry_out};
 use store::disk::blocking::{BlockingDisk, run};
 use store::disk::home::{Home, shard_directory};
@@ -33,7 +32,7 @@ fn main() {
         ..Policy::default()
     };
     let held = [].into();
-    let (before, began) = (resident("VmRSS"), Instant::now());
+    let (before, began) = (resident("VmRSS"), wall_secs());
     let cpu = cpu_secs();
     let done = run(carry_out(
         &disk,
@@ -50,7 +49,7 @@ fn main() {
         done.report.dead_bytes / 1_000_000,
         done.report.packed_bytes / 1_000_000,
         cpu_secs() - cpu,
-        began.elapsed().as_secs_f64(),
+        wall_secs() - began,
         resident("VmHWM"),
     );
 }
@@ -62,6 +61,12 @@ fn resident(which: &str) -> u64 {
     let line = status.lines().find(|line| line.starts_with(which)).unwrap();
     let kilobytes: u64 = line.split_whitespace().nth(1).unwrap().parse().unwrap();
     kilobytes / 1024
+}
+
+/// Since the machine began.
+fn wall_secs() -> f64 {
+    let told = std::fs::read_to_string("/proc/uptime").unwrap();
+    told.split(' ').next().unwrap().parse().unwrap()
 }
 
 fn cpu_secs() -> f64 {

@@ -10,7 +10,6 @@ use std::fmt;
 use std::pin::{Pin, pin};
 use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
-use std::time::Instant;
 use store::compact::{Here, Policy, Report};
 use store::disk::blocking::{BlockingDisk, run};
 use store::disk::fault::Seed;
@@ -104,7 +103,7 @@ fn tell(what: &str, report: &Report, clock: &Clock) {
 
 /// Time by the clock, and what this thread has had of the processor: others may be busy, too.
 struct Clock {
-    began: Instant,
+    began_secs: f64,
     user_ticks: u64,
     system_ticks: u64,
 }
@@ -119,7 +118,7 @@ impl Clock {
     fn start() -> Clock {
         let [user_ticks, system_ticks] = thread_ticks();
         Clock {
-            began: Instant::now(),
+            began_secs: wall_secs(),
             user_ticks,
             system_ticks,
         }
@@ -128,7 +127,7 @@ impl Clock {
     fn spent(&self) -> Spent {
         let [user, system] = thread_ticks();
         Spent {
-            wall_secs: self.began.elapsed().as_secs_f64(),
+            wall_secs: wall_secs() - self.began_secs,
             user_secs: (user - self.user_ticks) as f64 / TICKS_A_SEC,
             system_secs: (system - self.system_ticks) as f64 / TICKS_A_SEC,
         }
@@ -147,6 +146,12 @@ impl fmt::Display for Clock {
             "{wall_secs:.2} s, of CPU {user_secs:.2} s + {system_secs:.2} s in the kernel"
         )
     }
+}
+
+/// Since the machine began.
+fn wall_secs() -> f64 {
+    let told = std::fs::read_to_string("/proc/uptime").unwrap();
+    told.split(' ').next().unwrap().parse().unwrap()
 }
 
 /// Fields 14 and 15 of proc(5) `stat`; the name before them may have spaces, and ends in `)`.
