@@ -24,6 +24,7 @@ const RULES: [Rule; 4] = [
             "engine/src/telemetry/log",
             "store/examples",
             "tools/src",
+            "bench/benches/inner/instructions.rs",
             "bench/src/load/corpus.rs",
             "bench/src/measure",
             "bench/src/peer",

@@ -10,6 +10,7 @@ use tests::binary;
 use tests::cage::Cage;
 use tests::connection::is_end;
 use tests::corpus::plain;
+use tests::http;
 use tests::ledger::{Ledger, Seen};
 use tests::seed::{Seed, number_from_env};
 use tests::server::Server;
@@ -21,13 +22,19 @@ fn one_large_message_takes_a_few_buffers() {
     let Some((cage, mut server)) = caged() else {
         return;
     };
-    // The first fills what the shard keeps of its last frames, whoever sent them.
+    // The first fills what the shard keeps of its last frames, whoever sent them, and is reason
+    // for a checkpoint, which has buffers of its own.
     let message = plain("large", 100_000_000, &mut Seed::new(2));
     let send = |server: &Server| {
         let mut smtp = server.smtp();
         let reply = smtp.deliver("a@remote.test", &[ALICE], &message).unwrap();
         assert_eq!(reply.code, 250, "{reply}");
     };
+    send(&server);
+    while http::total(&server.metrics(), "ringpost_checkpoints_total") < 1.0 {
+        std::thread::yield_now();
+    }
+    // Another one comes when the next message is on its way.
     send(&server);
     let before = usage::resident_bytes_peak(server.pid());
     send(&server);

@@ -1,5 +1,5 @@
-//! The inner operations that a message and a client cost, each alone: for criterion and for counting
-//! instructions.
+//! The inner operations that a message and a client cost, each alone: for criterion and for
+//! counting instructions.
 //!
 //! An operation is prepared once, outside of what is measured, and then run as often as one likes;
 //! a run leaves things as it found them, or grows them by what it delivers.
