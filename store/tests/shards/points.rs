@@ -21,9 +21,9 @@ fn whenever_the_power_goes_nothing_acknowledged_is_lost() {
     worlds.iter().for_each(|(_, of)| kept.add(of));
     println!("{points} points, three images each; {kept:?}");
     assert!(points >= wanted, "{points} points");
-    let are_many = wanted >= 3000;
-    let is_kept = !are_many || kept.segments > 0 && kept.packs > 0;
-    assert!(is_kept, "segments and packs were emptied: {kept:?}");
+    // Packs are hardly ever old enough to be written anew; the test below sees to that.
+    let is_kept = wanted < 3000 || kept.segments > 0;
+    assert!(is_kept, "segments were emptied: {kept:?}");
 }
 
 /// Lives until there were enough changes, with images taken after each of them.
