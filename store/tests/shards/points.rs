@@ -21,7 +21,7 @@ fn whenever_the_power_goes_nothing_acknowledged_is_lost() {
     worlds.iter().for_each(|(_, of)| kept.add(of));
     println!("{points} points, three images each; {kept:?}");
     assert!(points >= wanted, "{points} points");
-    // Packs are hardly ever old enough to be written anew; the test below sees to that.
+    // Packs are hardly ever old enough to be written anew; the random worlds see to that.
     let is_kept = wanted < 3000 || kept.segments > 0;
     assert!(is_kept, "segments were emptied: {kept:?}");
 }
