@@ -218,6 +218,9 @@ impl<'a, S> Watch<'a, S> {
             self.answered_at = instant();
             return;
         }
+        if monotonic_micros() >= began + self.plan.warm_up.as_micros() as u64 {
+            self.begin_meter();
+        }
         let live = self.board.look();
         self.line
             .show(&live, monotonic_micros().saturating_sub(began));

@@ -89,6 +89,18 @@ fn lmtp_is_answered_for_each_recipient() {
 }
 
 #[test]
+fn what_it_costs_is_measured_behind_the_warm_up_too() {
+    let server = server();
+    let pid = server.pid().to_string();
+    for warm_up in ["0", "0.5"] {
+        let words = ["-c", "4", "--for", "2", "--pid", &pid, "--warm-up", warm_up];
+        let run = audited(&server, "smtp", server.addresses().smtp, &words);
+        let used = run.json["usage"]["cpu_micros"].as_u64();
+        assert!(used.is_some_and(|used| used > 0), "{}", run.said);
+    }
+}
+
+#[test]
 fn submission_logs_in_and_resumes_tls() {
     let server = server();
     let at = server.addresses();
