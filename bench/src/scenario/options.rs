@@ -65,13 +65,14 @@ pub(crate) struct LoadArgs {
     /// Connections held at the same time
     #[arg(long, short, default_value_t = 10, value_name = "N")]
     pub(crate) connections: u32,
-    /// Messages of the whole run
+    /// Messages of the whole run (operations of imap, polls of pop3)
     #[arg(long, short, value_name = "N")]
     pub(crate) messages: Option<u64>,
     /// Seconds of the measured part [default: 10, without --messages]
     #[arg(long = "for", value_name = "SECONDS")]
     pub(crate) secs: Option<f64>,
-    /// Open loop: messages a second; latencies count from the intended start
+    /// Open loop: messages a second (operations of imap, polls of pop3); latencies count from the
+    /// intended start
     #[arg(long, value_name = "PER_SECOND")]
     pub(crate) rate: Option<f64>,
     /// Open loop with Poisson arrivals
@@ -428,6 +429,17 @@ impl LoadArgs {
     }
 }
 
+impl TlsMode {
+    /// As people call it; `None` in clear.
+    pub(crate) fn told(self) -> Option<&'static str> {
+        match self {
+            TlsMode::None => None,
+            TlsMode::Starttls => Some("STARTTLS"),
+            TlsMode::Implicit => Some("implicit"),
+        }
+    }
+}
+
 impl AccessArgs {
     /// How TLS begins with the host of `target`.
     pub(crate) fn tls(&self, target: &str) -> anyhow::Result<Tls> {
@@ -447,11 +459,7 @@ impl AccessArgs {
     }
 
     pub(crate) fn told(&self) -> Option<String> {
-        let begins = match self.tls {
-            TlsMode::None => return None,
-            TlsMode::Starttls => "STARTTLS",
-            TlsMode::Implicit => "implicit",
-        };
+        let begins = self.tls.told()?;
         let shaken = match self.full_handshakes {
             true => "full handshakes",
             false => "resumed",

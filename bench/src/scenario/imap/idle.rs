@@ -18,10 +18,10 @@ use crate::load::corpus::Corpus;
 use crate::load::pace::Ticket;
 use crate::measure::answer::{Answer, Code, Loss, Word};
 use crate::measure::histogram::Step;
-use crate::measure::machine::machine;
 use crate::measure::tally::{End, Tally};
 use crate::measure::usage::Subject;
 use crate::outcome::{Held, Outcome};
+use crate::scenario::brief::Brief;
 use crate::scenario::live::LiveLine;
 use crate::scenario::run::seat;
 use crate::scenario::submit::{Ending, run_tag};
@@ -356,27 +356,17 @@ fn outcome(
     connected_micros: u64,
     population: Vec<Held>,
 ) -> Outcome {
-    Outcome {
-        scenario: "imap".to_owned(),
-        command: std::env::args().collect(),
+    let brief = Brief {
+        scenario: "imap",
         target: format!("imap {}", args.target),
-        server: None,
-        durability: args.server.durability.clone(),
-        machine: machine(args.server.folder.as_deref()),
-        began_secs: began.unix_secs() as i64,
-        elapsed_micros: connected_micros,
+        server: &args.server,
         load: args.described(),
-        counts: tally.counts,
-        octets: 0,
-        answers: tally.told(),
-        phases: tally.latencies.phases(),
-        seconds: tally.seconds.into_vec(),
-        usage: None,
-        delivered: None,
-        round: None,
-        audit: None,
+        began,
+    };
+    Outcome {
+        elapsed_micros: connected_micros,
         population,
-        remarks: Vec::new(),
+        ..brief.outcome(tally)
     }
 }
 
