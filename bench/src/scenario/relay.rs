@@ -61,6 +61,7 @@ pub(crate) fn relay(args: &RelayArgs, stop: Arc<AtomicBool>) -> anyhow::Result<E
     let judged = judge(&plan, &sums.ledgers, record.of_run(tag), tag);
     let mut outcome = outcome(Kind::Relay, inject, &plan, sums, began);
     outcome.target = format!("relay {}, sink {}", inject.target, args.sink);
+    outcome.remarks.extend(record.handshakes.told());
     outcome.delivered = Some(delivered);
     outcome.audit = Some(judged);
     Ok(Ending { outcome, failed }.of_server(&plan, hello))

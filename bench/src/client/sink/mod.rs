@@ -5,14 +5,17 @@
 //! listener ─► dialogue ─► judgement (plan, seed) ─► record: id, recipient, intact?, how long
 //! ```
 
+pub(crate) mod cover;
 mod dialogue;
 pub(crate) mod plan;
 pub(crate) mod record;
 
 use crate::client::smtp::Dialect;
+use cover::Cover;
 use engine::reactor::clock::monotonic_micros;
 use engine::reactor::net::Bound;
 use engine::reactor::{Listener, spawn};
+use engine::tls::Stream;
 use plan::{Judge, Plan};
 use record::Record;
 use std::cell::{Cell, RefCell};
@@ -25,6 +28,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 /// How a sink behaves; shared by its threads.
 pub(crate) struct Settings {
     pub(crate) dialect: Dialect,
+    pub(crate) cover: Cover,
     pub(crate) plan: Plan,
     pub(crate) seed: u64,
     /// Messages a second that one thread accepts; `None`: as fast as they come.
@@ -91,6 +95,17 @@ impl Sink {
         let slot = self.slot_micros.get().max(now);
         self.slot_micros.set(slot + 1e6 / rate);
         (slot - now) as u64
+    }
+
+    /// Counts a handshake and how it ended.
+    fn note_shaken(&self, shaken: io::Result<Stream>) -> io::Result<Stream> {
+        let is_resumed = |stream: &Stream| stream.info().is_some_and(|info| info.resumed);
+        self.look(|record| match &shaken {
+            Ok(stream) if is_resumed(stream) => record.handshakes.resumed += 1,
+            Ok(_) => record.handshakes.full += 1,
+            Err(_) => record.handshakes.failed += 1,
+        });
+        shaken
     }
 
     fn note_copies(&self, copies: u64) {
