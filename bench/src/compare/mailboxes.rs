@@ -91,7 +91,7 @@ impl Compare {
     /// Sessions that look at messages of their INBOX, which is filled before.
     fn imap_args(&self, target: &Target, extent: Extent) -> anyhow::Result<ImapArgs> {
         Ok(ImapArgs {
-            target: door(target, "IMAP", &target.doors.imap)?,
+            target: self.imap_door(target)?,
             work: WorkArgs {
                 deeds: vec![Deed::Fetch],
                 mailbox: "INBOX".to_owned(),
@@ -138,7 +138,7 @@ impl Compare {
         let args = MixedArgs {
             smtp,
             lmtp,
-            imap: door(target, "IMAP", &doors.imap)?,
+            imap: self.imap_door(target)?,
             submission_tls: submission.as_ref().map(|_| TlsMode::Implicit),
             submission,
             users: accounts.len(),
@@ -157,6 +157,13 @@ impl Compare {
             report: ReportArgs::default(),
         };
         loaded(mixed(&args, stop.clone())?)
+    }
+
+    fn imap_door(&self, target: &Target) -> anyhow::Result<String> {
+        match self.wire.access.tls {
+            TlsMode::Implicit => door(target, "IMAPS", &target.doors.imaps),
+            _ => door(target, "IMAP", &target.doors.imap),
+        }
     }
 
     fn accounts_of(&self, target: &Target) -> anyhow::Result<Accounts> {

@@ -84,6 +84,7 @@ impl Peer {
             submissions: same.clone(),
             lmtp: same.clone(),
             imap: same.clone(),
+            imaps: same.clone(),
             pop3: same,
             http: None,
         };

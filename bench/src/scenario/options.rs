@@ -15,6 +15,7 @@ use crate::scenario::kill::Kill;
 use crate::scenario::run::Plan;
 use anyhow::Context;
 use clap::{Args, ValueEnum};
+use rustix::process::Resource;
 use std::fmt;
 use std::net::{SocketAddr, ToSocketAddrs};
 use std::path::PathBuf;
@@ -373,6 +374,7 @@ impl LoadArgs {
         if self.connections == 0 || self.threads == 0 || self.threads > self.connections {
             return misused("a load needs at least one connection a thread");
         }
+        demand_descriptors(self.connections, 1)?;
         let mut rates = [self.rate, self.ramp].into_iter().flatten();
         if rates.any(|rate| !(RATE_MIN..=RATE_MAX).contains(&rate)) {
             return misused("a rate is a number of messages a second, up to ten million");
@@ -503,6 +505,19 @@ pub(crate) fn host_of(target: &str) -> &str {
     host.trim_start_matches('[').trim_end_matches(']')
 }
 
+/// Refuses more connections than this process may hold, each with so many ends here: run out of
+/// descriptors, it would measure itself.
+pub(crate) fn demand_descriptors(connections: u32, ends: u32) -> anyhow::Result<()> {
+    let wanted = u64::from(connections) * u64::from(ends) + OTHER_DESCRIPTORS;
+    match rustix::process::getrlimit(Resource::Nofile).current {
+        Some(limit) if wanted > limit => misused(format!(
+            "{connections} connections take {wanted} descriptors here, and {limit} are allowed: \
+             raise the limit first (ulimit -n {wanted})"
+        )),
+        _ => Ok(()),
+    }
+}
+
 pub(crate) fn seconds(secs: f64) -> anyhow::Result<Duration> {
     match Duration::try_from_secs_f64(secs) {
         Ok(duration) if secs <= SECS_MAX => Ok(duration),
@@ -517,6 +532,9 @@ const RESTART_MAX: Duration = Duration::from_secs(60);
 
 /// A run without other bounds.
 const SECS_DEFAULT: f64 = 10.0;
+
+/// Rings, timers, files, and connections that read mailboxes.
+const OTHER_DESCRIPTORS: u64 = 200;
 
 /// Messages a second.
 const RATE_MIN: f64 = 0.001;
@@ -546,5 +564,17 @@ mod tests {
         assert!(owner.resolve("192.0.2.1:25").is_ok());
         assert!(owner.resolve("192.0.2.2:25").is_err());
         assert!(owner.resolve("127.0.0.1").is_err());
+    }
+
+    #[test]
+    fn more_connections_than_descriptors_are_refused() {
+        assert!(demand_descriptors(10, 1).is_ok());
+        if rustix::process::getrlimit(Resource::Nofile)
+            .current
+            .is_some()
+        {
+            let why = demand_descriptors(u32::MAX, 2).unwrap_err().to_string();
+            assert!(why.contains("ulimit -n 8589934790"), "{why}");
+        }
     }
 }

@@ -23,6 +23,7 @@ use crate::measure::usage::Subject;
 use crate::outcome::{Held, Outcome};
 use crate::scenario::brief::Brief;
 use crate::scenario::live::LiveLine;
+use crate::scenario::options::demand_descriptors;
 use crate::scenario::run::seat;
 use crate::scenario::submit::{Ending, run_tag};
 use anyhow::{Context, bail};
@@ -71,6 +72,7 @@ pub(super) fn idle(args: &ImapArgs, stop: Arc<AtomicBool>) -> anyhow::Result<End
     if load.connections == 0 || load.threads == 0 || load.threads > load.connections {
         bail!("a population needs at least one connection a thread");
     }
+    demand_descriptors(load.connections, 1)?;
     let now = Now::read();
     let access = Arc::new(args.access()?);
     let greeting = super::greeting(&access, args.accounts.name(0), &args.target)?;
