@@ -41,7 +41,8 @@ fn main() -> Result<(), Box<dyn Error>> {
         &Unpaced,
     ))?;
     println!(
-        "{} objects, {} packs, dead {} of {} MB: {}; resident {before} MB before, {} MB at the most",
+        "{} objects, {} packs, dead {} of {} MB: {}; resident {before} MB before, {} MB at the \
+         most",
         manifest.last_object(),
         manifest.packs.len(),
         done.report.dead_bytes / 1_000_000,
