@@ -4,8 +4,7 @@ use super::hall::{Hall, Refused};
 use crate::config::Protocol;
 use crate::intake::{Refusal, Transaction, queue_id};
 use crate::post::{Submitted, Taken};
-use crate::reactor::Side;
-use crate::reactor::buffer::BUFFER_BYTES;
+use crate::reactor::{Side, buffer};
 use crate::route::{self, Reason, Route, Target};
 use crate::session::smtp::{
     Action, Answer, Commit, Kind, LoginRefusal, Output, Peer, REPLY_BYTES_MAX, Session, Settings,
@@ -41,7 +40,7 @@ pub async fn serve(hall: Rc<Hall>, stream: Stream, settings: Arc<Settings>, kind
         Kind::Lmtp => Protocol::Lmtp,
     };
     let limits = hall.live.config.load().limits.clone();
-    let ends_ms = hall.now().monotonic_millis + limits.smtp_connection_secs_max * 1000;
+    let ends_ms = hall.now_ms() + limits.smtp_connection_secs_max * 1000;
     let mut conversation = Conversation {
         hall,
         protocol,
@@ -92,7 +91,7 @@ impl Conversation {
             let Some(received) = self.receive().await? else {
                 return self.flush().await;
             };
-            if self.feed(&received).await? == Next::Close {
+            if self.feed(received).await? == Next::Close {
                 return self.flush().await;
             }
         }
@@ -104,28 +103,25 @@ impl Conversation {
             return Ok(None);
         };
         let silence = u64::from(self.session.wait_secs_max()) * 1000;
-        let left = self
-            .ends_ms
-            .saturating_sub(self.hall.now().monotonic_millis);
+        let now_ms = self.hall.now_ms();
+        let left = self.ends_ms.saturating_sub(now_ms);
         if left == 0 {
-            let now_ms = self.hall.now().monotonic_millis;
             self.session.timed_out(now_ms, &mut self.out);
             return Ok(None);
         }
         let patience = Duration::from_millis(silence.min(left));
         stream.set_deadline(Side::Read, patience);
         if self.session.is_idle() && self.hall.drain.or(stream.readable()).await.is_none() {
-            let now_ms = self.hall.now().monotonic_millis;
+            let now_ms = self.hall.now_ms();
             self.session.shutting_down(now_ms, &mut self.out);
             return Ok(None);
         }
         // Nothing is lent while a client is silent within DATA: it may be one of ten thousand.
-        let mut received = Vec::new();
-        match stream.recv(&mut received, BUFFER_BYTES).await {
-            Ok(0) => Ok(None),
-            Ok(_) => Ok(Some(received)),
+        match stream.recv_lent().await {
+            Ok(received) if received.is_empty() => Ok(None),
+            Ok(received) => Ok(Some(received)),
             Err(error) if error.kind() == io::ErrorKind::TimedOut => {
-                let now_ms = self.hall.now().monotonic_millis;
+                let now_ms = self.hall.now_ms();
                 self.session.timed_out(now_ms, &mut self.out);
                 Ok(None)
             }
@@ -133,16 +129,21 @@ impl Conversation {
         }
     }
 
-    async fn feed(&mut self, mut octets: &[u8]) -> io::Result<Next> {
+    async fn feed(&mut self, mut received: Vec<u8>) -> io::Result<Next> {
         self.hall
             .metrics
             .received_bytes
             .of(self.protocol.into())
-            .add(octets.len() as u64);
-        while !octets.is_empty() {
-            let now_ms = self.hall.now().monotonic_millis;
-            let taken = self.session.feed(now_ms, octets, &mut self.out);
-            octets = octets.get(taken..).unwrap_or_default();
+            .add(received.len() as u64);
+        let mut taken = 0;
+        while taken < received.len() {
+            let now_ms = self.hall.now_ms();
+            let rest = received.get(taken..).unwrap_or_default();
+            taken += self.session.feed(now_ms, rest, &mut self.out);
+            if taken == received.len() || matches!(self.out.action, Some(Action::Commit(_))) {
+                received = unread(received, taken);
+                taken = 0;
+            }
             if self.settle().await? == Next::Close {
                 return Ok(Next::Close);
             }
@@ -170,7 +171,7 @@ impl Conversation {
                 Action::StartTls => self.start_tls().await?,
                 action => self.act(action).await,
             };
-            let now_ms = self.hall.now().monotonic_millis;
+            let now_ms = self.hall.now_ms();
             self.session.resume(now_ms, answer, &mut self.out);
         }
     }
@@ -340,12 +341,13 @@ impl Conversation {
     /// Every account gets the message once, however many recipients lead to it.
     fn shares(&mut self, commit: &Commit, queue_id: &str, date: InternalDate) -> Shares {
         let coordinator = self.coordinator();
+        let targets = std::mem::take(&mut self.targets);
         let mut shares = Shares::new(coordinator, commit.envelope.recipients.len());
-        let mut received = Vec::new();
+        shares.has_one = targets.iter().map(Vec::len).sum::<usize>() == 1;
+        let mut received = Vec::with_capacity(RECEIVED_BYTES);
         let trace = self.session.received(commit, queue_id, date);
         trace.write(&mut received);
         trace.complete(commit.missing, &mut received);
-        let targets = std::mem::take(&mut self.targets);
         for (position, (recipient, targets)) in
             commit.envelope.recipients.iter().zip(targets).enumerate()
         {
@@ -381,7 +383,7 @@ impl Conversation {
     }
 
     async fn finish(mut self) {
-        let now_ms = self.hall.now().monotonic_millis;
+        let now_ms = self.hall.now_ms();
         self.session.lost(now_ms, &mut self.out);
         if let Some(summary) = self.out.ended.take() {
             super::report::transaction(&self.hall, &summary);
@@ -392,11 +394,24 @@ impl Conversation {
     }
 }
 
+/// What a Received field hardly exceeds.
+const RECEIVED_BYTES: usize = 384;
+
+/// What is left of octets that were received. Those who wait for the disk are many and hold no lent
+/// buffer.
+fn unread(received: Vec<u8>, taken: usize) -> Vec<u8> {
+    let rest = received.get(taken..).unwrap_or_default().to_vec();
+    buffer::give_back(received);
+    rest
+}
+
 /// A message's recipients by owner, the coordinator first.
 struct Shares {
     by_owner: Vec<(usize, Vec<Share>)>,
     /// For each recipient the places of its shares: owner in `by_owner`, share there.
     of_recipient: Vec<Vec<(usize, usize)>>,
+    /// Nobody else can come, so nothing is remembered.
+    has_one: bool,
     accounts: HashMap<String, (usize, usize)>,
 }
 
@@ -405,6 +420,7 @@ impl Shares {
         Shares {
             by_owner: vec![(coordinator, Vec::new())],
             of_recipient: vec![Vec::new(); recipients],
+            has_one: false,
             accounts: HashMap::new(),
         }
     }
@@ -415,7 +431,9 @@ impl Shares {
             Some(place) => *place,
             None => {
                 let place = self.put(owner(target), recipient, &account, prefix);
-                self.accounts.insert(account, place);
+                if !self.has_one {
+                    self.accounts.insert(account, place);
+                }
                 place
             }
         };

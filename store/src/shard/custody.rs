@@ -50,7 +50,7 @@ impl<D: Disk> Shard<D> {
         &self,
         account: AccountId,
         mailbox: MailboxId,
-        body: BodyWriter,
+        mut body: BodyWriter,
         names: &FlagNames,
         date: InternalDate,
     ) -> Result<AppendedUid, ChangeError> {
@@ -89,6 +89,7 @@ impl<D: Disk> Shard<D> {
             (entries, appended)
         };
         let frame = self.put_in(account, mailbox, entries)?;
+        body.tail = Vec::new();
         self.log.durable(frame).await?;
         Ok(appended)
     }
@@ -167,7 +168,7 @@ impl<D: Disk> Shard<D> {
             queue,
             source,
             received_secs,
-            body,
+            mut body,
             each_alone,
             shares,
             offers,
@@ -213,6 +214,8 @@ impl<D: Disk> Shard<D> {
             return Ok(delivered);
         }
         let frame = self.put_all(batches)?;
+        // It is in the frame now: those who wait for the disk hold no octets of their own.
+        body.tail = Vec::new();
         self.log.durable(frame).await?;
         Ok(delivered)
     }
