@@ -21,6 +21,7 @@ pub mod config;
 pub mod intake;
 pub mod listen;
 pub mod post;
+pub mod queue;
 pub mod reactor;
 pub mod route;
 pub mod serve;

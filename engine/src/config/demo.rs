@@ -2,7 +2,7 @@
 
 use super::{
     Account, Certificate, CertificateSource, Config, DELIMITER_DEFAULT, Domain, Limits, ListenAt,
-    Listener, Log, Protocol, TlsMode,
+    Listener, Log, Outbound, Protocol, TlsMode,
 };
 use std::net::Ipv4Addr;
 use std::path::Path;
@@ -38,6 +38,7 @@ impl Config {
             }],
             accounts: ["alice", "bob"].map(|name| account(name, password)).into(),
             aliases: Vec::new(),
+            outbound: Outbound::default(),
             limits: Limits::default(),
             log: Log::default(),
             warnings: Vec::new(),

@@ -1,7 +1,7 @@
 //! A configuration in words: what `ringpost check` prints, so that an operator sees what is meant.
 
 use super::quantity::show_size;
-use super::{CertificateSource, Config, LogFormat, LogTarget, TlsMode};
+use super::{CertificateSource, Config, LogFormat, LogTarget, TlsMode, outbound};
 use std::fmt::{self, Write};
 use std::path::Path;
 
@@ -32,6 +32,7 @@ fn write_all(config: &Config, out: &mut String) -> fmt::Result {
     listeners(config, out)?;
     certificates(config, out)?;
     owners(config, out)?;
+    outbound::explain(&config.outbound, out)?;
     log(config, out)?;
     writeln!(out, "limits")?;
     for (name, value) in config.limits.each() {

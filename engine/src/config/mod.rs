@@ -43,6 +43,31 @@
 //! from = ["team@example.org"]             # one text or a list, both
 //! to = ["alice@example.org", "bob+team@example.org"]
 //!
+//! [[route]]                               # without one no mail leaves this host
+//! domains = ["*"]                         # "example.net", "*.example.net"; the most exact holds
+//! via = "mx"                              # mx smarthost relay lmtp discard reject
+//! host = "mail.example.net:587"           # smarthost, relay, lmtp
+//! user = "ringpost"                       # smarthost
+//! password = "secret"
+//! tls = "opportunistic"                   # never opportunistic required verified implicit
+//! reason = "Not from here"                # reject
+//! retry = ["1m", "1h"]                    # and the other keys of [queue] about pace
+//!
+//! [relay]
+//! networks = ["192.0.2.0/24"]             # who may send to other hosts without a login
+//!
+//! [queue]                                 # see `outbound`, each with its default
+//! retry = ["1m", "5m", "15m", "30m", "1h", "2h", "4h"]
+//! expire = "5d"
+//! warn = "4h"
+//! connections_max = 20                    # to one site
+//!
+//! [[egress]]
+//! name = "main"
+//! address = "192.0.2.1"
+//! hello = "mx1.example.org"
+//! weight = 1
+//!
 //! [limits]                                # see `limits`, each with its default
 //! message_bytes_max = "50 MiB"
 //!
@@ -60,6 +85,7 @@ mod limits;
 mod listener;
 mod log;
 mod name;
+pub mod outbound;
 mod problem;
 mod quantity;
 mod raw;
@@ -72,6 +98,7 @@ pub use limits::Limits;
 pub use listener::{Certificate, CertificateSource, ListenAt, Listener, Protocol, TlsMode};
 pub use log::{Log, LogFormat, LogLevel, LogTarget};
 pub use name::{LOCAL_PART_BYTES_MAX, address, canonical, canonical_local, domain_name, partings};
+pub use outbound::Outbound;
 pub use problem::{Problem, Problems};
 pub use quantity::{show_size, size};
 
@@ -98,6 +125,7 @@ pub struct Config {
     pub domains: Vec<Domain>,
     pub accounts: Vec<Account>,
     pub aliases: Vec<Alias>,
+    pub outbound: Outbound,
     pub limits: Limits,
     pub log: Log,
     /// What is allowed and probably not meant.
@@ -232,9 +260,11 @@ fn top(mut section: Section<'_, '_>, base: &Base, notes: &mut Notes) -> Option<C
     let limits = limits(&mut section, notes);
     let log = log(&mut section, base, notes);
     let parts = parts(&mut section, base, notes);
+    let hostname = hostname.and_then(|text| read_hostname(text, notes));
+    let own_name = hostname.as_deref().unwrap_or_default();
+    let outbound = outbound::outbound(&mut section, own_name, notes);
     section.finish(notes);
 
-    let hostname = hostname.and_then(|text| read_hostname(text, notes));
     let warnings = cross::check(&parts, notes);
     let data = base.path(data?.value);
     let config = Config {
@@ -250,6 +280,7 @@ fn top(mut section: Section<'_, '_>, base: &Base, notes: &mut Notes) -> Option<C
         domains: values(parts.domains),
         accounts: values(parts.accounts),
         aliases: values(parts.aliases),
+        outbound,
         limits,
         log,
         warnings,

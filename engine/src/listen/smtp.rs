@@ -1,12 +1,14 @@
 //! Drives an SMTP, submission or LMTP session: octets to the machine, its actions to the world.
 
 use super::hall::{Hall, Refused};
+use super::leads::{Lead, Shares, leaving, tenant};
 use crate::config::Protocol;
+use crate::config::outbound::Relay;
 use crate::intake::{Refusal, Transaction, queue_id};
 use crate::post::{Submitted, Taken};
 use crate::reactor::Side;
 use crate::reactor::buffer::BUFFER_BYTES;
-use crate::route::{self, Reason, Route, Target};
+use crate::route::{self, Away, Reason, Route, Target, home};
 use crate::session::smtp::{
     Action, Answer, Commit, Kind, LoginRefusal, Output, Peer, REPLY_BYTES_MAX, Session, Settings,
     Tls, Verdicts, trace,
@@ -15,7 +17,6 @@ use crate::telemetry::metric;
 use crate::tls::{Stream, TlsInfo};
 use crate::wire::sasl::Credentials;
 use crate::wire::smtp::reply::{self, Reply, Verdict};
-use std::collections::HashMap;
 use std::io;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -24,8 +25,7 @@ use store::error::{ChangeError, LogError};
 use store::limit::RECIPIENTS_MAX;
 use store::mail::address::Address;
 use store::mail::date::InternalDate;
-use store::mail::envelope::Recipient;
-use store::shard::{Share, Source};
+use store::shard::Source;
 
 /// One connection, from the greeting to the end.
 pub async fn serve(hall: Rc<Hall>, stream: Stream, settings: Arc<Settings>, kind: Kind) {
@@ -51,7 +51,7 @@ pub async fn serve(hall: Rc<Hall>, stream: Stream, settings: Arc<Settings>, kind
         ends_ms,
         body: None,
         body_refusal: None,
-        targets: Vec::new(),
+        leads: Vec::new(),
     };
     // Whatever ended the connection has been said to the peer, or there is nobody to say it to.
     let _ = conversation.run().await;
@@ -71,7 +71,7 @@ struct Conversation {
     /// Why the body cannot be stored; said at its end.
     body_refusal: Option<Reply>,
     /// Where each accepted recipient of the transaction leads.
-    targets: Vec<Vec<Target>>,
+    leads: Vec<Lead>,
 }
 
 /// Whether the dialogue goes on.
@@ -159,7 +159,7 @@ impl Conversation {
             self.carry_body().await;
             if let Some(summary) = self.out.ended.take() {
                 self.body = None;
-                self.targets.clear();
+                self.leads.clear();
                 super::report::transaction(&self.hall, &summary);
             }
             let Some(action) = self.out.action.take() else {
@@ -201,7 +201,7 @@ impl Conversation {
             Action::Recipient {
                 address,
                 octets_hint,
-            } => Answer::Verdict(self.recipient(&address, octets_hint)),
+            } => self.recipient(&address, octets_hint),
             Action::BeginBody { .. } => {
                 self.body_refusal = None;
                 self.body = Some(self.hall.intake.begin(self.coordinator()));
@@ -254,40 +254,76 @@ impl Conversation {
         }
     }
 
-    fn recipient(&mut self, address: &Address, octets_hint: Option<u64>) -> Verdict {
+    fn recipient(&mut self, address: &Address, octets_hint: Option<u64>) -> Answer {
         let directory = self.hall.live.directory.load();
         let targets: Vec<Target> = match route::resolve(&directory, address) {
             Route::Local { targets, .. } => targets.iter().cloned().collect(),
-            Route::Refused(reason) => {
-                self.hall.metrics.refusals.of(reason.into()).one();
-                return Err(reason_reply(reason));
-            }
-            Route::Foreign => {
-                self.hall.metrics.refusals.of(metric::Refusal::Relay).one();
-                return Err(reply::RELAY_DENIED);
-            }
+            Route::Refused(reason) => return self.refuse(reason.into(), reason_reply(reason)),
+            Route::Foreign => return self.foreign(address),
         };
         let hint = octets_hint.unwrap_or(0);
         if targets.iter().all(|target| !target.account.has_room(hint)) {
-            self.hall
-                .metrics
-                .refusals
-                .of(metric::Refusal::OverQuota)
-                .one();
-            return Err(reply::MAILBOX_FULL);
+            return self.refuse(metric::Refusal::OverQuota, reply::MAILBOX_FULL);
         }
-        let led_to: usize = self.targets.iter().map(Vec::len).sum();
-        if !self.targets.is_empty() && led_to + targets.len() > RECIPIENTS_MAX {
-            return Err(reply::TOO_MANY_RECIPIENTS);
+        self.lead(Lead::Accounts(targets))
+    }
+
+    /// Another host's recipient: for those who may, where there is a route.
+    fn foreign(&mut self, address: &Address) -> Answer {
+        let config = self.hall.live.config.load_full();
+        let outbound = &config.outbound;
+        let lead = match route::away(outbound, self.may_send(&outbound.relay), address) {
+            Away::Leaves => Lead::Away,
+            Away::Discarded => Lead::Nowhere,
+            Away::Rejected(words) => {
+                self.count_refusal(metric::Refusal::Relay);
+                return Answer::Refused(words.into());
+            }
+            Away::Denied => {
+                return self.refuse(metric::Refusal::Relay, reply::RELAY_NEEDS_LOGIN);
+            }
+            Away::NoRoute if outbound.is_on() => {
+                return self.refuse(metric::Refusal::Relay, reply::NO_ROUTE);
+            }
+            Away::NoRoute => return self.refuse(metric::Refusal::Relay, reply::RELAY_DENIED),
+        };
+        let shards = self.hall.live.directory.load().shards();
+        let home = usize::from(home(&address.domain, shards).0);
+        if self.hall.live.is_queue_full(home) {
+            return self.refuse(metric::Refusal::Unavailable, reply::STORAGE_FULL);
         }
-        self.targets.push(targets);
-        Ok(())
+        self.lead(lead)
+    }
+
+    /// Whoever has logged in, and networks that the operator names; never over LMTP, which is for
+    /// our own mailboxes.
+    fn may_send(&self, relay: &Relay) -> bool {
+        let is_known = self.session.login().is_some();
+        self.protocol != Protocol::Lmtp && (is_known || relay.allows(self.session.peer().address))
+    }
+
+    fn lead(&mut self, lead: Lead) -> Answer {
+        let led_to: usize = self.leads.iter().map(Lead::count).sum();
+        if !self.leads.is_empty() && led_to + lead.count() > RECIPIENTS_MAX {
+            return Answer::Verdict(Err(reply::TOO_MANY_RECIPIENTS));
+        }
+        self.leads.push(lead);
+        Answer::Verdict(Ok(()))
+    }
+
+    fn refuse(&self, why: metric::Refusal, reply: Reply) -> Answer {
+        self.count_refusal(why);
+        Answer::Verdict(Err(reply))
+    }
+
+    fn count_refusal(&self, why: metric::Refusal) {
+        self.hall.metrics.refusals.of(why).one();
     }
 
     /// Of the owners of the recipients, we ourselves if we are one, else the first.
     fn coordinator(&self) -> usize {
         let me = self.hall.shard;
-        let mut owners = self.targets.iter().flatten().map(owner);
+        let mut owners = self.leads.iter().flat_map(Lead::owners);
         let first = owners.clone().next().unwrap_or(me);
         if owners.any(|owner| owner == me) {
             me
@@ -309,6 +345,7 @@ impl Conversation {
         let received_secs = now.unix_secs() as i64;
         let Shares {
             by_owner,
+            by_home,
             of_recipient,
             ..
         } = self.shares(&commit, &queue_id, InternalDate::utc(received_secs));
@@ -329,6 +366,7 @@ impl Conversation {
             tail: Vec::new(),
             each_alone: self.protocol == Protocol::Lmtp,
             shares: by_owner,
+            outbound: by_home,
         };
         let verdicts = match self.hall.intake.commit(body, submitted).await {
             Ok(taken) => Verdicts::Each(verdicts(recipients, &of_recipient, &taken)),
@@ -345,10 +383,26 @@ impl Conversation {
         let trace = self.session.received(commit, queue_id, date);
         trace.write(&mut received);
         trace.complete(commit.missing, &mut received);
-        let targets = std::mem::take(&mut self.targets);
-        for (position, (recipient, targets)) in
-            commit.envelope.recipients.iter().zip(targets).enumerate()
+        let config = self.hall.live.config.load();
+        let shards = self.hall.live.directory.load().shards();
+        let sender = self.session.login().map(|login| login.to_string());
+        let leads = std::mem::take(&mut self.leads);
+        for (position, (recipient, lead)) in
+            commit.envelope.recipients.iter().zip(leads).enumerate()
         {
+            let targets = match lead {
+                Lead::Accounts(targets) => targets,
+                Lead::Nowhere => continue,
+                Lead::Away => {
+                    let tenant = sender.clone().unwrap_or_else(|| tenant(&commit.envelope));
+                    let outbound = leaving(recipient, tenant, &received, date, &config.outbound);
+                    shares.leave(
+                        usize::from(home(&recipient.address.domain, shards).0),
+                        outbound,
+                    );
+                    continue;
+                }
+            };
             let mut prefix = Vec::with_capacity(received.len() + 128);
             trace::return_path(commit.envelope.reverse_path.as_ref(), &mut prefix);
             trace::delivered_to(&recipient.address, &mut prefix);
@@ -392,66 +446,6 @@ impl Conversation {
     }
 }
 
-/// A message's recipients by owner, the coordinator first.
-struct Shares {
-    by_owner: Vec<(usize, Vec<Share>)>,
-    /// For each recipient the places of its shares: owner in `by_owner`, share there.
-    of_recipient: Vec<Vec<(usize, usize)>>,
-    accounts: HashMap<String, (usize, usize)>,
-}
-
-impl Shares {
-    fn new(coordinator: usize, recipients: usize) -> Shares {
-        Shares {
-            by_owner: vec![(coordinator, Vec::new())],
-            of_recipient: vec![Vec::new(); recipients],
-            accounts: HashMap::new(),
-        }
-    }
-
-    fn add(&mut self, position: usize, recipient: &Recipient, target: &Target, prefix: &[u8]) {
-        let account = target.account.address.to_string();
-        let place = match self.accounts.get(&account) {
-            Some(place) => *place,
-            None => {
-                let place = self.put(owner(target), recipient, &account, prefix);
-                self.accounts.insert(account, place);
-                place
-            }
-        };
-        if let Some(places) = self.of_recipient.get_mut(position) {
-            places.push(place);
-        }
-    }
-
-    fn put(
-        &mut self,
-        owner: usize,
-        recipient: &Recipient,
-        account: &str,
-        prefix: &[u8],
-    ) -> (usize, usize) {
-        let at = match self.by_owner.iter().position(|(known, _)| *known == owner) {
-            Some(at) => at,
-            None => {
-                self.by_owner.push((owner, Vec::new()));
-                self.by_owner.len() - 1
-            }
-        };
-        let Some((_, shares)) = self.by_owner.get_mut(at) else {
-            return (at, 0);
-        };
-        shares.push(Share {
-            account: account.to_owned(),
-            recipient: recipient.address.clone(),
-            notify: recipient.notify,
-            orcpt: recipient.orcpt.clone(),
-            prefix: prefix.to_vec(),
-        });
-        (at, shares.len() - 1)
-    }
-}
-
 /// What each recipient is told: it is taken when one of its shares is. What other owners get is in
 /// the coordinator's custody.
 fn verdicts(recipients: usize, places: &[Vec<(usize, usize)>], taken: &Taken) -> Vec<Verdict> {
@@ -481,10 +475,6 @@ fn tls(info: TlsInfo) -> Tls {
         version: info.version,
         cipher: info.cipher,
     }
-}
-
-fn owner(target: &Target) -> usize {
-    usize::from(target.account.shard.0)
 }
 
 fn named(login: Result<Arc<route::Account>, Refused>) -> Result<Rc<str>, LoginRefusal> {

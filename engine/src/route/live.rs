@@ -4,6 +4,7 @@ use super::Directory;
 use crate::config::Config;
 use crate::tls::TlsContext;
 use arc_swap::ArcSwap;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 /// Read by every shard without a lock, exchanged by the service thread.
 pub struct Live {
@@ -11,4 +12,27 @@ pub struct Live {
     pub directory: ArcSwap<Directory>,
     /// `None` where no listener wants TLS.
     pub tls: Option<TlsContext>,
+    /// Recipients at other hosts that wait, by the shard that keeps them and alone says it.
+    pub queued: Box<[AtomicU64]>,
+}
+
+impl Live {
+    #[must_use]
+    pub fn new(config: Config, directory: Directory, tls: Option<TlsContext>) -> Live {
+        let shards = 0..directory.shards();
+        Live {
+            config: ArcSwap::from_pointee(config),
+            directory: ArcSwap::from_pointee(directory),
+            tls,
+            queued: shards.map(|_| AtomicU64::new(0)).collect(),
+        }
+    }
+
+    /// Does the queue of this shard hold as much as it may?
+    #[must_use]
+    pub fn is_queue_full(&self, shard: usize) -> bool {
+        let most = self.config.load().outbound.queue.items_max;
+        let queued = self.queued.get(shard);
+        queued.is_some_and(|queued| queued.load(Ordering::Relaxed) >= most)
+    }
 }

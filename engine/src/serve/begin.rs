@@ -20,7 +20,6 @@ use crate::telemetry::log::{self, Format, Level, Logger, Target};
 use crate::telemetry::metric::{Metrics, Process};
 use crate::tls::{CertificateFiles, Certificates, TlsContext, demo};
 use crate::wire::sasl::scram::Decoy;
-use arc_swap::ArcSwap;
 use std::fmt::Display;
 use std::io;
 use std::net::SocketAddr;
@@ -356,11 +355,7 @@ fn start_log(config: &Config) -> Result<(Logger, log::Ending), Refusal> {
 fn live(config: Config, shards: u16, tls: Option<TlsContext>) -> Result<Arc<Live>, Refusal> {
     let plan = Plan::from_config(&config, shards).map_err(Refusal)?;
     let (directory, _) = plan.build(None);
-    Ok(Arc::new(Live {
-        config: ArcSwap::from_pointee(config),
-        directory: ArcSwap::from_pointee(directory),
-        tls,
-    }))
+    Ok(Arc::new(Live::new(config, directory, tls)))
 }
 
 fn tls_context(config: &Config) -> Result<Option<TlsContext>, Refusal> {

@@ -14,7 +14,6 @@ use crate::serve::ear::{Ear, listen};
 use crate::telemetry::metric::ShardMetrics;
 use crate::tls::Stream;
 use crate::wire::sasl::scram::Decoy;
-use arc_swap::ArcSwap;
 use std::io::{BufRead, BufReader, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::Path;
@@ -265,11 +264,7 @@ async fn hall(path: &Path, limits: Limits) -> Rc<Hall> {
         ..Config::demo(path, "secret")
     };
     let (directory, _) = Plan::from_config(&config, 1).unwrap().build(None);
-    let live = Arc::new(Live {
-        config: ArcSwap::from_pointee(config),
-        directory: ArcSwap::from_pointee(directory),
-        tls: None,
-    });
+    let live = Arc::new(Live::new(config, directory, None));
     let store = open_store(path, 0, &live).await;
     drop(run_log(&store));
     let post = Post::new(0, vec![None]);

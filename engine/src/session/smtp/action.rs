@@ -107,6 +107,8 @@ pub enum Answer {
         nonce: [u8; 18],
     },
     Verdict(Verdict),
+    /// The recipient is refused in words of the operator: one line of printable ASCII.
+    Refused(Box<str>),
     Committed {
         queue_id: String,
         verdicts: Verdicts,

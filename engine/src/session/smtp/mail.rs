@@ -132,6 +132,20 @@ impl Session {
         }
     }
 
+    /// As [`Session::recipient_settled`] with a refusal that is not one of ours.
+    pub(super) fn recipient_refused(&mut self, words: &str, out: &mut Output) {
+        if let Some(transaction) = &mut self.transaction {
+            transaction.refuse(reply::NOT_ALLOWED);
+        }
+        self.refusals += 1;
+        if self.refusals >= self.settings.refusals_max {
+            return self.close(reply::TOO_MANY_REFUSALS, out);
+        }
+        out.say_text("550 5.7.1 ");
+        out.say_text(words);
+        out.say_text("\r\n");
+    }
+
     /// Policy said no: not a fault of protocol, but not for ever either (dictionaries).
     fn refuse(&mut self, reply: Reply, out: &mut Output) {
         self.refusals += 1;

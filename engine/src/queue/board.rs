@@ -1,0 +1,444 @@
+//! All waiting recipients of one shard: who waits for what, and what is next. No I/O, no clock.
+//!
+//! A recipient arrives, waits for its time, then for the hosts of its domain, then for a
+//! connection; whoever sends takes it, and brings it back with a time or lets it go. Whatever must
+//! be done elsewhere is handed out: domains to resolve, queues to serve, recipients that are late.
+
+use super::lanes::Lanes;
+use super::names::Names;
+use super::nodes::{Band, Chain, Full, Index, Nodes, State};
+use super::site::Site;
+use super::suspend::{Field, Suspensions};
+use super::wheel::Wheel;
+use slab::Slab;
+use std::collections::HashMap;
+use std::sync::Arc;
+
+/// The state of a shard's queue.
+pub struct Board {
+    pub nodes: Nodes,
+    pub suspensions: Suspensions,
+    wheel: Wheel,
+    domains: Names<Domain>,
+    tenants: Names<()>,
+    queues: Slab<Queue>,
+    by_key: HashMap<(u32, Box<str>), usize>,
+    to_resolve: Vec<u32>,
+    to_serve: Vec<QueueIndex>,
+}
+
+/// A recipient as it comes to the queue. Times are seconds since 1970.
+#[derive(Clone, Copy, Debug)]
+pub struct Arrival<'a> {
+    pub item: u64,
+    pub domain: &'a str,
+    pub tenant: &'a str,
+    pub band: Band,
+    /// Not before then.
+    pub due: u32,
+    pub is_held: bool,
+}
+
+/// Names a ready queue as long as it is there.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub struct QueueIndex(usize);
+
+/// What is known of a domain.
+#[derive(Default)]
+struct Domain {
+    standing: Standing,
+    /// Those that wait for its hosts.
+    pending: Chain,
+}
+
+#[derive(Default)]
+enum Standing {
+    #[default]
+    Unknown,
+    Asked,
+    /// Its ready queues, by egress source.
+    Known {
+        queues: Box<[Share]>,
+        until: u32,
+    },
+}
+
+/// A ready queue and its part of the mail.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Share {
+    pub queue: QueueIndex,
+    pub weight: u32,
+}
+
+/// What is ready for one (egress source, site).
+pub struct Queue {
+    pub site: Arc<Site>,
+    /// Place of the egress source in the configuration.
+    pub source: u32,
+    lanes: Lanes,
+    /// Connections that serve it.
+    pub couriers: u32,
+    /// Domains whose hosts it stands for.
+    users: u32,
+    /// One of them, to ask for hosts again.
+    pub domain: Box<str>,
+}
+
+impl Board {
+    #[must_use]
+    pub fn new(now: u32) -> Board {
+        Board {
+            nodes: Nodes::default(),
+            suspensions: Suspensions::default(),
+            wheel: Wheel::new(now),
+            domains: Names::default(),
+            tenants: Names::default(),
+            queues: Slab::new(),
+            by_key: HashMap::new(),
+            to_resolve: Vec::new(),
+            to_serve: Vec::new(),
+        }
+    }
+
+    /// Takes in a recipient, of the log or new.
+    pub fn arrive(&mut self, arrival: Arrival<'_>, now: u32) -> Result<Index, Full> {
+        let domain = self.domains.enter(arrival.domain);
+        let tenant = self.tenants.enter(arrival.tenant);
+        let added = self.nodes.add(arrival.item, domain, tenant, arrival.band);
+        let Ok(index) = added else {
+            self.domains.leave(domain);
+            self.tenants.leave(tenant);
+            return added;
+        };
+        match arrival.is_held {
+            true => self.enter(index, State::Held, now.saturating_add(LOOK_SECS)),
+            false => self.defer(index, arrival.due, now),
+        }
+        Ok(index)
+    }
+
+    /// Brings the board to `now`: what is due starts.
+    pub fn advance(&mut self, now: u32) {
+        let mut due = Vec::new();
+        self.wheel.advance(&mut self.nodes, now, &mut due);
+        for index in due {
+            self.start(index, now);
+        }
+    }
+
+    /// When [`advance`](Self::advance) has something to do, at the earliest.
+    #[must_use]
+    pub fn next(&self) -> Option<u32> {
+        self.wheel.next()
+    }
+
+    /// Lets a recipient in no list wait until `due`; at once if that is past.
+    pub fn defer(&mut self, index: Index, due: u32, now: u32) {
+        if due <= now {
+            return self.start(index, now);
+        }
+        self.enter(index, State::Timed, due);
+        self.wheel.add(&mut self.nodes, index);
+    }
+
+    /// Towards a connection: a recipient in no list.
+    fn start(&mut self, index: Index, now: u32) {
+        if let Some(until) = self.suspended_until(index, now) {
+            self.enter(index, State::Timed, until);
+            return self.wheel.add(&mut self.nodes, index);
+        }
+        let (number, item) = (self.nodes.node(index).domain, self.nodes.node(index).item);
+        let look = now.saturating_add(LOOK_SECS);
+        let Some(domain) = self.domains.value_mut(number) else {
+            return;
+        };
+        if let Standing::Known { queues, until } = &domain.standing
+            && now < *until
+            && let Some(queue) = choose(queues, item)
+        {
+            return self.make_ready(index, queue, look);
+        }
+        if !matches!(domain.standing, Standing::Asked) {
+            domain.standing = Standing::Asked;
+            self.to_resolve.push(number);
+        }
+        self.nodes.node_mut(index).enter(State::Resolving, look);
+        self.nodes.push(&mut domain.pending, index);
+    }
+
+    fn make_ready(&mut self, index: Index, queue: QueueIndex, look: u32) {
+        let Some(ready) = self.queues.get_mut(queue.0) else {
+            return;
+        };
+        self.nodes.node_mut(index).enter(State::Ready, look);
+        ready.lanes.push(&mut self.nodes, index);
+        if self.to_serve.last() != Some(&queue) {
+            self.to_serve.push(queue);
+        }
+    }
+
+    fn suspended_until(&mut self, index: Index, now: u32) -> Option<u32> {
+        if self.suspensions.list().is_empty() {
+            return None;
+        }
+        let node = self.nodes.node(index);
+        let (domain, tenant) = (
+            self.domains.text(node.domain),
+            self.tenants.text(node.tenant()),
+        );
+        let is_meant = |field: &Field| field.is_domain(domain) || field.is_tenant(tenant);
+        let found = self.suspensions.find(now, is_meant)?;
+        let look = now.saturating_add(LOOK_SECS);
+        Some(found.until.map_or(look, |until| until.min(look)))
+    }
+
+    /// Domains whose hosts must be asked for, each with its number.
+    pub fn to_resolve(&mut self) -> Vec<(u32, String)> {
+        let asked = std::mem::take(&mut self.to_resolve);
+        let named = |number| (number, self.domains.text(number).to_owned());
+        asked.into_iter().map(named).collect()
+    }
+
+    /// Queues that have something new.
+    pub fn to_serve(&mut self) -> Vec<QueueIndex> {
+        let mut queues = std::mem::take(&mut self.to_serve);
+        queues.sort_unstable_by_key(|queue| queue.0);
+        queues.dedup();
+        queues
+    }
+
+    /// The queue for a source and a site, made if it is new. It lives while a domain leads to it,
+    /// something is in it, or a courier serves it.
+    pub fn queue_for(&mut self, source: u32, site: &Arc<Site>, domain: &str) -> QueueIndex {
+        let key = (source, Box::from(site.name()));
+        if let Some(at) = self.by_key.get(&key) {
+            return QueueIndex(*at);
+        }
+        let at = self.queues.insert(Queue {
+            site: Arc::clone(site),
+            source,
+            lanes: Lanes::default(),
+            couriers: 0,
+            users: 0,
+            domain: domain.into(),
+        });
+        self.by_key.insert(key, at);
+        QueueIndex(at)
+    }
+
+    /// DNS named the hosts of a domain; the answer is good until `until`.
+    pub fn resolved(&mut self, number: u32, shares: Box<[Share]>, until: u32, now: u32) {
+        for share in &shares {
+            if let Some(queue) = self.queues.get_mut(share.queue.0) {
+                queue.users += 1;
+            }
+        }
+        let known = Standing::Known {
+            queues: shares,
+            until: until.max(now.saturating_add(1)),
+        };
+        let Some(domain) = self.domains.value_mut(number) else {
+            return;
+        };
+        let before = std::mem::replace(&mut domain.standing, known);
+        let mut pending = std::mem::take(&mut domain.pending);
+        self.forget(before);
+        while let Some(index) = self.nodes.pop(&mut pending) {
+            self.start(index, now);
+        }
+    }
+
+    /// DNS named none: gives back those that waited, now `Sending` until somebody decides.
+    pub fn unresolved(&mut self, number: u32, now: u32) -> Vec<Index> {
+        let Some(domain) = self.domains.value_mut(number) else {
+            return Vec::new();
+        };
+        domain.standing = Standing::Unknown;
+        let mut pending = std::mem::take(&mut domain.pending);
+        let mut waited = Vec::new();
+        while let Some(index) = self.nodes.pop(&mut pending) {
+            self.enter(index, State::Sending, now.saturating_add(SENDING_SECS_MAX));
+            waited.push(index);
+        }
+        waited
+    }
+
+    /// The next start of the domain asks DNS again: its hosts did not answer.
+    pub fn doubt(&mut self, domain: &str) {
+        let number = self.domains.number(domain);
+        let known = number.and_then(|number| self.domains.value_mut(number));
+        if let Some(domain) = known
+            && let Standing::Known { until, .. } = &mut domain.standing
+        {
+            *until = 0;
+        }
+    }
+
+    /// Takes one transaction's recipients for sending.
+    pub fn take(
+        &mut self,
+        queue: QueueIndex,
+        most: usize,
+        now: u32,
+        belongs: impl FnMut(&Nodes, Index, Index) -> bool,
+    ) -> Vec<Index> {
+        let Some(queue) = self.queues.get_mut(queue.0) else {
+            return Vec::new();
+        };
+        let taken = queue.lanes.take(&mut self.nodes, most, belongs);
+        let until = now.saturating_add(SENDING_SECS_MAX);
+        for index in &taken {
+            self.nodes.node_mut(*index).enter(State::Sending, until);
+        }
+        taken
+    }
+
+    /// Nothing is to be done for it any more.
+    pub fn end(&mut self, index: Index) {
+        let node = *self.nodes.node(index);
+        self.nodes.let_go(index);
+        self.tenants.leave(node.tenant());
+        if self.domains.users(node.domain) == 1
+            && let Some(domain) = self.domains.value_mut(node.domain)
+        {
+            let standing = std::mem::take(&mut domain.standing);
+            // What is `Gone` and still chained has left already.
+            let mut pending = std::mem::take(&mut domain.pending);
+            while self.nodes.pop(&mut pending).is_some() {}
+            self.forget(standing);
+        }
+        self.domains.leave(node.domain);
+    }
+
+    fn forget(&mut self, standing: Standing) {
+        let Standing::Known { queues, .. } = standing else {
+            return;
+        };
+        for share in queues {
+            if let Some(queue) = self.queues.get_mut(share.queue.0) {
+                queue.users = queue.users.saturating_sub(1);
+            }
+            self.prune(share.queue);
+        }
+    }
+
+    /// Removes a queue that nobody needs.
+    pub fn prune(&mut self, index: QueueIndex) {
+        let Some(queue) = self.queues.get(index.0) else {
+            return;
+        };
+        if queue.users == 0 && queue.couriers == 0 && queue.lanes.count() == 0 {
+            let queue = self.queues.remove(index.0);
+            self.by_key
+                .remove(&(queue.source, Box::from(queue.site.name())));
+        }
+    }
+
+    /// The same recipient in no list: an order of the operator takes it out of where it is.
+    /// `None`: it is being sent.
+    pub fn take_out(&mut self, index: Index) -> Option<Index> {
+        let node = *self.nodes.node(index);
+        if matches!(node.state(), State::Sending | State::Gone) {
+            return None;
+        }
+        if !node.is_linked() {
+            return Some(index);
+        }
+        let fresh = self
+            .nodes
+            .add(node.item, node.domain, node.tenant(), node.band());
+        let fresh = fresh.ok()?;
+        self.nodes.let_go(index);
+        Some(fresh)
+    }
+
+    /// The operator holds a recipient in no list.
+    pub fn hold(&mut self, index: Index, now: u32) {
+        self.enter(index, State::Held, now.saturating_add(LOOK_SECS));
+    }
+
+    /// Leaves it where it is, and looks at it again later.
+    pub fn look_later(&mut self, index: Index, now: u32) {
+        let state = self.nodes.node(index).state();
+        self.enter(index, state, now.saturating_add(LOOK_SECS));
+    }
+
+    pub(super) fn enter(&mut self, index: Index, state: State, due: u32) {
+        self.nodes.node_mut(index).enter(state, due);
+    }
+
+    /// Those among the next `most` places whose state has outlived its time, and where to go on.
+    pub fn late(&self, from: u32, most: u32, now: u32) -> (Vec<Index>, u32) {
+        let (found, next) = self.nodes.walk(from, most);
+        let is_late = |index: &Index| self.nodes.node(*index).due.saturating_add(SLACK_SECS) < now;
+        (found.filter(is_late).collect(), next)
+    }
+
+    #[must_use]
+    pub fn queue(&self, index: QueueIndex) -> Option<&Queue> {
+        self.queues.get(index.0)
+    }
+
+    pub fn queue_mut(&mut self, index: QueueIndex) -> Option<&mut Queue> {
+        self.queues.get_mut(index.0)
+    }
+
+    pub fn queues(&self) -> impl Iterator<Item = (QueueIndex, &Queue)> {
+        let queues = self.queues.iter();
+        queues.map(|(at, queue)| (QueueIndex(at), queue))
+    }
+
+    #[must_use]
+    pub fn domain_of(&self, index: Index) -> &str {
+        self.domains.text(self.nodes.node(index).domain)
+    }
+
+    #[must_use]
+    pub fn tenant_of(&self, index: Index) -> &str {
+        self.tenants.text(self.nodes.node(index).tenant())
+    }
+
+    /// The ready queue that a recipient is in, or would be.
+    #[must_use]
+    pub fn queue_of(&self, index: Index) -> Option<QueueIndex> {
+        let node = self.nodes.node(index);
+        match &self.domains.value(node.domain)?.standing {
+            Standing::Known { queues, .. } => choose(queues, node.item),
+            _ => None,
+        }
+    }
+}
+
+impl Queue {
+    /// How many are ready.
+    #[must_use]
+    pub fn ready(&self) -> usize {
+        self.lanes.count()
+    }
+}
+
+/// A part of the items by weight, always the same for one item.
+fn choose(shares: &[Share], item: u64) -> Option<QueueIndex> {
+    let all: u64 = shares.iter().map(|share| u64::from(share.weight)).sum();
+    let mut left = item.wrapping_mul(SPREAD) >> 32;
+    left %= all.max(1);
+    for share in shares {
+        match left.checked_sub(u64::from(share.weight)) {
+            Some(rest) => left = rest,
+            None => return Some(share.queue),
+        }
+    }
+    shares.first().map(|share| share.queue)
+}
+
+/// A state without an event of its own is looked at this often: has its message expired?
+pub const LOOK_SECS: u32 = 600;
+
+/// One attempt with all its hosts; the deadlines of egress end it before.
+pub const SENDING_SECS_MAX: u32 = 3_600;
+
+/// How late the watchdog lets a state be.
+pub const SLACK_SECS: u32 = 30;
+
+/// Spreads numbers that follow each other (Knuth's multiplicative hashing).
+const SPREAD: u64 = 0x9e37_79b9_7f4a_7c15;

@@ -1,0 +1,26 @@
+//! Mail on its way to other hosts: what waits for what, what is tried when, and who sends it.
+//!
+//! ```text
+//! store: items ─ arrivals ─→ Board ─ due ─→ hosts of its domain ─→ ready queue ─→ courier ─→ egress
+//!                              ↑ deferred: ATTEMPT                                   │
+//!                              └──────────────────── outcome ────────────────────────┘
+//!                                                    END, with a DSN in the same frame where due
+//! ```
+//!
+//! The queue is a follower: everything it knows can be had again from the log. Every recipient is
+//! in exactly one state, each state has a moment that it must not outlive, and [`Why`] says in
+//! words what is waited for; a watchdog looks at all of them in turn.
+
+mod board;
+mod budget;
+mod lanes;
+mod names;
+mod nodes;
+mod schedule;
+mod site;
+mod suspend;
+mod wheel;
+mod why;
+
+pub use suspend::{Field, Suspension};
+pub use why::Why;
