@@ -38,6 +38,7 @@ impl Config {
             }],
             accounts: ["alice", "bob"].map(|name| account(name, password)).into(),
             aliases: Vec::new(),
+            dkim: Vec::new(),
             limits: Limits::default(),
             log: Log::default(),
             warnings: Vec::new(),
