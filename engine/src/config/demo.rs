@@ -39,6 +39,7 @@ impl Config {
             accounts: ["alice", "bob"].map(|name| account(name, password)).into(),
             aliases: Vec::new(),
             outbound: Outbound::default(),
+            dkim: Vec::new(),
             limits: Limits::default(),
             log: Log::default(),
             warnings: Vec::new(),

@@ -33,6 +33,7 @@ fn write_all(config: &Config, out: &mut String) -> fmt::Result {
     certificates(config, out)?;
     owners(config, out)?;
     outbound::explain(&config.outbound, out)?;
+    dkim(config, out)?;
     log(config, out)?;
     writeln!(out, "limits")?;
     for (name, value) in config.limits.each() {
@@ -110,6 +111,22 @@ fn owners(config: &Config, out: &mut String) -> fmt::Result {
     }
     if let Some(postmaster) = &config.postmaster {
         writeln!(out, "  postmaster is {postmaster}")?;
+    }
+    Ok(())
+}
+
+fn dkim(config: &Config, out: &mut String) -> fmt::Result {
+    for key in config.dkim.iter().take(SHOWN_MAX) {
+        let (name, algorithm) = (key.record_name(), key.algorithm.name());
+        writeln!(
+            out,
+            "signs mail of {} with {algorithm} key {name}",
+            key.domain
+        )?;
+    }
+    let left_out = config.dkim.len().saturating_sub(SHOWN_MAX);
+    if left_out > 0 {
+        writeln!(out, "  … and with {left_out} more")?;
     }
     Ok(())
 }

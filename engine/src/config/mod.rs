@@ -68,6 +68,16 @@
 //! hello = "mx1.example.org"
 //! weight = 1
 //!
+//! [[dkim]]                                # signs mail of the domain that leaves this host
+//! domain = "example.org"
+//! selector = "a2026"                      # a2026._domainkey.example.org holds the record
+//! key = "a2026.example.org.pem"           # made by ringpostctl dkim generate
+//! algorithm = "rsa"                       # rsa ed25519; one of each sign side by side
+//! canonicalization = "relaxed/relaxed"    # of header and body
+//! not_before = "2026-12-01"               # the newest key that has begun signs; default: always
+//! not_after = "2027-05-31"                # its last day; default: none
+//! signature_days = 14                     # how long a signature holds; 0 for ever
+//!
 //! [limits]                                # see `limits`, each with its default
 //! message_bytes_max = "50 MiB"
 //!
@@ -79,6 +89,7 @@
 
 mod cross;
 mod demo;
+mod dkim;
 mod domain;
 mod explain;
 mod limits;
@@ -93,6 +104,7 @@ mod raw;
 mod tests;
 
 pub use demo::{DEMO_DOMAIN, DEMO_PASSWORD};
+pub use dkim::{Dkim, DkimAlgorithm, DkimCanon, record_name};
 pub use domain::{Account, Alias, DELIMITER_DEFAULT, Domain};
 pub use limits::Limits;
 pub use listener::{Certificate, CertificateSource, ListenAt, Listener, Protocol, TlsMode};
@@ -126,6 +138,7 @@ pub struct Config {
     pub accounts: Vec<Account>,
     pub aliases: Vec<Alias>,
     pub outbound: Outbound,
+    pub dkim: Vec<Dkim>,
     pub limits: Limits,
     pub log: Log,
     /// What is allowed and probably not meant.
@@ -211,6 +224,7 @@ struct Parts {
     domains: Vec<Found<Domain>>,
     accounts: Vec<Found<Account>>,
     aliases: Vec<Found<Alias>>,
+    dkim: Vec<Found<Dkim>>,
 }
 
 impl Base<'_> {
@@ -281,6 +295,7 @@ fn top(mut section: Section<'_, '_>, base: &Base, notes: &mut Notes) -> Option<C
         accounts: values(parts.accounts),
         aliases: values(parts.aliases),
         outbound,
+        dkim: values(parts.dkim),
         limits,
         log,
         warnings,
@@ -301,6 +316,7 @@ fn parts(section: &mut Section<'_, '_>, base: &Base, notes: &mut Notes) -> Parts
     let domains = section.sections(notes, "domain", "[[domain]]");
     let accounts = section.sections(notes, "account", "[[account]]");
     let aliases = section.sections(notes, "alias", "[[alias]]");
+    let dkim = section.sections(notes, "dkim", "[[dkim]]");
     Parts {
         postmaster,
         listeners: each(listeners, |s| listener::listener(s, base, notes)),
@@ -308,6 +324,7 @@ fn parts(section: &mut Section<'_, '_>, base: &Base, notes: &mut Notes) -> Parts
         domains: each(domains, |s| domain::domain(s, notes)),
         accounts: each(accounts, |s| domain::account(s, base, notes)),
         aliases: each(aliases, |s| domain::alias(s, notes)),
+        dkim: each(dkim, |s| dkim::dkim(s, base, notes)),
     }
 }
 

@@ -13,6 +13,7 @@
 
 mod board;
 mod budget;
+pub mod dsn;
 mod lanes;
 mod names;
 mod nodes;

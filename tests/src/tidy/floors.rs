@@ -21,7 +21,7 @@ const STORE: [&[&str]; 7] = [
 const ENGINE: [&[&str]; 8] = [
     &["reactor"],
     &["wire", "config", "telemetry"],
-    &["auth", "tls", "resolver"],
+    &["auth", "tls", "resolver", "sign"],
     &["policy", "route", "post"],
     &["session", "intake"],
     &["queue", "deliver", "egress"],
