@@ -8,7 +8,7 @@ use std::cell::Cell;
 use std::rc::Rc;
 use store::error::ChangeError;
 use store::limit::CHUNK_BYTES;
-use store::shard::{BodyWriter, Custody, Outbound};
+use store::shard::{BodyWriter, Custody, End, Outbound};
 
 /// Where a shard's sessions bring their messages.
 pub struct Intake {
@@ -138,6 +138,21 @@ impl Intake {
             Ok(Answer::Taken(taken)) => taken.map_err(Refusal::Store),
             _ => Err(Refusal::Closing),
         }
+    }
+
+    /// Takes custody of a message of our own, which this shard coordinates, in the frame in which
+    /// `ends` are said: both, or neither.
+    pub async fn take_own(
+        &self,
+        mut octets: Vec<u8>,
+        submitted: Submitted,
+        ends: Vec<End>,
+    ) -> Result<Taken, ChangeError> {
+        let mut body = BodyWriter::default();
+        self.store.body_take(&mut body, &mut octets).await?;
+        let (custody, fates) = custody(&self.heirs, body, submitted);
+        let custody = Custody { ends, ..custody };
+        take(&self.store, &self.heirs, custody, &fates).await
     }
 
     fn next_stream(&self) -> StreamId {

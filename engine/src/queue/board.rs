@@ -4,14 +4,17 @@
 //! connection; whoever sends takes it, and brings it back with a time or lets it go. Whatever must
 //! be done elsewhere is handed out: domains to resolve, queues to serve, recipients that are late.
 
+use super::hop::Hop;
 use super::lanes::Lanes;
 use super::names::Names;
 use super::nodes::{Band, Chain, Full, Index, Nodes, State};
 use super::site::Site;
 use super::suspend::{Field, Suspensions};
 use super::wheel::Wheel;
+use crate::reactor::oneshot;
 use slab::Slab;
 use std::collections::HashMap;
+use std::rc::Rc;
 use std::sync::Arc;
 
 /// The state of a shard's queue.
@@ -70,7 +73,7 @@ pub struct Share {
     pub weight: u32,
 }
 
-/// What is ready for one (egress source, site).
+/// What is ready for one (egress source, hop).
 pub struct Queue {
     pub site: Arc<Site>,
     /// Place of the egress source in the configuration.
@@ -78,10 +81,12 @@ pub struct Queue {
     lanes: Lanes,
     /// Connections that serve it.
     pub couriers: u32,
+    /// Of these, those that have nothing to send now; told when there is something.
+    pub idle: Vec<oneshot::Sender<()>>,
     /// Domains whose hosts it stands for.
     users: u32,
-    /// One of them, to ask for hosts again.
-    pub domain: Box<str>,
+    /// Its hosts, as DNS named them last.
+    pub(super) hop: Rc<Hop>,
 }
 
 impl Board {
@@ -207,20 +212,29 @@ impl Board {
         queues
     }
 
-    /// The queue for a source and a site, made if it is new. It lives while a domain leads to it,
+    /// The queue for a source and a hop, made if it is new. It lives while a domain leads to it,
     /// something is in it, or a courier serves it.
-    pub fn queue_for(&mut self, source: u32, site: &Arc<Site>, domain: &str) -> QueueIndex {
-        let key = (source, Box::from(site.name()));
-        if let Some(at) = self.by_key.get(&key) {
-            return QueueIndex(*at);
+    pub(super) fn queue_for(
+        &mut self,
+        source: u32,
+        hop: &Rc<Hop>,
+        site: &Arc<Site>,
+    ) -> QueueIndex {
+        let key = (source, Box::from(hop.exchange.as_str()));
+        if let Some(at) = self.by_key.get(&key).copied() {
+            if let Some(queue) = self.queues.get_mut(at) {
+                queue.hop = Rc::clone(hop);
+            }
+            return QueueIndex(at);
         }
         let at = self.queues.insert(Queue {
             site: Arc::clone(site),
             source,
             lanes: Lanes::default(),
             couriers: 0,
+            idle: Vec::new(),
             users: 0,
-            domain: domain.into(),
+            hop: Rc::clone(hop),
         });
         self.by_key.insert(key, at);
         QueueIndex(at)
@@ -263,14 +277,12 @@ impl Board {
         waited
     }
 
-    /// The next start of the domain asks DNS again: its hosts did not answer.
-    pub fn doubt(&mut self, domain: &str) {
-        let number = self.domains.number(domain);
-        let known = number.and_then(|number| self.domains.value_mut(number));
-        if let Some(domain) = known
-            && let Standing::Known { until, .. } = &mut domain.standing
-        {
-            *until = 0;
+    /// Hosts and routes are asked for again before the next start: the configuration changed.
+    pub fn doubt_all(&mut self) {
+        for domain in self.domains.values_mut() {
+            if let Standing::Known { until, .. } = &mut domain.standing {
+                *until = 0;
+            }
         }
     }
 
@@ -329,8 +341,8 @@ impl Board {
         };
         if queue.users == 0 && queue.couriers == 0 && queue.lanes.count() == 0 {
             let queue = self.queues.remove(index.0);
-            self.by_key
-                .remove(&(queue.source, Box::from(queue.site.name())));
+            let exchange = Box::from(queue.hop.exchange.as_str());
+            self.by_key.remove(&(queue.source, exchange));
         }
     }
 
@@ -357,6 +369,11 @@ impl Board {
         self.enter(index, State::Held, now.saturating_add(LOOK_SECS));
     }
 
+    /// Somebody decides about a recipient in no list.
+    pub fn give_up(&mut self, index: Index, now: u32) {
+        self.enter(index, State::Sending, now.saturating_add(SENDING_SECS_MAX));
+    }
+
     /// Leaves it where it is, and looks at it again later.
     pub fn look_later(&mut self, index: Index, now: u32) {
         let state = self.nodes.node(index).state();
@@ -381,6 +398,10 @@ impl Board {
 
     pub fn queue_mut(&mut self, index: QueueIndex) -> Option<&mut Queue> {
         self.queues.get_mut(index.0)
+    }
+
+    pub fn queues_mut(&mut self) -> impl Iterator<Item = &mut Queue> {
+        self.queues.iter_mut().map(|(_, queue)| queue)
     }
 
     pub fn queues(&self) -> impl Iterator<Item = (QueueIndex, &Queue)> {

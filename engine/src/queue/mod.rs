@@ -14,14 +14,25 @@
 mod board;
 mod budget;
 pub mod dsn;
+mod courier;
+mod dispatch;
+mod hop;
 mod lanes;
+mod letter;
 mod names;
 mod nodes;
+mod notice;
+mod outcome;
+mod report;
 mod schedule;
 mod site;
 mod suspend;
+mod time;
 mod wheel;
 mod why;
 
+pub use dispatch::{Dispatcher, Equipment};
+pub use hop::Guides;
+pub use site::Sites;
 pub use suspend::{Field, Suspension};
 pub use why::Why;

@@ -85,6 +85,10 @@ impl<T> Names<T> {
         entry.map(|entry| &mut entry.value)
     }
 
+    pub fn values_mut(&mut self) -> impl Iterator<Item = &mut T> {
+        self.entries.iter_mut().map(|(_, entry)| &mut entry.value)
+    }
+
     #[must_use]
     pub fn len(&self) -> usize {
         self.entries.len()

@@ -35,6 +35,6 @@ pub fn away<'c>(outbound: &'c Outbound, may_send: bool, recipient: &Address) -> 
         None => Away::NoRoute,
         Some(Via::Discard) => Away::Discarded,
         Some(Via::Reject { reason }) => Away::Rejected(reason),
-        Some(Via::Mx { .. } | Via::Host { .. }) => Away::Leaves,
+        Some(Via::Mx | Via::Host { .. }) => Away::Leaves,
     }
 }

@@ -2,6 +2,7 @@
 
 use super::Directory;
 use crate::config::Config;
+use crate::sign::Signers;
 use crate::tls::TlsContext;
 use arc_swap::ArcSwap;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -12,6 +13,8 @@ pub struct Live {
     pub directory: ArcSwap<Directory>,
     /// `None` where no listener wants TLS.
     pub tls: Option<TlsContext>,
+    /// Keys that sign what leaves this host.
+    pub signers: ArcSwap<Signers>,
     /// Recipients at other hosts that wait, by the shard that keeps them and alone says it.
     pub queued: Box<[AtomicU64]>,
 }
@@ -24,6 +27,7 @@ impl Live {
             config: ArcSwap::from_pointee(config),
             directory: ArcSwap::from_pointee(directory),
             tls,
+            signers: ArcSwap::default(),
             queued: shards.map(|_| AtomicU64::new(0)).collect(),
         }
     }

@@ -70,8 +70,8 @@ pub struct Route {
 /// The next hop.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Via {
-    /// The hosts that DNS names (RFC 5321 §5.1), at a port that is 25 but for tests and gateways.
-    Mx { port: u16 },
+    /// The hosts that DNS names (RFC 5321 §5.1).
+    Mx,
     /// One host, whatever DNS says of the domain; with a login where it asks for one.
     Host {
         host: NextHost,
@@ -150,6 +150,13 @@ impl Outbound {
     #[must_use]
     pub fn route(&self, domain: &str) -> Option<&Route> {
         self.routes.get(self.place(domain)?)
+    }
+
+    /// As [`route`](Self::route), with its place among the routes.
+    #[must_use]
+    pub fn route_and_place(&self, domain: &str) -> Option<(usize, &Route)> {
+        let place = self.place(domain)?;
+        Some((place, self.routes.get(place)?))
     }
 
     fn place(&self, domain: &str) -> Option<usize> {
@@ -283,9 +290,6 @@ impl Default for Pace {
         }
     }
 }
-
-/// Where mail exchangers listen.
-pub const MX_PORT: u16 = 25;
 
 /// The pattern that fits every domain.
 const ALL: &str = "*";

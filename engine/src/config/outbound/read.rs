@@ -5,7 +5,7 @@ use super::super::name::domain_name;
 use super::super::quantity;
 use super::super::raw::{At, Notes, Section};
 use super::{
-    ALL, EgressSource, HopProtocol, Login, MX_PORT, Network, NextHost, Outbound, Pace, Queue,
+    ALL, EgressSource, HopProtocol, Login, Network, NextHost, Outbound, Pace, Queue,
     Relay, Route, TlsDemand, Via,
 };
 use std::collections::BTreeMap;
@@ -201,17 +201,10 @@ fn via(section: &mut Section<'_, '_>, notes: &mut Notes) -> Option<Via> {
     let user = section.text(notes, "user");
     let password = section.text(notes, "password");
     let reason = section.text(notes, "reason");
-    let port = section.number(notes, "port", 1, u64::from(u16::MAX));
     let via = via?;
     let takes_host = matches!(via.value, "smarthost" | "relay" | "lmtp");
     if let Some(host) = host.filter(|_| !takes_host) {
         notes.problem(host.line, format!("via = \"{}\" takes no host", via.value));
-    }
-    if let Some(port) = port.filter(|_| via.value != "mx") {
-        notes.problem(
-            port.line,
-            "only via = \"mx\" takes a port; host names its own",
-        );
     }
     if takes_host && host.is_none() {
         let what = format!(
@@ -229,9 +222,7 @@ fn via(section: &mut Section<'_, '_>, notes: &mut Notes) -> Option<Via> {
         })
     };
     match via.value {
-        "mx" => Some(Via::Mx {
-            port: port.map_or(MX_PORT, |at| at.value as u16),
-        }),
+        "mx" => Some(Via::Mx),
         "smarthost" => fixed(HopProtocol::Smtp, 587, notes),
         "relay" => fixed(HopProtocol::Smtp, 25, notes),
         "lmtp" => fixed(HopProtocol::Lmtp, 24, notes),

@@ -1,7 +1,7 @@
 //! What leaves this host, in words: the part of `ringpost check` about routes and the queue.
 
 use super::super::quantity::{show_seconds, show_size};
-use super::{HopProtocol, MX_PORT, Outbound, Pace, Route, Via};
+use super::{HopProtocol, Outbound, Pace, Route, Via};
 use std::fmt::{self, Write};
 
 /// Lists longer than this are cut and counted.
@@ -40,8 +40,7 @@ pub(in super::super) fn explain(outbound: &Outbound, out: &mut String) -> fmt::R
 fn show_route(route: &Route, out: &mut String) -> fmt::Result {
     write!(out, "mail for {} ", route.domains.join(", "))?;
     match &route.via {
-        Via::Mx { port: MX_PORT } => write!(out, "goes to its mail exchangers")?,
-        Via::Mx { port } => write!(out, "goes to port {port} of its mail exchangers")?,
+        Via::Mx => write!(out, "goes to its mail exchangers")?,
         Via::Host {
             host,
             login,

@@ -10,7 +10,7 @@ mod shard;
 
 pub use cell::{Counter, Gauge, Histogram, Label, Labelled};
 pub use render::CONTENT_TYPE;
-pub use shard::{Blame, Login, Lost, Protocol, Refusal, ShardMetrics, Verb};
+pub use shard::{Attempt, Blame, End, Login, Lost, Protocol, Refusal, ShardMetrics, Verb};
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
