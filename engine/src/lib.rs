@@ -7,7 +7,7 @@
 //! 6  listen  admin       sockets in; what tools say to the server
 //! 4  session  intake     conversation, custody
 //! 3  route  post         facts → way; letters between shards
-//! 2  auth  tls           facts from outside
+//! 2  auth  tls  resolver facts from outside
 //! 1  wire  config  telemetry    pure: no I/O, no clock
 //! 0  reactor             runtimes, rings, timers, inboxes
 //! ```
@@ -22,6 +22,7 @@ pub mod intake;
 pub mod listen;
 pub mod post;
 pub mod reactor;
+pub mod resolver;
 pub mod route;
 pub mod serve;
 pub mod session;

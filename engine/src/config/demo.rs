@@ -2,7 +2,7 @@
 
 use super::{
     Account, Certificate, CertificateSource, Config, DELIMITER_DEFAULT, Domain, Limits, ListenAt,
-    Listener, Log, Protocol, TlsMode,
+    Listener, Log, Protocol, ResolverConfig, TlsMode,
 };
 use std::net::Ipv4Addr;
 use std::path::Path;
@@ -39,6 +39,7 @@ impl Config {
             accounts: ["alice", "bob"].map(|name| account(name, password)).into(),
             aliases: Vec::new(),
             limits: Limits::default(),
+            resolver: ResolverConfig::default(),
             log: Log::default(),
             warnings: Vec::new(),
         }

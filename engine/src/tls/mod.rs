@@ -3,6 +3,7 @@
 pub mod certificates;
 pub mod context;
 pub mod demo;
+mod roots;
 pub mod stream;
 
 mod session;
@@ -13,4 +14,5 @@ mod tests;
 
 pub use certificates::{CertificateError, CertificateFiles, Certificates};
 pub use context::TlsContext;
+pub use roots::trusted_roots;
 pub use stream::{Stream, StreamParts, TlsInfo};
