@@ -8,7 +8,7 @@
 //! 5  queue  egress       mail to other hosts, and what is told to senders
 //! 4  session  intake     conversation, custody
 //! 3  route  post         facts → way; letters between shards
-//! 2  auth  tls  sign     facts from outside, signatures
+//! 2  auth  tls  sign  resolver    facts from outside, signatures
 //! 1  wire  config  telemetry    pure: no I/O, no clock
 //! 0  reactor             runtimes, rings, timers, inboxes
 //! ```
@@ -25,6 +25,7 @@ pub mod listen;
 pub mod post;
 pub mod queue;
 pub mod reactor;
+pub mod resolver;
 pub mod route;
 pub mod serve;
 pub mod session;

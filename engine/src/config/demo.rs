@@ -2,7 +2,7 @@
 
 use super::{
     Account, Certificate, CertificateSource, Config, DELIMITER_DEFAULT, Domain, Limits, ListenAt,
-    Listener, Log, Outbound, Protocol, TlsMode,
+    Listener, Log, Outbound, Protocol, ResolverConfig, TlsMode,
 };
 use std::net::Ipv4Addr;
 use std::path::Path;
@@ -41,6 +41,7 @@ impl Config {
             outbound: Outbound::default(),
             dkim: Vec::new(),
             limits: Limits::default(),
+            resolver: ResolverConfig::default(),
             log: Log::default(),
             warnings: Vec::new(),
         }

@@ -81,6 +81,9 @@
 //! [limits]                                # see `limits`, each with its default
 //! message_bytes_max = "50 MiB"
 //!
+//! [resolver]                              # see `resolver`, each key with its default
+//! servers = ["127.0.0.1:53"]
+//!
 //! [log]
 //! level = "info"                          # error warn info debug
 //! format = "text"                         # text json
@@ -100,6 +103,7 @@ pub mod outbound;
 mod problem;
 mod quantity;
 mod raw;
+mod resolver;
 #[cfg(test)]
 mod tests;
 
@@ -113,6 +117,7 @@ pub use name::{LOCAL_PART_BYTES_MAX, address, canonical, canonical_local, domain
 pub use outbound::Outbound;
 pub use problem::{Problem, Problems};
 pub use quantity::{show_size, size};
+pub use resolver::{Dnssec, ResolverConfig, Rollup};
 
 use raw::{At, Notes, Section};
 use std::io;
@@ -140,6 +145,7 @@ pub struct Config {
     pub outbound: Outbound,
     pub dkim: Vec<Dkim>,
     pub limits: Limits,
+    pub resolver: ResolverConfig,
     pub log: Log,
     /// What is allowed and probably not meant.
     pub warnings: Vec<Problem>,
@@ -272,6 +278,7 @@ fn top(mut section: Section<'_, '_>, base: &Base, notes: &mut Notes) -> Option<C
     let shards = section.number(notes, "shards", 0, shards_max);
     let control = section.text(notes, "control");
     let limits = limits(&mut section, notes);
+    let resolver = resolver(&mut section, base, notes);
     let log = log(&mut section, base, notes);
     let parts = parts(&mut section, base, notes);
     let hostname = hostname.and_then(|text| read_hostname(text, notes));
@@ -297,6 +304,7 @@ fn top(mut section: Section<'_, '_>, base: &Base, notes: &mut Notes) -> Option<C
         outbound,
         dkim: values(parts.dkim),
         limits,
+        resolver,
         log,
         warnings,
     };
@@ -335,6 +343,15 @@ fn limits(top: &mut Section<'_, '_>, notes: &mut Notes) -> Limits {
     let limits = Limits::read(&mut section, notes);
     section.finish(notes);
     limits
+}
+
+fn resolver(top: &mut Section<'_, '_>, base: &Base, notes: &mut Notes) -> ResolverConfig {
+    let Some(mut section) = top.section(notes, "resolver", "[resolver]") else {
+        return ResolverConfig::default();
+    };
+    let resolver = ResolverConfig::read(&mut section, base, notes);
+    section.finish(notes);
+    resolver
 }
 
 fn log(top: &mut Section<'_, '_>, base: &Base, notes: &mut Notes) -> Log {

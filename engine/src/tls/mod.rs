@@ -4,6 +4,7 @@ pub mod certificates;
 pub mod client;
 pub mod context;
 pub mod demo;
+mod roots;
 pub mod stream;
 
 mod session;
@@ -15,4 +16,5 @@ mod tests;
 pub use certificates::{CertificateError, CertificateFiles, Certificates};
 pub use client::{Authorities, Judge, Proof, Shown, TlsClient, TlsFault};
 pub use context::TlsContext;
+pub use roots::trusted_roots;
 pub use stream::{Stream, StreamParts, TlsInfo};
