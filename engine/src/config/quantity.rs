@@ -29,7 +29,7 @@ pub fn show_size(octets: u64) -> String {
 }
 
 /// Seconds of a written time, or nothing where it is none or does not fit 32 bits.
-pub fn seconds(text: &str) -> Option<u32> {
+pub(super) fn seconds(text: &str) -> Option<u32> {
     let text = text.trim();
     let digits = text
         .find(|c: char| !c.is_ascii_digit())
@@ -47,7 +47,7 @@ pub fn seconds(text: &str) -> Option<u32> {
 }
 
 /// A time as people read it, exact: the largest unit that leaves no rest.
-pub fn show_seconds(secs: u32) -> String {
+pub(super) fn show_seconds(secs: u32) -> String {
     let units = [("d", 86_400), ("h", 3_600), ("m", 60)];
     for (name, factor) in units {
         if secs >= factor && secs.is_multiple_of(factor) {

@@ -1,5 +1,6 @@
 //! What shards say to each other.
 
+use super::queue::{QueueAnswer, QueueAsk};
 use crate::reactor::oneshot;
 use crate::tls::StreamParts;
 use std::collections::BTreeMap;
@@ -118,6 +119,11 @@ pub enum Order {
     RemoveDomain {
         name: String,
         done: Done,
+    },
+    /// About mail for other hosts.
+    Queue {
+        ask: QueueAsk,
+        done: oneshot::Sender<QueueAnswer>,
     },
     /// Configuration and directory were exchanged.
     Reloaded(oneshot::Sender<()>),

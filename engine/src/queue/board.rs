@@ -11,6 +11,7 @@ use super::nodes::{Band, Chain, Full, Index, Nodes, State};
 use super::site::Site;
 use super::suspend::{Field, Suspensions};
 use super::wheel::Wheel;
+use super::why::Why;
 use crate::reactor::oneshot;
 use slab::Slab;
 use std::collections::HashMap;
@@ -18,9 +19,9 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 /// The state of a shard's queue.
-pub struct Board {
-    pub nodes: Nodes,
-    pub suspensions: Suspensions,
+pub(super) struct Board {
+    pub(super) nodes: Nodes,
+    pub(super) suspensions: Suspensions,
     wheel: Wheel,
     domains: Names<Domain>,
     tenants: Names<()>,
@@ -32,19 +33,19 @@ pub struct Board {
 
 /// A recipient as it comes to the queue. Times are seconds since 1970.
 #[derive(Clone, Copy, Debug)]
-pub struct Arrival<'a> {
-    pub item: u64,
-    pub domain: &'a str,
-    pub tenant: &'a str,
-    pub band: Band,
+pub(super) struct Arrival<'a> {
+    pub(super) item: u64,
+    pub(super) domain: &'a str,
+    pub(super) tenant: &'a str,
+    pub(super) band: Band,
     /// Not before then.
-    pub due: u32,
-    pub is_held: bool,
+    pub(super) due: u32,
+    pub(super) is_held: bool,
 }
 
 /// Names a ready queue as long as it is there.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
-pub struct QueueIndex(usize);
+pub(super) struct QueueIndex(usize);
 
 /// What is known of a domain.
 #[derive(Default)]
@@ -68,21 +69,21 @@ enum Standing {
 
 /// A ready queue and its part of the mail.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Share {
-    pub queue: QueueIndex,
-    pub weight: u32,
+pub(super) struct Share {
+    pub(super) queue: QueueIndex,
+    pub(super) weight: u32,
 }
 
 /// What is ready for one (egress source, hop).
-pub struct Queue {
-    pub site: Arc<Site>,
+pub(super) struct Queue {
+    pub(super) site: Arc<Site>,
     /// Place of the egress source in the configuration.
-    pub source: u32,
+    pub(super) source: u32,
     lanes: Lanes,
     /// Connections that serve it.
-    pub couriers: u32,
+    pub(super) couriers: u32,
     /// Of these, those that have nothing to send now; told when there is something.
-    pub idle: Vec<oneshot::Sender<()>>,
+    pub(super) idle: Vec<oneshot::Sender<()>>,
     /// Domains whose hosts it stands for.
     users: u32,
     /// Its hosts, as DNS named them last.
@@ -91,7 +92,7 @@ pub struct Queue {
 
 impl Board {
     #[must_use]
-    pub fn new(now: u32) -> Board {
+    pub(super) fn new(now: u32) -> Board {
         Board {
             nodes: Nodes::default(),
             suspensions: Suspensions::default(),
@@ -106,7 +107,7 @@ impl Board {
     }
 
     /// Takes in a recipient, of the log or new.
-    pub fn arrive(&mut self, arrival: Arrival<'_>, now: u32) -> Result<Index, Full> {
+    pub(super) fn arrive(&mut self, arrival: Arrival<'_>, now: u32) -> Result<Index, Full> {
         let domain = self.domains.enter(arrival.domain);
         let tenant = self.tenants.enter(arrival.tenant);
         let added = self.nodes.add(arrival.item, domain, tenant, arrival.band);
@@ -123,7 +124,7 @@ impl Board {
     }
 
     /// Brings the board to `now`: what is due starts.
-    pub fn advance(&mut self, now: u32) {
+    pub(super) fn advance(&mut self, now: u32) {
         let mut due = Vec::new();
         self.wheel.advance(&mut self.nodes, now, &mut due);
         for index in due {
@@ -131,14 +132,8 @@ impl Board {
         }
     }
 
-    /// When [`advance`](Self::advance) has something to do, at the earliest.
-    #[must_use]
-    pub fn next(&self) -> Option<u32> {
-        self.wheel.next()
-    }
-
     /// Lets a recipient in no list wait until `due`; at once if that is past.
-    pub fn defer(&mut self, index: Index, due: u32, now: u32) {
+    pub(super) fn defer(&mut self, index: Index, due: u32, now: u32) {
         if due <= now {
             return self.start(index, now);
         }
@@ -198,14 +193,14 @@ impl Board {
     }
 
     /// Domains whose hosts must be asked for, each with its number.
-    pub fn to_resolve(&mut self) -> Vec<(u32, String)> {
+    pub(super) fn to_resolve(&mut self) -> Vec<(u32, String)> {
         let asked = std::mem::take(&mut self.to_resolve);
         let named = |number| (number, self.domains.text(number).to_owned());
         asked.into_iter().map(named).collect()
     }
 
     /// Queues that have something new.
-    pub fn to_serve(&mut self) -> Vec<QueueIndex> {
+    pub(super) fn to_serve(&mut self) -> Vec<QueueIndex> {
         let mut queues = std::mem::take(&mut self.to_serve);
         queues.sort_unstable_by_key(|queue| queue.0);
         queues.dedup();
@@ -214,12 +209,7 @@ impl Board {
 
     /// The queue for a source and a hop, made if it is new. It lives while a domain leads to it,
     /// something is in it, or a courier serves it.
-    pub(super) fn queue_for(
-        &mut self,
-        source: u32,
-        hop: &Rc<Hop>,
-        site: &Arc<Site>,
-    ) -> QueueIndex {
+    pub(super) fn queue_for(&mut self, source: u32, hop: &Rc<Hop>, site: &Arc<Site>) -> QueueIndex {
         let key = (source, Box::from(hop.exchange.as_str()));
         if let Some(at) = self.by_key.get(&key).copied() {
             if let Some(queue) = self.queues.get_mut(at) {
@@ -241,7 +231,7 @@ impl Board {
     }
 
     /// DNS named the hosts of a domain; the answer is good until `until`.
-    pub fn resolved(&mut self, number: u32, shares: Box<[Share]>, until: u32, now: u32) {
+    pub(super) fn resolved(&mut self, number: u32, shares: Box<[Share]>, until: u32, now: u32) {
         for share in &shares {
             if let Some(queue) = self.queues.get_mut(share.queue.0) {
                 queue.users += 1;
@@ -263,7 +253,7 @@ impl Board {
     }
 
     /// DNS named none: gives back those that waited, now `Sending` until somebody decides.
-    pub fn unresolved(&mut self, number: u32, now: u32) -> Vec<Index> {
+    pub(super) fn unresolved(&mut self, number: u32, now: u32) -> Vec<Index> {
         let Some(domain) = self.domains.value_mut(number) else {
             return Vec::new();
         };
@@ -278,7 +268,7 @@ impl Board {
     }
 
     /// Hosts and routes are asked for again before the next start: the configuration changed.
-    pub fn doubt_all(&mut self) {
+    pub(super) fn doubt_all(&mut self) {
         for domain in self.domains.values_mut() {
             if let Standing::Known { until, .. } = &mut domain.standing {
                 *until = 0;
@@ -287,7 +277,7 @@ impl Board {
     }
 
     /// Takes one transaction's recipients for sending.
-    pub fn take(
+    pub(super) fn take(
         &mut self,
         queue: QueueIndex,
         most: usize,
@@ -306,7 +296,7 @@ impl Board {
     }
 
     /// Nothing is to be done for it any more.
-    pub fn end(&mut self, index: Index) {
+    pub(super) fn end(&mut self, index: Index) {
         let node = *self.nodes.node(index);
         self.nodes.let_go(index);
         self.tenants.leave(node.tenant());
@@ -335,7 +325,7 @@ impl Board {
     }
 
     /// Removes a queue that nobody needs.
-    pub fn prune(&mut self, index: QueueIndex) {
+    pub(super) fn prune(&mut self, index: QueueIndex) {
         let Some(queue) = self.queues.get(index.0) else {
             return;
         };
@@ -348,7 +338,7 @@ impl Board {
 
     /// The same recipient in no list: an order of the operator takes it out of where it is.
     /// `None`: it is being sent.
-    pub fn take_out(&mut self, index: Index) -> Option<Index> {
+    pub(super) fn take_out(&mut self, index: Index) -> Option<Index> {
         let node = *self.nodes.node(index);
         if matches!(node.state(), State::Sending | State::Gone) {
             return None;
@@ -365,17 +355,17 @@ impl Board {
     }
 
     /// The operator holds a recipient in no list.
-    pub fn hold(&mut self, index: Index, now: u32) {
+    pub(super) fn hold(&mut self, index: Index, now: u32) {
         self.enter(index, State::Held, now.saturating_add(LOOK_SECS));
     }
 
     /// Somebody decides about a recipient in no list.
-    pub fn give_up(&mut self, index: Index, now: u32) {
+    pub(super) fn give_up(&mut self, index: Index, now: u32) {
         self.enter(index, State::Sending, now.saturating_add(SENDING_SECS_MAX));
     }
 
     /// Leaves it where it is, and looks at it again later.
-    pub fn look_later(&mut self, index: Index, now: u32) {
+    pub(super) fn look_later(&mut self, index: Index, now: u32) {
         let state = self.nodes.node(index).state();
         self.enter(index, state, now.saturating_add(LOOK_SECS));
     }
@@ -385,43 +375,113 @@ impl Board {
     }
 
     /// Those among the next `most` places whose state has outlived its time, and where to go on.
-    pub fn late(&self, from: u32, most: u32, now: u32) -> (Vec<Index>, u32) {
+    pub(super) fn late(&self, from: u32, most: u32, now: u32) -> (Vec<Index>, u32) {
         let (found, next) = self.nodes.walk(from, most);
         let is_late = |index: &Index| self.nodes.node(*index).due.saturating_add(SLACK_SECS) < now;
         (found.filter(is_late).collect(), next)
     }
 
     #[must_use]
-    pub fn queue(&self, index: QueueIndex) -> Option<&Queue> {
+    pub(super) fn queue(&self, index: QueueIndex) -> Option<&Queue> {
         self.queues.get(index.0)
     }
 
-    pub fn queue_mut(&mut self, index: QueueIndex) -> Option<&mut Queue> {
+    pub(super) fn queue_mut(&mut self, index: QueueIndex) -> Option<&mut Queue> {
         self.queues.get_mut(index.0)
     }
 
-    pub fn queues_mut(&mut self) -> impl Iterator<Item = &mut Queue> {
+    pub(super) fn queues_mut(&mut self) -> impl Iterator<Item = &mut Queue> {
         self.queues.iter_mut().map(|(_, queue)| queue)
     }
 
-    pub fn queues(&self) -> impl Iterator<Item = (QueueIndex, &Queue)> {
+    pub(super) fn queues(&self) -> impl Iterator<Item = (QueueIndex, &Queue)> {
         let queues = self.queues.iter();
         queues.map(|(at, queue)| (QueueIndex(at), queue))
     }
 
     #[must_use]
-    pub fn domain_of(&self, index: Index) -> &str {
+    pub(super) fn domain_of(&self, index: Index) -> &str {
         self.domains.text(self.nodes.node(index).domain)
     }
 
     #[must_use]
-    pub fn tenant_of(&self, index: Index) -> &str {
+    pub(super) fn tenant_of(&self, index: Index) -> &str {
         self.tenants.text(self.nodes.node(index).tenant())
+    }
+
+    /// What a recipient is waiting for. `now_millis` is of the monotonic clock.
+    pub(super) fn why(&mut self, index: Index, is_retry: bool, now: u32, now_millis: u64) -> Why {
+        let node = *self.nodes.node(index);
+        match node.state() {
+            State::Timed => self.why_timed(index, is_retry, now),
+            State::Resolving => Why::Dns { until: node.due },
+            State::Held => Why::Held { until: node.due },
+            State::Ready => self.why_ready(index, now, now_millis),
+            State::Sending | State::Gone => Why::Reply {
+                site: self.site_of(index),
+                until: node.due,
+            },
+        }
+    }
+
+    fn why_timed(&mut self, index: Index, is_retry: bool, now: u32) -> Why {
+        let at = self.nodes.node(index).due;
+        let (domain, tenant) = (
+            self.domain_of(index).to_owned(),
+            self.tenant_of(index).to_owned(),
+        );
+        let is_meant = |field: &Field| field.is_domain(&domain) || field.is_tenant(&tenant);
+        match self.suspensions.find(now, is_meant) {
+            Some(suspension) => Why::Suspended {
+                by: suspension.field.to_string(),
+                until: suspension.until,
+            },
+            None if is_retry => Why::Retry { at },
+            None => Why::NotBefore { at },
+        }
+    }
+
+    fn why_ready(&mut self, index: Index, now: u32, now_millis: u64) -> Why {
+        let until = self.nodes.node(index).due;
+        let site = self.site_of(index);
+        let is_meant = |field: &Field| field.is_site(&site);
+        if let Some(suspension) = self.suspensions.find(now, is_meant) {
+            return Why::Suspended {
+                by: suspension.field.to_string(),
+                until: suspension.until,
+            };
+        }
+        let queue = self.queue_of(index).and_then(|queue| self.queue(queue));
+        let Some(queue) = queue else {
+            return Why::Dns { until };
+        };
+        if let Some(millis) = queue.site.paused_until().checked_sub(now_millis)
+            && millis > 0
+        {
+            let secs = u32::try_from(millis.div_ceil(1000)).unwrap_or(u32::MAX);
+            return Why::Paused {
+                site,
+                at: now.saturating_add(secs),
+            };
+        }
+        Why::Turn {
+            site,
+            ready: queue.ready(),
+            open: queue.site.open(),
+            allowed: queue.site.allowed(queue.hop.route.pace.connections_max),
+            until,
+        }
+    }
+
+    fn site_of(&self, index: Index) -> String {
+        let queue = self.queue_of(index).and_then(|queue| self.queue(queue));
+        let name = queue.map(|queue| queue.site.name().to_owned());
+        name.unwrap_or_else(|| self.domain_of(index).to_owned())
     }
 
     /// The ready queue that a recipient is in, or would be.
     #[must_use]
-    pub fn queue_of(&self, index: Index) -> Option<QueueIndex> {
+    pub(super) fn queue_of(&self, index: Index) -> Option<QueueIndex> {
         let node = self.nodes.node(index);
         match &self.domains.value(node.domain)?.standing {
             Standing::Known { queues, .. } => choose(queues, node.item),
@@ -433,7 +493,7 @@ impl Board {
 impl Queue {
     /// How many are ready.
     #[must_use]
-    pub fn ready(&self) -> usize {
+    pub(super) fn ready(&self) -> usize {
         self.lanes.count()
     }
 }
@@ -453,13 +513,13 @@ fn choose(shares: &[Share], item: u64) -> Option<QueueIndex> {
 }
 
 /// A state without an event of its own is looked at this often: has its message expired?
-pub const LOOK_SECS: u32 = 600;
+pub(super) const LOOK_SECS: u32 = 600;
 
 /// One attempt with all its hosts; the deadlines of egress end it before.
-pub const SENDING_SECS_MAX: u32 = 3_600;
+pub(super) const SENDING_SECS_MAX: u32 = 3_600;
 
 /// How late the watchdog lets a state be.
-pub const SLACK_SECS: u32 = 30;
+pub(super) const SLACK_SECS: u32 = 30;
 
 /// Spreads numbers that follow each other (Knuth's multiplicative hashing).
 const SPREAD: u64 = 0x9e37_79b9_7f4a_7c15;

@@ -7,7 +7,7 @@ use std::rc::Rc;
 use std::task::{Poll, Waker};
 
 /// So much at one time. One share that is greater than all of it is let in alone.
-pub struct Budget {
+pub(super) struct Budget {
     most: Cell<u64>,
     used: Cell<u64>,
     /// Who waits, in order.
@@ -20,14 +20,14 @@ struct Turn {
 }
 
 /// A part of a budget, given back when dropped.
-pub struct Share {
+pub(super) struct Share {
     budget: Rc<Budget>,
     amount: u64,
 }
 
 impl Budget {
     #[must_use]
-    pub fn new(most: u64) -> Rc<Budget> {
+    pub(super) fn new(most: u64) -> Rc<Budget> {
         Rc::new(Budget {
             most: Cell::new(most),
             used: Cell::new(0),
@@ -36,13 +36,13 @@ impl Budget {
     }
 
     /// From now on another bound; what is given out stays.
-    pub fn set(&self, most: u64) {
+    pub(super) fn set(&self, most: u64) {
         self.most.set(most);
         self.call_next();
     }
 
     /// Waits for its turn and for room.
-    pub async fn take(self: &Rc<Budget>, amount: u64) -> Share {
+    pub(super) async fn take(self: &Rc<Budget>, amount: u64) -> Share {
         let turn = Rc::new(Turn::default());
         self.waiting.borrow_mut().push_back(Rc::clone(&turn));
         let _leaves = Leaves {
@@ -69,7 +69,7 @@ impl Budget {
     }
 
     /// A part, if there is room at once.
-    pub fn try_take(self: &Rc<Budget>, amount: u64) -> Option<Share> {
+    pub(super) fn try_take(self: &Rc<Budget>, amount: u64) -> Option<Share> {
         if !self.waiting.borrow().is_empty() || !self.has_room(amount) {
             return None;
         }
@@ -81,7 +81,7 @@ impl Budget {
     }
 
     #[must_use]
-    pub fn used(&self) -> u64 {
+    pub(super) fn used(&self) -> u64 {
         self.used.get()
     }
 

@@ -121,9 +121,10 @@ impl Courier {
         while !self.desk.is_ending() && !self.desk.is_suspended(self.permit.site().name()) {
             self.keep_pace(&mut link).await;
             let Some(load) = self.next_load().await else {
-                match &mut link {
-                    Some(link) if self.rest(link).await => continue,
-                    _ => break,
+                let Some(link) = &mut link else { break };
+                match self.rest(link).await {
+                    true => continue,
+                    false => break,
                 }
             };
             if !self.send(&mut link, load).await {
@@ -384,7 +385,8 @@ impl Courier {
             queue.idle.push(call);
         }
         let is_called = {
-            let over = select(pin!(sleep(IDLE_MAX)), pin!(link.connection.ended()));
+            let (timer, ended) = (pin!(sleep(IDLE_MAX)), pin!(link.connection.ended()));
+            let over = select(timer, ended);
             matches!(select(called, over).await, Either::Left(_))
         };
         let mut board = self.desk.board.borrow_mut();

@@ -33,7 +33,7 @@ pub struct Equipment {
     pub shard: usize,
     pub store: Rc<Shard>,
     pub intake: Intake,
-    pub queue_ids: QueueIds,
+    pub queue_ids: Rc<QueueIds>,
     pub live: Arc<Live>,
     pub sites: Arc<Sites>,
     pub guides: Guides,
@@ -47,7 +47,7 @@ pub struct Dispatcher {
     pub(super) shard: usize,
     pub(super) store: Rc<Shard>,
     pub(super) intake: Intake,
-    pub(super) queue_ids: QueueIds,
+    pub(super) queue_ids: Rc<QueueIds>,
     pub(super) live: Arc<Live>,
     pub(super) tools: Tools,
     pub(super) metrics: Arc<ShardMetrics>,
@@ -397,7 +397,13 @@ impl Dispatcher {
                 drop(board);
                 self.metrics.queue_overdue.one();
                 let state = state.name();
-                event!(Error, "overdue", shard = self.shard, item = item.id.0, state = state);
+                event!(
+                    Error,
+                    "overdue",
+                    shard = self.shard,
+                    item = item.id.0,
+                    state = state
+                );
             }
         }
     }
@@ -425,6 +431,9 @@ impl Dispatcher {
         let ready: usize = board.queues().map(|(_, queue)| queue.ready()).sum();
         self.metrics.queue_items.set(queued);
         self.metrics.queue_ready.set(ready as u64);
+        self.metrics
+            .queue_node_bytes
+            .set(board.nodes.bytes() as u64);
         self.metrics.queue_connections.set(self.connections.used());
         self.metrics.queue_body_bytes.set(self.bodies.used());
     }

@@ -129,12 +129,7 @@ impl Guides {
         })
     }
 
-    async fn exchangers(
-        &self,
-        domain: &str,
-        place: usize,
-        route: Rc<Route>,
-    ) -> Result<Hop, NoHop> {
+    async fn exchangers(&self, domain: &str, place: usize, route: Rc<Route>) -> Result<Hop, NoHop> {
         let ways = self.resolver.hosts(domain).await?;
         let mut hosts = Vec::with_capacity(ways.hosts.len().min(HOSTS_MAX));
         let (mut is_shared, mut hidden) = (true, None);
@@ -218,7 +213,10 @@ struct DaneJudge(resolver::DaneDemand);
 impl Judge for DaneJudge {
     fn judge(&self, shown: &Shown<'_>) -> Result<(), String> {
         let others = shown.intermediates.iter();
-        let chain: Vec<_> = std::iter::once(shown.end_entity).chain(others).cloned().collect();
+        let chain: Vec<_> = std::iter::once(shown.end_entity)
+            .chain(others)
+            .cloned()
+            .collect();
         let names = self.0.names.iter();
         let names: Vec<_> = names
             .filter_map(|name| ServerName::try_from(&**name).ok())

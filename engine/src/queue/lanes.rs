@@ -9,7 +9,7 @@ use std::collections::{HashMap, VecDeque};
 
 /// Recipients that wait for a connection to one site.
 #[derive(Default)]
-pub struct Lanes {
+pub(super) struct Lanes {
     bands: [Turns; BANDS],
     count: usize,
     choices: u32,
@@ -30,7 +30,7 @@ struct Lane {
 }
 
 impl Lanes {
-    pub fn push(&mut self, nodes: &mut Nodes, index: Index) {
+    pub(super) fn push(&mut self, nodes: &mut Nodes, index: Index) {
         let (tenant, band) = (nodes.node(index).tenant(), nodes.node(index).band());
         let turns = self.turns(band);
         let lane = turns.lanes.entry(tenant).or_insert_with(|| {
@@ -43,7 +43,7 @@ impl Lanes {
 
     /// Takes the recipient whose turn it is, and those behind it that `belong` to the same
     /// transaction, at most `most` in all.
-    pub fn take(
+    pub(super) fn take(
         &mut self,
         nodes: &mut Nodes,
         most: usize,
@@ -67,7 +67,7 @@ impl Lanes {
 
     /// How many wait, those included that are gone and not yet met.
     #[must_use]
-    pub fn count(&self) -> usize {
+    pub(super) fn count(&self) -> usize {
         self.count
     }
 

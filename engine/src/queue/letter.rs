@@ -218,7 +218,12 @@ impl Dispatcher {
         body.pieces.iter().for_each(|piece| signing.feed(piece));
         signing.finish().unwrap_or_else(|why| {
             let queue_id = body.queue_id.as_str();
-            event!(Debug, "not signed", queue_id = queue_id, why = why.to_string());
+            event!(
+                Debug,
+                "not signed",
+                queue_id = queue_id,
+                why = why.to_string()
+            );
             Vec::new()
         })
     }

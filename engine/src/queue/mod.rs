@@ -13,15 +13,16 @@
 
 mod board;
 mod budget;
-pub mod dsn;
 mod courier;
 mod dispatch;
+pub mod dsn;
 mod hop;
 mod lanes;
 mod letter;
 mod names;
 mod nodes;
 mod notice;
+mod orders;
 mod outcome;
 mod report;
 mod schedule;

@@ -4,7 +4,7 @@ use slab::Slab;
 use std::collections::HashMap;
 
 /// Texts with something known of each.
-pub struct Names<T> {
+pub(super) struct Names<T> {
     by_text: HashMap<Box<str>, u32>,
     entries: Slab<Entry<T>>,
 }
@@ -26,7 +26,7 @@ impl<T> Default for Names<T> {
 
 impl<T: Default> Names<T> {
     /// The number of a text, which has one user more from now on.
-    pub fn enter(&mut self, text: &str) -> u32 {
+    pub(super) fn enter(&mut self, text: &str) -> u32 {
         if let Some(number) = self.by_text.get(text) {
             if let Some(entry) = self.entries.get_mut(*number as usize) {
                 entry.users += 1;
@@ -47,7 +47,7 @@ impl<T: Default> Names<T> {
 
 impl<T> Names<T> {
     /// One user less; the last one takes the text along.
-    pub fn leave(&mut self, number: u32) {
+    pub(super) fn leave(&mut self, number: u32) {
         let Some(entry) = self.entries.get_mut(number as usize) else {
             return;
         };
@@ -59,49 +59,29 @@ impl<T> Names<T> {
     }
 
     #[must_use]
-    pub fn number(&self, text: &str) -> Option<u32> {
-        self.by_text.get(text).copied()
-    }
-
-    #[must_use]
-    pub fn text(&self, number: u32) -> &str {
+    pub(super) fn text(&self, number: u32) -> &str {
         let entry = self.entries.get(number as usize);
         entry.map_or("", |entry| &entry.text)
     }
 
     #[must_use]
-    pub fn users(&self, number: u32) -> u32 {
+    pub(super) fn users(&self, number: u32) -> u32 {
         let entry = self.entries.get(number as usize);
         entry.map_or(0, |entry| entry.users)
     }
 
     #[must_use]
-    pub fn value(&self, number: u32) -> Option<&T> {
+    pub(super) fn value(&self, number: u32) -> Option<&T> {
         self.entries.get(number as usize).map(|entry| &entry.value)
     }
 
-    pub fn value_mut(&mut self, number: u32) -> Option<&mut T> {
+    pub(super) fn value_mut(&mut self, number: u32) -> Option<&mut T> {
         let entry = self.entries.get_mut(number as usize);
         entry.map(|entry| &mut entry.value)
     }
 
-    pub fn values_mut(&mut self) -> impl Iterator<Item = &mut T> {
+    pub(super) fn values_mut(&mut self) -> impl Iterator<Item = &mut T> {
         self.entries.iter_mut().map(|(_, entry)| &mut entry.value)
-    }
-
-    #[must_use]
-    pub fn len(&self) -> usize {
-        self.entries.len()
-    }
-
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.entries.is_empty()
-    }
-
-    pub fn each(&self) -> impl Iterator<Item = (u32, &str, &T)> {
-        let entries = self.entries.iter();
-        entries.map(|(number, entry)| (number as u32, &*entry.text, &entry.value))
     }
 }
 
@@ -119,7 +99,7 @@ mod tests {
         names.leave(a);
         assert_eq!((names.text(a), names.users(a)), ("a.example", 1));
         names.leave(a);
-        assert_eq!((names.text(a), names.number("a.example")), ("", None));
+        assert_eq!(names.text(a), "");
         assert_eq!(names.enter("c.example"), a, "numbers are given out again");
         assert_eq!(names.value(a), Some(&0));
         assert_eq!(names.value(b), Some(&7));

@@ -8,18 +8,18 @@ use std::fmt;
 
 /// Names a node until it is let go.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, PartialOrd, Ord)]
-pub struct Index(u32);
+pub(super) struct Index(u32);
 
 /// What the queue keeps in memory of one recipient of one message.
 #[derive(Clone, Copy, Debug)]
-pub struct Node {
+pub(super) struct Node {
     /// The name that the store gave it.
-    pub item: u64,
+    pub(super) item: u64,
     /// The moment, in seconds since 1970, that the present state must not outlive.
-    pub due: u32,
+    pub(super) due: u32,
     next: u32,
     /// Its place among the domains.
-    pub domain: u32,
+    pub(super) domain: u32,
     /// Tenant, band, state and whether it is in a list, packed.
     packed: u32,
 }
@@ -34,7 +34,7 @@ const _: () = assert!(size_of::<Node>() <= 24);
 ///     └──── deferred ──┴──────────────────────────────────────────┘     any ⇄ Held by the operator
 /// ```
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum State {
+pub(super) enum State {
     /// For a time: the next attempt, or not before the sender wants it.
     Timed,
     /// For the answer of DNS.
@@ -51,7 +51,7 @@ pub enum State {
 
 /// How urgent (RFC 6710).
 #[derive(Clone, Copy, PartialEq, Eq, Debug, PartialOrd, Ord)]
-pub enum Band {
+pub(super) enum Band {
     High,
     Normal,
     Low,
@@ -59,14 +59,14 @@ pub enum Band {
 
 /// A list of nodes, first in, first out.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Chain {
+pub(super) struct Chain {
     head: u32,
     tail: u32,
 }
 
 /// All nodes of one shard.
 #[derive(Default)]
-pub struct Nodes {
+pub(super) struct Nodes {
     chunks: Vec<Box<[Node]>>,
     free: Option<u32>,
     /// Nodes of the chunks that were given out at least once.
@@ -76,11 +76,17 @@ pub struct Nodes {
 
 /// More nodes than [`NODES_MAX`].
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Full;
+pub(super) struct Full;
 
 impl Nodes {
     /// Makes a node that is in no list.
-    pub fn add(&mut self, item: u64, domain: u32, tenant: u32, band: Band) -> Result<Index, Full> {
+    pub(super) fn add(
+        &mut self,
+        item: u64,
+        domain: u32,
+        tenant: u32,
+        band: Band,
+    ) -> Result<Index, Full> {
         let at = match self.free {
             Some(at) => {
                 self.free = Some(self.at(at).next).filter(|next| *next != END);
@@ -113,7 +119,7 @@ impl Nodes {
     }
 
     /// Lets a node go; one that is in a list goes when the list comes to it.
-    pub fn let_go(&mut self, index: Index) {
+    pub(super) fn let_go(&mut self, index: Index) {
         let node = self.at_mut(index.0);
         if node.is_linked() {
             return node.set_state(State::Gone);
@@ -131,7 +137,7 @@ impl Nodes {
     }
 
     /// Puts a node in no list at the end of one.
-    pub fn push(&mut self, chain: &mut Chain, index: Index) {
+    pub(super) fn push(&mut self, chain: &mut Chain, index: Index) {
         let node = self.at_mut(index.0);
         assert!(!node.is_linked(), "a node lies in one list at most");
         node.next = END;
@@ -144,7 +150,7 @@ impl Nodes {
     }
 
     /// Takes the first node that is still wanted.
-    pub fn pop(&mut self, chain: &mut Chain) -> Option<Index> {
+    pub(super) fn pop(&mut self, chain: &mut Chain) -> Option<Index> {
         loop {
             let at = chain.head;
             if at == END {
@@ -164,7 +170,7 @@ impl Nodes {
     }
 
     /// The first node that is still wanted, left where it is.
-    pub fn first(&mut self, chain: &mut Chain) -> Option<Index> {
+    pub(super) fn first(&mut self, chain: &mut Chain) -> Option<Index> {
         loop {
             let at = chain.head;
             if at == END {
@@ -183,23 +189,23 @@ impl Nodes {
     }
 
     #[must_use]
-    pub fn node(&self, index: Index) -> &Node {
+    pub(super) fn node(&self, index: Index) -> &Node {
         self.at(index.0)
     }
 
-    pub fn node_mut(&mut self, index: Index) -> &mut Node {
+    pub(super) fn node_mut(&mut self, index: Index) -> &mut Node {
         self.at_mut(index.0)
     }
 
     /// Nodes that are given out, `Gone` ones included.
     #[must_use]
-    pub fn live(&self) -> usize {
+    pub(super) fn live(&self) -> usize {
         self.live
     }
 
     /// The nodes that are wanted among the `most` behind place `from`, and the place to go on from;
     /// zero behind the last.
-    pub fn walk(&self, from: u32, most: u32) -> (impl Iterator<Item = Index> + '_, u32) {
+    pub(super) fn walk(&self, from: u32, most: u32) -> (impl Iterator<Item = Index> + '_, u32) {
         let end = from.saturating_add(most).min(self.begun);
         let wanted = |at: &u32| {
             let node = self.at(*at);
@@ -211,7 +217,7 @@ impl Nodes {
 
     /// Octets that the nodes occupy.
     #[must_use]
-    pub fn bytes(&self) -> usize {
+    pub(super) fn bytes(&self) -> usize {
         self.chunks.len() * CHUNK_NODES * size_of::<Node>()
             + self.chunks.capacity() * size_of::<Box<[Node]>>()
     }
@@ -240,7 +246,7 @@ impl Node {
     };
 
     #[must_use]
-    pub fn state(&self) -> State {
+    pub(super) fn state(&self) -> State {
         match self.packed & STATE_MASK {
             0 => State::Timed,
             1 => State::Resolving,
@@ -252,7 +258,7 @@ impl Node {
     }
 
     /// Enters a state that must be over at `due`.
-    pub fn enter(&mut self, state: State, due: u32) {
+    pub(super) fn enter(&mut self, state: State, due: u32) {
         self.set_state(state);
         self.due = due;
     }
@@ -262,7 +268,7 @@ impl Node {
     }
 
     #[must_use]
-    pub fn band(&self) -> Band {
+    pub(super) fn band(&self) -> Band {
         match self.packed >> BAND_SHIFT & BAND_MASK {
             0 => Band::High,
             1 => Band::Normal,
@@ -271,12 +277,12 @@ impl Node {
     }
 
     #[must_use]
-    pub fn tenant(&self) -> u32 {
+    pub(super) fn tenant(&self) -> u32 {
         self.packed >> TENANT_SHIFT
     }
 
     #[must_use]
-    pub fn is_linked(&self) -> bool {
+    pub(super) fn is_linked(&self) -> bool {
         self.packed & LINKED != 0
     }
 
@@ -286,16 +292,10 @@ impl Node {
 }
 
 impl Chain {
-    pub const EMPTY: Chain = Chain {
+    pub(super) const EMPTY: Chain = Chain {
         head: END,
         tail: END,
     };
-
-    /// Nothing in it, not even what is `Gone`.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.head == END
-    }
 }
 
 impl Default for Chain {
@@ -306,7 +306,7 @@ impl Default for Chain {
 
 impl State {
     #[must_use]
-    pub fn name(self) -> &'static str {
+    pub(super) fn name(self) -> &'static str {
         match self {
             State::Timed => "deferred",
             State::Resolving => "resolving",
@@ -325,7 +325,7 @@ impl fmt::Display for State {
 }
 
 /// Nodes that one shard can hold.
-pub const NODES_MAX: u32 = 200_000_000;
+pub(super) const NODES_MAX: u32 = 200_000_000;
 
 /// Nodes that are made at one time.
 const CHUNK_NODES: usize = 4096;
@@ -343,7 +343,7 @@ const BAND_MASK: u32 = 0b11;
 const TENANT_SHIFT: u32 = 6;
 
 /// Tenants beyond this one share its turn.
-pub const TENANT_MAX: u32 = (1 << (32 - TENANT_SHIFT)) - 1;
+pub(super) const TENANT_MAX: u32 = (1 << (32 - TENANT_SHIFT)) - 1;
 
 const _: () = assert!(NODES_MAX < END);
 
@@ -387,7 +387,7 @@ mod tests {
         assert_eq!(nodes.pop(&mut chain), Some(all[1]));
         assert_eq!(nodes.pop(&mut chain), Some(all[3]));
         assert_eq!(nodes.pop(&mut chain), None);
-        assert!(chain.is_empty());
+        assert_eq!(chain, Chain::EMPTY);
         assert_eq!(nodes.live(), 2);
         let again = nodes.add(9, 0, 0, Band::Normal).unwrap();
         assert!([all[0], all[2], all[4]].contains(&again));

@@ -83,7 +83,11 @@ impl Dispatcher {
             return self.store.note(ends().map(Note::End).collect()).await;
         };
         let queue = submitted.queue;
-        match self.intake.take_own(octets, submitted, ends().collect()).await {
+        match self
+            .intake
+            .take_own(octets, submitted, ends().collect())
+            .await
+        {
             Ok(taken) => {
                 let lost = taken.shares.iter().filter_map(|share| share.as_ref().err());
                 lost.for_each(|error| self.name_lost(&queue_id::text(queue), &error.to_string()));
@@ -268,7 +272,9 @@ fn told<'a>(news: &'a News, reply: &'a str, queued: &'a Queued) -> Option<Told<'
 /// A reply in one line, as it came or as it would have come.
 fn reply_line(said: &HostReply) -> String {
     let code = match said.code {
-        0 => said.enhanced.map_or(451, |status| u16::from(status.class) * 100 + 51),
+        0 => said
+            .enhanced
+            .map_or(451, |status| u16::from(status.class) * 100 + 51),
         code => code,
     };
     match said.enhanced {

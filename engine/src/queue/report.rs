@@ -38,7 +38,9 @@ impl Dispatcher {
             Ending::Dropped => (metric::End::Dropped, "dropped"),
         };
         self.metrics.queue_ends.of(label).one();
-        let age = end.at_secs.saturating_sub(i64::from(tried.item.enqueued_secs));
+        let age = end
+            .at_secs
+            .saturating_sub(i64::from(tried.item.enqueued_secs));
         event!(
             Info,
             "end",

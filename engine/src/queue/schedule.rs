@@ -5,7 +5,7 @@ use crate::config::outbound::Pace;
 /// Seconds until the attempt after `attempts` that failed. Jitter spreads what failed together over
 /// a fifth of the wait, so that it does not come back together.
 #[must_use]
-pub fn wait_secs(pace: &Pace, attempts: u32, random: u64) -> u32 {
+pub(super) fn wait_secs(pace: &Pace, attempts: u32, random: u64) -> u32 {
     let place = attempts.saturating_sub(1) as usize;
     let last = pace.retry_secs.last().copied().unwrap_or(RETRY_SECS);
     let wait = pace.retry_secs.get(place).copied().unwrap_or(last);
@@ -20,13 +20,13 @@ pub fn wait_secs(pace: &Pace, attempts: u32, random: u64) -> u32 {
 
 /// How long a site that cannot be reached is left alone after so many failures in a row.
 #[must_use]
-pub fn pause_secs(pace: &Pace, failures: u32) -> u32 {
+pub(super) fn pause_secs(pace: &Pace, failures: u32) -> u32 {
     wait_secs(pace, failures, 0).min(PAUSE_SECS_MAX)
 }
 
 /// What becomes of a recipient whose attempt failed for now.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Next {
+pub(super) enum Next {
     /// Tried again at this second.
     At(u32),
     /// The last attempt was the last.
@@ -36,7 +36,7 @@ pub enum Next {
 /// The next attempt of a recipient that expires at `expires`. One that would come too late comes
 /// just in time instead, so that nobody gives up hours before the end.
 #[must_use]
-pub fn next(pace: &Pace, now: u32, expires: u32, attempts: u32, random: u64) -> Next {
+pub(super) fn next(pace: &Pace, now: u32, expires: u32, attempts: u32, random: u64) -> Next {
     if now >= expires {
         return Next::Expired;
     }

@@ -8,7 +8,7 @@
 use super::nodes::{Chain, Index, Nodes};
 
 /// Everything that waits for a time.
-pub struct Wheel {
+pub(super) struct Wheel {
     /// What was advanced to.
     now: u32,
     levels: [Level; LEVELS],
@@ -22,7 +22,7 @@ struct Level {
 
 impl Wheel {
     #[must_use]
-    pub fn new(now: u32) -> Wheel {
+    pub(super) fn new(now: u32) -> Wheel {
         let level = || Level {
             occupied: 0,
             slots: [Chain::EMPTY; SLOTS],
@@ -34,7 +34,7 @@ impl Wheel {
     }
 
     /// Adds a node by its `due`; one that is late fires with the next tick.
-    pub fn add(&mut self, nodes: &mut Nodes, index: Index) {
+    pub(super) fn add(&mut self, nodes: &mut Nodes, index: Index) {
         let due = nodes.node(index).due.max(self.now.saturating_add(1));
         let (level, slot) = place(self.now, due);
         let Some(level) = self.levels.get_mut(level) else {
@@ -47,13 +47,13 @@ impl Wheel {
     }
 
     /// When there is something to do, or what to look at, at the earliest.
-    #[must_use]
-    pub fn next(&self) -> Option<u32> {
+    #[cfg(test)]
+    fn next(&self) -> Option<u32> {
         self.earliest().map(|(_, _, at)| at)
     }
 
     /// Hands out everything due by `now`, in the order of ticks.
-    pub fn advance(&mut self, nodes: &mut Nodes, now: u32, due: &mut Vec<Index>) {
+    pub(super) fn advance(&mut self, nodes: &mut Nodes, now: u32, due: &mut Vec<Index>) {
         while let Some((level, slot, at)) = self.earliest().filter(|(_, _, at)| *at <= now) {
             self.now = at;
             let mut chain = self.empty(level, slot);

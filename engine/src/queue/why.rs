@@ -24,7 +24,7 @@ pub enum Why {
     /// Others are before it, all connections are busy.
     Turn {
         site: String,
-        before: usize,
+        ready: usize,
         open: u32,
         allowed: u32,
         until: u32,
@@ -72,13 +72,13 @@ impl fmt::Display for Why {
             Why::Dns { .. } => f.write_str("for DNS to name the hosts of its domain"),
             Why::Turn {
                 site,
-                before,
+                ready,
                 open,
                 allowed,
                 ..
             } => write!(
                 f,
-                "for its turn at {site}: {before} are ready, {open} of {allowed} connections open"
+                "for its turn at {site}: {ready} are ready, {open} of {allowed} connections open"
             ),
             Why::Paused { site, .. } => {
                 write!(f, "for {site} to be tried again: it cannot be reached")

@@ -3,7 +3,8 @@
 use super::follow;
 use super::resume;
 use super::shard::{Desk, open_doors};
-use crate::post::Order;
+use crate::post::{Order, QueueAnswer};
+use crate::queue::Dispatcher;
 use crate::reactor::sleep;
 use crate::telemetry::log;
 use std::time::Duration;
@@ -53,7 +54,17 @@ pub(super) async fn carry_out(desk: &Desk, order: Order) {
         Order::RemoveDomain { name, done } => drop(done.send(store.remove_domain(name).await)),
         Order::Reloaded(done) => {
             configure(desk);
+            if let Some(dispatcher) = &desk.dispatcher {
+                dispatcher.reconfigured();
+            }
             let _ = done.send(());
+        }
+        Order::Queue { ask, done } => {
+            let answer = match &desk.dispatcher {
+                Some(dispatcher) => dispatcher.answer(ask).await,
+                None => QueueAnswer::Off,
+            };
+            let _ = done.send(answer);
         }
         Order::Seen(done) => drop(done.send(resume::seen(desk))),
         Order::ResumeOffers { seen, done } => {
@@ -118,9 +129,17 @@ fn configure(desk: &Desk) {
 /// Says goodbye and waits for the last conversation, for as long as the operator allows.
 async fn drain(desk: &Desk) {
     desk.hall.drain.begin();
+    let dispatcher = desk.dispatcher.as_deref();
+    if let Some(dispatcher) = dispatcher {
+        dispatcher.end();
+    }
+    let open = || {
+        let couriers = dispatcher.map_or(0, Dispatcher::couriers);
+        desk.hall.census.open() + couriers
+    };
     let patience = desk.hall.live.config.load().limits.drain_secs_max * 1000;
     let start = desk.hall.now().monotonic_millis;
-    while desk.hall.census.open() > 0 && desk.hall.now().monotonic_millis < start + patience {
+    while open() > 0 && desk.hall.now().monotonic_millis < start + patience {
         sleep(Duration::from_millis(50)).await;
     }
 }

@@ -9,5 +9,6 @@ pub(crate) mod export;
 pub(crate) mod fsck;
 pub(crate) mod import;
 mod moment;
+pub(crate) mod queue;
 pub(crate) mod restore;
 mod salvage;

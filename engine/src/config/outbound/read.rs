@@ -5,8 +5,8 @@ use super::super::name::domain_name;
 use super::super::quantity;
 use super::super::raw::{At, Notes, Section};
 use super::{
-    ALL, EgressSource, HopProtocol, Login, Network, NextHost, Outbound, Pace, Queue,
-    Relay, Route, TlsDemand, Via,
+    ALL, EgressSource, HopProtocol, Login, Network, NextHost, Outbound, Pace, Queue, Relay, Route,
+    TlsDemand, Via,
 };
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};

@@ -277,7 +277,7 @@ async fn hall(path: &Path, limits: Limits) -> Rc<Hall> {
     Rc::new(Hall {
         shard: 0,
         intake: Intake::new(Rc::clone(&store), Rc::clone(&post), heirs),
-        queue_ids: QueueIds::new(0),
+        queue_ids: Rc::new(QueueIds::new(0)),
         gate: Arc::new(Gate::new(throttle, &[7; 32], &mut |octets| octets.fill(7))),
         live,
         logins: Pool::start("login", 1, 16).unwrap(),

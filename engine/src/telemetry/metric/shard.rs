@@ -191,6 +191,8 @@ shard_metrics! {
     gauge queue_items: Gauge,
     /// Of these, those that wait for a connection only.
     gauge queue_ready: Gauge,
+    /// What these occupy in memory beside the store's share.
+    gauge queue_node_bytes: Gauge,
     /// Connections to other hosts.
     gauge queue_connections: Gauge,
     /// Octets of messages in memory to be sent.
