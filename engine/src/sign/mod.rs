@@ -45,9 +45,9 @@ pub struct Signers {
 
 /// A key and what the configuration says of it.
 #[derive(Debug)]
-pub struct Signer {
-    pub(crate) says: Dkim,
-    pub(crate) key: PrivateKey,
+struct Signer {
+    says: Dkim,
+    key: PrivateKey,
 }
 
 impl Signers {
