@@ -1,9 +1,11 @@
 # Mail::DKIM checks the signatures of messages: dkim_verify.pl RECORDS SIGNATURES FILE...
 #
 # RECORDS holds lines of a name and the text of its TXT record, a tab between them. Prints one line
-# a message, the verdicts of its first SIGNATURES signatures from the top.
+# a message, the verdicts of its first SIGNATURES signatures from the top, or that of its ARC chain
+# where SIGNATURES is `arc`.
 use strict;
 use warnings;
+use Mail::DKIM::ARC::Verifier;
 use Mail::DKIM::Verifier;
 use Net::DNS::RR;
 
@@ -26,11 +28,15 @@ no warnings 'redefine';
 
 for my $file (@files) {
     open(my $message, '<:raw', $file) or die "$file: $!";
-    my $verifier = Mail::DKIM::Verifier->new();
+    my $is_arc = $signatures eq 'arc';
+    my $verifier = $is_arc ? Mail::DKIM::ARC::Verifier->new() : Mail::DKIM::Verifier->new();
+    my @verdicts;
     eval {
         $verifier->load($message);
-        my @verdicts = map { $_->result_detail =~ tr/,\n/  /r } $verifier->signatures;
-        print join(',', @verdicts[0 .. $signatures - 1]), "\n";
+        @verdicts = ($verifier->result) if $is_arc;
+        @verdicts = map { $_->result_detail } @{[$verifier->signatures]}[0 .. $signatures - 1]
+            unless $is_arc;
         1;
-    } or print "error $@";
+    } or @verdicts = ("error $@");
+    print join(',', map { tr/,\n/  /r } @verdicts), "\n";
 }

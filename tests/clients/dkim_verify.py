@@ -17,13 +17,16 @@ def txt(name, timeout=5):
 
 def verdict(message, number):
     try:
+        if number == "arc":
+            return dkim.ARC(message).verify(dnsfunc=txt)[0].decode()
         return "pass" if dkim.DKIM(message).verify(number, dnsfunc=txt) else "fail"
     except Exception as why:  # whatever it is, it is no pass
         return f"{type(why).__name__} {why}".replace("\n", " ").replace(",", " ")
 
 
+numbers = ["arc"] if sys.argv[2] == "arc" else range(int(sys.argv[2]))
 for name in sys.argv[3:]:
     with open(name, "rb") as file:
         message = file.read()
-    verdicts = [verdict(message, number) for number in range(int(sys.argv[2]))]
+    verdicts = [verdict(message, number) for number in numbers]
     print(",".join(verdicts))

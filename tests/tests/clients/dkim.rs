@@ -1,10 +1,11 @@
-//! Our signatures before other people's verifiers: dkimpy checks RSA and Ed25519, Mail::DKIM RSA.
+//! Our signatures before other people's verifiers: dkimpy checks RSA and Ed25519, Mail::DKIM RSA;
+//! both check chains of two ARC sets.
 //!
 //! Every message at hand is signed with each pair of canonicalisations and must verify, then once
 //! more with an octet changed and must not.
 
 use engine::config::{Dkim, DkimAlgorithm, DkimCanon};
-use engine::sign::{PrivateKey, Signers};
+use engine::sign::{Chain, PrivateKey, Seen, Signers, Unsigned};
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 use tests::binary::workspace;
@@ -17,57 +18,82 @@ const CANONS: [DkimCanon; 2] = [DkimCanon::Simple, DkimCanon::Relaxed];
 
 #[test]
 fn dkimpy_verifies_both_algorithms() {
-    if peer("dkimverify").is_none() {
+    let Some(python) = python() else {
         return;
-    }
-    let program = find("dkimverify").expect("it was there");
-    let first = std::fs::read_to_string(program).unwrap();
-    // The interpreter that has the module: another python3 may come first in PATH.
-    let first = first.lines().next().unwrap_or_default().to_owned();
-    let interpreter = first.trim_start_matches("#!").trim().to_owned();
-    let bench = Bench::new(2);
-    let passes = |verdicts: &[&str]| verdicts == ["pass", "pass"];
-    bench.judge(&interpreter, "dkim_verify.py", passes);
+    };
+    Bench::new(Made::Signatures(2)).judge(&python, "dkim_verify.py");
+}
+
+#[test]
+fn dkimpy_verifies_chains() {
+    let Some(python) = python() else {
+        return;
+    };
+    Bench::new(Made::Chain).judge(&python, "dkim_verify.py");
 }
 
 #[test]
 fn mail_dkim_verifies_rsa() {
-    if peer("dkimproxy-verify").is_none() {
-        return;
+    if peer("dkimproxy-verify").is_some() {
+        Bench::new(Made::Signatures(1)).judge("perl", "dkim_verify.pl");
     }
-    let bench = Bench::new(1);
-    bench.judge("perl", "dkim_verify.pl", |verdicts| verdicts == ["pass"]);
+}
+
+#[test]
+fn mail_dkim_verifies_chains() {
+    if peer("dkimproxy-verify").is_some() {
+        Bench::new(Made::Chain).judge("perl", "dkim_verify.pl");
+    }
+}
+
+/// The interpreter that has the module: another python3 may come first in PATH.
+fn python() -> Option<String> {
+    peer("dkimverify")?;
+    let script = std::fs::read_to_string(find("dkimverify")?).ok()?;
+    let first = script.lines().next()?;
+    Some(first.trim_start_matches("#!").trim().to_owned())
+}
+
+/// What is put before the messages.
+#[derive(Clone, Copy)]
+enum Made {
+    /// An RSA signature and, with two, one of Ed25519.
+    Signatures(usize),
+    /// Two ARC sets.
+    Chain,
 }
 
 /// Keys, their records, and a folder of messages.
 struct Bench {
     directory: tempfile::TempDir,
-    signatures: usize,
+    made: Made,
     messages: Vec<(String, Vec<u8>)>,
 }
 
 impl Bench {
-    /// So many keys sign: RSA, and Ed25519 beside it.
-    fn new(signatures: usize) -> Bench {
+    fn new(made: Made) -> Bench {
         let directory = tempfile::tempdir().unwrap();
         let mut bench = Bench {
             directory,
-            signatures,
+            made,
             messages: Vec::new(),
         };
         let algorithms = [DkimAlgorithm::Rsa, DkimAlgorithm::Ed25519];
         let keys = algorithms.map(|algorithm| bench.key(algorithm));
-        let keys = &keys[..signatures];
+        let keys = match made {
+            Made::Signatures(count) => &keys[..count],
+            Made::Chain => &keys[..1],
+        };
         bench.write_records(keys);
         for (header, body) in CANONS.into_iter().flat_map(|h| CANONS.map(|b| (h, b))) {
             let signers = signers(keys, header, body);
             for sample in odd().into_iter().chain(samples()) {
                 if sample.is_binary() {
-                    // Only BDAT carries it, and its line ends are whatever a verifier takes them for.
+                    // Only BDAT carries it, and a verifier takes its line ends as it likes.
                     continue;
                 }
                 let name = format!("{}/{} {}", header.name(), body.name(), sample.name);
-                bench.messages.push((name, signed(&signers, &sample)));
+                bench.messages.push((name, made.before(&signers, &sample)));
             }
         }
         bench
@@ -105,13 +131,13 @@ impl Bench {
     }
 
     /// All messages pass as they are; none does with its last octet of text changed.
-    fn judge(&self, interpreter: &str, script: &str, passes: impl Fn(&[&str]) -> bool) {
+    fn judge(&self, interpreter: &str, script: &str) {
         let said = self.verdicts(interpreter, script, |message| message.to_vec());
         let mut failed = Vec::new();
         let mut verified = 0;
         for ((name, message), said) in self.messages.iter().zip(&said) {
             let verdicts: Vec<&str> = said.split(',').collect();
-            match passes(&verdicts) {
+            match verdicts.iter().all(|verdict| *verdict == "pass") {
                 true => verified += 1,
                 // A verifier may refuse to read what is no header by RFC 5322.
                 false if !is_well_formed(message) => {}
@@ -159,7 +185,10 @@ impl Bench {
             .expect("the interpreter of an installed program is there")
             .arg(script)
             .arg(self.records())
-            .arg(self.signatures.to_string())
+            .arg(match self.made {
+                Made::Signatures(count) => count.to_string(),
+                Made::Chain => "arc".to_owned(),
+            })
             .args(&files)
             .succeeds();
         let lines: Vec<String> = said.lines().map(str::to_owned).collect();
@@ -180,29 +209,55 @@ fn signers(keys: &[(Dkim, PrivateKey)], header: DkimCanon, body: DkimCanon) -> S
     Signers::load(&config, &|path: &Path| std::fs::read(path)).expect("the keys are good")
 }
 
-/// The message as a receiver gets it: signed, and with the line end that SMTP gives to the last
-/// line.
-fn signed(signers: &Signers, sample: &Sample) -> Vec<u8> {
-    let now = SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .unwrap()
-        .as_secs();
-    let sign = |message: &[u8]| {
-        let mut signing = signers.begin(DOMAIN, now as i64);
-        message.chunks(1_000).for_each(|piece| signing.feed(piece));
-        signing.finish()
-    };
-    let mut message = sample.octets.clone();
-    let fields = sign(&message).unwrap_or_else(|_| {
-        // Nobody signs what has no author.
-        message = [b"From: author@example.test\r\n".as_slice(), &message].concat();
-        sign(&message).unwrap_or_else(|why| panic!("{}: {why}", sample.name))
-    });
-    let mut whole = [&fields[..], &message].concat();
-    if !whole.ends_with(b"\r\n") {
-        whole.extend_from_slice(b"\r\n");
+impl Made {
+    /// The message as a receiver gets it: with the line end that SMTP gives to the last line.
+    fn before(self, signers: &Signers, sample: &Sample) -> Vec<u8> {
+        let message = with_author(signers, sample);
+        let mut whole = match self {
+            Made::Signatures(_) => [&signed(signers, &message).unwrap()[..], &message].concat(),
+            Made::Chain => {
+                let once = [&sealed(signers, &message)[..], &message].concat();
+                [&sealed(signers, &once)[..], &once].concat()
+            }
+        };
+        if !whole.ends_with(b"\r\n") {
+            whole.extend_from_slice(b"\r\n");
+        }
+        whole
     }
-    whole
+}
+
+/// Nobody signs what has no author.
+fn with_author(signers: &Signers, sample: &Sample) -> Vec<u8> {
+    match signed(signers, &sample.octets) {
+        Ok(_) => sample.octets.clone(),
+        Err(Unsigned::NoAuthor) => {
+            [b"From: author@example.test\r\n".as_slice(), &sample.octets].concat()
+        }
+        Err(why) => panic!("{}: {why}", sample.name),
+    }
+}
+
+fn signed(signers: &Signers, message: &[u8]) -> Result<Vec<u8>, Unsigned> {
+    let mut signing = signers.begin(DOMAIN, now());
+    message.chunks(1_000).for_each(|piece| signing.feed(piece));
+    signing.finish()
+}
+
+fn sealed(signers: &Signers, message: &[u8]) -> Vec<u8> {
+    let seen = Seen {
+        authserv_id: "mx.example.test",
+        results: "spf=pass smtp.mailfrom=a@b.test; dkim=none; dmarc=fail (none) header.from=b",
+        chain: Chain::Pass,
+    };
+    let mut signing = signers.begin_seal(DOMAIN, seen, now());
+    message.chunks(1_000).for_each(|piece| signing.feed(piece));
+    signing.finish().expect("nothing is in the way of a seal")
+}
+
+fn now() -> i64 {
+    let since_1970 = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
+    since_1970.as_secs() as i64
 }
 
 /// Another octet in From, which every signature covers.

@@ -73,7 +73,8 @@ fn wrong_names_and_keys_are_told() {
     let key = folder.path().join("k.pem").display().to_string();
     let dkim = |algorithm: &str| {
         format!(
-            "[[dkim]]\ndomain = \"example.test\"\nselector = \"a1\"\nkey = \"{key}\"\nalgorithm = \"{algorithm}\""
+            "[[dkim]]\ndomain = \"example.test\"\nselector = \"a1\"\nkey = \"{key}\"\n\
+             algorithm = \"{algorithm}\""
         )
     };
     let (code, said) = check(&Setup::usual().table(&dkim("rsa")));

@@ -158,7 +158,8 @@ impl Place {
         let (check, algorithm) = (self.check(), key.algorithm().name());
         format!(
             "\n{check}\n\nWhen it is there, put this into the configuration, and reload:\n\n\
-             [[dkim]]\ndomain = \"{}\"\nselector = \"{}\"\nkey = \"{}\"\nalgorithm = \"{algorithm}\"",
+             [[dkim]]\ndomain = \"{}\"\nselector = \"{}\"\nkey = \"{}\"\n\
+             algorithm = \"{algorithm}\"",
             self.domain,
             self.selector,
             self.file.display()

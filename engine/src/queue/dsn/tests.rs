@@ -197,89 +197,53 @@ fn nobody_is_told_at_the_null_path_or_of_nobody() {
     assert_eq!(build(&facts(original(&alice, MESSAGE), &[])), None);
 }
 
+const HEADERS: &str = "text/rfc822-headers";
+const WHOLE: &str = "message/rfc822";
+
 #[test]
 fn the_message_comes_back_as_it_was_asked_for() {
-    let (alice, bob) = (Address::new("a", "b"), Address::new("c", "d"));
-    let large = [MESSAGE, &b"x".repeat(70).repeat(2_000)].concat();
-    let eight = [MESSAGE, b"\xe4\xff\r\n"].concat();
-    let nul = [MESSAGE, b"\0\r\n"].concat();
-    let long = [MESSAGE, &b"x".repeat(999)[..]].concat();
-    for (message, ret, event, kind, body) in [
-        (
-            MESSAGE,
-            None,
-            Event::Failed,
-            "text/rfc822-headers",
-            BodyKind::SevenBit,
-        ),
-        (
-            MESSAGE,
-            Some(Ret::Headers),
-            Event::Failed,
-            "text/rfc822-headers",
-            BodyKind::SevenBit,
-        ),
-        (
-            MESSAGE,
-            Some(Ret::Full),
-            Event::Failed,
-            "message/rfc822",
-            BodyKind::SevenBit,
-        ),
-        (
-            MESSAGE,
-            Some(Ret::Full),
-            Event::Delayed,
-            "text/rfc822-headers",
-            BodyKind::SevenBit,
-        ),
-        (
-            &large,
-            Some(Ret::Full),
-            Event::Failed,
-            "text/rfc822-headers",
-            BodyKind::SevenBit,
-        ),
-        (
-            &eight,
-            Some(Ret::Full),
-            Event::Failed,
-            "message/rfc822",
-            BodyKind::EightBitMime,
-        ),
-        (
-            &nul,
-            Some(Ret::Full),
-            Event::Failed,
-            "text/rfc822-headers",
-            BodyKind::SevenBit,
-        ),
-        (
-            &long,
-            Some(Ret::Full),
-            Event::Failed,
-            "text/rfc822-headers",
-            BodyKind::SevenBit,
-        ),
+    let asked = |ret, event| Asked { ret, event };
+    let (full, headers) = (Some(Ret::Full), Some(Ret::Headers));
+    comes_back(MESSAGE, asked(None, Event::Failed), HEADERS);
+    comes_back(MESSAGE, asked(headers, Event::Failed), HEADERS);
+    comes_back(MESSAGE, asked(full, Event::Failed), WHOLE);
+    comes_back(MESSAGE, asked(full, Event::Delayed), HEADERS);
+    for (body, kind) in [
+        (b"\xe4\xff\r\n".to_vec(), WHOLE),
+        ([b'x', b'\r', b'\n'].repeat(50_000), HEADERS),
+        (b"\0\r\n".to_vec(), HEADERS),
+        (vec![b'x'; 999], HEADERS),
     ] {
-        let recipients = [Told {
-            event,
-            ..told(&bob)
-        }];
-        let original = Original {
-            ret,
-            ..original(&alice, message)
-        };
-        let notice = build(&facts(original, &recipients)).unwrap();
-        assert_eq!(notice.body, body, "{kind}");
-        assert_eq!(notice.octets.is_ascii(), body == BodyKind::SevenBit);
-        let parsed = MessageParser::new().parse(&notice.octets).unwrap();
-        assert_eq!(content_type(&parsed, 2), kind);
-        if kind == "message/rfc822" {
-            // What ends the last line belongs to the boundary or to the message, as one reads it.
-            let returned = raw(&notice, part(&parsed, 2)).trim_ascii_end();
-            assert_eq!(returned, message.trim_ascii_end());
-        }
+        let message = [MESSAGE, &body].concat();
+        comes_back(&message, asked(full, Event::Failed), kind);
+    }
+}
+
+struct Asked {
+    ret: Option<Ret>,
+    event: Event,
+}
+
+fn comes_back(message: &[u8], asked: Asked, kind: &str) {
+    let (alice, bob) = (Address::new("a", "b"), Address::new("c", "d"));
+    let recipients = [Told {
+        event: asked.event,
+        ..told(&bob)
+    }];
+    let original = Original {
+        ret: asked.ret,
+        ..original(&alice, message)
+    };
+    let notice = build(&facts(original, &recipients)).unwrap();
+    let is_ascii = kind == HEADERS || message.is_ascii();
+    assert_eq!(notice.octets.is_ascii(), is_ascii);
+    assert_eq!(notice.body == BodyKind::SevenBit, is_ascii);
+    let parsed = MessageParser::new().parse(&notice.octets).unwrap();
+    assert_eq!(content_type(&parsed, 2), kind);
+    if kind == WHOLE {
+        // What ends the last line belongs to the boundary or to the message, as one reads it.
+        let returned = raw(&notice, part(&parsed, 2)).trim_ascii_end();
+        assert_eq!(returned, message.trim_ascii_end());
     }
 }
 
