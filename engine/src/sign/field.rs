@@ -1,4 +1,4 @@
-//! Which fields a signature covers, and the field that it is (RFC 6376 §3.5, §5.4).
+//! Which fields a signature covers, and the field that it is (RFC 6376 §3.5, §5.4; RFC 8617 §4.1).
 //!
 //! Every instance of a field in [`SIGNED`] is signed, from the last upwards (RFC 6376 §5.4.2), and
 //! one more that is not there: whoever adds such a field on the way breaks the signature. Fields
@@ -93,49 +93,103 @@ impl<'h> Chosen<'h> {
     }
 }
 
+/// The two fields that cover a message.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Kind {
+    Dkim,
+    /// The message's part of an ARC set, with its instance.
+    Arc(u8),
+}
+
+impl Kind {
+    fn name(self) -> &'static str {
+        match self {
+            Kind::Dkim => "DKIM-Signature",
+            Kind::Arc(_) => "ARC-Message-Signature",
+        }
+    }
+
+    fn first_tag(self) -> String {
+        match self {
+            Kind::Dkim => "v=1".to_owned(),
+            Kind::Arc(instance) => format!("i={instance}"),
+        }
+    }
+}
+
 /// The whole field, line end included.
 pub(super) fn signature(
+    kind: Kind,
     signer: &Signer,
     header: &[u8],
     chosen: &Chosen<'_>,
     body: &Digest,
     now: i64,
-) -> Result<Vec<u8>, Unspecified> {
-    let value = unsigned_value(signer, chosen, body, now);
+) -> Result<String, Unspecified> {
+    let value = unsigned_value(kind, signer, chosen, body, now);
     let canon = signer.says.header_canon;
-    let mut hashed = Vec::with_capacity(header.len() + value.len() + NAME.len() + 2);
+    let mut hashed = Vec::with_capacity(header.len() + value.len() + kind.name().len() + 2);
     for (_, field) in &chosen.list {
         if let Some(field) = field {
             canon.push_field(header, field, &mut hashed);
         }
     }
-    canon.push_own(NAME, &value, &mut hashed);
-    let signature = signer.key.sign(&digest::digest(&SHA256, &hashed))?;
-    let mut field = format!("{NAME}:{value}");
-    let text = BASE64_STANDARD.encode(signature);
-    push_folded(&mut field, text.as_bytes());
+    canon.push_own(kind.name(), &value, &mut hashed);
+    signed_field(kind.name(), value, &hashed, signer)
+}
+
+/// A field whose value ends in an empty `b=`, with the signature over what was put together.
+pub(super) fn signed_field(
+    name: &str,
+    value: String,
+    hashed: &[u8],
+    signer: &Signer,
+) -> Result<String, Unspecified> {
+    let signature = signer.key.sign(&digest::digest(&SHA256, hashed))?;
+    let mut field = format!("{name}:{value}");
+    push_folded(&mut field, BASE64_STANDARD.encode(signature).as_bytes());
     field.push_str("\r\n");
-    Ok(field.into_bytes())
+    Ok(field)
 }
 
 /// The value with an empty `b=` at its end (RFC 6376 §3.5).
-fn unsigned_value(signer: &Signer, chosen: &Chosen<'_>, body: &Digest, now: i64) -> String {
+fn unsigned_value(
+    kind: Kind,
+    signer: &Signer,
+    chosen: &Chosen<'_>,
+    body: &Digest,
+    now: i64,
+) -> String {
     let says = &signer.says;
-    let algorithm = match says.algorithm {
-        DkimAlgorithm::Rsa => "rsa-sha256",
-        DkimAlgorithm::Ed25519 => "ed25519-sha256",
-    };
+    let (first, algorithm) = (kind.first_tag(), algorithm(signer));
     let (header, of_body) = (says.header_canon.name(), says.body_canon.name());
     let now = now.max(0);
     let mut value = format!(
-        " v=1; a={algorithm}; c={header}/{of_body};\r\n\td={};\r\n\ts={}; t={now};",
+        " {first}; a={algorithm}; c={header}/{of_body};\r\n\td={};\r\n\ts={}; t={now};",
         says.domain, says.selector
     );
-    if let Ok(days @ 1..) = i64::try_from(says.signature_days) {
+    // RFC 8617 §4.1.2: the tags of DKIM, but no end of validity is spoken of.
+    if let (Kind::Dkim, Ok(days @ 1..)) = (kind, i64::try_from(says.signature_days)) {
         let expires = now.saturating_add(days.saturating_mul(DAY_SECS));
         value.push_str(&format!(" x={expires};"));
     }
     value.push_str("\r\n\th=");
+    push_names(chosen, &mut value);
+    value.push_str(";\r\n\tbh=");
+    value.push_str(&BASE64_STANDARD.encode(body.as_ref()));
+    value.push_str(";\r\n\tb=");
+    value
+}
+
+/// As it stands in `a=`.
+pub(super) fn algorithm(signer: &Signer) -> &'static str {
+    match signer.says.algorithm {
+        DkimAlgorithm::Rsa => "rsa-sha256",
+        DkimAlgorithm::Ed25519 => "ed25519-sha256",
+    }
+}
+
+fn push_names(chosen: &Chosen<'_>, value: &mut String) {
     let mut column = TAB_COLUMNS + 2;
     for (place, (name, _)) in chosen.list.iter().enumerate() {
         if place > 0 {
@@ -148,10 +202,6 @@ fn unsigned_value(signer: &Signer, chosen: &Chosen<'_>, body: &Digest, now: i64)
         value.push_str(name);
         column += name.len() + 1;
     }
-    value.push_str(";\r\n\tbh=");
-    value.push_str(&BASE64_STANDARD.encode(body.as_ref()));
-    value.push_str(";\r\n\tb=");
-    value
 }
 
 fn push_folded(field: &mut String, base64: &[u8]) {
@@ -162,8 +212,6 @@ fn push_folded(field: &mut String, base64: &[u8]) {
         field.extend(line.iter().map(|octet| char::from(*octet)));
     }
 }
-
-const NAME: &str = "DKIM-Signature";
 
 const DAY_SECS: i64 = 86_400;
 

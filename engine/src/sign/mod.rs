@@ -1,7 +1,9 @@
-//! DKIM signatures of mail that leaves this host (RFC 6376, RFC 8301, RFC 8463).
+//! DKIM signatures of mail that leaves this host (RFC 6376, RFC 8301, RFC 8463), and ARC sets of
+//! mail that is only relayed (RFC 8617).
 //!
 //! ```text
 //! Signers::begin(domain, now) → Signing ── feed(piece)* ──▶ finish → "DKIM-Signature: …\r\n" × n
+//! Signers::begin_seal(domain, seen, now) ── the same ─────▶ finish → ARC-Seal, ARC-…, ARC-…
 //! ```
 //!
 //! [`Signers`] holds the keys of the configuration; [`Signing`] takes one message in pieces as it
@@ -18,6 +20,7 @@
 //! of relaxed bodies, hashes the body once a key, reads the clock itself, knows no oversigning, and
 //! wants the whole message at once.
 
+mod arc;
 mod body;
 mod canon;
 mod field;
@@ -27,6 +30,7 @@ mod signing;
 #[cfg(test)]
 mod tests;
 
+pub use arc::{Chain, INSTANCE_MAX, Seen};
 pub use body::BodyHash;
 pub use key::PrivateKey;
 pub use record::{RECORD_STRING_BYTES_MAX, record_strings, zone_entry};
@@ -45,9 +49,9 @@ pub struct Signers {
 
 /// A key and what the configuration says of it.
 #[derive(Debug)]
-pub struct Signer {
-    pub(crate) says: Dkim,
-    pub(crate) key: PrivateKey,
+struct Signer {
+    says: Dkim,
+    key: PrivateKey,
 }
 
 impl Signers {
@@ -80,6 +84,13 @@ impl Signers {
     #[must_use]
     pub fn begin<'a>(&'a self, answering: &'a str, now: i64) -> Signing<'a> {
         Signing::new(self, answering, now)
+    }
+
+    /// Begins the ARC set of a message that comes from elsewhere and goes on: `sealing` is our own
+    /// domain, `seen` what was found out about the message when it came.
+    #[must_use]
+    pub fn begin_seal<'a>(&'a self, sealing: &'a str, seen: Seen<'a>, now: i64) -> Signing<'a> {
+        Signing::new(self, sealing, now).sealing(seen)
     }
 
     fn add(&mut self, signer: Signer) {

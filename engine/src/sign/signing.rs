@@ -5,22 +5,29 @@
 //!    └── more than HEADER_BYTES_MAX, no author, no key ──▶ Never
 //! ```
 
+use super::arc::{self, Seen};
 use super::body::BodyHash;
-use super::field::{Chosen, signature};
+use super::field::{Chosen, Kind, signature};
 use super::{Signer, Signers};
 use crate::config::DkimCanon;
 use crate::wire::mime::address::{self, Entry};
 use crate::wire::mime::header::{fields, is_blank};
+use aws_lc_rs::digest::Digest;
 use std::fmt;
 
 /// A header that is longer is not signed, in octets.
 pub const HEADER_BYTES_MAX: usize = 1 << 20;
+
+/// A header is looked for its end in steps of so many octets.
+const STEP_BYTES: usize = 4 << 10;
 
 /// A message that is being signed.
 pub struct Signing<'a> {
     signers: &'a Signers,
     answering: &'a str,
     now: i64,
+    /// What is sealed; nothing where mail of our own is signed.
+    seen: Option<Seen<'a>>,
     header: Vec<u8>,
     stage: Stage<'a>,
 }
@@ -29,8 +36,8 @@ enum Stage<'a> {
     AwaitEnd,
     Body {
         keys: Vec<&'a Signer>,
-        simple: Option<BodyHash>,
-        relaxed: Option<BodyHash>,
+        /// One for each canonicalisation that a key asks for.
+        hashes: Vec<(DkimCanon, BodyHash)>,
     },
     Never(Unsigned),
 }
@@ -44,6 +51,8 @@ pub enum Unsigned {
     HeaderTooLarge,
     /// More than [`super::field::FIELDS_MAX`] fields would have to be signed.
     TooManyFields,
+    /// Its ARC chain failed before or is as long as may be (RFC 8617 §5.1).
+    ChainEnded,
     /// The library refused to sign.
     Failed,
 }
@@ -54,22 +63,24 @@ impl<'a> Signing<'a> {
             signers,
             answering,
             now,
+            seen: None,
             header: Vec::new(),
             stage: Stage::AwaitEnd,
         }
     }
 
+    pub(super) fn sealing(mut self, seen: Seen<'a>) -> Signing<'a> {
+        self.seen = Some(seen);
+        self
+    }
+
     /// Takes the next piece of the message, as it will be sent but without dot-stuffing.
-    pub fn feed(&mut self, piece: &[u8]) {
-        match &mut self.stage {
-            Stage::AwaitEnd => self.gather(piece),
-            Stage::Body {
-                simple, relaxed, ..
-            } => {
-                let hashes = simple.iter_mut().chain(relaxed);
-                hashes.for_each(|hash| hash.feed(piece));
-            }
-            Stage::Never(_) => {}
+    pub fn feed(&mut self, mut piece: &[u8]) {
+        while matches!(self.stage, Stage::AwaitEnd) && !piece.is_empty() {
+            piece = self.gather(piece);
+        }
+        if let Stage::Body { hashes, .. } = &mut self.stage {
+            hashes.iter_mut().for_each(|(_, hash)| hash.feed(piece));
         }
     }
 
@@ -78,47 +89,49 @@ impl<'a> Signing<'a> {
         if let Stage::AwaitEnd = self.stage {
             self.choose();
         }
-        let (keys, simple, relaxed) = match self.stage {
-            Stage::Body {
-                keys,
-                simple,
-                relaxed,
-            } => (keys, simple, relaxed),
+        let (keys, hashes) = match self.stage {
+            Stage::Body { keys, hashes } => (keys, hashes),
             Stage::Never(why) => return Err(why),
             Stage::AwaitEnd => return Err(Unsigned::NoAuthor),
         };
         let chosen = Chosen::of(&self.header).ok_or(Unsigned::TooManyFields)?;
-        let (simple, relaxed) = (simple.map(BodyHash::finish), relaxed.map(BodyHash::finish));
-        let mut out = Vec::new();
+        let finished = hashes
+            .into_iter()
+            .map(|(canon, hash)| (canon, hash.finish()));
+        let bodies: Vec<(DkimCanon, Digest)> = finished.collect();
+        let mut out = String::new();
         for signer in keys {
-            let body = match signer.says.body_canon {
-                DkimCanon::Simple => simple.as_ref(),
-                DkimCanon::Relaxed => relaxed.as_ref(),
+            let body = bodies
+                .iter()
+                .find(|(canon, _)| *canon == signer.says.body_canon)
+                .map(|(_, body)| body)
+                .ok_or(Unsigned::Failed)?;
+            out += &match &self.seen {
+                None => signature(Kind::Dkim, signer, &self.header, &chosen, body, self.now)
+                    .map_err(|_| Unsigned::Failed)?,
+                Some(seen) => arc::set(signer, &self.header, &chosen, body, seen, self.now)?,
             };
-            let body = body.ok_or(Unsigned::Failed)?;
-            let field = signature(signer, &self.header, &chosen, body, self.now);
-            out.extend_from_slice(&field.map_err(|_| Unsigned::Failed)?);
         }
-        Ok(out)
+        Ok(out.into_bytes())
     }
 
-    fn gather(&mut self, piece: &[u8]) {
-        // The end may have begun in the piece before: LF CR.
-        let from = self.header.len().saturating_sub(2);
-        let room = (HEADER_BYTES_MAX + 4).saturating_sub(self.header.len());
-        let (taken, _) = piece.split_at(piece.len().min(room));
+    /// Takes what belongs to the header, and gives back what follows.
+    fn gather<'p>(&mut self, piece: &'p [u8]) -> &'p [u8] {
         let before = self.header.len();
-        self.header.extend_from_slice(taken);
-        let Some((end, body)) = header_end(&self.header, from) else {
-            if self.header.len() > HEADER_BYTES_MAX {
-                self.stage = Stage::Never(Unsigned::HeaderTooLarge);
-                self.header = Vec::new();
-            }
-            return;
-        };
-        self.header.truncate(end);
-        self.choose();
-        self.feed(piece.get(body - before..).unwrap_or_default());
+        // In steps, so that of a piece that holds the body too only little is copied.
+        let (step, rest) = piece.split_at(piece.len().min(STEP_BYTES));
+        self.header.extend_from_slice(step);
+        // The end may have begun in the piece before: LF CR.
+        if let Some((end, body)) = header_end(&self.header, before.saturating_sub(2)) {
+            self.header.truncate(end);
+            self.choose();
+            return piece.get(body - before..).unwrap_or_default();
+        }
+        if self.header.len() > HEADER_BYTES_MAX {
+            self.stage = Stage::Never(Unsigned::HeaderTooLarge);
+            self.header = Vec::new();
+        }
+        rest
     }
 
     /// The header is whole: who signs?
@@ -126,29 +139,40 @@ impl<'a> Signing<'a> {
         self.stage = match self.keys() {
             Err(why) => Stage::Never(why),
             Ok(keys) => {
-                let hash = |canon| {
-                    let wanted = keys.iter().any(|signer| signer.says.body_canon == canon);
-                    wanted.then(|| BodyHash::new(canon))
-                };
-                Stage::Body {
-                    simple: hash(DkimCanon::Simple),
-                    relaxed: hash(DkimCanon::Relaxed),
-                    keys,
-                }
+                let canons = [DkimCanon::Simple, DkimCanon::Relaxed].into_iter();
+                let hashes = canons
+                    .filter(|canon| keys.iter().any(|signer| signer.says.body_canon == *canon))
+                    .map(|canon| (canon, BodyHash::new(canon)))
+                    .collect();
+                Stage::Body { keys, hashes }
             }
         };
     }
 
     fn keys(&self) -> Result<Vec<&'a Signer>, Unsigned> {
-        let author = author_domain(&self.header).ok_or(Unsigned::NoAuthor)?;
+        if self.seen.is_some() {
+            return self.sealer().map(|signer| vec![signer]);
+        }
+        if fields(&self.header).all(|field| !field.is("From")) {
+            return Err(Unsigned::NoAuthor);
+        }
         let signers: &'a Signers = self.signers;
-        let own = signers.covering(self.answering, self.now);
-        let domain = signers
-            .covering(&author, self.now)
+        let author = author_domain(&self.header);
+        let domain = author
+            .and_then(|author| signers.covering(&author, self.now))
             .filter(|domain| lies_in(self.answering, domain))
-            .or(own)
+            .or_else(|| signers.covering(self.answering, self.now))
             .ok_or(Unsigned::NoKey)?;
         Ok(signers.active(domain, self.now))
+    }
+
+    /// A set has one seal; RSA is what every verifier knows.
+    fn sealer(&self) -> Result<&'a Signer, Unsigned> {
+        let signers: &'a Signers = self.signers;
+        let domain = signers.covering(self.answering, self.now);
+        let domain = domain.ok_or(Unsigned::NoKey)?;
+        let keys = signers.active(domain, self.now);
+        keys.into_iter().next().ok_or(Unsigned::NoKey)
     }
 }
 
@@ -189,10 +213,11 @@ fn header_end(octets: &[u8], from: usize) -> Option<(usize, usize)> {
 impl fmt::Display for Unsigned {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Unsigned::NoAuthor => "there is no From with a domain",
+            Unsigned::NoAuthor => "there is no From",
             Unsigned::NoKey => "no key covers its domain at this time",
             Unsigned::HeaderTooLarge => "its header is too large",
             Unsigned::TooManyFields => "it has too many fields that would have to be signed",
+            Unsigned::ChainEnded => "its ARC chain has ended",
             Unsigned::Failed => "the key could not sign",
         })
     }

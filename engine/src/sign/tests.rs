@@ -160,7 +160,8 @@ fn both_algorithms_verify() {
             .collect::<Vec<_>>()
             .join(" ");
         let hashed = format!(
-            "from:A <a@example.org>\r\nto:d@e\r\nto:b@c\r\nsubject:s\r\ndate:d\r\ndkim-signature:{own}"
+            "from:A <a@example.org>\r\nto:d@e\r\nto:b@c\r\nsubject:s\r\ndate:d\r\n\
+             dkim-signature:{own}"
         );
         let signature = BASE64_STANDARD.decode(tag(field, "b").unwrap()).unwrap();
         match tag(field, "a").unwrap().as_str() {
@@ -254,7 +255,7 @@ fn the_author_signs_where_the_answering_domain_may() {
         signed_by("A <a@EXAMPLE.org>, b@c", "example.org"),
         by("example.org")
     );
-    assert_eq!(signed_by("nobody", "example.org"), Err(Unsigned::NoAuthor));
+    assert_eq!(signed_by("nobody", "example.org"), by("example.org"));
     assert_eq!(
         signed(&signers, "example.org", b"To: a@b\r\n\r\n"),
         Err(Unsigned::NoAuthor)
@@ -310,4 +311,95 @@ fn a_signature_for_ever_has_no_end() {
     let field = signed(&signers(&[forever]), "example.org", MESSAGE).unwrap();
     assert_eq!(tag(&field, "x"), None);
     assert_eq!(tag(&field, "l"), None);
+}
+
+fn sealed(signers: &Signers, chain: Chain, message: &[u8]) -> Result<String, Unsigned> {
+    let seen = Seen {
+        authserv_id: "mx.example.org",
+        results: "spf=pass smtp.mailfrom=a@b; dkim=fail\r\n(bad)",
+        chain,
+    };
+    let mut signing = signers.begin_seal("mx.example.org", seen, NOW);
+    signing.feed(message);
+    signing.finish().map(|set| String::from_utf8(set).unwrap())
+}
+
+fn value<'a>(set: &'a str, name: &str) -> &'a str {
+    let start = set
+        .rfind(name)
+        .unwrap_or_else(|| panic!("no {name} in {set}"));
+    let rest = &set[start..];
+    let end = rest
+        .match_indices("\r\n")
+        .find(|(at, _)| !rest[at + 2..].starts_with('\t'));
+    &rest[..end.unwrap().0]
+}
+
+#[test]
+fn relayed_mail_is_sealed_set_by_set() {
+    let both = [DkimAlgorithm::Rsa, DkimAlgorithm::Ed25519].map(|a| dkim("example.org", a));
+    let signers = signers(&both);
+    let first = sealed(&signers, Chain::Fail, MESSAGE).unwrap();
+    let expected = "ARC-Authentication-Results: i=1; mx.example.org;\r\n\t\
+        spf=pass smtp.mailfrom=a@b;\r\n\tdkim=fail (bad)";
+    assert_eq!(value(&first, "ARC-Authentication-Results"), expected);
+    let seal = value(&first, "ARC-Seal");
+    assert_eq!(
+        tag(seal, "cv").as_deref(),
+        Some("none"),
+        "there is nothing to fail"
+    );
+    assert_eq!(tag(seal, "a").as_deref(), Some("rsa-sha256"));
+    assert_eq!(first.matches("i=1;").count(), 3);
+    assert!(tag(value(&first, "ARC-Message-Signature"), "v").is_none());
+
+    let second = [first.as_bytes(), MESSAGE].concat();
+    let passed = sealed(&signers, Chain::Pass, &second).unwrap();
+    assert_eq!(
+        tag(value(&passed, "ARC-Seal"), "cv").as_deref(),
+        Some("pass")
+    );
+    assert_eq!(passed.matches("i=2;").count(), 3);
+    let failed = sealed(&signers, Chain::Fail, &second).unwrap();
+    assert_eq!(
+        tag(value(&failed, "ARC-Seal"), "cv").as_deref(),
+        Some("fail")
+    );
+    let third = [failed.as_bytes(), &second].concat();
+    assert_eq!(
+        sealed(&signers, Chain::Pass, &third),
+        Err(Unsigned::ChainEnded)
+    );
+}
+
+#[test]
+fn a_chain_with_a_gap_has_failed() {
+    let signers = signers(&[dkim("example.org", DkimAlgorithm::Ed25519)]);
+    for sets in [
+        "ARC-Seal: i=2; cv=pass",
+        "ARC-Seal: i=0; cv=none",
+        "ARC-Seal: x",
+    ] {
+        let message = [sets.as_bytes(), b"\r\n", MESSAGE].concat();
+        let set = sealed(&signers, Chain::Pass, &message).unwrap();
+        assert_eq!(
+            tag(value(&set, "ARC-Seal"), "cv").as_deref(),
+            Some("fail"),
+            "{sets}"
+        );
+    }
+    let last = [b"ARC-Seal: i=50; cv=pass\r\n".as_slice(), MESSAGE].concat();
+    assert_eq!(
+        sealed(&signers, Chain::Pass, &last),
+        Err(Unsigned::ChainEnded)
+    );
+    let many = [
+        "ARC-Seal: i=1; cv=none\r\n".repeat(1_000).as_bytes(),
+        MESSAGE,
+    ]
+    .concat();
+    assert_eq!(
+        sealed(&signers, Chain::Pass, &many),
+        Err(Unsigned::ChainEnded)
+    );
 }

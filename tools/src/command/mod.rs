@@ -3,6 +3,7 @@
 pub(crate) mod account;
 pub(crate) mod backup;
 pub(crate) mod compact;
+pub(crate) mod dkim;
 pub(crate) mod domain;
 pub(crate) mod dump;
 pub(crate) mod export;

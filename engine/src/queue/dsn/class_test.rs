@@ -310,6 +310,23 @@ const REPLIES: &[(Class, &str)] = &[
          host not found)",
     ),
     (Class::Protocol, "503 5.5.1 Bad sequence of commands"),
+    (
+        Class::Policy,
+        "450 4.1.8 <a@here.example>: Sender address rejected: Domain not found",
+    ),
+    (Class::Policy, "550 Sender verify failed"),
+    (
+        Class::BadDomain,
+        "550 5.1.2 Host or domain name not found in DNS for there.example",
+    ),
+    (
+        Class::BadDomain,
+        "550 5.4.4 Invalid domain: no such host is known",
+    ),
+    (
+        Class::System,
+        "450 Requested mail action not taken: mailbox unavailable",
+    ),
     // The code alone.
     (Class::BadMailbox, "550 5.1.1"),
     (Class::BadDomain, "556 5.1.10 no"),

@@ -10,8 +10,8 @@
 //! ```
 //!
 //! Pure: the clock, the id and the message are the caller's. Whom to tell [`is_due`] says; a notice
-//! goes to the reverse-path from the null path, and [`build`] makes none for a null path. Replies of
-//! other hosts, addresses and headers are other people's text: whatever they hold, they end no
+//! goes to the reverse-path from the null path, and [`build`] makes none for a null path. Replies
+//! of other hosts, addresses and headers are other people's text: whatever they hold, they end no
 //! line, open no part and stay in their length ([`quote`]).
 //!
 //! A notice to an ASCII address stays in ASCII but for the message that it returns, so that it
@@ -25,6 +25,7 @@ mod person;
 mod quote;
 mod report;
 mod status;
+mod words;
 
 #[cfg(test)]
 mod class_test;
