@@ -18,15 +18,18 @@ use super::letter::{Load, Parcel};
 use super::outcome::{Result as Came, Tried, said, said_of};
 use super::schedule::pause_secs;
 use super::site::Permit;
+use super::suspend::Field;
 use crate::config::outbound::{EgressSource, TlsDemand, Via};
-use crate::egress::{Connection, Failure, Login, Outcome, Stage, Target};
+use crate::egress::{Connection, Dialect, Failure, Login, Origin, Outcome, Stage, Target};
 use crate::reactor::oneshot::{self, oneshot};
 use crate::reactor::{clock, sleep, spawn};
 use crate::wire::sasl::Password;
+use crate::wire::smtp::client::reply::{Reply, Status};
 use futures_util::future::{Either, select};
 use std::net::SocketAddr;
 use std::pin::pin;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
@@ -54,11 +57,19 @@ impl Dispatcher {
         let mut called = 0;
         while !self.is_ending() {
             let config = self.live.config.load();
+            let now = self.second();
             let mut board = self.board.borrow_mut();
+            let Some(site) = board.queue(index).map(|queue| Arc::clone(&queue.site)) else {
+                return;
+            };
+            let is_meant = |field: &Field| field.is_site(site.name());
+            if board.suspensions.find(now, is_meant).is_some() {
+                return;
+            }
             let Some(queue) = board.queue_mut(index) else {
                 return;
             };
-            let busy = queue.couriers as usize - queue.idle.len();
+            let busy = (queue.couriers as usize).saturating_sub(queue.idle.len());
             if queue.ready() <= busy + called {
                 return;
             }
@@ -119,7 +130,9 @@ impl Courier {
         let (desk, queue) = (Rc::clone(&self.desk), self.queue);
         let mut link: Option<Link> = None;
         while !self.desk.is_ending() && !self.desk.is_suspended(self.permit.site().name()) {
-            self.keep_pace(&mut link).await;
+            if self.has_work() {
+                self.keep_pace(&mut link).await;
+            }
             let Some(load) = self.next_load().await else {
                 let Some(link) = &mut link else { break };
                 match self.rest(link).await {
@@ -141,6 +154,12 @@ impl Courier {
         }
         drop(self);
         desk.serve(queue);
+    }
+
+    fn has_work(&self) -> bool {
+        let board = self.desk.board.borrow();
+        let queue = board.queue(self.queue);
+        queue.is_some_and(|queue| queue.ready() > 0)
     }
 
     /// Waits for a share of the rate; a long wait is not spent on an open connection.
@@ -239,9 +258,12 @@ impl Courier {
         let mut tried = Vec::with_capacity(parcels.len());
         for (parcel, disposition) in parcels.into_iter().zip(&outcome.recipients) {
             let result = match Came::from(disposition) {
-                Came::Delivered(_) if !parcel.wants_success() || passes_on => {
-                    Came::Delivered(Event::PassedOn)
+                Came::Delivered(_) if !parcel.wants_success() => Came::Delivered(Event::PassedOn),
+                // LMTP puts it into its mailbox (RFC 2033).
+                Came::Delivered(_) if self.hop.dialect == Dialect::Lmtp => {
+                    Came::Delivered(Event::Delivered)
                 }
+                Came::Delivered(_) if passes_on => Came::Delivered(Event::PassedOn),
                 other => other,
             };
             tried.push(Tried {
@@ -313,8 +335,11 @@ impl Courier {
     }
 
     /// The first host that takes a connection, best ones first.
-    async fn connect(&self) -> Result<Link, (Rc<str>, Failure)> {
-        let mut last = None;
+    async fn connect(&mut self) -> Result<Link, (Rc<str>, Failure)> {
+        if let Some(queue) = self.desk.board.borrow().queue(self.queue) {
+            self.hop = Rc::clone(&queue.hop);
+        }
+        let mut last: Option<(Rc<str>, Failure)> = None;
         let all = self.hop.hosts.iter();
         let ways = all.flat_map(|host| host.addresses.iter().map(move |address| (host, *address)));
         for (host, address) in ways.take(TRIES_MAX) {
@@ -333,7 +358,7 @@ impl Courier {
                 break;
             }
         }
-        Err(last.expect("a hop has a host and a host an address"))
+        Err(last.unwrap_or_else(nowhere))
     }
 
     fn target(&self, host: &Reach, address: SocketAddr) -> Target {
@@ -409,6 +434,17 @@ impl Drop for Courier {
 /// wrong with TLS or with our login is for the operators to mend, and mail waits for that.
 fn is_final(failure: &Failure) -> bool {
     !failure.is_temporary() && matches!(failure.stage, Stage::Banner | Stage::Hello)
+}
+
+/// A hop without an address: nobody makes one.
+fn nowhere() -> (Rc<str>, Failure) {
+    let failure = Failure {
+        stage: Stage::Connect,
+        origin: Origin::Us,
+        reply: Reply::own(451, Status(4, 4, 4), "there is no host to connect to"),
+        tls: None,
+    };
+    (Rc::from(""), failure)
 }
 
 /// How long a connection without work is kept.

@@ -25,6 +25,8 @@ mod notice;
 mod orders;
 mod outcome;
 mod report;
+#[cfg(test)]
+mod scenes;
 mod schedule;
 mod site;
 mod suspend;
