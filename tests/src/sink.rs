@@ -128,86 +128,106 @@ fn accepted(state: &State) -> impl Iterator<Item = &Taken> {
 
 fn serve(stream: TcpStream, kept: &Kept, policy: &Policy) -> io::Result<()> {
     stream.set_read_timeout(Some(DEADLINE))?;
-    let number = kept.note(|state| {
+    let connection = kept.note(|state| {
         state.connections += 1;
         state.connections
     });
-    let mut writer = stream.try_clone()?;
-    let mut reader = BufReader::new(stream);
-    match policy(Moment::Connect(number)) {
+    let mut dialogue = Dialogue {
+        kept,
+        policy,
+        connection,
+        writer: stream.try_clone()?,
+        reader: BufReader::new(stream),
+        from: String::new(),
+        to: Vec::new(),
+    };
+    match policy(Moment::Connect(connection)) {
         Some(reply) if reply == DROP => return Ok(()),
-        Some(reply) => return writeln_crlf(&mut writer, &reply),
-        None => writeln_crlf(&mut writer, "220 sink.test ESMTP")?,
+        Some(reply) => return dialogue.say(&reply),
+        None => dialogue.say("220 sink.test ESMTP")?,
     }
-    let (mut from, mut to) = (String::new(), Vec::new());
-    let mut line = String::new();
-    loop {
-        line.clear();
-        if reader.read_line(&mut line)? == 0 {
-            return Ok(());
-        }
-        let command = line.trim_end().to_owned();
-        let verb = command
-            .split([' ', ':'])
-            .next()
-            .unwrap_or("")
-            .to_ascii_uppercase();
-        let reply = match verb.as_str() {
-            "EHLO" | "LHLO" => "250-sink.test\r\n250-PIPELINING\r\n250-8BITMIME\r\n250-SIZE\r\n\
-                 250 ENHANCEDSTATUSCODES"
-                .to_owned(),
-            "MAIL" => {
-                (from, to) = (path(&command), Vec::new());
-                "250 2.1.0 OK".to_owned()
-            }
-            "RCPT" => {
-                let address = path(&command);
-                let before = kept.note(|state| {
-                    let before = state
-                        .rcpts
-                        .iter()
-                        .filter(|known| **known == address)
-                        .count();
-                    state.rcpts.push(address.clone());
-                    before
-                });
-                match policy(Moment::Rcpt(&address, before)) {
-                    None => {
-                        to.push(address);
-                        "250 2.1.5 OK".to_owned()
-                    }
-                    Some(reply) => reply,
-                }
-            }
-            "DATA" if to.is_empty() => "554 5.5.1 No valid recipients".to_owned(),
-            "DATA" => {
-                writeln_crlf(&mut writer, "354 Go ahead")?;
-                let text = body(&mut reader)?;
-                let before = kept.note(|state| state.taken.len());
-                let reply = policy(Moment::Data(&text, before));
-                let reply = reply.unwrap_or_else(|| "250 2.0.0 Taken".to_owned());
-                kept.note(|state| {
-                    state.taken.push(Taken {
-                        from: std::mem::take(&mut from),
-                        to: std::mem::take(&mut to),
-                        text,
-                        reply: reply.clone(),
-                        connection: number,
-                    });
-                });
-                reply
-            }
-            "QUIT" => {
-                writeln_crlf(&mut writer, "221 2.0.0 Bye")?;
+    dialogue.run()
+}
+
+/// One connection.
+struct Dialogue<'a> {
+    kept: &'a Kept,
+    policy: &'a Policy,
+    connection: usize,
+    writer: TcpStream,
+    reader: BufReader<TcpStream>,
+    from: String,
+    to: Vec<String>,
+}
+
+impl Dialogue<'_> {
+    fn run(&mut self) -> io::Result<()> {
+        loop {
+            let mut line = String::new();
+            if self.reader.read_line(&mut line)? == 0 {
                 return Ok(());
             }
+            let reply = self.obey(line.trim_end())?;
+            if reply == DROP {
+                return Ok(());
+            }
+            self.say(&reply)?;
+            if reply.starts_with("221") {
+                return Ok(());
+            }
+        }
+    }
+
+    fn obey(&mut self, command: &str) -> io::Result<String> {
+        let verb = command.split([' ', ':']).next().unwrap_or("");
+        Ok(match verb.to_ascii_uppercase().as_str() {
+            "EHLO" | "LHLO" => EXTENSIONS.to_owned(),
+            "MAIL" => {
+                (self.from, self.to) = (path(command), Vec::new());
+                "250 2.1.0 OK".to_owned()
+            }
+            "RCPT" => self.recipient(path(command)),
+            "DATA" if self.to.is_empty() => "554 5.5.1 No valid recipients".to_owned(),
+            "DATA" => self.data()?,
+            "QUIT" => "221 2.0.0 Bye".to_owned(),
             "RSET" | "NOOP" => "250 2.0.0 OK".to_owned(),
             _ => "502 5.5.1 What?".to_owned(),
+        })
+    }
+
+    fn recipient(&mut self, address: String) -> String {
+        let before = self.kept.note(|state| {
+            let before = state.rcpts.iter().filter(|known| **known == address);
+            let before = before.count();
+            state.rcpts.push(address.clone());
+            before
+        });
+        let refusal = (self.policy)(Moment::Rcpt(&address, before));
+        refusal.unwrap_or_else(|| {
+            self.to.push(address);
+            "250 2.1.5 OK".to_owned()
+        })
+    }
+
+    fn data(&mut self) -> io::Result<String> {
+        self.say("354 Go ahead")?;
+        let text = body(&mut self.reader)?;
+        let before = self.kept.note(|state| state.taken.len());
+        let reply = (self.policy)(Moment::Data(&text, before));
+        let reply = reply.unwrap_or_else(|| "250 2.0.0 Taken".to_owned());
+        let taken = Taken {
+            from: std::mem::take(&mut self.from),
+            to: std::mem::take(&mut self.to),
+            text,
+            reply: reply.clone(),
+            connection: self.connection,
         };
-        if reply == DROP {
-            return Ok(());
-        }
-        writeln_crlf(&mut writer, &reply)?;
+        self.kept.note(|state| state.taken.push(taken));
+        Ok(reply)
+    }
+
+    fn say(&mut self, text: &str) -> io::Result<()> {
+        self.writer.write_all(format!("{text}\r\n").as_bytes())
     }
 }
 
@@ -242,9 +262,8 @@ fn path(command: &str) -> String {
     path.map_or_else(String::new, |(path, _)| path.to_owned())
 }
 
-fn writeln_crlf(writer: &mut impl Write, text: &str) -> io::Result<()> {
-    writer.write_all(format!("{text}\r\n").as_bytes())
-}
+const EXTENSIONS: &str =
+    "250-sink.test\r\n250-PIPELINING\r\n250-8BITMIME\r\n250-SIZE\r\n250 ENHANCEDSTATUSCODES";
 
 const DROP: &str = "drop";
 const DEADLINE: Duration = Duration::from_secs(60);

@@ -109,8 +109,10 @@ impl Dispatcher {
         self.is_ending.set(true);
         let mut board = self.board.borrow_mut();
         let idle = board.queues_mut().flat_map(|queue| queue.idle.drain(..));
-        // Whoever is gone needs no call.
-        idle.for_each(|idle| drop(idle.send(())));
+        for idle in idle {
+            // Whoever is gone needs no call.
+            let _ = idle.send(());
+        }
     }
 
     #[must_use]

@@ -1,6 +1,6 @@
 //! Messages on their way out: read from the log, bounded in memory, signed, put into an envelope.
 
-use super::board::QueueIndex;
+use super::board::{QueueIndex, SENDING_SECS_MAX};
 use super::budget;
 use super::dispatch::Dispatcher;
 use super::nodes::{Index, Nodes};
@@ -72,6 +72,7 @@ impl Dispatcher {
             .filter_map(|index| Some((index, self.item_of(index)?)))
             .collect();
         let octets = wanted.first()?.1.octets;
+        self.allow_time(&wanted, octets);
         let room = self.bodies.take(octets).await;
         let ids: Vec<ItemId> = wanted.iter().map(|(_, item)| item.id).collect();
         let read = async {
@@ -120,6 +121,19 @@ impl Dispatcher {
                 _room: room,
             },
         })
+    }
+
+    /// The watchdog leaves a large message the time that egress leaves it.
+    fn allow_time(&self, wanted: &[(Index, Item)], octets: u64) {
+        let extra = u32::try_from(octets / OCTETS_A_SEC_MIN).unwrap_or(u32::MAX);
+        let due = self
+            .second()
+            .saturating_add(SENDING_SECS_MAX)
+            .saturating_add(extra);
+        let mut board = self.board.borrow_mut();
+        for (index, _) in wanted {
+            board.nodes.node_mut(*index).due = due;
+        }
     }
 
     async fn pieces(&self, message: &Message) -> Result<Vec<Rc<[u8]>>, ReadError> {
@@ -228,6 +242,9 @@ impl Dispatcher {
         })
     }
 }
+
+/// A next hop that takes less is given up (`egress::Patience`).
+const OCTETS_A_SEC_MIN: u64 = 512;
 
 /// What is lent to a socket at a time.
 const PIECE_BYTES: u64 = 64 << 10;

@@ -1,10 +1,10 @@
 //! Mail on its way to other hosts: what waits for what, what is tried when, and who sends it.
 //!
 //! ```text
-//! store: items ─ arrivals ─→ Board ─ due ─→ hosts of its domain ─→ ready queue ─→ courier ─→ egress
-//!                              ↑ deferred: ATTEMPT                                   │
-//!                              └──────────────────── outcome ────────────────────────┘
-//!                                                    END, with a DSN in the same frame where due
+//! store: items ─ arrivals ─→ Board ─ due ─→ hosts of its domain ─→ ready queue ─→ courier
+//!                              ↑ deferred: ATTEMPT                                │
+//!                              └──────────────────── outcome ── egress ───────────┘
+//!                                                    END, with a DSN in its frame where due
 //! ```
 //!
 //! The queue is a follower: everything it knows can be had again from the log. Every recipient is

@@ -24,17 +24,17 @@ pub struct Suspension {
 
 /// All orders that hold now.
 #[derive(Clone, Default, Debug)]
-pub struct Suspensions {
+pub(super) struct Suspensions {
     list: Vec<Suspension>,
 }
 
 /// As many as an operator oversees.
-pub const SUSPENSIONS_MAX: usize = 1_000;
+pub(super) const SUSPENSIONS_MAX: usize = 1_000;
 
 impl Suspensions {
     /// Adds one, or gives the one of the same field another end. `false`: there are too many.
     #[must_use]
-    pub fn add(&mut self, suspension: Suspension) -> bool {
+    pub(super) fn add(&mut self, suspension: Suspension) -> bool {
         self.resume(&suspension.field);
         let has_room = self.list.len() < SUSPENSIONS_MAX;
         if has_room {
@@ -44,14 +44,18 @@ impl Suspensions {
     }
 
     /// Takes one back; `false`: there was none.
-    pub fn resume(&mut self, field: &Field) -> bool {
+    pub(super) fn resume(&mut self, field: &Field) -> bool {
         let before = self.list.len();
         self.list.retain(|known| known.field != *field);
         self.list.len() < before
     }
 
     /// The one that keeps back what `matches`; those that are over are forgotten.
-    pub fn find(&mut self, now: u32, matches: impl Fn(&Field) -> bool) -> Option<&Suspension> {
+    pub(super) fn find(
+        &mut self,
+        now: u32,
+        matches: impl Fn(&Field) -> bool,
+    ) -> Option<&Suspension> {
         if self.list.is_empty() {
             return None;
         }
@@ -61,7 +65,7 @@ impl Suspensions {
     }
 
     #[must_use]
-    pub fn list(&self) -> &[Suspension] {
+    pub(super) fn list(&self) -> &[Suspension] {
         &self.list
     }
 }

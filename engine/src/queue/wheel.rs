@@ -190,8 +190,8 @@ mod tests {
                         fired.sort_unstable();
                         due.into_iter().for_each(|index| nodes.let_go(index));
                         let later = list.split_off(&(now + 1, 0));
-                        let expected: Vec<_> = std::mem::replace(&mut list, later).into_iter().collect();
-                        prop_assert_eq!(fired, expected);
+                        let expected = std::mem::replace(&mut list, later);
+                        prop_assert_eq!(fired, expected.into_iter().collect::<Vec<_>>());
                     }
                     _ => {
                         if let Some((due, item)) = list.iter().nth(value as usize).copied() {

@@ -3,7 +3,7 @@
 use super::follow;
 use super::resume;
 use super::shard::{Desk, open_doors};
-use crate::post::{Order, QueueAnswer};
+use crate::post::{Order, QueueAnswer, QueueAsk};
 use crate::queue::Dispatcher;
 use crate::reactor::sleep;
 use crate::telemetry::log;
@@ -54,18 +54,9 @@ pub(super) async fn carry_out(desk: &Desk, order: Order) {
         Order::RemoveDomain { name, done } => drop(done.send(store.remove_domain(name).await)),
         Order::Reloaded(done) => {
             configure(desk);
-            if let Some(dispatcher) = &desk.dispatcher {
-                dispatcher.reconfigured();
-            }
             let _ = done.send(());
         }
-        Order::Queue { ask, done } => {
-            let answer = match &desk.dispatcher {
-                Some(dispatcher) => dispatcher.answer(ask).await,
-                None => QueueAnswer::Off,
-            };
-            let _ = done.send(answer);
-        }
+        Order::Queue { ask, done } => drop(done.send(answer(desk, ask).await)),
         Order::Seen(done) => drop(done.send(resume::seen(desk))),
         Order::ResumeOffers { seen, done } => {
             drop(done.send(resume::offers(desk, &seen).await));
@@ -83,15 +74,27 @@ pub(super) async fn carry_out(desk: &Desk, order: Order) {
             let _ = done.send(());
         }
         Order::Close(done) => {
-            store.close();
-            if let Some(written) = desk.written.take() {
-                let _ = written.await;
-            }
-            follow::last_round(desk).await;
-            log::flush();
+            close(desk).await;
             let _ = done.send(());
         }
     }
+}
+
+async fn answer(desk: &Desk, ask: QueueAsk) -> QueueAnswer {
+    match &desk.dispatcher {
+        Some(dispatcher) => dispatcher.answer(ask).await,
+        None => QueueAnswer::Off,
+    }
+}
+
+/// Everything becomes durable, and the next start has little to replay.
+async fn close(desk: &Desk) {
+    desk.hall.store.close();
+    if let Some(written) = desk.written.take() {
+        let _ = written.await;
+    }
+    follow::last_round(desk).await;
+    log::flush();
 }
 
 async fn set_account(
@@ -113,8 +116,12 @@ fn known(desk: &Desk, address: &str) -> Result<AccountId, ChangeError> {
         .ok_or(ChangeError::NoAccount)
 }
 
-/// The store asks the directory for quotas, and publishes usage to it.
+/// The store asks the directory for quotas, and publishes usage to it; the queue asks for routes
+/// again.
 fn configure(desk: &Desk) {
+    if let Some(dispatcher) = &desk.dispatcher {
+        dispatcher.reconfigured();
+    }
     let live = desk.hall.live.clone();
     desk.hall.store.configure(move |name| {
         let directory = live.directory.load();

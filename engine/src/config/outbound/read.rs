@@ -317,9 +317,8 @@ fn tls_demand(text: At<&str>, notes: &mut Notes) -> Option<TlsDemand> {
         "verified" => TlsDemand::Verified,
         "implicit" => TlsDemand::Implicit,
         other => {
-            let what = format!(
-                "tls: expected never, opportunistic, required, verified or implicit, not \"{other}\""
-            );
+            let known = "never, opportunistic, required, verified or implicit";
+            let what = format!("tls: expected {known}, not \"{other}\"");
             notes.problem(text.line, what);
             return None;
         }

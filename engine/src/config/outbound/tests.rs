@@ -35,7 +35,8 @@ fn without_a_route_nothing_leaves() {
 #[test]
 fn the_most_exact_route_holds() {
     let text = "[[route]]\ndomains = [\"*\"]\nvia = \"mx\"\n\
-        [[route]]\ndomains = [\"*.corp.test\", \"corp.test\"]\nvia = \"relay\"\nhost = \"gw.test\"\n\
+        [[route]]\ndomains = [\"*.corp.test\", \"corp.test\"]\nvia = \"relay\"\n\
+        host = \"gw.test\"\n\
         [[route]]\ndomains = \"x.corp.test\"\nvia = \"lmtp\"\nhost = \"[::1]:2424\"\n\
         [[route]]\ndomains = \"bad.test\"\nvia = \"reject\"\nreason = \"No\"\n";
     let outbound = outbound(text);
