@@ -19,6 +19,7 @@ pub mod certificate;
 pub mod connection;
 pub mod corpus;
 pub mod dialog;
+pub mod dns;
 pub mod http;
 pub mod imap;
 pub mod ledger;

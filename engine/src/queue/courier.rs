@@ -224,7 +224,7 @@ impl Courier {
             if outcome.is_open {
                 *link = Some(open);
             }
-            drop(body);
+            drop((body, pieces));
             self.learn(&outcome);
             self.write_down(parcels, &host, passes_on, &outcome).await;
             return true;

@@ -26,6 +26,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 use store::error::{ChangeError, LogError};
+use store::mail::id::ItemId;
 use store::shard::{End, Ending, Enhanced, HostReply, Item, Note};
 
 /// What the queue of a shard is given.
@@ -286,7 +287,7 @@ impl Dispatcher {
     /// The item of a node; one that has ended takes its node along.
     pub(super) fn item_of(&self, index: Index) -> Option<Item> {
         let name = self.board.borrow().nodes.node(index).item;
-        let item = self.store.queue_item(store::mail::id::ItemId(name));
+        let item = self.store.queue_item(ItemId(name));
         if item.is_none() {
             self.board.borrow_mut().end(index);
         }
@@ -429,6 +430,14 @@ impl Dispatcher {
         if let Some(gauge) = self.live.queued.get(self.shard) {
             gauge.store(queued, Ordering::Relaxed);
         }
+        // Numbers rise: the first one has waited longest.
+        let oldest = self.store.queue_list(ItemId(0), 1, |_| true);
+        let since = oldest
+            .items
+            .first()
+            .map(|item| u64::from(item.enqueued_secs));
+        let age = since.map_or(0, |since| self.now().unix_secs().saturating_sub(since));
+        self.metrics.queue_oldest_secs.set(age);
         let board = self.board.borrow();
         let ready: usize = board.queues().map(|(_, queue)| queue.ready()).sum();
         self.metrics.queue_items.set(queued);

@@ -15,6 +15,7 @@ use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::sync::atomic::Ordering;
 use store::mail::address::Address;
+use store::mail::id::ItemId;
 use store::shard::{End, Ending, Hold, HostReply, Item, Note};
 
 impl Dispatcher {
@@ -87,7 +88,7 @@ impl Dispatcher {
     async fn show(&self, item: u64) -> Option<QueueShown> {
         let name = format!("{}.{item}", self.shard);
         let line = self.list(&Pick::Item(name), 1).await.pop()?;
-        let id = store::mail::id::ItemId(item);
+        let id = ItemId(item);
         let queued = self.store.queued(&[id]).await.ok()?;
         let last = self.store.last_attempt(id).await.ok().flatten();
         let sender = queued.source.reverse_path.as_ref();

@@ -189,6 +189,8 @@ shard_metrics! {
 
     /// Recipients at other hosts that wait in the queue of this shard.
     gauge queue_items: Gauge,
+    /// How long the oldest of them has waited.
+    gauge queue_oldest_secs: Gauge,
     /// Of these, those that wait for a connection only.
     gauge queue_ready: Gauge,
     /// What these occupy in memory beside the store's share.
