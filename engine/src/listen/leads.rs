@@ -43,6 +43,7 @@ pub(super) fn leaving(
     tenant: String,
     received: &[u8],
     date: InternalDate,
+    priority: i8,
     rules: &Rules,
 ) -> Outbound {
     let route = rules.route(&recipient.address.domain);
@@ -54,7 +55,7 @@ pub(super) fn leaving(
         tenant,
         expiry_secs: date.unix_secs.saturating_add(i64::from(pace.expire_secs)),
         not_before_secs: 0,
-        priority: 0,
+        priority,
         marks: 0,
         prefix: received.to_vec(),
     }

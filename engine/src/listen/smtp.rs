@@ -395,7 +395,14 @@ impl Conversation {
                 Lead::Nowhere => continue,
                 Lead::Away => {
                     let tenant = sender.clone().unwrap_or_else(|| tenant(&commit.envelope));
-                    let outbound = leaving(recipient, tenant, &received, date, &config.outbound);
+                    let outbound = leaving(
+                        recipient,
+                        tenant,
+                        &received,
+                        date,
+                        commit.priority,
+                        &config.outbound,
+                    );
                     shares.leave(
                         usize::from(home(&recipient.address.domain, shards).0),
                         outbound,

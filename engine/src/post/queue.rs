@@ -77,6 +77,8 @@ pub struct QueueLine {
     pub domain: String,
     pub tenant: String,
     pub octets: u64,
+    /// RFC 6710: from −9 to 9.
+    pub priority: i8,
     pub attempts: u32,
     pub enqueued_secs: u32,
     pub expiry_secs: u32,

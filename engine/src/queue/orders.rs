@@ -76,6 +76,7 @@ impl Dispatcher {
             domain: item.domain.to_string(),
             tenant: item.tenant.to_string(),
             octets: item.octets,
+            priority: item.priority,
             attempts: item.attempts.into(),
             enqueued_secs: item.enqueued_secs,
             expiry_secs: item.expiry_secs,

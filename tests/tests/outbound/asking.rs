@@ -4,7 +4,9 @@ use super::{ALICE, setup_with_smarthost, submit};
 use std::process::Command;
 use tests::binary;
 use tests::server::Server;
+use tests::setup::PASSWORD;
 use tests::sink::{Moment, Sink};
+use tests::smtp::Smtp;
 
 /// What waits is listed with its reason, tried at once when asked to, and gone when dropped.
 #[test]
@@ -68,6 +70,31 @@ fn suspended_and_held_mail_waits() {
     assert!(listed.contains("who holds it"), "{listed}");
     assert!(ctl(&server, &["release", "--all"]).starts_with("1 "));
     assert_eq!(sink.wait_for(2)[1].to, ["carol@far.test"]);
+}
+
+/// Who has logged in says how urgent a message is; who has not is not believed.
+#[test]
+fn priorities_are_kept_of_those_who_are_known() {
+    let (setup, port) = setup_with_smarthost("");
+    let _sink = Sink::start(port);
+    let server = Server::start(setup.table("[relay]\nnetworks = \"127.0.0.1\""));
+    ctl(&server, &["suspend", "--domain", "far.test"]);
+    let known = Smtp::submit(server.addresses().submissions, ALICE, PASSWORD).unwrap();
+    for (mut smtp, from) in [(known, ALICE), (server.smtp(), "x@remote.test")] {
+        let mail = format!("MAIL FROM:<{from}> MT-PRIORITY=5");
+        smtp.command(&mail).unwrap().expect(250).unwrap();
+        smtp.command("RCPT TO:<carol@far.test>")
+            .unwrap()
+            .expect(250)
+            .unwrap();
+        smtp.data(b"Subject: x\r\n\r\nx\r\n")
+            .unwrap()
+            .expect(250)
+            .unwrap();
+    }
+    let listed = ctl(&server, &["--json", "list", "--all"]);
+    let of = |priority: &str| listed.matches(&format!("\"priority\":{priority},")).count();
+    assert_eq!((of("5"), of("0")), (1, 1), "{listed}");
 }
 
 fn ctl(server: &Server, arguments: &[&str]) -> String {

@@ -89,6 +89,8 @@ pub enum Action {
 #[derive(PartialEq, Eq, Debug)]
 pub struct Commit {
     pub envelope: Envelope,
+    /// RFC 6710, of a client that has logged in; else 0.
+    pub priority: i8,
     /// Octets of the body.
     pub octets: u64,
     /// What we have to add.

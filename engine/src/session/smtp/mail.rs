@@ -78,7 +78,14 @@ impl Session {
                 None => "<>".to_owned(),
             }),
         };
-        Transaction::new(envelope, params.size, self.now_ms)
+        Transaction {
+            // RFC 6710 §5: who is not logged in is not believed here either.
+            priority: params
+                .priority
+                .filter(|_| self.login.is_some())
+                .unwrap_or(0),
+            ..Transaction::new(envelope, params.size, self.now_ms)
+        }
     }
 
     fn sender_refused(&mut self, transaction: Transaction, reply: Reply, out: &mut Output) {
