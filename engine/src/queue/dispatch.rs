@@ -154,7 +154,7 @@ impl Dispatcher {
     }
 
     /// Everything that has arrived, a handful at a time.
-    async fn take_in(self: &Rc<Self>) {
+    pub(super) async fn take_in(self: &Rc<Self>) {
         loop {
             let arrivals = self.store.queue_arrivals(ARRIVALS_MAX);
             let is_last = arrivals.len() < ARRIVALS_MAX;

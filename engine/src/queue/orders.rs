@@ -20,6 +20,8 @@ use store::shard::{End, Ending, Hold, HostReply, Item, Note};
 
 impl Dispatcher {
     pub async fn answer(self: &Rc<Self>, ask: QueueAsk) -> QueueAnswer {
+        // What was acknowledged before the question is part of the answer.
+        self.take_in().await;
         match ask {
             QueueAsk::List { pick, most } => QueueAnswer::Lines(self.list(&pick, most).await),
             QueueAsk::Show(item) => QueueAnswer::Shown(self.show(item).await.map(Box::new)),
