@@ -230,8 +230,18 @@ impl Board {
         QueueIndex(at)
     }
 
-    /// DNS named the hosts of a domain; the answer is good until `until`.
-    pub(super) fn resolved(&mut self, number: u32, shares: Box<[Share]>, until: u32, now: u32) {
+    /// DNS named the hosts of a domain; the answer is good until `until`. A domain that nobody
+    /// waits for any more may have left its number to another one: the name tells.
+    pub(super) fn resolved(
+        &mut self,
+        (number, name): (u32, &str),
+        shares: Box<[Share]>,
+        until: u32,
+        now: u32,
+    ) {
+        if self.domains.text(number) != name {
+            return;
+        }
         for share in &shares {
             if let Some(queue) = self.queues.get_mut(share.queue.0) {
                 queue.users += 1;
@@ -253,7 +263,10 @@ impl Board {
     }
 
     /// DNS named none: gives back those that waited, now `Sending` until somebody decides.
-    pub(super) fn unresolved(&mut self, number: u32, now: u32) -> Vec<Index> {
+    pub(super) fn unresolved(&mut self, (number, name): (u32, &str), now: u32) -> Vec<Index> {
+        if self.domains.text(number) != name {
+            return Vec::new();
+        }
         let Some(domain) = self.domains.value_mut(number) else {
             return Vec::new();
         };

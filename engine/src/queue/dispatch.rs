@@ -230,9 +230,9 @@ impl Dispatcher {
         drop(question);
         let now = self.second();
         match found {
-            Ok(hop) => self.lead(number, hop, &config.outbound, now),
+            Ok(hop) => self.lead((number, &domain), hop, &config.outbound, now),
             Err(why) => {
-                let waited = self.board.borrow_mut().unresolved(number, now);
+                let waited = self.board.borrow_mut().unresolved((number, &domain), now);
                 let pace = pace_of(&config.outbound, &domain);
                 self.settle(self.without_hop(waited, &why), &pace).await;
             }
@@ -241,7 +241,7 @@ impl Dispatcher {
     }
 
     /// Gives a domain its ready queues, one for each egress source.
-    fn lead(&self, number: u32, hop: Hop, rules: &Outbound, now: u32) {
+    fn lead(&self, domain: (u32, &str), hop: Hop, rules: &Outbound, now: u32) {
         let hop = Rc::new(hop);
         let site = self.sites.site(&hop.site);
         let mut board = self.board.borrow_mut();
@@ -254,7 +254,7 @@ impl Dispatcher {
             });
         }
         let until = now.saturating_add(hop.ttl_secs.clamp(HOP_SECS_MIN, HOP_SECS_MAX));
-        board.resolved(number, shares.into(), until, now);
+        board.resolved(domain, shares.into(), until, now);
     }
 
     fn without_hop(&self, waited: Vec<Index>, why: &NoHop) -> Vec<Tried> {
@@ -273,7 +273,7 @@ impl Dispatcher {
             false => Came::Deferred,
         };
         let tried = |index| {
-            let item = self.item_of(index)?;
+            let item = self.own_item_of(index)?;
             Some(Tried {
                 index,
                 item,
@@ -284,10 +284,16 @@ impl Dispatcher {
         waited.into_iter().filter_map(tried).collect()
     }
 
-    /// The item of a node; one that has ended takes its node along.
+    /// The item of a node; `None`: it has ended, and whoever sends it is about to say so.
     pub(super) fn item_of(&self, index: Index) -> Option<Item> {
         let name = self.board.borrow().nodes.node(index).item;
-        let item = self.store.queue_item(ItemId(name));
+        self.store.queue_item(ItemId(name))
+    }
+
+    /// As [`item_of`](Self::item_of), for a node that is ours to decide about: what has ended
+    /// takes it along.
+    pub(super) fn own_item_of(&self, index: Index) -> Option<Item> {
+        let item = self.item_of(index);
         if item.is_none() {
             self.board.borrow_mut().end(index);
         }

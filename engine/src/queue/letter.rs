@@ -69,7 +69,7 @@ impl Dispatcher {
     pub(super) async fn load(&self, taken: Vec<Index>, pace: &Pace) -> Option<Load> {
         let wanted: Vec<(Index, Item)> = taken
             .into_iter()
-            .filter_map(|index| Some((index, self.item_of(index)?)))
+            .filter_map(|index| Some((index, self.own_item_of(index)?)))
             .collect();
         let octets = wanted.first()?.1.octets;
         self.allow_time(&wanted, octets);
