@@ -240,7 +240,7 @@ impl Board {
         now: u32,
     ) {
         if self.domains.text(number) != name {
-            return;
+            return shares.iter().for_each(|share| self.prune(share.queue));
         }
         for share in &shares {
             if let Some(queue) = self.queues.get_mut(share.queue.0) {
