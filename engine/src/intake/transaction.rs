@@ -174,6 +174,7 @@ pub(super) fn custody(heirs: &Heirs, body: BodyWriter, submitted: Submitted) -> 
         offers: offers
             .map(|(owner, shares)| (owner as u16, shares))
             .collect(),
+        ..Custody::default()
     };
     (custody, settled.fates)
 }

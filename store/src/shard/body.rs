@@ -174,7 +174,11 @@ impl<D: Disk> Shard<D> {
         self.body_of(message, Rc::from([])).await
     }
 
-    async fn body_of(&self, message: ObjectId, prefix: Rc<[u8]>) -> Result<Message, ReadError> {
+    pub(super) async fn body_of(
+        &self,
+        message: ObjectId,
+        prefix: Rc<[u8]>,
+    ) -> Result<Message, ReadError> {
         let (head, tail, snapshot) = self.message_record(message).await?;
         Ok(Message {
             octets: prefix.len() as u64 + head.octets,
@@ -210,7 +214,7 @@ impl<D: Disk> Shard<D> {
 
     /// The record of an object, and the snapshot in which its place holds: as long as that is
     /// held, so does the file.
-    async fn object(
+    pub(super) async fn object(
         &self,
         object: ObjectId,
         kind: u8,

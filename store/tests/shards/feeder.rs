@@ -98,7 +98,7 @@ impl Pair {
             body,
             each_alone: false,
             shares: offer.recipients.clone(),
-            offers: Vec::new(),
+            ..Custody::default()
         }))
     }
 
@@ -113,7 +113,7 @@ impl Pair {
             body: self.to.body(),
             each_alone: false,
             shares: Vec::new(),
-            offers: Vec::new(),
+            ..Custody::default()
         };
         let taken = self.to.take_offered(self.ids.0, offer.sequence, nothing);
         taken.await.ok()?;
