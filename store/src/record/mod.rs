@@ -7,6 +7,8 @@ mod mailbox;
 mod message;
 mod owner;
 mod queue;
+#[cfg(test)]
+mod tests;
 
 pub use mailbox::{CopiedRow, Copy, Expunge, FlagChange, FlagOp, MailboxFact};
 pub use message::{Deliver, MessageHead, Piece, Source};

@@ -91,6 +91,9 @@ impl Queue {
         if queue.first_item.0 == 0 || last.is_none_or(|last| last > ITEMS_MAX) {
             return Err(Broken("numbers of items that cannot be"));
         }
+        if queue.object.0 >= OBJECTS_MAX {
+            return Err(Broken("the number of an object that cannot be"));
+        }
         for _ in 0..count {
             queue.recipients.push(Leaving::read(fields)?);
         }
@@ -371,3 +374,6 @@ impl Hold {
 
 /// Items are numbered below this: the checkpoint keeps them in 2^32 − 1 parts of 2^12.
 const ITEMS_MAX: u64 = ((1 << 32) - 1) << 12;
+
+/// A QUEUE is found by 48 bits: 2^48 objects are never made.
+const OBJECTS_MAX: u64 = 1 << 48;

@@ -185,6 +185,11 @@ impl<D: Disk> Shard<D> {
             outbound_offers,
             ends,
         } = custody;
+        let onward = Onward {
+            outbound,
+            offers,
+            outbound_offers,
+        };
         let mut delivered = Delivered {
             shares: Vec::with_capacity(shares.len()),
         };
@@ -207,10 +212,9 @@ impl<D: Disk> Shard<D> {
             };
             batches.push((AccountId(0), entry));
             let size = body.octets();
-            let leaves = !(offers.is_empty() && outbound.is_empty() && outbound_offers.is_empty());
             // SMTP has one answer for all: a quota refuses everybody or nobody.
-            let may_refuse =
-                offered.is_none() && (each_alone || !leaves && are_all_full(&state, &shares, size));
+            let may_refuse = offered.is_none()
+                && (each_alone || onward.is_empty() && are_all_full(&state, &shares, size));
             for share in shares {
                 let outcome =
                     draft_share(&mut state, share, message, size, received_secs, may_refuse);
@@ -220,20 +224,7 @@ impl<D: Disk> Shard<D> {
                     uid
                 }));
             }
-            draft_queue(
-                &mut state,
-                message,
-                &body,
-                received_secs,
-                outbound,
-                &mut batches,
-            );
-            for (target, shares) in offers {
-                draft_offers(&mut state, target, message, shares, &mut batches);
-            }
-            for (target, outbound) in outbound_offers {
-                draft_outbound_offers(&mut state, target, message, outbound, &mut batches);
-            }
+            onward.draft(&mut state, (message, size), received_secs, &mut batches);
             if batches.len() == 1 {
                 return Ok(delivered);
             }
@@ -278,6 +269,35 @@ impl<D: Disk> Shard<D> {
             octets: body.octets(),
             source,
             pieces: body.pieces.clone(),
+        }
+    }
+}
+
+/// What of a custody is not for accounts of this shard.
+struct Onward {
+    outbound: Vec<Outbound>,
+    offers: Vec<(u16, Vec<Share>)>,
+    outbound_offers: Vec<(u16, Vec<Outbound>)>,
+}
+
+impl Onward {
+    fn is_empty(&self) -> bool {
+        self.outbound.is_empty() && self.offers.is_empty() && self.outbound_offers.is_empty()
+    }
+
+    fn draft(
+        self,
+        state: &mut State,
+        message: (ObjectId, u64),
+        received_secs: i64,
+        batches: &mut Vec<(AccountId, Entry<'_>)>,
+    ) {
+        draft_queue(state, message, received_secs, self.outbound, batches);
+        for (target, shares) in self.offers {
+            draft_offers(state, target, message.0, shares, batches);
+        }
+        for (target, outbound) in self.outbound_offers {
+            draft_outbound_offers(state, target, message.0, outbound, batches);
         }
     }
 }

@@ -9,7 +9,7 @@
 //!
 //! Nothing here has a clock: when an item is due is for the caller to say and to watch.
 
-use super::{BodyWriter, Entry, Message, Shard};
+use super::{Entry, Message, Shard};
 use crate::disk::Disk;
 use crate::error::{ChangeError, ReadError};
 use crate::limit::{FRAME_BYTES_MAX, HOST_BYTES_MAX, PREFIX_BYTES_MAX, REPLY_BYTES_MAX};
@@ -211,8 +211,7 @@ impl<D: Disk> Shard<D> {
 /// with the same tenant and prefix.
 pub(super) fn draft_queue(
     state: &mut State,
-    message: ObjectId,
-    body: &BodyWriter,
+    (message, body_octets): (ObjectId, u64),
     enqueued_secs: i64,
     outbound: Vec<Outbound>,
     batches: &mut Vec<(AccountId, Entry<'_>)>,
@@ -232,7 +231,7 @@ pub(super) fn draft_queue(
         if !open.as_ref().is_some_and(fits) {
             batches.extend(open.take().map(|queue| numbered(state, queue)));
         }
-        let octets = body.octets() + prefix.len() as u64;
+        let octets = body_octets + prefix.len() as u64;
         let queue = open.get_or_insert_with(|| Queue {
             object: ObjectId(0),
             message,

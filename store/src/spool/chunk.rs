@@ -128,6 +128,7 @@ impl Chunk {
         let ended = *slot;
         slot.flags |= ENDED;
         self.ended += 1;
+        self.is_changed = true;
         if self.ended > self.slots.len() / ENDED_PART + ENDED_LEAST {
             self.settle();
         }
@@ -253,11 +254,11 @@ impl<'a> Part<'a> {
     }
 }
 
-/// The chunk of an item, and its number there.
-pub(crate) fn seat_of(item: ItemId) -> (u32, u16) {
-    let chunk = u32::try_from(item.0 / u64::from(CHUNK_ITEMS));
+/// The chunk of an item, and its number there; nothing for a number that is never given out.
+pub(crate) fn seat_of(item: ItemId) -> Option<(u32, u16)> {
+    let chunk = u32::try_from(item.0 / u64::from(CHUNK_ITEMS)).ok()?;
     let low = item.0 % u64::from(CHUNK_ITEMS);
-    (chunk.expect("no record has a higher number"), low as u16)
+    (chunk < u32::MAX).then_some((chunk, low as u16))
 }
 
 /// The item of a seat.

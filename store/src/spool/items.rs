@@ -11,7 +11,7 @@ use crate::bell::{Bell, Watch};
 use crate::codec::Short;
 use crate::codec::size::Size;
 use crate::mail::id::{ItemId, ObjectId};
-use crate::record::{Attempt, Hold, Queue};
+use crate::record::{Attempt, Hold, Leaving, Queue};
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::ControlFlow;
 use std::rc::Rc;
@@ -87,7 +87,7 @@ impl Items {
     }
 
     fn slot(&self, id: ItemId) -> Option<&Slot> {
-        let (chunk, low) = seat_of(id);
+        let (chunk, low) = seat_of(id)?;
         self.chunks.get(&chunk)?.find(low)
     }
 
@@ -109,7 +109,9 @@ impl Items {
 
     /// Calls `each` with the items above `after`, by rising number, until it breaks.
     pub(crate) fn walk(&self, after: ItemId, mut each: impl FnMut(Item) -> ControlFlow<()>) {
-        let (first, low) = seat_of(ItemId(after.0 + 1));
+        let Some((first, low)) = seat_of(ItemId(after.0.saturating_add(1))) else {
+            return;
+        };
         for (number, chunk) in self.chunks.range(first..) {
             let low = if *number == first { low } else { 0 };
             for slot in chunk.from(low) {
@@ -158,43 +160,45 @@ impl Items {
     }
 
     pub(crate) fn enqueued(&mut self, queue: &Queue) {
-        let mut arrived = 0;
+        let before = self.count;
         for (id, recipient) in queue.items().map(ItemId).zip(&queue.recipients) {
-            let (number, low) = seat_of(id);
-            if number > seat_of(self.last).0 {
-                self.complete(seat_of(self.last).0);
-            }
-            self.last = self.last.max(id);
-            let chunk = self.chunks.entry(number).or_default();
-            if chunk.find(low).is_some() {
-                continue;
-            }
-            let domain = self.names.take(&recipient.address.domain, 1);
-            let tenant = self.names.take(&queue.tenant, 1);
-            let is_new = chunk.insert(Slot {
-                enqueued_secs: resident(queue.enqueued_secs),
-                due_secs: resident(recipient.not_before_secs.max(queue.enqueued_secs)),
-                expiry_secs: resident(recipient.expiry_secs),
-                domain,
-                tenant,
-                priority: recipient.priority,
-                size: Size::of(queue.octets),
-                ..Slot::new(low, queue.object)
-            });
-            if is_new {
-                chunk.is_changed = true;
-                arrived += 1;
-            } else {
-                self.names.give_back(domain);
-                self.names.give_back(tenant);
+            if !self.is_live(id) {
+                self.arrive(id, queue, recipient);
             }
         }
         // An archive has QUEUEs of which only the numbers are left.
         self.resume(ItemId(queue.items().end - 1));
-        self.count += arrived;
-        if arrived > 0 {
+        if self.count > before {
             self.arrivals.ring();
         }
+    }
+
+    fn arrive(&mut self, id: ItemId, queue: &Queue, recipient: &Leaving) {
+        let Some((number, low)) = seat_of(id) else {
+            return;
+        };
+        if let Some((last, _)) = seat_of(self.last).filter(|(last, _)| *last < number) {
+            self.complete(last);
+        }
+        let slot = Slot {
+            enqueued_secs: resident(queue.enqueued_secs),
+            due_secs: resident(recipient.not_before_secs.max(queue.enqueued_secs)),
+            expiry_secs: resident(recipient.expiry_secs),
+            domain: self.names.take(&recipient.address.domain, 1),
+            tenant: self.names.take(&queue.tenant, 1),
+            priority: recipient.priority,
+            size: Size::of(queue.octets),
+            ..Slot::new(low, queue.object)
+        };
+        let chunk = self.chunks.entry(number).or_default();
+        if chunk.insert(slot) {
+            chunk.is_changed = true;
+            self.count += 1;
+        } else {
+            self.names.give_back(slot.domain);
+            self.names.give_back(slot.tenant);
+        }
+        self.resume(id);
     }
 
     pub(crate) fn attempted(&mut self, object: ObjectId, attempt: &Attempt) {
@@ -213,8 +217,9 @@ impl Items {
     }
 
     fn change(&mut self, id: ItemId, change: impl FnOnce(&mut Slot)) {
-        let (number, low) = seat_of(id);
-        let Some(chunk) = self.chunks.get_mut(&number) else {
+        let seat = seat_of(id);
+        let chunk = seat.and_then(|(number, low)| Some((self.chunks.get_mut(&number)?, low)));
+        let Some((chunk, low)) = chunk else {
             return;
         };
         if let Some(slot) = chunk.find_mut(low) {
@@ -225,18 +230,16 @@ impl Items {
 
     pub(crate) fn ended(&mut self, id: ItemId) {
         self.ending.remove(&id);
-        let (number, low) = seat_of(id);
-        let Some(chunk) = self.chunks.get_mut(&number) else {
+        let Some((number, low)) = seat_of(id) else {
             return;
         };
-        let Some(slot) = chunk.end(low) else {
+        let Some(slot) = self.chunks.get_mut(&number).and_then(|it| it.end(low)) else {
             return;
         };
-        chunk.is_changed = true;
         self.names.give_back(slot.domain);
         self.names.give_back(slot.tenant);
         self.count -= 1;
-        if number < seat_of(self.last).0 {
+        if seat_of(self.last).is_some_and(|(last, _)| number < last) {
             self.drop_empty(number);
         }
     }

@@ -21,6 +21,8 @@
 pub(crate) mod chunk;
 pub(crate) mod items;
 mod names;
+#[cfg(test)]
+mod tests;
 mod window;
 
 pub use items::Item;

@@ -98,6 +98,7 @@ impl Pair {
             body,
             each_alone: false,
             shares: offer.recipients.clone(),
+            outbound: offer.outbound.clone(),
             ..Custody::default()
         }))
     }
@@ -117,6 +118,7 @@ impl Pair {
         };
         let taken = self.to.take_offered(self.ids.0, offer.sequence, nothing);
         taken.await.ok()?;
+        self.ledger.borrow_mut().queue.undelivered += offer.outbound.len();
         for share in &offer.recipients {
             let owner = ACCOUNTS.iter().position(|known| *known == share.account);
             let mut ledger = self.ledger.borrow_mut();
