@@ -193,14 +193,14 @@ impl Board {
     }
 
     /// Domains whose hosts must be asked for, each with its number.
-    pub(super) fn to_resolve(&mut self) -> Vec<(u32, String)> {
+    pub(super) fn take_questions(&mut self) -> Vec<(u32, String)> {
         let asked = std::mem::take(&mut self.to_resolve);
         let named = |number| (number, self.domains.text(number).to_owned());
         asked.into_iter().map(named).collect()
     }
 
     /// Queues that have something new.
-    pub(super) fn to_serve(&mut self) -> Vec<QueueIndex> {
+    pub(super) fn take_stirred(&mut self) -> Vec<QueueIndex> {
         let mut queues = std::mem::take(&mut self.to_serve);
         queues.sort_unstable_by_key(|queue| queue.0);
         queues.dedup();

@@ -209,7 +209,7 @@ impl Dispatcher {
     pub(super) fn turn(self: &Rc<Self>) {
         let (to_resolve, to_serve) = {
             let mut board = self.board.borrow_mut();
-            (board.to_resolve(), board.to_serve())
+            (board.take_questions(), board.take_stirred())
         };
         for (number, domain) in to_resolve {
             spawn(Rc::clone(self).resolve(number, domain));

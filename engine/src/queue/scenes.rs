@@ -43,7 +43,7 @@ impl World {
 
     /// Answers every question: domains with the same last label share a site.
     fn resolve_all(&mut self) {
-        for (number, domain) in self.board.to_resolve() {
+        for (number, domain) in self.board.take_questions() {
             let site = domain.rsplit('.').next().unwrap().to_owned();
             let hop = Rc::new(Hop {
                 exchange: site.clone(),
@@ -61,7 +61,7 @@ impl World {
             let queue = self.board.queue_for(0, &hop, &self.sites.site(&site));
             let shares = [Share { queue, weight: 1 }].into();
             self.board
-                .resolved(number, shares, self.now + 300, self.now);
+                .resolved((number, &domain), shares, self.now + 300, self.now);
         }
     }
 
@@ -97,7 +97,7 @@ fn a_life_from_arrival_to_end() {
         }
     );
     world.resolve_all();
-    let queues = world.board.to_serve();
+    let queues = world.board.take_stirred();
     assert_eq!((world.state(index), queues.len()), (State::Ready, 1));
     assert!(matches!(world.why(index), Why::Turn { ready: 1, .. }));
     assert_eq!(world.take(queues[0]), [index]);
@@ -108,7 +108,7 @@ fn a_life_from_arrival_to_end() {
     assert_eq!(world.state(index), State::Timed);
     world.advance(1);
     assert_eq!(world.state(index), State::Ready);
-    let again = world.board.to_serve();
+    let again = world.board.take_stirred();
     assert_eq!(world.take(again[0]), [index]);
     world.board.end(index);
     assert_eq!(world.board.nodes.live(), 0);
@@ -138,11 +138,11 @@ fn an_answer_of_dns_that_is_old_is_asked_for_again() {
     let first = world.arrive(1, "a.example", START + 400);
     world.arrive(2, "a.example", START);
     world.resolve_all();
-    assert!(world.board.to_resolve().is_empty());
+    assert!(world.board.take_questions().is_empty());
     world.now += 400;
     world.board.advance(world.now);
     assert_eq!(world.state(first), State::Resolving);
-    assert_eq!(world.board.to_resolve().len(), 1);
+    assert_eq!(world.board.take_questions().len(), 1);
     world.board.doubt_all();
 }
 
@@ -152,7 +152,7 @@ fn nobody_knows_the_domain() {
     let all: Vec<Index> = (0..3)
         .map(|item| world.arrive(item, "a.example", START))
         .collect();
-    let asked = world.board.to_resolve();
+    let asked = world.board.take_questions();
     let (number, domain) = &asked[0];
     assert!(
         world
@@ -168,7 +168,7 @@ fn nobody_knows_the_domain() {
     world.now += 60;
     world.board.advance(world.now);
     assert_eq!(
-        world.board.to_resolve().len(),
+        world.board.take_questions().len(),
         1,
         "asked once for all three"
     );
@@ -202,7 +202,7 @@ fn orders_take_out_of_any_list() {
         world.board.queues().map(|(_, queue)| queue.ready()).max(),
         Some(3)
     );
-    let queue = world.board.to_serve()[0];
+    let queue = world.board.take_stirred()[0];
     assert_eq!((world.take(queue).len(), world.take(queue).len()), (1, 1));
     assert!(
         world.take(queue).is_empty(),

@@ -267,8 +267,8 @@ mod tests {
 
     #[test]
     fn reads_every_parameter_of_mail() {
-        let text = " size=12345 BODY=8bitmime SMTPUTF8 RET=hdrs ENVID=QQ+2B1 AUTH=e+3Dmc2@example.com \
-             MT-PRIORITY=-3";
+        let text = " size=12345 BODY=8bitmime SMTPUTF8 RET=hdrs ENVID=QQ+2B1 \
+             AUTH=e+3Dmc2@example.com MT-PRIORITY=-3";
         assert_eq!(
             MailParams::parse(text),
             Ok(MailParams {
