@@ -7,6 +7,7 @@ use aws_lc_rs::digest::{SHA256, digest};
 use aws_lc_rs::signature::{ED25519, RSA_PKCS1_2048_8192_SHA256, UnparsedPublicKey};
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
+use proptest::prelude::*;
 use std::path::PathBuf;
 use std::sync::LazyLock;
 
@@ -402,4 +403,41 @@ fn a_chain_with_a_gap_has_failed() {
         sealed(&signers, Chain::Pass, &many),
         Err(Unsigned::ChainEnded)
     );
+}
+
+fn octets() -> impl Strategy<Value = Vec<u8>> {
+    let piece = prop_oneof![
+        Just(b"\r\n".to_vec()),
+        Just(b"From: a@example.org\r\n".to_vec()),
+        Just(b"from:\r\n <@>".to_vec()),
+        Just(b"ARC-Seal: i=1; cv=none\r\n".to_vec()),
+        Just(b"ARC-Seal: i=999; cv=fail\r\n".to_vec()),
+        Just(b" \t".to_vec()),
+        prop::collection::vec(any::<u8>(), 0..9),
+    ];
+    prop::collection::vec(piece, 0..12).prop_map(|pieces| pieces.concat())
+}
+
+proptest! {
+    /// Whatever comes is signed, sealed or refused alike, however it is cut.
+    #[test]
+    fn any_octets_in_any_pieces(octets in octets(), step in 1usize..20) {
+        let signers = signers(&[dkim("example.org", DkimAlgorithm::Ed25519)]);
+        let seen = Seen { authserv_id: "mx", results: "none", chain: Chain::Pass };
+        let begin = |seals: bool| match seals {
+            true => signers.begin_seal("example.org", seen, NOW),
+            false => signers.begin("example.org", NOW),
+        };
+        for seals in [true, false] {
+            let (mut whole, mut cut) = (begin(seals), begin(seals));
+            whole.feed(&octets);
+            octets.chunks(step).for_each(|piece| cut.feed(piece));
+            let whole = whole.finish();
+            if let Ok(fields) = &whole {
+                prop_assert!(fields.ends_with(b"\r\n") && !fields.contains(&0));
+                prop_assert!(fields.split(|b| *b == b'\n').all(|line| line.len() <= 998));
+            }
+            prop_assert_eq!(whole, cut.finish());
+        }
+    }
 }
