@@ -3,7 +3,6 @@
 pub mod certificates;
 pub mod context;
 pub mod demo;
-mod roots;
 pub mod stream;
 
 mod session;
@@ -14,5 +13,4 @@ mod tests;
 
 pub use certificates::{CertificateError, CertificateFiles, Certificates};
 pub use context::TlsContext;
-pub use roots::trusted_roots;
 pub use stream::{Stream, StreamParts, TlsInfo};
