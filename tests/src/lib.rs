@@ -5,6 +5,7 @@
 //! connection  a socket, TLS or not                     smtp  imap  http  on top of it
 //! dialog      readable scripts and their runner         peer  real clients, found or skipped
 //! corpus      odd messages                              ledger  what was acknowledged
+//! dns         a name server that says what a test wants
 //! usage       what a process uses                       cage  a process with little memory
 //! volume      a disk to be filled and broken            tidy  the rules of the house, a program
 //! ```
@@ -18,6 +19,7 @@ pub mod certificate;
 pub mod connection;
 pub mod corpus;
 pub mod dialog;
+pub mod dns;
 pub mod http;
 pub mod imap;
 pub mod ledger;
