@@ -1,9 +1,9 @@
 //! How fast the compactor may work: it steps back while commits take longer than without it.
 //!
 //! Each shard tells the time of every commit; two running estimates of the 99th percentile are kept
-//! from it, one while the compactor rests and one while it works. Between two pieces of work the
-//! compactor waits while the second is more than twice the first, but never for long: dead space
-//! must come back also on a busy machine.
+//! from it, one while the compactor rests, be it between two pieces of work, and one while it works.
+//! Between two pieces it waits while the second is more than twice the first, but never for long:
+//! dead space must come back also on a busy machine.
 
 use crate::reactor::idle::rest;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -22,6 +22,8 @@ pub(super) struct Tempo {
 #[derive(Debug, Default)]
 struct Commits {
     calm: AtomicU64,
+    /// How many it was learned from.
+    calm_seen: AtomicU64,
     working: AtomicU64,
 }
 
@@ -40,7 +42,10 @@ impl Tempo {
         };
         let estimate = match self.is_working.load(Ordering::Relaxed) {
             true => &commits.working,
-            false => &commits.calm,
+            false => {
+                commits.calm_seen.fetch_add(1, Ordering::Relaxed);
+                &commits.calm
+            }
         };
         let next = towards(estimate.load(Ordering::Relaxed), micros);
         estimate.store(next, Ordering::Relaxed);
@@ -53,10 +58,9 @@ impl Tempo {
     }
 
     fn is_felt(&self) -> bool {
-        self.shards.iter().any(|commits| {
-            let calm = commits.calm.load(Ordering::Relaxed).max(CALM_MICROS_LEAST);
-            commits.working.load(Ordering::Relaxed) > 2 * calm
-        })
+        self.shards
+            .iter()
+            .any(|commits| commits.working.load(Ordering::Relaxed) > 2 * commits.calm())
     }
 
     /// While the compactor rests, nobody may commit; then what was felt is forgotten bit by bit.
@@ -70,13 +74,24 @@ impl Tempo {
     }
 }
 
+impl Commits {
+    fn calm(&self) -> u64 {
+        match self.calm_seen.load(Ordering::Relaxed) {
+            0..CALM_SEEN_LEAST => CALM_MICROS_LEAST,
+            _ => self.calm.load(Ordering::Relaxed).max(CALM_MICROS_LEAST),
+        }
+    }
+}
+
 impl Pace for Tempo {
     async fn pause(&self, _: Progress) {
         for _ in 0..RESTS_MAX {
             if !self.is_felt() {
                 return;
             }
+            self.set_working(false);
             rest(REST);
+            self.set_working(true);
             self.forget();
         }
     }
@@ -97,6 +112,9 @@ fn towards(estimate: u64, micros: u64) -> u64 {
 
 /// Commits faster than this are fast enough, whatever they were before.
 const CALM_MICROS_LEAST: u64 = 500;
+
+/// Before that many commits at rest are known, the first of them may be all that an estimate says.
+const CALM_SEEN_LEAST: u64 = 256;
 
 const REST: Duration = Duration::from_millis(10);
 
@@ -132,6 +150,18 @@ mod tests {
         tempo.set_working(true);
         assert!(tempo.is_felt());
         (0..20 * RESTS_MAX).for_each(|_| tempo.forget());
+        assert!(!tempo.is_felt());
+    }
+
+    #[test]
+    fn a_few_slow_commits_at_rest_excuse_nothing() {
+        let tempo = Tempo::new(1);
+        tempo.committed(0, 50_000);
+        tempo.set_working(true);
+        (0..100).for_each(|_| tempo.committed(0, 5_000));
+        assert!(tempo.is_felt());
+        tempo.set_working(false);
+        (0..2 * CALM_SEEN_LEAST).for_each(|_| tempo.committed(0, 5_000));
         assert!(!tempo.is_felt());
     }
 }

@@ -21,6 +21,9 @@ use std::task::{Context, Poll, Waker};
 /// Zeros are written in runs of this many bytes.
 const ZERO_BYTES: usize = 1 << 20;
 
+/// Bytes of one request of whoever reads around the page cache.
+const READ_BYTES: usize = 256 << 10;
+
 #[derive(Clone)]
 pub struct BlockingDisk {
     root: PathBuf,
@@ -228,6 +231,8 @@ impl BlockingFile {
         let file = self.file.borrow();
         let mut filled = 0;
         while let Some(rest) = target.get_mut(filled..).filter(|rest| !rest.is_empty()) {
+            let piece = rest.len().min(self.read_bytes_max());
+            let rest = rest.get_mut(..piece).unwrap_or_default();
             match file.read_at(rest, offset + filled as u64) {
                 Ok(0) => break,
                 Ok(count) => filled += count,
@@ -236,6 +241,14 @@ impl BlockingFile {
             }
         }
         Ok(filled)
+    }
+
+    /// A device answers one request after the other: a commit must not wait behind megabytes.
+    fn read_bytes_max(&self) -> usize {
+        match self.disk.reads_direct {
+            true => READ_BYTES,
+            false => usize::MAX,
+        }
     }
 
     /// One sync at the end instead of one for each run: nothing depends on their order.
