@@ -8,6 +8,7 @@ mod crowd;
 mod dane;
 mod faults;
 mod hosts;
+mod signed;
 mod sts;
 
 use engine::reactor::{Backend, service};

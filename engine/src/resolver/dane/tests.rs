@@ -234,7 +234,7 @@ fn of_two_digests_the_stronger_counts() {
     };
     let strong = record(3, 1, 2, 64);
     let chosen = choose(vec![record(3, 1, 1, 32), strong.clone(), strong.clone()]);
-    assert_eq!(chosen, [strong.clone()]);
+    assert_eq!(chosen, vec![strong.clone()]);
     // Another part, another usage and the part itself are no weaker digests of the same.
     let others = vec![
         record(3, 0, 1, 32),
