@@ -6,6 +6,7 @@
 //! dialog      readable scripts and their runner         peer  real clients, found or skipped
 //! corpus      odd messages                              ledger  what was acknowledged
 //! sink        a mail host that does as it is told
+//! dns         a name server that says what a test wants
 //! usage       what a process uses                       cage  a process with little memory
 //! volume      a disk to be filled and broken            tidy  the rules of the house, a program
 //! ```

@@ -225,3 +225,122 @@ impl Drop for Place {
         self.0.fetch_sub(1, Ordering::Relaxed);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::reactor::{Backend, service};
+    use futures_util::future::join_all;
+    use std::cell::Cell;
+    use tokio::sync::Notify;
+
+    /// Answers when told to; 13 is more than it can bear.
+    #[derive(Default)]
+    struct Slow {
+        go: Notify,
+        is_going: Cell<bool>,
+        under_way: Cell<usize>,
+        most: Cell<usize>,
+        answered: Cell<usize>,
+    }
+
+    impl Oracle for Slow {
+        type Question = u32;
+        type Answer = u32;
+
+        async fn answer(&self, question: &u32) -> u32 {
+            self.under_way.set(self.under_way.get() + 1);
+            self.most.set(self.most.get().max(self.under_way.get()));
+            while !self.is_going.get() {
+                self.go.notified().await;
+            }
+            assert_ne!(*question, 13, "a panic of the library below");
+            self.under_way.set(self.under_way.get() - 1);
+            self.answered.set(self.answered.get() + 1);
+            question * 2
+        }
+    }
+
+    impl Slow {
+        fn go(&self) {
+            self.is_going.set(true);
+            self.go.notify_waiters();
+        }
+    }
+
+    /// Runs a scene with a desk and its oracle.
+    fn with_desk<F: Future<Output = ()>>(scene: impl FnOnce(Desk<u32, u32>, Rc<Slow>) -> F) {
+        let bounds = Bounds {
+            waiting_max: 8,
+            under_way_max: 3,
+        };
+        let (desk, clerk) = desk(bounds);
+        let oracle = Rc::new(Slow::default());
+        let run = async {
+            tokio::task::spawn_local(clerk.run(Rc::clone(&oracle)));
+            scene(desk, Rc::clone(&oracle)).await;
+        };
+        service::run_service(Backend::Epoll, || run).unwrap();
+    }
+
+    #[test]
+    fn the_same_question_is_answered_once_for_all() {
+        with_desk(|desk, oracle| async move {
+            let asked = join_all([1, 2, 1, 1, 2].map(|question| desk.ask(question)));
+            let tell = async {
+                while oracle.under_way.get() < 2 {
+                    tokio::task::yield_now().await;
+                }
+                oracle.go();
+            };
+            let (answers, ()) = futures_util::future::join(asked, tell).await;
+            assert_eq!(answers, [2, 4, 2, 2, 4].map(Ok));
+            assert_eq!(oracle.answered.get(), 2);
+            assert_eq!(desk.waiting.load(Ordering::Relaxed), 0);
+        });
+    }
+
+    #[test]
+    fn who_comes_when_all_places_are_taken_hears_it_at_once() {
+        with_desk(|desk, oracle| async move {
+            let eight = join_all((0..8).map(|question| desk.ask(question)));
+            let ninth = async {
+                while oracle.under_way.get() < 3 {
+                    tokio::task::yield_now().await;
+                }
+                assert_eq!(desk.ask(0).await, Err(DnsFailure::Busy));
+                oracle.go();
+            };
+            let (answers, ()) = futures_util::future::join(eight, ninth).await;
+            assert!(answers.iter().all(Result::is_ok), "{answers:?}");
+            assert_eq!(oracle.most.get(), 3);
+            assert_eq!(desk.ask(9).await, Ok(18));
+        });
+    }
+
+    #[test]
+    fn a_panic_is_heard_by_those_who_asked_and_by_nobody_else() {
+        with_desk(|desk, oracle| async move {
+            oracle.go();
+            let answers = join_all([13, 14, 13].map(|question| desk.ask(question))).await;
+            let lost = Err(DnsFailure::Ending);
+            assert_eq!(answers, [lost, Ok(28), lost]);
+            assert_eq!(desk.ask(15).await, Ok(30));
+            assert_eq!(desk.waiting.load(Ordering::Relaxed), 0);
+        });
+    }
+
+    #[test]
+    fn without_a_clerk_nobody_waits() {
+        let bounds = Bounds {
+            waiting_max: 8,
+            under_way_max: 3,
+        };
+        let (desk, clerk) = desk::<u32, u32>(bounds);
+        drop(clerk);
+        service::run_service(Backend::Epoll, || async {
+            assert_eq!(desk.ask(1).await, Err(DnsFailure::Ending));
+        })
+        .unwrap();
+    }
+}

@@ -3,7 +3,7 @@
 
 use super::dane::{RECORDS_MAX, Tlsa};
 use super::exchange::{Addresses, Mx};
-use super::upstream::{Trust, Unwilling, Upstream};
+use super::upstream::{Trust, Upstream, noting};
 use super::{DnsFailure, Dnssec, ResolverConfig};
 use hickory_resolver::Resolver;
 use hickory_resolver::config::{
@@ -14,7 +14,7 @@ use hickory_resolver::net::runtime::TokioRuntimeProvider;
 use hickory_resolver::net::{DnsError, NetError};
 use hickory_resolver::proto::dnssec::TrustAnchors;
 use hickory_resolver::proto::op::ResponseCode;
-use hickory_resolver::proto::rr::{Name, RData, Record, RecordType};
+use hickory_resolver::proto::rr::{Name, RData, RecordType};
 use hickory_resolver::system_conf::read_system_conf;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
@@ -150,10 +150,14 @@ impl Dns {
         let mut name = Name::from_ascii(name).map_err(|_| Lack::Failed(DnsFailure::BadName))?;
         // Search lists are for people: mail names are whole.
         name.set_fqdn(true);
-        self.resolver
-            .lookup(name, kind)
-            .await
-            .map_err(|error| lack(&error))
+        let (result, refusal) = noting(self.resolver.lookup(name, kind)).await;
+        result.map_err(|error| match (lack(&error), refusal) {
+            // hickory says the same of a server that is silent and of one that refuses.
+            (Lack::Failed(DnsFailure::Silent), Some(code)) => {
+                Lack::Failed(DnsFailure::Refused(code.into()))
+            }
+            (lack, _) => lack,
+        })
     }
 
     /// What `read` makes of the records of the type asked for. An answer without any is none.
@@ -178,16 +182,17 @@ impl Dns {
         })
     }
 
-    /// Every record that led to the answer must be proved, aliases too.
+    /// Every record that led to the answer must be proved, aliases too; signatures need no proof.
     fn is_secure(&self, lookup: &Lookup) -> bool {
-        if self.is_validating {
-            lookup
-                .answers()
-                .iter()
-                .all(|record: &Record| record.proof.is_secure())
-        } else {
-            lookup.message().metadata.authentic_data
+        if !self.is_validating {
+            return lookup.message().metadata.authentic_data;
         }
+        let kinds = [lookup.query().query_type(), RecordType::CNAME];
+        let mut leading = lookup
+            .answers()
+            .iter()
+            .filter(|record| kinds.contains(&record.record_type()));
+        leading.all(|record| record.proof.is_secure())
     }
 }
 
@@ -235,8 +240,9 @@ fn lack(error: &NetError) -> Lack {
         NetError::Dns(DnsError::ResponseCode(code)) => {
             Lack::Failed(DnsFailure::Refused((*code).into()))
         }
-        NetError::Io(error) => Lack::Failed(unwilling(error)),
-        NetError::Timeout | NetError::NoConnections => Lack::Failed(DnsFailure::Silent),
+        NetError::Timeout | NetError::NoConnections | NetError::Io(_) => {
+            Lack::Failed(DnsFailure::Silent)
+        }
         NetError::Busy => Lack::Failed(DnsFailure::Busy),
         _ => Lack::Failed(DnsFailure::Garbled),
     }
@@ -246,14 +252,6 @@ fn missing(code: ResponseCode) -> Lack {
     match code {
         ResponseCode::NXDomain => Lack::NoName,
         _ => Lack::NoRecord,
-    }
-}
-
-fn unwilling(error: &std::io::Error) -> DnsFailure {
-    let inner = error.get_ref().and_then(|inner| inner.downcast_ref());
-    match inner {
-        Some(Unwilling(code)) => DnsFailure::Refused((*code).into()),
-        None => DnsFailure::Silent,
     }
 }
 
@@ -298,10 +296,10 @@ fn anchors(config: &ResolverConfig) -> Result<Arc<TrustAnchors>, ResolverError> 
     Ok(Arc::new(anchors))
 }
 
-/// RFC 8767 §4 and common sense: nothing is believed longer than a day.
+/// Nothing is believed longer than a day.
 const TTL_SECS_MAX: u32 = 86_400;
 
-/// RFC 2308 §5 proposes one to three hours; a domain that was set up at last should not wait so long.
+/// RFC 2308 §5 proposes up to three hours; who set his domain up at last shall not wait so long.
 const NEGATIVE_TTL_MAX: Duration = Duration::from_secs(900);
 
 /// Questions at once on one TCP connection to a name server.

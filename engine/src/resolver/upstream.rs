@@ -11,7 +11,7 @@ use hickory_resolver::net::runtime::TokioRuntimeProvider;
 use hickory_resolver::net::xfer::{DnsExchange, DnsHandle};
 use hickory_resolver::proto::op::{DnsRequest, DnsResponse, ResponseCode};
 use hickory_resolver::{ConnectionProvider, PoolContext};
-use std::fmt;
+use std::cell::Cell;
 use std::io;
 use std::net::IpAddr;
 use std::pin::Pin;
@@ -31,10 +31,19 @@ pub(super) enum Trust {
     Everybody,
 }
 
-/// A name server that answered, but would or could not say; travels as the source of an I/O error,
-/// on which hickory asks the next server.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) struct Unwilling(pub(super) ResponseCode);
+tokio::task_local! {
+    /// The last response code by which a server refused the lookup that this task is at.
+    static REFUSAL: Cell<Option<ResponseCode>>;
+}
+
+/// Awaits a lookup; besides its result the last refusal on the way, which hickory's pool forgets.
+pub(super) async fn noting<F: Future>(lookup: F) -> (F::Output, Option<ResponseCode>) {
+    let noted = async {
+        let result = lookup.await;
+        (result, REFUSAL.with(Cell::get))
+    };
+    REFUSAL.scope(Cell::new(None), noted).await
+}
 
 /// A connection whose answers are checked.
 #[derive(Clone)]
@@ -96,14 +105,11 @@ fn check(mut answer: DnsResponse, is_trusted: bool) -> Result<DnsResponse, NetEr
     answer.metadata.authentic_data &= is_trusted;
     match answer.metadata.response_code {
         ResponseCode::NoError | ResponseCode::NXDomain => Ok(answer),
-        code => Err(io::Error::other(Unwilling(code)).into()),
+        code => {
+            // A lookup that two tasks share is noted by one of them; the other hears of silence.
+            let _ = REFUSAL.try_with(|refusal| refusal.set(Some(code)));
+            // An I/O error is what makes hickory ask the next server.
+            Err(io::Error::other("the name server refused").into())
+        }
     }
 }
-
-impl fmt::Display for Unwilling {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "the name server answered {}", self.0)
-    }
-}
-
-impl std::error::Error for Unwilling {}

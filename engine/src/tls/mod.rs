@@ -4,7 +4,6 @@ pub mod certificates;
 pub mod client;
 pub mod context;
 pub mod demo;
-mod roots;
 pub mod stream;
 
 mod session;
@@ -16,5 +15,4 @@ mod tests;
 pub use certificates::{CertificateError, CertificateFiles, Certificates};
 pub use client::{Authorities, Judge, Proof, Shown, TlsClient, TlsFault};
 pub use context::TlsContext;
-pub use roots::trusted_roots;
 pub use stream::{Stream, StreamParts, TlsInfo};

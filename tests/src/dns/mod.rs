@@ -21,7 +21,7 @@ use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
-use wire::Query;
+use wire::{Query, Record};
 use zone::Zone;
 
 /// A running server; it ends when dropped.
@@ -89,6 +89,18 @@ impl DnsServer {
     /// Adds records, one a line: `name ttl type data`.
     pub fn zone(&self, text: &str) {
         self.stage.script().zone.read(text);
+    }
+
+    /// Adds one record of any type, its data as on the wire; a signature (46) goes along with what
+    /// it signs. The root is the empty name.
+    pub fn add(&self, name: &str, kind: Kind, data: Vec<u8>) {
+        let record = Record {
+            name: name.to_owned(),
+            kind,
+            ttl: 300,
+            data,
+        };
+        self.stage.script().zone.add(record);
     }
 
     /// Forgets all records of a name.

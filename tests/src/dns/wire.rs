@@ -19,6 +19,8 @@ pub enum Kind {
 pub(super) struct Query {
     id: u16,
     wants_ad: bool,
+    /// The DO bit: signatures belong into the answer.
+    pub(super) wants_dnssec: bool,
     pub(super) name: String,
     pub(super) kind: Kind,
     pub(super) udp_bytes_max: usize,
@@ -56,7 +58,7 @@ impl Kind {
         }
     }
 
-    fn of(number: u16) -> Kind {
+    pub fn of(number: u16) -> Kind {
         let known = [
             Kind::A,
             Kind::Ns,
@@ -98,6 +100,7 @@ impl Query {
         Some(Query {
             id: word(0)?,
             wants_ad: flags & 0x0020 != 0 || wants_dnssec,
+            wants_dnssec,
             name: labels.join("."),
             kind,
             udp_bytes_max: opt.and_then(word).map_or(512, usize::from),

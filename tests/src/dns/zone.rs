@@ -16,6 +16,10 @@ impl Zone {
         self.records.extend(lines.map(record));
     }
 
+    pub(super) fn add(&mut self, record: Record) {
+        self.records.push(record);
+    }
+
     pub(super) fn forget(&mut self, name: &str) {
         self.records.retain(|record| record.name != name);
     }
@@ -36,6 +40,11 @@ impl Zone {
             let of_kind: Vec<Record> = here().filter(|r| r.kind == query.kind).cloned().collect();
             if !of_kind.is_empty() {
                 answer.answers.extend(of_kind);
+                if query.wants_dnssec {
+                    answer
+                        .answers
+                        .extend(here().filter(|r| signs(r, query.kind)).cloned());
+                }
                 return answer;
             }
             let Some(alias) = here().find(|record| record.kind == Kind::Cname) else {
@@ -67,6 +76,11 @@ impl Zone {
             above.is_some_and(|above| above.is_empty() || above.ends_with('.'))
         })
     }
+}
+
+/// Whether this is the signature of the records of that type (RFC 4034 §3.1.1).
+fn signs(record: &Record, kind: Kind) -> bool {
+    record.kind == SIGNATURE && record.data.starts_with(&kind.number().to_be_bytes())
 }
 
 fn record(line: &str) -> Record {
@@ -141,6 +155,8 @@ fn start_of_authority() -> Record {
         data,
     }
 }
+
+const SIGNATURE: Kind = Kind::Other(46);
 
 const ALIASES_MAX: usize = 16;
 

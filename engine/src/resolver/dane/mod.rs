@@ -5,6 +5,8 @@
 //! here.
 
 mod record;
+#[cfg(test)]
+mod tests;
 mod verify;
 
 pub use record::{Matching, RECORDS_MAX, Selector, Tlsa, Usage, choose};

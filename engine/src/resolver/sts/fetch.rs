@@ -1,4 +1,4 @@
-//! One GET of a policy: certificate verified, no redirects, octets and time bounded (RFC 8461 §3.3).
+//! One GET of a policy: certificate verified, no redirects, size and time bounded (RFC 8461 §3.3).
 
 use super::policy::{BadPolicy, POLICY_BYTES_MAX, Policy};
 use crate::reactor::service::connect;

@@ -13,10 +13,12 @@
 use super::fetch::Fetcher;
 use super::policy::{Mode, Policy};
 use super::record::Record;
+use crate::event;
 use crate::resolver::dns::Dns;
 use std::cell::RefCell;
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// Milliseconds that never go back.
 pub(crate) type Millis = Arc<dyn Fn() -> u64 + Send + Sync>;
@@ -54,12 +56,21 @@ impl Keeper {
         let fetcher = self.fetcher.as_ref()?;
         let name = format!("_mta-sts.{domain}");
         // A record that nobody could tell us of is as good as none here.
-        let texts = self.dns.texts(&name).await.map(|found| found.records);
-        let texts = texts.unwrap_or_default();
+        let found = tokio::time::timeout(RECORD_TIME_MAX, self.dns.texts(&name)).await;
+        let texts = found.ok().and_then(Result::ok);
+        let texts = texts.map(|found| found.records).unwrap_or_default();
         if let Some(record) = Record::find(texts.iter().map(Vec::as_slice))
             && self.is_due(domain, &record)
         {
             let fetched = fetcher.fetch(&self.dns, domain).await;
+            if let Err(error) = &fetched {
+                event!(
+                    Info,
+                    "no MTA-STS policy",
+                    domain = &**domain,
+                    what = error.to_string()
+                );
+            }
             self.note(domain, record, fetched.ok());
         }
         self.holding(domain)
@@ -133,5 +144,8 @@ const RETRY_SECS: u64 = 300;
 
 /// RFC 8461 §10.2 proposes once a day.
 const REFRESH_SECS: u64 = 86_400;
+
+/// The mail waits for it.
+const RECORD_TIME_MAX: Duration = Duration::from_secs(15);
 
 const POLICIES_MAX: usize = 10_000;

@@ -116,7 +116,10 @@ mod tests {
         }
 
         #[test]
-        fn what_is_written_reads_back(id in "[a-zA-Z0-9]{1,32}", rest in "(; ?[a-z]{1,5}=[a-z]{1,5}){0,3}") {
+        fn what_is_written_reads_back(
+            id in "[a-zA-Z0-9]{1,32}",
+            rest in "(; ?[a-z]{1,5}=[a-z]{1,5}){0,3}",
+        ) {
             let text = format!("v=STSv1; id={id}{rest};");
             let read = Record::parse(text.as_bytes()).map(|record| String::from(record.id));
             prop_assert_eq!(read, Ok(id));
