@@ -102,7 +102,7 @@ impl Postfix {
              virtual_mailbox_domains = far.test\nvirtual_mailbox_maps = static:ok\n\
              virtual_transport = discard\nsmtpd_peername_lookup = no\nin_flow_delay = 0\n\
              smtpd_recipient_restrictions = check_recipient_access \
-             inline:{{nobody@far.test=REJECT not here}}, permit\n\
+             inline:{{{{nobody@far.test=REJECT not here}}}}, permit\n\
              smtpd_tls_security_level = may\nsmtpd_tls_loglevel = 1\n\
              smtpd_tls_cert_file = {keys}/cert.pem\nsmtpd_tls_key_file = {keys}/key.pem\n\
              maillog_file = {shown}/log\nmaillog_file_prefixes = {shown}\n"
