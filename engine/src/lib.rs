@@ -5,6 +5,7 @@
 //! ```text
 //! 7  serve               puts one shard together; the start and the end
 //! 6  listen  admin       sockets in; what tools say to the server
+//! 5  egress              mail to other hosts
 //! 4  session  intake     conversation, custody
 //! 3  route  post         facts → way; letters between shards
 //! 2  auth  tls           facts from outside
@@ -18,6 +19,7 @@
 pub mod admin;
 pub mod auth;
 pub mod config;
+pub mod egress;
 pub mod intake;
 pub mod listen;
 pub mod post;
