@@ -6,7 +6,7 @@ use store::mail::envelope::Envelope;
 /// What [`super::Connection::send`] sends, beside the body.
 #[derive(Clone, Debug)]
 pub struct Letter {
-    /// At most [`RECIPIENTS_MAX`] recipients are tried.
+    /// Of more than 10,000 recipients the rest is left untried.
     pub envelope: Rc<Envelope>,
     /// Header fields that go before the body: Received, DKIM-Signature. Lines end with CRLF.
     pub prefix: Rc<[u8]>,
@@ -17,7 +17,7 @@ pub struct Letter {
 }
 
 /// Recipients of one transaction.
-pub const RECIPIENTS_MAX: usize = 10_000;
+pub(super) const RECIPIENTS_MAX: usize = 10_000;
 
 impl Letter {
     /// A letter that asks for nothing special.

@@ -5,7 +5,7 @@
 //! Letter + Body ─▶ Connection::send ─▶ Outcome: a Disposition with a Reply for each recipient
 //! ```
 //!
-//! [`dialogue`] is a pure machine: octets in, octets and wishes out, no socket and no clock.
+//! `dialogue` is a pure machine: octets in, octets and wishes out, no socket and no clock.
 //! [`Connection`] drives it over a socket of the reactor. What to try when, and what a failure means
 //! for a message, is the queue's matter: here everything ends in words that say what happened, at
 //! which stage, and who said so.
@@ -19,8 +19,10 @@
 
 mod body;
 mod connection;
+mod dialogue;
 mod letter;
 mod outcome;
+mod sending;
 mod target;
 
 pub use body::{Body, Pieces};
@@ -28,3 +30,6 @@ pub use connection::Connection;
 pub use letter::Letter;
 pub use outcome::{Disposition, Failure, Fate, Origin, Outcome, Stage, TlsUse};
 pub use target::{Demand, Dialect, Login, Patience, Target, Tools};
+
+#[cfg(test)]
+mod tests;

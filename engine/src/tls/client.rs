@@ -11,9 +11,7 @@
 
 use super::certificates::{CertificateError, CertificateFiles, load_chain, load_one, wrong};
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
-use rustls::client::{
-    Resumption, verify_server_cert_signed_by_trust_anchor, verify_server_name,
-};
+use rustls::client::{Resumption, verify_server_cert_signed_by_trust_anchor, verify_server_name};
 use rustls::crypto::{CryptoProvider, aws_lc_rs, verify_tls12_signature, verify_tls13_signature};
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::server::ParsedCertificate;
@@ -145,7 +143,9 @@ impl fmt::Debug for TlsClient {
 
 impl From<&io::Error> for TlsFault {
     fn from(error: &io::Error) -> TlsFault {
-        let inner = error.get_ref().and_then(|inner| inner.downcast_ref::<Error>());
+        let inner = error
+            .get_ref()
+            .and_then(|inner| inner.downcast_ref::<Error>());
         let Some(Error::InvalidCertificate(flaw)) = inner else {
             return TlsFault::Handshake(error.to_string());
         };
@@ -169,7 +169,9 @@ impl fmt::Display for TlsFault {
         match self {
             TlsFault::Expired => f.write_str("the certificate is not valid at this time"),
             TlsFault::HostMismatch => f.write_str("the certificate is for another host"),
-            TlsFault::NotTrusted => f.write_str("the certificate is not signed by a known authority"),
+            TlsFault::NotTrusted => {
+                f.write_str("the certificate is not signed by a known authority")
+            }
             TlsFault::Judged(why) => write!(f, "the certificate is not accepted: {why}"),
             TlsFault::Handshake(why) => write!(f, "the handshake failed: {why}"),
         }

@@ -235,7 +235,10 @@ mod tests {
             ("a\0", "b"),
             ("", "b"),
         ] {
-            assert!(!is_sendable(&Address::new(local, domain)), "{local}@{domain}");
+            assert!(
+                !is_sendable(&Address::new(local, domain)),
+                "{local}@{domain}"
+            );
         }
         assert!(!is_sendable(&Address::new("x".repeat(PATH_BYTES_MAX), "b")));
         assert!(is_sendable(&Address::new("a>b c", "[IPv6:::1]")));

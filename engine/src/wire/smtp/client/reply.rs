@@ -397,7 +397,12 @@ mod tests {
             (b"HTTP/1.1 400 Bad Request\r\n", Nonsense::NoCode),
             (b"250-a\r\n251 b\r\n", Nonsense::CodesDiffer),
         ] {
-            assert_eq!(one(stream), Err(why), "{:?}", String::from_utf8_lossy(stream));
+            assert_eq!(
+                one(stream),
+                Err(why),
+                "{:?}",
+                String::from_utf8_lossy(stream)
+            );
         }
         let long = [b"250 ".to_vec(), vec![b'x'; LINE_BYTES_MAX]].concat();
         assert_eq!(one(&long), Err(Nonsense::LineTooLong));
