@@ -6,7 +6,8 @@
 
 use super::dialogue::{Dialogue, Framing, Input, Output, Security, StartTls, Wish};
 use super::sending::{Sending, Unsent, is_seven_bit};
-use super::{Body, Demand, Failure, Letter, Origin, Outcome, Stage, Target, TlsUse, Tools};
+use super::{Body, Demand, Disposition, Failure, Fate, Letter, Origin, Outcome, Stage};
+use super::{Target, TlsUse, Tools};
 use crate::reactor::{Now, Side, net};
 use crate::tls::{Proof, Stream, TlsFault};
 use crate::wire::sasl::client::{Derivation, Salted};
@@ -63,7 +64,7 @@ impl Connection {
     /// its beginning. Dropped in the middle it ends the connection.
     pub async fn send<B: Body>(&mut self, letter: &Letter, body: &mut B) -> Outcome {
         if !self.is_open() {
-            return self.unsendable(letter);
+            return ended(letter);
         }
         self.is_busy = true;
         let outcome = self.transact(letter, body).await;
@@ -141,20 +142,22 @@ impl Connection {
 
     async fn transact<B: Body>(&mut self, letter: &Letter, body: &mut B) -> Outcome {
         let is_seven_bit = match self.dialogue.asks_for_seven_bit(letter) {
-            false => Ok(false),
-            true => is_seven_bit(&letter.prefix, body).await,
+            false => false,
+            true => match is_seven_bit(&letter.prefix, body).await {
+                Ok(is_seven_bit) => is_seven_bit,
+                Err(why) => return unread(letter, &why),
+            },
         };
         let mut out = Output::default();
         let begin = Input::Begin {
             letter,
             octets: body.octets().saturating_add(letter.prefix.len() as u64),
-            // What cannot be read now will not be readable then, and is told there.
-            is_seven_bit: is_seven_bit.unwrap_or(false),
+            is_seven_bit,
         };
         self.dialogue.handle(now_ms(), begin, &mut out);
         loop {
             match out.wish.take() {
-                None if self.dialogue.is_closed() => return self.unsendable(letter),
+                None if self.dialogue.is_closed() => return ended(letter),
                 None => out = self.turn(out).await,
                 Some(Wish::SendBody(framing)) => {
                     out = self.send_body(framing, &out.octets, letter, body).await;
@@ -214,6 +217,8 @@ impl Connection {
         let sent = match &mut self.stream {
             None => Err(Unsent::Stuck),
             Some(stream) => {
+                // Nothing is awaited meanwhile: the time for the reply to DATA is over.
+                stream.clear_deadline(Side::Read);
                 let sending = Sending::new(stream, framing, &has_time);
                 sending.send(command, &letter.prefix, body).await
             }
@@ -241,22 +246,6 @@ impl Connection {
 
     fn lose(&mut self, out: &mut Output) {
         self.dialogue.handle(now_ms(), Input::Lost, out);
-    }
-
-    /// For whoever did not ask first.
-    fn unsendable(&self, letter: &Letter) -> Outcome {
-        let reply = Reply::own(451, Status(4, 4, 2), "the connection has ended");
-        let disposition = super::Disposition {
-            fate: super::Fate::Deferred,
-            stage: Stage::Mail,
-            origin: Origin::Us,
-            reply,
-        };
-        Outcome {
-            recipients: vec![disposition; letter.envelope.recipients.len()],
-            is_open: false,
-            is_stale: true,
-        }
     }
 }
 
@@ -401,6 +390,39 @@ impl<'a> Opening<'a> {
             (None, None) if self.start_tls == StartTls::Never => TlsUse::Unwanted,
             (None, None) => TlsUse::NotOffered,
         }
+    }
+}
+
+/// For whoever did not ask first whether it is open.
+fn ended(letter: &Letter) -> Outcome {
+    Outcome {
+        is_stale: true,
+        ..deferred(
+            letter,
+            Stage::Mail,
+            Status(4, 4, 2),
+            "the connection has ended",
+        )
+    }
+}
+
+/// Nothing was said to the peer yet.
+fn unread(letter: &Letter, why: &str) -> Outcome {
+    let text = format!("the message cannot be read here: {why}");
+    deferred(letter, Stage::Body, Status(4, 3, 0), &text)
+}
+
+fn deferred(letter: &Letter, stage: Stage, status: Status, text: &str) -> Outcome {
+    let disposition = Disposition {
+        fate: Fate::Deferred,
+        stage,
+        origin: Origin::Us,
+        reply: Reply::own(451, status, text),
+    };
+    Outcome {
+        recipients: vec![disposition; letter.envelope.recipients.len()],
+        is_open: false,
+        is_stale: false,
     }
 }
 

@@ -73,7 +73,7 @@ pub enum Stage {
 pub struct Failure {
     pub stage: Stage,
     pub origin: Origin,
-    /// 4yz: worth another try. 5yz: this host will not take mail like this.
+    /// The peer's words; ours where it gave none.
     pub reply: Rc<Reply>,
     /// What was wrong with TLS, for reports (RFC 8460).
     pub tls: Option<TlsFault>,
@@ -96,10 +96,11 @@ pub enum TlsUse {
 }
 
 impl Failure {
-    /// Whether another try may go better.
+    /// Whether another try may go better. A refused login or STARTTLS always may: those who can mend
+    /// it are not the senders of the mail that waits.
     #[must_use]
     pub fn is_temporary(&self) -> bool {
-        self.reply.class() == 4
+        self.reply.class() == 4 || matches!(self.stage, Stage::StartTls | Stage::Login)
     }
 }
 

@@ -137,10 +137,10 @@ impl Wire {
     }
 }
 
-/// Whether all of a body is 7-bit; it is rewound afterwards.
-pub(super) async fn is_seven_bit<B: Body>(prefix: &[u8], body: &mut B) -> Result<bool, Unsent> {
+/// Whether all of a message is 7-bit; the body is rewound afterwards. `Err`: it cannot be read.
+pub(super) async fn is_seven_bit<B: Body>(prefix: &[u8], body: &mut B) -> Result<bool, String> {
     let mut is_ascii = prefix.is_ascii();
-    while is_ascii && let Some(block) = body.next().await.map_err(unreadable)? {
+    while is_ascii && let Some(block) = body.next().await.map_err(|why| why.to_string())? {
         is_ascii = block.is_ascii();
     }
     body.rewind();

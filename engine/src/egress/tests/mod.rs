@@ -50,7 +50,6 @@ fn target(address: SocketAddr) -> Target {
 /// A server that is silent is so on purpose; everything else is as fast as a test.
 fn hasty(address: SocketAddr) -> Target {
     let mut target = target(address);
-    let short = Duration::from_millis(300);
     let patience = &mut target.patience;
     for time in [
         &mut patience.banner,
@@ -63,10 +62,12 @@ fn hasty(address: SocketAddr) -> Target {
         &mut patience.end,
         &mut patience.quit,
     ] {
-        *time = short;
+        *time = HASTE;
     }
     target
 }
+
+const HASTE: Duration = Duration::from_millis(300);
 
 fn letter(recipients: usize) -> Letter {
     let recipient = |at: usize| Recipient::new(Address::new(format!("r{at}"), "b.test"));

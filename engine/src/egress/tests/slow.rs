@@ -1,6 +1,7 @@
 //! Peers that say nothing, too much, or do not listen: bounded time, bounded memory, clear words.
 
 use super::*;
+use crate::reactor::{Now, yield_now};
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 
@@ -117,4 +118,39 @@ fn last_words_before_the_end_of_the_message_are_heard() {
         reply == "552 5.3.4 that is enough" || reply.starts_with("451 4.4.2"),
         "{reply}"
     );
+}
+
+/// A body that is read for longer than a reply to DATA may take.
+struct Sluggish(Pieces);
+
+impl Body for Sluggish {
+    fn octets(&self) -> u64 {
+        self.0.octets()
+    }
+
+    async fn next(&mut self) -> std::io::Result<Option<&[u8]>> {
+        let begun = Now::here();
+        while Now::here().since(begun) < 3 * HASTE {
+            yield_now().await;
+        }
+        self.0.next().await
+    }
+
+    fn rewind(&mut self) {
+        self.0.rewind();
+    }
+}
+
+#[test]
+fn the_message_has_a_time_of_its_own() {
+    let (address, ledgers) = Server::offering(&["PIPELINING"]).serve();
+    let fate = on_shard(move || async move {
+        let mut connection = Connection::open(&hasty(address), &tools()).await.unwrap();
+        let mut body = Sluggish(Pieces::from(&text(1000)[..]));
+        let outcome = connection.send(&letter(1), &mut body).await;
+        connection.quit().await;
+        outcome.recipients[0].fate
+    });
+    assert_eq!(fate, Fate::Delivered);
+    assert_eq!(ledgers.recv().unwrap().messages, [whole(&text(1000))]);
 }

@@ -130,6 +130,33 @@ fn an_unreadable_body_is_never_ended() {
     }
 }
 
+/// The look at it decides between sending and a bounce: a bad disk must not bounce.
+#[test]
+fn an_unreadable_body_is_not_taken_for_an_eight_bit_one() {
+    use store::mail::envelope::BodyKind;
+    let (address, ledgers) = Server::offering(&["PIPELINING"]).serve();
+    let told = on_shard(move || async move {
+        let mut connection = Connection::open(&target(address), &tools()).await.unwrap();
+        let mut letter = letter(1);
+        let mut envelope = (*letter.envelope).clone();
+        envelope.body = BodyKind::EightBitMime;
+        letter.envelope = Rc::new(envelope);
+        let outcome = connection.send(&letter, &mut Short).await;
+        assert!(outcome.is_open);
+        connection.quit().await;
+        Told::from(&outcome.recipients[0])
+    });
+    assert_eq!(told.fate, Fate::Deferred, "{told:?}");
+    assert!(
+        !ledgers
+            .recv()
+            .unwrap()
+            .commands
+            .iter()
+            .any(|line| line.starts_with("MAIL"))
+    );
+}
+
 #[test]
 fn an_idle_connection_that_ends_is_noticed() {
     let (address, ledgers) = Server {

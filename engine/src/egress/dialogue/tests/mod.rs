@@ -6,7 +6,7 @@ mod opening;
 mod trouble;
 
 use super::*;
-use crate::egress::{Demand, Fate, Login};
+use crate::egress::{Disposition, Fate, Login};
 use crate::wire::sasl::Password;
 use std::rc::Rc;
 use store::mail::address::Address;
@@ -170,7 +170,5 @@ fn shown(disposition: &Disposition) -> String {
     } = disposition;
     format!("{fate:?} {stage:?} {origin:?} {reply}")
 }
-
-use crate::egress::Disposition;
 
 const PIPELINING: &[&str] = &["PIPELINING", "SIZE", "8BITMIME"];

@@ -10,7 +10,7 @@
 //! left out. Text is printable ASCII; every other octet becomes `?`. What comes out does not depend
 //! on how the stream was cut into pieces.
 
-use memchr::memchr;
+use memchr::{memchr, memchr2};
 use std::fmt;
 use std::rc::Rc;
 
@@ -290,7 +290,7 @@ fn split(line: &[u8]) -> Option<(u16, bool, &[u8])> {
 /// The enhanced status code at the beginning of a text and its length, if it is of the class of the
 /// code.
 fn status(code: u16, text: &[u8]) -> Option<(Status, usize)> {
-    let length = memchr(b' ', text).unwrap_or(text.len());
+    let length = memchr2(b' ', b'\t', text).unwrap_or(text.len());
     let word = text.get(..length.min(STATUS_BYTES_MAX + 1))?;
     let word = str::from_utf8(word).ok()?;
     let mut fields = word.split('.').map(|field| {
