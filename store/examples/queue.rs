@@ -11,11 +11,12 @@
 
 #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
 
+use std::cell::Cell;
 use std::future::Future;
 use std::pin::{Pin, pin};
 use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
-use store::compact::Here;
+use store::compact::{Aside, CompactError, Done, Here, Owner, Task};
 use store::disk::blocking::{BlockingDisk, run};
 use store::log::Options;
 use store::mail::address::Address;
@@ -55,14 +56,16 @@ fn work(directory: &str, work: impl AsyncFnOnce(Rc<Shard<Disk>>, Disk)) {
     let opened = Shard::open(disk.clone(), "shard-00", ShardId(0), options, || 0);
     let (shard, recovered) = run(opened).map_err(|error| error.to_string()).unwrap();
     let (items, taken) = (shard.queue_len(), resident().saturating_sub(before));
-    println!(
-        "opened with {items} items in {:.3} CPU s, {} records replayed; {} KiB more, {:.1} octets \
-         an item",
-        cpu_secs() - cpu,
-        recovered.records,
-        taken / 1024,
-        taken as f64 / items.max(1) as f64,
-    );
+    if items > 0 {
+        println!(
+            "opened with {items} items in {:.3} CPU s, {} records replayed; {} KiB more, {:.1} \
+             octets an item",
+            cpu_secs() - cpu,
+            recovered.records,
+            taken / 1024,
+            taken as f64 / items as f64,
+        );
+    }
     let mut log = pin!(shard.run(|_| {}));
     let closing = Rc::clone(&shard);
     let mut work = pin!(async {
@@ -145,10 +148,27 @@ async fn look(shard: &Rc<Shard<Disk>>, disk: &Disk) {
 
 async fn write_down(shard: &Rc<Shard<Disk>>, disk: &Disk) {
     let cpu = cpu_secs();
-    shard.checkpoint(&Here(disk.clone())).await.unwrap();
-    let runs = shard.occupancy().run_bytes >> 20;
+    let aside = Timed {
+        here: Here(disk.clone()),
+        began: Cell::new(0.0),
+    };
+    shard.checkpoint(&aside).await.unwrap();
+    let (runs, frozen) = (shard.occupancy().run_bytes >> 20, aside.began.get() - cpu);
     let secs = cpu_secs() - cpu;
-    println!("a checkpoint in {secs:.3} CPU s; {runs} MiB of runs");
+    println!("a checkpoint in {secs:.3} CPU s, {frozen:.3} of them frozen; {runs} MiB of runs");
+}
+
+/// Knows when the shard was done with its part of a checkpoint.
+struct Timed {
+    here: Here<Disk>,
+    began: Cell<f64>,
+}
+
+impl Aside for Timed {
+    async fn carry_out(&self, owner: &Owner, task: Task) -> Result<Done, CompactError> {
+        self.began.set(cpu_secs());
+        self.here.carry_out(owner, task).await
+    }
 }
 
 fn attempt(item: &ItemId) -> Note {

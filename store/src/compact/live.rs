@@ -2,9 +2,10 @@
 //!
 //! A delivery is live when a row names it, a QUEUE when one of its items has not ended, an ATTEMPT
 //! when it is the last one of such an item; a message when one of its deliveries or QUEUEs is, or
-//! an offer waits for it. The rows are those of the index, so what came later lies behind everything that a
-//! task may touch; the exception is a COPY that was on its way to the disk when the index was
-//! frozen: it may name a row that was expunged before. The shard hands in what those name (`held`).
+//! an offer waits for it. Rows and items are those of the index, so what came later lies behind
+//! everything that a task may touch; the exception is a COPY that was on its way to the disk when
+//! the index was frozen: it may name a row that was expunged before. The shard hands in what those
+//! name (`held`).
 
 use crate::codec::size::Size;
 use crate::mail::id::{AccountId, MailboxId, ObjectId};

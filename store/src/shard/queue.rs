@@ -119,8 +119,7 @@ impl<D: Disk> Shard<D> {
             recipients,
             ..
         } = self.queue_record(record).await?;
-        let head = self.message_head(message).await?;
-        let message = self.body_of(message, prefix.into()).await?;
+        let (head, message) = self.body_of(message, prefix.into()).await?;
         let state = self.state.borrow();
         let all = (first_item.0..).map(ItemId).zip(recipients);
         let wanted = all.filter(|(item, _)| items.contains(item) && state.items.is_live(*item));

@@ -192,7 +192,11 @@ impl<'a> Part<'a> {
             let name = str::from_utf8(fields.counted()?).map_err(|_| Short)?;
             part.names.push(name);
         }
-        for _ in 0..fields.varint()? {
+        let count = fields.varint()?;
+        // A start makes many: what is left over between them would never be used.
+        part.slots
+            .reserve_exact(count.min(u64::from(CHUNK_ITEMS)) as usize);
+        for _ in 0..count {
             let slot = part.slot(&mut fields)?;
             if part.slots.last().is_some_and(|last| last.low >= slot.low) {
                 return Err(Short);

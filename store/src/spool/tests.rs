@@ -27,7 +27,8 @@ fn steps() -> impl Strategy<Value = Step> {
     prop_oneof![
         3 => (1..129usize, 0..5u8)
             .prop_map(|(recipients, tenant)| Step::Enqueue { recipients, tenant }),
-        2 => (any::<usize>(), any::<u16>()).prop_map(|(at, attempts)| Step::Attempt { at, attempts }),
+        2 => (any::<usize>(), any::<u16>())
+            .prop_map(|(at, attempts)| Step::Attempt { at, attempts }),
         1 => (any::<usize>(), any::<bool>()).prop_map(|(at, is_held)| Step::Hold { at, is_held }),
         3 => (any::<usize>(), 1..200usize).prop_map(|(at, count)| Step::End { at, count }),
         1 => Just(Step::Freeze),
@@ -153,7 +154,8 @@ proptest! {
                     prop_assert_eq!(items.item(item).unwrap().is_held, is_held);
                 },
                 Step::End { at, count } => if let Some(first) = pick(&live, at) {
-                    let ended: Vec<u64> = live.range(first.0..).take(count).map(|it| *it.0).collect();
+                    let ended = live.range(first.0..).take(count).map(|it| *it.0);
+                    let ended: Vec<u64> = ended.collect();
                     for item in ended {
                         live.remove(&item);
                         kept.apply(&mut items, end(ItemId(item)));
@@ -169,9 +171,10 @@ proptest! {
                 }
             }
             prop_assert_eq!(items.len(), live.len());
-            let found: Vec<(u64, u8)> = all(&items).iter().map(|it| (it.id.0, it.attempts)).collect();
+            let found = all(&items);
+            let found = found.iter().map(|item| (item.id.0, item.attempts));
             let told = live.iter().map(|(item, attempts)| (*item, (*attempts).min(255) as u8));
-            prop_assert!(found.iter().copied().eq(told));
+            prop_assert!(found.eq(told));
         }
         kept.freeze(&mut items);
         let written = kept.parts.values().map(|part| Part::decode(part).unwrap().slots.len());
@@ -179,7 +182,10 @@ proptest! {
     }
 
     #[test]
-    fn parts_are_read_or_refused(octets: Vec<u8>, flips in proptest::collection::vec(any::<(usize, u8)>(), 0..4)) {
+    fn parts_are_read_or_refused(
+        octets: Vec<u8>,
+        flips in proptest::collection::vec(any::<(usize, u8)>(), 0..4),
+    ) {
         let _ = Part::decode(&octets);
         let mut items = Items::default();
         let first = items.next(40);
