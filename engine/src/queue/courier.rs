@@ -20,7 +20,9 @@ use super::schedule::pause_secs;
 use super::site::Permit;
 use super::suspend::Field;
 use crate::config::outbound::{EgressSource, TlsDemand, Via};
-use crate::egress::{Connection, Dialect, Failure, Login, Origin, Outcome, Stage, Target};
+use crate::egress::{
+    Connection, Dialect, Disposition, Failure, Fate, Login, Origin, Outcome, Stage, Target,
+};
 use crate::reactor::oneshot::{self, oneshot};
 use crate::reactor::{clock, sleep, spawn};
 use crate::wire::sasl::Password;
@@ -234,17 +236,19 @@ impl Courier {
         false
     }
 
-    /// What the site's answers say about how much it bears.
+    /// What the site's answers say about how much it bears: 421, or a connection that ends in the
+    /// middle, is too much.
     fn learn(&self, outcome: &Outcome) {
         let site = self.permit.site();
-        let most = self.hop.route.pace.connections_max;
-        let is_crowded = outcome
-            .recipients
-            .iter()
-            .any(|disposition| disposition.reply.code == 421);
-        match is_crowded {
-            true => site.crowded(),
-            false => site.took(most),
+        let is_too_much = |one: &Disposition| {
+            let is_lost = one.origin == Origin::Us && one.fate != Fate::Failed;
+            one.reply.code == 421 || is_lost && one.fate != Fate::Untried
+        };
+        let has_taken = |one: &Disposition| one.fate == Fate::Delivered;
+        if outcome.recipients.iter().any(is_too_much) {
+            site.crowded();
+        } else if outcome.recipients.iter().any(has_taken) {
+            site.took(self.hop.route.pace.connections_max);
         }
     }
 
@@ -345,6 +349,7 @@ impl Courier {
         for (host, address) in ways.take(TRIES_MAX) {
             match Connection::open(&self.target(host, address), &self.desk.tools).await {
                 Ok(connection) => {
+                    self.permit.site().answered();
                     let host = Rc::clone(&host.name);
                     return Ok(Link { connection, host });
                 }

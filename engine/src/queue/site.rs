@@ -139,9 +139,13 @@ impl Site {
         self.paused_until.load(Ordering::Relaxed)
     }
 
+    /// A host of it took a connection, up to the first command of mail.
+    pub fn answered(&self) {
+        self.failures.store(0, Ordering::Relaxed);
+    }
+
     /// A message was taken.
     pub fn took(&self, most: u32) {
-        self.failures.store(0, Ordering::Relaxed);
         let more = |allowed: u32| Some(allowed.saturating_add(1).min(most.max(1)));
         let _ = self
             .allowed
@@ -265,7 +269,7 @@ mod tests {
         drop(probe);
         site.resume();
         let back = site.permit(20, 12_000).unwrap();
-        site.took(20);
+        site.answered();
         assert!(site.permit(20, 12_000).is_ok());
         drop(back);
     }
