@@ -1,7 +1,9 @@
 //! From submission to another host: taken, delivered, tried again, or given back to the sender.
 
 use super::{ALICE, setup_with_smarthost, submit, text, with_sink};
+use std::process::Command;
 use std::time::Duration;
+use tests::binary;
 use tests::server::Server;
 use tests::setup::{PASSWORD, Setup};
 use tests::sink::{Moment, Sink};
@@ -231,4 +233,45 @@ fn a_gentle_end_keeps_what_waits() {
     let sink = Sink::start(port);
     server.restart();
     assert_eq!(sink.wait_for(1)[0].to, ["carol@far.test"]);
+}
+
+/// Mail of a domain that has a key leaves signed: the signature stands before everything else.
+#[test]
+fn what_leaves_is_signed() {
+    let folder = tempfile::tempdir().unwrap();
+    let key = folder.path().join("a1.pem");
+    let made = Command::new(binary::ringpostctl())
+        .args([
+            "dkim",
+            "generate",
+            "example.test",
+            "a1",
+            "--algorithm",
+            "ed25519",
+            "--key",
+        ])
+        .arg(&key)
+        .output()
+        .unwrap();
+    assert!(
+        made.status.success(),
+        "{}",
+        String::from_utf8_lossy(&made.stderr)
+    );
+    let table = format!(
+        "[[dkim]]\ndomain = \"example.test\"\nselector = \"a1\"\nalgorithm = \"ed25519\"\n\
+         key = {key:?}"
+    );
+    let (setup, port) = setup_with_smarthost("");
+    let sink = Sink::start(port);
+    let server = Server::start(setup.table(&table));
+    submit(&server, &["carol@far.test"], "signed");
+    let text = &sink.wait_for(1)[0].text;
+    assert!(text.starts_with("DKIM-Signature: "), "{text}");
+    let (header, _) = text.split_once("\r\n\r\n").unwrap();
+    let signature = header.split("\r\nReceived: ").next().unwrap();
+    assert!(
+        signature.contains("d=example.test") && signature.contains("s=a1"),
+        "{signature}"
+    );
 }
