@@ -91,11 +91,9 @@ impl Tried {
         let late_from = pace
             .warn_secs
             .map(|secs| self.item.enqueued_secs.saturating_add(secs));
-        match late_from {
-            Some(from) if times.now >= from => Deed::Warn {
-                attempt,
-                late_secs: i64::from(from),
-            },
+        // By the clock that attempts are written down with: the next one asks this one.
+        match late_from.map(i64::from) {
+            Some(late_secs) if times.wall >= late_secs => Deed::Warn { attempt, late_secs },
             _ => Deed::Note(attempt),
         }
     }

@@ -5,6 +5,7 @@
 //! Postfix: a connection that is refused, or 421, halves what is allowed, a message that is taken
 //! adds one. The rate is GCRA: the moment up to which the past has used it.
 
+use crate::telemetry::metric::SiteSample;
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
@@ -74,13 +75,13 @@ impl Sites {
         site
     }
 
-    /// Every site that is known now.
-    pub fn all(&self) -> Vec<Arc<Site>> {
+    /// Every site that is known now, for the metrics.
+    pub fn samples(&self) -> Vec<SiteSample> {
         let known = self
             .known
             .lock()
             .unwrap_or_else(|broken| broken.into_inner());
-        known.values().cloned().collect()
+        known.values().map(|site| site.sample()).collect()
     }
 }
 
@@ -94,6 +95,18 @@ impl Site {
             paused_until: AtomicU64::new(0),
             failures: AtomicU32::new(0),
             counts: Counts::default(),
+        }
+    }
+
+    fn sample(&self) -> SiteSample {
+        let count = |cell: &AtomicU64| cell.load(Ordering::Relaxed);
+        SiteSample {
+            site: self.name.to_string(),
+            connections: self.open().into(),
+            sent: count(&self.counts.sent),
+            deferred: count(&self.counts.deferred),
+            failed: count(&self.counts.failed),
+            unreached: count(&self.counts.unreached),
         }
     }
 
@@ -270,6 +283,7 @@ mod tests {
         site.resume();
         let back = site.permit(20, 12_000).unwrap();
         site.answered();
+        site.took(20);
         assert!(site.permit(20, 12_000).is_ok());
         drop(back);
     }

@@ -169,6 +169,9 @@ impl Server {
         let logins = workers.logins.clone();
         let process = process(backend, &logger);
         let metrics = Metrics::new(shards, process);
+        if let Some(ways) = &ways {
+            ways.show_sites(&metrics);
+        }
         let secret = home.secret().map_err(|error| Refusal(error.to_string()))?;
         let gate = Arc::new(gate(&live.config.load(), &secret));
         let mut endpoints = Mesh::<Letter>::new(usize::from(shards) + 1, LANE)

@@ -11,6 +11,7 @@ use crate::queue::{self, Dispatcher, Guides, Sites};
 use crate::reactor::{Pool, clock};
 use crate::resolver::{self, Ourselves, Outside, Service};
 use crate::sign::Signers;
+use crate::telemetry::metric::Metrics;
 use crate::tls::{Authorities, TlsClient};
 use std::rc::Rc;
 use std::sync::Arc;
@@ -54,6 +55,14 @@ pub(super) fn open(
         sites: Arc::default(),
     };
     Ok(Some((ways, service)))
+}
+
+impl Ways {
+    /// The metrics show what came of mail to the busiest sites.
+    pub(super) fn show_sites(&self, metrics: &Metrics) {
+        let sites = Arc::clone(&self.sites);
+        metrics.show_sites(Box::new(move || sites.samples()));
+    }
 }
 
 /// A host without authorities still sends; what must be verified waits until it has some.

@@ -34,6 +34,11 @@ fn a_submission_arrives_elsewhere() {
         all.map(|(_, value)| value).sum()
     };
     assert_eq!(of("ringpost_queue_ends_total{"), 1.0);
+    let site = format!(
+        "ringpost_site_recipients_total{{site=\"{}\",result=\"sent\"}}",
+        sink.address
+    );
+    assert_eq!(metrics.get(&site), Some(&1.0), "{site}");
 }
 
 /// Recipients of one message here and there all get it; those of one site in one transaction.
