@@ -1,6 +1,6 @@
 //! The engine's outbound connection against servers that others wrote: Postfix, Exim, OpenSMTPD,
-//! Dovecot's LMTP, smtp-sink. What lies in the mailbox afterwards is what was sent, octet for octet;
-//! and against our own sink, misbehaving by plan.
+//! Dovecot's LMTP, smtp-sink. What lies in the mailbox afterwards is what was sent, octet for
+//! octet; and against our own sink, misbehaving by plan.
 
 use crate::peers::{has_root, may_mount, quiet, scratch};
 use crate::tool::command;
