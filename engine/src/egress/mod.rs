@@ -1,4 +1,4 @@
-//! Mail to other hosts: one connection, and the SMTP or LMTP dialogue on it, from the client's side.
+//! Mail to other hosts: a connection, and the SMTP or LMTP dialogue on it, from the client's side.
 //!
 //! ```text
 //! Target ─▶ Connection::open ─▶ connect ─▶ banner ─▶ EHLO ─▶ STARTTLS ─▶ EHLO ─▶ AUTH ─▶ ready
@@ -6,9 +6,9 @@
 //! ```
 //!
 //! `dialogue` is a pure machine: octets in, octets and wishes out, no socket and no clock.
-//! [`Connection`] drives it over a socket of the reactor. What to try when, and what a failure means
-//! for a message, is the queue's matter: here everything ends in words that say what happened, at
-//! which stage, and who said so.
+//! [`Connection`] drives it over a socket of the reactor. What to try when, and what a failure
+//! means for a message, is the queue's matter: here everything ends in words that say what
+//! happened, at which stage, and who said so.
 //!
 //! - A peer costs bounded time: every reply has a deadline that its octets do not move, and a
 //!   transaction has one in all ([`Patience`]).

@@ -96,8 +96,8 @@ pub enum TlsUse {
 }
 
 impl Failure {
-    /// Whether another try may go better. A refused login or STARTTLS always may: those who can mend
-    /// it are not the senders of the mail that waits.
+    /// Whether another try may go better. A refused login or STARTTLS always may: those who can
+    /// mend it are not the senders of the mail that waits.
     #[must_use]
     pub fn is_temporary(&self) -> bool {
         self.reply.class() == 4 || matches!(self.stage, Stage::StartTls | Stage::Login)

@@ -1,4 +1,4 @@
-//! The message on its way to the socket: prefix, blocks and what ends them, gathered and not copied.
+//! The message on its way to the socket: prefix, blocks and their end, gathered and not copied.
 
 use super::Body;
 use super::dialogue::Framing;

@@ -3,8 +3,10 @@
 //! | proof | what the certificate must be |
 //! |---|---|
 //! | nothing | anything: encrypted, but not against an active attacker (RFC 7435) |
-//! | names | signed by a known authority, valid now, for one of the names (RFC 9525, RFC 8461 §4.1) |
+//! | names | signed by a known authority, valid now, for one of the names (RFC 9525) |
 //! | judge | what the caller's judgement says: DANE (RFC 7672), pins |
+//!
+//! MTA-STS (RFC 8461 §4.1) is proof by the name of the MX.
 //!
 //! In every case the server has to prove that it holds the key of the certificate it shows.
 //! Sessions are not resumed, so that each handshake stands for itself.

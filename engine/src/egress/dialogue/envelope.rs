@@ -1,8 +1,8 @@
 //! MAIL, RCPT and DATA or BDAT, pipelined or one by one, and the replies to them.
 //!
 //! Commands are written in groups, the next one when all replies to the last have come: of one
-//! command without PIPELINING, otherwise of up to [`GROUP_MAX`], so that what is in flight both ways
-//! fits into the sockets' buffers and nobody waits for each other (RFC 2920 §3.1).
+//! command without PIPELINING, otherwise of up to [`GROUP_MAX`], so that what is in flight both
+//! ways fits into the sockets' buffers and nobody waits for each other (RFC 2920 §3.1).
 
 use super::transaction::{Await, Command, Transaction};
 use super::{Break, Dialogue, Framing, Output, State, Wish};

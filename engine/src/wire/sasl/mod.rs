@@ -1,5 +1,5 @@
-//! SASL exchanges, pure: the protocol around them only carries the bytes. Here is the server's side,
-//! in [`client`] the other one.
+//! SASL exchanges, pure: the protocol around them only carries the bytes. Here is the server's
+//! side, in [`client`] the other one.
 //!
 //! PLAIN (RFC 4616), LOGIN (draft-murchison-sasl-login) and SCRAM-SHA-256 (RFC 5802, RFC 7677).
 //! SMTP, IMAP and POP3 drive the same [`Exchange`]:
