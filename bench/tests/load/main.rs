@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
 
 mod audits;
+mod covers;
 mod endings;
 mod loads;
 mod mailboxes;
