@@ -6,7 +6,7 @@
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
-#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
 pub(crate) struct Outcome {
     /// The subcommand.
     pub(crate) scenario: String,
@@ -150,6 +150,16 @@ pub(crate) struct Audit {
     pub(crate) doubled_count: u64,
     pub(crate) altered: Vec<String>,
     pub(crate) altered_count: u64,
+}
+
+impl Counts {
+    pub(crate) fn add(&mut self, other: Counts) {
+        self.attempted += other.attempted;
+        self.acknowledged += other.acknowledged;
+        self.deferred += other.deferred;
+        self.refused += other.refused;
+        self.unanswered += other.unanswered;
+    }
 }
 
 impl Audit {

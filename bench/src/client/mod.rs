@@ -4,6 +4,7 @@
 //! A crew drives any [`Client`]: it opens a connection, and gives it one ticket after the other.
 
 pub(crate) mod imap;
+mod opening;
 pub(crate) mod pop3;
 pub(crate) mod sink;
 pub(crate) mod smtp;
@@ -62,6 +63,21 @@ pub(crate) struct Delivered {
     pub(crate) said_quit: bool,
     /// The message whose envelope is on its way already.
     pub(crate) next: Option<Ticket>,
+}
+
+impl Delivered {
+    /// Not begun: nothing was said, and nobody answered.
+    fn unbegun() -> Delivered {
+        Delivered {
+            answer: Answer::Lost(Loss::Nothing),
+            fate: Fate::Unsent,
+            octets: 0,
+            end_micros: 0,
+            is_open: true,
+            said_quit: false,
+            next: None,
+        }
+    }
 }
 
 /// What follows an operation in the same write.

@@ -2,6 +2,7 @@
 
 use super::source::Source;
 use super::turns::{Extent, Loaded, Taken, Turns};
+use crate::client::pop3::Order;
 use crate::load::fanout::Fanout;
 use crate::load::sizes::Sizes;
 use crate::outcome::Outcome;
@@ -29,14 +30,14 @@ pub(crate) struct Compare {
     scenario: Scenario,
     /// Which, the first is compared with the others; `peers list` names them; or any host:port
     #[arg(long, required = true, value_delimiter = ',', value_name = "SERVER,…")]
-    servers: Vec<Kind>,
+    pub(super) servers: Vec<Kind>,
     /// Rounds
     #[arg(long, default_value_t = 5)]
     runs: u32,
     /// What loads them
     #[arg(long, value_enum, default_value_t = Generator::Own)]
     generator: Generator,
-    /// Mailboxes of servers that are set up
+    /// Mailboxes of servers that are set up; of mixed the users
     #[arg(long, default_value_t = USERS)]
     users: usize,
     /// Where servers are set up; it decides which disk is measured
@@ -57,9 +58,31 @@ pub(crate) struct Compare {
     #[command(flatten)]
     pub(super) work: WorkArgs,
     #[command(flatten)]
+    pub(super) poll: PollArgs,
+    #[command(flatten)]
     pub(super) day: DayArgs,
+    /// mixed: mail arrives by LMTP, and answers leave by it, instead of SMTP and submission
+    #[arg(long, help_heading = "Days")]
+    pub(super) lmtp: bool,
     #[command(flatten)]
     report: ReportArgs,
+}
+
+/// What polls of POP3 ask for.
+#[derive(Args, Clone, Debug)]
+#[command(next_help_heading = "Polls")]
+pub(super) struct PollArgs {
+    /// What a poll asks for; STAT is said in any case
+    #[arg(
+        long = "poll",
+        value_enum,
+        value_delimiter = ',',
+        default_value = "stat,uidl,list,retr"
+    )]
+    pub(super) orders: Vec<Order>,
+    /// Messages of a poll, the newest, for which top, retr and dele are said
+    #[arg(long, default_value_t = 10, value_name = "N")]
+    pub(super) each: u32,
 }
 
 #[derive(ValueEnum, Clone, Copy, PartialEq, Eq, Debug)]
@@ -70,7 +93,9 @@ enum Scenario {
     Lmtp,
     /// Sessions that append, fetch, flag, search
     Imap,
-    /// Users' days
+    /// Polls of mailboxes that are filled first
+    Pop3,
+    /// Users' days; mail by SMTP and submission
     Mixed,
 }
 
@@ -121,7 +146,8 @@ impl Compare {
         match self.scenario {
             Scenario::Smtp | Scenario::Submission | Scenario::Lmtp => {}
             Scenario::Imap => self.check_sessions()?,
-            Scenario::Mixed => self.check_mailboxes()?,
+            Scenario::Pop3 => self.check_mailboxes()?,
+            Scenario::Mixed => self.check_days()?,
         }
         Ok(())
     }
@@ -183,6 +209,7 @@ impl Compare {
             Scenario::Submission => (submit::Kind::Submission, &target.doors.submissions),
             Scenario::Lmtp => (submit::Kind::Lmtp, &target.doors.lmtp),
             Scenario::Imap => return self.sessions(target, extent, stop),
+            Scenario::Pop3 => return self.polls(target, extent, stop),
             Scenario::Mixed => return self.days(target, extent, stop),
         };
         let what = || format!("{} has no door for this scenario", target.name);
@@ -312,7 +339,7 @@ const SECS_DEFAULT: f64 = 10.0;
 const MESSAGES_MAX: f64 = 10e6;
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
     use crate::peer::Doors;
     use clap::Parser;
@@ -323,8 +350,9 @@ mod tests {
         compare: Compare,
     }
 
-    fn compare(line: &str) -> Compare {
-        let words = ["bench"].into_iter().chain(line.split(' '));
+    /// As the command line gives it, which must make sense to clap.
+    pub(in crate::compare) fn compare(line: &str) -> Compare {
+        let words = ["bench"].into_iter().chain(line.split_whitespace());
         Line::try_parse_from(words).unwrap().compare
     }
 

@@ -5,7 +5,7 @@
 //! expect, so that a run of it is whole or an error. Its sessions are shared out to as many
 //! processes as there are recipients, at most.
 
-use crate::outcome::{Counts, Load, Machine, Outcome};
+use crate::outcome::{Counts, Load, Outcome};
 use crate::peer::{Target, program};
 use anyhow::{Context, bail};
 use engine::reactor::Now;
@@ -86,19 +86,16 @@ impl Source {
         let scenario = if self.is_lmtp { "lmtp" } else { "smtp" };
         Outcome {
             scenario: scenario.to_string(),
-            command: Vec::new(),
             target: format!("{scenario} {door}"),
             server: Some(target.server.clone()),
-            durability: None,
-            machine: Machine::default(),
             began_secs,
             elapsed_micros,
             load: Load {
                 connections: self.sessions,
-                rate: None,
                 sizes: format!("{} octets", self.bytes),
                 messages_per_connection: (!self.is_kept).then_some(1),
                 with: vec!["smtp-source".to_string()],
+                ..Load::default()
             },
             counts: Counts {
                 attempted: sent,
@@ -107,14 +104,7 @@ impl Source {
             },
             octets: sent * self.bytes,
             answers: BTreeMap::from([("250".to_string(), sent)]),
-            phases: Vec::new(),
-            seconds: Vec::new(),
-            usage: None,
-            delivered: None,
-            round: None,
-            audit: None,
-            population: Vec::new(),
-            remarks: Vec::new(),
+            ..Outcome::default()
         }
     }
 }

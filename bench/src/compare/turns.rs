@@ -215,7 +215,7 @@ const FREE_BYTES_MIN: u64 = 4 << 30;
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::outcome::{Counts, Load, Machine};
+    use crate::outcome::Counts;
     use crate::peer::Counting;
 
     fn target(name: &str) -> Target {
@@ -230,29 +230,13 @@ mod tests {
     fn loaded(acknowledged: u64) -> Loaded {
         let outcome = Outcome {
             scenario: "smtp".to_string(),
-            command: Vec::new(),
-            target: String::new(),
-            server: None,
-            durability: None,
-            machine: Machine::default(),
-            began_secs: 0,
             elapsed_micros: 1_000_000,
-            load: Load::default(),
             counts: Counts {
                 attempted: acknowledged,
                 acknowledged,
                 ..Counts::default()
             },
-            octets: 0,
-            answers: Default::default(),
-            phases: Vec::new(),
-            seconds: Vec::new(),
-            usage: None,
-            delivered: None,
-            round: None,
-            audit: None,
-            population: Vec::new(),
-            remarks: Vec::new(),
+            ..Outcome::default()
         };
         Loaded {
             outcome,

@@ -98,14 +98,6 @@ impl Rate {
             Rate::Climbing(from, to, within) => Rate::Climbing(from / of, to / of, within),
         }
     }
-
-    /// The highest that it reaches.
-    pub(crate) fn peak(self) -> f64 {
-        match self {
-            Rate::Even(rate) => rate,
-            Rate::Climbing(from, to, _) => from.max(to),
-        }
-    }
 }
 
 /// Slower than one an hour is not a load.

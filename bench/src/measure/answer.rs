@@ -65,7 +65,7 @@ impl Answer {
         (400..500).contains(&self.code()) || matches!(self, Answer::Word(Word::No, _))
     }
 
-    /// The enhanced status tells more of a refusal than of a success.
+    /// Without what servers put behind it.
     pub(crate) fn without_status(self) -> Answer {
         match self {
             Answer::Reply(code, _) => Answer::Reply(code, [0; 3]),

@@ -67,7 +67,11 @@ impl Tally {
             Answer::Reply(..) | Answer::Word(..) => self.counts.refused += 1,
         }
         self.octets += end.octets;
-        self.hear(end.answer);
+        // The enhanced status tells more of a refusal than of a success.
+        self.hear(match is_done {
+            true => end.answer.without_status(),
+            false => end.answer,
+        });
         self.seconds.count(end.end_micros, took, is_done);
         self.ended_micros = self.ended_micros.max(end.end_micros);
         if is_done {
@@ -92,12 +96,7 @@ impl Tally {
     pub(crate) fn merge(&mut self, other: &Tally) {
         self.latencies.merge(&other.latencies);
         self.seconds.merge(&other.seconds);
-        let (own, counts) = (&mut self.counts, other.counts);
-        own.attempted += counts.attempted;
-        own.acknowledged += counts.acknowledged;
-        own.deferred += counts.deferred;
-        own.refused += counts.refused;
-        own.unanswered += counts.unanswered;
+        self.counts.add(other.counts);
         self.octets += other.octets;
         for (answer, count) in &other.answers {
             *self.answers.entry(*answer).or_default() += count;

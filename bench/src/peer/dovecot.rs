@@ -1,7 +1,7 @@
 //! Dovecot 2.3: LMTP into mdbox, IMAP, and POP3 where it is installed; alone or behind Postfix.
 //!
-//! `service_count` keeps processes, as its performance pages advise; `mail_fsync` stays at
-//! `optimized`, its default.
+//! `service_count` keeps processes, as its performance pages advise, and there may be as many as
+//! connections; `mail_fsync` stays at `optimized`, its default.
 
 use super::packages;
 use super::postfix::{self, Next, Submissions, text};
@@ -18,8 +18,21 @@ struct Raised {
     lmtp: SocketAddr,
     lmtp_socket: PathBuf,
     imap: SocketAddr,
+    imaps: SocketAddr,
     pop3: Option<SocketAddr>,
     version: String,
+}
+
+impl Raised {
+    fn doors(&self) -> Doors {
+        Doors {
+            lmtp: Some(self.lmtp.to_string()),
+            imap: Some(self.imap.to_string()),
+            imaps: Some(self.imaps.to_string()),
+            pop3: self.pop3.map(|door| door.to_string()),
+            ..Doors::default()
+        }
+    }
 }
 
 pub(super) fn raise_alone(yard: &mut Yard, target: Target) -> anyhow::Result<Target> {
@@ -27,12 +40,7 @@ pub(super) fn raise_alone(yard: &mut Yard, target: Target) -> anyhow::Result<Tar
     Ok(Target {
         server: format!("Dovecot {} (LMTP, mdbox)", raised.version),
         durability: DURABILITY.to_string(),
-        doors: Doors {
-            lmtp: Some(raised.lmtp.to_string()),
-            imap: Some(raised.imap.to_string()),
-            pop3: raised.pop3.map(|door| door.to_string()),
-            ..Doors::default()
-        },
+        doors: raised.doors(),
         counting: Counting::Imap,
         ..target
     })
@@ -58,10 +66,7 @@ pub(super) fn raise_behind_postfix(yard: &mut Yard, target: Target) -> anyhow::R
         doors: Doors {
             smtp: Some(smtp.to_string()),
             submissions: Some(submissions.door.to_string()),
-            lmtp: Some(raised.lmtp.to_string()),
-            imap: Some(raised.imap.to_string()),
-            pop3: raised.pop3.map(|door| door.to_string()),
-            ..Doors::default()
+            ..raised.doors()
         },
         counting: Counting::Imap,
         ..target
@@ -81,15 +86,21 @@ fn raise(yard: &mut Yard, target: &Target) -> anyhow::Result<Raised> {
     if !version.starts_with("2.3") {
         bail!("Dovecot {version}: its settings are known for 2.3 only");
     }
-    let (lmtp, imap) = (yard.door()?, yard.door()?);
+    let (lmtp, imap, imaps) = (yard.door()?, yard.door()?, yard.door()?);
     let has_pop3 = Path::new(PARTS).join("pop3").exists();
     let pop3 = has_pop3.then(|| yard.door()).transpose()?;
     let (run, mail) = (yard.room("run")?, yard.room("mail")?);
     packages::output("chown", &["mail:mail", text(&mail)?], None)?;
-    let conf = configuration(yard.folder(), target, lmtp, imap, pop3)?;
+    let (cert, key) = yard.certificate()?;
+    let conf = configuration(yard.folder(), target, pop3)?
+        .replace("{cert}", text(&cert)?)
+        .replace("{key}", text(&key)?)
+        .replace("{lmtp}", &lmtp.port().to_string())
+        .replace("{imaps}", &imaps.port().to_string())
+        .replace("{imap}", &imap.port().to_string());
     let file = yard.write("dovecot.conf", &conf)?;
     yard.start(&["dovecot", "-F", "-c", text(&file)?], "dovecot.out")?;
-    let doors: Vec<SocketAddr> = [Some(lmtp), Some(imap), pop3]
+    let doors: Vec<SocketAddr> = [Some(lmtp), Some(imap), Some(imaps), pop3]
         .into_iter()
         .flatten()
         .collect();
@@ -99,18 +110,13 @@ fn raise(yard: &mut Yard, target: &Target) -> anyhow::Result<Raised> {
         lmtp,
         lmtp_socket,
         imap,
+        imaps,
         pop3,
         version,
     })
 }
 
-fn configuration(
-    base: &Path,
-    target: &Target,
-    lmtp: SocketAddr,
-    imap: SocketAddr,
-    pop3: Option<SocketAddr>,
-) -> anyhow::Result<String> {
+fn configuration(base: &Path, target: &Target, pop3: Option<SocketAddr>) -> anyhow::Result<String> {
     let (uid, gid) = mail_user()?;
     let (protocol, service) = match pop3 {
         Some(door) => ("pop3", POP3.replace("{port}", &door.port().to_string())),
@@ -121,9 +127,7 @@ fn configuration(
         .replace("{pop3}", protocol)
         .replace("{password}", &target.password)
         .replace("{uid}", &uid)
-        .replace("{gid}", &gid)
-        .replace("{lmtp}", &lmtp.port().to_string())
-        .replace("{imap}", &imap.port().to_string());
+        .replace("{gid}", &gid);
     Ok(conf + &service)
 }
 
@@ -144,7 +148,9 @@ base_dir = {base}/run
 log_path = {base}/dovecot.log
 protocols = lmtp imap {pop3}
 listen = 127.0.0.1
-ssl = no
+ssl = yes
+ssl_cert = <{cert}
+ssl_key = <{key}
 disable_plaintext_auth = no
 mail_location = mdbox:{base}/mail/%u
 mail_uid = {uid}
@@ -181,11 +187,14 @@ service imap-login {
     port = {imap}
   }
   inet_listener imaps {
-    port = 0
+    address = 127.0.0.1
+    port = {imaps}
+    ssl = yes
   }
 }
 service imap {
   service_count = 1000
+  process_limit = 20000
 }
 service auth {
   unix_listener auth-submission {

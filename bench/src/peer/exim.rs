@@ -37,7 +37,6 @@ pub(super) fn raise(yard: &mut Yard, target: Target) -> anyhow::Result<Target> {
         gid: 8,
     };
     let argv = Chamber::build(yard, &package, &[user])?.argv(&["/usr/sbin/exim4", "-bdf", "-q1m"]);
-    let argv: Vec<&str> = argv.iter().map(String::as_str).collect();
     yard.start(&argv, "exim.log")?;
     yard.await_doors(&[door], "exim.log")?;
     Ok(Target {

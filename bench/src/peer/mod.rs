@@ -77,9 +77,16 @@ impl Peer {
     }
 
     fn elsewhere(target: Target, door: &str) -> Peer {
+        // What it speaks is what the scenario speaks.
+        let same = Some(door.to_string());
         let doors = Doors {
-            smtp: Some(door.to_string()),
-            ..Doors::default()
+            smtp: same.clone(),
+            submissions: same.clone(),
+            lmtp: same.clone(),
+            imap: same.clone(),
+            imaps: same.clone(),
+            pop3: same,
+            http: None,
         };
         Peer {
             target: Target {

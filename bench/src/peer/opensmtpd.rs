@@ -31,7 +31,6 @@ pub(super) fn raise(yard: &mut Yard, target: Target) -> anyhow::Result<Target> {
     // Its control socket has a name of its own there.
     chamber.empty("/run");
     let argv = chamber.argv(&["/usr/sbin/smtpd", "-d", "-f", text(&file)?]);
-    let argv: Vec<&str> = argv.iter().map(String::as_str).collect();
     yard.start(&argv, "smtpd.log")?;
     yard.await_doors(&[door], "smtpd.log")?;
     Ok(Target {

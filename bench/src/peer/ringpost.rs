@@ -55,6 +55,7 @@ pub(super) fn raise(
             imap: doors.next().flatten(),
             http: doors.next().flatten(),
             submissions: doors.next().flatten(),
+            imaps: doors.next().flatten(),
             pop3: None,
         },
         counting: Counting::Imap,
@@ -62,13 +63,14 @@ pub(super) fn raise(
     })
 }
 
-/// In the order of the doors below; only submission is for strangers' networks.
-const LISTENERS: [(&str, &str); 5] = [
+/// In the order of the doors above.
+const LISTENERS: [(&str, &str); 6] = [
     ("smtp", "none"),
     ("lmtp", "none"),
     ("imap", "none"),
     ("http", "none"),
     ("submission", "implicit"),
+    ("imap", "implicit"),
 ];
 
 /// Beside this tool, where `RINGPOST_BIN_DIR` says, or in `PATH`.

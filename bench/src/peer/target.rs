@@ -33,6 +33,9 @@ pub(crate) struct Doors {
     pub(crate) submissions: Option<String>,
     pub(crate) lmtp: Option<String>,
     pub(crate) imap: Option<String>,
+    /// Behind implicit TLS.
+    #[serde(default)]
+    pub(crate) imaps: Option<String>,
     pub(crate) pop3: Option<String>,
     pub(crate) http: Option<String>,
 }
@@ -69,6 +72,7 @@ impl Doors {
             ("submissions", &self.submissions),
             ("lmtp", &self.lmtp),
             ("imap", &self.imap),
+            ("imaps", &self.imaps),
             ("pop3", &self.pop3),
             ("http", &self.http),
         ];

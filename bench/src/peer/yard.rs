@@ -108,10 +108,10 @@ impl Yard {
     }
 
     /// Starts a program that stays; its words go to the file `log`.
-    pub(super) fn start(&mut self, argv: &[&str], log: &str) -> anyhow::Result<()> {
+    pub(super) fn start(&mut self, argv: &[impl AsRef<str>], log: &str) -> anyhow::Result<()> {
         self.held.clear();
         let order = Order::Start {
-            argv: argv.iter().map(|&word| word.to_string()).collect(),
+            argv: argv.iter().map(|word| word.as_ref().to_owned()).collect(),
             log: self.folder.join(log),
         };
         self.done(&order)?;

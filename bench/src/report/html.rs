@@ -147,19 +147,29 @@ fn server(body: &mut String, group: &Group) {
     if !table.is_empty() {
         body.push_str(&table.html());
     }
-    let phases = group.phases().into_iter().map(|phase| Series {
-        points: curve(&phase),
-        name: phase.name,
-    });
-    let phases: Vec<Series> = phases.collect();
-    picture(
-        body,
-        "Latency by percentile",
-        &chart::latency("Latency by percentile", &phases),
-    );
+    let (title, phases) = slowest(group.phases());
+    picture(body, title, &chart::latency(title, &phases));
     let title = "Operations from second to second";
     picture(body, title, &chart::seconds(title, &rates(group)));
     body.push_str("</article>\n");
+}
+
+/// As many curves as there are colours to tell them apart.
+fn slowest(mut phases: Vec<Phase>) -> (&'static str, Vec<Series>) {
+    let mut means: Vec<f64> = phases.iter().map(|phase| phase.mean).collect();
+    means.sort_by(|a, b| b.total_cmp(a));
+    let title = match means.get(chart::COLOURS) {
+        None => "Latency by percentile",
+        Some(faster) => {
+            phases.retain(|phase| phase.mean > *faster);
+            "Latency by percentile, the slowest phases"
+        }
+    };
+    let series = phases.into_iter().map(|phase| Series {
+        points: curve(&phase),
+        name: phase.name,
+    });
+    (title, series.collect())
 }
 
 /// The few numbers that one looks for first.
@@ -281,6 +291,24 @@ mod tests {
             .match_indices("http")
             .filter(|(at, _)| !page[*at..].starts_with("http://www.w3.org/2000/svg"));
         assert_eq!(named.count(), 0);
+    }
+
+    #[test]
+    fn of_many_phases_the_slowest_are_drawn_in_their_order() {
+        let phase = sample::outcome("A", 10.0, 0).phases.remove(0);
+        let phases = |count: u32| {
+            let named = |number: u32| Phase {
+                name: number.to_string(),
+                mean: f64::from(number * 7 % 12),
+                ..phase.clone()
+            };
+            (0..count).map(named).collect::<Vec<_>>()
+        };
+        let (title, drawn) = slowest(phases(12));
+        let names: Vec<&str> = drawn.iter().map(|one| one.name.as_str()).collect();
+        assert!(title.contains("slowest"), "{title}");
+        assert_eq!(names, ["1", "3", "4", "5", "6", "8", "10", "11"]);
+        assert_eq!(slowest(phases(8)).1.len(), 8);
     }
 
     #[test]

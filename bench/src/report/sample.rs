@@ -53,8 +53,7 @@ pub(super) fn outcome(server: &str, rate: f64, round: u32) -> Outcome {
             found: acknowledged,
             ..Audit::default()
         }),
-        population: Vec::new(),
-        remarks: Vec::new(),
+        ..Outcome::default()
     }
 }
 

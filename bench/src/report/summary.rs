@@ -143,16 +143,9 @@ fn describe(text: &mut String, group: &Group) {
     facts.line(["target".to_string(), first.target.clone()]);
     for (figure, name) in COLUMNS {
         if let Some(spread) = group.spread(figure) {
-            let unit = if figure == Figure::Cpu {
-                " per 1,000"
-            } else {
-                ""
-            };
             let median = told(figure, spread.median);
-            facts.line([
-                name.to_string(),
-                format!("{median}{unit}{}", behind(figure, spread)),
-            ]);
+            let told = format!("{median}{}", behind(figure, spread));
+            facts.line([name.to_string(), told]);
         }
     }
     facts.line([operations(first).to_string(), messages(group)]);
@@ -317,9 +310,13 @@ pub(super) fn circumstances(outcome: &Outcome) -> [(&'static str, String); 4] {
     let machine = &outcome.machine;
     let memory = figure::bytes(machine.memory_bytes as f64);
     let processor = format!("{}, {} cores, {memory}", machine.processor, machine.cores);
+    let disk = match machine.disk.as_str() {
+        "" => "not known: --folder says where the server writes",
+        known => known,
+    };
     [
         ("machine", format!("{processor}, {}", machine.kernel)),
-        ("disk", machine.disk.clone()),
+        ("disk", disk.to_owned()),
         (
             "began",
             format!("{} UTC", figure::moment(outcome.began_secs)),

@@ -37,12 +37,15 @@ impl Basin {
             start_shard(index, seat(), move || async move {
                 let sink = Sink::new(settings, index as u32);
                 // Nobody connects then, and whoever waits for a record notices.
-                if sink.listen(bound).is_err() {
+                let Ok(listening) = sink.listen(bound) else {
                     return;
-                }
+                };
                 while !stop.load(Ordering::Relaxed) {
                     sleep(LOOK).await;
                 }
+                drop(listening);
+                // The listener is closed in a turn of its own.
+                sleep(LOOK).await;
                 // The receiver has gone only when the process ends.
                 let _ = records.send(sink.harvest());
             })

@@ -341,10 +341,7 @@ impl<C: Client> Worker<C> {
     fn count(&self, ticket: Ticket, fate: Fate, answer: Answer, octets: u64, end_micros: u64) {
         self.crew.ledger.borrow_mut().settle(ticket.number, fate);
         self.crew.tally.borrow_mut().count(End {
-            answer: match answer.is_positive() {
-                true => answer.without_status(),
-                false => answer,
-            },
+            answer,
             octets,
             start_micros: ticket.start_micros,
             end_micros,

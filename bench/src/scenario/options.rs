@@ -15,6 +15,7 @@ use crate::scenario::kill::Kill;
 use crate::scenario::run::Plan;
 use anyhow::Context;
 use clap::{Args, ValueEnum};
+use rustix::process::Resource;
 use std::fmt;
 use std::net::{SocketAddr, ToSocketAddrs};
 use std::path::PathBuf;
@@ -65,13 +66,14 @@ pub(crate) struct LoadArgs {
     /// Connections held at the same time
     #[arg(long, short, default_value_t = 10, value_name = "N")]
     pub(crate) connections: u32,
-    /// Messages of the whole run
+    /// Messages of the whole run (operations of imap, polls of pop3)
     #[arg(long, short, value_name = "N")]
     pub(crate) messages: Option<u64>,
     /// Seconds of the measured part [default: 10, without --messages]
     #[arg(long = "for", value_name = "SECONDS")]
     pub(crate) secs: Option<f64>,
-    /// Open loop: messages a second; latencies count from the intended start
+    /// Open loop: messages a second (operations of imap, polls of pop3); latencies count from the
+    /// intended start
     #[arg(long, value_name = "PER_SECOND")]
     pub(crate) rate: Option<f64>,
     /// Open loop with Poisson arrivals
@@ -372,6 +374,7 @@ impl LoadArgs {
         if self.connections == 0 || self.threads == 0 || self.threads > self.connections {
             return misused("a load needs at least one connection a thread");
         }
+        demand_descriptors(self.connections, 1)?;
         let mut rates = [self.rate, self.ramp].into_iter().flatten();
         if rates.any(|rate| !(RATE_MIN..=RATE_MAX).contains(&rate)) {
             return misused("a rate is a number of messages a second, up to ten million");
@@ -428,6 +431,17 @@ impl LoadArgs {
     }
 }
 
+impl TlsMode {
+    /// As people call it; `None` in clear.
+    pub(crate) fn told(self) -> Option<&'static str> {
+        match self {
+            TlsMode::None => None,
+            TlsMode::Starttls => Some("STARTTLS"),
+            TlsMode::Implicit => Some("implicit"),
+        }
+    }
+}
+
 impl AccessArgs {
     /// How TLS begins with the host of `target`.
     pub(crate) fn tls(&self, target: &str) -> anyhow::Result<Tls> {
@@ -447,11 +461,7 @@ impl AccessArgs {
     }
 
     pub(crate) fn told(&self) -> Option<String> {
-        let begins = match self.tls {
-            TlsMode::None => return None,
-            TlsMode::Starttls => "STARTTLS",
-            TlsMode::Implicit => "implicit",
-        };
+        let begins = self.tls.told()?;
         let shaken = match self.full_handshakes {
             true => "full handshakes",
             false => "resumed",
@@ -495,6 +505,19 @@ pub(crate) fn host_of(target: &str) -> &str {
     host.trim_start_matches('[').trim_end_matches(']')
 }
 
+/// Refuses more connections than this process may hold, each with so many ends here: run out of
+/// descriptors, it would measure itself.
+pub(crate) fn demand_descriptors(connections: u32, ends: u32) -> anyhow::Result<()> {
+    let wanted = u64::from(connections) * u64::from(ends) + OTHER_DESCRIPTORS;
+    match rustix::process::getrlimit(Resource::Nofile).current {
+        Some(limit) if wanted > limit => misused(format!(
+            "{connections} connections take {wanted} descriptors here, and {limit} are allowed: \
+             raise the limit first (ulimit -n {wanted})"
+        )),
+        _ => Ok(()),
+    }
+}
+
 pub(crate) fn seconds(secs: f64) -> anyhow::Result<Duration> {
     match Duration::try_from_secs_f64(secs) {
         Ok(duration) if secs <= SECS_MAX => Ok(duration),
@@ -509,6 +532,9 @@ const RESTART_MAX: Duration = Duration::from_secs(60);
 
 /// A run without other bounds.
 const SECS_DEFAULT: f64 = 10.0;
+
+/// Rings, timers, files, and connections that read mailboxes.
+const OTHER_DESCRIPTORS: u64 = 200;
 
 /// Messages a second.
 const RATE_MIN: f64 = 0.001;
@@ -538,5 +564,17 @@ mod tests {
         assert!(owner.resolve("192.0.2.1:25").is_ok());
         assert!(owner.resolve("192.0.2.2:25").is_err());
         assert!(owner.resolve("127.0.0.1").is_err());
+    }
+
+    #[test]
+    fn more_connections_than_descriptors_are_refused() {
+        assert!(demand_descriptors(10, 1).is_ok());
+        if rustix::process::getrlimit(Resource::Nofile)
+            .current
+            .is_some()
+        {
+            let why = demand_descriptors(u32::MAX, 2).unwrap_err().to_string();
+            assert!(why.contains("ulimit -n 8589934790"), "{why}");
+        }
     }
 }

@@ -1,9 +1,11 @@
 //! `pop3`: polls of mailboxes, a connection each, as POP3 clients do them.
 
+use super::brief::Brief;
 use super::imap::AccessSource;
 use super::live::LiveLine;
 use super::options::{AccessArgs, LoadArgs, ReportArgs, ServerArgs, misused};
 use super::run::{self, Plan, Sums, alone};
+use super::search::search;
 use super::submit::Ending;
 use crate::client::imap::Login;
 use crate::client::pop3::{Order, Session, Settings};
@@ -11,7 +13,6 @@ use crate::client::{Client, NotOpened};
 use crate::load::accounts::Accounts;
 use crate::measure::answer::{Answer, Loss};
 use crate::measure::histogram::Step;
-use crate::measure::machine::machine;
 use crate::outcome::{Load, Outcome};
 use anyhow::bail;
 use clap::Args;
@@ -24,7 +25,7 @@ use std::sync::atomic::AtomicBool;
 pub(crate) struct Pop3Args {
     /// The server: host:port
     #[arg(value_name = "HOST:PORT")]
-    target: String,
+    pub(crate) target: String,
     /// What a poll asks for; STAT is said in any case
     #[arg(
         long = "do",
@@ -32,7 +33,7 @@ pub(crate) struct Pop3Args {
         value_delimiter = ',',
         default_value = "stat,uidl,list,retr"
     )]
-    orders: Vec<Order>,
+    pub(crate) orders: Vec<Order>,
     /// Who logs in: addresses, or a pattern such as user{0..99}@example.test; connections take
     /// them in turn
     #[arg(
@@ -40,19 +41,19 @@ pub(crate) struct Pop3Args {
         default_value = "alice@example.test,bob@example.test",
         value_name = "PATTERN"
     )]
-    accounts: Accounts,
+    pub(crate) accounts: Accounts,
     /// How sessions log in: USER and PASS, or AUTH PLAIN
     #[arg(long, value_enum, default_value_t = Login::Login)]
-    login: Login,
+    pub(crate) login: Login,
     /// Messages of a poll, the newest, for which top, retr and dele are said
     #[arg(long, default_value_t = 10, value_name = "N")]
-    each: u32,
+    pub(crate) each: u32,
     #[command(flatten)]
-    load: LoadArgs,
+    pub(crate) load: LoadArgs,
     #[command(flatten)]
-    access: AccessArgs,
+    pub(crate) access: AccessArgs,
     #[command(flatten)]
-    server: ServerArgs,
+    pub(crate) server: ServerArgs,
     #[command(flatten)]
     pub(crate) report: ReportArgs,
 }
@@ -62,6 +63,12 @@ pub(crate) fn pop3(args: &Pop3Args, stop: Arc<AtomicBool>) -> anyhow::Result<End
     let now = Now::read();
     let plan = Arc::new(args.plan()?);
     let greeting = greeting(&plan.settings, &args.target)?;
+    if let Some(first) = args.load.steps {
+        let (sums, steps) = search::<Session>(&args.load, &plan, first, &stop)?;
+        let mut ending = steps.ending(args.outcome(sums, now));
+        ending.outcome.server = Some(greeting);
+        return Ok(ending);
+    }
     let sums = run::run::<Session>(plan, stop, &LiveLine::new())?;
     let failed = sums.gave_up;
     let mut outcome = args.outcome(sums, now);
@@ -92,9 +99,6 @@ impl Pop3Args {
     fn plan(&self) -> anyhow::Result<Plan<Settings>> {
         if self.load.per_connection.is_some_and(|count| count != 1) {
             return misused("a poll is a connection of its own: leave --per-connection out");
-        }
-        if self.load.steps.is_some() {
-            return misused("--steps searches for mail that is submitted; here give --rate");
         }
         let source = AccessSource {
             target: &self.target,
@@ -145,41 +149,19 @@ impl Pop3Args {
     }
 
     fn outcome(&self, sums: Sums, began: Now) -> Outcome {
-        let tally = sums.tally;
-        let mut remarks = sums.remarks;
-        if sums.late > 0 {
-            remarks.push(format!(
-                "{} polls were due and never begun: the server, or --connections, did not keep up \
-                 with the rate",
-                sums.late
-            ));
-        }
-        let wants_mail = self.orders.contains(&Order::Retr);
-        if wants_mail && tally.latencies.of(Step::Retr).is_none() {
-            let why = "The mailboxes are empty, so nothing was retrieved: bring mail in first";
-            remarks.push(why.into());
-        }
-        Outcome {
-            scenario: "pop3".to_owned(),
-            command: std::env::args().collect(),
+        let has_retrieved = sums.tally.latencies.of(Step::Retr).is_some();
+        let brief = Brief {
+            scenario: "pop3",
             target: format!("pop3 {}", self.target),
-            server: None,
-            durability: self.server.durability.clone(),
-            machine: machine(self.server.folder.as_deref()),
-            began_secs: began.unix_secs() as i64,
-            elapsed_micros: tally.ended_micros.saturating_sub(tally.began_micros),
+            server: &self.server,
             load: self.described(),
-            counts: tally.counts,
-            octets: tally.octets,
-            answers: tally.told(),
-            phases: tally.latencies.phases(),
-            seconds: tally.seconds.into_vec(),
-            usage: sums.usage,
-            delivered: None,
-            round: None,
-            audit: None,
-            population: Vec::new(),
-            remarks,
+            began,
+        };
+        let mut outcome = brief.of_load(sums, "polls");
+        if self.orders.contains(&Order::Retr) && !has_retrieved {
+            let why = "The mailboxes are empty, so nothing was retrieved: bring mail in first";
+            outcome.remarks.push(why.into());
         }
+        outcome
     }
 }

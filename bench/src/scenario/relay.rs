@@ -2,7 +2,7 @@
 
 use super::basin::Basin;
 use super::live::LiveLine;
-use super::options::{Inject, misused};
+use super::options::{Inject, demand_descriptors, misused};
 use super::proof::{Proof, expected, judge};
 use super::run::{self, Plan, Sums};
 use super::sink::Behaviour;
@@ -45,6 +45,8 @@ pub(crate) fn relay(args: &RelayArgs, stop: Arc<AtomicBool>) -> anyhow::Result<E
     if inject.load.steps.is_some() || inject.proof.imap.is_some() || inject.proof.audit {
         return misused("a relay has no --steps and no --imap; its sink audits without being told");
     }
+    // The sink holds the other end of each.
+    demand_descriptors(inject.load.connections, 2)?;
     let tag = run_tag(began);
     let accounts = inject.message.accounts.numbers();
     let settings = args.behaviour.settings(accounts, args.sink_threads)?;
@@ -61,6 +63,7 @@ pub(crate) fn relay(args: &RelayArgs, stop: Arc<AtomicBool>) -> anyhow::Result<E
     let judged = judge(&plan, &sums.ledgers, record.of_run(tag), tag);
     let mut outcome = outcome(Kind::Relay, inject, &plan, sums, began);
     outcome.target = format!("relay {}, sink {}", inject.target, args.sink);
+    outcome.remarks.extend(record.handshakes.told());
     outcome.delivered = Some(delivered);
     outcome.audit = Some(judged);
     Ok(Ending { outcome, failed }.of_server(&plan, hello))

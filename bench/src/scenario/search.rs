@@ -1,67 +1,83 @@
 //! The highest rate that a server holds under a bound of latency, step by step.
 
 use super::live::{LiveLine, duration};
-use super::options::{Inject, misused};
+use super::options::{LoadArgs, misused};
 use super::run::{self, Plan, Sums};
-use super::submit::{Ending, Kind, outcome};
-use crate::client::smtp::Session;
+use super::submit::Ending;
+use crate::client::Client;
 use crate::load::arrivals::{Rate, Spacing, Tempo};
 use crate::load::steps::Search;
 use crate::measure::histogram::Step;
-use engine::reactor::Now;
+use crate::outcome::Outcome;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-/// Searches from `first` on; the outcome is that of the best step, and the remarks tell of all.
-pub(crate) fn search(
-    kind: Kind,
-    inject: &Inject,
-    plan: &Plan,
+/// What was tried, in remarks, and the rate of the step whose sums are told.
+pub(crate) struct Steps {
+    rate: f64,
+    remarks: Vec<String>,
+    has_held: bool,
+}
+
+/// Searches from `first` on; gives the sums of the best step, and what is to be told of all.
+pub(crate) fn search<C: Client>(
+    load: &LoadArgs,
+    plan: &Plan<C::Settings>,
     first: f64,
-    stop: Arc<AtomicBool>,
-) -> anyhow::Result<Ending> {
+    stop: &Arc<AtomicBool>,
+) -> anyhow::Result<(Sums, Steps)> {
     if first.is_nan() || first < 1.0 {
         return misused("--steps begins with a rate of at least one a second");
     }
-    let began = Now::read();
     let line = LiveLine::new();
     let mut search = Search::new(first);
-    let mut steps = Vec::new();
-    let mut best: Option<(Arc<Plan>, Sums)> = None;
+    let mut remarks = Vec::new();
+    let mut best: Option<(f64, Sums)> = None;
     while let Some(rate) = search.next().filter(|_| !stop.load(Ordering::Relaxed)) {
-        let step = Arc::new(at_rate(plan, rate, inject.load.poisson));
-        let sums = run::run::<Session>(step.clone(), stop.clone(), &line)?;
+        let step = Arc::new(at_rate(plan, rate, load.poisson));
+        let sums = run::run::<C>(step, stop.clone(), &line)?;
         if stop.load(Ordering::Relaxed) && !sums.gave_up {
             // Half a step proves nothing.
             break;
         }
-        let held = holds(&sums, inject.load.bound);
-        steps.push(told(rate, &sums, held));
+        let held = holds(&sums, load.bound);
+        remarks.push(told(rate, &sums, held));
         search.tell(held);
         // A server that does not answer at all may answer a slower rate.
         stop.fetch_and(!sums.gave_up, Ordering::Relaxed);
         if held || best.is_none() {
-            best = Some((step, sums));
+            best = Some((rate, sums));
         }
     }
-    let Some((step, sums)) = best else {
+    let Some((rate, sums)) = best else {
         anyhow::bail!("interrupted before the first step was over");
     };
-    let mut outcome = outcome(kind, inject, &step, sums, began);
-    outcome.load.rate = step.tempo.map(|tempo| tempo.rate.peak());
-    outcome.remarks.extend(steps);
-    let bound = inject.load.bound;
-    outcome.remarks.push(match search.best() {
+    let bound = load.bound;
+    remarks.push(match search.best() {
         Some(rate) => format!("{rate:.0}/s is the highest rate held with p99 up to {bound} ms"),
         None => format!("No rate was held with p99 up to {bound} ms; the figures are of the first"),
     });
-    Ok(Ending {
-        outcome,
-        failed: search.best().is_none(),
-    })
+    let steps = Steps {
+        rate,
+        remarks,
+        has_held: search.best().is_some(),
+    };
+    Ok((sums, steps))
 }
 
-fn at_rate(plan: &Plan, rate: f64, poisson: bool) -> Plan {
+impl Steps {
+    /// With the steps told; a search that finds no rate has failed.
+    pub(crate) fn ending(self, mut outcome: Outcome) -> Ending {
+        outcome.load.rate = Some(self.rate);
+        outcome.remarks.extend(self.remarks);
+        Ending {
+            outcome,
+            failed: !self.has_held,
+        }
+    }
+}
+
+fn at_rate<S: Clone>(plan: &Plan<S>, rate: f64, poisson: bool) -> Plan<S> {
     let spacing = match poisson {
         true => Spacing::Poisson,
         false => Spacing::Constant,

@@ -3,9 +3,10 @@
 
 use super::basin::Basin;
 use super::live::LiveLine;
-use super::options::{ReportArgs, misused};
+use super::options::{ReportArgs, TlsMode, misused};
 use super::submit::Ending;
 use crate::client::sink::Settings;
+use crate::client::sink::cover::{self, Cover};
 use crate::client::sink::plan::Plan;
 use crate::client::sink::record::{Copy, Record};
 use crate::client::smtp::Dialect;
@@ -18,6 +19,7 @@ use engine::reactor::{Now, idle};
 use indicatif::HumanCount;
 use std::collections::HashMap;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -77,6 +79,12 @@ pub(crate) struct Behaviour {
     /// Repeats what the sink does
     #[arg(long, default_value_t = 1, value_name = "N")]
     sink_seed: u64,
+    /// Speak TLS, with a certificate made on the spot; by STARTTLS it is up to the client
+    #[arg(long, value_enum, default_value_t = TlsMode::None)]
+    sink_tls: TlsMode,
+    /// Write that certificate here, for clients that verify it (localhost, 127.0.0.1)
+    #[arg(long, value_name = "FILE")]
+    sink_cert: Option<PathBuf>,
 }
 
 impl Behaviour {
@@ -107,12 +115,25 @@ impl Behaviour {
                 true => Dialect::Lmtp,
                 false => Dialect::Smtp,
             },
+            cover: self.cover()?,
             plan,
             seed: self.sink_seed,
             rate: self.sink_rate.map(|rate| rate / f64::from(threads)),
             accounts,
             recorded: Arc::default(),
         })
+    }
+
+    fn cover(&self) -> anyhow::Result<Cover> {
+        let context = || cover::context(self.sink_cert.as_deref());
+        match self.sink_tls {
+            TlsMode::None if self.sink_cert.is_some() => {
+                misused("--sink-cert is of a sink that speaks TLS: --sink-tls says how")
+            }
+            TlsMode::None => Ok(Cover::None),
+            TlsMode::Starttls => Ok(Cover::Start(context()?)),
+            TlsMode::Implicit => Ok(Cover::Implicit(context()?)),
+        }
     }
 
     fn told(&self) -> Vec<String> {
@@ -127,8 +148,9 @@ impl Behaviour {
             ("altered", self.alter),
         ];
         let some = shares.iter().filter(|(_, share)| *share > 0.0);
-        some.map(|(what, share)| format!("{share} % {what}"))
-            .collect()
+        let some = some.map(|(what, share)| format!("{share} % {what}"));
+        let tls = self.sink_tls.told().map(|begins| format!("TLS ({begins})"));
+        some.chain(tls).collect()
     }
 }
 
@@ -161,7 +183,7 @@ pub(crate) fn sink(args: &SinkArgs, stop: &AtomicBool) -> anyhow::Result<Ending>
 }
 
 fn outcome(args: &SinkArgs, address: SocketAddr, record: &Record, began: Now) -> Outcome {
-    let mut remarks = Vec::new();
+    let mut remarks: Vec<String> = record.handshakes.told().into_iter().collect();
     if record.unstamped > 0 {
         remarks.push(format!(
             "{} messages had no stamp: they are not of a load of this tool",
@@ -172,7 +194,6 @@ fn outcome(args: &SinkArgs, address: SocketAddr, record: &Record, began: Now) ->
         scenario: "sink".into(),
         command: std::env::args().collect(),
         target: format!("sink {address}"),
-        server: None,
         durability: Some("none: nothing is stored".into()),
         machine: machine(None),
         began_secs: began.unix_secs() as i64,
@@ -198,12 +219,9 @@ fn outcome(args: &SinkArgs, address: SocketAddr, record: &Record, began: Now) ->
         .collect(),
         phases: record.latencies.phases(),
         seconds: record.seconds.clone().into_vec(),
-        usage: None,
-        delivered: None,
-        round: None,
         audit: Some(alone(&record.copies)),
-        population: Vec::new(),
         remarks,
+        ..Outcome::default()
     }
 }
 

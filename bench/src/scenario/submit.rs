@@ -1,5 +1,6 @@
 //! `smtp`, `submission`, `lmtp`: mail into a server, what the answers took, and what became of it.
 
+use super::brief::Brief;
 use super::live::LiveLine;
 use super::options::Inject;
 use super::proof::Proof;
@@ -8,7 +9,6 @@ use super::search;
 use crate::client::smtp::opening::Hello;
 use crate::client::smtp::{Dialect, Pipelining, Session};
 use crate::load::corpus::Framing;
-use crate::measure::machine::machine;
 use crate::outcome::Outcome;
 use anyhow::bail;
 use engine::reactor::Now;
@@ -86,8 +86,9 @@ pub(crate) fn submit(kind: Kind, inject: &Inject, stop: Arc<AtomicBool>) -> anyh
     Proof::check(inject)?;
     let (plan, hello) = kind.plan(inject, tag)?;
     if let Some(first) = inject.load.steps {
-        let ending = search::search(kind, inject, &plan, first, stop)?;
-        return Ok(ending.of_server(&plan, hello));
+        let (sums, steps) = search::search::<Session>(&inject.load, &plan, first, &stop)?;
+        let outcome = outcome(kind, inject, &plan, sums, now);
+        return Ok(steps.ending(outcome).of_server(&plan, hello));
     }
     let proof = Proof::begin(inject, &plan, tag)?;
     let line = LiveLine::new();
@@ -106,39 +107,16 @@ pub(crate) fn run_tag(now: Now) -> u32 {
 
 /// The sums as a report has them.
 pub(crate) fn outcome(kind: Kind, inject: &Inject, plan: &Plan, sums: Sums, began: Now) -> Outcome {
-    let tally = sums.tally;
-    let mut remarks = sums.remarks;
-    if sums.late > 0 {
-        remarks.push(format!(
-            "{} messages were due and never begun: the server, or --connections, did not keep up \
-             with the rate",
-            sums.late
-        ));
-    }
     let mut load = inject.described();
     if plan.settings.password.is_some() {
         load.with.push("AUTH PLAIN".into());
     }
-    Outcome {
-        scenario: kind.name().to_owned(),
-        command: std::env::args().collect(),
+    let brief = Brief {
+        scenario: kind.name(),
         target: format!("{} {}", kind.name(), inject.target),
-        server: None,
-        durability: inject.server.durability.clone(),
-        machine: machine(inject.server.folder.as_deref()),
-        began_secs: began.unix_secs() as i64,
-        elapsed_micros: tally.ended_micros.saturating_sub(tally.began_micros),
+        server: &inject.server,
         load,
-        counts: tally.counts,
-        octets: tally.octets,
-        answers: tally.told(),
-        phases: tally.latencies.phases(),
-        seconds: tally.seconds.into_vec(),
-        usage: sums.usage,
-        delivered: None,
-        round: None,
-        audit: None,
-        population: Vec::new(),
-        remarks,
-    }
+        began,
+    };
+    brief.of_load(sums, "messages")
 }

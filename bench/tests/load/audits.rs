@@ -52,7 +52,7 @@ fn a_server_that_is_killed_in_the_middle_has_lost_nothing() {
 }
 
 /// 500 messages straight into a sink of the tool, with these words.
-fn into_sink(words: &[&str]) -> Run {
+pub(crate) fn into_sink(words: &[&str]) -> Run {
     let mut ports = Ports::take();
     let sink = ports.port().to_string();
     let mut all = vec![

@@ -60,6 +60,21 @@ fn an_open_loop_of_fetches_keeps_its_rate() {
 }
 
 #[test]
+fn the_highest_rate_of_searches_is_looked_for() {
+    let server = server();
+    let mut words = vec!["--do", "search", "-c", "4", "--fill", "5", "--tls"];
+    words.extend(["implicit", "--steps", "20", "--for", "0.4", "--bound"]);
+    let target = server.addresses().imaps;
+    // Nothing is as fast as that, and the search says so.
+    let none = imap(target, &[&words[..], &["0.001"]].concat());
+    assert_eq!(none.code, Some(1), "{}", none.said);
+    assert!(none.said.contains("No rate was held"), "{}", none.said);
+    assert!(none.said.contains("step 20/s not held"), "{}", none.said);
+    let audited = imap(target, &[&words[..], &["1", "--audit"]].concat());
+    assert_eq!(audited.code, Some(2), "{}", audited.said);
+}
+
+#[test]
 fn every_idler_of_an_account_hears_of_every_delivery() {
     let server = server();
     let pid = server.pid().to_string();
@@ -256,6 +271,18 @@ fn dovecot_is_loaded_over_imap_and_pop3_and_by_days() {
         let run = bench(&words);
         assert_done(&run, &["stat", "uidl", "list", "top", "retr", "dele"]);
         assert_eq!(run.phase("dele"), run.phase("retr"), "{}", run.said);
+        let mut words = vec!["pop3", &pop3, "--do", "stat", "-c", "2", "--rate", "40"];
+        words.extend(["--poisson", "--for", "1"]);
+        words.extend(accounts);
+        let run = bench(&words);
+        assert_done(&run, &["stat", "whole"]);
+        assert!(run.count("acknowledged") < 80, "{}", run.said);
+        let mut words = vec!["pop3", &pop3, "--do", "stat", "-c", "2", "--steps", "4"];
+        words.extend(["--for", "0.5", "--bound", "0.001"]);
+        words.extend(accounts);
+        let run = bench(&words);
+        assert_eq!(run.code, Some(1), "{}", run.said);
+        assert!(run.said.contains("No rate was held"), "{}", run.said);
     }
     quiet(&["down", "dovecot"], scratch.path());
 }

@@ -3,6 +3,7 @@
 
 mod audits;
 mod egress;
+mod covers;
 mod endings;
 mod loads;
 mod mailboxes;

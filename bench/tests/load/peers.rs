@@ -1,6 +1,6 @@
 //! Real peers: set up by one command, counted, and gone afterwards, also when the tool is killed.
 
-use crate::tool::{command, ended};
+use crate::tool::{ACCOUNTS, command, ended, server};
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::process::{Pid, PidfdFlags, pidfd_open};
 use serde_json::Value;
@@ -10,6 +10,7 @@ use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use tests::peer::peer;
+use tests::setup::PASSWORD;
 
 #[test]
 fn postfix_and_dovecot_are_set_up_listed_and_removed() {
@@ -102,6 +103,82 @@ fn a_comparison_counts_what_reached_the_mailboxes() {
         std::fs::remove_file(&html).unwrap();
         assert_eq!(left(scratch.path()), Vec::<PathBuf>::new());
     }
+}
+
+/// Sessions, polls, and days that bring mail as users' clients do.
+#[test]
+fn mailboxes_are_compared_by_imap_pop3_and_days() {
+    if !has_root() || peer("postfix").is_none() || peer("dovecot").is_none() {
+        return;
+    }
+    let scratch = scratch();
+    let json = scratch.path().join("all.json");
+    let days = ["--speed-up", "1200", "--for", "3", "--size", "2k"];
+    let submitted = "answers by submission with AUTH PLAIN and TLS (implicit)";
+    for (scenario, servers, words, told) in [
+        (
+            "imap",
+            "ringpost,dovecot",
+            &["-m", "40", "--fill", "5"][..],
+            "FETCH",
+        ),
+        (
+            "pop3",
+            "dovecot,postfix-dovecot",
+            &["-m", "40", "--fill", "5"],
+            "RETR",
+        ),
+        ("mixed", "ringpost,postfix-dovecot", &days, submitted),
+        (
+            "mixed",
+            "ringpost,dovecot",
+            &[&days[..], &["--lmtp"]].concat(),
+            "by LMTP",
+        ),
+    ] {
+        let mut compare = tool(&["compare", scenario, "--servers", servers], scratch.path());
+        compare.args(["--runs", "1", "--users", "8", "--json"]);
+        let output = compare.arg(&json).args(words).output().unwrap();
+        let run = ended(&output, Value::Null);
+        assert_eq!(run.code, Some(0), "{}", run.said);
+        assert!(
+            run.said.contains('÷') && run.said.contains(told),
+            "{}",
+            run.said
+        );
+        let outcomes: Value = serde_json::from_slice(&std::fs::read(&json).unwrap()).unwrap();
+        for outcome in outcomes.as_array().unwrap() {
+            let counts = &outcome["counts"];
+            assert!(counts["acknowledged"].as_u64() > Some(20), "{}", run.said);
+            assert_eq!(counts["acknowledged"], counts["attempted"], "{}", run.said);
+        }
+        std::fs::remove_file(&json).unwrap();
+        assert_eq!(left(scratch.path()), Vec::<PathBuf>::new());
+    }
+}
+
+/// Whatever protocol the scenario speaks is what it finds there.
+#[test]
+fn a_stranger_is_compared_by_any_protocol() {
+    let server = server();
+    let at = server.addresses();
+    let scratch = scratch();
+    for (scenario, door, tls) in [
+        ("imap", at.imaps, "implicit"),
+        ("submission", at.submissions, "implicit"),
+        ("lmtp", at.lmtp, "none"),
+    ] {
+        let door = door.to_string();
+        let mut words = vec!["compare", scenario, "--servers", &door, "--runs", "2"];
+        words.extend(["--accounts", ACCOUNTS, "--password", PASSWORD, "--tls", tls]);
+        words.extend(["-m", "30", "-c", "2"]);
+        let run = ended(&tool(&words, scratch.path()).output().unwrap(), Value::Null);
+        assert_eq!(run.code, Some(0), "{}", run.said);
+        assert!(run.said.contains("60 acknowledged"), "{}", run.said);
+    }
+    let words = ["compare", "mixed", "--servers", "127.0.0.1:1"];
+    let run = ended(&tool(&words, scratch.path()).output().unwrap(), Value::Null);
+    assert_eq!(run.code, Some(2), "{}", run.said);
 }
 
 #[test]

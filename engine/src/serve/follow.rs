@@ -32,8 +32,10 @@ pub(super) async fn last_round(desk: &Desk) {
 
 /// A checkpoint and what it makes possible.
 async fn round(desk: &Desk) -> Result<(), CompactError> {
+    let limits = desk.hall.live.config.load().limits.clone();
     let policy = Policy {
-        keep_log_bytes: desk.hall.live.config.load().limits.log_kept_bytes_max,
+        keep_log_bytes: limits.log_kept_bytes_max,
+        checkpoint_log_bytes: limits.checkpoint_log_bytes_max,
         ..Policy::default()
     };
     let report = desk.hall.store.keep_house(&desk.compactor, &policy).await?;

@@ -1,9 +1,9 @@
 //! How fast the compactor may work: it steps back while commits take longer than without it.
 //!
 //! Each shard tells the time of every commit; two running estimates of the 99th percentile are kept
-//! from it, one while the compactor rests, be it between two pieces of work, and one while it works.
-//! Between two pieces it waits while the second is more than twice the first, but never for long:
-//! dead space must come back also on a busy machine.
+//! from it, one while the compactor rests, be it between two pieces of work, and one while it
+//! works. Between two pieces it waits while the second is more than twice the first, but never for
+//! long: dead space must come back also on a busy machine.
 
 use crate::reactor::idle::rest;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};

@@ -270,6 +270,11 @@ impl Stream {
         self.socket.set_send_time_max(time);
     }
 
+    /// See [`Socket::reset_on_close`].
+    pub fn reset_on_close(&self) -> io::Result<()> {
+        self.socket.reset_on_close()
+    }
+
     /// Whether a deadline has ended this connection.
     pub fn has_timed_out(&self) -> bool {
         self.socket.has_timed_out()

@@ -1,12 +1,15 @@
 //! When it is time to empty something.
 
-use crate::limit::LOG_KEPT_BYTES;
+use crate::limit::{CHECKPOINT_LOG_BYTES, LOG_KEPT_BYTES};
 
 /// What a shard keeps, and what it puts up with.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Policy {
     /// The newest mail stays in the log, where it is read without unpacking, in bytes.
     pub keep_log_bytes: u64,
+    /// When so much more is in the log, in bytes, a checkpoint comes before the next emptying: the
+    /// next start must not pay for a long house-keeping.
+    pub checkpoint_log_bytes: u64,
     /// Segments are emptied when there are so many more than that. Each emptying looks at the rows
     /// of all mailboxes, so it should be worth it.
     pub segments_least: u32,
@@ -22,6 +25,7 @@ impl Default for Policy {
     fn default() -> Policy {
         Policy {
             keep_log_bytes: LOG_KEPT_BYTES,
+            checkpoint_log_bytes: CHECKPOINT_LOG_BYTES,
             segments_least: 2,
             dead_percent: 40,
             dead_percent_in_all: 30,

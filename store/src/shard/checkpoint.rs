@@ -33,6 +33,8 @@ pub(super) struct Checkpoints<D: Disk> {
     frozen: Option<Arc<Checkpoint>>,
     /// Of the checkpoint that was written down last.
     pub(super) clearance: Clearance,
+    /// Bytes that the log had written when something was frozen last.
+    log_bytes: u64,
     pub(super) older: Vec<Weak<Snapshot<D>>>,
     /// Packs that an older snapshot has, and the present one has not.
     pub(super) gone_packs: Vec<u32>,
@@ -50,6 +52,7 @@ impl<D: Disk> Default for Checkpoints<D> {
             gate: Rc::default(),
             frozen: None,
             clearance: Clearance::default(),
+            log_bytes: 0,
             older: Vec::new(),
             gone_packs: Vec::new(),
             needs_sweep: true,
@@ -66,8 +69,17 @@ impl<D: Disk> Shard<D> {
         let _pass = self.enter().await;
         self.write_down_left(aside).await?;
         let checkpoint = Arc::new(self.freeze());
-        self.checkpoints.borrow_mut().frozen = Some(Arc::clone(&checkpoint));
+        {
+            let mut checkpoints = self.checkpoints.borrow_mut();
+            checkpoints.frozen = Some(Arc::clone(&checkpoint));
+            checkpoints.log_bytes = self.log.stats().bytes;
+        }
         self.write_down(aside, checkpoint).await
+    }
+
+    /// What the log has taken since the last checkpoint was frozen, in bytes.
+    pub(super) fn log_bytes_since(&self) -> u64 {
+        self.log.stats().bytes - self.checkpoints.borrow().log_bytes
     }
 
     /// Lets the compactor work on what is written down already.

@@ -13,6 +13,7 @@ use store::disk::sim::SimDisk;
 /// Nothing stays in the log that can be emptied, and hardly anything dead in a pack.
 pub(crate) const EAGER: Policy = Policy {
     keep_log_bytes: 0,
+    checkpoint_log_bytes: 0,
     segments_least: 1,
     dead_percent: 10,
     dead_percent_in_all: 5,

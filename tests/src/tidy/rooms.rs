@@ -25,6 +25,7 @@ const RULES: [Rule; 4] = [
             "store/examples",
             "tools/src",
             "bench/benches/inner/instructions.rs",
+            "bench/src/client/sink/cover.rs",
             "bench/src/load/corpus.rs",
             "bench/src/measure",
             "bench/src/peer",

@@ -72,8 +72,7 @@ impl Postfix {
              in_flow_delay = 0\nmaillog_file = {shown}/log\nmaillog_file_prefixes = {shown}\n"
         );
         std::fs::write(folder.join("etc/main.cf"), main).unwrap();
-        let master = MASTER.replace("{port}", &format!("127.0.0.1:{port}"));
-        std::fs::write(folder.join("etc/master.cf"), master).unwrap();
+        place_services(&folder.join("etc"), port);
         let given = find("chown").is_some_and(|_| {
             let data = folder.join("data");
             let chown = peer("chown")
@@ -102,22 +101,17 @@ impl Drop for Postfix {
     }
 }
 
-const MASTER: &str = "\
-{port} inet n - n - 50 smtpd
-pickup unix n - n 60 1 pickup
-cleanup unix n - n - 0 cleanup
-qmgr unix n - n 300 1 qmgr
-tlsmgr unix - - n 1000? 1 tlsmgr
-rewrite unix - - n - - trivial-rewrite
-bounce unix - - n - 0 bounce
-defer unix - - n - 0 bounce
-trace unix - - n - 0 bounce
-verify unix - - n - 1 verify
-proxymap unix - - n - - proxymap
-error unix - - n - - error
-retry unix - - n - - error
-lmtp unix - - n - 20 lmtp
-anvil unix - - n - 1 anvil
-scache unix - - n - 1 scache
-postlog unix-dgram n - n - 1 postlogd
-";
+/// Debian's services, none of them in a chroot, and the one for SMTP at our port.
+fn place_services(etc: &Path, port: u16) {
+    std::fs::copy("/usr/share/postfix/master.cf.dist", etc.join("master.cf")).unwrap();
+    let door = format!("127.0.0.1:{port}");
+    let service = format!("{door}/inet={door} inet n - n - 50 smtpd");
+    for change in [
+        ["-F", "*/*/chroot=n"],
+        ["-MX", "smtp/inet"],
+        ["-M", &service],
+    ] {
+        let postconf = peer("postconf").expect("it comes with Postfix");
+        postconf.arg("-c").arg(etc).args(change).succeeds();
+    }
+}

@@ -11,7 +11,7 @@ use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
-use tests::dns::Fault;
+use tests::dns::{Fault, Kind};
 
 const POLICY: &str = "version: STSv1\nmode: enforce\nmx: mx.sts.test\nmax_age: 604800\n";
 
@@ -253,6 +253,20 @@ fn a_kept_policy_is_fetched_again_each_day_and_with_each_id() {
     scene.dns.zone("_mta-sts.sts.test 0 TXT v=STSv1; id=2;");
     assert!(!demand(&scene, 0).is_binding());
     assert_eq!(web.visits(), 3);
+}
+
+#[test]
+fn a_record_that_nobody_tells_is_not_waited_for_each_time() {
+    let web = Web::start();
+    let scene = web.scene();
+    scene.dns.fault("_mta-sts.sts.test", Fault::Silent);
+    assert_eq!(demand(&scene, 0), TlsDemand::Opportunistic);
+    let asked = scene.dns.count("_mta-sts.sts.test", Kind::Txt);
+    assert_eq!(demand(&scene, 1), TlsDemand::Opportunistic);
+    assert_eq!(scene.dns.count("_mta-sts.sts.test", Kind::Txt), asked);
+    scene.dns.mend("_mta-sts.sts.test");
+    scene.pass(301);
+    assert!(demand(&scene, 0).is_binding());
 }
 
 #[test]

@@ -4,6 +4,7 @@
 //! An operation is prepared once, outside of what is measured, and then run as often as one likes;
 //! a run leaves things as it found them, or grows them by what it delivers.
 
+pub(crate) mod frame;
 pub(crate) mod hop;
 pub(crate) mod smtp;
 pub(crate) mod store;
@@ -21,10 +22,11 @@ pub(crate) struct Operation {
     pub(crate) prepare: fn() -> Run,
 }
 
-pub(crate) const ALL: [Operation; 10] = [
+pub(crate) const ALL: [Operation; 11] = [
     smtp::COMMANDS,
     smtp::END_OF_DATA,
     smtp::DIALOGUE,
+    frame::FRAME,
     store::RECORD,
     store::DELIVERY,
     view::OPEN,

@@ -1,9 +1,9 @@
 //! What a session of a load does with one ticket: append, fetch, flag or search.
 
 use super::mailbox::FILL_NUMBER_MIN;
-use super::opening::expect;
 use super::response::{Listener, Nobody, numbered};
 use super::{Session, Settings};
+use crate::client::opening::expect;
 use crate::client::{Client, Delivered, NotOpened, Then};
 use crate::load::chance;
 use crate::load::pace::Ticket;
@@ -87,15 +87,7 @@ impl Client for Session {
     where
         F: FnOnce() -> Option<Ticket>,
     {
-        let mut delivered = Delivered {
-            answer: Answer::Lost(Loss::Nothing),
-            fate: Fate::Unsent,
-            octets: 0,
-            end_micros: 0,
-            is_open: true,
-            said_quit: false,
-            next: None,
-        };
+        let mut delivered = Delivered::unbegun();
         let Some(settings) = self.settings.clone() else {
             return delivered;
         };

@@ -3,7 +3,8 @@
 use super::response::{Listener, Nobody, status};
 use super::{Access, Login, Offer, Responses, Session};
 use crate::client::NotOpened;
-use crate::client::tls::{Stream, Tls, TlsClient};
+use crate::client::opening::{connect, expect, shake_hands};
+use crate::client::tls::{Tls, TlsClient};
 use crate::measure::answer::{Answer, Code, Word};
 use crate::measure::histogram::Step;
 use base64::Engine;
@@ -19,13 +20,8 @@ impl Session {
         user: &str,
         number: u32,
     ) -> Result<(Session, String), NotOpened> {
-        let began = monotonic_micros();
         let source = access.sources.of(number);
-        let stream = Stream::connect(source, access.target, access.patience);
-        let stream = stream
-            .await
-            .map_err(|error| NotOpened::lost("connect", &error))?;
-        stream.set_patience(access.patience);
+        let (stream, marks) = connect(source, access.target, access.patience).await?;
         let mut session = Session {
             access: access.clone(),
             settings: None,
@@ -39,9 +35,8 @@ impl Session {
             grew_micros: 0,
             uid_next: 1,
             is_idle: false,
-            marks: Vec::new(),
+            marks,
         };
-        session.mark(Step::Connect, began, monotonic_micros());
         let greeting = session.greet(access).await?;
         session.authenticate(access, user).await?;
         Ok((session, greeting))
@@ -124,15 +119,7 @@ impl Session {
     }
 
     async fn start_tls(&mut self, client: &TlsClient) -> Result<(), NotOpened> {
-        let began = monotonic_micros();
-        let shaken = self.stream.start_tls(client).await;
-        let is_resumed = shaken.map_err(|error| NotOpened::in_handshake(&error))?;
-        let step = match is_resumed {
-            true => Step::Resumed,
-            false => Step::Tls,
-        };
-        self.mark(step, began, monotonic_micros());
-        Ok(())
+        shake_hands(&mut self.stream, client, &mut self.marks).await
     }
 }
 
@@ -161,18 +148,6 @@ impl Listener for Offer {
                 _ => {}
             }
         }
-    }
-}
-
-pub(super) fn expect(at: &'static str, heard: io::Result<Answer>) -> Result<(), NotOpened> {
-    match heard {
-        Ok(answer) if answer.is_positive() => Ok(()),
-        Ok(answer) => Err(NotOpened {
-            answer,
-            at,
-            detail: format!("the server answers {answer}"),
-        }),
-        Err(error) => Err(NotOpened::lost(at, &error)),
     }
 }
 

@@ -4,7 +4,8 @@ use super::reply::Replies;
 use super::{Session, Settings};
 use crate::client::NotOpened;
 use crate::client::imap::Login;
-use crate::client::tls::{Stream, Tls, TlsClient};
+use crate::client::opening::{connect, expect, shake_hands};
+use crate::client::tls::{Tls, TlsClient};
 use crate::measure::answer::Answer;
 use crate::measure::histogram::Step;
 use base64::Engine;
@@ -20,19 +21,13 @@ impl Session {
         number: u32,
     ) -> Result<(Session, String), NotOpened> {
         let access = &settings.access;
-        let began = monotonic_micros();
         let source = access.sources.of(number);
-        let stream = Stream::connect(source, access.target, access.patience);
-        let stream = stream
-            .await
-            .map_err(|error| NotOpened::lost("connect", &error))?;
-        stream.set_patience(access.patience);
-        let connected = monotonic_micros();
+        let (stream, marks) = connect(source, access.target, access.patience).await?;
         let mut session = Session {
             settings: settings.clone(),
             stream,
             replies: Replies::new(),
-            marks: vec![(Step::Connect, connected.saturating_sub(began))],
+            marks,
         };
         let greeting = session.greet(&access.tls).await?;
         session.authenticate(settings, number).await?;
@@ -77,31 +72,11 @@ impl Session {
     }
 
     async fn start_tls(&mut self, client: &TlsClient) -> Result<(), NotOpened> {
-        let began = monotonic_micros();
-        let shaken = self.stream.start_tls(client).await;
-        let is_resumed = shaken.map_err(|error| NotOpened::in_handshake(&error))?;
-        let step = match is_resumed {
-            true => Step::Resumed,
-            false => Step::Tls,
-        };
-        self.marks.push((step, monotonic_micros() - began));
-        Ok(())
+        shake_hands(&mut self.stream, client, &mut self.marks).await
     }
 
     async fn ask(&mut self, line: &str) -> io::Result<Answer> {
         self.send(line).await?;
         self.replies.next(&mut self.stream).await
-    }
-}
-
-fn expect(at: &'static str, heard: io::Result<Answer>) -> Result<(), NotOpened> {
-    match heard {
-        Ok(answer) if answer.is_positive() => Ok(()),
-        Ok(answer) => Err(NotOpened {
-            answer,
-            at,
-            detail: format!("the server answers {answer}"),
-        }),
-        Err(error) => Err(NotOpened::lost(at, &error)),
     }
 }

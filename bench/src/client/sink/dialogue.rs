@@ -1,14 +1,17 @@
-//! One connection of a sink: SMTP or LMTP, pipelined, DATA and BDAT.
+//! One connection of a sink: SMTP or LMTP, pipelined, DATA and BDAT, in clear or under TLS.
 //!
 //! ```text
 //! Command ──DATA──► Message ──end of data──► judgement ──► Command
-//!    └──────BDAT n──► Chunk(n) ──LAST──┘
+//!    │  └──BDAT n──► Chunk(n) ──LAST──┘
+//!    └──STARTTLS──► handshake ──► Command
 //! ```
 
+use super::cover::Cover;
 use super::plan::Verdict;
 use super::{MESSAGE_BYTES_MAX, Sink};
 use crate::client::smtp::Dialect;
-use engine::reactor::{Socket, buffer, sleep};
+use engine::reactor::{Socket, sleep};
+use engine::tls::Stream;
 use engine::wire::smtp::data::{BareLineEnds, BodyReceiver, Framing};
 use engine::wire::smtp::line::LineReceiver;
 use std::io;
@@ -24,7 +27,7 @@ enum Awaits {
 
 struct Dialogue<'a> {
     sink: &'a Sink,
-    socket: Socket,
+    stream: Stream,
     awaits: Awaits,
     lines: LineReceiver,
     /// Replies that go out when there is nothing left to read.
@@ -35,19 +38,28 @@ struct Dialogue<'a> {
 }
 
 /// What the connection does after some octets.
-#[derive(PartialEq, Eq)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 enum Go {
     On,
     /// A whole message is there.
     Judge,
+    /// The handshake comes next.
+    Shake,
+    /// It was told goodbye.
     End,
+    /// It ends without a word.
+    Break,
 }
 
 /// Serves one connection to its end.
 pub(super) async fn converse(sink: &Sink, socket: Socket) -> io::Result<()> {
+    let mut stream = Stream::plain(socket);
+    if let Cover::Implicit(context) = &sink.settings.cover {
+        stream = sink.note_shaken(stream.start_tls(context).await)?;
+    }
     let mut dialogue = Dialogue {
         sink,
-        socket,
+        stream,
         awaits: Awaits::Command,
         lines: LineReceiver::default(),
         out: b"220 sink.ringpost.invalid ESMTP\r\n".to_vec(),
@@ -57,34 +69,46 @@ pub(super) async fn converse(sink: &Sink, socket: Socket) -> io::Result<()> {
     };
     loop {
         dialogue.flush().await?;
-        let received = dialogue.socket.recv_lent().await?;
-        let goes_on = dialogue.take(&received).await;
-        let is_end = received.is_empty();
-        buffer::give_back(received);
-        if is_end || !goes_on? {
-            return dialogue.flush().await;
+        // Made anew, so that nobody holds memory while he waits.
+        let mut received = Vec::new();
+        if dialogue.stream.recv(&mut received, TAKEN_BYTES).await? == 0 {
+            return Ok(());
+        }
+        match (dialogue.take(&received).await?, &sink.settings.cover) {
+            (Go::Shake, Cover::Start(context)) => {
+                dialogue.flush().await?;
+                let shaken = dialogue.stream.start_tls(context).await;
+                dialogue.stream = sink.note_shaken(shaken)?;
+            }
+            (Go::End, _) => {
+                dialogue.flush().await?;
+                if dialogue.stream.is_tls() {
+                    dialogue.stream.close().await;
+                }
+                return Ok(());
+            }
+            (Go::Break, _) => return Ok(()),
+            _ => {}
         }
     }
 }
 
 impl Dialogue<'_> {
-    /// Takes all of what was received; `false`: the connection ends.
-    async fn take(&mut self, received: &[u8]) -> io::Result<bool> {
+    /// Takes all of what was received, or what stands before the end of the connection or a
+    /// handshake: what came in clear behind STARTTLS is forgotten (RFC 3207 §4.2).
+    async fn take(&mut self, received: &[u8]) -> io::Result<Go> {
         let mut rest = received;
         while !rest.is_empty() {
-            let (taken, go) = self.step(rest);
+            let (taken, mut go) = self.step(rest);
             rest = rest.get(taken..).unwrap_or_default();
-            match go {
-                Go::On => {}
-                Go::End => return Ok(false),
-                Go::Judge => {
-                    if !self.judge().await? {
-                        return Ok(false);
-                    }
-                }
+            if go == Go::Judge {
+                go = self.judge().await?;
+            }
+            if go != Go::On {
+                return Ok(go);
             }
         }
-        Ok(true)
+        Ok(Go::On)
     }
 
     /// Takes some octets: how many, and what follows from them.
@@ -131,9 +155,15 @@ impl Dialogue<'_> {
     }
 
     fn command(&mut self, line: &[u8]) -> Go {
-        let verb = line.get(..4).unwrap_or(line).to_ascii_uppercase();
+        let verb = line.split(|octet| *octet == b' ').next();
+        let verb = verb.unwrap_or_default().to_ascii_uppercase();
         match verb.as_slice() {
-            b"EHLO" | b"LHLO" => self.say(HELLO),
+            b"EHLO" | b"LHLO" => self.hello(),
+            b"STARTTLS" if self.offers_tls() => {
+                self.reset();
+                self.say(b"220 2.0.0 go on\r\n");
+                Go::Shake
+            }
             b"HELO" => self.say(b"250 sink.ringpost.invalid\r\n"),
             b"MAIL" => {
                 self.reset();
@@ -196,8 +226,20 @@ impl Dialogue<'_> {
         }
     }
 
-    /// Answers a whole message; `false`: the connection ends.
-    async fn judge(&mut self) -> io::Result<bool> {
+    fn hello(&mut self) -> Go {
+        self.say(HELLO);
+        if self.offers_tls() {
+            self.say(b"250-STARTTLS\r\n");
+        }
+        self.say(b"250 ENHANCEDSTATUSCODES\r\n")
+    }
+
+    fn offers_tls(&self) -> bool {
+        matches!(self.sink.settings.cover, Cover::Start(_)) && !self.stream.is_tls()
+    }
+
+    /// Answers a whole message.
+    async fn judge(&mut self) -> io::Result<Go> {
         let verdict = self.sink.judge.borrow_mut().next();
         let wait = self.sink.wait_micros();
         if wait > 0 {
@@ -205,32 +247,32 @@ impl Dialogue<'_> {
             sleep(Duration::from_micros(wait)).await;
         }
         let octets = self.message.len();
-        let goes_on = match verdict {
+        let go = match verdict {
             Verdict::Defer => {
                 self.sink
                     .look(|record| record.count(octets, |c| &mut c.deferred));
                 self.answer(b"452 4.3.1 later\r\n");
-                true
+                Go::On
             }
             Verdict::Reject => {
                 self.sink
                     .look(|record| record.count(octets, |c| &mut c.refused));
                 self.answer(b"550 5.7.1 no\r\n");
-                true
+                Go::On
             }
             Verdict::Reset | Verdict::Stall => {
                 self.sink
                     .look(|record| record.count(octets, |c| &mut c.unanswered));
                 self.end_badly(verdict).await?;
-                false
+                Go::Break
             }
             _ => {
                 self.accept(verdict).await?;
-                true
+                Go::On
             }
         };
         self.reset();
-        Ok(goes_on)
+        Ok(go)
     }
 
     async fn accept(&mut self, verdict: Verdict) -> io::Result<()> {
@@ -256,7 +298,7 @@ impl Dialogue<'_> {
         }
         self.answer(b"250 2.0.0 ok\r\n");
         for octet in std::mem::take(&mut self.out) {
-            let (sent, _) = self.socket.send(vec![octet]).await;
+            let (sent, _) = self.stream.send(vec![octet]).await;
             sent?;
             sleep(DRIP).await;
         }
@@ -267,16 +309,13 @@ impl Dialogue<'_> {
     async fn end_badly(&mut self, verdict: Verdict) -> io::Result<()> {
         self.flush().await?;
         if verdict == Verdict::Reset {
-            return self.socket.reset_on_close();
+            return self.stream.reset_on_close();
         }
-        loop {
-            let received = self.socket.recv_lent().await?;
-            let is_end = received.is_empty();
-            buffer::give_back(received);
-            if is_end {
-                return Ok(());
-            }
+        let mut unheard = Vec::new();
+        while self.stream.recv(&mut unheard, TAKEN_BYTES).await? > 0 {
+            unheard.clear();
         }
+        Ok(())
     }
 
     /// LMTP answers for each recipient (RFC 2033 §4.2).
@@ -319,7 +358,7 @@ impl Dialogue<'_> {
         if self.out.is_empty() {
             return Ok(());
         }
-        let (sent, out) = self.socket.send(std::mem::take(&mut self.out)).await;
+        let (sent, out) = self.stream.send(std::mem::take(&mut self.out)).await;
         self.out = out;
         self.out.clear();
         sent
@@ -327,7 +366,10 @@ impl Dialogue<'_> {
 }
 
 const HELLO: &[u8] = b"250-sink.ringpost.invalid\r\n250-PIPELINING\r\n250-8BITMIME\r\n\
-    250-SIZE 268435456\r\n250-CHUNKING\r\n250 ENHANCEDSTATUSCODES\r\n";
+    250-SIZE 268435456\r\n250-CHUNKING\r\n";
+
+/// Received at once; a record of TLS is no longer.
+const TAKEN_BYTES: usize = 16 << 10;
 
 /// More than any load of ours sends.
 const RECIPIENTS_MAX: usize = 2_000;

@@ -5,26 +5,33 @@
 //! listener ─► dialogue ─► judgement (plan, seed) ─► record: id, recipient, intact?, how long
 //! ```
 
+pub(crate) mod cover;
 mod dialogue;
 pub(crate) mod plan;
 pub(crate) mod record;
 
 use crate::client::smtp::Dialect;
+use cover::Cover;
 use engine::reactor::clock::monotonic_micros;
 use engine::reactor::net::Bound;
-use engine::reactor::{Listener, spawn};
+use engine::reactor::{Listener, oneshot, spawn};
+use engine::tls::Stream;
 use plan::{Judge, Plan};
 use record::Record;
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
+use std::future::poll_fn;
 use std::io;
+use std::pin::{Pin, pin};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::task::Poll;
 
 /// How a sink behaves; shared by its threads.
 pub(crate) struct Settings {
     pub(crate) dialect: Dialect,
+    pub(crate) cover: Cover,
     pub(crate) plan: Plan,
     pub(crate) seed: u64,
     /// Messages a second that one thread accepts; `None`: as fast as they come.
@@ -58,19 +65,21 @@ impl Sink {
         })
     }
 
-    /// Takes connections for as long as the thread lives.
-    pub(crate) fn listen(self: &Rc<Sink>, bound: Bound) -> io::Result<()> {
+    /// Takes connections until what it gives is dropped: then the port is free again, however
+    /// long the kernel takes to clear up behind the process.
+    pub(crate) fn listen(self: &Rc<Sink>, bound: Bound) -> io::Result<oneshot::Sender<()>> {
         let listener = Listener::new(bound)?;
         let sink = self.clone();
+        let (end, mut ended) = oneshot::oneshot();
         spawn(async move {
-            while let Ok(socket) = listener.accept(|_| ()).await {
+            while let Some(Ok(socket)) = before(&mut ended, listener.accept(|_| ())).await {
                 sink.record.borrow_mut().connections += 1;
                 let sink = sink.clone();
                 // A peer that goes away ends its own connection only.
                 spawn(async move { drop(dialogue::converse(&sink, socket).await) });
             }
         });
-        Ok(())
+        Ok(end)
     }
 
     /// What was recorded until now.
@@ -93,7 +102,28 @@ impl Sink {
         (slot - now) as u64
     }
 
+    /// Counts a handshake and how it ended.
+    fn note_shaken(&self, shaken: io::Result<Stream>) -> io::Result<Stream> {
+        let is_resumed = |stream: &Stream| stream.info().is_some_and(|info| info.resumed);
+        self.look(|record| match &shaken {
+            Ok(stream) if is_resumed(stream) => record.handshakes.resumed += 1,
+            Ok(_) => record.handshakes.full += 1,
+            Err(_) => record.handshakes.failed += 1,
+        });
+        shaken
+    }
+
     fn note_copies(&self, copies: u64) {
         self.settings.recorded.fetch_add(copies, Ordering::Relaxed);
     }
+}
+
+/// What `work` gives, unless the other end of `ended` goes first.
+async fn before<T>(ended: &mut oneshot::Receiver<()>, work: impl Future<Output = T>) -> Option<T> {
+    let mut work = pin!(work);
+    poll_fn(|context| match Pin::new(&mut *ended).poll(context) {
+        Poll::Ready(_) => Poll::Ready(None),
+        Poll::Pending => work.as_mut().poll(context).map(Some),
+    })
+    .await
 }

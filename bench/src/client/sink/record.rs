@@ -13,6 +13,7 @@ pub(crate) struct Record {
     pub(crate) counts: Counts,
     pub(crate) octets: u64,
     pub(crate) connections: u64,
+    pub(crate) handshakes: Handshakes,
     pub(crate) copies: Vec<Copy>,
     /// Messages without a stamp: not of a load of ours.
     pub(crate) unstamped: u64,
@@ -20,6 +21,14 @@ pub(crate) struct Record {
     pub(crate) seconds: Seconds,
     pub(crate) began_micros: u64,
     pub(crate) ended_micros: u64,
+}
+
+/// How connections began TLS.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub(crate) struct Handshakes {
+    pub(crate) full: u64,
+    pub(crate) resumed: u64,
+    pub(crate) failed: u64,
 }
 
 /// One copy, and of which run it is.
@@ -79,14 +88,10 @@ impl Record {
     }
 
     pub(crate) fn merge(&mut self, other: Record) {
-        let (own, counts) = (&mut self.counts, other.counts);
-        own.attempted += counts.attempted;
-        own.acknowledged += counts.acknowledged;
-        own.deferred += counts.deferred;
-        own.refused += counts.refused;
-        own.unanswered += counts.unanswered;
+        self.counts.add(other.counts);
         self.octets += other.octets;
         self.connections += other.connections;
+        self.handshakes.add(other.handshakes);
         self.copies.extend(other.copies);
         self.unstamped += other.unstamped;
         self.latencies.merge(&other.latencies);
@@ -102,6 +107,26 @@ impl Record {
     pub(crate) fn of_run(&self, run: u32) -> Vec<Sighting> {
         let copies = self.copies.iter().filter(|copy| copy.run == run);
         copies.map(|copy| copy.sighting).collect()
+    }
+}
+
+impl Handshakes {
+    fn add(&mut self, other: Handshakes) {
+        self.full += other.full;
+        self.resumed += other.resumed;
+        self.failed += other.failed;
+    }
+
+    /// A sentence, if there was one.
+    pub(crate) fn told(self) -> Option<String> {
+        let Handshakes {
+            full,
+            resumed,
+            failed,
+        } = self;
+        (self != Handshakes::default()).then(|| {
+            format!("TLS at the sink: {full} full handshakes, {resumed} resumed, {failed} failed")
+        })
     }
 }
 

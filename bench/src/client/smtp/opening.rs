@@ -3,7 +3,8 @@
 use super::reply::Replies;
 use super::{Dialect, Offer, Session, Settings};
 use crate::client::NotOpened;
-use crate::client::tls::{Stream, Tls, TlsClient};
+use crate::client::opening::{connect, expect, shake_hands};
+use crate::client::tls::{Tls, TlsClient};
 use crate::measure::answer::Answer;
 use crate::measure::histogram::Step;
 use base64::Engine;
@@ -25,12 +26,8 @@ impl Session {
         settings: &Arc<Settings>,
         number: u32,
     ) -> Result<(Session, Hello), NotOpened> {
-        let began = monotonic_micros();
         let source = settings.sources.of(number);
-        let stream = Stream::connect(source, settings.target, settings.patience);
-        let stream = stream
-            .await
-            .map_err(|error| NotOpened::lost("connect", &error))?;
+        let (stream, marks) = connect(source, settings.target, settings.patience).await?;
         let mut session = Session {
             settings: settings.clone(),
             stream,
@@ -39,10 +36,8 @@ impl Session {
             login: number % settings.logins.len(),
             offer: Offer::default(),
             taken: Vec::new(),
-            marks: Vec::new(),
+            marks,
         };
-        session.stream.set_patience(settings.patience);
-        session.mark(Step::Connect, began, monotonic_micros());
         let greeting = session.greet().await?;
         let offer = session.offer;
         Ok((session, Hello { greeting, offer }))
@@ -113,15 +108,7 @@ impl Session {
     }
 
     async fn start_tls(&mut self, client: &TlsClient) -> Result<(), NotOpened> {
-        let began = monotonic_micros();
-        let shaken = self.stream.start_tls(client).await;
-        let is_resumed = shaken.map_err(|error| NotOpened::in_handshake(&error))?;
-        let step = match is_resumed {
-            true => Step::Resumed,
-            false => Step::Tls,
-        };
-        self.mark(step, began, monotonic_micros());
-        Ok(())
+        shake_hands(&mut self.stream, client, &mut self.marks).await
     }
 
     pub(super) async fn ask(&mut self, line: &[u8]) -> io::Result<Answer> {
@@ -152,18 +139,6 @@ impl Offer {
             b"AUTH" => self.auth_plain = words.any(|word| word == b"PLAIN"),
             _ => {}
         }
-    }
-}
-
-fn expect(at: &'static str, heard: io::Result<Answer>) -> Result<(), NotOpened> {
-    match heard {
-        Ok(answer) if answer.is_positive() => Ok(()),
-        Ok(answer) => Err(NotOpened {
-            answer,
-            at,
-            detail: format!("the server answers {answer}"),
-        }),
-        Err(error) => Err(NotOpened::lost(at, &error)),
     }
 }
 

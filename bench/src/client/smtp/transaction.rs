@@ -45,15 +45,7 @@ impl Client for Session {
         F: FnOnce() -> Option<Ticket>,
     {
         self.stream.set_patience(self.settings.patience);
-        let mut delivered = Delivered {
-            answer: Answer::Reply(0, [0; 3]),
-            fate: Fate::Unsent,
-            octets: 0,
-            end_micros: 0,
-            is_open: true,
-            said_quit: false,
-            next: None,
-        };
+        let mut delivered = Delivered::unbegun();
         let ended = match self.settings.corpus.framing() {
             Framing::Data => self.by_data(ticket, announced, then, &mut delivered).await,
             Framing::Chunk => self.by_chunk(ticket, &mut delivered).await,

@@ -99,6 +99,8 @@ const MARGIN: i32 = 8;
 const LINE: i32 = 24;
 /// plotters sets text 1.24 times smaller than it is told.
 const TEXT: f64 = 14.5 * 1.24;
+/// Series that can be told apart.
+pub(super) const COLOURS: usize = SERIES.len();
 pub(super) const FAILED: &str = "failed";
 const FONT: &str = "system-ui, sans-serif";
 

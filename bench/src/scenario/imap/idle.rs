@@ -18,11 +18,12 @@ use crate::load::corpus::Corpus;
 use crate::load::pace::Ticket;
 use crate::measure::answer::{Answer, Code, Loss, Word};
 use crate::measure::histogram::Step;
-use crate::measure::machine::machine;
 use crate::measure::tally::{End, Tally};
 use crate::measure::usage::Subject;
 use crate::outcome::{Held, Outcome};
+use crate::scenario::brief::Brief;
 use crate::scenario::live::LiveLine;
+use crate::scenario::options::demand_descriptors;
 use crate::scenario::run::seat;
 use crate::scenario::submit::{Ending, run_tag};
 use anyhow::{Context, bail};
@@ -71,6 +72,7 @@ pub(super) fn idle(args: &ImapArgs, stop: Arc<AtomicBool>) -> anyhow::Result<End
     if load.connections == 0 || load.threads == 0 || load.threads > load.connections {
         bail!("a population needs at least one connection a thread");
     }
+    demand_descriptors(load.connections, 1)?;
     let now = Now::read();
     let access = Arc::new(args.access()?);
     let greeting = super::greeting(&access, args.accounts.name(0), &args.target)?;
@@ -356,27 +358,17 @@ fn outcome(
     connected_micros: u64,
     population: Vec<Held>,
 ) -> Outcome {
-    Outcome {
-        scenario: "imap".to_owned(),
-        command: std::env::args().collect(),
+    let brief = Brief {
+        scenario: "imap",
         target: format!("imap {}", args.target),
-        server: None,
-        durability: args.server.durability.clone(),
-        machine: machine(args.server.folder.as_deref()),
-        began_secs: began.unix_secs() as i64,
-        elapsed_micros: connected_micros,
+        server: &args.server,
         load: args.described(),
-        counts: tally.counts,
-        octets: 0,
-        answers: tally.told(),
-        phases: tally.latencies.phases(),
-        seconds: tally.seconds.into_vec(),
-        usage: None,
-        delivered: None,
-        round: None,
-        audit: None,
+        began,
+    };
+    Outcome {
+        elapsed_micros: connected_micros,
         population,
-        remarks: Vec::new(),
+        ..brief.outcome(tally)
     }
 }
 

@@ -9,12 +9,13 @@ pub(crate) use audit::{Copies, Deleted, audit};
 pub(crate) use options::{AccessSource, ImapArgs, WorkArgs};
 pub(crate) use visit::visit;
 
+use super::brief::Brief;
 use super::live::LiveLine;
 use super::run::{self, Plan, Sums};
+use super::search::search;
 use super::submit::{Ending, run_tag};
 use crate::client::imap::deed::Deed;
 use crate::client::imap::{Access, Session, Settings};
-use crate::measure::machine::machine;
 use crate::outcome::Outcome;
 use anyhow::bail;
 use engine::reactor::Now;
@@ -31,6 +32,12 @@ pub(crate) fn imap(args: &ImapArgs, stop: Arc<AtomicBool>) -> anyhow::Result<End
     let tag = run_tag(now);
     let plan = Arc::new(args.plan(tag)?);
     let greeting = greeting(&plan.settings.access, args.accounts.name(0), &args.target)?;
+    if let Some(first) = args.load.steps {
+        let (sums, steps) = search::<Session>(&args.load, &plan, first, &stop)?;
+        let mut ending = steps.ending(outcome(args, sums, now));
+        ending.outcome.server = Some(greeting);
+        return Ok(ending);
+    }
     let line = LiveLine::new();
     let sums = run::run::<Session>(plan.clone(), stop, &line)?;
     let failed = sums.gave_up;
@@ -74,35 +81,12 @@ fn audited(plan: &Plan<Settings>, sums: &Sums, tag: u32) -> anyhow::Result<crate
 }
 
 fn outcome(args: &ImapArgs, sums: Sums, began: Now) -> Outcome {
-    let tally = sums.tally;
-    let mut remarks = sums.remarks;
-    if sums.late > 0 {
-        remarks.push(format!(
-            "{} operations were due and never begun: the server, or --connections, did not keep \
-             up with the rate",
-            sums.late
-        ));
-    }
-    Outcome {
-        scenario: "imap".to_owned(),
-        command: std::env::args().collect(),
+    let brief = Brief {
+        scenario: "imap",
         target: format!("imap {}", args.target),
-        server: None,
-        durability: args.server.durability.clone(),
-        machine: machine(args.server.folder.as_deref()),
-        began_secs: began.unix_secs() as i64,
-        elapsed_micros: tally.ended_micros.saturating_sub(tally.began_micros),
+        server: &args.server,
         load: args.described(),
-        counts: tally.counts,
-        octets: tally.octets,
-        answers: tally.told(),
-        phases: tally.latencies.phases(),
-        seconds: tally.seconds.into_vec(),
-        usage: sums.usage,
-        delivered: None,
-        round: None,
-        audit: None,
-        population: Vec::new(),
-        remarks,
-    }
+        began,
+    };
+    brief.of_load(sums, "operations")
 }

@@ -123,8 +123,9 @@ impl ImapArgs {
         if self.deeds.contains(&Deed::Idle) && self.deeds.len() > 1 {
             return misused("--do idle stands alone: it measures connections that do nothing else");
         }
-        if self.load.steps.is_some() {
-            return misused("--steps searches for mail that is submitted; here give --rate");
+        let is_idle = self.deeds.contains(&Deed::Idle);
+        if self.load.steps.is_some() && (is_idle || self.audit) {
+            return misused("--steps is a search of its own: without --audit and --do idle");
         }
         if self.levels == 0 || self.deliveries > DELIVERIES_MAX {
             return misused(format!(
@@ -224,6 +225,7 @@ mod tests {
             "--do append,fetch,flags,search -c 50 --rate 200 --poisson",
             "--do append --size classic --audit",
             "--do idle -c 10000 --sources 8 --accounts user{0..99}@example.test",
+            "--do search --steps 100 --bound 20",
         ] {
             assert!(imap(line).check().is_ok(), "{line}");
         }
@@ -236,7 +238,13 @@ mod tests {
 
     #[test]
     fn what_makes_no_sense_is_refused_before_anything_starts() {
-        for line in ["--do idle,fetch", "--do fetch --audit", "--levels 0"] {
+        for line in [
+            "--do idle,fetch",
+            "--do fetch --audit",
+            "--levels 0",
+            "--do idle --steps 10",
+            "--do append --audit --steps 10",
+        ] {
             assert!(imap(line).check().is_err(), "{line}");
         }
         let mut broken = imap("");

@@ -10,13 +10,13 @@ mod user;
 pub(crate) use options::{DayArgs, MixedArgs};
 
 use super::board::Board;
+use super::brief::Brief;
 use super::imap::{Copies, audit, greeting, visit};
 use super::live::LiveLine;
 use super::run::{introduce, seat};
 use super::submit::{Ending, run_tag};
 use crate::client::imap::Session;
 use crate::measure::ledger::Ledgers;
-use crate::measure::machine::machine;
 use crate::measure::tally::Tally;
 use crate::measure::usage::Meter;
 use crate::outcome::{Audit, Outcome, Usage};
@@ -183,7 +183,6 @@ fn audited(plan: &Plan, uids: &[u32], sums: &Sums) -> anyhow::Result<Audit> {
 }
 
 fn outcome(args: &MixedArgs, plan: &Plan, sums: Sums, began: Now) -> Outcome {
-    let tally = sums.tally;
     let mut remarks = Vec::new();
     if sums.failed_steps > 0 {
         remarks.push(format!(
@@ -197,27 +196,16 @@ fn outcome(args: &MixedArgs, plan: &Plan, sums: Sums, began: Now) -> Outcome {
             sums.late
         ));
     }
-    Outcome {
-        scenario: "mixed".to_owned(),
-        command: std::env::args().collect(),
+    let brief = Brief {
+        scenario: "mixed",
         target: args.told(),
-        server: None,
-        durability: args.server.durability.clone(),
-        machine: machine(args.server.folder.as_deref()),
-        began_secs: began.unix_secs() as i64,
-        elapsed_micros: tally.ended_micros.saturating_sub(tally.began_micros),
+        server: &args.server,
         load: args.described(plan),
-        counts: tally.counts,
-        octets: tally.octets,
-        answers: tally.told(),
-        phases: tally.latencies.phases(),
-        seconds: tally.seconds.into_vec(),
-        usage: None,
-        delivered: None,
-        round: None,
-        audit: None,
-        population: Vec::new(),
+        began,
+    };
+    Outcome {
         remarks,
+        ..brief.outcome(sums.tally)
     }
 }
 

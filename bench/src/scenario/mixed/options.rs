@@ -11,7 +11,7 @@ use crate::load::sizes::Sizes;
 use crate::load::sources::Sources;
 use crate::outcome::Load;
 use crate::scenario::imap::AccessSource;
-use crate::scenario::options::{AccessArgs, ReportArgs, ServerArgs, misused, seconds};
+use crate::scenario::options::{AccessArgs, ReportArgs, ServerArgs, TlsMode, misused, seconds};
 use clap::Args;
 use std::sync::Arc;
 use std::time::Duration;
@@ -31,6 +31,9 @@ pub(crate) struct MixedArgs {
     /// Where users submit, with AUTH PLAIN: host:port [default: where mail arrives, without AUTH]
     #[arg(long, value_name = "HOST:PORT")]
     pub(crate) submission: Option<String>,
+    /// How TLS begins where users submit [default: as --tls says for IMAP]
+    #[arg(long, value_enum, requires = "submission")]
+    pub(crate) submission_tls: Option<TlsMode>,
     /// Users
     #[arg(long, default_value_t = 1_000, value_name = "N")]
     pub(crate) users: u32,
@@ -194,10 +197,17 @@ impl MixedArgs {
         Ok(Arc::new(smtp::Settings {
             target: self.server.resolve(door)?,
             dialect: Dialect::Smtp,
-            tls: self.access.tls(door)?,
+            tls: self.submission_access().tls(door)?,
             password: self.access.password.clone(),
             ..arrivals.as_ref().clone()
         }))
+    }
+
+    fn submission_access(&self) -> AccessArgs {
+        AccessArgs {
+            tls: self.submission_tls.unwrap_or(self.access.tls),
+            ..self.access.clone()
+        }
     }
 
     /// What was asked, as the report says it.
@@ -207,7 +217,14 @@ impl MixedArgs {
             format!("days {} times as fast", self.day.speed_up),
             "half of the users there, 1 to 5 connections each".to_owned(),
         ];
-        with.extend(self.access.told());
+        with.extend(self.access.told().map(|tls| format!("IMAP under {tls}")));
+        let arrivals = self.lmtp.as_ref().map_or("SMTP", |_| "LMTP");
+        with.push(format!("arrivals by {arrivals}"));
+        if self.submission.is_some() {
+            let tls = self.submission_access().told();
+            let tls = tls.map_or_else(String::new, |tls| format!(" and {tls}"));
+            with.push(format!("answers by submission with AUTH PLAIN{tls}"));
+        }
         if self.threads > 1 {
             with.push(format!("{} threads", self.threads));
         }
@@ -260,6 +277,22 @@ mod tests {
         assert_eq!(plan.submission.dialect, Dialect::Smtp);
         assert!(plan.submission.password.is_some() && plan.arrivals.password.is_none());
         assert!(plan.access.sources.of(1).is_some());
+    }
+
+    #[test]
+    fn submission_may_be_under_tls_where_imap_is_not() {
+        let doors = "--smtp 127.0.0.1:25 --submission 127.0.0.1:465 --users 2";
+        let args = mixed(&format!("{doors} --submission-tls implicit")).unwrap();
+        let plan = args.plan(1).unwrap();
+        assert!(matches!(plan.submission.tls, Tls::Implicit(_)));
+        assert!(matches!(plan.access.tls, Tls::None) && matches!(plan.arrivals.tls, Tls::None));
+        let told = args.described(&plan).with.join(", ");
+        assert!(told.contains("answers by submission with AUTH PLAIN and TLS (implicit)"));
+        assert!(told.contains("arrivals by SMTP") && !told.contains("IMAP under"));
+        let args = mixed(&format!("{doors} --tls starttls")).unwrap();
+        let plan = args.plan(1).unwrap();
+        assert!(matches!(plan.submission.tls, Tls::Start(_)), "as IMAP");
+        assert!(mixed("--smtp 127.0.0.1:25 --submission-tls implicit").is_err());
     }
 
     #[test]

@@ -221,10 +221,7 @@ impl Shard {
 
     fn count(&self, answer: Answer, octets: u64, ticket: Ticket, end_micros: u64) {
         self.tally.borrow_mut().count(End {
-            answer: match answer.is_positive() {
-                true => answer.without_status(),
-                false => answer,
-            },
+            answer,
             octets,
             start_micros: ticket.start_micros,
             end_micros,

@@ -9,12 +9,14 @@
 //! yes    same id          the kept one; fetched again once it is REFRESH_SECS old
 //! yes    other id         fetch; if that fails the kept one
 //! ```
+//!
+//! "Unknown" is a name server that fails or is silent; it is asked again after RETRY_SECS.
 
 use super::fetch::Fetcher;
 use super::policy::{Mode, Policy};
 use super::record::Record;
 use crate::event;
-use crate::resolver::dns::Dns;
+use crate::resolver::dns::{Dns, Lack};
 use std::cell::RefCell;
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -32,6 +34,7 @@ pub(crate) struct Keeper {
 }
 
 /// What is known of one domain.
+#[derive(Default)]
 struct Entry {
     /// The policy that holds until a time, in milliseconds.
     policy: Option<(Arc<Policy>, u64)>,
@@ -39,6 +42,8 @@ struct Entry {
     id: Box<str>,
     tried_millis: u64,
     failed: bool,
+    /// When nobody could tell us of the record.
+    silent_millis: Option<u64>,
 }
 
 impl Keeper {
@@ -54,11 +59,19 @@ impl Keeper {
     /// The policy that holds for a domain, if any; one of mode none is none.
     pub(crate) async fn policy(&self, domain: &Arc<str>) -> Option<Arc<Policy>> {
         let fetcher = self.fetcher.as_ref()?;
+        if self.is_resting(domain) {
+            return self.holding(domain);
+        }
         let name = format!("_mta-sts.{domain}");
-        // A record that nobody could tell us of is as good as none here.
         let found = tokio::time::timeout(RECORD_TIME_MAX, self.dns.texts(&name)).await;
-        let texts = found.ok().and_then(Result::ok);
-        let texts = texts.map(|found| found.records).unwrap_or_default();
+        let texts = match found {
+            Ok(Ok(found)) => found.records,
+            Ok(Err(Lack::NoName | Lack::NoRecord)) => Vec::new(),
+            Ok(Err(Lack::Failed(_))) | Err(_) => {
+                self.note_silence(domain);
+                return self.holding(domain);
+            }
+        };
         if let Some(record) = Record::find(texts.iter().map(Vec::as_slice))
             && self.is_due(domain, &record)
         {
@@ -74,6 +87,24 @@ impl Keeper {
             self.note(domain, record, fetched.ok());
         }
         self.holding(domain)
+    }
+
+    /// Nobody could tell us of the record: the mail does not wait for that at every try.
+    fn is_resting(&self, domain: &str) -> bool {
+        let now = (self.millis)();
+        let kept = self.kept.borrow();
+        let silent = kept.get(domain).and_then(|entry| entry.silent_millis);
+        silent.is_some_and(|since| now.saturating_sub(since) / 1000 < RETRY_SECS)
+    }
+
+    fn note_silence(&self, domain: &Arc<str>) {
+        let now = (self.millis)();
+        let mut kept = self.kept.borrow_mut();
+        if !kept.contains_key(domain) {
+            make_room(&mut kept, now);
+        }
+        let entry = kept.entry(Arc::clone(domain)).or_default();
+        entry.silent_millis = Some(now);
     }
 
     fn is_due(&self, domain: &str, record: &Record) -> bool {
@@ -113,6 +144,7 @@ impl Keeper {
             id: record.id,
             tried_millis: now,
             failed,
+            silent_millis: None,
         };
         kept.insert(Arc::clone(domain), entry);
     }

@@ -1,6 +1,7 @@
 //! Loading and choosing certificates.
 
 use super::*;
+use rustls::pki_types::CertificateDer;
 use rustls::version::TLS13;
 use std::fs;
 

@@ -5,7 +5,7 @@
 //!  → merge archives → sweep
 //! ```
 //!
-//! A file is swept only when no reader of an older snapshot is left. The log lends its segments to
+//! Where much was written meanwhile, further checkpoints come in between. A file is swept only when no reader of an older snapshot is left. The log lends its segments to
 //! three kinds of changes that the index does not know: what lies behind the checkpoint, bodies
 //! that were arriving when it was frozen, and a COPY on its way then. The checkpoint says of all
 //! three what must stay ([`Clearance`]); without one in this life nothing is emptied.
@@ -58,6 +58,9 @@ impl<D: Disk> Shard<D> {
                 break;
             }
             report.add(emptied);
+            if self.log_bytes_since() >= policy.checkpoint_log_bytes {
+                self.checkpoint(aside).await?;
+            }
         }
         if self.is_repack_due(report.bytes_before) {
             report.add(self.repack(aside, policy).await?);

@@ -31,6 +31,7 @@ const DIRECTORY: &str = "shard-00";
 /// Everything that can be emptied is.
 const EAGER: Policy = Policy {
     keep_log_bytes: 0,
+    checkpoint_log_bytes: 0,
     segments_least: 1,
     dead_percent: 10,
     dead_percent_in_all: 5,
