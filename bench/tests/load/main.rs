@@ -2,8 +2,8 @@
 #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
 
 mod audits;
-mod egress;
 mod covers;
+mod egress;
 mod endings;
 mod loads;
 mod mailboxes;
