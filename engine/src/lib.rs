@@ -5,9 +5,10 @@
 //! ```text
 //! 7  serve               puts one shard together; the start and the end
 //! 6  listen  admin       sockets in; what tools say to the server
+//! 5  queue  egress       mail to other hosts, and what is told to senders
 //! 4  session  intake     conversation, custody
 //! 3  route  post         facts → way; letters between shards
-//! 2  auth  tls           facts from outside
+//! 2  auth  tls  sign  resolver    facts from outside, signatures
 //! 1  wire  config  telemetry    pure: no I/O, no clock
 //! 0  reactor             runtimes, rings, timers, inboxes
 //! ```
@@ -18,13 +19,17 @@
 pub mod admin;
 pub mod auth;
 pub mod config;
+pub mod egress;
 pub mod intake;
 pub mod listen;
 pub mod post;
+pub mod queue;
 pub mod reactor;
+pub mod resolver;
 pub mod route;
 pub mod serve;
 pub mod session;
+pub mod sign;
 pub mod telemetry;
 pub mod tls;
 pub mod wire;

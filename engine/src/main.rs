@@ -1,8 +1,9 @@
 //! `ringpost`: serves mail; `ringpost check`: explains a configuration.
 
 use clap::{Parser, Subcommand};
-use engine::config::{Config, DEMO_DOMAIN, DEMO_PASSWORD};
+use engine::config::{Config, DEMO_DOMAIN, DEMO_PASSWORD, Problems};
 use engine::serve::{Server, check_secret};
+use engine::sign::Signers;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -45,7 +46,14 @@ fn main() -> ExitCode {
 }
 
 fn check(file: &Path) -> ExitCode {
-    match Config::read(file, &check_secret) {
+    let config = Config::read(file, &check_secret).and_then(|config| {
+        // Reading a key is more than reading its file: what is wrong with one is told here, too.
+        match Signers::load(&config.dkim, &|key| std::fs::read(key)) {
+            Ok(_) => Ok(config),
+            Err(problems) => Err(Problems::new(file.display().to_string(), problems)),
+        }
+    });
+    match config {
         Ok(config) => {
             print!("{}", config.explain());
             ExitCode::SUCCESS
@@ -87,7 +95,7 @@ fn demo(arguments: &Arguments) -> Config {
     Config::demo(&data, &arguments.demo_password)
 }
 
-fn wrong(problems: &engine::config::Problems) -> ExitCode {
+fn wrong(problems: &Problems) -> ExitCode {
     eprintln!("{problems}");
     ExitCode::from(2)
 }

@@ -68,6 +68,12 @@ pub const RECIPIENTS_MAX: usize = 5_000;
 /// Headers put before a body for one recipient, in bytes.
 pub const PREFIX_BYTES_MAX: usize = 4096;
 
+/// What is kept of a reply of another host, in octets.
+pub const REPLY_BYTES_MAX: usize = 512;
+
+/// Length of the name of another host, in octets.
+pub const HOST_BYTES_MAX: usize = 255;
+
 /// What an index run keeps of an account for every start, in bytes.
 pub const CARD_BYTES_MAX: usize = 64 << 10;
 

@@ -229,7 +229,7 @@ fn one_answer_for_all_is_true_for_each() {
         body: store::shard::BodyWriter::with(b"Subject: x\r\n\r\nlonger than ten\r\n".to_vec()),
         each_alone,
         shares: to.iter().map(|account| share(account)).collect(),
-        offers: Vec::new(),
+        ..Custody::default()
     };
     let (both, small) = (["small@example.test", ANNA], ["small@example.test"]);
     let told: Vec<Vec<bool>> = executor
@@ -321,7 +321,7 @@ fn offered(sequence: u64, to: &str) -> Custody {
         body: store::shard::BodyWriter::with(vec![b'x'; sequence as usize]),
         each_alone: false,
         shares: vec![share(to)],
-        offers: Vec::new(),
+        ..Custody::default()
     }
 }
 

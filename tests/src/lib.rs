@@ -5,6 +5,8 @@
 //! connection  a socket, TLS or not                     smtp  imap  http  on top of it
 //! dialog      readable scripts and their runner         peer  real clients, found or skipped
 //! corpus      odd messages                              ledger  what was acknowledged
+//! sink        a mail host that does as it is told
+//! dns         a name server that says what a test wants
 //! usage       what a process uses                       cage  a process with little memory
 //! volume      a disk to be filled and broken            tidy  the rules of the house, a program
 //! ```
@@ -18,6 +20,7 @@ pub mod certificate;
 pub mod connection;
 pub mod corpus;
 pub mod dialog;
+pub mod dns;
 pub mod http;
 pub mod imap;
 pub mod ledger;
@@ -26,6 +29,7 @@ pub mod ports;
 pub mod seed;
 pub mod server;
 pub mod setup;
+pub mod sink;
 pub mod smtp;
 pub mod tidy;
 pub mod usage;

@@ -45,6 +45,12 @@ enum Command {
     /// Domains that the store keeps, beside those of the configuration file
     #[command(subcommand)]
     Domain(command::domain::Domain),
+    /// Mail for other hosts: what waits, for what, until when
+    #[command(subcommand)]
+    Queue(command::queue::Queue),
+    /// Keys that sign outgoing mail, and their DNS records
+    #[command(subcommand)]
+    Dkim(command::dkim::Dkim),
     /// Copy the store, running or not, into a backup; verify or prune one
     Backup(command::backup::Backup),
     /// Make a store of a backup again, or take mail of one account out of it
@@ -70,6 +76,8 @@ fn main() -> ExitCode {
         Command::Restore(restore) => restore.run(&arguments.data, &client).map(|()| true),
         Command::Account(account) => account.run(&client).map(|()| true),
         Command::Domain(domain) => domain.run(&client).map(|()| true),
+        Command::Queue(queue) => queue.run(&client).map(|()| true),
+        Command::Dkim(dkim) => dkim.run(&client).map(|()| true),
         Command::Export(export) => export.run(&client),
         Command::Import(import) => import.run(&client),
         Command::Synthetic(synthetic) => synthetic.run(&arguments.data, &client).map(|()| true),

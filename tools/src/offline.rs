@@ -78,6 +78,12 @@ pub(crate) fn order(data: &Path, request: Request) -> anyhow::Result<Reply> {
             Ok(shard.remove_domain(name).await?)
         })?,
         Request::DomainList => return domains(&home),
+        Request::QueueList { .. }
+        | Request::QueueShow { .. }
+        | Request::QueueCarry { .. }
+        | Request::QueueSuspend { .. }
+        | Request::QueueResume { .. }
+        | Request::QueueTop => bail!("the queue is asked of the running server; start it first"),
     }
     Ok(Reply::Done)
 }

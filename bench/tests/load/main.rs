@@ -3,6 +3,7 @@
 
 mod audits;
 mod covers;
+mod egress;
 mod endings;
 mod loads;
 mod mailboxes;

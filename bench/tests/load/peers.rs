@@ -361,7 +361,7 @@ fn awaited(pid: u32) {
 }
 
 /// Containers often forbid what Exim and OpenSMTPD need: a view of the file system of their own.
-fn may_mount() -> bool {
+pub(crate) fn may_mount() -> bool {
     let overlay = "mount -t overlay -o ro,lowerdir=/usr:/etc none /mnt";
     let words = ["--mount", "--propagation", "private", "sh", "-c", overlay];
     let tried = Command::new("unshare")

@@ -3,4 +3,5 @@
 pub mod control;
 pub mod http;
 pub mod office;
+mod queue;
 pub mod wire;

@@ -91,6 +91,12 @@ impl Office {
         receiver.await.map_err(|_| Gone)
     }
 
+    /// How many there are.
+    #[must_use]
+    pub(super) fn shards(&self) -> u16 {
+        self.shards
+    }
+
     async fn send(&self, shard: u16, order: Order) -> Result<(), Gone> {
         self.post
             .send(usize::from(shard), Letter::Order(order))
@@ -174,6 +180,10 @@ impl Office {
                 self.add_domain(&mut kept, &name, catch_all).await?;
             }
             Request::DomainRemove { name } => self.remove_domain(&mut kept, &name).await?,
+            about_the_queue => {
+                drop(kept);
+                return self.queue(about_the_queue).await;
+            }
         }
         self.publish(&kept).await.map_err(say_gone)?;
         Ok(Reply::Done)
@@ -378,6 +388,6 @@ fn planned_account(account: &StoredAccount) -> Result<Option<PlannedAccount>, St
     }))
 }
 
-fn say_gone(_: Gone) -> String {
+pub(super) fn say_gone(_: Gone) -> String {
     "the server is going down".to_owned()
 }

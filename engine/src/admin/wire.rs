@@ -1,6 +1,7 @@
 //! What `ringpostctl` and the server say to each other: one JSON object a line, over the control
 //! socket (`config::CONTROL_SOCKET`). A request is answered by exactly one reply.
 
+pub use crate::post::{LastReply, Pick, QueueDeed, QueueField, QueueLine, QueueShown, SiteLine};
 use serde::{Deserialize, Serialize};
 
 /// What an operator wants.
@@ -31,6 +32,29 @@ pub enum Request {
         name: String,
     },
     DomainList,
+    /// Recipients at other hosts that wait.
+    QueueList {
+        pick: Pick,
+        most: u32,
+    },
+    /// One of them, `SHARD.NUMBER`, with all that is known of it.
+    QueueShow {
+        item: String,
+    },
+    QueueCarry {
+        pick: Pick,
+        deed: QueueDeed,
+    },
+    QueueSuspend {
+        field: QueueField,
+        /// `None`: until it is resumed, or the server restarts.
+        secs: Option<u32>,
+    },
+    QueueResume {
+        field: QueueField,
+    },
+    /// Sites by how much is ready for them.
+    QueueTop,
 }
 
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -39,6 +63,11 @@ pub enum Reply {
     Done,
     Accounts(Vec<AccountLine>),
     Domains(Vec<DomainLine>),
+    QueueLines(Vec<QueueLine>),
+    QueueShown(Box<QueueShown>),
+    /// So many were meant.
+    Count(u64),
+    Sites(Vec<SiteLine>),
     /// A sentence for the operator.
     Refused(String),
 }

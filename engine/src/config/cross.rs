@@ -1,5 +1,6 @@
 //! What the parts of a configuration mean together: names that lead nowhere, doubles, loops.
 
+use super::dkim;
 use super::listener::{ListenAt, Listener, TlsMode};
 use super::name::partings;
 use super::problem::Problem;
@@ -16,6 +17,7 @@ pub(super) fn check(parts: &Parts, notes: &mut Notes) -> Vec<Problem> {
     aliases(parts, &names, notes);
     leads_somewhere(parts, &names, notes);
     listeners(&parts.listeners, parts, notes);
+    dkim::check(&parts.dkim, notes);
     warnings(parts)
 }
 
@@ -256,7 +258,7 @@ fn overlap(one: &Found<Listener>, other: &Found<Listener>) -> bool {
 }
 
 fn warnings(parts: &Parts) -> Vec<Problem> {
-    let mut found = Vec::new();
+    let mut found = dkim::warnings(&parts.dkim);
     let mut warn = |line, what: String| found.push(Problem::new(line, what));
     for Found { line, value } in &parts.listeners {
         let outside = !value.address.is_local();

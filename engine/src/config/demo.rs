@@ -2,7 +2,7 @@
 
 use super::{
     Account, Certificate, CertificateSource, Config, DELIMITER_DEFAULT, Domain, Limits, ListenAt,
-    Listener, Log, Protocol, TlsMode,
+    Listener, Log, Outbound, Protocol, ResolverConfig, TlsMode,
 };
 use std::net::Ipv4Addr;
 use std::path::Path;
@@ -38,7 +38,10 @@ impl Config {
             }],
             accounts: ["alice", "bob"].map(|name| account(name, password)).into(),
             aliases: Vec::new(),
+            outbound: Outbound::default(),
+            dkim: Vec::new(),
             limits: Limits::default(),
+            resolver: ResolverConfig::default(),
             log: Log::default(),
             warnings: Vec::new(),
         }

@@ -1,7 +1,7 @@
 //! A configuration in words: what `ringpost check` prints, so that an operator sees what is meant.
 
 use super::quantity::show_size;
-use super::{CertificateSource, Config, LogFormat, LogTarget, TlsMode};
+use super::{CertificateSource, Config, LogFormat, LogTarget, TlsMode, outbound};
 use std::fmt::{self, Write};
 use std::path::Path;
 
@@ -32,6 +32,8 @@ fn write_all(config: &Config, out: &mut String) -> fmt::Result {
     listeners(config, out)?;
     certificates(config, out)?;
     owners(config, out)?;
+    outbound::explain(&config.outbound, out)?;
+    dkim(config, out)?;
     log(config, out)?;
     writeln!(out, "limits")?;
     for (name, value) in config.limits.each() {
@@ -109,6 +111,22 @@ fn owners(config: &Config, out: &mut String) -> fmt::Result {
     }
     if let Some(postmaster) = &config.postmaster {
         writeln!(out, "  postmaster is {postmaster}")?;
+    }
+    Ok(())
+}
+
+fn dkim(config: &Config, out: &mut String) -> fmt::Result {
+    for key in config.dkim.iter().take(SHOWN_MAX) {
+        let (name, algorithm) = (key.record_name(), key.algorithm.name());
+        writeln!(
+            out,
+            "signs mail of {} with {algorithm} key {name}",
+            key.domain
+        )?;
+    }
+    let left_out = config.dkim.len().saturating_sub(SHOWN_MAX);
+    if left_out > 0 {
+        writeln!(out, "  … and with {left_out} more")?;
     }
     Ok(())
 }

@@ -43,8 +43,46 @@
 //! from = ["team@example.org"]             # one text or a list, both
 //! to = ["alice@example.org", "bob+team@example.org"]
 //!
+//! [[route]]                               # without one no mail leaves this host
+//! domains = ["*"]                         # "example.net", "*.example.net"; the most exact holds
+//! via = "mx"                              # mx smarthost relay lmtp discard reject
+//! host = "mail.example.net:587"           # smarthost, relay, lmtp
+//! user = "ringpost"                       # smarthost
+//! password = "secret"
+//! tls = "opportunistic"                   # never opportunistic required verified implicit
+//! reason = "Not from here"                # reject
+//! retry = ["1m", "1h"]                    # and the other keys of [queue] about pace
+//!
+//! [relay]
+//! networks = ["192.0.2.0/24"]             # who may send to other hosts without a login
+//!
+//! [queue]                                 # see `outbound`, each with its default
+//! retry = ["1m", "5m", "15m", "30m", "1h", "2h", "4h"]
+//! expire = "5d"
+//! warn = "4h"
+//! connections_max = 20                    # to one site
+//!
+//! [[egress]]
+//! name = "main"
+//! address = "192.0.2.1"
+//! hello = "mx1.example.org"
+//! weight = 1
+//!
+//! [[dkim]]                                # signs mail of the domain that leaves this host
+//! domain = "example.org"
+//! selector = "a2026"                      # a2026._domainkey.example.org holds the record
+//! key = "a2026.example.org.pem"           # made by ringpostctl dkim generate
+//! algorithm = "rsa"                       # rsa ed25519; one of each sign side by side
+//! canonicalization = "relaxed/relaxed"    # of header and body
+//! not_before = "2026-12-01"               # the newest key that has begun signs; default: always
+//! not_after = "2027-05-31"                # its last day; default: none
+//! signature_days = 14                     # how long a signature holds; 0 for ever
+//!
 //! [limits]                                # see `limits`, each with its default
 //! message_bytes_max = "50 MiB"
+//!
+//! [resolver]                              # see `resolver`, each key with its default
+//! servers = ["127.0.0.1:53"]
 //!
 //! [log]
 //! level = "info"                          # error warn info debug
@@ -54,26 +92,32 @@
 
 mod cross;
 mod demo;
+mod dkim;
 mod domain;
 mod explain;
 mod limits;
 mod listener;
 mod log;
 mod name;
+pub mod outbound;
 mod problem;
 mod quantity;
 mod raw;
+mod resolver;
 #[cfg(test)]
 mod tests;
 
 pub use demo::{DEMO_DOMAIN, DEMO_PASSWORD};
+pub use dkim::{Dkim, DkimAlgorithm, DkimCanon, record_name};
 pub use domain::{Account, Alias, DELIMITER_DEFAULT, Domain};
 pub use limits::Limits;
 pub use listener::{Certificate, CertificateSource, ListenAt, Listener, Protocol, TlsMode};
 pub use log::{Log, LogFormat, LogLevel, LogTarget};
 pub use name::{LOCAL_PART_BYTES_MAX, address, canonical, canonical_local, domain_name, partings};
+pub use outbound::Outbound;
 pub use problem::{Problem, Problems};
 pub use quantity::{show_size, size};
+pub use resolver::{Dnssec, ResolverConfig, Rollup};
 
 use raw::{At, Notes, Section};
 use std::io;
@@ -98,7 +142,10 @@ pub struct Config {
     pub domains: Vec<Domain>,
     pub accounts: Vec<Account>,
     pub aliases: Vec<Alias>,
+    pub outbound: Outbound,
+    pub dkim: Vec<Dkim>,
     pub limits: Limits,
+    pub resolver: ResolverConfig,
     pub log: Log,
     /// What is allowed and probably not meant.
     pub warnings: Vec<Problem>,
@@ -183,6 +230,7 @@ struct Parts {
     domains: Vec<Found<Domain>>,
     accounts: Vec<Found<Account>>,
     aliases: Vec<Found<Alias>>,
+    dkim: Vec<Found<Dkim>>,
 }
 
 impl Base<'_> {
@@ -230,11 +278,14 @@ fn top(mut section: Section<'_, '_>, base: &Base, notes: &mut Notes) -> Option<C
     let shards = section.number(notes, "shards", 0, shards_max);
     let control = section.text(notes, "control");
     let limits = limits(&mut section, notes);
+    let resolver = resolver(&mut section, base, notes);
     let log = log(&mut section, base, notes);
     let parts = parts(&mut section, base, notes);
+    let hostname = hostname.and_then(|text| read_hostname(text, notes));
+    let own_name = hostname.as_deref().unwrap_or_default();
+    let outbound = outbound::outbound(&mut section, own_name, notes);
     section.finish(notes);
 
-    let hostname = hostname.and_then(|text| read_hostname(text, notes));
     let warnings = cross::check(&parts, notes);
     let data = base.path(data?.value);
     let config = Config {
@@ -250,7 +301,10 @@ fn top(mut section: Section<'_, '_>, base: &Base, notes: &mut Notes) -> Option<C
         domains: values(parts.domains),
         accounts: values(parts.accounts),
         aliases: values(parts.aliases),
+        outbound,
+        dkim: values(parts.dkim),
         limits,
+        resolver,
         log,
         warnings,
     };
@@ -270,6 +324,7 @@ fn parts(section: &mut Section<'_, '_>, base: &Base, notes: &mut Notes) -> Parts
     let domains = section.sections(notes, "domain", "[[domain]]");
     let accounts = section.sections(notes, "account", "[[account]]");
     let aliases = section.sections(notes, "alias", "[[alias]]");
+    let dkim = section.sections(notes, "dkim", "[[dkim]]");
     Parts {
         postmaster,
         listeners: each(listeners, |s| listener::listener(s, base, notes)),
@@ -277,6 +332,7 @@ fn parts(section: &mut Section<'_, '_>, base: &Base, notes: &mut Notes) -> Parts
         domains: each(domains, |s| domain::domain(s, notes)),
         accounts: each(accounts, |s| domain::account(s, base, notes)),
         aliases: each(aliases, |s| domain::alias(s, notes)),
+        dkim: each(dkim, |s| dkim::dkim(s, base, notes)),
     }
 }
 
@@ -287,6 +343,15 @@ fn limits(top: &mut Section<'_, '_>, notes: &mut Notes) -> Limits {
     let limits = Limits::read(&mut section, notes);
     section.finish(notes);
     limits
+}
+
+fn resolver(top: &mut Section<'_, '_>, base: &Base, notes: &mut Notes) -> ResolverConfig {
+    let Some(mut section) = top.section(notes, "resolver", "[resolver]") else {
+        return ResolverConfig::default();
+    };
+    let resolver = ResolverConfig::read(&mut section, base, notes);
+    section.finish(notes);
+    resolver
 }
 
 fn log(top: &mut Section<'_, '_>, base: &Base, notes: &mut Notes) -> Log {

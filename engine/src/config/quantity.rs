@@ -1,7 +1,8 @@
 //! Sizes as people write them: `"10 GiB"`, `"50MiB"`, `4096`.
 //!
 //! `KB`, `MB`, `GB` and `TB` are powers of ten, `KiB`, `MiB`, `GiB` and `TiB` powers of two (IEC
-//! 80000-13). A bare `K`, `M`, `G` or `T` means the power of two, as in Dovecot and Postfix.
+//! 80000-13). A bare `K`, `M`, `G` or `T` means the power of two, as in Dovecot and Postfix. Times
+//! likewise: `"90s"`, `"5m"`, `"4h"`, `"5d"`, or seconds as a bare number.
 
 /// Octets of a written size, or nothing where it is none or does not fit 63 bits.
 pub fn size(text: &str) -> Option<u64> {
@@ -27,6 +28,35 @@ pub fn show_size(octets: u64) -> String {
     format!("{octets} bytes")
 }
 
+/// Seconds of a written time, or nothing where it is none or does not fit 32 bits.
+pub(super) fn seconds(text: &str) -> Option<u32> {
+    let text = text.trim();
+    let digits = text
+        .find(|c: char| !c.is_ascii_digit())
+        .unwrap_or(text.len());
+    let (number, unit) = text.split_at(digits);
+    let factor = match unit.trim().to_ascii_lowercase().as_str() {
+        "" | "s" => 1,
+        "m" => 60,
+        "h" => 3_600,
+        "d" => 86_400,
+        "w" => 604_800,
+        _ => return None,
+    };
+    number.parse::<u32>().ok()?.checked_mul(factor)
+}
+
+/// A time as people read it, exact: the largest unit that leaves no rest.
+pub(super) fn show_seconds(secs: u32) -> String {
+    let units = [("d", 86_400), ("h", 3_600), ("m", 60)];
+    for (name, factor) in units {
+        if secs >= factor && secs.is_multiple_of(factor) {
+            return format!("{}{name}", secs / factor);
+        }
+    }
+    format!("{secs}s")
+}
+
 fn factor(unit: &str) -> Option<u64> {
     Some(match unit.to_ascii_lowercase().as_str() {
         "" | "b" | "bytes" => 1,
@@ -44,7 +74,7 @@ fn factor(unit: &str) -> Option<u64> {
 
 #[cfg(test)]
 mod tests {
-    use super::{show_size, size};
+    use super::{seconds, show_seconds, show_size, size};
     use proptest::prelude::*;
 
     #[test]
@@ -71,7 +101,24 @@ mod tests {
         }
     }
 
+    #[test]
+    fn reads_times() {
+        assert_eq!(seconds("5m"), Some(300));
+        assert_eq!(seconds("2 d"), Some(172_800));
+        assert_eq!(seconds("7"), Some(7));
+        for text in ["", "m", "-1s", "1.5h", "1 y", "99999999d"] {
+            assert_eq!(seconds(text), None, "{text}");
+        }
+    }
+
     proptest! {
+        #[test]
+        fn shown_times_read_back(secs in 0u32..u32::MAX) {
+            prop_assert_eq!(seconds(&show_seconds(secs)), Some(secs));
+            let days = secs / 86_400 * 86_400;
+            prop_assert_eq!(seconds(&show_seconds(days)), Some(days));
+        }
+
         #[test]
         fn what_is_shown_reads_back(octets in 0u64..i64::MAX as u64) {
             prop_assert_eq!(size(&show_size(octets)), Some(octets));

@@ -147,6 +147,29 @@ impl<'d, 't> Section<'d, 't> {
         found.map(|value| At { value, line })
     }
 
+    /// A time such as `"5m"` in `from..=to` seconds.
+    pub(super) fn seconds(
+        &mut self,
+        notes: &mut Notes,
+        key: &'static str,
+        from: u32,
+        to: u32,
+    ) -> Option<At<u32>> {
+        let value = self.find(key)?;
+        let line = notes.line_of(value.span().start);
+        let written = match value.get_ref() {
+            DeValue::String(text) => quantity::seconds(text),
+            other => integer(other).and_then(|secs| u32::try_from(secs).ok()),
+        };
+        let found = written.filter(|secs| (from..=to).contains(secs));
+        if found.is_none() {
+            let (from, to) = (quantity::show_seconds(from), quantity::show_seconds(to));
+            let what = format!("{key}: expected a time from {from} to {to}, e.g. \"5m\"");
+            notes.problem(line, what);
+        }
+        found.map(|value| At { value, line })
+    }
+
     /// One text or a list of them.
     pub(super) fn texts(&mut self, notes: &mut Notes, key: &'static str) -> Vec<At<&'d str>> {
         let Some(value) = self.find(key) else {

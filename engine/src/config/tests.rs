@@ -423,3 +423,107 @@ proptest! {
         }
     }
 }
+
+fn dkim(domain: &str, selector: &str, more: &str) -> String {
+    format!("[[dkim]]\ndomain = \"{domain}\"\nselector = \"{selector}\"\nkey = \"k.pem\"\n{more}")
+}
+
+#[test]
+fn signing_keys_mean_what_they_say() {
+    let head = "hostname = \"a.b\"\ndata = \"/d\"\n";
+    let dated = "not_before = \"2026-12-01\"\nnot_after = \"2026-12-31\"\nsignature_days = 0\n";
+    let ed25519 = "algorithm = \"ed25519\"\ncanonicalization = \"relaxed/simple\"\n";
+    let text = [
+        head,
+        &dkim("X.org", "A1", ""),
+        &dkim("x.org", "a2", dated),
+        &dkim("x.org", "a3", ed25519),
+    ]
+    .concat();
+    let config = parse(&text).unwrap();
+    let first = &config.dkim[0];
+    assert_eq!(first.record_name(), "a1._domainkey.x.org");
+    assert_eq!(first.key, Path::new("/etc/ringpost/k.pem"));
+    assert_eq!((first.line, first.signature_days), (3, 14));
+    let dated = &config.dkim[1];
+    let (from, to) = (1_796_083_200, 1_798_761_600);
+    assert_eq!(
+        (dated.not_before_secs, dated.not_after_secs),
+        (Some(from), Some(to))
+    );
+    assert!(!dated.signs_at(from - 1) && dated.signs_at(from));
+    assert!(dated.signs_at(to - 1) && !dated.signs_at(to));
+    let third = &config.dkim[2];
+    assert_eq!(third.algorithm, DkimAlgorithm::Ed25519);
+    assert_eq!(
+        (third.header_canon, third.body_canon),
+        (DkimCanon::Relaxed, DkimCanon::Simple)
+    );
+    assert_eq!(
+        config.warnings.len(),
+        1,
+        "no listener is a warning, keys are none"
+    );
+    assert!(
+        config
+            .explain()
+            .contains("signs mail of x.org with rsa key a1._domainkey.x.org")
+    );
+}
+
+#[test]
+fn wrong_signing_keys_are_named() {
+    let text = [
+        dkim("x.org", "a1", ""),
+        dkim("x.org", "A1", "not_before = \"2026-12-01\"\n"),
+        dkim("x.org", "a2", ""),
+        dkim("x.org", "a_3", ""),
+        dkim("x", "a4", "algorithm = \"dsa\"\n"),
+        dkim(
+            "y.org",
+            "a5",
+            "canonicalization = \"nofws\"\nnot_before = \"soon\"\n",
+        ),
+        dkim(
+            "z.org",
+            "a6",
+            "not_before = \"2026-12-02\"\nnot_after = \"2026-12-01\"\n",
+        ),
+        "[[dkim]]\nkey = \"missing.pem\"\nsignature_days = 9999\n".to_owned(),
+    ]
+    .concat();
+    let told = faults(&text);
+    let lines: Vec<&str> = told
+        .iter()
+        .map(|told| told.split_once(": ").unwrap().0)
+        .collect();
+    assert_eq!(
+        lines,
+        ["5", "10", "15", "22", "27", "28", "34", "35", "35", "37"],
+        "{told:#?}"
+    );
+    for (at, what) in [
+        (0, "the key of a1._domainkey.x.org stands in line 3 already"),
+        (1, "domain x.org has another rsa key in line 3"),
+        (2, "selector: \"a_3\" is none"),
+        (3, "algorithm: expected rsa or ed25519, not \"dsa\""),
+        (4, "canonicalization: expected \"relaxed/relaxed\""),
+        (5, "not_before: expected a day \"YYYY-MM-DD\", not \"soon\""),
+        (6, "not_after lies before not_before"),
+        (7, "[[dkim]] needs domain ="),
+        (9, "signature_days: expected a whole number from 0 to 3650"),
+    ] {
+        assert!(told[at].contains(what), "{what} is not in {}", told[at]);
+    }
+}
+
+#[test]
+fn a_domain_that_signs_with_ed25519_alone_is_warned_about() {
+    let head = "hostname = \"a.b\"\ndata = \"/d\"\n";
+    let text = [head, &dkim("x.org", "a1", "algorithm = \"ed25519\"\n")].concat();
+    let warnings = parse(&text).unwrap().warnings;
+    assert!(
+        warnings[0].what.starts_with("domain x.org has no RSA key"),
+        "{warnings:?}"
+    );
+}

@@ -196,6 +196,7 @@ async fn read_offer(
         tail,
         each_alone: false,
         shares: vec![(target, offer.recipients.clone())],
+        outbound: vec![(target, offer.outbound.clone())],
     })
 }
 
@@ -209,6 +210,7 @@ fn nothing(target: usize) -> Submitted {
         tail: Vec::new(),
         each_alone: false,
         shares: vec![(target, Vec::new())],
+        outbound: Vec::new(),
     }
 }
 

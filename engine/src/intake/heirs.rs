@@ -58,6 +58,11 @@ impl Heirs {
         }
     }
 
+    /// Whose heirs these are.
+    pub(super) fn shard(&self) -> usize {
+        self.shard
+    }
+
     /// Replaces the owners of `shares` that are gone; those of `offers` are for other shards to
     /// judge.
     pub(super) fn settle(&self, shares: Vec<Share>, offers: Vec<(usize, Vec<Share>)>) -> Settled {

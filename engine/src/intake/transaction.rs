@@ -8,7 +8,7 @@ use std::cell::Cell;
 use std::rc::Rc;
 use store::error::ChangeError;
 use store::limit::CHUNK_BYTES;
-use store::shard::{BodyWriter, Custody};
+use store::shard::{BodyWriter, Custody, End, Outbound};
 
 /// Where a shard's sessions bring their messages.
 pub struct Intake {
@@ -140,6 +140,21 @@ impl Intake {
         }
     }
 
+    /// Takes custody of a message of our own, which this shard coordinates, in the frame in which
+    /// `ends` are said: both, or neither.
+    pub async fn take_own(
+        &self,
+        mut octets: Vec<u8>,
+        submitted: Submitted,
+        ends: Vec<End>,
+    ) -> Result<Taken, ChangeError> {
+        let mut body = BodyWriter::default();
+        self.store.body_take(&mut body, &mut octets).await?;
+        let (custody, fates) = custody(&self.heirs, body, submitted);
+        let custody = Custody { ends, ..custody };
+        take(&self.store, &self.heirs, custody, &fates).await
+    }
+
     fn next_stream(&self) -> StreamId {
         self.streams.set(self.streams.get() + 1);
         StreamId(self.streams.get())
@@ -164,6 +179,8 @@ pub(super) fn custody(heirs: &Heirs, body: BodyWriter, submitted: Submitted) -> 
     let own = shares.next().map(|(_, own)| own).unwrap_or_default();
     let settled = heirs.settle(own, shares.collect());
     let offers = settled.offers.into_iter();
+    let is_ours = |(home, _): &(usize, Vec<Outbound>)| *home == heirs.shard();
+    let (here, there): (Vec<_>, Vec<_>) = submitted.outbound.into_iter().partition(is_ours);
     let custody = Custody {
         queue: submitted.queue,
         source: submitted.source,
@@ -174,6 +191,15 @@ pub(super) fn custody(heirs: &Heirs, body: BodyWriter, submitted: Submitted) -> 
         offers: offers
             .map(|(owner, shares)| (owner as u16, shares))
             .collect(),
+        outbound: here
+            .into_iter()
+            .flat_map(|(_, outbound)| outbound)
+            .collect(),
+        outbound_offers: there
+            .into_iter()
+            .map(|(home, outbound)| (home as u16, outbound))
+            .collect(),
+        ends: Vec::new(),
     };
     (custody, settled.fates)
 }
@@ -186,11 +212,13 @@ pub(super) async fn take(
     fates: &Fates,
 ) -> Result<Taken, ChangeError> {
     let (queue, each_alone) = (custody.queue, custody.each_alone);
-    let has_offers = !custody.offers.is_empty();
+    let is_kept = !(custody.offers.is_empty()
+        && custody.outbound.is_empty()
+        && custody.outbound_offers.is_empty());
     let delivered = store.take(custody).await?;
     let shares: Vec<_> = fates.outcomes(&delivered).collect();
     // SMTP says one thing for all: who gets nothing of what was taken is not told to the client.
-    if !each_alone && (has_offers || shares.iter().any(Result::is_ok)) {
+    if !each_alone && (is_kept || shares.iter().any(Result::is_ok)) {
         heirs.name_orphans(queue, fates, &delivered);
     }
     Ok(Taken { shares })

@@ -18,7 +18,7 @@ pub struct Hall {
     pub store: Rc<Shard>,
     pub intake: Intake,
     pub post: Rc<Post>,
-    pub queue_ids: QueueIds,
+    pub queue_ids: Rc<QueueIds>,
     pub live: Arc<Live>,
     pub gate: Arc<Gate>,
     /// Threads that check passwords.

@@ -4,6 +4,7 @@ mod census;
 mod drain;
 mod hall;
 pub mod imap;
+mod leads;
 mod report;
 pub mod smtp;
 

@@ -1,11 +1,13 @@
 //! Drives an SMTP, submission or LMTP session: octets to the machine, its actions to the world.
 
 use super::hall::{Hall, Refused};
+use super::leads::{Lead, Shares, leaving, tenant};
 use crate::config::Protocol;
+use crate::config::outbound::Relay;
 use crate::intake::{Refusal, Transaction, queue_id};
 use crate::post::{Submitted, Taken};
 use crate::reactor::{Side, buffer};
-use crate::route::{self, Reason, Route, Target};
+use crate::route::{self, Away, Reason, Route, Target, home};
 use crate::session::smtp::{
     Action, Answer, Commit, Kind, LoginRefusal, Output, Peer, REPLY_BYTES_MAX, Session, Settings,
     Tls, Verdicts, trace,
@@ -14,7 +16,6 @@ use crate::telemetry::metric;
 use crate::tls::{Stream, TlsInfo};
 use crate::wire::sasl::Credentials;
 use crate::wire::smtp::reply::{self, Reply, Verdict};
-use std::collections::HashMap;
 use std::io;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -23,8 +24,7 @@ use store::error::{ChangeError, LogError};
 use store::limit::RECIPIENTS_MAX;
 use store::mail::address::Address;
 use store::mail::date::InternalDate;
-use store::mail::envelope::Recipient;
-use store::shard::{Share, Source};
+use store::shard::Source;
 
 /// One connection, from the greeting to the end.
 pub async fn serve(hall: Rc<Hall>, stream: Stream, settings: Arc<Settings>, kind: Kind) {
@@ -50,7 +50,7 @@ pub async fn serve(hall: Rc<Hall>, stream: Stream, settings: Arc<Settings>, kind
         ends_ms,
         body: None,
         body_refusal: None,
-        targets: Vec::new(),
+        leads: Vec::new(),
     };
     // Whatever ended the connection has been said to the peer, or there is nobody to say it to.
     let _ = conversation.run().await;
@@ -70,7 +70,7 @@ struct Conversation {
     /// Why the body cannot be stored; said at its end.
     body_refusal: Option<Reply>,
     /// Where each accepted recipient of the transaction leads.
-    targets: Vec<Vec<Target>>,
+    leads: Vec<Lead>,
 }
 
 /// Whether the dialogue goes on.
@@ -160,7 +160,7 @@ impl Conversation {
             self.carry_body().await;
             if let Some(summary) = self.out.ended.take() {
                 self.body = None;
-                self.targets.clear();
+                self.leads.clear();
                 super::report::transaction(&self.hall, &summary);
             }
             let Some(action) = self.out.action.take() else {
@@ -202,7 +202,7 @@ impl Conversation {
             Action::Recipient {
                 address,
                 octets_hint,
-            } => Answer::Verdict(self.recipient(&address, octets_hint)),
+            } => self.recipient(&address, octets_hint),
             Action::BeginBody { .. } => {
                 self.body_refusal = None;
                 self.body = Some(self.hall.intake.begin(self.coordinator()));
@@ -255,40 +255,76 @@ impl Conversation {
         }
     }
 
-    fn recipient(&mut self, address: &Address, octets_hint: Option<u64>) -> Verdict {
+    fn recipient(&mut self, address: &Address, octets_hint: Option<u64>) -> Answer {
         let directory = self.hall.live.directory.load();
         let targets: Vec<Target> = match route::resolve(&directory, address) {
             Route::Local { targets, .. } => targets.iter().cloned().collect(),
-            Route::Refused(reason) => {
-                self.hall.metrics.refusals.of(reason.into()).one();
-                return Err(reason_reply(reason));
-            }
-            Route::Foreign => {
-                self.hall.metrics.refusals.of(metric::Refusal::Relay).one();
-                return Err(reply::RELAY_DENIED);
-            }
+            Route::Refused(reason) => return self.refuse(reason.into(), reason_reply(reason)),
+            Route::Foreign => return self.foreign(address),
         };
         let hint = octets_hint.unwrap_or(0);
         if targets.iter().all(|target| !target.account.has_room(hint)) {
-            self.hall
-                .metrics
-                .refusals
-                .of(metric::Refusal::OverQuota)
-                .one();
-            return Err(reply::MAILBOX_FULL);
+            return self.refuse(metric::Refusal::OverQuota, reply::MAILBOX_FULL);
         }
-        let led_to: usize = self.targets.iter().map(Vec::len).sum();
-        if !self.targets.is_empty() && led_to + targets.len() > RECIPIENTS_MAX {
-            return Err(reply::TOO_MANY_RECIPIENTS);
+        self.lead(Lead::Accounts(targets))
+    }
+
+    /// Another host's recipient: for those who may, where there is a route.
+    fn foreign(&mut self, address: &Address) -> Answer {
+        let config = self.hall.live.config.load_full();
+        let outbound = &config.outbound;
+        let lead = match route::away(outbound, self.may_send(&outbound.relay), address) {
+            Away::Leaves => Lead::Away,
+            Away::Discarded => Lead::Nowhere,
+            Away::Rejected(words) => {
+                self.count_refusal(metric::Refusal::Relay);
+                return Answer::Refused(words.into());
+            }
+            Away::Denied => {
+                return self.refuse(metric::Refusal::Relay, reply::RELAY_NEEDS_LOGIN);
+            }
+            Away::NoRoute if outbound.is_on() => {
+                return self.refuse(metric::Refusal::Relay, reply::NO_ROUTE);
+            }
+            Away::NoRoute => return self.refuse(metric::Refusal::Relay, reply::RELAY_DENIED),
+        };
+        let shards = self.hall.live.directory.load().shards();
+        let home = usize::from(home(&address.domain, shards).0);
+        if self.hall.live.is_queue_full(home) {
+            return self.refuse(metric::Refusal::Unavailable, reply::STORAGE_FULL);
         }
-        self.targets.push(targets);
-        Ok(())
+        self.lead(lead)
+    }
+
+    /// Whoever has logged in, and networks that the operator names; never over LMTP, which is for
+    /// our own mailboxes.
+    fn may_send(&self, relay: &Relay) -> bool {
+        let is_known = self.session.login().is_some();
+        self.protocol != Protocol::Lmtp && (is_known || relay.allows(self.session.peer().address))
+    }
+
+    fn lead(&mut self, lead: Lead) -> Answer {
+        let led_to: usize = self.leads.iter().map(Lead::count).sum();
+        if !self.leads.is_empty() && led_to + lead.count() > RECIPIENTS_MAX {
+            return Answer::Verdict(Err(reply::TOO_MANY_RECIPIENTS));
+        }
+        self.leads.push(lead);
+        Answer::Verdict(Ok(()))
+    }
+
+    fn refuse(&self, why: metric::Refusal, reply: Reply) -> Answer {
+        self.count_refusal(why);
+        Answer::Verdict(Err(reply))
+    }
+
+    fn count_refusal(&self, why: metric::Refusal) {
+        self.hall.metrics.refusals.of(why).one();
     }
 
     /// Of the owners of the recipients, we ourselves if we are one, else the first.
     fn coordinator(&self) -> usize {
         let me = self.hall.shard;
-        let mut owners = self.targets.iter().flatten().map(owner);
+        let mut owners = self.leads.iter().flat_map(Lead::owners);
         let first = owners.clone().next().unwrap_or(me);
         if owners.any(|owner| owner == me) {
             me
@@ -310,6 +346,7 @@ impl Conversation {
         let received_secs = now.unix_secs() as i64;
         let Shares {
             by_owner,
+            by_home,
             of_recipient,
             ..
         } = self.shares(&commit, &queue_id, InternalDate::utc(received_secs));
@@ -330,6 +367,7 @@ impl Conversation {
             tail: Vec::new(),
             each_alone: self.protocol == Protocol::Lmtp,
             shares: by_owner,
+            outbound: by_home,
         };
         let verdicts = match self.hall.intake.commit(body, submitted).await {
             Ok(taken) => Verdicts::Each(verdicts(recipients, &of_recipient, &taken)),
@@ -341,16 +379,39 @@ impl Conversation {
     /// Every account gets the message once, however many recipients lead to it.
     fn shares(&mut self, commit: &Commit, queue_id: &str, date: InternalDate) -> Shares {
         let coordinator = self.coordinator();
-        let targets = std::mem::take(&mut self.targets);
+        let leads = std::mem::take(&mut self.leads);
         let mut shares = Shares::new(coordinator, commit.envelope.recipients.len());
-        shares.has_one = targets.iter().map(Vec::len).sum::<usize>() == 1;
+        shares.has_one = leads.iter().map(Lead::count).sum::<usize>() == 1;
         let mut received = Vec::with_capacity(RECEIVED_BYTES);
         let trace = self.session.received(commit, queue_id, date);
         trace.write(&mut received);
         trace.complete(commit.missing, &mut received);
-        for (position, (recipient, targets)) in
-            commit.envelope.recipients.iter().zip(targets).enumerate()
+        let config = self.hall.live.config.load();
+        let shards = self.hall.live.directory.load().shards();
+        let sender = self.session.login().map(|login| login.to_string());
+        for (position, (recipient, lead)) in
+            commit.envelope.recipients.iter().zip(leads).enumerate()
         {
+            let targets = match lead {
+                Lead::Accounts(targets) => targets,
+                Lead::Nowhere => continue,
+                Lead::Away => {
+                    let tenant = sender.clone().unwrap_or_else(|| tenant(&commit.envelope));
+                    let outbound = leaving(
+                        recipient,
+                        tenant,
+                        &received,
+                        date,
+                        commit.priority,
+                        &config.outbound,
+                    );
+                    shares.leave(
+                        usize::from(home(&recipient.address.domain, shards).0),
+                        outbound,
+                    );
+                    continue;
+                }
+            };
             let mut prefix = Vec::with_capacity(received.len() + 128);
             trace::return_path(commit.envelope.reverse_path.as_ref(), &mut prefix);
             trace::delivered_to(&recipient.address, &mut prefix);
@@ -405,71 +466,6 @@ fn unread(received: Vec<u8>, taken: usize) -> Vec<u8> {
     rest
 }
 
-/// A message's recipients by owner, the coordinator first.
-struct Shares {
-    by_owner: Vec<(usize, Vec<Share>)>,
-    /// For each recipient the places of its shares: owner in `by_owner`, share there.
-    of_recipient: Vec<Vec<(usize, usize)>>,
-    /// Nobody else can come, so nothing is remembered.
-    has_one: bool,
-    accounts: HashMap<String, (usize, usize)>,
-}
-
-impl Shares {
-    fn new(coordinator: usize, recipients: usize) -> Shares {
-        Shares {
-            by_owner: vec![(coordinator, Vec::new())],
-            of_recipient: vec![Vec::new(); recipients],
-            has_one: false,
-            accounts: HashMap::new(),
-        }
-    }
-
-    fn add(&mut self, position: usize, recipient: &Recipient, target: &Target, prefix: &[u8]) {
-        let account = target.account.address.to_string();
-        let place = match self.accounts.get(&account) {
-            Some(place) => *place,
-            None => {
-                let place = self.put(owner(target), recipient, &account, prefix);
-                if !self.has_one {
-                    self.accounts.insert(account, place);
-                }
-                place
-            }
-        };
-        if let Some(places) = self.of_recipient.get_mut(position) {
-            places.push(place);
-        }
-    }
-
-    fn put(
-        &mut self,
-        owner: usize,
-        recipient: &Recipient,
-        account: &str,
-        prefix: &[u8],
-    ) -> (usize, usize) {
-        let at = match self.by_owner.iter().position(|(known, _)| *known == owner) {
-            Some(at) => at,
-            None => {
-                self.by_owner.push((owner, Vec::new()));
-                self.by_owner.len() - 1
-            }
-        };
-        let Some((_, shares)) = self.by_owner.get_mut(at) else {
-            return (at, 0);
-        };
-        shares.push(Share {
-            account: account.to_owned(),
-            recipient: recipient.address.clone(),
-            notify: recipient.notify,
-            orcpt: recipient.orcpt.clone(),
-            prefix: prefix.to_vec(),
-        });
-        (at, shares.len() - 1)
-    }
-}
-
 /// What each recipient is told: it is taken when one of its shares is. What other owners get is in
 /// the coordinator's custody.
 fn verdicts(recipients: usize, places: &[Vec<(usize, usize)>], taken: &Taken) -> Vec<Verdict> {
@@ -499,10 +495,6 @@ fn tls(info: TlsInfo) -> Tls {
         version: info.version,
         cipher: info.cipher,
     }
-}
-
-fn owner(target: &Target) -> usize {
-    usize::from(target.account.shard.0)
 }
 
 fn named(login: Result<Arc<route::Account>, Refused>) -> Result<Rc<str>, LoginRefusal> {

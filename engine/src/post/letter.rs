@@ -1,11 +1,12 @@
 //! What shards say to each other.
 
+use super::queue::{QueueAnswer, QueueAsk};
 use crate::reactor::oneshot;
 use crate::tls::StreamParts;
 use std::collections::BTreeMap;
 use store::error::ChangeError;
 use store::mail::id::QueueId;
-use store::shard::{Share, Source, StoredAccount};
+use store::shard::{Outbound, Share, Source, StoredAccount};
 
 /// One item of an inbox.
 pub enum Letter {
@@ -51,6 +52,8 @@ pub struct Submitted {
     pub each_alone: bool,
     /// Recipients by owner shard; the first owner is asked to coordinate.
     pub shares: Vec<(usize, Vec<Share>)>,
+    /// Recipients at other hosts by the shard that keeps their queue.
+    pub outbound: Vec<(usize, Vec<Outbound>)>,
 }
 
 pub struct Offered {
@@ -116,6 +119,11 @@ pub enum Order {
     RemoveDomain {
         name: String,
         done: Done,
+    },
+    /// About mail for other hosts.
+    Queue {
+        ask: QueueAsk,
+        done: oneshot::Sender<QueueAnswer>,
     },
     /// Configuration and directory were exchanged.
     Reloaded(oneshot::Sender<()>),

@@ -3,7 +3,9 @@
 
 use super::runtime::Backend;
 use std::io;
+use std::net::SocketAddr;
 use std::thread::JoinHandle;
+use tokio::net::TcpStream;
 
 /// Starts the thread `service` and runs the future that `make` makes there until it ends.
 ///
@@ -40,6 +42,11 @@ where
             Ok(runtime.block_on(local.run_until(async { make().await })))
         }
     }
+}
+
+/// A connection to another host, for a client on the service thread.
+pub async fn connect(address: SocketAddr) -> io::Result<TcpStream> {
+    TcpStream::connect(address).await
 }
 
 #[cfg(test)]

@@ -2,8 +2,10 @@
 
 use super::Directory;
 use crate::config::Config;
+use crate::sign::Signers;
 use crate::tls::TlsContext;
 use arc_swap::ArcSwap;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 /// Read by every shard without a lock, exchanged by the service thread.
 pub struct Live {
@@ -11,4 +13,30 @@ pub struct Live {
     pub directory: ArcSwap<Directory>,
     /// `None` where no listener wants TLS.
     pub tls: Option<TlsContext>,
+    /// Keys that sign what leaves this host.
+    pub signers: ArcSwap<Signers>,
+    /// Recipients at other hosts that wait, by the shard that keeps them and alone says it.
+    pub queued: Box<[AtomicU64]>,
+}
+
+impl Live {
+    #[must_use]
+    pub fn new(config: Config, directory: Directory, tls: Option<TlsContext>) -> Live {
+        let shards = 0..directory.shards();
+        Live {
+            config: ArcSwap::from_pointee(config),
+            directory: ArcSwap::from_pointee(directory),
+            tls,
+            signers: ArcSwap::default(),
+            queued: shards.map(|_| AtomicU64::new(0)).collect(),
+        }
+    }
+
+    /// Does the queue of this shard hold as much as it may?
+    #[must_use]
+    pub fn is_queue_full(&self, shard: usize) -> bool {
+        let most = self.config.load().outbound.queue.items_max;
+        let queued = self.queued.get(shard);
+        queued.is_some_and(|queued| queued.load(Ordering::Relaxed) >= most)
+    }
 }

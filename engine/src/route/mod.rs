@@ -12,6 +12,7 @@
 //! A local-part is never taken apart into another address, so `user%other@ours`,
 //! `other!user@ours` and source routes lead to a name of ours or nowhere (attack class 20).
 
+mod away;
 mod directory;
 mod live;
 mod place;
@@ -19,9 +20,10 @@ mod plan;
 #[cfg(test)]
 mod tests;
 
+pub use away::{Away, away};
 pub use directory::{Account, Directory, Origin};
 pub use live::Live;
-pub use place::{PARTITIONS, partition, shard};
+pub use place::{PARTITIONS, home, partition, shard};
 pub use plan::{ACCOUNTS_MAX, ALIAS_DEPTH_MAX, ALIAS_TARGETS_MAX, Plan, PlannedAccount};
 
 use crate::config::LOCAL_PART_BYTES_MAX;

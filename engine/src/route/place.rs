@@ -28,6 +28,13 @@ pub fn shard(address: &Address, shards: u16) -> ShardId {
     ShardId(partition(address) % shards.max(1))
 }
 
+/// The shard that keeps the queue of a domain, in lower-case A-labels, among `shards`.
+#[must_use]
+pub fn home(domain: &str, shards: u16) -> ShardId {
+    let hash = fnv1a([b'@'].into_iter().chain(domain.bytes()));
+    ShardId((fmix64(hash) >> 52) as u16 % shards.max(1))
+}
+
 /// Fowler, Noll and Vo's hash, variant 1a (draft-eastlake-fnv §2).
 fn fnv1a(octets: impl Iterator<Item = u8>) -> u64 {
     octets.fold(0xcbf2_9ce4_8422_2325, |hash, octet| {

@@ -2,6 +2,7 @@
 
 use super::compactor::Compactor;
 use super::ear::Ear;
+use super::outbound::{self, Ways};
 use super::service::{self, Bureau};
 use super::shard::{self, Equipment};
 use crate::auth::{Gate, Secrets, ThrottleLimits};
@@ -20,7 +21,6 @@ use crate::telemetry::log::{self, Format, Level, Logger, Target};
 use crate::telemetry::metric::{Metrics, Process};
 use crate::tls::{CertificateFiles, Certificates, TlsContext, demo};
 use crate::wire::sasl::scram::Decoy;
-use arc_swap::ArcSwap;
 use std::fmt::Display;
 use std::io;
 use std::net::SocketAddr;
@@ -164,9 +164,14 @@ impl Server {
         let (logger, log_ending) = logger;
         let shards = home.identity.shards;
         let workers = Workers::start(&live, &home.path, shards)?;
+        let (ways, names) =
+            outbound::open(&live.config.load(), &workers.files, &workers.logins)?.unzip();
         let logins = workers.logins.clone();
         let process = process(backend, &logger);
         let metrics = Metrics::new(shards, process);
+        if let Some(ways) = &ways {
+            ways.show_sites(&metrics);
+        }
         let secret = home.secret().map_err(|error| Refusal(error.to_string()))?;
         let gate = Arc::new(gate(&live.config.load(), &secret));
         let mut endpoints = Mesh::<Letter>::new(usize::from(shards) + 1, LANE)
@@ -181,6 +186,7 @@ impl Server {
             gate,
             decoy: Decoy::new(secret),
             workers,
+            ways,
         };
         let mut opened = Vec::new();
         for ((shard, ears), endpoint) in (0..shards).zip(ears).zip(endpoints.by_ref()) {
@@ -199,6 +205,7 @@ impl Server {
             pages,
             file,
             logger,
+            names,
         };
         let ended = service::run(backend, bureau);
         socket_files.iter().for_each(remove_quietly);
@@ -261,6 +268,8 @@ struct Common {
     gate: Arc<Gate>,
     decoy: Decoy,
     workers: Workers,
+    /// `None`: no mail leaves this host.
+    ways: Option<Ways>,
 }
 
 /// Threads beside the shards, for what would block them.
@@ -318,6 +327,7 @@ impl Common {
             logins: self.workers.logins.clone(),
             decoy: self.decoy.clone(),
             metrics,
+            ways: self.ways.clone(),
         };
         let (sender, opened) = oneshot::oneshot();
         runtime::start_shard(usize::from(shard), seat, move || {
@@ -355,12 +365,11 @@ fn start_log(config: &Config) -> Result<(Logger, log::Ending), Refusal> {
 /// anything is accepted.
 fn live(config: Config, shards: u16, tls: Option<TlsContext>) -> Result<Arc<Live>, Refusal> {
     let plan = Plan::from_config(&config, shards).map_err(Refusal)?;
+    let signers = outbound::signers(&config).map_err(Refusal)?;
     let (directory, _) = plan.build(None);
-    Ok(Arc::new(Live {
-        config: ArcSwap::from_pointee(config),
-        directory: ArcSwap::from_pointee(directory),
-        tls,
-    }))
+    let live = Live::new(config, directory, tls);
+    live.signers.store(Arc::new(signers));
+    Ok(Arc::new(live))
 }
 
 fn tls_context(config: &Config) -> Result<Option<TlsContext>, Refusal> {

@@ -12,6 +12,7 @@ mod compactor;
 mod ear;
 mod follow;
 mod orders;
+mod outbound;
 mod resume;
 mod service;
 mod shard;

@@ -3,7 +3,8 @@
 use super::follow;
 use super::resume;
 use super::shard::{Desk, open_doors};
-use crate::post::Order;
+use crate::post::{Order, QueueAnswer, QueueAsk};
+use crate::queue::Dispatcher;
 use crate::reactor::sleep;
 use crate::telemetry::log;
 use std::time::Duration;
@@ -55,6 +56,7 @@ pub(super) async fn carry_out(desk: &Desk, order: Order) {
             configure(desk);
             let _ = done.send(());
         }
+        Order::Queue { ask, done } => drop(done.send(answer(desk, ask).await)),
         Order::Seen(done) => drop(done.send(resume::seen(desk))),
         Order::ResumeOffers { seen, done } => {
             drop(done.send(resume::offers(desk, &seen).await));
@@ -72,15 +74,27 @@ pub(super) async fn carry_out(desk: &Desk, order: Order) {
             let _ = done.send(());
         }
         Order::Close(done) => {
-            store.close();
-            if let Some(written) = desk.written.take() {
-                let _ = written.await;
-            }
-            follow::last_round(desk).await;
-            log::flush();
+            close(desk).await;
             let _ = done.send(());
         }
     }
+}
+
+async fn answer(desk: &Desk, ask: QueueAsk) -> QueueAnswer {
+    match &desk.dispatcher {
+        Some(dispatcher) => dispatcher.answer(ask).await,
+        None => QueueAnswer::Off,
+    }
+}
+
+/// Everything becomes durable, and the next start has little to replay.
+async fn close(desk: &Desk) {
+    desk.hall.store.close();
+    if let Some(written) = desk.written.take() {
+        let _ = written.await;
+    }
+    follow::last_round(desk).await;
+    log::flush();
 }
 
 async fn set_account(
@@ -102,8 +116,12 @@ fn known(desk: &Desk, address: &str) -> Result<AccountId, ChangeError> {
         .ok_or(ChangeError::NoAccount)
 }
 
-/// The store asks the directory for quotas, and publishes usage to it.
+/// The store asks the directory for quotas, and publishes usage to it; the queue asks for routes
+/// again.
 fn configure(desk: &Desk) {
+    if let Some(dispatcher) = &desk.dispatcher {
+        dispatcher.reconfigured();
+    }
     let live = desk.hall.live.clone();
     desk.hall.store.configure(move |name| {
         let directory = live.directory.load();
@@ -118,9 +136,17 @@ fn configure(desk: &Desk) {
 /// Says goodbye and waits for the last conversation, for as long as the operator allows.
 async fn drain(desk: &Desk) {
     desk.hall.drain.begin();
+    let dispatcher = desk.dispatcher.as_deref();
+    if let Some(dispatcher) = dispatcher {
+        dispatcher.end();
+    }
+    let open = || {
+        let couriers = dispatcher.map_or(0, Dispatcher::couriers);
+        desk.hall.census.open() + couriers
+    };
     let patience = desk.hall.live.config.load().limits.drain_secs_max * 1000;
     let start = desk.hall.now().monotonic_millis;
-    while desk.hall.census.open() > 0 && desk.hall.now().monotonic_millis < start + patience {
+    while open() > 0 && desk.hall.now().monotonic_millis < start + patience {
         sleep(Duration::from_millis(50)).await;
     }
 }

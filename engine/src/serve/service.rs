@@ -1,6 +1,7 @@
 //! The service thread: directory, control socket, pages, signals, the order of start and end.
 
 use super::begin::{Refusal, check_secret, load_certificates};
+use super::outbound;
 use super::resume;
 use crate::admin::control;
 use crate::admin::http::{self, Seen};
@@ -11,6 +12,7 @@ use crate::post::{Letter, Order, Post};
 use crate::reactor::inbox::Receiver;
 use crate::reactor::signal::{Signal, start_signals};
 use crate::reactor::{Backend, Endpoint, Now, Pool, oneshot, service};
+use crate::resolver;
 use crate::route::Live;
 use crate::telemetry::log::Logger;
 use crate::telemetry::metric::Metrics;
@@ -34,6 +36,8 @@ pub(super) struct Bureau {
     pub(super) pages: Vec<SocketAddr>,
     pub(super) file: Option<PathBuf>,
     pub(super) logger: Logger,
+    /// Answers the shards' questions about other hosts.
+    pub(super) names: Option<resolver::Service>,
 }
 
 /// Runs the service on this thread until the server has ended.
@@ -55,8 +59,12 @@ async fn serve(mut bureau: Bureau) -> Result<(), Refusal> {
         pages,
         file,
         logger,
+        names,
         ..
     } = bureau;
+    if let Some(names) = names {
+        tokio::task::spawn_local(names.run());
+    }
     let (lanes, inbox) = endpoint.split();
     let post = Post::new(usize::from(shards), lanes);
     tokio::task::spawn_local(read_answers(Rc::clone(&post), inbox));
@@ -199,6 +207,8 @@ async fn try_reload(
     for what in fixed_until_restart(started, &config) {
         event!(Warn, "changes at the next start only", what = what);
     }
+    let config = outbound::as_started(started, config);
+    live.signers.store(Arc::new(outbound::signers(&config)?));
     if let Some(tls) = &live.tls {
         tls.replace(load_certificates(&config).map_err(|refusal| refusal.0)?);
     }
@@ -231,6 +241,11 @@ fn fixed_until_restart(started: &Config, wanted: &Config) -> Vec<&'static str> {
         ("control", started.control != wanted.control),
         ("[[listener]]", started.listeners != wanted.listeners),
         ("[log]", started.log != wanted.log),
+        ("[resolver]", started.resolver != wanted.resolver),
+        (
+            "[[route]], the first or none",
+            started.outbound.is_on() != wanted.outbound.is_on(),
+        ),
         (
             "login_threads, login_queue_max",
             login_threads(was) != login_threads(is),

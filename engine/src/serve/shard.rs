@@ -4,11 +4,13 @@ use super::compactor::Compactor;
 use super::ear::{Ear, listen};
 use super::follow::follow;
 use super::orders;
+use super::outbound::{self, Ways};
 use super::tempo::Tempo;
 use crate::auth::Gate;
 use crate::intake::{Counter, Feeder, Heirs, Intake, QueueIds, Shard};
 use crate::listen::{Census, Drain, Hall, imap};
 use crate::post::{Letter, Post};
+use crate::queue::Dispatcher;
 use crate::reactor::inbox::{Fill, Receiver};
 use crate::reactor::{Endpoint, Now, Pool, RingDisk, oneshot, sleep, spawn};
 use crate::route::Live;
@@ -41,6 +43,8 @@ pub(super) struct Equipment {
     pub(super) logins: Pool,
     pub(super) decoy: Decoy,
     pub(super) metrics: Arc<ShardMetrics>,
+    /// `None`: no mail leaves this host.
+    pub(super) ways: Option<Ways>,
 }
 
 /// What the tasks of a shard share beside the hall.
@@ -49,6 +53,8 @@ pub(super) struct Desk {
     pub(super) counter: Counter,
     pub(super) compactor: Compactor,
     heirs: Heirs,
+    /// `None`: no mail leaves this host.
+    pub(super) dispatcher: Option<Rc<Dispatcher>>,
     /// How many there are.
     pub(super) shards: usize,
     /// Taken when the shard opens its doors.
@@ -100,10 +106,11 @@ fn furnish(equipment: Equipment, store: Rc<Shard>) -> (Rc<Desk>, Receiver<Letter
         Arc::clone(&equipment.metrics),
         shard,
     );
+    let queue_ids = Rc::new(QueueIds::new(equipment.shard as u8));
     let hall = Hall {
         shard,
         intake: Intake::new(Rc::clone(&store), Rc::clone(&post), heirs.clone()),
-        queue_ids: QueueIds::new(equipment.shard as u8),
+        queue_ids,
         live: equipment.live,
         gate: equipment.gate,
         logins: equipment.logins,
@@ -115,13 +122,14 @@ fn furnish(equipment: Equipment, store: Rc<Shard>) -> (Rc<Desk>, Receiver<Letter
         post,
     };
     let desk = Desk {
-        hall: Rc::new(hall),
         counter: Counter::new(store, heirs.clone()),
+        dispatcher: outbound::dispatcher(equipment.ways, &hall, &heirs),
         heirs,
         shards: usize::from(equipment.shards),
         compactor: equipment.compactor,
         ears: RefCell::new(equipment.ears),
         written: Cell::new(None),
+        hall: Rc::new(hall),
     };
     (Rc::new(desk), inbox)
 }
@@ -210,6 +218,9 @@ pub(super) fn open_doors(desk: &Desk) {
         let (store, post) = (Rc::clone(&hall.store), Rc::clone(&hall.post));
         let metrics = Arc::clone(&hall.metrics);
         spawn(Feeder::new(store, post, desk.heirs.clone(), metrics, target).run());
+    }
+    if let Some(dispatcher) = &desk.dispatcher {
+        spawn(Rc::clone(dispatcher).run());
     }
     for ear in desk.ears.take() {
         spawn(listen(Rc::clone(&desk.hall), ear));

@@ -100,7 +100,7 @@ impl Certificates {
     }
 }
 
-fn load_one(files: &CertificateFiles) -> Result<CertifiedKey, CertificateError> {
+pub(super) fn load_one(files: &CertificateFiles) -> Result<CertifiedKey, CertificateError> {
     let chain = load_chain(&files.cert)?;
     let key = PrivateKeyDer::from_pem_file(&files.key)
         .map_err(|error| wrong(&files.key, explain_pem(&error, "private key")))?;
@@ -121,7 +121,7 @@ fn load_one(files: &CertificateFiles) -> Result<CertifiedKey, CertificateError> 
     )
 }
 
-fn load_chain(path: &Path) -> Result<Vec<CertificateDer<'static>>, CertificateError> {
+pub(super) fn load_chain(path: &Path) -> Result<Vec<CertificateDer<'static>>, CertificateError> {
     let explained = |error: pem::Error| wrong(path, explain_pem(&error, "certificate"));
     let chain: Result<Vec<_>, _> = CertificateDer::pem_file_iter(path)
         .map_err(explained)?
@@ -189,7 +189,7 @@ fn covers(end_entity: &CertificateDer<'_>, name: &str) -> bool {
     verify_server_name(&parsed, &host).is_ok()
 }
 
-fn wrong(file: &Path, reason: impl Into<String>) -> CertificateError {
+pub(super) fn wrong(file: &Path, reason: impl Into<String>) -> CertificateError {
     CertificateError {
         file: file.to_path_buf(),
         reason: reason.into(),

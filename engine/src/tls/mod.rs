@@ -1,6 +1,7 @@
 //! TLS over lent buffers: contexts, certificates by name, tickets, streams (RFC 8446, RFC 5246).
 
 pub mod certificates;
+pub mod client;
 pub mod context;
 pub mod demo;
 pub mod stream;
@@ -12,5 +13,6 @@ mod validity;
 mod tests;
 
 pub use certificates::{CertificateError, CertificateFiles, Certificates};
+pub use client::{Authorities, Judge, Proof, Shown, TlsClient, TlsFault};
 pub use context::TlsContext;
 pub use stream::{Stream, StreamParts, TlsInfo};

@@ -5,12 +5,11 @@
 //! (64 KiB) in, 32 key updates, 4 warnings and 1 renegotiation request without data between them.
 
 use crate::reactor::buffer;
-use rustls::{HandshakeKind, ProtocolVersion, ServerConfig, ServerConnection};
-use std::io::{self, BufRead, ErrorKind, Write};
-use std::sync::Arc;
+use rustls::{Connection, HandshakeKind, ProtocolVersion};
+use std::io::{self, BufRead, ErrorKind, IoSlice, Write};
 
 pub(super) struct Session {
-    connection: ServerConnection,
+    connection: Connection,
     /// Received and not yet decrypted, from `digested` on; no allocation when empty.
     ciphertext: Vec<u8>,
     digested: usize,
@@ -32,19 +31,22 @@ pub(super) enum Taken {
 /// Plaintext that becomes one record, and one lent buffer of ciphertext.
 pub(super) const RECORD_BYTES_MAX: usize = 16 << 10;
 
+/// Slices gathered into one record; a message goes out as few.
+const SLICES_OF_RECORD_MAX: usize = 16;
+
 /// RFC 9266 §4.
 const CHANNEL_BINDING_LABEL: &[u8] = b"EXPORTER-Channel-Binding";
 
 impl Session {
-    pub(super) fn new(config: Arc<ServerConfig>) -> io::Result<Session> {
-        let connection = ServerConnection::new(config).map_err(io::Error::other)?;
-        Ok(Session {
+    /// A session of either side, before its handshake.
+    pub(super) fn new(connection: Connection) -> Session {
+        Session {
             connection,
             ciphertext: Vec::new(),
             digested: 0,
             plaintext_bytes: 0,
             ended: false,
-        })
+        }
     }
 
     pub(super) fn is_handshaking(&self) -> bool {
@@ -120,6 +122,24 @@ impl Session {
         self.connection.writer().write_all(plaintext)
     }
 
+    /// Encrypts the beginning of `slices` as one record; how many octets that was.
+    pub(super) fn put_slices(&mut self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
+        let mut record = [IoSlice::new(&[]); SLICES_OF_RECORD_MAX];
+        let mut room = RECORD_BYTES_MAX;
+        let mut count = 0;
+        for (part, slice) in record.iter_mut().zip(slices) {
+            let fits = slice.get(..room).unwrap_or(slice);
+            *part = IoSlice::new(fits);
+            room -= fits.len();
+            count += 1;
+            if room == 0 {
+                break;
+            }
+        }
+        let record = record.get(..count).unwrap_or_default();
+        self.connection.writer().write_vectored(record)
+    }
+
     pub(super) fn put_close(&mut self) {
         self.connection.send_close_notify();
     }
@@ -171,8 +191,12 @@ impl Session {
             .unwrap_or("none")
     }
 
+    /// What a client asked for; a client knows itself.
     pub(super) fn server_name(&self) -> Option<&str> {
-        self.connection.server_name()
+        match &self.connection {
+            Connection::Server(server) => server.server_name(),
+            Connection::Client(_) => None,
+        }
     }
 
     pub(super) fn is_resumed(&self) -> bool {

@@ -12,11 +12,13 @@
 //!   The caller forgets what it has received itself.
 //! - A send that was abandoned half-way makes the stream unusable for sending.
 
+use super::client::{Proof, TlsClient};
 use super::context::TlsContext;
 use super::session::{RECORD_BYTES_MAX, Session, Taken};
 use crate::reactor::socket::SocketParts;
 use crate::reactor::{Side, Socket, buffer};
-use std::io::{self, ErrorKind};
+use rustls::{Connection, ServerConnection};
+use std::io::{self, ErrorKind, IoSlice};
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -103,14 +105,33 @@ impl Stream {
 
     /// Performs the handshake as a server, under the deadlines that are set. An error ends the
     /// connection; the peer has been told why by an alert.
-    pub async fn start_tls(mut self, context: &TlsContext) -> io::Result<Stream> {
+    pub async fn start_tls(self, context: &TlsContext) -> io::Result<Stream> {
+        let server = ServerConnection::new(context.config()).map_err(io::Error::other)?;
+        self.shake_hands(Connection::Server(server)).await
+    }
+
+    /// Performs the handshake as a client of the server `name`, who has to give `proof`, under the
+    /// deadlines that are set. What the server sent in clear before it never gets into the session:
+    /// the caller forgets what it has received, and what is still in the kernel is no handshake
+    /// (RFC 3207 §4.2).
+    pub async fn start_tls_as_client(
+        self,
+        client: &TlsClient,
+        name: &str,
+        proof: &Proof,
+    ) -> io::Result<Stream> {
+        let client = client.connection(name, proof).map_err(io::Error::other)?;
+        self.shake_hands(Connection::Client(client)).await
+    }
+
+    async fn shake_hands(mut self, connection: Connection) -> io::Result<Stream> {
         if self.session.is_some() {
             return Err(io::Error::new(
                 ErrorKind::InvalidInput,
                 "TLS is active already",
             ));
         }
-        self.session = Some(Box::new(Session::new(context.config())?));
+        self.session = Some(Box::new(Session::new(connection)));
         let mut shaken = Ok(());
         while shaken.is_ok() && self.is_handshaking() {
             shaken = self.receive_ciphertext().await;
@@ -170,6 +191,18 @@ impl Stream {
     pub async fn send(&mut self, octets: Vec<u8>) -> (io::Result<()>, Vec<u8>) {
         let result = self.send_all(&octets).await;
         (result, octets)
+    }
+
+    /// Sends all of `slices`, one behind the other: gathered by the kernel in clear, and into full
+    /// records under TLS.
+    pub async fn send_slices(&mut self, slices: &mut [IoSlice<'_>]) -> io::Result<()> {
+        self.begin_send()?;
+        let sent = match self.session {
+            None => self.socket.send_slices(slices).await,
+            Some(_) => self.send_slices_as_records(slices).await,
+        };
+        self.sending = sent.is_err();
+        sent
     }
 
     /// Sends of `octets` what the peer takes without a pause longer than `patience`; how many those
@@ -335,6 +368,20 @@ impl Stream {
             buffer::give_back(std::mem::take(&mut self.unsent).octets);
         }
         Ok(true)
+    }
+
+    async fn send_slices_as_records(&mut self, mut slices: &mut [IoSlice<'_>]) -> io::Result<()> {
+        // Drops what is empty at the front, so that the loop ends.
+        IoSlice::advance_slices(&mut slices, 0);
+        while !slices.is_empty() {
+            self.sending = false;
+            if let Some(session) = &mut self.session {
+                let taken = session.put_slices(slices)?;
+                IoSlice::advance_slices(&mut slices, taken);
+            }
+            self.flush().await?;
+        }
+        Ok(())
     }
 
     fn begin_send(&mut self) -> io::Result<()> {

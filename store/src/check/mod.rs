@@ -47,6 +47,8 @@ pub struct Summary {
     pub mailboxes: u64,
     /// Rows of all mailboxes.
     pub messages: u64,
+    /// Items of the queue.
+    pub queued: u64,
     /// Of files that were read.
     pub bytes: u64,
     /// There is nothing of this shard at all.
@@ -80,6 +82,7 @@ impl Summary {
         self.accounts += other.accounts;
         self.mailboxes += other.mailboxes;
         self.messages += other.messages;
+        self.queued += other.queued;
         self.bytes += other.bytes;
         self.is_partial |= other.is_partial;
         for (part, count) in &other.damages {

@@ -6,7 +6,7 @@
 use crate::log::Place;
 use crate::mail::id::{AccountId, ObjectId};
 use crate::mailbox::Row;
-use crate::record::{Deliver, MessageHead, Piece};
+use crate::record::{Deliver, MessageHead, Piece, Queue};
 use crate::table::locations::{Entries, seat_of};
 use std::collections::{BTreeMap, HashMap};
 
@@ -35,10 +35,10 @@ pub(super) struct Fault {
 struct Entry {
     /// 0 for none.
     place: u64,
-    /// Of a DELIVER prefix and body, of a MESSAGE the body.
+    /// Of a DELIVER or QUEUE prefix and body, of a MESSAGE the body.
     octets: u32,
     account: u32,
-    /// From a DELIVER back to its MESSAGE.
+    /// From a DELIVER or QUEUE back to its MESSAGE.
     back: u32,
     prefix: u16,
     state: State,
@@ -51,6 +51,8 @@ enum State {
     Unseen,
     Message,
     Deliver,
+    Queue,
+    Attempt,
 }
 
 impl Objects {
@@ -111,6 +113,34 @@ impl Objects {
         };
     }
 
+    /// A whole QUEUE record was found. Counts only where the object is said to lie.
+    pub(super) fn queue(&mut self, place: Place, queue: &Queue) {
+        let back = queue.object.0.checked_sub(queue.message.0);
+        let back = back.and_then(|back| u32::try_from(back).ok());
+        let prefix = u16::try_from(queue.prefix.len()).unwrap_or(u16::MAX);
+        if let Some(entry) = self.at_home(queue.object, place) {
+            *entry = Entry {
+                place: place.0,
+                octets: queue.octets,
+                account: 0,
+                back: back.unwrap_or(0),
+                prefix,
+                state: State::Queue,
+            };
+        }
+    }
+
+    /// A whole ATTEMPT record was found. Counts only where the object is said to lie.
+    pub(super) fn attempt(&mut self, place: Place, object: ObjectId) {
+        if let Some(entry) = self.at_home(object, place) {
+            *entry = Entry {
+                place: place.0,
+                state: State::Attempt,
+                ..Entry::default()
+            };
+        }
+    }
+
     /// The entry of an object that may lie at `place`.
     fn at_home(&mut self, object: ObjectId, place: Place) -> Option<&mut Entry> {
         let is_recent = object > self.last_known;
@@ -159,8 +189,8 @@ impl Objects {
         match entry.state {
             State::Unseen if entry.place == 0 => return fault("nobody knows where it lies"),
             State::Unseen => return fault("there is no whole record of its delivery"),
-            State::Message => return fault("a MESSAGE lies where its delivery should"),
             State::Deliver => {}
+            _ => return fault("another record lies where its delivery should"),
         }
         if entry.account != account.0 {
             return fault("its delivery is for another account");
@@ -168,10 +198,35 @@ impl Objects {
         if entry.octets != row.octets {
             return fault("its delivery has another size than the row");
         }
+        self.judge_share(row.delivery, entry)
+    }
+
+    /// Whether the record of an item can be read, and its message.
+    pub(super) fn judge_queued(&self, record: ObjectId) -> Result<(), Fault> {
+        let entry = self.known(record);
+        match entry.state {
+            State::Queue => self.judge_share(record, entry),
+            State::Unseen if entry.place == 0 => Err(entry.fault("nobody knows where it lies")),
+            State::Unseen => Err(entry.fault("there is no whole record of it")),
+            _ => Err(entry.fault("another record lies where its QUEUE should")),
+        }
+    }
+
+    /// Whether the last attempt of an item can be read.
+    pub(super) fn judge_attempt(&self, object: ObjectId) -> Result<(), Fault> {
+        let entry = self.known(object);
+        match entry.state {
+            State::Attempt => Ok(()),
+            _ => Err(entry.fault("what was said of its last attempt is not there")),
+        }
+    }
+
+    /// The message of a DELIVER or QUEUE.
+    fn judge_share(&self, object: ObjectId, entry: Entry) -> Result<(), Fault> {
         let body = entry.octets.checked_sub(u32::from(entry.prefix));
         match entry.back {
-            0 => fault("its delivery names no message"),
-            back => self.judge_body(ObjectId(row.delivery.0 - u64::from(back)), body),
+            0 => Err(entry.fault("its record names no message")),
+            back => self.judge_body(ObjectId(object.0 - u64::from(back)), body),
         }
     }
 
@@ -186,8 +241,8 @@ impl Objects {
         match entry.state {
             State::Unseen if entry.place == 0 => return fault("nobody knows where its body lies"),
             State::Unseen => return fault("there is no whole record of its body"),
-            State::Deliver => return fault("a DELIVER lies where its body should"),
             State::Message => {}
+            _ => return fault("another record lies where its body should"),
         }
         if let Some(broken) = self.broken.get(&message) {
             return Err(*broken);

@@ -5,13 +5,14 @@ use super::index::NO_MAILBOX;
 use super::objects::Fault;
 use super::{Check, Waiting};
 use crate::disk::Disk;
-use crate::mail::id::{AccountId, ModSeq};
+use crate::mail::id::{AccountId, ItemId, ModSeq, ObjectId};
 use crate::mailbox::card::Card;
 use crate::mailbox::index::Index;
 use crate::mailbox::meta::{AccountMeta, MailboxMeta};
 use crate::mailbox::state::State;
 use crate::mailbox::{Account, Row, Rows};
 use crate::record::Fact;
+use std::ops::ControlFlow;
 use std::rc::Rc;
 
 impl<D: Disk> Check<'_, D> {
@@ -30,6 +31,7 @@ impl<D: Disk> Check<'_, D> {
             }
         }
         self.offers(state);
+        self.queue(state);
     }
 
     /// An account of which the log has more than the index.
@@ -159,9 +161,34 @@ impl<D: Disk> Check<'_, D> {
             }
         }
     }
+
+    /// Mail for other hosts. Items of one record follow each other, and lose the same.
+    fn queue(&mut self, state: &State) {
+        let mut judged = (ObjectId(0), true);
+        let mut faults = Vec::new();
+        state.items.walk(ItemId(0), |item| {
+            if item.record != judged.0 {
+                let record = self.objects.judge_queued(item.record);
+                judged = (item.record, record.is_ok());
+                faults.extend(record.err().map(|fault| (item.id, fault)));
+            }
+            let attempt = state.items.last_attempt(item.id);
+            let attempt = attempt.map(|attempt| self.objects.judge_attempt(attempt));
+            let fault = attempt.and_then(Result::err).filter(|_| judged.1);
+            faults.extend(fault.map(|fault| (item.id, fault)));
+            self.tell.summary.queued += 1;
+            ControlFlow::Continue(())
+        });
+        for (item, fault) in faults {
+            let (file, offset) = self.spot(&fault);
+            let what = format!("item {item} of the queue: {}", fault.what);
+            self.tell
+                .damage(Damage::new(Part::Message, &file, offset, &what));
+        }
+    }
 }
 
-fn offered(fact: Fact) -> Option<(u16, crate::mail::id::ObjectId)> {
+fn offered(fact: Fact) -> Option<(u16, ObjectId)> {
     match fact {
         Fact::Offer(offer) => Some((offer.target, offer.message)),
         _ => None,

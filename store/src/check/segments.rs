@@ -234,6 +234,8 @@ pub(super) fn note(objects: &mut Objects, place: Place, record: &RecordRef<'_>, 
         Fact::Body => objects.body(place, record.payload.len()),
         Fact::Message(head) => objects.message(place, head),
         Fact::Deliver(deliver) => objects.deliver(place, AccountId(record.account), deliver),
+        Fact::Queue(queue) => objects.queue(place, queue),
+        Fact::Attempt { object, .. } => objects.attempt(place, *object),
         _ => {}
     }
 }

@@ -5,6 +5,7 @@
 //! `Vec` or into a [`Fill`] of fixed length.
 
 pub mod checksum;
+pub mod size;
 
 use std::fmt;
 
@@ -25,6 +26,10 @@ impl<'a> Fields<'a> {
 
     pub fn u8(&mut self) -> Result<u8, Short> {
         self.array().map(u8::from_le_bytes)
+    }
+
+    pub fn i8(&mut self) -> Result<i8, Short> {
+        self.array().map(i8::from_le_bytes)
     }
 
     pub fn u16(&mut self) -> Result<u16, Short> {
@@ -128,6 +133,10 @@ pub trait Put {
     fn put(&mut self, bytes: &[u8]);
 
     fn put_u8(&mut self, value: u8) {
+        self.put(&value.to_le_bytes());
+    }
+
+    fn put_i8(&mut self, value: i8) {
         self.put(&value.to_le_bytes());
     }
 

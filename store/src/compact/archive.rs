@@ -15,8 +15,9 @@ use super::{CompactError, Site, unread, unwritten};
 use crate::disk::Disk;
 use crate::error::ReadError;
 use crate::log::RecordRef;
+use crate::mail::id::{ItemId, Lsn};
 use crate::pack::{Dictionary, Pack, PackHead, PackWriter, Reader};
-use crate::record::{Fact, kind};
+use crate::record::{Fact, HostReply, Queue, kind};
 use crate::table::manifest::{ArchiveName, Manifest};
 use crate::table::name;
 use std::ops::Range;
@@ -26,6 +27,7 @@ pub(super) struct Archivist<D: Disk> {
     name: ArchiveName,
     records: u64,
     payload: Vec<u8>,
+    queue: Forgetful,
 }
 
 impl<D: Disk> Archivist<D> {
@@ -52,28 +54,63 @@ impl<D: Disk> Archivist<D> {
             name,
             records: 0,
             payload: Vec::new(),
+            queue: Forgetful::default(),
         })
     }
 
     /// Takes the fact of a record, if it has one. A payload that is none, and passes its checksum,
-    /// is kept as it is.
-    pub(super) async fn take(&mut self, record: &RecordRef<'_>) -> Result<(), CompactError> {
+    /// is kept as it is. `is_live`: something still needs the record itself.
+    pub(super) async fn take(
+        &mut self,
+        record: &RecordRef<'_>,
+        is_live: bool,
+    ) -> Result<(), CompactError> {
         if record.kind == kind::BODY || record.kind == kind::MESSAGE {
             return Ok(());
         }
-        let mut payload = record.payload;
-        if let Ok(Fact::Deliver(mut deliver)) = Fact::decode(record.kind, record.payload) {
-            deliver.recipient = None;
-            deliver.orcpt = None;
-            deliver.prefix.clear();
-            self.payload.clear();
-            Fact::Deliver(deliver).encode(&mut self.payload);
-            payload = &self.payload;
+        let fact = match Fact::decode(record.kind, record.payload) {
+            Ok(fact) => fact,
+            Err(_) => return self.add(record, record.payload).await,
+        };
+        if self.queue.forgets(record, &fact, is_live) {
+            return Ok(());
         }
-        let added = self
-            .writer
-            .add(record.kind, record.account, record.lsn, &[payload])
-            .await;
+        self.put_mark().await?;
+        let Some(short) = shortened(fact) else {
+            return self.add(record, record.payload).await;
+        };
+        let mut payload = std::mem::take(&mut self.payload);
+        payload.clear();
+        short.encode(&mut payload);
+        let added = self.add(record, &payload).await;
+        self.payload = payload;
+        added
+    }
+
+    /// Takes what an archive has already.
+    pub(super) async fn take_again(&mut self, record: &RecordRef<'_>) -> Result<(), CompactError> {
+        self.add(record, record.payload).await
+    }
+
+    /// Which items were given out that are forgotten.
+    async fn put_mark(&mut self) -> Result<(), CompactError> {
+        let Some((lsn, mark)) = self.queue.mark.take() else {
+            return Ok(());
+        };
+        let mut payload = Vec::new();
+        let kind = Fact::Queue(Box::new(mark)).encode(&mut payload);
+        let record = RecordRef {
+            kind,
+            account: 0,
+            lsn,
+            payload: &payload,
+        };
+        self.add(&record, &payload).await
+    }
+
+    async fn add(&mut self, record: &RecordRef<'_>, payload: &[u8]) -> Result<(), CompactError> {
+        let (kind, account, lsn) = (record.kind, record.account, record.lsn);
+        let added = self.writer.add(kind, account, lsn, &[payload]).await;
         added.map_err(unwritten)?;
         self.records += 1;
         Ok(())
@@ -89,10 +126,7 @@ impl<D: Disk> Archivist<D> {
             let unpacked = reader.unpack(block).await.map_err(unread)?;
             for (_, record) in unpacked.records() {
                 let record = record.map_err(unread)?;
-                let (kind, account, lsn) = (record.kind, record.account, record.lsn);
-                let added = self.writer.add(kind, account, lsn, &[record.payload]).await;
-                added.map_err(unwritten)?;
-                self.records += 1;
+                self.add(&record, record.payload).await?;
             }
         }
         Ok(())
@@ -100,6 +134,7 @@ impl<D: Disk> Archivist<D> {
 
     /// Closes the archive and reads it again.
     pub(super) async fn finish(mut self, site: &Site<'_, D>) -> Result<ArchiveName, CompactError> {
+        self.put_mark().await?;
         self.name.bytes = self.writer.finish().await.map_err(unwritten)?.bytes;
         let records = verify(site, self.name.number).await?;
         if records != self.records {
@@ -111,6 +146,90 @@ impl<D: Disk> Archivist<D> {
         }
         Ok(self.name)
     }
+}
+
+/// What of the facts about the queue need not be kept: an item that has ended when its segment is
+/// emptied is not missed.
+///
+/// Of its QUEUE the number stays, so that it is not given out again. An END is kept as long as the
+/// QUEUE may be in an archive, this one or an earlier.
+#[derive(Default)]
+struct Forgetful {
+    /// The first item that was given out in these segments.
+    first: Option<u64>,
+    /// Items of QUEUEs that are kept, ascending.
+    kept: Vec<Range<u64>>,
+    /// Says which items were given out up to here, if the last QUEUE was not kept.
+    mark: Option<(Lsn, Queue)>,
+}
+
+impl Forgetful {
+    fn forgets(&mut self, record: &RecordRef<'_>, fact: &Fact, is_live: bool) -> bool {
+        match fact {
+            Fact::Queue(queue) => {
+                self.first.get_or_insert(queue.first_item.0);
+                match is_live {
+                    true => self.kept.push(queue.items()),
+                    false => self.mark = Some((record.lsn, mark_of(queue))),
+                }
+                !is_live
+            }
+            Fact::Attempt { .. } => !is_live,
+            Fact::End(end) => !self.may_be_kept(end.item),
+            Fact::Hold(hold) => !self.may_be_kept(hold.item),
+            _ => false,
+        }
+    }
+
+    fn may_be_kept(&self, item: ItemId) -> bool {
+        let behind = self.kept.partition_point(|range| range.end <= item.0);
+        self.first.is_none_or(|first| item.0 < first)
+            || (self.kept.get(behind)).is_some_and(|range| range.contains(&item.0))
+    }
+}
+
+/// A QUEUE without recipients that gives out the same items.
+fn mark_of(queue: &Queue) -> Queue {
+    Queue {
+        first_item: ItemId(queue.items().end),
+        tenant: String::new(),
+        recipients: Vec::new(),
+        ..without_texts(queue.clone())
+    }
+}
+
+/// A fact without what lies with the message, or is not needed to know what is so.
+fn shortened(fact: Fact) -> Option<Fact> {
+    Some(match fact {
+        Fact::Deliver(mut deliver) => {
+            deliver.recipient = None;
+            deliver.orcpt = None;
+            deliver.prefix.clear();
+            Fact::Deliver(deliver)
+        }
+        Fact::Queue(queue) => Fact::Queue(Box::new(without_texts(*queue))),
+        Fact::Attempt {
+            object,
+            mut attempt,
+        } => {
+            attempt.reply = HostReply::default();
+            Fact::Attempt { object, attempt }
+        }
+        Fact::End(mut end) => {
+            end.reply = HostReply::default();
+            Fact::End(end)
+        }
+        _ => return None,
+    })
+}
+
+fn without_texts(mut queue: Queue) -> Queue {
+    queue.prefix.clear();
+    for recipient in &mut queue.recipients {
+        recipient.address.local.clear();
+        recipient.orcpt = None;
+    }
+    queue
 }
 
 /// How many facts an archive has, all of them readable.

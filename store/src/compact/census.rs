@@ -2,10 +2,12 @@
 
 use super::live::{Liveness, OBJECTS_AT_ONCE, RECORD_BYTES};
 use super::{CompactError, Site};
+use crate::codec::Fields;
 use crate::disk::Disk;
-use crate::log::Place;
+use crate::log::{Place, RecordRef};
 use crate::mail::id::ObjectId;
 use crate::mailbox::index::Index;
+use crate::record::kind;
 use crate::table::TableError;
 use crate::table::locations::{CHUNK_ENTRIES, Change, Kind, Location, Locations};
 use crate::table::manifest::ChunkName;
@@ -110,6 +112,16 @@ impl Census {
     pub(super) fn at(&self, object: ObjectId, place: Place) -> Option<(usize, &Entry)> {
         let entry = self.find(object)?;
         (entry.1.place == place).then_some(entry)
+    }
+
+    /// Whether an object that lies at `place` is needed; nothing else than objects is.
+    pub(super) fn needs(&self, place: Place, record: &RecordRef<'_>) -> bool {
+        let object = kind::OBJECTS.contains(&record.kind);
+        let object = object
+            .then(|| Fields::new(record.payload).u64().ok())
+            .flatten();
+        let entry = object.and_then(|object| self.at(ObjectId(object), place));
+        entry.is_some_and(|(_, entry)| entry.fate == Fate::Live)
     }
 
     pub(super) fn find(&self, object: ObjectId) -> Option<(usize, &Entry)> {

@@ -34,6 +34,7 @@ pub(super) async fn write<D: Disk>(
     }
     let run = write_run(site, manifest, &checkpoint.frozen).await?;
     manifest.runs.push(run);
+    manifest.has_queue |= checkpoint.frozen.has_queue();
     write_locations(site, manifest, &checkpoint.frozen).await?;
     manifest.replay = Some(checkpoint.position);
     site.publish(manifest).await

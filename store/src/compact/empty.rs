@@ -173,7 +173,9 @@ impl<'a, D: Disk, P: Pace> Emptying<'a, D, P> {
         let offset = match scanned {
             Scanned::Frame(frame) => {
                 for (place, record) in frame.records() {
-                    archivist.take(&record).await?;
+                    archivist
+                        .take(&record, census.needs(place, &record))
+                        .await?;
                     self.mover.take(manifest, census, place, &record).await?;
                 }
                 frame.offset
@@ -183,7 +185,9 @@ impl<'a, D: Disk, P: Pace> Emptying<'a, D, P> {
                 let found = Found::octets(container, damage.offset, damage.what);
                 self.found.push(found);
                 for (place, record) in damage.records() {
-                    archivist.take(&record).await?;
+                    archivist
+                        .take(&record, census.needs(place, &record))
+                        .await?;
                     self.mover.take(manifest, census, place, &record).await?;
                 }
                 damage.offset

@@ -1,10 +1,13 @@
 //! Liveness: which objects a row, an offer or a change on its way still names.
 //!
-//! A delivery is live when a row names it, a message when one of its deliveries is, or an offer
-//! waits for it. The rows are those of the index, so what came later lies behind everything that a
-//! task may touch; the exception is a COPY that was on its way to the disk when the index was
-//! frozen: it may name a row that was expunged before. The shard hands in what those name (`held`).
+//! A delivery is live when a row names it, a QUEUE when one of its items has not ended, an ATTEMPT
+//! when it is the last one of such an item; a message when one of its deliveries or QUEUEs is, or
+//! an offer waits for it. Rows and items are those of the index, so what came later lies behind
+//! everything that a task may touch; the exception is a COPY that was on its way to the disk when
+//! the index was frozen: it may name a row that was expunged before. The shard hands in what those
+//! name (`held`).
 
+use crate::codec::size::Size;
 use crate::mail::id::{AccountId, MailboxId, ObjectId};
 use crate::mailbox::card::Card;
 use crate::mailbox::index::Index;
@@ -18,7 +21,7 @@ use std::ops::RangeInclusive;
 #[derive(Debug)]
 pub(super) struct Liveness {
     first: u64,
-    classes: Vec<u8>,
+    sizes: Vec<Size>,
 }
 
 impl Liveness {
@@ -30,17 +33,23 @@ impl Liveness {
     ) -> Result<Liveness, TableError> {
         let mut liveness = Liveness::none(range);
         for object in held {
-            liveness.mark(*object, 0);
+            liveness.mark(*object, Size::of(0));
         }
         let own = index.own()?.unwrap_or_default();
         for fact in own.facts {
             if let Fact::Offer(offer) = fact {
-                liveness.mark(offer.message, 0);
+                liveness.mark(offer.message, Size::of(0));
             }
         }
+        index.each_queued(|_, slot| {
+            liveness.mark(slot.record(), slot.size);
+            if let Some(attempt) = slot.last_attempt() {
+                liveness.mark(attempt, Size::of(0));
+            }
+        })?;
         each_mailbox(index, |_, _, layer| {
             for row in layer.arrivals.iter() {
-                liveness.mark(row.delivery, row.octets);
+                liveness.mark(row.delivery, Size::of(row.octets));
             }
         })?;
         Ok(liveness)
@@ -50,24 +59,24 @@ impl Liveness {
         let count = (range.end().0 + 1).saturating_sub(range.start().0);
         Liveness {
             first: range.start().0,
-            classes: vec![0; count as usize],
+            sizes: vec![Size::NONE; count as usize],
         }
     }
 
-    fn mark(&mut self, object: ObjectId, octets: u32) {
+    fn mark(&mut self, object: ObjectId, size: Size) {
         let at = object.0.checked_sub(self.first);
-        if let Some(class) = at.and_then(|at| self.classes.get_mut(at as usize)) {
-            *class = (*class).max(class_of(octets));
+        if let Some(known) = at.and_then(|at| self.sizes.get_mut(at as usize)) {
+            *known = (*known).max(size);
         }
     }
 
     pub(super) fn is_live(&self, object: ObjectId) -> bool {
-        self.class(object) > 0
+        self.size(object) > Size::NONE
     }
 
     /// About how many octets prefix and body of a delivery have; 0 where it is not known or dead.
     pub(super) fn octets(&self, object: ObjectId) -> u64 {
-        octets_of(self.class(object))
+        self.size(object).octets()
     }
 
     /// Whether a message is live whose deliveries are among the `reach` objects behind it.
@@ -83,11 +92,10 @@ impl Liveness {
         octets.max().unwrap_or(0)
     }
 
-    fn class(&self, object: ObjectId) -> u8 {
+    fn size(&self, object: ObjectId) -> Size {
         let at = object.0.checked_sub(self.first);
-        at.and_then(|at| self.classes.get(at as usize))
-            .copied()
-            .unwrap_or(0)
+        let known = at.and_then(|at| self.sizes.get(at as usize));
+        known.copied().unwrap_or(Size::NONE)
     }
 }
 
@@ -120,43 +128,15 @@ pub(super) const OBJECTS_AT_ONCE: u64 = 64 << 20;
 /// A record beside the octets of prefix and body, about.
 pub(super) const RECORD_BYTES: u64 = 120;
 
-/// Four classes to each power of two; never 0.
-fn class_of(octets: u32) -> u8 {
-    let octets = octets.max(4);
-    let exponent = octets.ilog2();
-    let fraction = octets >> (exponent - 2) & 3;
-    (exponent * 4 + fraction) as u8
-}
-
-/// The middle of a class.
-fn octets_of(class: u8) -> u64 {
-    let (exponent, fraction) = (u32::from(class) / 4, u64::from(class) % 4);
-    match exponent {
-        0..=2 => 0,
-        _ => (9 + 2 * fraction) << (exponent - 3),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn sizes_are_known_within_an_eighth() {
-        for octets in [8, 100, 4096, 70_000, 1 << 30, u32::MAX] {
-            let about = octets_of(class_of(octets)) as f64;
-            let ratio = about / f64::from(octets);
-            assert!((0.87..1.13).contains(&ratio), "{octets} is about {about}");
-        }
-        assert!(class_of(0) > 0, "live, however small");
-        assert_eq!(octets_of(class_of(0)), 0);
-    }
-
-    #[test]
     fn only_objects_of_the_range_are_marked() {
         let mut liveness = Liveness::none(&(ObjectId(10)..=ObjectId(12)));
         for object in [9, 10, 13, u64::MAX] {
-            liveness.mark(ObjectId(object), 5000);
+            liveness.mark(ObjectId(object), Size::of(5000));
         }
         let live: Vec<u64> = (0..20)
             .filter(|object| liveness.is_live(ObjectId(*object)))

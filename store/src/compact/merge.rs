@@ -126,6 +126,10 @@ impl Merging {
             if self.removed.contains(&account) {
                 continue;
             }
+            if account == 0 && mailbox != 0 {
+                self.write_chunk(writer, mailbox).await?;
+                continue;
+            }
             if of == MailboxId(0) {
                 let part = self.index.newest(id, of).unwrap_or(Ok(&[]))?;
                 writer.part(account, 0, part).await.map_err(unwritten)?;
@@ -152,5 +156,19 @@ impl Merging {
             }
         }
         Ok(())
+    }
+
+    /// The newest part of a chunk of the queue. One that has become empty says so to older runs.
+    async fn write_chunk<D: Disk>(
+        &self,
+        writer: &mut RunWriter<D>,
+        chunk: u32,
+    ) -> Result<(), CompactError> {
+        let part = self.index.newest(AccountId(0), MailboxId(chunk));
+        let part = part.unwrap_or(Ok(&[]))?;
+        if self.is_bottom && part.is_empty() {
+            return Ok(());
+        }
+        writer.part(0, chunk, part).await.map_err(unwritten)
     }
 }

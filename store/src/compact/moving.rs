@@ -131,7 +131,7 @@ impl<'a, D: Disk, P: Pace> Mover<'a, D, P> {
         place: Place,
         record: &RecordRef<'_>,
     ) -> Result<(), CompactError> {
-        if record.kind != kind::MESSAGE && record.kind != kind::DELIVER {
+        if !kind::OBJECTS.contains(&record.kind) {
             return Ok(());
         }
         let Ok(object) = object_of(record.payload) else {
@@ -143,7 +143,9 @@ impl<'a, D: Disk, P: Pace> Mover<'a, D, P> {
         if found.fate != Fate::Live {
             return Ok(());
         }
-        if record.kind == kind::MESSAGE {
+        if record.kind == kind::ATTEMPT {
+            self.batch.push(self.batch.nearby, entry, record);
+        } else if record.kind == kind::MESSAGE {
             match MessageHead::decode(record.payload) {
                 Ok(head) if !head.pieces.is_empty() => self.take_large(object, entry, place),
                 Ok(_) => self.batch.take_message(object, entry, record),
@@ -470,7 +472,7 @@ impl Check {
     }
 }
 
-/// The object that a MESSAGE or DELIVER names first.
+/// The object that a record names first.
 fn object_of(payload: &[u8]) -> Result<ObjectId, crate::codec::Short> {
     Fields::new(payload).u64().map(ObjectId)
 }

@@ -108,7 +108,7 @@ impl<'a, D: Disk> Rescue<'a, D> {
             for (_, record) in unpacked.records() {
                 match record {
                     Ok(record) => {
-                        archivist.take(&record).await?;
+                        archivist.take_again(&record).await?;
                         records += 1;
                     }
                     Err(error) => reader.note(error)?,

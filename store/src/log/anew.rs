@@ -36,6 +36,7 @@ pub async fn go_on_behind<D: Disk>(
         ro_compat: 0,
         remains: 0,
         has_times: true,
+        has_queue: true,
         chain: 0,
     };
     make_segment(disk, directory, &file, &making, &mut header)

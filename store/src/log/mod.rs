@@ -267,6 +267,12 @@ impl<D: Disk> Log<D> {
         self.state.borrow().has_times
     }
 
+    /// Whether records about the queue may be appended: a segment of an earlier build takes none,
+    /// and whoever has some [`turn`](Self::turn)s.
+    pub fn has_queue(&self) -> bool {
+        self.state.borrow().has_queue
+    }
+
     /// No more appends; `run` writes what is pending and returns.
     pub fn close(&self) {
         self.state.borrow_mut().is_closed = true;

@@ -206,6 +206,7 @@ async fn make_first<D: Disk>(
         ro_compat: 0,
         remains: 0,
         has_times: true,
+        has_queue: true,
         chain: 0,
     };
     make_segment(disk, directory, &file, &making, &mut header)

@@ -50,6 +50,7 @@ impl<D: Disk> Log<D> {
         let mut state = self.state.borrow_mut();
         state.segments = *state.segments.start()..=header.segment;
         state.has_times = true;
+        state.has_queue = true;
         // A file of this number that was replaced.
         self.readers.forget(|segment| segment == header.segment);
         Ok(())
@@ -71,6 +72,7 @@ impl<D: Disk> Log<D> {
             ro_compat: 0,
             remains: next.remains,
             has_times: true,
+            has_queue: true,
             chain: 0,
         }
     }

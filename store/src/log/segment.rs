@@ -30,8 +30,11 @@ const RECYCLED: u64 = 1;
 /// at them.
 const TIMES: u64 = 2;
 
+/// Records may be here of the queue of mail for other hosts: the same.
+const QUEUE: u64 = 4;
+
 /// Feature bits that this program knows.
-const INCOMPAT_KNOWN: u64 = RECYCLED | TIMES;
+const INCOMPAT_KNOWN: u64 = RECYCLED | TIMES | QUEUE;
 const RO_COMPAT_KNOWN: u64 = 0;
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -55,6 +58,8 @@ pub(super) struct SegmentHeader {
     pub(super) remains: u64,
     /// Whether records may say what time it was.
     pub(super) has_times: bool,
+    /// Whether records may be about the queue.
+    pub(super) has_queue: bool,
     /// The header's own CRC: what the first frame names as `previous`.
     pub(super) chain: u32,
 }
@@ -152,7 +157,8 @@ impl SegmentHeader {
         out.put_u32(0);
         let recycled = if self.remains > 0 { RECYCLED } else { 0 };
         let times = if self.has_times { TIMES } else { 0 };
-        out.put_u64(recycled | times);
+        let queue = if self.has_queue { QUEUE } else { 0 };
+        out.put_u64(recycled | times | queue);
         out.put_u64(self.ro_compat);
         out.put_u64(self.remains);
         self.chain = plain(covered);
@@ -235,6 +241,7 @@ impl SegmentHeader {
             ro_compat,
             remains,
             has_times: incompat & TIMES != 0,
+            has_queue: incompat & QUEUE != 0,
             chain,
         };
         Ok((header, incompat))
@@ -274,6 +281,7 @@ mod tests {
             ro_compat: 0,
             remains: 1 << 21,
             has_times: true,
+            has_queue: true,
             chain: 0,
         }
     }

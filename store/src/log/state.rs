@@ -29,6 +29,8 @@ pub(super) struct State {
     pub(super) is_read_only: bool,
     /// The present segment, and so every later one, may hold times.
     pub(super) has_times: bool,
+    /// The same of records about the queue.
+    pub(super) has_queue: bool,
     /// The device is full, as far as is known.
     pub(super) shortage: Option<Shortage>,
     /// Spare blocks for frames.
@@ -68,6 +70,7 @@ impl State {
             is_turn_due: false,
             is_read_only: end.is_read_only,
             has_times: end.header.has_times,
+            has_queue: end.header.has_queue,
             shortage: None,
             spare: Vec::new(),
         }

@@ -86,3 +86,7 @@ number! {
     /// A frame of a shard's log: counts from 1, by one, for ever.
     FrameSeq(u64)
 }
+number! {
+    /// One recipient of another host in the queue of a shard: rises, and is never used again.
+    ItemId(u64)
+}

@@ -44,6 +44,19 @@ impl Frozen {
         self.part(AccountId(0), MailboxId(0), |out| own.encode(out));
     }
 
+    /// Whether there is anything of the queue.
+    pub(crate) fn has_queue(&self) -> bool {
+        let mut parts = self.parts.iter();
+        parts.any(|(account, mailbox, _)| *account == AccountId(0) && *mailbox != MailboxId(0))
+    }
+
+    /// A chunk of the queue; they go before accounts.
+    pub(crate) fn queued(&mut self, chunk: u32, octets: &[u8]) {
+        self.part(AccountId(0), MailboxId(chunk + 1), |out| {
+            out.extend_from_slice(octets);
+        });
+    }
+
     /// An account and what changed in its mailboxes.
     pub(crate) fn account(&mut self, card: &Card, account: &mut Account) {
         self.card(card);

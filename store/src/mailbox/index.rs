@@ -9,8 +9,10 @@ use super::layer::Layer;
 use super::meta::AccountMeta;
 use super::own::Own;
 use super::shelf::Fetch;
-use crate::mail::id::{AccountId, MailboxId};
+use crate::codec::Short;
+use crate::mail::id::{AccountId, ItemId, MailboxId};
 use crate::record::Broken;
+use crate::spool::chunk::{Part, Slot, item_at};
 use crate::table::TableError;
 use crate::table::run::Run;
 use std::collections::{BTreeSet, HashMap};
@@ -85,6 +87,41 @@ impl Index {
         let part = self.newest(AccountId(0), MailboxId(0)).transpose()?;
         part.map(|part| Own::decode(part).map_err(|_| self.unreadable()))
             .transpose()
+    }
+
+    /// Calls `each` with every chunk of the queue, the newest of each, by number.
+    pub(crate) fn each_chunk(
+        &self,
+        mut each: impl FnMut(u32, &[u8]) -> Result<(), Short>,
+    ) -> Result<(), TableError> {
+        let mut seen = BTreeSet::new();
+        for run in self.runs.iter().rev() {
+            for key in run.keys() {
+                let (account, mailbox) = key?;
+                if account != 0 {
+                    break;
+                }
+                if mailbox == 0 || !seen.insert(mailbox) {
+                    continue;
+                }
+                let part = run.part(account, mailbox).unwrap_or(Ok(&[]))?;
+                each(mailbox - 1, part).map_err(|Short| self.unreadable())?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Calls `each` with every item of the queue.
+    pub(crate) fn each_queued(
+        &self,
+        mut each: impl FnMut(ItemId, &Slot),
+    ) -> Result<(), TableError> {
+        self.each_chunk(|number, octets| {
+            let part = Part::decode(octets)?;
+            let items = part.slots.iter();
+            items.for_each(|slot| each(item_at(number, slot.low), slot));
+            Ok(())
+        })
     }
 
     /// The metadata of an account.

@@ -1,7 +1,7 @@
 //! What a checkpoint keeps of the shard itself: numbers given out, domains, the spool.
 
 use crate::codec::{Fields, Put, Short};
-use crate::mail::id::{AccountId, ObjectId};
+use crate::mail::id::{AccountId, ItemId, ObjectId};
 use crate::record::Fact;
 
 /// The part of account 0 in a run.
@@ -13,6 +13,8 @@ pub(crate) struct Own {
     pub(crate) straddling: Vec<(ObjectId, u32)>,
     /// Domains, offers that wait, what was settled and seen.
     pub(crate) facts: Vec<Fact>,
+    /// The highest number that an item of the queue was given.
+    pub(crate) last_item: ItemId,
 }
 
 impl Own {
@@ -31,6 +33,7 @@ impl Own {
             out.put_u8(fact.encode(&mut payload));
             out.put_counted(&payload);
         }
+        out.put_varint(self.last_item.0);
     }
 
     pub(crate) fn decode(octets: &[u8]) -> Result<Own, Short> {
@@ -46,11 +49,17 @@ impl Own {
             let kind = fields.u8()?;
             facts.push(Fact::decode(kind, fields.counted()?).map_err(|_| Short)?);
         }
+        // The first builds ended here.
+        let last_item = match fields.is_empty() {
+            true => ItemId(0),
+            false => ItemId(fields.varint()?),
+        };
         Ok(Own {
             last_account,
             last_object,
             straddling,
             facts,
+            last_item,
         })
     }
 }

@@ -13,7 +13,7 @@ use super::tree::SpecialUse;
 use crate::log::Place;
 use crate::mail::id::{AccountId, MailboxId, ObjectId};
 use crate::record::{AccountFact, Deliver, DomainFact, Fact, MailboxFact};
-use crate::spool::Spool;
+use crate::spool::{Items, Spool};
 use crate::table::TableError;
 use crate::table::locations::{Kind, Location};
 use std::collections::BTreeMap;
@@ -25,6 +25,7 @@ pub(crate) struct State {
     last_account: AccountId,
     pub(crate) places: Places,
     pub(crate) spool: Spool,
+    pub(crate) items: Items,
     /// Domain → catch-all.
     pub(crate) domains: BTreeMap<String, Option<String>>,
     pub(crate) tip_object: ObjectId,
@@ -44,7 +45,9 @@ impl State {
             state.last_account = own.last_account;
             state.tip_object = own.last_object;
             state.places = Places::after(own.last_object, own.straddling);
+            state.items.resume(own.last_item);
         }
+        index.each_chunk(|number, octets| state.items.load(number, octets))?;
         Ok(state)
     }
 
@@ -81,6 +84,7 @@ impl State {
     pub(crate) fn abort(&mut self) {
         self.slots.abort();
         self.spool.abort();
+        self.items.abort();
     }
 
     /// Everything that changed since the last freeze.
@@ -91,8 +95,11 @@ impl State {
             last_object: self.places.last(),
             straddling: self.places.straddling().to_vec(),
             facts: self.own_facts(),
+            last_item: self.items.last(),
         };
         frozen.shard(&own);
+        let items = &mut self.items;
+        items.freeze(|chunk, octets| frozen.queued(chunk, octets));
         self.slots.freeze(&mut frozen);
         self.places.freeze(&mut frozen);
         frozen.finish();
@@ -128,6 +135,16 @@ impl State {
                 self.locate(head.object, place, Kind::Message);
                 self.places.note_pieces(&head, place);
             }
+            Fact::Queue(queue) => {
+                self.locate(queue.object, place, Kind::Deliver);
+                self.items.enqueued(&queue);
+            }
+            Fact::Attempt { object, attempt } => {
+                self.locate(object, place, Kind::Message);
+                self.items.attempted(object, &attempt);
+            }
+            Fact::End(end) => self.items.ended(end.item),
+            Fact::Hold(hold) => self.items.held(&hold),
             Fact::Account(fact) => self.apply_account(fact),
             Fact::Deliver(deliver) => {
                 self.locate(deliver.object, place, Kind::Deliver);

@@ -6,12 +6,17 @@
 mod mailbox;
 mod message;
 mod owner;
+mod queue;
+#[cfg(test)]
+mod tests;
 
 pub use mailbox::{CopiedRow, Copy, Expunge, FlagChange, FlagOp, MailboxFact};
 pub use message::{Deliver, MessageHead, Piece, Source};
 pub use owner::{AccountFact, DomainFact, Offer, Share};
+pub use queue::{Attempt, End, Ending, Enhanced, Hold, HostReply, Leaving, Outbound, Queue};
 
 use crate::codec::{Fields, Put, Short};
+use crate::mail::id::ObjectId;
 use std::fmt;
 
 /// One fact, decoded. Octets of a body are not in here: they are read by place.
@@ -43,6 +48,14 @@ pub enum Fact {
     Time {
         secs: i64,
     },
+    Queue(Box<Queue>),
+    /// The object finds the record as long as it is the last attempt of its item.
+    Attempt {
+        object: ObjectId,
+        attempt: Box<Attempt>,
+    },
+    End(Box<End>),
+    Hold(Hold),
 }
 
 /// The kind byte of a record header.
@@ -60,6 +73,13 @@ pub mod kind {
     pub const OFFERED: u8 = 0x0b;
     pub const SEEN: u8 = 0x0c;
     pub const TIME: u8 = 0x0d;
+    pub const QUEUE: u8 = 0x0e;
+    pub const ATTEMPT: u8 = 0x0f;
+    pub const END: u8 = 0x10;
+    pub const HOLD: u8 = 0x11;
+
+    /// Those that are objects: their payload begins with the number.
+    pub const OBJECTS: [u8; 4] = [MESSAGE, DELIVER, QUEUE, ATTEMPT];
 }
 
 /// Why a payload cannot be decoded.
@@ -103,12 +123,28 @@ impl Fact {
             kind::TIME => Fact::Time {
                 secs: fields.i64()?,
             },
+            kind::QUEUE => Fact::Queue(Box::new(Queue::read(&mut fields)?)),
+            kind::ATTEMPT => Fact::Attempt {
+                object: ObjectId(fields.u64()?),
+                attempt: Box::new(Attempt::read(&mut fields)?),
+            },
+            kind::END => Fact::End(Box::new(End::read(&mut fields)?)),
+            kind::HOLD => Fact::Hold(Hold::read(&mut fields)?),
             _ => return Err(Broken("unknown kind of record")),
         };
         fields
             .end()
             .map_err(|_| Broken("octets behind the last field"))?;
         Ok(fact)
+    }
+
+    /// Whether only segments may hold it that say so (FORMAT.md, "Segment").
+    pub(crate) fn is_queue(&self) -> bool {
+        match self {
+            Fact::Queue(_) | Fact::Attempt { .. } | Fact::End(_) | Fact::Hold(_) => true,
+            Fact::Offer(offer) => !offer.outbound.is_empty(),
+            _ => false,
+        }
     }
 
     /// The kind byte, and the payload appended to `out`. A MESSAGE's body follows its head as
@@ -139,6 +175,10 @@ impl Fact {
                 out.put_i64(*secs);
                 kind::TIME
             }
+            Fact::Queue(queue) => queue.write(out),
+            Fact::Attempt { object, attempt } => attempt.write(*object, out),
+            Fact::End(end) => end.write(out),
+            Fact::Hold(hold) => hold.write(out),
         }
     }
 }

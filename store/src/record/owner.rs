@@ -1,6 +1,7 @@
 //! ACCOUNT, DOMAIN and OFFER: who owns mail here, and what other owners are still owed.
 
 use super::message::{read_address, write_address};
+use super::queue::Outbound;
 use super::{Broken, kind};
 use crate::codec::{Fields, Put};
 use crate::mail::address::Address;
@@ -128,7 +129,10 @@ pub struct Offer {
     /// Rises by one for each offer to the same target.
     pub sequence: u64,
     pub message: ObjectId,
+    /// For accounts of the other shard.
     pub recipients: Vec<Share>,
+    /// For other hosts, of domains whose queue is the other shard's.
+    pub outbound: Vec<Outbound>,
 }
 
 /// One recipient's share of a message: for whom, and the octets that only they get.
@@ -150,6 +154,7 @@ impl Offer {
             sequence: fields.u64()?,
             message: ObjectId(fields.u64()?),
             recipients: Vec::new(),
+            outbound: Vec::new(),
         };
         for _ in 0..fields.u32()? {
             offer.recipients.push(Share {
@@ -159,6 +164,15 @@ impl Offer {
                 orcpt: fields.optional_text()?,
                 prefix: fields.blob()?.to_vec(),
             });
+        }
+        // The first builds ended here.
+        let count = match fields.is_empty() {
+            true => 0,
+            false => fields.u32()?,
+        };
+        for _ in 0..count {
+            let outbound = Outbound::read(fields, offer.outbound.last())?;
+            offer.outbound.push(outbound);
         }
         Ok(offer)
     }
@@ -174,6 +188,15 @@ impl Offer {
             out.put_u8(recipient.notify.0);
             out.put_optional_text(recipient.orcpt.as_deref());
             out.put_blob(&recipient.prefix);
+        }
+        if !self.outbound.is_empty() {
+            let count = u32::try_from(self.outbound.len());
+            out.put_u32(count.expect("RECIPIENTS_MAX bounds them"));
+            let mut before = None;
+            for outbound in &self.outbound {
+                outbound.write(before, out);
+                before = Some(outbound);
+            }
         }
         kind::OFFER
     }

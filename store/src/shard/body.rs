@@ -166,24 +166,33 @@ impl<D: Disk> Shard<D> {
     }
 
     async fn open_message(&self, deliver: Deliver) -> Result<Message, ReadError> {
-        self.body_of(deliver.message, deliver.prefix.into()).await
+        let opened = self.body_of(deliver.message, deliver.prefix.into());
+        opened.await.map(|(_, message)| message)
     }
 
     /// The body of a message that is offered to another shard, without a prefix.
     pub async fn offered_body(&self, message: ObjectId) -> Result<Message, ReadError> {
-        self.body_of(message, Rc::from([])).await
+        let opened = self.body_of(message, Rc::from([]));
+        opened.await.map(|(_, message)| message)
     }
 
-    async fn body_of(&self, message: ObjectId, prefix: Rc<[u8]>) -> Result<Message, ReadError> {
-        let (head, tail, snapshot) = self.message_record(message).await?;
-        Ok(Message {
+    /// A message behind a prefix, and the rest of its head: where its pieces lie is not in there.
+    pub(super) async fn body_of(
+        &self,
+        message: ObjectId,
+        prefix: Rc<[u8]>,
+    ) -> Result<(MessageHead, Message), ReadError> {
+        let (mut head, tail, snapshot) = self.message_record(message).await?;
+        let pieces = std::mem::take(&mut head.pieces);
+        let message = Message {
             octets: prefix.len() as u64 + head.octets,
             prefix,
             message,
-            _held: (!head.pieces.is_empty()).then_some(Held(snapshot)),
-            pieces: head.pieces,
+            _held: (!pieces.is_empty()).then_some(Held(snapshot)),
+            pieces,
             tail: RefCell::new(Some(tail)),
-        })
+        };
+        Ok((head, message))
     }
 
     async fn message_record(
@@ -210,7 +219,7 @@ impl<D: Disk> Shard<D> {
 
     /// The record of an object, and the snapshot in which its place holds: as long as that is
     /// held, so does the file.
-    async fn object(
+    pub(super) async fn object(
         &self,
         object: ObjectId,
         kind: u8,

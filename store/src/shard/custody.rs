@@ -1,6 +1,7 @@
 //! How messages arrive: APPEND by a client, custody from SMTP, offers of other shards.
 
 use super::change::named;
+use super::queue::{NOTE_BYTES_MAX, draft_ends, draft_queue, may_end};
 use super::{BodyWriter, Entry, FlagNames, Shard};
 use crate::disk::Disk;
 use crate::error::ChangeError;
@@ -12,12 +13,12 @@ use crate::mail::flags::{Flags, Keywords};
 use crate::mail::id::{AccountId, MailboxId, ObjectId, QueueId, Uid, UidValidity};
 use crate::mailbox::state::State;
 use crate::mailbox::{Account, Watch};
-use crate::record::{Deliver, Fact, FlagOp, MessageHead, Offer, Share, Source};
+use crate::record::{Deliver, End, Fact, FlagOp, MessageHead, Offer, Outbound, Share, Source};
 use crate::spool::Judgement;
 use std::rc::Rc;
 
 /// A message of which we take custody, all of it in one frame.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Custody {
     pub queue: QueueId,
     pub source: Source,
@@ -29,6 +30,15 @@ pub struct Custody {
     pub shares: Vec<Share>,
     /// Recipients of other shards, which get it from our spool.
     pub offers: Vec<(u16, Vec<Share>)>,
+    /// Recipients at other hosts whose queue is ours.
+    pub outbound: Vec<Outbound>,
+    /// Recipients at other hosts whose queue is that of another shard, which gets them, like
+    /// `offers`, from our spool.
+    pub outbound_offers: Vec<(u16, Vec<Outbound>)>,
+    /// Items of our queue that end with this: a DSN is in custody exactly if what it reports has
+    /// ended. If one of them has ended already, nothing is taken: `Cannot(HAS_ENDED)`. If all
+    /// shares are refused, nothing is kept, and nothing ends.
+    pub ends: Vec<End>,
 }
 
 /// What became of each recipient, in the order of `shares`.
@@ -172,13 +182,22 @@ impl<D: Disk> Shard<D> {
             each_alone,
             shares,
             offers,
+            outbound,
+            outbound_offers,
+            ends,
         } = custody;
+        let onward = Onward {
+            outbound,
+            offers,
+            outbound_offers,
+        };
         let mut delivered = Delivered {
             shares: Vec::with_capacity(shares.len()),
         };
         let mut batches = Vec::with_capacity(shares.len() + 1);
         {
             let mut state = self.state.borrow_mut();
+            may_end(&state, &ends)?;
             if let Some((source, sequence)) = offered {
                 assert_eq!(state.spool.judge(source, sequence), Judgement::Fresh);
                 state.spool.taking(source, sequence);
@@ -196,7 +215,7 @@ impl<D: Disk> Shard<D> {
             let size = body.octets();
             // SMTP has one answer for all: a quota refuses everybody or nobody.
             let may_refuse = offered.is_none()
-                && (each_alone || offers.is_empty() && are_all_full(&state, &shares, size));
+                && (each_alone || onward.is_empty() && are_all_full(&state, &shares, size));
             for share in shares {
                 let outcome =
                     draft_share(&mut state, share, message, size, received_secs, may_refuse);
@@ -206,12 +225,11 @@ impl<D: Disk> Shard<D> {
                     uid
                 }));
             }
-            for (target, shares) in offers {
-                draft_offers(&mut state, target, message, shares, &mut batches);
+            onward.draft(&mut state, (message, size), received_secs, &mut batches);
+            if batches.len() == 1 {
+                return Ok(delivered);
             }
-        }
-        if batches.len() == 1 {
-            return Ok(delivered);
+            draft_ends(&mut state, ends, &mut batches);
         }
         let frame = self.put_all(batches)?;
         // It is in the frame now: those who wait for the disk hold no octets of their own.
@@ -254,6 +272,35 @@ impl<D: Disk> Shard<D> {
             octets: body.octets(),
             source,
             pieces: body.pieces.clone(),
+        }
+    }
+}
+
+/// What of a custody is not for accounts of this shard.
+struct Onward {
+    outbound: Vec<Outbound>,
+    offers: Vec<(u16, Vec<Share>)>,
+    outbound_offers: Vec<(u16, Vec<Outbound>)>,
+}
+
+impl Onward {
+    fn is_empty(&self) -> bool {
+        self.outbound.is_empty() && self.offers.is_empty() && self.outbound_offers.is_empty()
+    }
+
+    fn draft(
+        self,
+        state: &mut State,
+        message: (ObjectId, u64),
+        received_secs: i64,
+        batches: &mut Vec<(AccountId, Entry<'_>)>,
+    ) {
+        draft_queue(state, message, received_secs, self.outbound, batches);
+        for (target, shares) in self.offers {
+            draft_offers(state, target, message.0, shares, batches);
+        }
+        for (target, outbound) in self.outbound_offers {
+            draft_outbound_offers(state, target, message.0, outbound, batches);
         }
     }
 }
@@ -361,9 +408,32 @@ fn draft_offers(
             sequence,
             message,
             recipients: shares,
+            outbound: Vec::new(),
         };
         batches.push((AccountId(0), Entry::of(Fact::Offer(Box::new(offer)))));
         shares = rest;
+    }
+}
+
+/// As [`draft_offers`], for recipients at other hosts.
+fn draft_outbound_offers(
+    state: &mut State,
+    target: u16,
+    message: ObjectId,
+    mut outbound: Vec<Outbound>,
+    batches: &mut Vec<(AccountId, Entry<'_>)>,
+) {
+    while !outbound.is_empty() {
+        let rest = outbound.split_off(outbound.len().min(OFFERED_SHARES_MAX));
+        let offer = Offer {
+            target,
+            sequence: state.spool.next_sequence(target),
+            message,
+            recipients: Vec::new(),
+            outbound,
+        };
+        batches.push((AccountId(0), Entry::of(Fact::Offer(Box::new(offer)))));
+        outbound = rest;
     }
 }
 
@@ -382,6 +452,18 @@ fn custody_bytes(custody: &Custody) -> Result<usize, ChangeError> {
             + SHARE_BYTES
             + RECORD_HEADER_BYTES;
     }
+    let offered = custody.outbound_offers.iter().flat_map(|(_, to)| to);
+    for outbound in custody.outbound.iter().chain(offered) {
+        recipients += 1;
+        bytes += outbound.prefix.len()
+            + outbound.tenant.len()
+            + outbound.recipient.local.len()
+            + outbound.recipient.domain.len()
+            + outbound.orcpt.as_ref().map_or(0, String::len)
+            + SHARE_BYTES
+            + RECORD_HEADER_BYTES;
+    }
+    bytes += custody.ends.len() * NOTE_BYTES_MAX;
     if recipients > RECIPIENTS_MAX || bytes > FRAME_BYTES_MAX - 4096 {
         return Err(ChangeError::Limit("recipients of one message"));
     }

@@ -15,6 +15,7 @@ mod house;
 mod import;
 mod listing;
 mod open;
+mod queue;
 mod resume;
 mod snapshot;
 mod tree;
@@ -26,8 +27,11 @@ pub use crate::compact::{
 pub use crate::mailbox::Configured;
 pub use crate::mailbox::Watch;
 pub use crate::pack::listing::{KEPT, is_kept, of_header};
-pub use crate::record::{FlagOp, Offer, Share, Source};
-pub use crate::spool::Window;
+pub use crate::record::{
+    Attempt, End, Ending, Enhanced, FlagOp, Hold, HostReply, Leaving, Offer, Outbound, Share,
+    Source,
+};
+pub use crate::spool::{Item, Window};
 pub use crate::table::manifest::Manifest;
 pub use account::StoredAccount;
 pub use body::{BodyWriter, Message};
@@ -36,6 +40,7 @@ pub use checkpoint::Occupancy;
 pub use custody::{AppendedUid, Custody, Delivered};
 pub use import::{IMPORT_BYTES_MAX, Imported};
 pub use open::OpenError;
+pub use queue::{HAS_ENDED, LISTED_MAX, Listed, Note, Queued};
 pub use resume::Resumed;
 
 use crate::bell::Bell;
@@ -247,6 +252,10 @@ impl<D: Disk> Shard<D> {
         drop(parts);
         self.scratch.set(scratch);
         let appended = appended?;
+        if !self.log.has_queue() && entries.iter().any(|(_, entry)| entry.fact.is_queue()) {
+            // The frame of these records is not sealed yet, and goes to a new segment.
+            self.log.turn();
+        }
         self.note_time();
         let mut on_the_way = self.on_the_way.borrow_mut();
         let mut state = self.state.borrow_mut();

@@ -18,8 +18,15 @@
 //! every pair compare what they know at each start ([`Spool::catch_up`], [`Spool::recall`],
 //! [`Spool::seen`]); where all shards are of one moment that changes nothing.
 
+pub(crate) mod chunk;
+pub(crate) mod items;
+mod names;
+#[cfg(test)]
+mod tests;
 mod window;
 
+pub use items::Item;
+pub(crate) use items::Items;
 pub use window::Window;
 
 use crate::bell::{Bell, Watch};

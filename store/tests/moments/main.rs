@@ -296,7 +296,7 @@ fn custody(queue: QueueId, body: store::shard::BodyWriter, share: Share) -> Cust
         body,
         each_alone: false,
         shares: vec![share],
-        offers: Vec::new(),
+        ..Custody::default()
     }
 }
 

@@ -94,6 +94,7 @@ impl Client {
             each_alone: false,
             shares: shares(here).map(share).collect(),
             offers,
+            ..Custody::default()
         };
         let delivered = self.accepted(shard.take(custody).await)?;
         let refused = shares(here).zip(delivered.shares);

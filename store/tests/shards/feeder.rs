@@ -98,7 +98,8 @@ impl Pair {
             body,
             each_alone: false,
             shares: offer.recipients.clone(),
-            offers: Vec::new(),
+            outbound: offer.outbound.clone(),
+            ..Custody::default()
         }))
     }
 
@@ -113,10 +114,11 @@ impl Pair {
             body: self.to.body(),
             each_alone: false,
             shares: Vec::new(),
-            offers: Vec::new(),
+            ..Custody::default()
         };
         let taken = self.to.take_offered(self.ids.0, offer.sequence, nothing);
         taken.await.ok()?;
+        self.ledger.borrow_mut().queue.undelivered += offer.outbound.len();
         for share in &offer.recipients {
             let owner = ACCOUNTS.iter().position(|known| *known == share.account);
             let mut ledger = self.ledger.borrow_mut();

@@ -1,5 +1,6 @@
 //! What clients were told, and the comparison of a store with it.
 
+use crate::queue::QueueLedger;
 use crate::world::{ACCOUNTS, Sim};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use store::disk::fault::Seed;
@@ -25,6 +26,7 @@ pub(crate) struct Ledger {
     pub(crate) seen_flag: BTreeSet<(usize, String, u32)>,
     /// Messages for this account that another shard could not hand over, and said so.
     pub(crate) undelivered: BTreeMap<usize, usize>,
+    pub(crate) queue: QueueLedger,
     /// What a UID meant when a client first saw it.
     seen: BTreeMap<(usize, String, u32), u64>,
     validity: BTreeMap<(usize, String), UidValidity>,
@@ -59,6 +61,10 @@ impl Ledger {
             }
         }
         self.compare_messages(&found);
+        let mut queue = std::mem::take(&mut self.queue);
+        let is_here = |id: u64| (0..ACCOUNTS.len()).any(|it| found.whole.contains_key(&(it, id)));
+        queue.compare(shards, disk, is_here, &self.removing).await;
+        self.queue = queue;
     }
 
     async fn compare_mailbox(

@@ -17,6 +17,7 @@ mod keeper;
 mod ledger;
 mod liar;
 mod points;
+mod queue;
 mod seeds;
 mod weather;
 mod world;

@@ -6,6 +6,7 @@ use crate::feeder::start_feeding;
 use crate::fsck;
 use crate::keeper::{EAGER, Keeper, Kept, Mortal};
 use crate::ledger::{Ledger, content, is_damage_told};
+use crate::queue::Sender;
 use crate::weather::{self, Climate};
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
@@ -128,6 +129,13 @@ impl World {
             };
             executor.spawn(async move { client.run().await });
         }
+        let sender = Sender {
+            shards: shards.clone(),
+            ledger: Rc::clone(&self.ledger),
+            seed: RefCell::new(Seed::new(self.seed.next())),
+            is_rough: self.climate != Climate::Fair,
+        };
+        executor.spawn(async move { sender.run().await });
         Life { executor, shards }
     }
 
@@ -237,6 +245,7 @@ impl World {
         // It may have been tried while the backup was taken.
         let tried = self.ledger.borrow().clone();
         (ledger.next, ledger.removing, ledger.copies) = (tried.next, tried.removing, tried.copies);
+        ledger.queue.tried_meanwhile(&tried.queue);
         let directory = format!("restored-{number}");
         let mut executor = Executor::new(self.disk.clone(), self.seed.next());
         let restoring = copied::restore_last(self.disk.clone(), directory.clone());

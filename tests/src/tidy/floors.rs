@@ -21,7 +21,7 @@ const STORE: [&[&str]; 7] = [
 const ENGINE: [&[&str]; 8] = [
     &["reactor"],
     &["wire", "config", "telemetry"],
-    &["auth", "tls", "resolver"],
+    &["auth", "tls", "resolver", "sign"],
     &["policy", "route", "post"],
     &["session", "intake"],
     &["queue", "deliver", "egress"],
@@ -41,8 +41,9 @@ const BENCH: [&[&str]; 6] = [
 
 /// Rooms of one floor that may see each other: nouns and limits have no floor below them, spool and
 /// mailbox are two views of one record, a pack holds records of the log, a repair is written down
-/// by the compactor, authentication binds to the TLS channel, and a comparison ends as a report.
-const SAME_FLOOR: [(&str, &str, &str); 13] = [
+/// by the compactor, authentication binds to the TLS channel, the queue drives
+/// egress, and a comparison ends as a report.
+const SAME_FLOOR: [(&str, &str, &str); 14] = [
     ("store", "mail", "limit"),
     ("store", "mail", "codec"),
     ("store", "mail", "error"),
@@ -55,6 +56,7 @@ const SAME_FLOOR: [(&str, &str, &str); 13] = [
     ("store", "pack", "log"),
     ("store", "check", "compact"),
     ("engine", "auth", "tls"),
+    ("engine", "queue", "egress"),
     ("bench", "compare", "report"),
 ];
 

@@ -3,7 +3,9 @@
 //! One test a program; `tests::peer` says what happens when it is missing.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
 
+mod dkim;
 mod fetchers;
+mod notices;
 mod postfix;
 
 use std::path::Path;

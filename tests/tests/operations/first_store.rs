@@ -5,8 +5,18 @@
 
 use std::fmt::Write;
 use std::path::Path;
+use std::pin::{Pin, pin};
 use std::process::{Command, Stdio};
+use std::rc::Rc;
+use std::task::{Context, Waker};
 use std::time::Duration;
+use store::disk::blocking::{BlockingDisk, run};
+use store::disk::home::Home;
+use store::log::Options;
+use store::mail::address::Address;
+use store::mail::envelope::Notify;
+use store::mail::id::ShardId;
+use store::shard::{BodyWriter, Custody, Outbound, Shard};
 use tests::binary;
 use tests::imap::{Fetched, Imap, Response};
 use tests::server::Server;
@@ -47,6 +57,76 @@ fn a_store_of_the_first_build_is_what_it_was() {
     let now = listing(&server);
     let (told, now) = (beside_alices_inbox(&told), beside_alices_inbox(&now));
     assert_same(&now, &told, "compacted");
+}
+
+/// Its last segment may hold no queue: the first mail for another host begins one that may.
+#[test]
+fn a_store_of_the_first_build_takes_mail_for_other_hosts() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("data");
+    let packed = std::fs::read(fixture("first-store.tar.zst")).unwrap();
+    unpack(&zstd::decode_all(packed.as_slice()).unwrap(), &data);
+    let in_shard = |work: &dyn Fn(Rc<Shard<BlockingDisk>>) -> Work| with_shard(&data, work);
+    in_shard(&|shard| {
+        Box::pin(async move {
+            let segment = shard.log().end().segment;
+            assert_eq!(shard.queue_len(), 0);
+            shard.take(foreign()).await.unwrap();
+            assert_eq!(shard.log().end().segment, segment + 1);
+        })
+    });
+    in_shard(&|shard| {
+        Box::pin(async move {
+            let items = shard.queue_arrivals(9);
+            assert_eq!(items.len(), 1);
+            let queued = shard.queued(&[items[0].id]).await.unwrap();
+            let octets = shard.read(&queued.message, 0, u64::MAX).await.unwrap();
+            assert_eq!(octets, b"Received: x\r\nSubject: y\r\n\r\n");
+        })
+    });
+    must(&data, &["fsck"]);
+}
+
+type Work = Pin<Box<dyn Future<Output = ()>>>;
+
+/// Opens the first shard; its log and the work take turns.
+fn with_shard(data: &Path, work: &dyn Fn(Rc<Shard<BlockingDisk>>) -> Work) {
+    let home = Home::existing(data).map_err(|error| error.to_string());
+    let options = Options::new(home.unwrap().identity.uuid, 0);
+    let disk = BlockingDisk::new(data);
+    let opened = Shard::open(disk, "shard-00", ShardId(0), options, || 0);
+    let (shard, _) = run(opened).map_err(|error| error.to_string()).unwrap();
+    let mut work = work(Rc::clone(&shard));
+    let mut log = pin!(shard.run(|_| {}));
+    let mut context = Context::from_waker(Waker::noop());
+    let mut is_done = false;
+    loop {
+        if !is_done && work.as_mut().poll(&mut context).is_ready() {
+            is_done = true;
+            shard.close();
+        }
+        if log.as_mut().poll(&mut context).is_ready() {
+            return;
+        }
+    }
+}
+
+fn foreign() -> Custody {
+    Custody {
+        body: BodyWriter::with(b"Subject: y\r\n\r\n".to_vec()),
+        outbound: vec![Outbound {
+            recipient: Address::new("somebody", "else.where"),
+            notify: Notify::UNSET,
+            orcpt: None,
+            tenant: address("alice"),
+            expiry_secs: 1,
+            not_before_secs: 0,
+            priority: 0,
+            marks: 0,
+            prefix: b"Received: x\r\n".to_vec(),
+        }],
+        ..Custody::default()
+    }
 }
 
 /// The line that a new message changes is left out, the messages are not.

@@ -7,6 +7,7 @@ mod compaction;
 mod configuration;
 mod delivery;
 mod descriptors;
+mod dkim;
 mod first_store;
 mod keeping;
 mod machine;

@@ -3,11 +3,13 @@
 pub(crate) mod account;
 pub(crate) mod backup;
 pub(crate) mod compact;
+pub(crate) mod dkim;
 pub(crate) mod domain;
 pub(crate) mod dump;
 pub(crate) mod export;
 pub(crate) mod fsck;
 pub(crate) mod import;
 mod moment;
+pub(crate) mod queue;
 pub(crate) mod restore;
 mod salvage;

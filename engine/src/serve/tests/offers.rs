@@ -9,7 +9,6 @@ use crate::reactor::inbox::{Limit, Receiver};
 use crate::reactor::{Clock, Mesh, oneshot, spawn, yield_now};
 use crate::route::{Live, Origin, Plan, PlannedAccount, shard};
 use crate::telemetry::metric::{Lost, ShardMetrics};
-use arc_swap::ArcSwap;
 use std::io::{Read, Seek, SeekFrom, Write};
 use std::path::Path;
 use std::rc::Rc;
@@ -176,11 +175,11 @@ impl Names {
             aliases: Vec::new(),
         };
         let (directory, _) = plan.build(None);
-        Arc::new(Live {
-            config: ArcSwap::from_pointee(Config::demo(Path::new("unused"), "x")),
-            directory: ArcSwap::from_pointee(directory),
-            tls: None,
-        })
+        Arc::new(Live::new(
+            Config::demo(Path::new("unused"), "x"),
+            directory,
+            None,
+        ))
     }
 }
 
@@ -285,6 +284,7 @@ async fn send(
         tail: Vec::new(),
         each_alone: false,
         shares: shares.to_vec(),
+        outbound: Vec::new(),
     };
     side.intake.commit(body, submitted).await.unwrap().shares
 }

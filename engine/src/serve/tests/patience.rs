@@ -14,7 +14,6 @@ use crate::serve::ear::{Ear, listen};
 use crate::telemetry::metric::ShardMetrics;
 use crate::tls::Stream;
 use crate::wire::sasl::scram::Decoy;
-use arc_swap::ArcSwap;
 use std::io::{BufRead, BufReader, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::Path;
@@ -265,11 +264,7 @@ async fn hall(path: &Path, limits: Limits) -> Rc<Hall> {
         ..Config::demo(path, "secret")
     };
     let (directory, _) = Plan::from_config(&config, 1).unwrap().build(None);
-    let live = Arc::new(Live {
-        config: ArcSwap::from_pointee(config),
-        directory: ArcSwap::from_pointee(directory),
-        tls: None,
-    });
+    let live = Arc::new(Live::new(config, directory, None));
     let store = open_store(path, 0, &live).await;
     drop(run_log(&store));
     let post = Post::new(0, vec![None]);
@@ -282,7 +277,7 @@ async fn hall(path: &Path, limits: Limits) -> Rc<Hall> {
     Rc::new(Hall {
         shard: 0,
         intake: Intake::new(Rc::clone(&store), Rc::clone(&post), heirs),
-        queue_ids: QueueIds::new(0),
+        queue_ids: Rc::new(QueueIds::new(0)),
         gate: Arc::new(Gate::new(throttle, &[7; 32], &mut |octets| octets.fill(7))),
         live,
         logins: Pool::start("login", 1, 16).unwrap(),

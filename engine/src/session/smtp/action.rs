@@ -89,6 +89,8 @@ pub enum Action {
 #[derive(PartialEq, Eq, Debug)]
 pub struct Commit {
     pub envelope: Envelope,
+    /// RFC 6710, of a client that has logged in; else 0.
+    pub priority: i8,
     /// Octets of the body.
     pub octets: u64,
     /// What we have to add.
@@ -107,6 +109,8 @@ pub enum Answer {
         nonce: [u8; 18],
     },
     Verdict(Verdict),
+    /// The recipient is refused in words of the operator: one line of printable ASCII.
+    Refused(Box<str>),
     Committed {
         queue_id: String,
         verdicts: Verdicts,

@@ -248,9 +248,11 @@ impl Session {
         if let [only] = envelope.recipients.as_slice() {
             transaction.envelope.recipients.push(only.clone());
         }
+        let priority = transaction.priority;
         self.pending = Some(Pending::Commit { recipients });
         out.action = Some(Action::Commit(Box::new(Commit {
             envelope,
+            priority,
             octets,
             missing,
         })));

@@ -50,7 +50,7 @@ impl Session {
         out.say_text(&self.settings.message_octets_max.to_string());
         out.say_text(
             "\r\n250-8BITMIME\r\n250-SMTPUTF8\r\n250-CHUNKING\r\n250-BINARYMIME\r\n\
-             250-ENHANCEDSTATUSCODES\r\n250-DSN\r\n",
+             250-ENHANCEDSTATUSCODES\r\n250-DSN\r\n250-MT-PRIORITY\r\n",
         );
         if self.settings.starttls && self.peer.tls.is_none() {
             out.say_text("250-STARTTLS\r\n");

@@ -78,7 +78,14 @@ impl Session {
                 None => "<>".to_owned(),
             }),
         };
-        Transaction::new(envelope, params.size, self.now_ms)
+        Transaction {
+            // RFC 6710 §5: who is not logged in is not believed here either.
+            priority: params
+                .priority
+                .filter(|_| self.login.is_some())
+                .unwrap_or(0),
+            ..Transaction::new(envelope, params.size, self.now_ms)
+        }
     }
 
     fn sender_refused(&mut self, transaction: Transaction, reply: Reply, out: &mut Output) {
@@ -130,6 +137,20 @@ impl Session {
                 self.refuse(reply, out);
             }
         }
+    }
+
+    /// As [`Session::recipient_settled`] with a refusal that is not one of ours.
+    pub(super) fn recipient_refused(&mut self, words: &str, out: &mut Output) {
+        if let Some(transaction) = &mut self.transaction {
+            transaction.refuse(reply::NOT_ALLOWED);
+        }
+        self.refusals += 1;
+        if self.refusals >= self.settings.refusals_max {
+            return self.close(reply::TOO_MANY_REFUSALS, out);
+        }
+        out.say_text("550 5.7.1 ");
+        out.say_text(words);
+        out.say_text("\r\n");
     }
 
     /// Policy said no: not a fault of protocol, but not for ever either (dictionaries).

@@ -187,6 +187,9 @@ impl Session {
             (Some(Pending::Recipient(rcpt)), Answer::Verdict(verdict)) => {
                 self.recipient_settled(*rcpt, verdict, out);
             }
+            (Some(Pending::Recipient(_)), Answer::Refused(words)) => {
+                self.recipient_refused(&words, out);
+            }
             (Some(Pending::Data), Answer::Verdict(verdict)) => self.data_settled(verdict, out),
             (Some(Pending::Chunk { octets, last }), Answer::Verdict(verdict)) => {
                 self.chunk_settled(octets, last, verdict, out);

@@ -13,6 +13,7 @@ use store::mail::envelope::{Envelope, Recipient};
 pub(super) struct Transaction {
     pub(super) envelope: Envelope,
     pub(super) octets_hint: Option<u64>,
+    pub(super) priority: i8,
     pub(super) body: Option<Body>,
     /// Octets of addresses and parameters so far.
     pub(super) envelope_bytes: usize,
@@ -72,6 +73,7 @@ impl Transaction {
         Transaction {
             envelope,
             octets_hint,
+            priority: 0,
             body: None,
             envelope_bytes: 0,
             started_ms,

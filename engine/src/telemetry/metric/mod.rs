@@ -2,24 +2,26 @@
 //!
 //! A shard holds its [`ShardMetrics`] and alone writes them; [`Metrics`] holds those of all and
 //! renders them. The number of series is known at start: labels are enums, and nothing that a peer
-//! sends becomes one.
+//! sends becomes one. The only names are those of the [`SITES_MAX`] busiest sites that we send to.
 
 mod cell;
 mod render;
 mod shard;
+mod sites;
 
 pub use cell::{Counter, Gauge, Histogram, Label, Labelled};
 pub use render::CONTENT_TYPE;
-pub use shard::{Blame, Login, Lost, Protocol, Refusal, ShardMetrics, Verb};
+pub use shard::{Attempt, Blame, End, Login, Lost, Protocol, Refusal, ShardMetrics, Verb};
+pub use sites::{SITES_MAX, SiteSample, SiteSource};
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 
 /// The metrics of one process.
-#[derive(Debug)]
 pub struct Metrics {
     shards: Vec<Arc<ShardMetrics>>,
     process: Process,
+    sites: OnceLock<Box<SiteSource>>,
 }
 
 /// What is the same for all shards.
@@ -38,13 +40,25 @@ impl Metrics {
         Arc::new(Metrics {
             shards: (0..shards).map(|_| Arc::default()).collect(),
             process,
+            sites: OnceLock::new(),
         })
+    }
+
+    /// From now on sites are shown too; the first source stays.
+    pub fn show_sites(&self, source: Box<SiteSource>) {
+        let _ = self.sites.set(source);
     }
 
     /// The cells of one shard; `None` where there is no such shard.
     #[must_use]
     pub fn shard(&self, shard: u16) -> Option<&Arc<ShardMetrics>> {
         self.shards.get(usize::from(shard))
+    }
+}
+
+impl std::fmt::Debug for Metrics {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Metrics({} shards)", self.shards.len())
     }
 }
 
@@ -103,6 +117,25 @@ mod tests {
             assert!(text.lines().any(|shown| shown == line), "{line} in\n{text}");
         }
         assert!(text.ends_with("# EOF\n"));
+    }
+
+    #[test]
+    fn only_the_busiest_sites_are_shown() {
+        let metrics = metrics();
+        metrics.show_sites(Box::new(|| {
+            let site = |n: u64| SiteSample {
+                site: format!("s{n}"),
+                sent: n,
+                ..SiteSample::default()
+            };
+            (0..500).map(site).collect()
+        }));
+        let text = metrics.render(Duration::ZERO);
+        let of = |name: &str| text.lines().filter(|line| line.starts_with(name)).count();
+        assert_eq!(of("ringpost_site_connections{"), SITES_MAX);
+        assert_eq!(of("ringpost_site_recipients_total{"), SITES_MAX * 4);
+        assert!(text.contains("ringpost_site_recipients_total{site=\"s499\",result=\"sent\"} 499"));
+        assert!(!text.contains("site=\"s0\""));
     }
 
     #[test]

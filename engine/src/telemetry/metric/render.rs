@@ -1,8 +1,8 @@
 //! Metrics as text: OpenMetrics 1.0, which Prometheus reads, written by prometheus-client.
 
-use super::Metrics;
 use super::cell::{Counter, Gauge, Histogram, Label, Labelled};
 use super::shard::FAMILIES;
+use super::{Metrics, sites};
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::text::encode;
 use prometheus_client::encoding::{DescriptorEncoder, MetricEncoder, NoLabelSet};
@@ -76,7 +76,10 @@ impl Collector for Scrape {
         for family in FAMILIES {
             self.family(family, &mut encoder)?;
         }
-        Ok(())
+        match self.metrics.sites.get() {
+            Some(source) => sites::encode(source(), &mut encoder),
+            None => Ok(()),
+        }
     }
 }
 

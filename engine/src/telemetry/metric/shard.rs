@@ -91,6 +91,26 @@ label! {
 }
 
 label! {
+    /// What a next hop said, by its first digit; `none`: nothing.
+    "reply" Attempt {
+        Taken = "2yz",
+        Later = "4yz",
+        Never = "5yz",
+        Nothing = "none",
+    }
+}
+
+label! {
+    /// How a recipient at another host ended.
+    "end" End {
+        Delivered = "delivered",
+        Failed = "failed",
+        Expired = "expired",
+        Dropped = "dropped",
+    }
+}
+
+label! {
     /// Who must act on an error (design §9).
     "kind" Blame {
         Peer = "peer",
@@ -166,6 +186,25 @@ shard_metrics! {
     counter spool_offers_skipped: Counter,
     /// Copies of messages in our custody that reach nobody; the log names each.
     counter messages_lost: Labelled<Lost, Counter>,
+
+    /// Recipients at other hosts that wait in the queue of this shard.
+    gauge queue_items: Gauge,
+    /// How long the oldest of them has waited.
+    gauge queue_oldest_secs: Gauge,
+    /// Of these, those that wait for a connection only.
+    gauge queue_ready: Gauge,
+    /// What these occupy in memory beside the store's share.
+    gauge queue_node_bytes: Gauge,
+    /// Connections to other hosts.
+    gauge queue_connections: Gauge,
+    /// Octets of messages in memory to be sent.
+    gauge queue_body_bytes: Gauge,
+    /// What came of recipients that were tried.
+    counter queue_attempts: Labelled<Attempt, Counter>,
+    /// How recipients ended.
+    counter queue_ends: Labelled<End, Counter>,
+    /// Recipients that the watchdog found in a state that should have been over.
+    counter queue_overdue: Counter,
 
     /// Letters of other threads that wait, in bytes: 512 for each beside what it carries.
     gauge inbox_bytes: Gauge,

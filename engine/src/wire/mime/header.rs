@@ -204,7 +204,7 @@ impl Selection {
 }
 
 /// Whether an empty line stands here.
-pub(super) fn is_blank(line: &[u8]) -> bool {
+pub fn is_blank(line: &[u8]) -> bool {
     line.starts_with(b"\n") || line.starts_with(b"\r\n")
 }
 

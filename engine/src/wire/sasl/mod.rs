@@ -1,4 +1,5 @@
-//! SASL exchanges of the server's side, pure: the protocol around them only carries the bytes.
+//! SASL exchanges, pure: the protocol around them only carries the bytes. Here is the server's
+//! side, in [`client`] the other one.
 //!
 //! PLAIN (RFC 4616), LOGIN (draft-murchison-sasl-login) and SCRAM-SHA-256 (RFC 5802, RFC 7677).
 //! SMTP, IMAP and POP3 drive the same [`Exchange`]:
@@ -18,6 +19,7 @@
 //! RFC 5802 §5.1 has prepared here. No step allocates more than a few times
 //! [`RESPONSE_BYTES_MAX`].
 
+pub mod client;
 pub mod plain;
 pub mod scram;
 

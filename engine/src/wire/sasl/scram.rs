@@ -287,7 +287,7 @@ fn is_nonce(nonce: &str) -> bool {
     (1..=STRING_BYTES_MAX).contains(&nonce.len()) && nonce.bytes().all(|b| b.is_ascii_graphic())
 }
 
-fn hmac_sha256(key: &[u8], data: &[u8]) -> [u8; KEY_BYTES] {
+pub(super) fn hmac_sha256(key: &[u8], data: &[u8]) -> [u8; KEY_BYTES] {
     let key = hmac::Key::new(hmac::HMAC_SHA256, key);
     key_of(hmac::sign(&key, data).as_ref())
 }

@@ -3,6 +3,7 @@
 //! Bytes in, types out: no room here knows which command may follow which; that is the session's.
 //! Nothing allocates before its length was checked against a named maximum.
 
+pub mod client;
 pub mod command;
 pub mod data;
 pub mod line;

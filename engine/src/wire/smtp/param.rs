@@ -29,6 +29,8 @@ pub struct MailParams {
     pub envid: Option<String>,
     /// The submitter, or `<>`.
     pub auth: Option<String>,
+    /// RFC 6710 §4: from −9 to 9.
+    pub priority: Option<i8>,
 }
 
 /// Parameters of RCPT.
@@ -46,7 +48,15 @@ impl MailParams {
         let mut seen = Seen::default();
         for word in words(text) {
             let (keyword, value) = keyword_value(word)?;
-            let which = ["SIZE", "BODY", "SMTPUTF8", "RET", "ENVID", "AUTH"];
+            let which = [
+                "SIZE",
+                "BODY",
+                "SMTPUTF8",
+                "RET",
+                "ENVID",
+                "AUTH",
+                "MT-PRIORITY",
+            ];
             match (seen.mark(keyword, &which)?, value) {
                 ("SIZE", Some(value)) => params.size = Some(size(value)?),
                 ("BODY", Some(value)) => params.body = body(value)?,
@@ -54,6 +64,7 @@ impl MailParams {
                 ("RET", Some(value)) => params.ret = Some(ret(value)?),
                 ("ENVID", Some(value)) => params.envid = Some(xtext(value, ENVID_BYTES_MAX)?),
                 ("AUTH", Some(value)) => params.auth = Some(submitter(value)?),
+                ("MT-PRIORITY", Some(value)) => params.priority = Some(priority(value)?),
                 _ => return Err(reply::BAD_PARAMETER),
             }
         }
@@ -186,6 +197,13 @@ fn orcpt(value: &str) -> Result<String, Reply> {
     Ok(format!("{kind};{decoded}"))
 }
 
+/// RFC 6710 §4.1.
+fn priority(value: &str) -> Result<i8, Reply> {
+    let priority = value.parse::<i8>().map_err(|_| reply::BAD_PARAMETER)?;
+    let is_known = (-9..=9).contains(&priority) && !value.starts_with('+');
+    is_known.then_some(priority).ok_or(reply::BAD_PARAMETER)
+}
+
 /// RFC 4954 §5: a mailbox or `<>` in xtext.
 fn submitter(value: &str) -> Result<String, Reply> {
     let decoded = xtext(value, AUTH_BYTES_MAX)?;
@@ -256,8 +274,8 @@ mod tests {
 
     #[test]
     fn reads_every_parameter_of_mail() {
-        let text =
-            " size=12345 BODY=8bitmime SMTPUTF8 RET=hdrs ENVID=QQ+2B1 AUTH=e+3Dmc2@example.com";
+        let text = " size=12345 BODY=8bitmime SMTPUTF8 RET=hdrs ENVID=QQ+2B1 \
+             AUTH=e+3Dmc2@example.com MT-PRIORITY=-3";
         assert_eq!(
             MailParams::parse(text),
             Ok(MailParams {
@@ -267,6 +285,7 @@ mod tests {
                 ret: Some(Ret::Headers),
                 envid: Some("QQ+1".into()),
                 auth: Some("e=mc2@example.com".into()),
+                priority: Some(-3),
             })
         );
         assert_eq!(MailParams::parse(""), Ok(MailParams::default()));
@@ -309,6 +328,10 @@ mod tests {
             "-A=1",
             "S?=1",
             "ENVID=+FF",
+            "MT-PRIORITY",
+            "MT-PRIORITY=10",
+            "MT-PRIORITY=+1",
+            "MT-PRIORITY=-",
         ] {
             assert_eq!(MailParams::parse(bad), Err(reply::BAD_PARAMETER), "{bad}");
         }

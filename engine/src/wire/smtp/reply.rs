@@ -130,6 +130,8 @@ replies! {
     LOGIN_SLOWED = "454 4.7.0 Too many failed logins, try again later";
     SENDER_NOT_OWNED = "553 5.7.1 Sender address is not yours";
     RELAY_DENIED = "550 5.7.1 Relaying denied: no outbound mail is sent from here";
+    RELAY_NEEDS_LOGIN = "550 5.7.1 Relaying denied: log in to send to other hosts";
+    NO_ROUTE = "550 5.7.1 Relaying denied: no route to that domain";
     NOT_ALLOWED = "550 5.7.1 Not allowed by local policy";
 
     // Recipients.

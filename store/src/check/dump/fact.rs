@@ -6,7 +6,8 @@ use crate::log::{Place, RecordRef};
 use crate::mail::flags::{Flags, Keywords};
 use crate::mail::uidset::UidSet;
 use crate::record::{
-    AccountFact, Copy, Deliver, DomainFact, Fact, FlagChange, MailboxFact, MessageHead, Offer,
+    AccountFact, Copy, Deliver, DomainFact, Enhanced, Fact, FlagChange, HostReply, MailboxFact,
+    MessageHead, Offer, Queue,
 };
 
 type Fields = Vec<(&'static str, String)>;
@@ -33,7 +34,7 @@ pub(super) fn bare(kind: &'static str, fact: &Fact) -> Line {
 fn kind(kind: u8) -> String {
     let names = [
         "BODY", "MESSAGE", "DELIVER", "FLAGS", "EXPUNGE", "COPY", "MAILBOX", "ACCOUNT", "DOMAIN",
-        "OFFER", "OFFERED", "SEEN", "TIME",
+        "OFFER", "OFFERED", "SEEN", "TIME", "QUEUE", "ATTEMPT", "END", "HOLD",
     ];
     let name = usize::from(kind)
         .checked_sub(1)
@@ -66,7 +67,72 @@ fn fields(fact: &Fact, payload: &[u8]) -> Fields {
             ("sequence", sequence.to_string()),
         ],
         Fact::Time { secs } => vec![("secs", secs.to_string())],
+        Fact::Queue(queue) => queued(queue),
+        Fact::Attempt { object, attempt } => {
+            let mut fields = vec![
+                ("object", object.to_string()),
+                ("item", attempt.item.to_string()),
+                ("at", attempt.at_secs.to_string()),
+                ("attempts", attempt.attempts.to_string()),
+                ("due", attempt.due_secs.to_string()),
+            ];
+            fields.extend(reply(&attempt.reply));
+            fields
+        }
+        Fact::End(end) => {
+            let mut fields = vec![
+                ("item", end.item.to_string()),
+                ("at", end.at_secs.to_string()),
+                ("ending", format!("{:?}", end.ending).to_lowercase()),
+            ];
+            fields.extend(reply(&end.reply));
+            fields
+        }
+        Fact::Hold(hold) => vec![
+            ("item", hold.item.to_string()),
+            ("held", hold.is_held.to_string()),
+            ("due", hold.due_secs.to_string()),
+        ],
     }
+}
+
+fn queued(queue: &Queue) -> Fields {
+    let recipients = queue.recipients.iter();
+    let mut recipients: Vec<String> = recipients
+        .take(SHOWN_ROWS_MAX)
+        .map(|recipient| recipient.address.to_string())
+        .collect();
+    if queue.recipients.len() > SHOWN_ROWS_MAX {
+        recipients.push("…".to_owned());
+    }
+    vec![
+        ("object", queue.object.to_string()),
+        ("message", queue.message.to_string()),
+        ("first-item", queue.first_item.to_string()),
+        ("enqueued", queue.enqueued_secs.to_string()),
+        ("octets", queue.octets.to_string()),
+        ("tenant", queue.tenant.clone()),
+        ("count", queue.recipients.len().to_string()),
+        ("recipients", recipients.join(",")),
+        ("prefix", abbreviated(&queue.prefix)),
+    ]
+}
+
+fn reply(reply: &HostReply) -> Fields {
+    let mut fields = vec![
+        ("host", reply.host.clone()),
+        ("code", reply.code.to_string()),
+    ];
+    if let Some(Enhanced {
+        class,
+        subject,
+        detail,
+    }) = reply.enhanced
+    {
+        fields.push(("enhanced", format!("{class}.{subject}.{detail}")));
+    }
+    fields.push(("text", reply.text.clone()));
+    fields
 }
 
 fn message(head: &MessageHead, payload: &[u8]) -> Fields {
@@ -244,6 +310,7 @@ fn offered(offer: &Offer) -> Fields {
         ("sequence", offer.sequence.to_string()),
         ("message", offer.message.to_string()),
         ("accounts", recipients.join(",")),
+        ("outbound", offer.outbound.len().to_string()),
     ]
 }
 
@@ -269,5 +336,5 @@ pub(super) fn uids(uids: &UidSet) -> String {
     ranges.collect::<Vec<_>>().join(",")
 }
 
-/// Rows of a COPY that are shown.
+/// Rows of a COPY, and recipients of a QUEUE, that are shown.
 const SHOWN_ROWS_MAX: usize = 8;

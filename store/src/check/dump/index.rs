@@ -9,6 +9,7 @@ use crate::mailbox::card::Card;
 use crate::mailbox::layer::Layer;
 use crate::mailbox::meta::{AccountMeta, MailboxMeta};
 use crate::mailbox::own::Own;
+use crate::spool::chunk::{Part, item_at};
 use crate::table::locations::{Kind, Locations};
 use crate::table::manifest::ChunkName;
 use crate::table::name;
@@ -80,6 +81,7 @@ impl<D: Disk> Dump<'_, D> {
             .with("bytes", part.len());
         match (account, mailbox) {
             (0, 0) => self.own(line, part),
+            (0, chunk) => self.chunk(line, chunk - 1, part),
             (_, 0) => self.meta(line, part),
             _ => self.layer(line, part),
         }
@@ -92,6 +94,7 @@ impl<D: Disk> Dump<'_, D> {
         self.say(
             line.with("last-account", own.last_account)
                 .with("last-object", own.last_object)
+                .with("last-item", own.last_item)
                 .with("straddling", own.straddling.len())
                 .with("facts", own.facts.len()),
         );
@@ -101,6 +104,31 @@ impl<D: Disk> Dump<'_, D> {
         }
         for own in &own.facts {
             self.say(fact::bare("fact", own));
+        }
+    }
+
+    /// Items of the queue.
+    fn chunk(&mut self, line: Line, number: u32, part: &[u8]) {
+        let Ok(part) = Part::decode(part) else {
+            return self.say(line.with("damage", "items of the queue cannot be read"));
+        };
+        self.say(line.with("items", part.slots.len()));
+        let name = |at: u32| part.names.get(at as usize).copied().unwrap_or_default();
+        for slot in &part.slots {
+            self.say(
+                Line::new("item")
+                    .with("item", item_at(number, slot.low))
+                    .with("record", slot.record())
+                    .with_some("last-attempt", slot.last_attempt())
+                    .with("enqueued", slot.enqueued_secs)
+                    .with("due", slot.due_secs)
+                    .with("expiry", slot.expiry_secs)
+                    .with("domain", name(slot.domain))
+                    .with("tenant", name(slot.tenant))
+                    .with("attempts", slot.attempts)
+                    .with("priority", slot.priority)
+                    .with("held", slot.is_held()),
+            );
         }
     }
 
@@ -177,7 +205,7 @@ impl<D: Disk> Dump<'_, D> {
                         let Some(location) = location else { continue };
                         let kind = match location.kind {
                             Kind::Message => "MESSAGE",
-                            Kind::Deliver => "DELIVER",
+                            Kind::Deliver => "SHARE",
                         };
                         self.say(
                             Line::new("location")

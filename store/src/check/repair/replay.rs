@@ -289,6 +289,8 @@ fn locate(objects: &mut Vec<Option<Location>>, place: Place, fact: &Fact) {
     let (object, kind) = match fact {
         Fact::Message(head) => (head.object, Kind::Message),
         Fact::Deliver(deliver) => (deliver.object, Kind::Deliver),
+        Fact::Queue(queue) => (queue.object, Kind::Deliver),
+        Fact::Attempt { object, .. } => (*object, Kind::Message),
         _ => return,
     };
     let location = Location { place, kind };

@@ -25,6 +25,8 @@ use std::io;
 /// The single truth of what belongs to a shard.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Manifest {
+    /// Runs may have parts that a build without a queue does not know.
+    pub has_queue: bool,
     /// Counts the manifests of the shard.
     pub generation: u64,
     /// Segments of the log before this one are emptied.
@@ -87,6 +89,7 @@ impl Default for Manifest {
     /// The manifest of a shard that was never compacted: all there is lies in the log.
     fn default() -> Manifest {
         Manifest {
+            has_queue: false,
             generation: 1,
             first_segment: 1,
             next_number: 1,

@@ -45,6 +45,7 @@ fn read_as(
 
 fn example() -> Manifest {
     Manifest {
+        has_queue: false,
         generation: 12,
         first_segment: 3,
         next_number: 17,
@@ -81,6 +82,7 @@ fn example() -> Manifest {
 
 prop_compose! {
     fn manifests()(
+        has_queue: bool,
         generation: u64,
         first_segment in 1..u32::MAX,
         replay in proptest::option::of((any::<u64>(), any::<u32>(), any::<u64>(), any::<u64>())),
@@ -92,6 +94,7 @@ prop_compose! {
         archives in proptest::collection::vec((0..u32::MAX, any::<u32>(), any::<u64>()), 0..9),
     ) -> Manifest {
         Manifest {
+            has_queue,
             generation,
             first_segment,
             next_number: u32::MAX,

@@ -28,6 +28,9 @@ use std::str::{FromStr, SplitWhitespace};
 
 const FORMAT: &str = "1";
 
+/// The feature of a manifest whose runs may have a queue.
+const QUEUE: &str = "queue";
+
 /// The text, filled with line ends to whole blocks.
 pub(super) fn encode(manifest: &Manifest, store: [u8; 16], shard: ShardId) -> Vec<u8> {
     let mut text = String::new();
@@ -45,7 +48,11 @@ fn write(
     shard: ShardId,
     out: &mut String,
 ) -> std::fmt::Result {
-    writeln!(out, "ringpost manifest\nformat {FORMAT}\nfeatures")?;
+    writeln!(out, "ringpost manifest\nformat {FORMAT}")?;
+    match manifest.has_queue {
+        true => writeln!(out, "features {QUEUE}")?,
+        false => writeln!(out, "features")?,
+    }
     writeln!(
         out,
         "uuid {:032x}\nshard {shard}",
@@ -113,7 +120,7 @@ pub(super) fn parse(
         return Err(TableError::newer(path, format!("format {format}")));
     }
     let features = lines.field("features")?.rest();
-    if !features.is_empty() {
+    if !features.is_empty() && features != QUEUE {
         return Err(TableError::newer(path, format!("features {features}")));
     }
     if lines.field("uuid")?.rest() != format!("{:032x}", u128::from_be_bytes(store)) {
@@ -122,7 +129,8 @@ pub(super) fn parse(
     if lines.field("shard")?.rest() != shard.to_string() {
         return Err(TableError::foreign(path, "shard"));
     }
-    let manifest = body(&mut lines)?;
+    let mut manifest = body(&mut lines)?;
+    manifest.has_queue = features == QUEUE;
     if let Some(what) = manifest.contradiction() {
         return Err(TableError::damaged(path, 0, what));
     }

@@ -172,6 +172,7 @@ fn json_summary(total: &Summary) -> serde_json::Value {
         "packs": total.packs, "archives": total.archives,
         "packed_records": total.packed_records, "runs": total.runs, "chunks": total.chunks,
         "accounts": total.accounts, "mailboxes": total.mailboxes, "messages": total.messages,
+        "queued": total.queued,
         "bytes": total.bytes, "damages": damages,
     }})
 }

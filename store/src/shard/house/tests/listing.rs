@@ -128,7 +128,7 @@ fn every_share_and_copy_is_listed_with_its_own_prefix() {
                 body: BodyWriter::with(body.into_bytes()),
                 each_alone: false,
                 shares: shares.into(),
-                offers: Vec::new(),
+                ..Custody::default()
             };
             shard.take(custody).await.unwrap();
         }

@@ -5,6 +5,7 @@ mod damage;
 mod ending;
 mod held;
 mod listing;
+mod queue;
 mod rebuild;
 
 use crate::compact::{Here, Policy, Report};

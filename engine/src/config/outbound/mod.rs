@@ -1,0 +1,299 @@
+//! What leaves this host and how: `[[route]]`, `[relay]`, `[queue]`, `[[egress]]`.
+//!
+//! Nothing leaves without a route: a file without `[[route]]` refuses every foreign recipient, and
+//! so does the demo. The route of a domain is the most exact one: its own name, then `*.` with the
+//! longest end of it, then `*`. What a route does not say of its pace, `[queue]` says for all.
+
+mod read;
+#[cfg(test)]
+mod tests;
+mod words;
+
+pub(super) use read::outbound;
+pub(super) use words::explain;
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+
+/// Everything about mail for other hosts.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Outbound {
+    pub queue: Queue,
+    pub routes: Vec<Route>,
+    pub relay: Relay,
+    /// At least one when there is a route.
+    pub sources: Vec<EgressSource>,
+    /// Pattern of a domain → its place in `routes`.
+    pub(super) index: BTreeMap<String, usize>,
+}
+
+/// What the queue of one shard may hold and use.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Queue {
+    /// For what no route says otherwise.
+    pub pace: Pace,
+    /// Recipients waiting in one shard; more are deferred by the door.
+    pub items_max: u64,
+    /// Octets of messages that one shard has in memory while it sends them.
+    pub sending_bytes_max: u64,
+    /// Connections of one shard to other hosts.
+    pub connections_max: u64,
+}
+
+/// How mail of one route is tried, and how long.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Pace {
+    /// Seconds between attempts, the last one repeated; never empty.
+    pub retry_secs: Vec<u32>,
+    /// Seconds until a message is given up.
+    pub expire_secs: u32,
+    /// Seconds until its sender hears that it is late; `None`: never.
+    pub warn_secs: Option<u32>,
+    /// Connections to one site from all shards together.
+    pub connections_max: u32,
+    /// Messages on one connection.
+    pub messages_max: u32,
+    /// Recipients of one transaction.
+    pub recipients_max: u32,
+    /// Messages a minute to one site from all shards together; `None`: as fast as it takes them.
+    pub per_minute_max: Option<u32>,
+}
+
+/// Where mail for some domains goes.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Route {
+    /// As written, canonical: `example.net`, `*.example.net`, `*`.
+    pub domains: Vec<String>,
+    pub via: Via,
+    pub tls: TlsDemand,
+    pub pace: Pace,
+}
+
+/// The next hop.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Via {
+    /// The hosts that DNS names (RFC 5321 §5.1).
+    Mx,
+    /// One host, whatever DNS says of the domain; with a login where it asks for one.
+    Host {
+        host: NextHost,
+        login: Option<Login>,
+        protocol: HopProtocol,
+    },
+    /// Taken and thrown away.
+    Discard,
+    /// Refused at RCPT, with these words.
+    Reject { reason: String },
+}
+
+/// What is spoken to a fixed host.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum HopProtocol {
+    Smtp,
+    Lmtp,
+}
+
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+pub struct NextHost {
+    /// A name, or an address in digits.
+    pub name: String,
+    pub port: u16,
+}
+
+/// Debug never shows the password.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Login {
+    pub user: String,
+    pub password: String,
+}
+
+/// How private the way to the next hop must be.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum TlsDemand {
+    Never,
+    /// Where it is offered, with any certificate; in clear where it fails (RFC 7435).
+    #[default]
+    Opportunistic,
+    /// Always, with any certificate.
+    Required,
+    /// Always, with a certificate of the host that an authority vouches for.
+    Verified,
+    /// As `Verified`, from the first octet (RFC 8314 §3).
+    Implicit,
+}
+
+/// Who may send to other hosts without a login; whoever has logged in always may.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Relay {
+    pub networks: Vec<Network>,
+}
+
+/// Addresses that share their first bits.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Network {
+    pub address: IpAddr,
+    pub bits: u8,
+}
+
+/// Where connections come from.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct EgressSource {
+    pub name: String,
+    /// `None`: the kernel chooses.
+    pub address: Option<IpAddr>,
+    /// What we call ourselves there.
+    pub hello: String,
+    /// Share of the mail, beside the others.
+    pub weight: u32,
+}
+
+impl Outbound {
+    /// The most exact route of a canonical domain; `None`: its mail does not leave this host.
+    #[must_use]
+    pub fn route(&self, domain: &str) -> Option<&Route> {
+        self.routes.get(self.place(domain)?)
+    }
+
+    /// As [`route`](Self::route), with its place among the routes.
+    #[must_use]
+    pub fn route_and_place(&self, domain: &str) -> Option<(usize, &Route)> {
+        let place = self.place(domain)?;
+        Some((place, self.routes.get(place)?))
+    }
+
+    fn place(&self, domain: &str) -> Option<usize> {
+        if let Some(place) = self.index.get(domain) {
+            return Some(*place);
+        }
+        let mut rest = domain;
+        while let Some((_, parent)) = rest.split_once('.') {
+            if let Some(place) = self.index.get(&format!("*.{parent}")) {
+                return Some(*place);
+            }
+            rest = parent;
+        }
+        self.index.get(ALL).copied()
+    }
+
+    /// Does any mail leave this host?
+    #[must_use]
+    pub fn is_on(&self) -> bool {
+        !self.routes.is_empty()
+    }
+}
+
+impl Relay {
+    /// May a client at this address send to other hosts without a login?
+    #[must_use]
+    pub fn allows(&self, peer: IpAddr) -> bool {
+        let peer = peer.to_canonical();
+        self.networks.iter().any(|network| network.holds(peer))
+    }
+}
+
+impl Network {
+    #[must_use]
+    pub fn holds(&self, address: IpAddr) -> bool {
+        match (self.address, address) {
+            (IpAddr::V4(own), IpAddr::V4(other)) => {
+                let differ = own.to_bits() ^ other.to_bits();
+                differ.leading_zeros() >= u32::from(self.bits)
+            }
+            (IpAddr::V6(own), IpAddr::V6(other)) => {
+                let differ = own.to_bits() ^ other.to_bits();
+                differ.leading_zeros() >= u32::from(self.bits)
+            }
+            _ => false,
+        }
+    }
+
+    /// `192.0.2.0/24`, `2001:db8::/32`, or one address; `None` where bits beyond the mask are set.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Network> {
+        let (address, bits) = match text.split_once('/') {
+            Some((address, bits)) => (address.parse().ok()?, Some(bits.parse().ok()?)),
+            None => (text.parse().ok()?, None),
+        };
+        let width = match address {
+            IpAddr::V4(_) => 32,
+            IpAddr::V6(_) => 128,
+        };
+        let bits = bits.unwrap_or(width);
+        let network = Network { address, bits };
+        (bits <= width && network.has_no_host_bits()).then_some(network)
+    }
+
+    fn has_no_host_bits(&self) -> bool {
+        match self.address {
+            IpAddr::V4(address) => address.to_bits().trailing_zeros() + u32::from(self.bits) >= 32,
+            IpAddr::V6(address) => address.to_bits().trailing_zeros() + u32::from(self.bits) >= 128,
+        }
+    }
+}
+
+impl std::fmt::Debug for Login {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Login")
+            .field("user", &self.user)
+            .finish_non_exhaustive()
+    }
+}
+
+impl std::fmt::Display for Network {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}/{}", self.address, self.bits)
+    }
+}
+
+impl std::fmt::Display for NextHost {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self.name.contains(':') {
+            true => write!(f, "[{}]:{}", self.name, self.port),
+            false => write!(f, "{}:{}", self.name, self.port),
+        }
+    }
+}
+
+impl TlsDemand {
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            TlsDemand::Never => "never",
+            TlsDemand::Opportunistic => "opportunistic",
+            TlsDemand::Required => "required",
+            TlsDemand::Verified => "verified",
+            TlsDemand::Implicit => "implicit",
+        }
+    }
+}
+
+impl Default for Queue {
+    fn default() -> Queue {
+        Queue {
+            pace: Pace::default(),
+            items_max: 10_000_000,
+            sending_bytes_max: 64 << 20,
+            connections_max: 2_000,
+        }
+    }
+}
+
+/// RFC 5321 §4.5.4.1: half an hour at least in the long run, sooner at first; 4–5 days in all.
+impl Default for Pace {
+    fn default() -> Pace {
+        Pace {
+            retry_secs: vec![60, 300, 900, 1_800, 3_600, 7_200, 14_400],
+            expire_secs: 5 * DAY_SECS,
+            warn_secs: Some(14_400),
+            connections_max: 20,
+            messages_max: 100,
+            recipients_max: 100,
+            per_minute_max: None,
+        }
+    }
+}
+
+/// The pattern that fits every domain.
+const ALL: &str = "*";
+
+const DAY_SECS: u32 = 86_400;

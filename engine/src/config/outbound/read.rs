@@ -1,0 +1,384 @@
+//! TOML → [`Outbound`], every fault with its line.
+
+use super::super::Found;
+use super::super::name::domain_name;
+use super::super::quantity;
+use super::super::raw::{At, Notes, Section};
+use super::{
+    ALL, EgressSource, HopProtocol, Login, Network, NextHost, Outbound, Pace, Queue, Relay, Route,
+    TlsDemand, Via,
+};
+use std::collections::BTreeMap;
+use std::net::{IpAddr, SocketAddr};
+
+/// All tables about mail that leaves. `hostname` is what we call ourselves where no source says.
+pub(in super::super) fn outbound(
+    top: &mut Section<'_, '_>,
+    hostname: &str,
+    notes: &mut Notes,
+) -> Outbound {
+    let queue = match top.section(notes, "queue", "[queue]") {
+        Some(section) => queue(section, notes),
+        None => Queue::default(),
+    };
+    let routes = top.sections(notes, "route", "[[route]]");
+    let routes: Vec<Found<Route>> = routes
+        .into_iter()
+        .filter_map(|section| route(section, &queue.pace, notes))
+        .collect();
+    let relay = match top.section(notes, "relay", "[relay]") {
+        Some(section) => relay(section, notes),
+        None => Relay::default(),
+    };
+    let sources = top.sections(notes, "egress", "[[egress]]");
+    let sources = sources
+        .into_iter()
+        .filter_map(|section| source(section, hostname, notes))
+        .collect();
+    Outbound {
+        index: index(&routes, notes),
+        sources: sources_or_one(sources, hostname),
+        routes: routes.into_iter().map(|found| found.value).collect(),
+        queue,
+        relay,
+    }
+}
+
+/// Every pattern of every route; one that stands twice is a fault.
+fn index(routes: &[Found<Route>], notes: &mut Notes) -> BTreeMap<String, usize> {
+    let mut index = BTreeMap::new();
+    for (place, route) in routes.iter().enumerate() {
+        for domain in &route.value.domains {
+            if index.insert(domain.clone(), place).is_some() {
+                let what = format!("there is another [[route]] for {domain}");
+                notes.problem(route.line, what);
+            }
+        }
+    }
+    index
+}
+
+fn sources_or_one(sources: Vec<EgressSource>, hostname: &str) -> Vec<EgressSource> {
+    if !sources.is_empty() {
+        return sources;
+    }
+    vec![EgressSource {
+        name: "default".to_owned(),
+        address: None,
+        hello: hostname.to_owned(),
+        weight: 1,
+    }]
+}
+
+fn queue(mut section: Section<'_, '_>, notes: &mut Notes) -> Queue {
+    let usual = Queue::default();
+    let pace = pace(&mut section, &usual.pace, notes);
+    let mut number = |key, usual, to| {
+        let found = section.number(notes, key, 1, to);
+        found.map_or(usual, |found| found.value)
+    };
+    let items_max = number("items_max", usual.items_max, 100_000_000);
+    let connections_max = number("shard_connections_max", usual.connections_max, 100_000);
+    let bytes = section.size(notes, "sending_bytes_max", 1 << 20, 1 << 40);
+    section.finish(notes);
+    Queue {
+        pace,
+        items_max,
+        connections_max,
+        sending_bytes_max: bytes.map_or(usual.sending_bytes_max, |found| found.value),
+    }
+}
+
+/// The keys that `[queue]` and `[[route]]` have in common.
+fn pace(section: &mut Section<'_, '_>, usual: &Pace, notes: &mut Notes) -> Pace {
+    let retry_secs = match section.texts(notes, "retry") {
+        list if list.is_empty() => usual.retry_secs.clone(),
+        list => list.into_iter().filter_map(|at| wait(at, notes)).collect(),
+    };
+    let expire = section.seconds(notes, "expire", 1, 30 * 86_400);
+    let warn = section.seconds(notes, "warn", 0, 30 * 86_400);
+    let mut number = |key, usual: u32, to: u32| {
+        let found = section.number(notes, key, 1, u64::from(to));
+        found.map_or(usual, |at| u32::try_from(at.value).unwrap_or(to))
+    };
+    Pace {
+        retry_secs,
+        expire_secs: expire.map_or(usual.expire_secs, |at| at.value),
+        warn_secs: warn.map_or(usual.warn_secs, |at| Some(at.value).filter(|n| *n > 0)),
+        connections_max: number("connections_max", usual.connections_max, 10_000),
+        messages_max: number("messages_per_connection_max", usual.messages_max, 100_000),
+        // RFC 5321 §4.5.3.1.8: a server takes at least 100.
+        recipients_max: number("recipients_per_message_max", usual.recipients_max, 1_000),
+        per_minute_max: match number("messages_per_minute_max", 0, 100_000_000) {
+            0 => usual.per_minute_max,
+            rate => Some(rate),
+        },
+    }
+}
+
+fn wait(text: At<&str>, notes: &mut Notes) -> Option<u32> {
+    let secs = quantity::seconds(text.value).filter(|secs| (1..=7 * 86_400).contains(secs));
+    if secs.is_none() {
+        let what = format!(
+            "retry: \"{}\" is no time from 1s to 7d, e.g. \"15m\"",
+            text.value
+        );
+        notes.problem(text.line, what);
+    }
+    secs
+}
+
+fn route(mut section: Section<'_, '_>, usual: &Pace, notes: &mut Notes) -> Option<Found<Route>> {
+    let line = section.line;
+    let patterns = section.texts(notes, "domains");
+    if patterns.is_empty() {
+        let what = "[[route]] needs domains = [\"example.net\"], or \"*\" for all others";
+        notes.problem(line, what);
+    }
+    let domains = patterns
+        .into_iter()
+        .filter_map(|text| pattern(text, notes))
+        .collect();
+    let via = via(&mut section, notes);
+    let tls = section.text(notes, "tls");
+    let tls = tls.map_or(Some(TlsDemand::default()), |text| tls_demand(text, notes));
+    let pace = pace(&mut section, usual, notes);
+    section.finish(notes);
+    let value = Route {
+        domains,
+        via: via?,
+        tls: tls?,
+        pace,
+    };
+    check_login(line, &value, notes);
+    Some(Found { line, value })
+}
+
+/// A password goes over no line that others may read.
+fn check_login(line: usize, route: &Route, notes: &mut Notes) {
+    let Via::Host {
+        login: Some(_),
+        host,
+        ..
+    } = &route.via
+    else {
+        return;
+    };
+    let is_here = host
+        .name
+        .parse()
+        .is_ok_and(|address: IpAddr| address.is_loopback());
+    if !is_here && matches!(route.tls, TlsDemand::Never | TlsDemand::Opportunistic) {
+        let what = "a login needs tls = \"verified\", \"required\" or \"implicit\"";
+        notes.problem(line, what);
+    }
+}
+
+fn pattern(text: At<&str>, notes: &mut Notes) -> Option<String> {
+    let (star, name) = match text.value.strip_prefix("*.") {
+        Some(name) => ("*.", name),
+        None => ("", text.value),
+    };
+    if text.value == ALL {
+        return Some(ALL.to_owned());
+    }
+    let name = domain_name(name);
+    if name.is_none() {
+        let what = format!(
+            "domains: \"{}\" is no domain, no *.domain and not \"*\"",
+            text.value
+        );
+        notes.problem(text.line, what);
+    }
+    Some(format!("{star}{}", name?))
+}
+
+fn via(section: &mut Section<'_, '_>, notes: &mut Notes) -> Option<Via> {
+    let line = section.line;
+    let expected = "\"mx\", \"smarthost\", \"relay\", \"lmtp\", \"discard\" or \"reject\"";
+    let via = section.text_required(notes, "via", expected);
+    let host = section.text(notes, "host");
+    let user = section.text(notes, "user");
+    let password = section.text(notes, "password");
+    let reason = section.text(notes, "reason");
+    let via = via?;
+    let takes_host = matches!(via.value, "smarthost" | "relay" | "lmtp");
+    if let Some(host) = host.filter(|_| !takes_host) {
+        notes.problem(host.line, format!("via = \"{}\" takes no host", via.value));
+    }
+    if takes_host && host.is_none() {
+        let what = format!(
+            "via = \"{}\" needs host = \"mail.example.org:587\"",
+            via.value
+        );
+        notes.problem(line, what);
+    }
+    let login = login(user, password, via, notes);
+    let fixed = |protocol, port, notes: &mut Notes| {
+        Some(Via::Host {
+            host: next_host(host?, port, notes)?,
+            login,
+            protocol,
+        })
+    };
+    match via.value {
+        "mx" => Some(Via::Mx),
+        "smarthost" => fixed(HopProtocol::Smtp, 587, notes),
+        "relay" => fixed(HopProtocol::Smtp, 25, notes),
+        "lmtp" => fixed(HopProtocol::Lmtp, 24, notes),
+        "discard" => Some(Via::Discard),
+        "reject" => Some(Via::Reject {
+            reason: reject_words(reason, notes)?,
+        }),
+        other => {
+            let what = format!("via: \"{other}\" is unknown; expected {expected}");
+            notes.problem(via.line, what);
+            None
+        }
+    }
+}
+
+fn login(
+    user: Option<At<&str>>,
+    password: Option<At<&str>>,
+    via: At<&str>,
+    notes: &mut Notes,
+) -> Option<Login> {
+    match (user, password) {
+        (None, None) => None,
+        (Some(user), Some(password)) if via.value == "smarthost" => Some(Login {
+            user: user.value.to_owned(),
+            password: password.value.to_owned(),
+        }),
+        (Some(at), Some(_)) => {
+            notes.problem(at.line, "only via = \"smarthost\" logs in");
+            None
+        }
+        (Some(at), None) | (None, Some(at)) => {
+            notes.problem(at.line, "user and password go together");
+            None
+        }
+    }
+}
+
+/// What a refused recipient is told: one line of printable ASCII.
+fn reject_words(reason: Option<At<&str>>, notes: &mut Notes) -> Option<String> {
+    let Some(reason) = reason else {
+        return Some("No mail is sent to this domain".to_owned());
+    };
+    let is_clean = reason.value.bytes().all(|b| (32..127).contains(&b));
+    if reason.value.is_empty() || reason.value.len() > REASON_BYTES_MAX || !is_clean {
+        let what = format!("reason: expected 1 to {REASON_BYTES_MAX} printable ASCII characters");
+        notes.problem(reason.line, what);
+        return None;
+    }
+    Some(reason.value.to_owned())
+}
+
+/// `name`, `name:port`, `address:port` or `[v6]:port`.
+fn next_host(text: At<&str>, usual_port: u16, notes: &mut Notes) -> Option<NextHost> {
+    let found = parse_host(text.value, usual_port);
+    if found.is_none() {
+        let what = format!(
+            "host: \"{}\" is no name or address with a port, e.g. \"mail.example.org:587\"",
+            text.value
+        );
+        notes.problem(text.line, what);
+    }
+    found
+}
+
+fn parse_host(text: &str, usual_port: u16) -> Option<NextHost> {
+    if let Ok(address) = text.parse::<SocketAddr>() {
+        let (name, port) = (address.ip().to_string(), address.port());
+        return (port > 0).then_some(NextHost { name, port });
+    }
+    if let Ok(address) = text.parse::<IpAddr>() {
+        return Some(NextHost {
+            name: address.to_string(),
+            port: usual_port,
+        });
+    }
+    let (name, port) = match text.rsplit_once(':') {
+        Some((name, port)) => (name, port.parse().ok().filter(|port| *port > 0)?),
+        None => (text, usual_port),
+    };
+    Some(NextHost {
+        name: domain_name(name)?,
+        port,
+    })
+}
+
+fn tls_demand(text: At<&str>, notes: &mut Notes) -> Option<TlsDemand> {
+    Some(match text.value {
+        "never" => TlsDemand::Never,
+        "opportunistic" => TlsDemand::Opportunistic,
+        "required" => TlsDemand::Required,
+        "verified" => TlsDemand::Verified,
+        "implicit" => TlsDemand::Implicit,
+        other => {
+            let known = "never, opportunistic, required, verified or implicit";
+            let what = format!("tls: expected {known}, not \"{other}\"");
+            notes.problem(text.line, what);
+            return None;
+        }
+    })
+}
+
+fn relay(mut section: Section<'_, '_>, notes: &mut Notes) -> Relay {
+    let written = section.texts(notes, "networks");
+    section.finish(notes);
+    let mut networks = Vec::with_capacity(written.len());
+    for text in written {
+        match Network::parse(text.value) {
+            Some(network) => networks.push(network),
+            None => {
+                let what = format!(
+                    "networks: \"{}\" is no network, e.g. \"192.0.2.0/24\" or \"2001:db8::/32\"",
+                    text.value
+                );
+                notes.problem(text.line, what);
+            }
+        }
+    }
+    Relay { networks }
+}
+
+fn source(mut section: Section<'_, '_>, hostname: &str, notes: &mut Notes) -> Option<EgressSource> {
+    let name = section.text_required(notes, "name", "\"main\"");
+    let address = section.text(notes, "address");
+    let hello = section.text(notes, "hello");
+    let weight = section.number(notes, "weight", 1, 1_000_000);
+    section.finish(notes);
+    let address = match address {
+        None => None,
+        Some(text) => match text.value.parse() {
+            Ok(address) => Some(address),
+            Err(_) => {
+                let what = format!("address: \"{}\" is no IP address", text.value);
+                notes.problem(text.line, what);
+                return None;
+            }
+        },
+    };
+    let hello = match hello {
+        None => hostname.to_owned(),
+        Some(text) => match domain_name(text.value) {
+            Some(name) => name,
+            None => {
+                let what = format!("hello: \"{}\" is no host name", text.value);
+                notes.problem(text.line, what);
+                return None;
+            }
+        },
+    };
+    Some(EgressSource {
+        name: name?.value.to_owned(),
+        address,
+        hello,
+        weight: weight.map_or(1, |at| u32::try_from(at.value).unwrap_or(1)),
+    })
+}
+
+/// What fits a reply line beside its codes.
+const REASON_BYTES_MAX: usize = 200;

@@ -1,0 +1,89 @@
+//! What leaves this host, in words: the part of `ringpost check` about routes and the queue.
+
+use super::super::quantity::{show_seconds, show_size};
+use super::{HopProtocol, Outbound, Pace, Route, Via};
+use std::fmt::{self, Write};
+
+/// Lists longer than this are cut and counted.
+const SHOWN_MAX: usize = 20;
+
+pub(in super::super) fn explain(outbound: &Outbound, out: &mut String) -> fmt::Result {
+    if !outbound.is_on() {
+        return writeln!(out, "sends no mail to other hosts: there is no [[route]]");
+    }
+    for route in outbound.routes.iter().take(SHOWN_MAX) {
+        show_route(route, out)?;
+    }
+    if let Some(more) = outbound.routes.len().checked_sub(SHOWN_MAX + 1) {
+        writeln!(out, "  … and {} more routes", more + 1)?;
+    }
+    let networks = &outbound.relay.networks;
+    let named: Vec<String> = networks.iter().map(ToString::to_string).collect();
+    match named.is_empty() {
+        true => writeln!(out, "may send to other hosts: whoever has logged in")?,
+        false => writeln!(
+            out,
+            "may send to other hosts: whoever has logged in, and {}",
+            named.join(", ")
+        )?,
+    }
+    for source in &outbound.sources {
+        write!(out, "sends as {}", source.hello)?;
+        match source.address {
+            Some(address) => writeln!(out, " from {address}, weight {}", source.weight)?,
+            None => writeln!(out, ", weight {}", source.weight)?,
+        }
+    }
+    queue(outbound, out)
+}
+
+fn show_route(route: &Route, out: &mut String) -> fmt::Result {
+    write!(out, "mail for {} ", route.domains.join(", "))?;
+    match &route.via {
+        Via::Mx => write!(out, "goes to its mail exchangers")?,
+        Via::Host {
+            host,
+            login,
+            protocol,
+        } => {
+            let how = match protocol {
+                HopProtocol::Smtp => "SMTP",
+                HopProtocol::Lmtp => "LMTP",
+            };
+            write!(out, "goes to {host} by {how}")?;
+            if let Some(login) = login {
+                write!(out, " as {}", login.user)?;
+            }
+        }
+        Via::Discard => return writeln!(out, "is taken and thrown away"),
+        Via::Reject { reason } => return writeln!(out, "is refused: {reason}"),
+    }
+    writeln!(out, ", tls {}", route.tls.name())
+}
+
+fn queue(outbound: &Outbound, out: &mut String) -> fmt::Result {
+    let queue = &outbound.queue;
+    let Pace {
+        retry_secs,
+        expire_secs,
+        warn_secs,
+        ..
+    } = &queue.pace;
+    let retry: Vec<String> = retry_secs.iter().map(|secs| show_seconds(*secs)).collect();
+    write!(
+        out,
+        "tries again after {}, gives up after {}",
+        retry.join(", "),
+        show_seconds(*expire_secs)
+    )?;
+    match warn_secs {
+        Some(secs) => writeln!(out, ", tells the sender after {}", show_seconds(*secs))?,
+        None => writeln!(out)?,
+    }
+    writeln!(
+        out,
+        "holds at most {} recipients a shard, {} of messages in memory",
+        queue.items_max,
+        show_size(queue.sending_bytes_max)
+    )
+}

@@ -1,0 +1,33 @@
+//! One transaction: envelope, what is put before the message, and what is asked of the next hop.
+
+use std::rc::Rc;
+use store::mail::envelope::Envelope;
+
+/// What [`super::Connection::send`] sends, beside the body.
+#[derive(Clone, Debug)]
+pub struct Letter {
+    /// Of more than 10,000 recipients the rest is left untried.
+    pub envelope: Rc<Envelope>,
+    /// Header fields that go before the body: Received, DKIM-Signature. Lines end with CRLF.
+    pub prefix: Rc<[u8]>,
+    /// RFC 8689: only over verified TLS, and only to a server that grants the same.
+    pub require_tls: bool,
+    /// RFC 6710; said where it is understood.
+    pub priority: Option<i8>,
+}
+
+/// Recipients of one transaction.
+pub(super) const RECIPIENTS_MAX: usize = 10_000;
+
+impl Letter {
+    /// A letter that asks for nothing special.
+    #[must_use]
+    pub fn new(envelope: Rc<Envelope>, prefix: Rc<[u8]>) -> Letter {
+        Letter {
+            envelope,
+            prefix,
+            require_tls: false,
+            priority: None,
+        }
+    }
+}

@@ -1,0 +1,166 @@
+//! The message on its way to the socket: prefix, blocks and their end, gathered and not copied.
+
+use super::Body;
+use super::dialogue::Framing;
+use crate::tls::Stream;
+use crate::wire::smtp::client::stuff::{SLICES_MAX, Stuffer};
+use std::io::{self, IoSlice};
+
+/// Octets of one system call, so that the patience for a block is for as many.
+const CALL_BYTES: usize = 64 << 10;
+
+/// Why a message was not sent to its end.
+#[derive(Debug)]
+pub(super) enum Unsent {
+    /// The peer did not take it, or not in time.
+    Stuck,
+    /// It could not be read here.
+    Unreadable(String),
+}
+
+/// A message that is being sent.
+pub(super) struct Sending<'a> {
+    stream: &'a mut Stream,
+    framing: Wire,
+    /// Asked before each call: `false` when the time for all of it is over.
+    has_time: &'a dyn Fn(&Stream) -> bool,
+}
+
+/// What becomes of octets on the wire.
+enum Wire {
+    Stuffed(Stuffer),
+    Chunk,
+}
+
+impl<'a> Sending<'a> {
+    pub(super) fn new(
+        stream: &'a mut Stream,
+        framing: Framing,
+        has_time: &'a dyn Fn(&Stream) -> bool,
+    ) -> Sending<'a> {
+        Sending {
+            stream,
+            framing: match framing {
+                Framing::Stuffed => Wire::Stuffed(Stuffer::default()),
+                Framing::Chunk => Wire::Chunk,
+            },
+            has_time,
+        }
+    }
+
+    /// Sends the command that goes before the message, the prefix, the body, and what ends them.
+    pub(super) async fn send<B: Body>(
+        mut self,
+        command: &[u8],
+        prefix: &[u8],
+        body: &mut B,
+    ) -> Result<(), Unsent> {
+        let octets = body.octets();
+        let mut sent = 0;
+        // Goes with the first block: a small message is one call.
+        let mut before = [command, prefix];
+        if octets == 0 {
+            return self.put(before, b"", true).await;
+        }
+        while sent < octets {
+            let block = body.next().await.map_err(unreadable)?;
+            let block = block.ok_or_else(|| shorter(sent, octets))?;
+            sent += block.len() as u64;
+            if sent > octets {
+                return Err(Unsent::Unreadable(format!("more than {octets} octets")));
+            }
+            self.put(before, block, sent == octets).await?;
+            before = [b"", b""];
+        }
+        Ok(())
+    }
+
+    async fn put(
+        &mut self,
+        [command, prefix]: [&[u8]; 2],
+        block: &[u8],
+        is_last: bool,
+    ) -> Result<(), Unsent> {
+        let mut slices = Vec::with_capacity(SLICES_EXPECTED);
+        if !command.is_empty() {
+            slices.push(IoSlice::new(command));
+        }
+        for part in prefix.chunks(CALL_BYTES).chain(block.chunks(CALL_BYTES)) {
+            let mut rest = part;
+            loop {
+                rest = self.framing.frame(rest, &mut slices);
+                if rest.is_empty() && gathered(&slices) < CALL_BYTES {
+                    break;
+                }
+                self.call(&mut slices).await?;
+                if rest.is_empty() {
+                    break;
+                }
+            }
+        }
+        if is_last {
+            slices.push(IoSlice::new(self.framing.end()));
+        }
+        self.call(&mut slices).await
+    }
+
+    async fn call(&mut self, slices: &mut Vec<IoSlice<'_>>) -> Result<(), Unsent> {
+        if !(self.has_time)(self.stream) {
+            return Err(Unsent::Stuck);
+        }
+        let sent = self.stream.send_slices(slices).await;
+        slices.clear();
+        sent.map_err(|_| Unsent::Stuck)
+    }
+}
+
+impl Wire {
+    /// Adds what octets become to the slices; gives those that are left.
+    fn frame<'o>(&mut self, octets: &'o [u8], slices: &mut Vec<IoSlice<'o>>) -> &'o [u8] {
+        match self {
+            Wire::Chunk => {
+                slices.push(IoSlice::new(octets));
+                &[]
+            }
+            Wire::Stuffed(stuffer) => {
+                let taken = stuffer.stuff(octets, slices);
+                octets.get(taken..).unwrap_or_default()
+            }
+        }
+    }
+
+    fn end(&self) -> &'static [u8] {
+        match self {
+            Wire::Chunk => b"",
+            Wire::Stuffed(stuffer) => stuffer.end(),
+        }
+    }
+}
+
+/// Whether all of a message is 7-bit; the body is rewound afterwards. `Err`: it cannot be read.
+pub(super) async fn is_seven_bit<B: Body>(prefix: &[u8], body: &mut B) -> Result<bool, String> {
+    let mut is_ascii = prefix.is_ascii();
+    while is_ascii && let Some(block) = body.next().await.map_err(|why| why.to_string())? {
+        is_ascii = block.is_ascii();
+    }
+    body.rewind();
+    Ok(is_ascii)
+}
+
+fn gathered(slices: &[IoSlice<'_>]) -> usize {
+    match slices.len() >= SLICES_MAX {
+        true => usize::MAX,
+        false => slices.iter().map(|slice| slice.len()).sum(),
+    }
+}
+
+fn unreadable(error: io::Error) -> Unsent {
+    Unsent::Unreadable(error.to_string())
+}
+
+fn shorter(sent: u64, octets: u64) -> Unsent {
+    Unsent::Unreadable(format!("it ends after {sent} of {octets} octets"))
+}
+
+/// Command, prefix, block and end.
+const SLICES_EXPECTED: usize = 8;

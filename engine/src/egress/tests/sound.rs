@@ -1,0 +1,196 @@
+//! Messages arrive octet for octet, by every way of sending them.
+
+use super::*;
+
+#[test]
+fn messages_arrive_as_they_are_on_a_kept_connection() {
+    for keywords in [
+        &["PIPELINING", "CHUNKING", "8BITMIME"][..],
+        &["PIPELINING"],
+        &["CHUNKING"],
+        &[],
+    ] {
+        let (address, ledgers) = Server::offering(keywords).serve();
+        on_shard(move || async move {
+            let (target, tools) = (target(address), tools());
+            let mut connection = Connection::open(&target, &tools).await.unwrap();
+            for octets in SIZES {
+                let text = text(octets);
+                let pieces: Rc<[Rc<[u8]>]> = text.chunks(50_000).map(Rc::from).collect();
+                let outcome = connection.send(&letter(2), &mut Pieces::new(pieces)).await;
+                assert!(outcome.is_open);
+                for disposition in &outcome.recipients {
+                    assert_eq!(disposition.fate, Fate::Delivered);
+                    assert_eq!(disposition.reply.to_string(), "250 2.0.0 taken");
+                }
+            }
+            assert_eq!(connection.letters() as usize, SIZES.len());
+            assert_eq!(*connection.tls(), TlsUse::NotOffered);
+            connection.quit().await;
+        });
+        let ledger = ledgers.recv().unwrap();
+        let expected: Vec<_> = SIZES.iter().map(|octets| whole(&text(*octets))).collect();
+        assert!(ledger.messages == expected, "with {keywords:?}");
+        assert_eq!(ledger.commands.last().unwrap(), "QUIT");
+    }
+}
+
+const SIZES: [usize; 4] = [1, 4096, 70_000, 3_000_000];
+
+#[test]
+fn a_letter_without_a_body() {
+    let (address, ledgers) = Server::offering(&["PIPELINING"]).serve();
+    let outcome = on_shard(move || async move { deliver(&target(address), &tools(), b"").await });
+    assert_eq!(outcome.unwrap().fate, Fate::Delivered);
+    assert_eq!(ledgers.recv().unwrap().messages, [PREFIX.as_bytes()]);
+}
+
+#[test]
+fn lmtp() {
+    let server = Server {
+        is_lmtp: true,
+        answers: vec![("RCPT TO:<r1@", "550 5.1.1 nobody\r\n")],
+        ..Server::offering(&["PIPELINING"])
+    };
+    let (address, ledgers) = server.serve();
+    let fates = on_shard(move || async move {
+        let target = Target {
+            dialect: Dialect::Lmtp,
+            ..target(address)
+        };
+        let mut connection = Connection::open(&target, &tools()).await.unwrap();
+        let outcome = connection
+            .send(&letter(3), &mut Pieces::from(&text(100)[..]))
+            .await;
+        connection.quit().await;
+        outcome
+            .recipients
+            .iter()
+            .map(|d| d.fate)
+            .collect::<Vec<_>>()
+    });
+    assert_eq!(fates, [Fate::Delivered, Fate::Failed, Fate::Delivered]);
+    assert_eq!(ledgers.recv().unwrap().commands[0], "LHLO us.test");
+}
+
+#[test]
+fn eight_bits_are_looked_for_where_it_matters() {
+    use store::mail::envelope::BodyKind;
+    for (body, fate) in [
+        (&b"seven\r\n"[..], Fate::Delivered),
+        (b"\xc3\xb6\r\n", Fate::Failed),
+    ] {
+        let (address, ledgers) = Server::offering(&["PIPELINING"]).serve();
+        let outcome = on_shard(move || async move {
+            let mut connection = Connection::open(&target(address), &tools()).await.unwrap();
+            let mut letter = letter(1);
+            let mut envelope = (*letter.envelope).clone();
+            envelope.body = BodyKind::EightBitMime;
+            letter.envelope = Rc::new(envelope);
+            let outcome = connection.send(&letter, &mut Pieces::from(body)).await;
+            connection.quit().await;
+            outcome.recipients[0].fate
+        });
+        assert_eq!(outcome, fate);
+        let messages = ledgers.recv().unwrap().messages.len();
+        assert_eq!(messages, usize::from(fate == Fate::Delivered));
+    }
+}
+
+/// A body that does not hold what it promises.
+struct Short;
+
+impl Body for Short {
+    fn octets(&self) -> u64 {
+        100
+    }
+
+    async fn next(&mut self) -> std::io::Result<Option<&[u8]>> {
+        Err(std::io::Error::other("a bad disk"))
+    }
+
+    fn rewind(&mut self) {}
+}
+
+#[test]
+fn an_unreadable_body_is_never_ended() {
+    for keywords in [&["PIPELINING"][..], &["CHUNKING"]] {
+        let (address, ledgers) = Server::offering(keywords).serve();
+        let outcome = on_shard(move || async move {
+            let mut connection = Connection::open(&target(address), &tools()).await.unwrap();
+            let outcome = connection.send(&letter(1), &mut Short).await;
+            assert!(!outcome.is_open && !connection.is_open());
+            outcome.recipients[0].reply.to_string()
+        });
+        assert_eq!(
+            outcome,
+            "451 4.3.0 the message cannot be read here: a bad disk"
+        );
+        assert!(ledgers.recv().unwrap().messages.is_empty());
+    }
+}
+
+/// The look at it decides between sending and a bounce: a bad disk must not bounce.
+#[test]
+fn an_unreadable_body_is_not_taken_for_an_eight_bit_one() {
+    use store::mail::envelope::BodyKind;
+    let (address, ledgers) = Server::offering(&["PIPELINING"]).serve();
+    let told = on_shard(move || async move {
+        let mut connection = Connection::open(&target(address), &tools()).await.unwrap();
+        let mut letter = letter(1);
+        let mut envelope = (*letter.envelope).clone();
+        envelope.body = BodyKind::EightBitMime;
+        letter.envelope = Rc::new(envelope);
+        let outcome = connection.send(&letter, &mut Short).await;
+        assert!(outcome.is_open);
+        connection.quit().await;
+        Told::from(&outcome.recipients[0])
+    });
+    assert_eq!(told.fate, Fate::Deferred, "{told:?}");
+    assert!(
+        !ledgers
+            .recv()
+            .unwrap()
+            .commands
+            .iter()
+            .any(|line| line.starts_with("MAIL"))
+    );
+}
+
+#[test]
+fn an_idle_connection_that_ends_is_noticed() {
+    let (address, ledgers) = Server {
+        answers: vec![(".", "250 ok\r\n421 4.4.2 idle\r\n")],
+        ..Server::offering(&["PIPELINING"])
+    }
+    .serve();
+    on_shard(move || async move {
+        let mut connection = Connection::open(&target(address), &tools()).await.unwrap();
+        let sent = connection
+            .send(&letter(1), &mut Pieces::from(&b"x"[..]))
+            .await;
+        assert_eq!(sent.recipients[0].fate, Fate::Delivered);
+        connection.ended().await;
+        assert!(!connection.is_open());
+        let stale = connection
+            .send(&letter(2), &mut Pieces::from(&b"x"[..]))
+            .await;
+        assert!(stale.is_stale && stale.recipients.len() == 2);
+    });
+    drop(ledgers);
+}
+
+#[test]
+fn nobody_listens() {
+    let failure = on_shard(|| async {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        drop(listener);
+        deliver(&target(address), &tools(), b"x").await.unwrap_err()
+    });
+    assert_eq!(failure.stage, Stage::Connect);
+    assert!(
+        failure.is_temporary && failure.reply.contains("refused"),
+        "{failure:?}"
+    );
+}

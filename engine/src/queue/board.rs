@@ -1,0 +1,538 @@
+//! All waiting recipients of one shard: who waits for what, and what is next. No I/O, no clock.
+//!
+//! A recipient arrives, waits for its time, then for the hosts of its domain, then for a
+//! connection; whoever sends takes it, and brings it back with a time or lets it go. Whatever must
+//! be done elsewhere is handed out: domains to resolve, queues to serve, recipients that are late.
+
+use super::hop::Hop;
+use super::lanes::Lanes;
+use super::names::Names;
+use super::nodes::{Band, Chain, Full, Index, Nodes, State};
+use super::site::Site;
+use super::suspend::{Field, Suspensions};
+use super::wheel::Wheel;
+use super::why::Why;
+use crate::reactor::oneshot;
+use slab::Slab;
+use std::collections::HashMap;
+use std::rc::Rc;
+use std::sync::Arc;
+
+/// The state of a shard's queue.
+pub(super) struct Board {
+    pub(super) nodes: Nodes,
+    pub(super) suspensions: Suspensions,
+    wheel: Wheel,
+    domains: Names<Domain>,
+    tenants: Names<()>,
+    queues: Slab<Queue>,
+    by_key: HashMap<(u32, Box<str>), usize>,
+    to_resolve: Vec<u32>,
+    to_serve: Vec<QueueIndex>,
+}
+
+/// A recipient as it comes to the queue. Times are seconds since 1970.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Arrival<'a> {
+    pub(super) item: u64,
+    pub(super) domain: &'a str,
+    pub(super) tenant: &'a str,
+    pub(super) band: Band,
+    /// Not before then.
+    pub(super) due: u32,
+    pub(super) is_held: bool,
+}
+
+/// Names a ready queue as long as it is there.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub(super) struct QueueIndex(usize);
+
+/// What is known of a domain.
+#[derive(Default)]
+struct Domain {
+    standing: Standing,
+    /// Those that wait for its hosts.
+    pending: Chain,
+}
+
+#[derive(Default)]
+enum Standing {
+    #[default]
+    Unknown,
+    Asked,
+    /// Its ready queues, by egress source.
+    Known {
+        queues: Box<[Share]>,
+        until: u32,
+    },
+}
+
+/// A ready queue and its part of the mail.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) struct Share {
+    pub(super) queue: QueueIndex,
+    pub(super) weight: u32,
+}
+
+/// What is ready for one (egress source, hop).
+pub(super) struct Queue {
+    pub(super) site: Arc<Site>,
+    /// Place of the egress source in the configuration.
+    pub(super) source: u32,
+    lanes: Lanes,
+    /// Connections that serve it.
+    pub(super) couriers: u32,
+    /// Of these, those that have nothing to send now; told when there is something.
+    pub(super) idle: Vec<oneshot::Sender<()>>,
+    /// Domains whose hosts it stands for.
+    users: u32,
+    /// Its hosts, as DNS named them last.
+    pub(super) hop: Rc<Hop>,
+}
+
+impl Board {
+    #[must_use]
+    pub(super) fn new(now: u32) -> Board {
+        Board {
+            nodes: Nodes::default(),
+            suspensions: Suspensions::default(),
+            wheel: Wheel::new(now),
+            domains: Names::default(),
+            tenants: Names::default(),
+            queues: Slab::new(),
+            by_key: HashMap::new(),
+            to_resolve: Vec::new(),
+            to_serve: Vec::new(),
+        }
+    }
+
+    /// Takes in a recipient, of the log or new.
+    pub(super) fn arrive(&mut self, arrival: Arrival<'_>, now: u32) -> Result<Index, Full> {
+        let domain = self.domains.enter(arrival.domain);
+        let tenant = self.tenants.enter(arrival.tenant);
+        let added = self.nodes.add(arrival.item, domain, tenant, arrival.band);
+        let Ok(index) = added else {
+            self.domains.leave(domain);
+            self.tenants.leave(tenant);
+            return added;
+        };
+        match arrival.is_held {
+            true => self.enter(index, State::Held, now.saturating_add(LOOK_SECS)),
+            false => self.defer(index, arrival.due, now),
+        }
+        Ok(index)
+    }
+
+    /// Brings the board to `now`: what is due starts.
+    pub(super) fn advance(&mut self, now: u32) {
+        let mut due = Vec::new();
+        self.wheel.advance(&mut self.nodes, now, &mut due);
+        for index in due {
+            self.start(index, now);
+        }
+    }
+
+    /// Lets a recipient in no list wait until `due`; at once if that is past.
+    pub(super) fn defer(&mut self, index: Index, due: u32, now: u32) {
+        if due <= now {
+            return self.start(index, now);
+        }
+        self.enter(index, State::Timed, due);
+        self.wheel.add(&mut self.nodes, index);
+    }
+
+    /// Towards a connection: a recipient in no list.
+    fn start(&mut self, index: Index, now: u32) {
+        if let Some(until) = self.suspended_until(index, now) {
+            self.enter(index, State::Timed, until);
+            return self.wheel.add(&mut self.nodes, index);
+        }
+        let (number, item) = (self.nodes.node(index).domain, self.nodes.node(index).item);
+        let look = now.saturating_add(LOOK_SECS);
+        let Some(domain) = self.domains.value_mut(number) else {
+            return;
+        };
+        if let Standing::Known { queues, until } = &domain.standing
+            && now < *until
+            && let Some(queue) = choose(queues, item)
+        {
+            return self.make_ready(index, queue, look);
+        }
+        if !matches!(domain.standing, Standing::Asked) {
+            domain.standing = Standing::Asked;
+            self.to_resolve.push(number);
+        }
+        self.nodes.node_mut(index).enter(State::Resolving, look);
+        self.nodes.push(&mut domain.pending, index);
+    }
+
+    fn make_ready(&mut self, index: Index, queue: QueueIndex, look: u32) {
+        let Some(ready) = self.queues.get_mut(queue.0) else {
+            return;
+        };
+        self.nodes.node_mut(index).enter(State::Ready, look);
+        ready.lanes.push(&mut self.nodes, index);
+        if self.to_serve.last() != Some(&queue) {
+            self.to_serve.push(queue);
+        }
+    }
+
+    fn suspended_until(&mut self, index: Index, now: u32) -> Option<u32> {
+        if self.suspensions.list().is_empty() {
+            return None;
+        }
+        let node = self.nodes.node(index);
+        let (domain, tenant) = (
+            self.domains.text(node.domain),
+            self.tenants.text(node.tenant()),
+        );
+        let is_meant = |field: &Field| field.is_domain(domain) || field.is_tenant(tenant);
+        let found = self.suspensions.find(now, is_meant)?;
+        let look = now.saturating_add(LOOK_SECS);
+        Some(found.until.map_or(look, |until| until.min(look)))
+    }
+
+    /// Domains whose hosts must be asked for, each with its number.
+    pub(super) fn take_questions(&mut self) -> Vec<(u32, String)> {
+        let asked = std::mem::take(&mut self.to_resolve);
+        let named = |number| (number, self.domains.text(number).to_owned());
+        asked.into_iter().map(named).collect()
+    }
+
+    /// Queues that have something new.
+    pub(super) fn take_stirred(&mut self) -> Vec<QueueIndex> {
+        let mut queues = std::mem::take(&mut self.to_serve);
+        queues.sort_unstable_by_key(|queue| queue.0);
+        queues.dedup();
+        queues
+    }
+
+    /// The queue for a source and a hop, made if it is new. It lives while a domain leads to it,
+    /// something is in it, or a courier serves it.
+    pub(super) fn queue_for(&mut self, source: u32, hop: &Rc<Hop>, site: &Arc<Site>) -> QueueIndex {
+        let key = (source, Box::from(hop.exchange.as_str()));
+        if let Some(at) = self.by_key.get(&key).copied() {
+            if let Some(queue) = self.queues.get_mut(at) {
+                queue.hop = Rc::clone(hop);
+            }
+            return QueueIndex(at);
+        }
+        let at = self.queues.insert(Queue {
+            site: Arc::clone(site),
+            source,
+            lanes: Lanes::default(),
+            couriers: 0,
+            idle: Vec::new(),
+            users: 0,
+            hop: Rc::clone(hop),
+        });
+        self.by_key.insert(key, at);
+        QueueIndex(at)
+    }
+
+    /// DNS named the hosts of a domain; the answer is good until `until`. A domain that nobody
+    /// waits for any more may have left its number to another one: the name tells.
+    pub(super) fn resolved(
+        &mut self,
+        (number, name): (u32, &str),
+        shares: Box<[Share]>,
+        until: u32,
+        now: u32,
+    ) {
+        if self.domains.text(number) != name {
+            return shares.iter().for_each(|share| self.prune(share.queue));
+        }
+        for share in &shares {
+            if let Some(queue) = self.queues.get_mut(share.queue.0) {
+                queue.users += 1;
+            }
+        }
+        let known = Standing::Known {
+            queues: shares,
+            until: until.max(now.saturating_add(1)),
+        };
+        let Some(domain) = self.domains.value_mut(number) else {
+            return;
+        };
+        let before = std::mem::replace(&mut domain.standing, known);
+        let mut pending = std::mem::take(&mut domain.pending);
+        self.forget(before);
+        while let Some(index) = self.nodes.pop(&mut pending) {
+            self.start(index, now);
+        }
+    }
+
+    /// DNS named none: gives back those that waited, now `Sending` until somebody decides.
+    pub(super) fn unresolved(&mut self, (number, name): (u32, &str), now: u32) -> Vec<Index> {
+        if self.domains.text(number) != name {
+            return Vec::new();
+        }
+        let Some(domain) = self.domains.value_mut(number) else {
+            return Vec::new();
+        };
+        domain.standing = Standing::Unknown;
+        let mut pending = std::mem::take(&mut domain.pending);
+        let mut waited = Vec::new();
+        while let Some(index) = self.nodes.pop(&mut pending) {
+            self.enter(index, State::Sending, now.saturating_add(SENDING_SECS_MAX));
+            waited.push(index);
+        }
+        waited
+    }
+
+    /// Hosts and routes are asked for again before the next start: the configuration changed.
+    pub(super) fn doubt_all(&mut self) {
+        for domain in self.domains.values_mut() {
+            if let Standing::Known { until, .. } = &mut domain.standing {
+                *until = 0;
+            }
+        }
+    }
+
+    /// Takes one transaction's recipients for sending.
+    pub(super) fn take(
+        &mut self,
+        queue: QueueIndex,
+        most: usize,
+        now: u32,
+        belongs: impl FnMut(&Nodes, Index, Index) -> bool,
+    ) -> Vec<Index> {
+        let Some(queue) = self.queues.get_mut(queue.0) else {
+            return Vec::new();
+        };
+        let taken = queue.lanes.take(&mut self.nodes, most, belongs);
+        let until = now.saturating_add(SENDING_SECS_MAX);
+        for index in &taken {
+            self.nodes.node_mut(*index).enter(State::Sending, until);
+        }
+        taken
+    }
+
+    /// Nothing is to be done for it any more.
+    pub(super) fn end(&mut self, index: Index) {
+        let node = *self.nodes.node(index);
+        self.nodes.let_go(index);
+        self.tenants.leave(node.tenant());
+        if self.domains.users(node.domain) == 1
+            && let Some(domain) = self.domains.value_mut(node.domain)
+        {
+            let standing = std::mem::take(&mut domain.standing);
+            // What is `Gone` and still chained has left already.
+            let mut pending = std::mem::take(&mut domain.pending);
+            while self.nodes.pop(&mut pending).is_some() {}
+            self.forget(standing);
+        }
+        self.domains.leave(node.domain);
+    }
+
+    fn forget(&mut self, standing: Standing) {
+        let Standing::Known { queues, .. } = standing else {
+            return;
+        };
+        for share in queues {
+            if let Some(queue) = self.queues.get_mut(share.queue.0) {
+                queue.users = queue.users.saturating_sub(1);
+            }
+            self.prune(share.queue);
+        }
+    }
+
+    /// Removes a queue that nobody needs.
+    pub(super) fn prune(&mut self, index: QueueIndex) {
+        let Some(queue) = self.queues.get(index.0) else {
+            return;
+        };
+        if queue.users == 0 && queue.couriers == 0 && queue.lanes.count() == 0 {
+            let queue = self.queues.remove(index.0);
+            let exchange = Box::from(queue.hop.exchange.as_str());
+            self.by_key.remove(&(queue.source, exchange));
+        }
+    }
+
+    /// The same recipient in no list: an order of the operator takes it out of where it is.
+    /// `None`: it is being sent.
+    pub(super) fn take_out(&mut self, index: Index) -> Option<Index> {
+        let node = *self.nodes.node(index);
+        if matches!(node.state(), State::Sending | State::Gone) {
+            return None;
+        }
+        if !node.is_linked() {
+            return Some(index);
+        }
+        let fresh = self
+            .nodes
+            .add(node.item, node.domain, node.tenant(), node.band());
+        let fresh = fresh.ok()?;
+        self.nodes.let_go(index);
+        Some(fresh)
+    }
+
+    /// The operator holds a recipient in no list.
+    pub(super) fn hold(&mut self, index: Index, now: u32) {
+        self.enter(index, State::Held, now.saturating_add(LOOK_SECS));
+    }
+
+    /// Somebody decides about a recipient in no list.
+    pub(super) fn give_up(&mut self, index: Index, now: u32) {
+        self.enter(index, State::Sending, now.saturating_add(SENDING_SECS_MAX));
+    }
+
+    /// Leaves it where it is, and looks at it again later.
+    pub(super) fn look_later(&mut self, index: Index, now: u32) {
+        let state = self.nodes.node(index).state();
+        self.enter(index, state, now.saturating_add(LOOK_SECS));
+    }
+
+    pub(super) fn enter(&mut self, index: Index, state: State, due: u32) {
+        self.nodes.node_mut(index).enter(state, due);
+    }
+
+    /// Those among the next `most` places whose state has outlived its time, and where to go on.
+    pub(super) fn late(&self, from: u32, most: u32, now: u32) -> (Vec<Index>, u32) {
+        let (found, next) = self.nodes.walk(from, most);
+        let is_late = |index: &Index| self.nodes.node(*index).due.saturating_add(SLACK_SECS) < now;
+        (found.filter(is_late).collect(), next)
+    }
+
+    #[must_use]
+    pub(super) fn queue(&self, index: QueueIndex) -> Option<&Queue> {
+        self.queues.get(index.0)
+    }
+
+    pub(super) fn queue_mut(&mut self, index: QueueIndex) -> Option<&mut Queue> {
+        self.queues.get_mut(index.0)
+    }
+
+    pub(super) fn queues_mut(&mut self) -> impl Iterator<Item = &mut Queue> {
+        self.queues.iter_mut().map(|(_, queue)| queue)
+    }
+
+    pub(super) fn queues(&self) -> impl Iterator<Item = (QueueIndex, &Queue)> {
+        let queues = self.queues.iter();
+        queues.map(|(at, queue)| (QueueIndex(at), queue))
+    }
+
+    #[must_use]
+    pub(super) fn domain_of(&self, index: Index) -> &str {
+        self.domains.text(self.nodes.node(index).domain)
+    }
+
+    #[must_use]
+    pub(super) fn tenant_of(&self, index: Index) -> &str {
+        self.tenants.text(self.nodes.node(index).tenant())
+    }
+
+    /// What a recipient is waiting for. `now_millis` is of the monotonic clock.
+    pub(super) fn why(&mut self, index: Index, is_retry: bool, now: u32, now_millis: u64) -> Why {
+        let node = *self.nodes.node(index);
+        match node.state() {
+            State::Timed => self.why_timed(index, is_retry, now),
+            State::Resolving => Why::Dns { until: node.due },
+            State::Held => Why::Held { until: node.due },
+            State::Ready => self.why_ready(index, now, now_millis),
+            State::Sending | State::Gone => Why::Reply {
+                site: self.site_of(index),
+                until: node.due,
+            },
+        }
+    }
+
+    fn why_timed(&mut self, index: Index, is_retry: bool, now: u32) -> Why {
+        let at = self.nodes.node(index).due;
+        let (domain, tenant) = (
+            self.domain_of(index).to_owned(),
+            self.tenant_of(index).to_owned(),
+        );
+        let is_meant = |field: &Field| field.is_domain(&domain) || field.is_tenant(&tenant);
+        match self.suspensions.find(now, is_meant) {
+            Some(suspension) => Why::Suspended {
+                by: suspension.field.to_string(),
+                until: suspension.until,
+            },
+            None if is_retry => Why::Retry { at },
+            None => Why::NotBefore { at },
+        }
+    }
+
+    fn why_ready(&mut self, index: Index, now: u32, now_millis: u64) -> Why {
+        let until = self.nodes.node(index).due;
+        let site = self.site_of(index);
+        let is_meant = |field: &Field| field.is_site(&site);
+        if let Some(suspension) = self.suspensions.find(now, is_meant) {
+            return Why::Suspended {
+                by: suspension.field.to_string(),
+                until: suspension.until,
+            };
+        }
+        let queue = self.queue_of(index).and_then(|queue| self.queue(queue));
+        let Some(queue) = queue else {
+            return Why::Dns { until };
+        };
+        if let Some(millis) = queue.site.paused_until().checked_sub(now_millis)
+            && millis > 0
+        {
+            let secs = u32::try_from(millis.div_ceil(1000)).unwrap_or(u32::MAX);
+            return Why::Paused {
+                site,
+                at: now.saturating_add(secs),
+            };
+        }
+        Why::Turn {
+            site,
+            ready: queue.ready(),
+            open: queue.site.open(),
+            allowed: queue.site.allowed(queue.hop.route.pace.connections_max),
+            until,
+        }
+    }
+
+    fn site_of(&self, index: Index) -> String {
+        let queue = self.queue_of(index).and_then(|queue| self.queue(queue));
+        let name = queue.map(|queue| queue.site.name().to_owned());
+        name.unwrap_or_else(|| self.domain_of(index).to_owned())
+    }
+
+    /// The ready queue that a recipient is in, or would be.
+    #[must_use]
+    pub(super) fn queue_of(&self, index: Index) -> Option<QueueIndex> {
+        let node = self.nodes.node(index);
+        match &self.domains.value(node.domain)?.standing {
+            Standing::Known { queues, .. } => choose(queues, node.item),
+            _ => None,
+        }
+    }
+}
+
+impl Queue {
+    /// How many are ready.
+    #[must_use]
+    pub(super) fn ready(&self) -> usize {
+        self.lanes.count()
+    }
+}
+
+/// A part of the items by weight, always the same for one item.
+fn choose(shares: &[Share], item: u64) -> Option<QueueIndex> {
+    let all: u64 = shares.iter().map(|share| u64::from(share.weight)).sum();
+    let mut left = item.wrapping_mul(SPREAD) >> 32;
+    left %= all.max(1);
+    for share in shares {
+        match left.checked_sub(u64::from(share.weight)) {
+            Some(rest) => left = rest,
+            None => return Some(share.queue),
+        }
+    }
+    shares.first().map(|share| share.queue)
+}
+
+/// A state without an event of its own is looked at this often: has its message expired?
+pub(super) const LOOK_SECS: u32 = 600;
+
+/// One attempt with all its hosts; the deadlines of egress end it before.
+pub(super) const SENDING_SECS_MAX: u32 = 3_600;
+
+/// How late the watchdog lets a state be.
+pub(super) const SLACK_SECS: u32 = 30;
+
+/// Spreads numbers that follow each other (Knuth's multiplicative hashing).
+const SPREAD: u64 = 0x9e37_79b9_7f4a_7c15;

@@ -1,0 +1,462 @@
+//! One connection to the hosts of a ready queue: opens it, sends what is ready, keeps it a while.
+//!
+//! ```text
+//!   take ─→ read ─→ connect, host by host ─→ send ─→ outcome is written down ─┐
+//!    ↑                                                                        │
+//!    └── while something is ready, or comes within a few seconds ─────────────┘
+//! ```
+//!
+//! The outcome of a message is written down while the next one is sent, and awaited before the one
+//! after it: a crash leaves at most two messages of a connection in doubt.
+
+use super::board::QueueIndex;
+use super::budget;
+use super::dispatch::Dispatcher;
+use super::dsn::Event;
+use super::hop::{Hop, Reach};
+use super::letter::{Load, Parcel};
+use super::outcome::{Result as Came, Tried, said, said_of};
+use super::schedule::pause_secs;
+use super::site::Permit;
+use super::suspend::Field;
+use crate::config::outbound::{EgressSource, TlsDemand, Via};
+use crate::egress::{
+    Connection, Dialect, Disposition, Failure, Fate, Login, Origin, Outcome, Stage, Target,
+};
+use crate::reactor::oneshot::{self, oneshot};
+use crate::reactor::{clock, sleep, spawn};
+use crate::wire::sasl::Password;
+use crate::wire::smtp::client::reply::{Reply, Status};
+use futures_util::future::{Either, select};
+use std::net::SocketAddr;
+use std::pin::pin;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+/// What a courier holds as long as it lives.
+struct Courier {
+    desk: Rc<Dispatcher>,
+    queue: QueueIndex,
+    hop: Rc<Hop>,
+    source: EgressSource,
+    permit: Permit,
+    _connection: budget::Share,
+    /// Ready when the outcome before the last is durable.
+    noted: Option<oneshot::Receiver<()>>,
+}
+
+/// An open connection and whom it leads to.
+struct Link {
+    connection: Connection,
+    host: Rc<str>,
+}
+
+impl Dispatcher {
+    /// Sends as many couriers to a queue as it has work for and its site bears.
+    pub(super) fn serve(self: &Rc<Self>, index: QueueIndex) {
+        let mut called = 0;
+        while !self.is_ending() {
+            let config = self.live.config.load();
+            let now = self.second();
+            let mut board = self.board.borrow_mut();
+            let Some(site) = board.queue(index).map(|queue| Arc::clone(&queue.site)) else {
+                return;
+            };
+            let is_meant = |field: &Field| field.is_site(site.name());
+            if board.suspensions.find(now, is_meant).is_some() {
+                return;
+            }
+            let Some(queue) = board.queue_mut(index) else {
+                return;
+            };
+            let busy = (queue.couriers as usize).saturating_sub(queue.idle.len());
+            if queue.ready() <= busy + called {
+                return;
+            }
+            if let Some(idle) = queue.idle.pop() {
+                // One that just left is counted no more either way.
+                let _ = idle.send(());
+                called += 1;
+                continue;
+            }
+            let most = queue.hop.route.pace.connections_max;
+            let now_millis = self.now().monotonic_millis;
+            let Ok(permit) = queue.site.permit(most, now_millis) else {
+                return;
+            };
+            let Some(connection) = self.connections.try_take(1) else {
+                return;
+            };
+            let sources = &config.outbound.sources;
+            let Some(source) = sources.get(queue.source as usize).or(sources.first()) else {
+                return;
+            };
+            queue.couriers += 1;
+            let courier = Courier {
+                desk: Rc::clone(self),
+                queue: index,
+                hop: Rc::clone(&queue.hop),
+                source: source.clone(),
+                permit,
+                _connection: connection,
+                noted: None,
+            };
+            drop(board);
+            spawn(courier.run());
+        }
+    }
+
+    fn courier_gone(&self, index: QueueIndex) {
+        let mut board = self.board.borrow_mut();
+        if let Some(queue) = board.queue_mut(index) {
+            queue.couriers = queue.couriers.saturating_sub(1);
+        }
+        board.prune(index);
+    }
+
+    /// Until when the operator keeps this queue's site from being sent to.
+    fn is_suspended(&self, site: &str) -> bool {
+        let now = self.second();
+        let mut board = self.board.borrow_mut();
+        board
+            .suspensions
+            .find(now, |field| field.is_site(site))
+            .is_some()
+    }
+}
+
+impl Courier {
+    async fn run(mut self) {
+        let (desk, queue) = (Rc::clone(&self.desk), self.queue);
+        let mut link: Option<Link> = None;
+        while !self.desk.is_ending() && !self.desk.is_suspended(self.permit.site().name()) {
+            if self.has_work() {
+                self.keep_pace(&mut link).await;
+            }
+            let Some(load) = self.next_load().await else {
+                let Some(link) = &mut link else { break };
+                match self.rest(link).await {
+                    true => continue,
+                    false => break,
+                }
+            };
+            if !self.send(&mut link, load).await {
+                break;
+            }
+            self.desk.serve(self.queue);
+        }
+        if let Some(link) = link {
+            link.connection.quit().await;
+        }
+        if let Some(noted) = self.noted.take() {
+            // Closed: the task that writes it down has ended all the same.
+            let _ = noted.await;
+        }
+        drop(self);
+        desk.serve(queue);
+    }
+
+    fn has_work(&self) -> bool {
+        let board = self.desk.board.borrow();
+        let queue = board.queue(self.queue);
+        queue.is_some_and(|queue| queue.ready() > 0)
+    }
+
+    /// Waits for a share of the rate; a long wait is not spent on an open connection.
+    async fn keep_pace(&self, link: &mut Option<Link>) {
+        let Some(per_minute) = self.hop.route.pace.per_minute_max else {
+            return;
+        };
+        let site = self.permit.site();
+        while let Err(at) = site.pace(per_minute, clock::monotonic_micros()) {
+            let wait = Duration::from_micros(at.saturating_sub(clock::monotonic_micros()));
+            if wait > IDLE_MAX
+                && let Some(link) = link.take()
+            {
+                link.connection.quit().await;
+            }
+            sleep(wait).await;
+        }
+    }
+
+    /// The next transaction's recipients with their message; passes over what cannot be read.
+    async fn next_load(&self) -> Option<Load> {
+        let most = self.hop.route.pace.recipients_max as usize;
+        loop {
+            let now = self.desk.second();
+            let taken = self.desk.take(self.queue, most, now);
+            if taken.is_empty() {
+                return None;
+            }
+            if let Some(load) = self.desk.load(taken, &self.hop.route.pace).await {
+                return Some(load);
+            }
+        }
+    }
+
+    /// `false`: the hosts cannot be reached, so that more would fare the same.
+    async fn send(&mut self, link: &mut Option<Link>, load: Load) -> bool {
+        let Load { parcels, body } = load;
+        let letter = self.desk.letter(&body, &parcels);
+        let mut pieces = body.pieces();
+        for _ in 0..STALE_MAX {
+            let mut open = match link.take() {
+                Some(open) if open.connection.letters() < self.hop.route.pace.messages_max => open,
+                spent => {
+                    if let Some(spent) = spent {
+                        spent.connection.quit().await;
+                    }
+                    match self.connect().await {
+                        Ok(open) => open,
+                        Err((host, failure)) => {
+                            self.unreached(parcels, &host, &failure).await;
+                            return false;
+                        }
+                    }
+                }
+            };
+            let outcome = open.connection.send(&letter, &mut pieces).await;
+            if outcome.is_stale {
+                continue;
+            }
+            let passes_on = open.connection.offer().dsn;
+            let host = Rc::clone(&open.host);
+            if outcome.is_open {
+                *link = Some(open);
+            }
+            drop((body, pieces));
+            self.learn(&outcome);
+            self.write_down(parcels, &host, passes_on, &outcome).await;
+            return true;
+        }
+        // It closes every connection on us: as good as not there.
+        self.give_back(parcels);
+        false
+    }
+
+    /// What the site's answers say about how much it bears: 421, or a connection that ends in the
+    /// middle, is too much.
+    fn learn(&self, outcome: &Outcome) {
+        let site = self.permit.site();
+        let is_too_much = |one: &Disposition| {
+            let is_lost = one.origin == Origin::Us && one.fate != Fate::Failed;
+            one.reply.code == 421 || is_lost && one.fate != Fate::Untried
+        };
+        let has_taken = |one: &Disposition| one.fate == Fate::Delivered;
+        if outcome.recipients.iter().any(is_too_much) {
+            site.crowded();
+        } else if outcome.recipients.iter().any(has_taken) {
+            site.took(self.hop.route.pace.connections_max);
+        }
+    }
+
+    async fn write_down(
+        &mut self,
+        parcels: Vec<Parcel>,
+        host: &str,
+        passes_on: bool,
+        outcome: &Outcome,
+    ) {
+        let mut tried = Vec::with_capacity(parcels.len());
+        for (parcel, disposition) in parcels.into_iter().zip(&outcome.recipients) {
+            let result = match Came::from(disposition) {
+                Came::Delivered(_) if !parcel.wants_success() => Came::Delivered(Event::PassedOn),
+                // LMTP puts it into its mailbox (RFC 2033).
+                Came::Delivered(_) if self.hop.dialect == Dialect::Lmtp => {
+                    Came::Delivered(Event::Delivered)
+                }
+                Came::Delivered(_) if passes_on => Came::Delivered(Event::PassedOn),
+                other => other,
+            };
+            tried.push(Tried {
+                index: parcel.index,
+                item: parcel.item,
+                result,
+                said: said(host, disposition.origin, &disposition.reply),
+            });
+        }
+        self.count(&tried);
+        let (done, noted) = oneshot();
+        let (desk, route) = (Rc::clone(&self.desk), Rc::clone(&self.hop.route));
+        spawn(async move {
+            desk.settle(tried, &route.pace).await;
+            desk.turn();
+            // A courier that is gone does not wait.
+            let _ = done.send(());
+        });
+        if let Some(before) = self.noted.replace(noted) {
+            let _ = before.await;
+        }
+    }
+
+    fn count(&self, tried: &[Tried]) {
+        let counts = &self.permit.site().counts;
+        for one in tried {
+            let cell = match one.result {
+                Came::Delivered(_) => &counts.sent,
+                Came::Deferred => &counts.deferred,
+                Came::Failed => &counts.failed,
+                Came::Untried => continue,
+            };
+            cell.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    /// No host took a connection. One message pays for it with an attempt; the others wait until
+    /// the site is tried again.
+    async fn unreached(&mut self, parcels: Vec<Parcel>, host: &str, failure: &Failure) {
+        let site = self.permit.site();
+        let pace = &self.hop.route.pace;
+        let now_millis = self.desk.now().monotonic_millis;
+        site.unreached(now_millis, |failures| pause_secs(pace, failures));
+        let result = match is_final(failure) {
+            true => Came::Failed,
+            false => Came::Deferred,
+        };
+        let tried: Vec<Tried> = parcels
+            .into_iter()
+            .map(|parcel| Tried {
+                index: parcel.index,
+                item: parcel.item,
+                result,
+                said: said_of(host, failure),
+            })
+            .collect();
+        self.count(&tried);
+        self.desk.settle(tried, pace).await;
+        self.desk.turn();
+    }
+
+    fn give_back(&self, parcels: Vec<Parcel>) {
+        let now = self.desk.second();
+        let mut board = self.desk.board.borrow_mut();
+        let wait = pause_secs(&self.hop.route.pace, 1);
+        for parcel in parcels {
+            board.defer(parcel.index, now.saturating_add(wait), now);
+        }
+    }
+
+    /// The first host that takes a connection, best ones first.
+    async fn connect(&mut self) -> Result<Link, (Rc<str>, Failure)> {
+        if let Some(queue) = self.desk.board.borrow().queue(self.queue) {
+            self.hop = Rc::clone(&queue.hop);
+        }
+        let mut last: Option<(Rc<str>, Failure)> = None;
+        let all = self.hop.hosts.iter();
+        let ways = all.flat_map(|host| host.addresses.iter().map(move |address| (host, *address)));
+        for (host, address) in ways.take(TRIES_MAX) {
+            match Connection::open(&self.target(host, address), &self.desk.tools).await {
+                Ok(connection) => {
+                    self.permit.site().answered();
+                    let host = Rc::clone(&host.name);
+                    return Ok(Link { connection, host });
+                }
+                // A refusal for now says more of the set of hosts than one for good.
+                Err(failure) => match &last {
+                    Some((_, known)) if !is_final(known) => {}
+                    _ => last = Some((Rc::clone(&host.name), failure)),
+                },
+            }
+            if self.desk.is_ending() {
+                break;
+            }
+        }
+        Err(last.unwrap_or_else(nowhere))
+    }
+
+    fn target(&self, host: &Reach, address: SocketAddr) -> Target {
+        let source = self.source.address;
+        let is_same_family = |source: &std::net::IpAddr| source.is_ipv4() == address.is_ipv4();
+        Target {
+            source: source
+                .filter(is_same_family)
+                .map(|source| SocketAddr::new(source, 0)),
+            dialect: self.hop.dialect,
+            demand: host.demand.clone(),
+            implicit_tls: self.hop.route.tls == TlsDemand::Implicit,
+            login: self.login(),
+            ..Target::new(address, &host.name, &self.source.hello)
+        }
+    }
+
+    fn login(&self) -> Option<Rc<Login>> {
+        let Via::Host {
+            login: Some(login),
+            host,
+            ..
+        } = &self.hop.route.via
+        else {
+            return None;
+        };
+        let is_here = host
+            .name
+            .parse()
+            .is_ok_and(|address: std::net::IpAddr| address.is_loopback());
+        Some(Rc::new(Login {
+            user: login.user.clone(),
+            password: Password::new(login.password.clone()),
+            in_clear: is_here,
+        }))
+    }
+
+    /// Keeps the connection while there may be more to send; `false`: there was not.
+    async fn rest(&self, link: &mut Link) -> bool {
+        if !link.connection.is_open() {
+            return false;
+        }
+        let (call, called) = oneshot();
+        {
+            let mut board = self.desk.board.borrow_mut();
+            let Some(queue) = board.queue_mut(self.queue) else {
+                return false;
+            };
+            queue.idle.push(call);
+        }
+        let is_called = {
+            let (timer, ended) = (pin!(sleep(IDLE_MAX)), pin!(link.connection.ended()));
+            let over = select(timer, ended);
+            matches!(select(called, over).await, Either::Left(_))
+        };
+        let mut board = self.desk.board.borrow_mut();
+        let Some(queue) = board.queue_mut(self.queue) else {
+            return false;
+        };
+        queue.idle.retain(|idle| !idle.is_closed());
+        is_called || queue.ready() > 0
+    }
+}
+
+/// Also where the task panicked: the watchdog finds the recipients that it had.
+impl Drop for Courier {
+    fn drop(&mut self) {
+        self.desk.courier_gone(self.queue);
+    }
+}
+
+/// Whether every host said, in words of its own, that it will never take mail from us. What is
+/// wrong with TLS or with our login is for the operators to mend, and mail waits for that.
+fn is_final(failure: &Failure) -> bool {
+    !failure.is_temporary() && matches!(failure.stage, Stage::Banner | Stage::Hello)
+}
+
+/// A hop without an address: nobody makes one.
+fn nowhere() -> (Rc<str>, Failure) {
+    let failure = Failure {
+        stage: Stage::Connect,
+        origin: Origin::Us,
+        reply: Reply::own(451, Status(4, 4, 4), "there is no host to connect to"),
+        tls: None,
+    };
+    (Rc::from(""), failure)
+}
+
+/// How long a connection without work is kept.
+const IDLE_MAX: Duration = Duration::from_secs(5);
+
+/// Addresses of all hosts that are tried for one connection.
+const TRIES_MAX: usize = 16;
+
+/// Connections that end before they answer anything, before a message waits.
+const STALE_MAX: usize = 3;

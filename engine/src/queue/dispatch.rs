@@ -1,0 +1,531 @@
+//! Drives one shard's queue: arrivals in, hosts asked for, couriers sent, outcomes written down.
+//!
+//! Every wait is an event or the tick of a second; nothing that waits is polled. What is said of a
+//! recipient is durable before the board moves it on, so that a crash repeats an attempt and never
+//! forgets one.
+
+use super::board::{Arrival, Board, LOOK_SECS, QueueIndex, Share};
+use super::budget::Budget;
+use super::dsn::Event;
+use super::hop::{Guides, Hop, NoHop};
+use super::nodes::{Band, Index, State};
+use super::notice::News;
+use super::outcome::{Deed, Result as Came, Times, Tried};
+use super::site::Sites;
+use super::time::Seconds;
+use crate::config::outbound::{Outbound, Pace};
+use crate::egress::Tools;
+use crate::event;
+use crate::intake::{Intake, QueueIds, Shard};
+use crate::reactor::{Now, sleep, spawn, yield_now};
+use crate::route::Live;
+use crate::telemetry::metric::ShardMetrics;
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+use store::error::{ChangeError, LogError};
+use store::mail::id::ItemId;
+use store::shard::{End, Ending, Enhanced, HostReply, Item, Note};
+
+/// What the queue of a shard is given.
+pub struct Equipment {
+    pub shard: usize,
+    pub store: Rc<Shard>,
+    pub intake: Intake,
+    pub queue_ids: Rc<QueueIds>,
+    pub live: Arc<Live>,
+    pub sites: Arc<Sites>,
+    pub guides: Guides,
+    pub tools: Tools,
+    pub metrics: Arc<ShardMetrics>,
+    pub random: Rc<dyn Fn() -> u64>,
+}
+
+/// One shard's queue at work.
+pub struct Dispatcher {
+    pub(super) shard: usize,
+    pub(super) store: Rc<Shard>,
+    pub(super) intake: Intake,
+    pub(super) queue_ids: Rc<QueueIds>,
+    pub(super) live: Arc<Live>,
+    pub(super) tools: Tools,
+    pub(super) metrics: Arc<ShardMetrics>,
+    pub(super) board: RefCell<Board>,
+    /// Octets of messages in memory.
+    pub(super) bodies: Rc<Budget>,
+    /// Connections open or opening.
+    pub(super) connections: Rc<Budget>,
+    pub(super) random: Rc<dyn Fn() -> u64>,
+    sites: Arc<Sites>,
+    guides: Guides,
+    questions: Rc<Budget>,
+    seconds: Seconds,
+    is_ending: Cell<bool>,
+    /// Where the watchdog goes on.
+    looked: Cell<u32>,
+}
+
+impl Dispatcher {
+    #[must_use]
+    pub fn new(equipment: Equipment) -> Rc<Dispatcher> {
+        let now = Now::here();
+        let seconds = Seconds::new(now.monotonic_millis, now.unix_secs());
+        let queue = &equipment.live.config.load().outbound.queue;
+        let second = seconds.look(now.monotonic_millis, now.unix_secs());
+        Rc::new(Dispatcher {
+            bodies: Budget::new(queue.sending_bytes_max),
+            connections: Budget::new(queue.connections_max),
+            questions: Budget::new(QUESTIONS_MAX),
+            board: RefCell::new(Board::new(second)),
+            seconds,
+            shard: equipment.shard,
+            store: equipment.store,
+            intake: equipment.intake,
+            queue_ids: equipment.queue_ids,
+            live: Arc::clone(&equipment.live),
+            sites: equipment.sites,
+            guides: equipment.guides,
+            tools: equipment.tools,
+            metrics: equipment.metrics,
+            random: equipment.random,
+            is_ending: Cell::new(false),
+            looked: Cell::new(0),
+        })
+    }
+
+    /// Runs as long as the shard.
+    pub async fn run(self: Rc<Self>) {
+        spawn(Rc::clone(&self).tick());
+        let mut arrivals = self.store.watch_queue();
+        loop {
+            self.take_in().await;
+            arrivals.changed().await;
+        }
+    }
+
+    /// Sends nothing new from now on. Couriers end after the message that they have under way.
+    pub fn end(&self) {
+        self.is_ending.set(true);
+        let mut board = self.board.borrow_mut();
+        let idle = board.queues_mut().flat_map(|queue| queue.idle.drain(..));
+        for idle in idle {
+            // Whoever is gone needs no call.
+            let _ = idle.send(());
+        }
+    }
+
+    #[must_use]
+    pub fn is_ending(&self) -> bool {
+        self.is_ending.get()
+    }
+
+    /// Connections to other hosts that are open or opening.
+    #[must_use]
+    pub fn couriers(&self) -> u64 {
+        self.connections.used()
+    }
+
+    /// The configuration was exchanged.
+    pub fn reconfigured(&self) {
+        let queue = &self.live.config.load().outbound.queue;
+        self.bodies.set(queue.sending_bytes_max);
+        self.connections.set(queue.connections_max);
+        self.board.borrow_mut().doubt_all();
+    }
+
+    pub(super) fn now(&self) -> Now {
+        Now::here()
+    }
+
+    /// The second that waits are measured by.
+    pub(super) fn second(&self) -> u32 {
+        let now = self.now();
+        self.seconds.look(now.monotonic_millis, now.unix_secs())
+    }
+
+    pub(super) fn times(&self) -> Times {
+        Times {
+            now: self.second(),
+            wall: self.now().unix_secs() as i64,
+            random: (self.random)(),
+        }
+    }
+
+    /// Everything that has arrived, a handful at a time.
+    pub(super) async fn take_in(self: &Rc<Self>) {
+        loop {
+            let arrivals = self.store.queue_arrivals(ARRIVALS_MAX);
+            let is_last = arrivals.len() < ARRIVALS_MAX;
+            let now = self.second();
+            for item in &arrivals {
+                self.arrive(item, now);
+            }
+            self.turn();
+            if is_last {
+                return;
+            }
+            yield_now().await;
+        }
+    }
+
+    fn arrive(&self, item: &Item, now: u32) {
+        let arrival = Arrival {
+            item: item.id.0,
+            domain: &item.domain,
+            tenant: &item.tenant,
+            band: match item.priority {
+                1.. => Band::High,
+                0 => Band::Normal,
+                _ => Band::Low,
+            },
+            due: due_of(item, now),
+            is_held: item.is_held,
+        };
+        if self.board.borrow_mut().arrive(arrival, now).is_err() {
+            event!(Error, "queue full", shard = self.shard, item = item.id.0);
+        }
+    }
+
+    async fn tick(self: Rc<Self>) {
+        loop {
+            sleep(TICK).await;
+            let now = self.second();
+            self.board.borrow_mut().advance(now);
+            self.turn();
+            let waiting: Vec<QueueIndex> = {
+                let board = self.board.borrow();
+                let ready = board.queues().filter(|(_, queue)| queue.ready() > 0);
+                ready.map(|(index, _)| index).collect()
+            };
+            waiting.into_iter().for_each(|queue| self.serve(queue));
+            self.watch(now);
+            self.count();
+        }
+    }
+
+    /// What the board wants done.
+    pub(super) fn turn(self: &Rc<Self>) {
+        let (to_resolve, to_serve) = {
+            let mut board = self.board.borrow_mut();
+            (board.take_questions(), board.take_stirred())
+        };
+        for (number, domain) in to_resolve {
+            spawn(Rc::clone(self).resolve(number, domain));
+        }
+        to_serve.into_iter().for_each(|queue| self.serve(queue));
+    }
+
+    async fn resolve(self: Rc<Self>, number: u32, domain: String) {
+        let question = self.questions.take(1).await;
+        let config = self.live.config.load_full();
+        let found = match config.outbound.route_and_place(&domain) {
+            Some((place, route)) => {
+                let route = Rc::new(route.clone());
+                self.guides.hop(&domain, place, route).await
+            }
+            None => Err(NoHop::withdrawn()),
+        };
+        drop(question);
+        let now = self.second();
+        match found {
+            Ok(hop) => self.lead((number, &domain), hop, &config.outbound, now),
+            Err(why) => {
+                let waited = self.board.borrow_mut().unresolved((number, &domain), now);
+                let pace = pace_of(&config.outbound, &domain);
+                self.settle(self.without_hop(waited, &why), &pace).await;
+            }
+        }
+        self.turn();
+    }
+
+    /// Gives a domain its ready queues, one for each egress source.
+    fn lead(&self, domain: (u32, &str), hop: Hop, rules: &Outbound, now: u32) {
+        let hop = Rc::new(hop);
+        let site = self.sites.site(&hop.site);
+        let mut board = self.board.borrow_mut();
+        let mut shares = Vec::with_capacity(rules.sources.len());
+        for (source, says) in rules.sources.iter().enumerate() {
+            let queue = board.queue_for(source as u32, &hop, &site);
+            shares.push(Share {
+                queue,
+                weight: says.weight,
+            });
+        }
+        let until = now.saturating_add(hop.ttl_secs.clamp(HOP_SECS_MIN, HOP_SECS_MAX));
+        board.resolved(domain, shares.into(), until, now);
+    }
+
+    fn without_hop(&self, waited: Vec<Index>, why: &NoHop) -> Vec<Tried> {
+        let said = HostReply {
+            host: String::new(),
+            code: 0,
+            enhanced: Some(Enhanced {
+                class: why.status.0,
+                subject: why.status.1,
+                detail: why.status.2,
+            }),
+            text: why.words.clone(),
+        };
+        let result = match why.is_permanent {
+            true => Came::Failed,
+            false => Came::Deferred,
+        };
+        let tried = |index| {
+            let item = self.own_item_of(index)?;
+            Some(Tried {
+                index,
+                item,
+                result,
+                said: said.clone(),
+            })
+        };
+        waited.into_iter().filter_map(tried).collect()
+    }
+
+    /// The item of a node; `None`: it has ended, and whoever sends it is about to say so.
+    pub(super) fn item_of(&self, index: Index) -> Option<Item> {
+        let name = self.board.borrow().nodes.node(index).item;
+        self.store.queue_item(ItemId(name))
+    }
+
+    /// As [`item_of`](Self::item_of), for a node that is ours to decide about: what has ended
+    /// takes it along.
+    pub(super) fn own_item_of(&self, index: Index) -> Option<Item> {
+        let item = self.item_of(index);
+        if item.is_none() {
+            self.board.borrow_mut().end(index);
+        }
+        item
+    }
+
+    /// Writes down what came of attempts, tells who is to be told, and moves them on. Goes on until
+    /// the log has taken it: what another host has must not be sent again.
+    pub(super) async fn settle(&self, tried: Vec<Tried>, pace: &Pace) {
+        let (mut notes, mut news, mut moves) = (Vec::new(), Vec::new(), Vec::new());
+        for one in tried {
+            self.report(&one);
+            match one.deed(pace, self.times()) {
+                Deed::Again => moves.push((one.index, Move::At(0))),
+                Deed::Note(attempt) => {
+                    moves.push((one.index, Move::to(attempt.due_secs)));
+                    notes.push(Note::Attempt(attempt));
+                }
+                Deed::Warn { attempt, late_secs } => {
+                    if !self.was_told(&one.item, late_secs).await {
+                        news.push(News::late(&one));
+                    }
+                    moves.push((one.index, Move::to(attempt.due_secs)));
+                    notes.push(Note::Attempt(attempt));
+                }
+                Deed::End(end, event) => {
+                    self.report_end(&one, &end);
+                    moves.push((one.index, Move::Away));
+                    match is_silent(&end, event) {
+                        true => notes.push(Note::End(end)),
+                        false => news.push(News::of_end(one, end, event)),
+                    }
+                }
+            }
+        }
+        self.insist(notes, news).await;
+        self.carry_out(moves);
+    }
+
+    /// Whether the sender heard at an earlier attempt that this recipient is late.
+    async fn was_told(&self, item: &Item, late_secs: i64) -> bool {
+        let last = self.store.last_attempt(item.id).await;
+        last.is_ok_and(|last| last.is_some_and(|last| last.at_secs >= late_secs))
+    }
+
+    async fn insist(&self, notes: Vec<Note>, news: Vec<News>) {
+        loop {
+            let noted = match notes.is_empty() {
+                true => Ok(()),
+                false => self.store.note(notes.clone()).await,
+            };
+            let told = match noted {
+                Ok(()) if news.is_empty() => return,
+                Ok(()) => self.tell(news.clone()).await,
+                Err(error) => Err(error),
+            };
+            match told {
+                Ok(()) | Err(ChangeError::Log(LogError::Closed)) => return,
+                Err(error) => {
+                    let why = error.to_string();
+                    event!(Warn, "outcome waits", shard = self.shard, why = why);
+                    sleep(LOG_PAUSE).await;
+                }
+            }
+        }
+    }
+
+    fn carry_out(&self, moves: Vec<(Index, Move)>) {
+        let now = self.second();
+        let mut board = self.board.borrow_mut();
+        for (index, to) in moves {
+            match to {
+                Move::At(due) => board.defer(index, due, now),
+                Move::Away => board.end(index),
+            }
+        }
+    }
+
+    /// Looks at some of the recipients: each within a minute. One whose state has outlived its time
+    /// is either of a state that only time ends, or something is wrong here.
+    fn watch(self: &Rc<Self>, now: u32) {
+        let share = (self.board.borrow().nodes.live() / WATCH_SECS).max(WATCH_MIN);
+        let most = u32::try_from(share).unwrap_or(u32::MAX);
+        let (late, next) = self.board.borrow().late(self.looked.get(), most, now);
+        self.looked.set(next);
+        for index in late {
+            self.look_at(index, now);
+        }
+    }
+
+    fn look_at(self: &Rc<Self>, index: Index, now: u32) {
+        let Some(item) = self.item_of(index) else {
+            return;
+        };
+        let state = self.board.borrow().nodes.node(index).state();
+        let mut board = self.board.borrow_mut();
+        match state {
+            State::Ready | State::Resolving | State::Held if now >= item.expiry_secs => {
+                let Some(index) = board.take_out(index) else {
+                    return;
+                };
+                board.give_up(index, now);
+                drop(board);
+                let this = Rc::clone(self);
+                spawn(async move { this.expire(index, item).await });
+            }
+            State::Ready | State::Resolving | State::Held => board.look_later(index, now),
+            State::Timed | State::Sending | State::Gone => {
+                board.look_later(index, now);
+                drop(board);
+                self.metrics.queue_overdue.one();
+                let state = state.name();
+                event!(
+                    Error,
+                    "overdue",
+                    shard = self.shard,
+                    item = item.id.0,
+                    state = state
+                );
+            }
+        }
+    }
+
+    async fn expire(self: Rc<Self>, index: Index, item: Item) {
+        let last = self.store.last_attempt(item.id).await.ok().flatten();
+        let said = last.map_or_else(never_tried, |last| last.reply);
+        let tried = Tried {
+            index,
+            item,
+            result: Came::Deferred,
+            said,
+        };
+        let config = self.live.config.load_full();
+        let pace = pace_of(&config.outbound, &tried.item.domain);
+        self.settle(vec![tried], &pace).await;
+    }
+
+    fn count(&self) {
+        let queued = self.store.queue_len() as u64;
+        if let Some(gauge) = self.live.queued.get(self.shard) {
+            gauge.store(queued, Ordering::Relaxed);
+        }
+        // Numbers rise: the first one has waited longest.
+        let oldest = self.store.queue_list(ItemId(0), 1, |_| true);
+        let since = oldest
+            .items
+            .first()
+            .map(|item| u64::from(item.enqueued_secs));
+        let age = since.map_or(0, |since| self.now().unix_secs().saturating_sub(since));
+        self.metrics.queue_oldest_secs.set(age);
+        let board = self.board.borrow();
+        let ready: usize = board.queues().map(|(_, queue)| queue.ready()).sum();
+        self.metrics.queue_items.set(queued);
+        self.metrics.queue_ready.set(ready as u64);
+        self.metrics
+            .queue_node_bytes
+            .set(board.nodes.bytes() as u64);
+        self.metrics.queue_connections.set(self.connections.used());
+        self.metrics.queue_body_bytes.set(self.bodies.used());
+    }
+}
+
+/// Where a recipient goes from here.
+#[derive(Clone, Copy, Debug)]
+enum Move {
+    At(u32),
+    Away,
+}
+
+impl Move {
+    fn to(due_secs: i64) -> Move {
+        Move::At(u32::try_from(due_secs).unwrap_or(u32::MAX))
+    }
+}
+
+/// When a recipient of the log is due. One that was never tried is due at once unless its sender
+/// wants it later, whatever the clocks said; a wait for an attempt lasts no longer than any can.
+fn due_of(item: &Item, now: u32) -> u32 {
+    if item.attempts == 0 && item.due_secs <= item.enqueued_secs {
+        return now;
+    }
+    match item.attempts {
+        0 => item.due_secs,
+        _ => item.due_secs.min(now.saturating_add(WAIT_SECS_MAX)),
+    }
+}
+
+/// Most ends are of mail that arrived, of which nobody wants to hear.
+fn is_silent(end: &End, event: Event) -> bool {
+    matches!(end.ending, Ending::Delivered | Ending::Dropped) && event == Event::PassedOn
+}
+
+fn never_tried() -> HostReply {
+    HostReply {
+        host: String::new(),
+        code: 0,
+        enhanced: Some(Enhanced {
+            class: 4,
+            subject: 4,
+            detail: 7,
+        }),
+        text: "its time was over before it could be tried".to_owned(),
+    }
+}
+
+pub(super) fn pace_of(rules: &Outbound, domain: &str) -> Pace {
+    let route = rules.route(domain);
+    route.map_or_else(|| rules.queue.pace.clone(), |route| route.pace.clone())
+}
+
+const TICK: Duration = Duration::from_secs(1);
+
+/// Arrivals that are taken in before others have a turn.
+const ARRIVALS_MAX: usize = 512;
+
+/// Domains whose hosts are asked for at one time.
+const QUESTIONS_MAX: u64 = 512;
+
+/// How long hosts are believed, whatever DNS says.
+const HOP_SECS_MIN: u32 = 5;
+const HOP_SECS_MAX: u32 = 3_600;
+
+/// Between two tries to write down an outcome.
+const LOG_PAUSE: Duration = Duration::from_secs(1);
+
+/// The watchdog has seen all within so many seconds.
+const WATCH_SECS: usize = 60;
+
+/// What it looks at in a second, at least.
+const WATCH_MIN: usize = 4_096;
+
+/// No retry waits longer (`config::outbound`).
+const WAIT_SECS_MAX: u32 = 7 * 86_400 + 7 * 86_400 / 5;
+
+const _: () = assert!(LOOK_SECS as usize >= WATCH_SECS);

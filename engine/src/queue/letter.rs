@@ -1,0 +1,250 @@
+//! Messages on their way out: read from the log, bounded in memory, signed, put into an envelope.
+
+use super::board::{QueueIndex, SENDING_SECS_MAX};
+use super::budget;
+use super::dispatch::Dispatcher;
+use super::nodes::{Index, Nodes};
+use super::outcome::{Result as Came, Tried};
+use crate::config::outbound::Pace;
+use crate::egress::{Letter, Pieces};
+use crate::event;
+use crate::intake::queue_id;
+use std::rc::Rc;
+use store::error::ReadError;
+use store::mail::envelope::{Envelope, Notify, Recipient};
+use store::mail::id::ItemId;
+use store::shard::{Enhanced, HostReply, Item, Message, Source};
+
+/// One transaction to be.
+pub(super) struct Load {
+    pub(super) parcels: Vec<Parcel>,
+    pub(super) body: Body,
+}
+
+/// One recipient of it.
+pub(super) struct Parcel {
+    pub(super) index: Index,
+    pub(super) item: Item,
+    pub(super) recipient: Recipient,
+}
+
+/// A message in memory.
+pub(super) struct Body {
+    source: Source,
+    tenant: String,
+    queue_id: String,
+    priority: i8,
+    pieces: Rc<[Rc<[u8]>]>,
+    _room: budget::Share,
+}
+
+impl Parcel {
+    /// Whether its sender wants to hear that it arrived.
+    pub(super) fn wants_success(&self) -> bool {
+        self.recipient.notify.0 & Notify::SUCCESS.0 != 0
+    }
+}
+
+impl Body {
+    pub(super) fn pieces(&self) -> Pieces {
+        Pieces::new(Rc::clone(&self.pieces))
+    }
+}
+
+impl Dispatcher {
+    /// Takes from a ready queue what goes in one transaction: recipients of one record.
+    pub(super) fn take(&self, queue: QueueIndex, most: usize, now: u32) -> Vec<Index> {
+        let record = |nodes: &Nodes, index: Index| {
+            let item = self.store.queue_item(ItemId(nodes.node(index).item));
+            item.map(|item| item.record)
+        };
+        let belongs = |nodes: &Nodes, first: Index, next: Index| {
+            record(nodes, first).is_some_and(|first| record(nodes, next) == Some(first))
+        };
+        self.board.borrow_mut().take(queue, most, now, belongs)
+    }
+
+    /// Reads the message of recipients that were taken. What cannot be sent is settled here;
+    /// `None`: that was all of it.
+    pub(super) async fn load(&self, taken: Vec<Index>, pace: &Pace) -> Option<Load> {
+        let wanted: Vec<(Index, Item)> = taken
+            .into_iter()
+            .filter_map(|index| Some((index, self.own_item_of(index)?)))
+            .collect();
+        let octets = wanted.first()?.1.octets;
+        self.allow_time(&wanted, octets);
+        let room = self.bodies.take(octets).await;
+        let ids: Vec<ItemId> = wanted.iter().map(|(_, item)| item.id).collect();
+        let read = async {
+            let queued = self.store.queued(&ids).await?;
+            let pieces = self.pieces(&queued.message).await?;
+            Ok((queued, pieces))
+        };
+        let (queued, pieces) = match read.await {
+            Ok(read) => read,
+            Err(error) => {
+                self.unread(wanted, &error, pace).await;
+                return None;
+            }
+        };
+        let sender = queued.source.reverse_path.as_ref();
+        let sender = sender.map(ToString::to_string).unwrap_or_default();
+        if self.put_off(&wanted, &sender) {
+            return None;
+        }
+        let mut parcels = Vec::with_capacity(wanted.len());
+        for (index, item) in wanted {
+            let found = queued.recipients.iter().find(|(id, _)| *id == item.id);
+            let Some((_, leaving)) = found else {
+                self.board.borrow_mut().end(index);
+                continue;
+            };
+            parcels.push(Parcel {
+                index,
+                recipient: Recipient {
+                    address: leaving.address.clone(),
+                    notify: leaving.notify,
+                    orcpt: leaving.orcpt.clone(),
+                },
+                item,
+            });
+        }
+        let priority = parcels.first()?.item.priority;
+        Some(Load {
+            parcels,
+            body: Body {
+                source: queued.source,
+                tenant: queued.tenant,
+                queue_id: queue_id::text(queued.queue),
+                priority,
+                pieces: pieces.into(),
+                _room: room,
+            },
+        })
+    }
+
+    /// The watchdog leaves a large message the time that egress leaves it.
+    fn allow_time(&self, wanted: &[(Index, Item)], octets: u64) {
+        let extra = u32::try_from(octets / OCTETS_A_SEC_MIN).unwrap_or(u32::MAX);
+        let due = self
+            .second()
+            .saturating_add(SENDING_SECS_MAX)
+            .saturating_add(extra);
+        let mut board = self.board.borrow_mut();
+        for (index, _) in wanted {
+            board.nodes.node_mut(*index).due = due;
+        }
+    }
+
+    async fn pieces(&self, message: &Message) -> Result<Vec<Rc<[u8]>>, ReadError> {
+        let mut pieces = Vec::new();
+        let mut from = 0;
+        while from < message.octets {
+            let to = message.octets.min(from + PIECE_BYTES);
+            pieces.push(Rc::from(self.store.read(message, from, to).await?));
+            from = to;
+        }
+        Ok(pieces)
+    }
+
+    /// Mail of a suspended sender waits. `true`: it does.
+    fn put_off(&self, wanted: &[(Index, Item)], sender: &str) -> bool {
+        let now = self.second();
+        let mut board = self.board.borrow_mut();
+        let found = board
+            .suspensions
+            .find(now, |field| field.is_sender(sender))
+            .cloned();
+        let Some(found) = found else {
+            return false;
+        };
+        let look = now.saturating_add(super::board::LOOK_SECS);
+        let until = found.until.map_or(look, |until| until.min(look));
+        for (index, _) in wanted {
+            board.defer(*index, until, now);
+        }
+        true
+    }
+
+    /// A message that is lost ends, and its sender hears of it; one that cannot be read now waits.
+    async fn unread(&self, wanted: Vec<(Index, Item)>, error: &ReadError, pace: &Pace) {
+        event!(
+            Error,
+            "queued message unreadable",
+            shard = self.shard,
+            item = wanted.first().map_or(0, |(_, item)| item.id.0),
+            why = error.to_string()
+        );
+        let result = match error {
+            ReadError::Io { .. } => Came::Deferred,
+            ReadError::Damaged { .. } | ReadError::Gone => Came::Failed,
+        };
+        let tried = wanted.into_iter().map(|(index, item)| Tried {
+            index,
+            item,
+            result,
+            said: HostReply {
+                host: String::new(),
+                code: 0,
+                enhanced: Some(Enhanced {
+                    class: if result == Came::Failed { 5 } else { 4 },
+                    subject: 3,
+                    detail: 0,
+                }),
+                text: format!("the message cannot be read: {error}"),
+            },
+        });
+        self.settle(tried.collect(), pace).await;
+    }
+
+    /// The envelope of a load, and the signatures that go before the message.
+    pub(super) fn letter(&self, body: &Body, parcels: &[Parcel]) -> Letter {
+        let source = &body.source;
+        let recipients = parcels.iter().map(|parcel| parcel.recipient.clone());
+        let envelope = Envelope {
+            reverse_path: source.reverse_path.clone(),
+            recipients: recipients.collect(),
+            body: source.body,
+            smtputf8: source.smtputf8,
+            ret: source.ret,
+            envid: source.envid.clone(),
+            auth: None,
+        };
+        Letter {
+            priority: Some(body.priority).filter(|priority| *priority != 0),
+            ..Letter::new(Rc::new(envelope), self.signatures(body).into())
+        }
+    }
+
+    /// We answer for the reverse-path of whoever has logged in, else for ourselves.
+    fn signatures(&self, body: &Body) -> Vec<u8> {
+        let signers = self.live.signers.load();
+        if signers.is_empty() {
+            return Vec::new();
+        }
+        let hostname = self.live.config.load().hostname.clone();
+        let has_login = !body.tenant.starts_with(['@', '<']);
+        let answering = match &body.source.reverse_path {
+            Some(sender) if has_login => sender.domain.clone(),
+            _ => hostname,
+        };
+        let mut signing = signers.begin(&answering, self.now().unix_secs() as i64);
+        body.pieces.iter().for_each(|piece| signing.feed(piece));
+        signing.finish().unwrap_or_else(|why| {
+            let queue_id = body.queue_id.as_str();
+            event!(
+                Debug,
+                "not signed",
+                queue_id = queue_id,
+                why = why.to_string()
+            );
+            Vec::new()
+        })
+    }
+}
+
+/// A next hop that takes less is given up (`egress::Patience`).
+const OCTETS_A_SEC_MIN: u64 = 512;
+
+/// What is lent to a socket at a time.
+const PIECE_BYTES: u64 = 64 << 10;

@@ -1,0 +1,290 @@
+//! Tells senders what became of their mail: through the front door, like any other message.
+//!
+//! The end of a recipient and the notice of it are said in one frame: after a crash both are there
+//! or neither. A notice comes from the null reverse-path, and of mail from there nobody is told. A
+//! notice that has no way is named in the log; its recipients end all the same.
+
+use super::dispatch::Dispatcher;
+use super::dsn::{self, Event, Facts, Original, Status, Told, Words, classify, is_due};
+use super::outcome::Tried;
+use crate::event;
+use crate::intake::queue_id;
+use crate::post::Submitted;
+use crate::route::{self, Away, Route, home};
+use crate::session::smtp::trace;
+use std::collections::BTreeMap;
+use store::error::{ChangeError, ReadError};
+use store::mail::address::Address;
+use store::mail::envelope::Notify;
+use store::mail::id::{ItemId, ObjectId};
+use store::shard::{End, HAS_ENDED, HostReply, Item, Note, Outbound, Queued, Share, Source};
+
+/// What is to be told of one recipient.
+#[derive(Clone, Debug)]
+pub(super) struct News {
+    pub(super) item: Item,
+    pub(super) event: Event,
+    pub(super) said: HostReply,
+    /// Said in the frame of the notice.
+    pub(super) end: Option<End>,
+}
+
+impl News {
+    pub(super) fn late(tried: &Tried) -> News {
+        News {
+            item: tried.item.clone(),
+            event: Event::Delayed,
+            said: tried.said.clone(),
+            end: None,
+        }
+    }
+
+    pub(super) fn of_end(tried: Tried, end: End, event: Event) -> News {
+        News {
+            item: tried.item,
+            event,
+            said: tried.said,
+            end: Some(end),
+        }
+    }
+}
+
+impl Dispatcher {
+    /// Tells of recipients, and says their ends. When this is ready, the ends are durable.
+    pub(super) async fn tell(&self, news: Vec<News>) -> Result<(), ChangeError> {
+        let mut by_record: BTreeMap<ObjectId, Vec<News>> = BTreeMap::new();
+        for one in news {
+            by_record.entry(one.item.record).or_default().push(one);
+        }
+        for news in by_record.into_values() {
+            self.tell_of(news).await?;
+        }
+        Ok(())
+    }
+
+    /// Recipients of one message.
+    async fn tell_of(&self, news: Vec<News>) -> Result<(), ChangeError> {
+        let ends = || news.iter().filter_map(|one| one.end.clone());
+        let items: Vec<ItemId> = news.iter().map(|one| one.item.id).collect();
+        let notice = match self.read(&items).await {
+            Ok((queued, octets)) => self.draft(&news, &queued, &octets),
+            Err(error) => {
+                // Its end may still be said; whom to tell is lost with it.
+                event!(
+                    Error,
+                    "notice lost",
+                    item = news.first().map_or(0, |one| one.item.id.0),
+                    why = error.to_string()
+                );
+                None
+            }
+        };
+        let Some((submitted, octets)) = notice else {
+            return self.store.note(ends().map(Note::End).collect()).await;
+        };
+        let queue = submitted.queue;
+        match self
+            .intake
+            .take_own(octets, submitted, ends().collect())
+            .await
+        {
+            Ok(taken) => {
+                let lost = taken.shares.iter().filter_map(|share| share.as_ref().err());
+                lost.for_each(|error| self.name_lost(&queue_id::text(queue), &error.to_string()));
+                Ok(())
+            }
+            // Somebody ended one of them meanwhile: what is left is said without a notice.
+            Err(ChangeError::Cannot(HAS_ENDED)) => {
+                self.store.note(ends().map(Note::End).collect()).await
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Envelope and what a notice may return of the message.
+    async fn read(&self, items: &[ItemId]) -> Result<(Queued, Vec<u8>), ReadError> {
+        let queued = self.store.queued(items).await?;
+        let returned = queued.message.octets.min(READ_BYTES_MAX);
+        let octets = self.store.read(&queued.message, 0, returned).await?;
+        Ok((queued, octets))
+    }
+
+    /// The notice of everything that is due, if there is any and it has a way.
+    fn draft(&self, news: &[News], queued: &Queued, octets: &[u8]) -> Option<(Submitted, Vec<u8>)> {
+        let sender = queued.source.reverse_path.as_ref()?;
+        let config = self.live.config.load_full();
+        let now = self.now();
+        let queue = self.queue_ids.next(now.unix_millis * 1000);
+        let id = queue_id::text(queue);
+        let replies: Vec<String> = news.iter().map(|one| reply_line(&one.said)).collect();
+        let told: Vec<Told<'_>> = news
+            .iter()
+            .zip(&replies)
+            .filter_map(|(one, reply)| told(one, reply, queued))
+            .collect();
+        let facts = Facts {
+            host: &config.hostname,
+            id: &id,
+            now_secs: now.unix_secs() as i64,
+            original: Original {
+                reverse_path: Some(sender),
+                queue_id: &queue_id::text(queued.queue),
+                arrived_secs: queued.received_secs,
+                envid: queued.source.envid.as_deref(),
+                ret: queued.source.ret,
+                smtputf8: queued.source.smtputf8,
+                octets,
+                size: queued.message.octets,
+            },
+            recipients: &told,
+        };
+        let notice = dsn::build(&facts)?;
+        let source = Source {
+            is_transaction: true,
+            reverse_path: None,
+            body: notice.body,
+            smtputf8: notice.smtputf8,
+            ret: None,
+            envid: None,
+        };
+        let (shares, outbound) = self.way_of_notice(sender, &id)?;
+        let submitted = Submitted {
+            queue,
+            source,
+            received_secs: now.unix_secs() as i64,
+            stream: None,
+            tail: Vec::new(),
+            each_alone: false,
+            shares,
+            outbound,
+        };
+        event!(
+            Info,
+            "notice",
+            queue_id = id.as_str(),
+            of = queue_id::text(queued.queue),
+            to = sender.to_string(),
+            event = told.first().map_or("", |told| told.event.action()),
+            recipients = told.len(),
+        );
+        Some((submitted, notice.octets))
+    }
+
+    /// Where the sender is: with us, or wherever mail goes.
+    #[expect(clippy::type_complexity, reason = "as in `Submitted`")]
+    fn way_of_notice(
+        &self,
+        sender: &Address,
+        id: &str,
+    ) -> Option<(Vec<(usize, Vec<Share>)>, Vec<(usize, Vec<Outbound>)>)> {
+        let directory = self.live.directory.load();
+        let config = self.live.config.load();
+        match route::resolve(&directory, sender) {
+            Route::Local { targets, .. } => {
+                let mut prefix = Vec::new();
+                trace::return_path(None, &mut prefix);
+                trace::delivered_to(sender, &mut prefix);
+                let mut shares: Vec<(usize, Vec<Share>)> = vec![(self.shard, Vec::new())];
+                for target in targets.iter() {
+                    let owner = usize::from(target.account.shard.0);
+                    let share = Share {
+                        account: target.account.address.to_string(),
+                        recipient: sender.clone(),
+                        notify: Notify::NEVER,
+                        orcpt: None,
+                        prefix: prefix.clone(),
+                    };
+                    match shares.iter_mut().find(|(known, _)| *known == owner) {
+                        Some((_, list)) => list.push(share),
+                        None => shares.push((owner, vec![share])),
+                    }
+                }
+                Some((shares, Vec::new()))
+            }
+            Route::Foreign if route::away(&config.outbound, true, sender) == Away::Leaves => {
+                let rules = &config.outbound;
+                let route = rules.route(&sender.domain);
+                let pace = route.map_or(&rules.queue.pace, |route| &route.pace);
+                let expires = self.now().unix_secs() as i64 + i64::from(pace.expire_secs);
+                let outbound = Outbound {
+                    recipient: sender.clone(),
+                    notify: Notify::NEVER,
+                    orcpt: None,
+                    tenant: "<>".to_owned(),
+                    expiry_secs: expires,
+                    not_before_secs: 0,
+                    priority: 0,
+                    marks: 0,
+                    prefix: Vec::new(),
+                };
+                let home = usize::from(home(&sender.domain, directory.shards()).0);
+                Some((vec![(self.shard, Vec::new())], vec![(home, vec![outbound])]))
+            }
+            Route::Foreign | Route::Refused(_) => {
+                self.name_lost(id, "there is no way to the sender");
+                None
+            }
+        }
+    }
+
+    fn name_lost(&self, id: &str, why: &str) {
+        event!(Warn, "notice not delivered", queue_id = id, why = why);
+    }
+}
+
+/// What a notice says of one recipient, if it is to say anything.
+fn told<'a>(news: &'a News, reply: &'a str, queued: &'a Queued) -> Option<Told<'a>> {
+    let of_item = |(item, _): &&(ItemId, _)| *item == news.item.id;
+    let (_, leaving) = queued.recipients.iter().find(of_item)?;
+    let sender = queued.source.reverse_path.as_ref();
+    if !is_due(news.event, leaving.notify, sender) {
+        return None;
+    }
+    let status = news.said.enhanced.map_or_else(
+        || Status::of_reply(reply.as_bytes()),
+        |said| Status::new(said.class, said.subject, said.detail),
+    );
+    let is_late = news.event == Event::Delayed;
+    let status = match news.event {
+        // What was tried in vain until its time was over has failed for good.
+        Event::Failed => Status { class: 5, ..status },
+        Event::Delayed => Status { class: 4, ..status },
+        _ => Status { class: 2, ..status },
+    };
+    Some(Told {
+        address: &leaving.address,
+        orcpt: leaving.orcpt.as_deref(),
+        event: news.event,
+        class: classify(reply.as_bytes()),
+        status,
+        words: match news.said.code {
+            0 => Words::Local(&news.said.text),
+            _ => Words::Remote {
+                host: &news.said.host,
+                reply: reply.as_bytes(),
+            },
+        },
+        attempt_secs: news.end.as_ref().map(|end| end.at_secs),
+        retry_until_secs: is_late.then_some(i64::from(news.item.expiry_secs)),
+    })
+}
+
+/// A reply in one line, as it came or as it would have come.
+fn reply_line(said: &HostReply) -> String {
+    let code = match said.code {
+        0 => said
+            .enhanced
+            .map_or(451, |status| u16::from(status.class) * 100 + 51),
+        code => code,
+    };
+    match said.enhanced {
+        Some(status) => format!(
+            "{code} {}.{}.{} {}",
+            status.class, status.subject, status.detail, said.text
+        ),
+        None => format!("{code} {}", said.text),
+    }
+}
+
+/// What is read of a message to return of it: more is never returned.
+const READ_BYTES_MAX: u64 = dsn::RETURNED_BYTES_MAX as u64 + 1;

@@ -1,0 +1,288 @@
+//! Lives of recipients on the board, second by second, with a clock of the test's own.
+
+use super::board::{Arrival, Board, LOOK_SECS, QueueIndex, SLACK_SECS, Share};
+use super::hop::Hop;
+use super::nodes::{Band, Index, Nodes, State};
+use super::site::Sites;
+use super::suspend::{Field, Suspension};
+use super::why::Why;
+use crate::config::outbound::{Pace, Route, TlsDemand, Via};
+use crate::egress::Dialect;
+use proptest::prelude::*;
+use std::collections::BTreeMap;
+use std::rc::Rc;
+
+const START: u32 = 1_800_000_000;
+
+struct World {
+    board: Board,
+    sites: Sites,
+    now: u32,
+}
+
+impl World {
+    fn new() -> World {
+        World {
+            board: Board::new(START),
+            sites: Sites::default(),
+            now: START,
+        }
+    }
+
+    fn arrive(&mut self, item: u64, domain: &str, due: u32) -> Index {
+        let arrival = Arrival {
+            item,
+            domain,
+            tenant: "alice@example.test",
+            band: Band::Normal,
+            due,
+            is_held: false,
+        };
+        self.board.arrive(arrival, self.now).unwrap()
+    }
+
+    /// Answers every question: domains with the same last label share a site.
+    fn resolve_all(&mut self) {
+        for (number, domain) in self.board.take_questions() {
+            let site = domain.rsplit('.').next().unwrap().to_owned();
+            let hop = Rc::new(Hop {
+                exchange: site.clone(),
+                site: site.clone(),
+                hosts: Vec::new(),
+                dialect: Dialect::Smtp,
+                route: Rc::new(Route {
+                    domains: Vec::new(),
+                    via: Via::Mx,
+                    tls: TlsDemand::default(),
+                    pace: Pace::default(),
+                }),
+                ttl_secs: 300,
+            });
+            let queue = self.board.queue_for(0, &hop, &self.sites.site(&site));
+            let shares = [Share { queue, weight: 1 }].into();
+            self.board
+                .resolved((number, &domain), shares, self.now + 300, self.now);
+        }
+    }
+
+    fn advance(&mut self, secs: u32) {
+        self.now += secs;
+        self.board.advance(self.now);
+        self.resolve_all();
+    }
+
+    fn take(&mut self, queue: QueueIndex) -> Vec<Index> {
+        let alone = |_: &Nodes, _, _| false;
+        self.board.take(queue, 1, self.now, alone)
+    }
+
+    fn state(&self, index: Index) -> State {
+        self.board.nodes.node(index).state()
+    }
+
+    fn why(&mut self, index: Index) -> Why {
+        self.board.why(index, true, self.now, 0)
+    }
+}
+
+#[test]
+fn a_life_from_arrival_to_end() {
+    let mut world = World::new();
+    let index = world.arrive(1, "a.example", START);
+    assert_eq!(world.state(index), State::Resolving);
+    assert_eq!(
+        world.why(index),
+        Why::Dns {
+            until: START + LOOK_SECS
+        }
+    );
+    world.resolve_all();
+    let queues = world.board.take_stirred();
+    assert_eq!((world.state(index), queues.len()), (State::Ready, 1));
+    assert!(matches!(world.why(index), Why::Turn { ready: 1, .. }));
+    assert_eq!(world.take(queues[0]), [index]);
+    assert!(matches!(world.why(index), Why::Reply { .. }));
+    world.board.defer(index, START + 60, world.now);
+    assert_eq!(world.why(index), Why::Retry { at: START + 60 });
+    world.advance(59);
+    assert_eq!(world.state(index), State::Timed);
+    world.advance(1);
+    assert_eq!(world.state(index), State::Ready);
+    let again = world.board.take_stirred();
+    assert_eq!(world.take(again[0]), [index]);
+    world.board.end(index);
+    assert_eq!(world.board.nodes.live(), 0);
+    assert_eq!(world.board.queues().count(), 0, "nobody needs the queue");
+}
+
+#[test]
+fn domains_of_one_site_share_a_queue() {
+    let mut world = World::new();
+    for item in 0..10 {
+        world.arrive(item, &format!("d{item}.shared"), START);
+    }
+    world.arrive(10, "d.other", START);
+    world.resolve_all();
+    let mut ready: Vec<usize> = world
+        .board
+        .queues()
+        .map(|(_, queue)| queue.ready())
+        .collect();
+    ready.sort_unstable();
+    assert_eq!(ready, [1, 10]);
+}
+
+#[test]
+fn an_answer_of_dns_that_is_old_is_asked_for_again() {
+    let mut world = World::new();
+    let first = world.arrive(1, "a.example", START + 400);
+    world.arrive(2, "a.example", START);
+    world.resolve_all();
+    assert!(world.board.take_questions().is_empty());
+    world.now += 400;
+    world.board.advance(world.now);
+    assert_eq!(world.state(first), State::Resolving);
+    assert_eq!(world.board.take_questions().len(), 1);
+    world.board.doubt_all();
+}
+
+#[test]
+fn nobody_knows_the_domain() {
+    let mut world = World::new();
+    let all: Vec<Index> = (0..3)
+        .map(|item| world.arrive(item, "a.example", START))
+        .collect();
+    let asked = world.board.take_questions();
+    let (number, domain) = &asked[0];
+    assert!(
+        world
+            .board
+            .unresolved((*number, "b.example"), world.now)
+            .is_empty()
+    );
+    let waited = world.board.unresolved((*number, domain), world.now);
+    assert_eq!(waited, all);
+    for index in waited {
+        world.board.defer(index, START + 60, world.now);
+    }
+    world.now += 60;
+    world.board.advance(world.now);
+    assert_eq!(
+        world.board.take_questions().len(),
+        1,
+        "asked once for all three"
+    );
+}
+
+#[test]
+fn orders_take_out_of_any_list() {
+    let mut world = World::new();
+    let timed = world.arrive(1, "a.example", START + 1_000);
+    let ready = world.arrive(2, "a.example", START);
+    world.resolve_all();
+    for index in [timed, ready] {
+        let out = world.board.take_out(index).unwrap();
+        world.board.hold(out, world.now);
+        assert!(matches!(world.why(out), Why::Held { .. }));
+    }
+    world.advance(2_000);
+    let (late, _) = world.board.late(0, 1_000, world.now);
+    let items: Vec<u64> = late
+        .iter()
+        .map(|index| world.board.nodes.node(*index).item)
+        .collect();
+    assert_eq!(items, [1, 2], "the watchdog looks at what is held");
+    for index in late {
+        world.board.look_later(index, world.now);
+        let out = world.board.take_out(index).unwrap();
+        world.board.defer(out, world.now, world.now);
+    }
+    world.resolve_all();
+    assert_eq!(
+        world.board.queues().map(|(_, queue)| queue.ready()).max(),
+        Some(3)
+    );
+    let queue = world.board.take_stirred()[0];
+    assert_eq!((world.take(queue).len(), world.take(queue).len()), (1, 1));
+    assert!(
+        world.take(queue).is_empty(),
+        "what was taken out is not there twice"
+    );
+}
+
+#[test]
+fn what_is_suspended_waits_and_says_so() {
+    let mut world = World::new();
+    let field = Field::Domain("a.example".to_owned());
+    assert!(world.board.suspensions.add(Suspension {
+        field: field.clone(),
+        until: Some(START + 100),
+    }));
+    let kept = world.arrive(1, "a.example", START);
+    let other = world.arrive(2, "b.example", START);
+    world.resolve_all();
+    assert_eq!(
+        (world.state(kept), world.state(other)),
+        (State::Timed, State::Ready)
+    );
+    assert!(world.why(kept).to_string().contains("domain a.example"));
+    world.advance(100);
+    assert_eq!(world.state(kept), State::Ready);
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(60))]
+
+    /// Whatever happens, everybody is in a state with a moment and a reason, nobody is lost, and
+    /// the watchdog finds nobody late but those whom only a look can move.
+    #[test]
+    fn nobody_is_forgotten(steps in prop::collection::vec((0u8..6, 0u32..1_000), 1..200)) {
+        let mut world = World::new();
+        let mut alive: BTreeMap<u64, Index> = BTreeMap::new();
+        let mut sending: Vec<Index> = Vec::new();
+        let mut next = 0;
+        for (kind, value) in steps {
+            match kind {
+                0 | 1 => {
+                    let domain = format!("d{}.s{}", value % 13, value % 3);
+                    let due = world.now + if kind == 0 { 0 } else { value };
+                    alive.insert(next, world.arrive(next, &domain, due));
+                    next += 1;
+                }
+                2 => {
+                    world.advance(value % 120);
+                    let (late, _) = world.board.late(0, u32::MAX, world.now);
+                    for index in late {
+                        prop_assert!(world.state(index) != State::Timed);
+                        world.board.look_later(index, world.now);
+                    }
+                }
+                3 => {
+                    let ready: Vec<QueueIndex> =
+                        world.board.queues().map(|(index, _)| index).collect();
+                    for queue in ready {
+                        sending.extend(world.take(queue));
+                    }
+                }
+                4 => for index in sending.drain(..) {
+                    world.board.defer(index, world.now + value, world.now);
+                },
+                _ => for index in sending.drain(..) {
+                    alive.remove(&world.board.nodes.node(index).item);
+                    world.board.end(index);
+                },
+            }
+            world.resolve_all();
+        }
+        for index in alive.values() {
+            let state = world.state(*index);
+            prop_assert!(state != State::Gone);
+            let until = world.why(*index).until();
+            prop_assert!(until.is_some_and(|until| until + SLACK_SECS >= world.now));
+        }
+        let (late, _) = world.board.late(0, u32::MAX, world.now);
+        prop_assert!(late.is_empty(), "{} late within {SLACK_SECS} s", late.len());
+        let (all, _) = world.board.nodes.walk(0, u32::MAX);
+        prop_assert_eq!(all.count(), alive.len());
+    }
+}

@@ -1,0 +1,317 @@
+//! Sites and what they bear: permits, a rate and a pause, shared by all shards as atomics.
+//!
+//! A site is a set of mail exchangers, which many domains may share. It is looked up once for each
+//! ready queue; after that every question is a few atomic operations. Concurrency adapts as in
+//! Postfix: a connection that is refused, or 421, halves what is allowed, a message that is taken
+//! adds one. The rate is GCRA: the moment up to which the past has used it.
+
+use crate::telemetry::metric::SiteSample;
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+
+/// All sites that any shard sends to.
+#[derive(Default)]
+pub struct Sites {
+    known: Mutex<HashMap<Box<str>, Arc<Site>>>,
+}
+
+/// One set of mail exchangers.
+#[derive(Debug)]
+pub struct Site {
+    name: Box<str>,
+    /// Connections that are open, or opening.
+    open: AtomicU32,
+    /// Connections that it bears, as far as we have learnt.
+    allowed: AtomicU32,
+    /// GCRA: microseconds of the monotonic clock.
+    used_until: AtomicU64,
+    /// Milliseconds of the monotonic clock.
+    paused_until: AtomicU64,
+    /// Connections that failed one after the other.
+    failures: AtomicU32,
+    pub counts: Counts,
+}
+
+/// What came of messages to a site, since the start.
+#[derive(Debug, Default)]
+pub struct Counts {
+    pub sent: AtomicU64,
+    pub deferred: AtomicU64,
+    pub failed: AtomicU64,
+    pub unreached: AtomicU64,
+}
+
+/// Leave to have one connection to a site; given back when dropped.
+#[derive(Debug)]
+pub struct Permit {
+    site: Arc<Site>,
+}
+
+/// Why there is no permit now.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Refused {
+    /// As many connections are open as it bears.
+    Crowded { allowed: u32 },
+    /// Its connections failed; until this moment, in milliseconds of the monotonic clock.
+    Paused { until_millis: u64 },
+}
+
+impl Sites {
+    /// The site of this name, made if it is new.
+    pub fn site(&self, name: &str) -> Arc<Site> {
+        let mut known = self
+            .known
+            .lock()
+            .unwrap_or_else(|broken| broken.into_inner());
+        if let Some(site) = known.get(name) {
+            return Arc::clone(site);
+        }
+        if known.len() >= SITES_KEPT_MAX {
+            known.retain(|_, site| Arc::strong_count(site) > 1);
+        }
+        let site = Arc::new(Site::new(name));
+        known.insert(name.into(), Arc::clone(&site));
+        site
+    }
+
+    /// Every site that is known now, for the metrics.
+    pub fn samples(&self) -> Vec<SiteSample> {
+        let known = self
+            .known
+            .lock()
+            .unwrap_or_else(|broken| broken.into_inner());
+        known.values().map(|site| site.sample()).collect()
+    }
+}
+
+impl Site {
+    fn new(name: &str) -> Site {
+        Site {
+            name: name.into(),
+            open: AtomicU32::new(0),
+            allowed: AtomicU32::new(ALLOWED_FIRST),
+            used_until: AtomicU64::new(0),
+            paused_until: AtomicU64::new(0),
+            failures: AtomicU32::new(0),
+            counts: Counts::default(),
+        }
+    }
+
+    fn sample(&self) -> SiteSample {
+        let count = |cell: &AtomicU64| cell.load(Ordering::Relaxed);
+        SiteSample {
+            site: self.name.to_string(),
+            connections: self.open().into(),
+            sent: count(&self.counts.sent),
+            deferred: count(&self.counts.deferred),
+            failed: count(&self.counts.failed),
+            unreached: count(&self.counts.unreached),
+        }
+    }
+
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    #[must_use]
+    pub fn open(&self) -> u32 {
+        self.open.load(Ordering::Relaxed)
+    }
+
+    /// Connections that it bears, within what the configuration allows.
+    #[must_use]
+    pub fn allowed(&self, most: u32) -> u32 {
+        self.allowed.load(Ordering::Relaxed).clamp(1, most.max(1))
+    }
+
+    /// Leave to connect. A site that was paused gets one connection to show that it is back.
+    pub fn permit(self: &Arc<Site>, most: u32, now_millis: u64) -> Result<Permit, Refused> {
+        let until_millis = self.paused_until.load(Ordering::Relaxed);
+        if now_millis < until_millis {
+            return Err(Refused::Paused { until_millis });
+        }
+        let is_tried = self.failures.load(Ordering::Relaxed) > 0;
+        let allowed = if is_tried { 1 } else { self.allowed(most) };
+        let one_more = |open: u32| (open < allowed).then_some(open + 1);
+        let taken = self
+            .open
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, one_more);
+        match taken {
+            Ok(_) => Ok(Permit {
+                site: Arc::clone(self),
+            }),
+            Err(_) => Err(Refused::Crowded { allowed }),
+        }
+    }
+
+    /// Until when the site is left alone, in milliseconds of the monotonic clock; 0: it is not.
+    #[must_use]
+    pub fn paused_until(&self) -> u64 {
+        self.paused_until.load(Ordering::Relaxed)
+    }
+
+    /// A host of it took a connection, up to the first command of mail.
+    pub fn answered(&self) {
+        self.failures.store(0, Ordering::Relaxed);
+    }
+
+    /// A message was taken.
+    pub fn took(&self, most: u32) {
+        let more = |allowed: u32| Some(allowed.saturating_add(1).min(most.max(1)));
+        let _ = self
+            .allowed
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, more);
+    }
+
+    /// It said 421, or closed on us: fewer connections, no pause.
+    pub fn crowded(&self) {
+        let half = |allowed: u32| Some((allowed / 2).max(1));
+        let _ = self
+            .allowed
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, half);
+    }
+
+    /// It cannot be reached: fewer connections, and none for a while. `pause_secs` is asked with
+    /// the number of failures in a row.
+    pub fn unreached(&self, now_millis: u64, pause_secs: impl Fn(u32) -> u32) {
+        self.crowded();
+        self.counts.unreached.fetch_add(1, Ordering::Relaxed);
+        // Several connections that fail together are one failure.
+        if now_millis < self.paused_until.load(Ordering::Relaxed) {
+            return;
+        }
+        let before = self.failures.fetch_add(1, Ordering::Relaxed);
+        let pause = u64::from(pause_secs(before + 1)) * 1000;
+        self.paused_until
+            .store(now_millis + pause, Ordering::Relaxed);
+    }
+
+    /// The operator wants it tried now.
+    pub fn resume(&self) {
+        self.paused_until.store(0, Ordering::Relaxed);
+    }
+
+    /// Takes one message's share of the rate; `Err`: the microsecond at which there is one.
+    pub fn pace(&self, per_minute: u32, now_micros: u64) -> Result<(), u64> {
+        let share = MINUTE_MICROS / u64::from(per_minute.max(1));
+        let burst = share * u64::from((per_minute / BURSTS_A_MINUTE).max(1));
+        let next = |used: u64| {
+            let used = used.max(now_micros);
+            (used + share <= now_micros + burst).then_some(used + share)
+        };
+        let taken = self
+            .used_until
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, next);
+        taken.map(drop).map_err(|used| used + share - burst)
+    }
+}
+
+impl Permit {
+    #[must_use]
+    pub fn site(&self) -> &Arc<Site> {
+        &self.site
+    }
+}
+
+impl Drop for Permit {
+    fn drop(&mut self) {
+        self.site.open.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// Connections to a site of which nothing is known.
+const ALLOWED_FIRST: u32 = 5;
+
+/// Beyond this, sites that no ready queue holds are forgotten before a new one is made.
+const SITES_KEPT_MAX: usize = 100_000;
+
+const MINUTE_MICROS: u64 = 60_000_000;
+
+/// Messages that may leave at once are those of two seconds.
+const BURSTS_A_MINUTE: u32 = 30;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn permits_follow_what_the_site_bears() {
+        let sites = Sites::default();
+        let site = sites.site("mx.example");
+        assert!(Arc::ptr_eq(&site, &sites.site("mx.example")));
+        let held: Vec<_> = (0..5).map(|_| site.permit(20, 0).unwrap()).collect();
+        assert_eq!(
+            site.permit(20, 0).unwrap_err(),
+            Refused::Crowded { allowed: 5 }
+        );
+        site.took(20);
+        let one_more = site.permit(20, 0).unwrap();
+        site.crowded();
+        assert_eq!(site.allowed(20), 3);
+        drop((held, one_more));
+        assert_eq!(site.open(), 0);
+        for _ in 0..100 {
+            site.took(20);
+        }
+        assert_eq!((site.allowed(20), site.allowed(7)), (20, 7));
+        for _ in 0..10 {
+            site.crowded();
+        }
+        assert_eq!(site.allowed(20), 1);
+    }
+
+    #[test]
+    fn a_dead_site_is_left_alone_longer_and_longer() {
+        let site = Sites::default().site("dead.example");
+        let pause = |failures: u32| failures * 10;
+        site.unreached(1_000, pause);
+        site.unreached(1_001, pause);
+        assert_eq!(site.paused_until(), 11_000, "failures at one time are one");
+        let paused = Refused::Paused {
+            until_millis: 11_000,
+        };
+        assert_eq!(site.permit(20, 10_999).unwrap_err(), paused);
+        let probe = site.permit(20, 11_000).unwrap();
+        let crowded = Refused::Crowded { allowed: 1 };
+        assert_eq!(site.permit(20, 11_000).unwrap_err(), crowded);
+        site.unreached(11_000, pause);
+        assert_eq!(site.paused_until(), 31_000);
+        drop(probe);
+        site.resume();
+        let back = site.permit(20, 12_000).unwrap();
+        site.answered();
+        site.took(20);
+        assert!(site.permit(20, 12_000).is_ok());
+        drop(back);
+    }
+
+    proptest! {
+        /// Never more than the rate and one burst, and no share is lost while somebody asks.
+        #[test]
+        fn the_rate_holds(
+            per_minute in 1u32..10_000,
+            steps in prop::collection::vec(0u64..3_000_000, 1..300),
+        ) {
+            let site = Sites::default().site("x");
+            let start = 1_000_000_000;
+            let (mut now, mut taken) = (start, 0u64);
+            for step in steps {
+                now += step;
+                match site.pace(per_minute, now) {
+                    Ok(()) => taken += 1,
+                    Err(at) => {
+                        prop_assert!(at > now);
+                        prop_assert!(site.pace(per_minute, at).is_ok());
+                        (now, taken) = (at, taken + 1);
+                    }
+                }
+            }
+            let share = MINUTE_MICROS / u64::from(per_minute);
+            let burst = u64::from((per_minute / BURSTS_A_MINUTE).max(1));
+            prop_assert!(taken <= (now - start) / share + burst + 1, "{taken}");
+        }
+    }
+}

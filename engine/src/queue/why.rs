@@ -1,0 +1,90 @@
+//! What a recipient is waiting for, until when: the answer that every state must be able to give.
+
+use std::fmt;
+
+/// Times are seconds since 1970.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Why {
+    /// It was tried and is tried again.
+    Retry {
+        at: u32,
+    },
+    /// The sender wants it later, or it waits for a suspension to end.
+    NotBefore {
+        at: u32,
+    },
+    Suspended {
+        by: String,
+        until: Option<u32>,
+    },
+    /// DNS is asked for the hosts of its domain.
+    Dns {
+        until: u32,
+    },
+    /// Others are before it, all connections are busy.
+    Turn {
+        site: String,
+        ready: usize,
+        open: u32,
+        allowed: u32,
+        until: u32,
+    },
+    /// The site cannot be reached and is left alone.
+    Paused {
+        site: String,
+        at: u32,
+    },
+    /// It is being sent.
+    Reply {
+        site: String,
+        until: u32,
+    },
+    /// The operator holds it.
+    Held {
+        until: u32,
+    },
+}
+
+impl Why {
+    /// The moment by which this wait is over, one way or another.
+    #[must_use]
+    pub fn until(&self) -> Option<u32> {
+        match self {
+            Why::Retry { at } | Why::NotBefore { at } | Why::Paused { at, .. } => Some(*at),
+            Why::Suspended { until, .. } => *until,
+            Why::Dns { until }
+            | Why::Turn { until, .. }
+            | Why::Reply { until, .. }
+            | Why::Held { until } => Some(*until),
+        }
+    }
+}
+
+impl fmt::Display for Why {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Why::Retry { .. } => f.write_str("for its next attempt"),
+            Why::NotBefore { .. } => f.write_str("for the time that its sender wants"),
+            Why::Suspended { by, until: None } => {
+                write!(f, "for the operator, who suspended {by}")
+            }
+            Why::Suspended { by, .. } => write!(f, "for the end of a suspension of {by}"),
+            Why::Dns { .. } => f.write_str("for DNS to name the hosts of its domain"),
+            Why::Turn {
+                site,
+                ready,
+                open,
+                allowed,
+                ..
+            } => write!(
+                f,
+                "for its turn at {site}: {ready} are ready, {open} of {allowed} connections open"
+            ),
+            Why::Paused { site, .. } => {
+                write!(f, "for {site} to be tried again: it cannot be reached")
+            }
+            Why::Reply { site, .. } => write!(f, "for the reply of {site}: it is being sent"),
+            Why::Held { .. } => f.write_str("for the operator, who holds it"),
+        }
+    }
+}

@@ -1,0 +1,157 @@
+//! What shards need to send mail to other hosts, made once for all of them.
+
+use super::begin::Refusal;
+use crate::config::outbound::Outbound;
+use crate::config::{Config, ListenAt};
+use crate::egress::Tools;
+use crate::event;
+use crate::intake::{Heirs, Intake};
+use crate::listen::Hall;
+use crate::queue::{self, Dispatcher, Guides, Sites};
+use crate::reactor::{Pool, clock};
+use crate::resolver::{self, Ourselves, Outside, Service};
+use crate::sign::Signers;
+use crate::telemetry::metric::Metrics;
+use crate::tls::{Authorities, TlsClient};
+use std::rc::Rc;
+use std::sync::Arc;
+
+/// The ways out; a clone for each shard.
+#[derive(Clone)]
+pub(super) struct Ways {
+    guides: Guides,
+    tools: Tools,
+    sites: Arc<Sites>,
+}
+
+/// The ways out and who answers questions about them; `None` where no mail leaves this host.
+/// `lookups` and `logins` are threads for what would block a shard.
+pub(super) fn open(
+    config: &Config,
+    lookups: &Pool,
+    logins: &Pool,
+) -> Result<Option<(Ways, Service)>, Refusal> {
+    if !config.outbound.is_on() {
+        return Ok(None);
+    }
+    let tls = tls_client()?;
+    let outside = Outside {
+        random: Arc::new(random),
+        millis: Arc::new(|| clock::monotonic_micros() / 1000),
+        roots: tls.roots(),
+    };
+    let (resolver, service) = resolver::open(config.resolver.clone(), ourselves(config), outside)
+        .map_err(|error| Refusal(format!("[resolver]: {}", error.0)))?;
+    let ways = Ways {
+        guides: Guides {
+            resolver,
+            lookups: lookups.clone(),
+            mx_port: config.resolver.mx_port,
+        },
+        tools: Tools {
+            tls,
+            pool: Some(logins.clone()),
+        },
+        sites: Arc::default(),
+    };
+    Ok(Some((ways, service)))
+}
+
+impl Ways {
+    /// The metrics show what came of mail to the busiest sites.
+    pub(super) fn show_sites(&self, metrics: &Metrics) {
+        let sites = Arc::clone(&self.sites);
+        metrics.show_sites(Box::new(move || sites.samples()));
+    }
+}
+
+/// A host without authorities still sends; what must be verified waits until it has some.
+fn tls_client() -> Result<TlsClient, Refusal> {
+    let refused = |error| Refusal(format!("TLS to other hosts cannot be set up: {error}"));
+    TlsClient::load(&Authorities::System, None).or_else(|error| {
+        let why = error.to_string();
+        event!(
+            Warn,
+            "certificates of other hosts cannot be verified",
+            why = why
+        );
+        TlsClient::load(&Authorities::Nobody, None).map_err(refused)
+    })
+}
+
+fn ourselves(config: &Config) -> Ourselves {
+    let names = config
+        .outbound
+        .sources
+        .iter()
+        .map(|source| source.hello.clone());
+    let address = |at: &ListenAt| match at {
+        ListenAt::Tcp(address) => Some(address.ip()),
+        ListenAt::Unix { .. } => None,
+    };
+    let listening = config.listeners.iter();
+    let listening = listening.filter_map(|listener| address(&listener.address));
+    Ourselves {
+        names: names.chain([config.hostname.clone()]).collect(),
+        addresses: listening
+            .filter(|ip| !ip.is_unspecified() && !ip.is_loopback())
+            .collect(),
+        is_loopback_foreign: config.resolver.loopback_hosts,
+    }
+}
+
+/// Reads the keys that sign; all that is wrong, a line each.
+pub(super) fn signers(config: &Config) -> Result<Signers, String> {
+    Signers::load(&config.dkim, &|path| std::fs::read(path)).map_err(|problems| {
+        let lines = problems
+            .iter()
+            .map(|problem| format!("line {}: {}", problem.line, problem.what));
+        lines.collect::<Vec<_>>().join("\n")
+    })
+}
+
+/// A reload neither begins to send nor ends it: the ways out are made at the start.
+pub(super) fn as_started(started: &Config, mut wanted: Config) -> Config {
+    if started.outbound.is_on() != wanted.outbound.is_on() {
+        wanted.outbound = match started.outbound.is_on() {
+            true => started.outbound.clone(),
+            false => Outbound::default(),
+        };
+    }
+    wanted
+}
+
+/// The queue of a shard, not yet running; `None` where no mail leaves this host.
+pub(super) fn dispatcher(ways: Option<Ways>, hall: &Hall, heirs: &Heirs) -> Option<Rc<Dispatcher>> {
+    let Some(ways) = ways else {
+        let (shard, items) = (hall.shard, hall.store.queue_len());
+        if items > 0 {
+            event!(
+                Warn,
+                "queued mail waits for a [[route]]",
+                shard = shard,
+                items = items
+            );
+        }
+        return None;
+    };
+    let (store, post) = (Rc::clone(&hall.store), Rc::clone(&hall.post));
+    Some(Dispatcher::new(queue::Equipment {
+        shard: hall.shard,
+        intake: Intake::new(Rc::clone(&store), post, heirs.clone()),
+        store,
+        queue_ids: Rc::clone(&hall.queue_ids),
+        live: Arc::clone(&hall.live),
+        sites: ways.sites,
+        guides: ways.guides,
+        tools: ways.tools,
+        metrics: Arc::clone(&hall.metrics),
+        random: Rc::new(random),
+    }))
+}
+
+fn random() -> u64 {
+    let mut octets = [0; 8];
+    getrandom::fill(&mut octets).expect("the kernel gives randomness after boot");
+    u64::from_ne_bytes(octets)
+}

@@ -1,0 +1,379 @@
+//! QUEUE, ATTEMPT, END and HOLD: mail for other hosts, and what became of each recipient.
+//!
+//! ```text
+//!   QUEUE ──→ item ──┬─ ATTEMPT … ATTEMPT ─┬──→ END
+//!                    └─ HOLD ──── HOLD ────┘
+//! ```
+//!
+//! An *item* is one recipient of one message. QUEUE gives out ids that follow each other; after an
+//! END nothing is said of an item any more.
+
+use super::message::{read_address, write_address};
+use super::{Broken, kind};
+use crate::codec::{Fields, Put};
+use crate::limit::{HOST_BYTES_MAX, REPLY_BYTES_MAX};
+use crate::mail::address::Address;
+use crate::mail::envelope::Notify;
+use crate::mail::id::{ItemId, ObjectId};
+use std::ops::Range;
+
+/// One recipient at another host, as custody is taken of it. Times are seconds since 1970.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Outbound {
+    pub recipient: Address,
+    pub notify: Notify,
+    pub orcpt: Option<String>,
+    /// Whose mail it is: the account or the name that submitted it.
+    pub tenant: String,
+    /// It is given up then.
+    pub expiry_secs: i64,
+    /// It is not tried before (RFC 4865); 0 for at once.
+    pub not_before_secs: i64,
+    /// RFC 6710 §4: from −9 to 9.
+    pub priority: i8,
+    /// What else the queue has to know of it, kept as it is.
+    pub marks: u16,
+    /// Received and other trace: octets before the body. Recipients of one message that have the
+    /// same ones share them on disk.
+    pub prefix: Vec<u8>,
+}
+
+/// Recipients of one message at other hosts. They are the items from `first_item` on.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Queue {
+    pub object: ObjectId,
+    pub message: ObjectId,
+    pub first_item: ItemId,
+    pub enqueued_secs: i64,
+    /// Octets of prefix and body.
+    pub octets: u32,
+    pub tenant: String,
+    pub prefix: Vec<u8>,
+    pub recipients: Vec<Leaving>,
+}
+
+/// What a QUEUE says of one recipient; see [`Outbound`].
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Leaving {
+    pub address: Address,
+    pub notify: Notify,
+    pub orcpt: Option<String>,
+    pub expiry_secs: i64,
+    pub not_before_secs: i64,
+    pub priority: i8,
+    pub marks: u16,
+}
+
+impl Queue {
+    /// The items, in the order of the recipients.
+    #[must_use]
+    pub fn items(&self) -> Range<u64> {
+        self.first_item.0
+            ..self
+                .first_item
+                .0
+                .saturating_add(self.recipients.len() as u64)
+    }
+
+    pub(super) fn read(fields: &mut Fields<'_>) -> Result<Queue, Broken> {
+        let mut queue = Queue {
+            object: ObjectId(fields.u64()?),
+            message: ObjectId(fields.u64()?),
+            first_item: ItemId(fields.u64()?),
+            enqueued_secs: fields.i64()?,
+            octets: fields.u32()?,
+            tenant: fields.text()?,
+            prefix: fields.blob()?.to_vec(),
+            recipients: Vec::new(),
+        };
+        let count = fields.u32()?;
+        let last = queue.first_item.0.checked_add(u64::from(count));
+        if queue.first_item.0 == 0 || last.is_none_or(|last| last > ITEMS_MAX) {
+            return Err(Broken("numbers of items that cannot be"));
+        }
+        if queue.object.0 >= OBJECTS_MAX {
+            return Err(Broken("the number of an object that cannot be"));
+        }
+        for _ in 0..count {
+            queue.recipients.push(Leaving::read(fields)?);
+        }
+        Ok(queue)
+    }
+
+    pub(super) fn write(&self, out: &mut Vec<u8>) -> u8 {
+        out.put_u64(self.object.0);
+        out.put_u64(self.message.0);
+        out.put_u64(self.first_item.0);
+        out.put_i64(self.enqueued_secs);
+        out.put_u32(self.octets);
+        out.put_text(&self.tenant);
+        out.put_blob(&self.prefix);
+        out.put_u32(u32::try_from(self.recipients.len()).expect("RECIPIENTS_MAX bounds them"));
+        for recipient in &self.recipients {
+            recipient.write(out);
+        }
+        kind::QUEUE
+    }
+}
+
+impl Leaving {
+    fn read(fields: &mut Fields<'_>) -> Result<Leaving, Broken> {
+        Ok(Leaving {
+            address: read_address(fields)?,
+            notify: Notify(fields.u8()?),
+            orcpt: fields.optional_text()?,
+            expiry_secs: fields.i64()?,
+            not_before_secs: fields.i64()?,
+            priority: fields.i8()?,
+            marks: fields.u16()?,
+        })
+    }
+
+    fn write(&self, out: &mut Vec<u8>) {
+        write_address(&self.address, out);
+        out.put_u8(self.notify.0);
+        out.put_optional_text(self.orcpt.as_deref());
+        out.put_i64(self.expiry_secs);
+        out.put_i64(self.not_before_secs);
+        out.put_i8(self.priority);
+        out.put_u16(self.marks);
+    }
+}
+
+impl Outbound {
+    /// Tenant and prefix, which recipients of one message share, and the rest.
+    pub(crate) fn split(self) -> (Leaving, String, Vec<u8>) {
+        let leaving = Leaving {
+            address: self.recipient,
+            notify: self.notify,
+            orcpt: self.orcpt,
+            expiry_secs: self.expiry_secs,
+            not_before_secs: self.not_before_secs,
+            priority: self.priority,
+            marks: self.marks,
+        };
+        (leaving, self.tenant, self.prefix)
+    }
+
+    /// In an OFFER. With `same` tenant and prefix are those of the one before.
+    pub(super) fn read(
+        fields: &mut Fields<'_>,
+        before: Option<&Outbound>,
+    ) -> Result<Outbound, Broken> {
+        let leaving = Leaving::read(fields)?;
+        let (tenant, prefix) = match (fields.u8()?, before) {
+            (0, _) => (fields.text()?, fields.blob()?.to_vec()),
+            (1, Some(before)) => (before.tenant.clone(), before.prefix.clone()),
+            _ => return Err(Broken("trace that is neither there nor that of another")),
+        };
+        Ok(Outbound {
+            recipient: leaving.address,
+            notify: leaving.notify,
+            orcpt: leaving.orcpt,
+            tenant,
+            expiry_secs: leaving.expiry_secs,
+            not_before_secs: leaving.not_before_secs,
+            priority: leaving.priority,
+            marks: leaving.marks,
+            prefix,
+        })
+    }
+
+    pub(super) fn write(&self, before: Option<&Outbound>, out: &mut Vec<u8>) {
+        let (leaving, tenant, prefix) = self.clone().split();
+        leaving.write(out);
+        let is_same =
+            before.is_some_and(|before| before.tenant == tenant && before.prefix == prefix);
+        out.put_u8(u8::from(is_same));
+        if !is_same {
+            out.put_text(&tenant);
+            out.put_blob(&prefix);
+        }
+    }
+}
+
+/// What the other host said, or what kept us from asking it. Longer texts are cut when written.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct HostReply {
+    /// The host that was asked; empty where there was none to ask.
+    pub host: String,
+    /// RFC 5321 §4.2: three digits; 0 where no reply came.
+    pub code: u16,
+    /// RFC 3463, if the reply had one or we found one.
+    pub enhanced: Option<Enhanced>,
+    /// Its words, or ours where no reply came; at most [`REPLY_BYTES_MAX`] octets.
+    pub text: String,
+}
+
+/// An enhanced status code: class, subject, detail (RFC 3463 §2).
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Enhanced {
+    pub class: u8,
+    pub subject: u16,
+    pub detail: u16,
+}
+
+impl HostReply {
+    fn read(fields: &mut Fields<'_>) -> Result<HostReply, Broken> {
+        let reply = HostReply {
+            host: fields.text()?,
+            code: fields.u16()?,
+            enhanced: match fields.u8()? {
+                0 => None,
+                class => Some(Enhanced {
+                    class,
+                    subject: fields.u16()?,
+                    detail: fields.u16()?,
+                }),
+            },
+            text: fields.text()?,
+        };
+        if reply.host.len() > HOST_BYTES_MAX || reply.text.len() > REPLY_BYTES_MAX {
+            return Err(Broken("a reply is longer than any is kept"));
+        }
+        Ok(reply)
+    }
+
+    fn write(&self, out: &mut Vec<u8>) {
+        out.put_text(cut(&self.host, HOST_BYTES_MAX));
+        out.put_u16(self.code);
+        match self.enhanced.filter(|enhanced| enhanced.class != 0) {
+            None => out.put_u8(0),
+            Some(enhanced) => {
+                out.put_u8(enhanced.class);
+                out.put_u16(enhanced.subject);
+                out.put_u16(enhanced.detail);
+            }
+        }
+        out.put_text(cut(&self.text, REPLY_BYTES_MAX));
+    }
+}
+
+fn cut(text: &str, most: usize) -> &str {
+    let end = text.floor_char_boundary(most);
+    text.get(..end).unwrap_or_default()
+}
+
+/// An item was tried, and is to be tried again.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Attempt {
+    pub item: ItemId,
+    pub at_secs: i64,
+    /// This one included.
+    pub attempts: u16,
+    /// Not before then again.
+    pub due_secs: i64,
+    pub reply: HostReply,
+}
+
+impl Attempt {
+    pub(super) fn read(fields: &mut Fields<'_>) -> Result<Attempt, Broken> {
+        Ok(Attempt {
+            item: ItemId(fields.u64()?),
+            at_secs: fields.i64()?,
+            attempts: fields.u16()?,
+            due_secs: fields.i64()?,
+            reply: HostReply::read(fields)?,
+        })
+    }
+
+    /// `object` finds the record as long as it is the last one of its item.
+    pub(super) fn write(&self, object: ObjectId, out: &mut Vec<u8>) -> u8 {
+        out.put_u64(object.0);
+        out.put_u64(self.item.0);
+        out.put_i64(self.at_secs);
+        out.put_u16(self.attempts);
+        out.put_i64(self.due_secs);
+        self.reply.write(out);
+        kind::ATTEMPT
+    }
+}
+
+/// How an item ended.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Ending {
+    /// Another host has it.
+    Delivered,
+    /// Another host, or we, refused it for good.
+    Failed,
+    /// Its time was over.
+    Expired,
+    /// The operator took it away.
+    Dropped,
+}
+
+/// Nothing is to be done for an item any more.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct End {
+    pub item: ItemId,
+    pub at_secs: i64,
+    pub ending: Ending,
+    pub reply: HostReply,
+}
+
+impl End {
+    pub(super) fn read(fields: &mut Fields<'_>) -> Result<End, Broken> {
+        Ok(End {
+            item: ItemId(fields.u64()?),
+            at_secs: fields.i64()?,
+            ending: match fields.u8()? {
+                0 => Ending::Delivered,
+                1 => Ending::Failed,
+                2 => Ending::Expired,
+                3 => Ending::Dropped,
+                _ => return Err(Broken("unknown end of an item")),
+            },
+            reply: HostReply::read(fields)?,
+        })
+    }
+
+    pub(super) fn write(&self, out: &mut Vec<u8>) -> u8 {
+        out.put_u64(self.item.0);
+        out.put_i64(self.at_secs);
+        out.put_u8(match self.ending {
+            Ending::Delivered => 0,
+            Ending::Failed => 1,
+            Ending::Expired => 2,
+            Ending::Dropped => 3,
+        });
+        self.reply.write(out);
+        kind::END
+    }
+}
+
+/// The operator holds an item, or lets it go.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Hold {
+    pub item: ItemId,
+    /// It is not tried until this is taken back, but expires all the same.
+    pub is_held: bool,
+    /// When it is due from now on.
+    pub due_secs: i64,
+}
+
+impl Hold {
+    pub(super) fn read(fields: &mut Fields<'_>) -> Result<Hold, Broken> {
+        Ok(Hold {
+            item: ItemId(fields.u64()?),
+            is_held: match fields.u8()? {
+                0 => false,
+                1 => true,
+                _ => return Err(Broken("a hold is neither 0 nor 1")),
+            },
+            due_secs: fields.i64()?,
+        })
+    }
+
+    pub(super) fn write(&self, out: &mut Vec<u8>) -> u8 {
+        out.put_u64(self.item.0);
+        out.put_u8(u8::from(self.is_held));
+        out.put_i64(self.due_secs);
+        kind::HOLD
+    }
+}
+
+/// Items are numbered below this: the checkpoint keeps them in 2^32 − 1 parts of 2^12.
+const ITEMS_MAX: u64 = ((1 << 32) - 1) << 12;
+
+/// A QUEUE is found by 48 bits: 2^48 objects are never made.
+const OBJECTS_MAX: u64 = 1 << 48;

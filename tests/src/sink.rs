@@ -1,0 +1,307 @@
+//! A mail host that is told how to answer, and keeps what it took: the other side of our queue.
+//!
+//! One thread a connection. The policy is asked for a reply at RCPT and at the end of data; who
+//! waits for messages waits for an event of those threads.
+
+use std::io::{self, BufRead, BufReader, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::sync::{Arc, Condvar, Mutex};
+use std::time::{Duration, Instant};
+
+/// A running sink; its threads end with the test.
+pub struct Sink {
+    pub address: SocketAddr,
+    kept: Arc<Kept>,
+}
+
+/// One message that was taken, or refused at its end.
+#[derive(Clone, Debug)]
+pub struct Taken {
+    pub from: String,
+    pub to: Vec<String>,
+    pub text: String,
+    /// The reply to the end of data.
+    pub reply: String,
+    /// Which connection brought it, counted from 1.
+    pub connection: usize,
+}
+
+/// When the sink asks how to answer.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Moment<'a> {
+    /// Before the banner of the n-th connection.
+    Connect(usize),
+    /// At RCPT, with the address and how often it was asked before.
+    Rcpt(&'a str, usize),
+    /// At the end of data, with the text and how many messages came before.
+    Data(&'a str, usize),
+}
+
+/// `None` is the usual yes. `"drop"` closes the connection without a word.
+pub type Policy = dyn Fn(Moment<'_>) -> Option<String> + Send + Sync;
+
+#[derive(Default)]
+struct Kept {
+    state: Mutex<State>,
+    changed: Condvar,
+}
+
+#[derive(Default)]
+struct State {
+    taken: Vec<Taken>,
+    rcpts: Vec<String>,
+    connections: usize,
+}
+
+impl Sink {
+    /// Takes everything.
+    pub fn start(address: SocketAddr) -> Sink {
+        Sink::with(address, |_| None)
+    }
+
+    /// Answers as `policy` wants.
+    pub fn with(
+        address: SocketAddr,
+        policy: impl Fn(Moment<'_>) -> Option<String> + Send + Sync + 'static,
+    ) -> Sink {
+        let listener = TcpListener::bind(address).expect("the port is free");
+        let kept = Arc::new(Kept::default());
+        let (shared, policy): (_, Arc<Policy>) = (Arc::clone(&kept), Arc::new(policy));
+        std::thread::spawn(move || {
+            for stream in listener.incoming().map_while(Result::ok) {
+                let (kept, policy) = (Arc::clone(&shared), Arc::clone(&policy));
+                // A client that goes away ends its thread, and nobody asks why.
+                std::thread::spawn(move || drop(serve(stream, &kept, &*policy)));
+            }
+        });
+        Sink { address, kept }
+    }
+
+    /// Messages that were answered with 250, once there are `count`; panics when they do not come.
+    pub fn wait_for(&self, count: usize) -> Vec<Taken> {
+        self.wait(|state| {
+            let good: Vec<Taken> = accepted(state).cloned().collect();
+            (good.len() >= count).then_some(good)
+        })
+        .unwrap_or_else(|| panic!("{} of {count} messages came", self.taken().len()))
+    }
+
+    /// Recipients that were asked about, once there are `count`.
+    pub fn wait_for_rcpts(&self, count: usize) -> Vec<String> {
+        self.wait(|state| (state.rcpts.len() >= count).then(|| state.rcpts.clone()))
+            .unwrap_or_else(|| panic!("fewer than {count} recipients were asked about"))
+    }
+
+    /// Messages that were answered with 250 so far.
+    pub fn taken(&self) -> Vec<Taken> {
+        accepted(&self.kept.state.lock().expect("no holder panics"))
+            .cloned()
+            .collect()
+    }
+
+    pub fn connections(&self) -> usize {
+        self.kept
+            .state
+            .lock()
+            .expect("no holder panics")
+            .connections
+    }
+
+    fn wait<T>(&self, ready: impl Fn(&State) -> Option<T>) -> Option<T> {
+        let end = Instant::now() + DEADLINE;
+        let mut state = self.kept.state.lock().expect("no holder panics");
+        loop {
+            if let Some(found) = ready(&state) {
+                return Some(found);
+            }
+            let left = end.checked_duration_since(Instant::now())?;
+            let waited = self.kept.changed.wait_timeout(state, left);
+            state = waited.expect("no holder panics").0;
+        }
+    }
+}
+
+fn accepted(state: &State) -> impl Iterator<Item = &Taken> {
+    let taken = state.taken.iter();
+    taken.filter(|taken| taken.reply.starts_with("250"))
+}
+
+fn serve(stream: TcpStream, kept: &Kept, policy: &Policy) -> io::Result<()> {
+    stream.set_read_timeout(Some(DEADLINE))?;
+    let connection = kept.note(|state| {
+        state.connections += 1;
+        state.connections
+    });
+    let mut dialogue = Dialogue {
+        kept,
+        policy,
+        connection,
+        writer: stream.try_clone()?,
+        reader: BufReader::new(stream),
+        from: String::new(),
+        to: Vec::new(),
+    };
+    match policy(Moment::Connect(connection)) {
+        Some(reply) if reply == DROP => return Ok(()),
+        Some(reply) => return dialogue.say(&reply),
+        None => dialogue.say("220 sink.test ESMTP")?,
+    }
+    dialogue.run()
+}
+
+/// One connection.
+struct Dialogue<'a> {
+    kept: &'a Kept,
+    policy: &'a Policy,
+    connection: usize,
+    writer: TcpStream,
+    reader: BufReader<TcpStream>,
+    from: String,
+    to: Vec<String>,
+}
+
+impl Dialogue<'_> {
+    fn run(&mut self) -> io::Result<()> {
+        loop {
+            let mut line = String::new();
+            if self.reader.read_line(&mut line)? == 0 {
+                return Ok(());
+            }
+            let reply = self.obey(line.trim_end())?;
+            if reply == DROP {
+                return Ok(());
+            }
+            self.say(&reply)?;
+            if reply.starts_with("221") {
+                return Ok(());
+            }
+        }
+    }
+
+    fn obey(&mut self, command: &str) -> io::Result<String> {
+        let verb = command.split([' ', ':']).next().unwrap_or("");
+        Ok(match verb.to_ascii_uppercase().as_str() {
+            "EHLO" | "LHLO" => EXTENSIONS.to_owned(),
+            "MAIL" => {
+                (self.from, self.to) = (path(command), Vec::new());
+                "250 2.1.0 OK".to_owned()
+            }
+            "RCPT" => self.recipient(path(command)),
+            "DATA" if self.to.is_empty() => "554 5.5.1 No valid recipients".to_owned(),
+            "DATA" => self.data()?,
+            "QUIT" => "221 2.0.0 Bye".to_owned(),
+            "RSET" | "NOOP" => "250 2.0.0 OK".to_owned(),
+            _ => "502 5.5.1 What?".to_owned(),
+        })
+    }
+
+    fn recipient(&mut self, address: String) -> String {
+        let before = self.kept.note(|state| {
+            let before = state.rcpts.iter().filter(|known| **known == address);
+            let before = before.count();
+            state.rcpts.push(address.clone());
+            before
+        });
+        let refusal = (self.policy)(Moment::Rcpt(&address, before));
+        refusal.unwrap_or_else(|| {
+            self.to.push(address);
+            "250 2.1.5 OK".to_owned()
+        })
+    }
+
+    fn data(&mut self) -> io::Result<String> {
+        self.say("354 Go ahead")?;
+        let text = body(&mut self.reader)?;
+        let before = self.kept.note(|state| state.taken.len());
+        let reply = (self.policy)(Moment::Data(&text, before));
+        let reply = reply.unwrap_or_else(|| "250 2.0.0 Taken".to_owned());
+        let taken = Taken {
+            from: std::mem::take(&mut self.from),
+            to: std::mem::take(&mut self.to),
+            text,
+            reply: reply.clone(),
+            connection: self.connection,
+        };
+        self.kept.note(|state| state.taken.push(taken));
+        Ok(reply)
+    }
+
+    fn say(&mut self, text: &str) -> io::Result<()> {
+        self.writer.write_all(format!("{text}\r\n").as_bytes())
+    }
+}
+
+impl Kept {
+    fn note<T>(&self, change: impl FnOnce(&mut State) -> T) -> T {
+        let mut state = self.state.lock().expect("no holder panics");
+        let told = change(&mut state);
+        self.changed.notify_all();
+        told
+    }
+}
+
+/// The message without dot-stuffing.
+fn body(reader: &mut impl BufRead) -> io::Result<String> {
+    let mut text = Vec::new();
+    loop {
+        let mut line = Vec::new();
+        if reader.read_until(b'\n', &mut line)? == 0 {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+        if line == b".\r\n" {
+            return Ok(String::from_utf8_lossy(&text).into_owned());
+        }
+        text.extend_from_slice(line.strip_prefix(b".").unwrap_or(&line));
+    }
+}
+
+fn path(command: &str) -> String {
+    let path = command
+        .split_once('<')
+        .and_then(|(_, rest)| rest.split_once('>'));
+    path.map_or_else(String::new, |(path, _)| path.to_owned())
+}
+
+const EXTENSIONS: &str =
+    "250-sink.test\r\n250-PIPELINING\r\n250-8BITMIME\r\n250-SIZE\r\n250 ENHANCEDSTATUSCODES";
+
+const DROP: &str = "drop";
+const DEADLINE: Duration = Duration::from_secs(60);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ports::Ports;
+    use crate::smtp::Smtp;
+
+    #[test]
+    fn a_sink_answers_as_it_is_told() {
+        let mut ports = Ports::take();
+        let sink = Sink::with(ports.port(), |moment| match moment {
+            Moment::Rcpt("no@x.test", _) => Some("550 5.1.1 No".to_owned()),
+            Moment::Rcpt("late@x.test", 0) => Some("450 4.2.0 Later".to_owned()),
+            _ => None,
+        });
+        let mut smtp = Smtp::hello(sink.address).unwrap();
+        smtp.command("MAIL FROM:<a@b.test>")
+            .unwrap()
+            .expect(250)
+            .unwrap();
+        smtp.command("RCPT TO:<no@x.test>")
+            .unwrap()
+            .expect(550)
+            .unwrap();
+        smtp.command("RCPT TO:<late@x.test>")
+            .unwrap()
+            .expect(450)
+            .unwrap();
+        smtp.command("RCPT TO:<late@x.test>")
+            .unwrap()
+            .expect(250)
+            .unwrap();
+        smtp.data(b".dot\r\n").unwrap().expect(250).unwrap();
+        let taken = sink.wait_for(1);
+        assert_eq!((taken[0].text.as_str(), taken[0].to.len()), (".dot\r\n", 1));
+        assert_eq!(sink.connections(), 1);
+    }
+}
