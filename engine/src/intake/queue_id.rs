@@ -29,7 +29,9 @@ impl QueueIds {
 /// one another.
 pub fn text(id: QueueId) -> String {
     let digit = |at: u32| ALPHABET.get((id.0 >> (5 * at) & 31) as usize).copied();
-    (0..12).rev().filter_map(digit).map(char::from).collect()
+    let mut text = String::with_capacity(12);
+    text.extend((0..12).rev().filter_map(digit).map(char::from));
+    text
 }
 
 /// Crockford's base 32.

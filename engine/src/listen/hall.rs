@@ -181,6 +181,11 @@ impl Hall {
     pub fn now(&self) -> Now {
         Now::here()
     }
+
+    /// What sessions count time by.
+    pub fn now_ms(&self) -> u64 {
+        Now::millis_here()
+    }
 }
 
 /// Failures are counted for the account, whatever name it was called by.

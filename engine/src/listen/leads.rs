@@ -77,6 +77,8 @@ pub(super) struct Shares {
     pub(super) of_recipient: Vec<Vec<(usize, usize)>>,
     /// Recipients at other hosts by the shard that keeps their queue.
     pub(super) by_home: Vec<(usize, Vec<Outbound>)>,
+    /// Nobody else can come, so nothing is remembered.
+    pub(super) has_one: bool,
     accounts: HashMap<String, (usize, usize)>,
 }
 
@@ -86,6 +88,7 @@ impl Shares {
             by_owner: vec![(coordinator, Vec::new())],
             by_home: Vec::new(),
             of_recipient: vec![Vec::new(); recipients],
+            has_one: false,
             accounts: HashMap::new(),
         }
     }
@@ -102,7 +105,9 @@ impl Shares {
             Some(place) => *place,
             None => {
                 let place = self.put(owner(target), recipient, &account, prefix);
-                self.accounts.insert(account, place);
+                if !self.has_one {
+                    self.accounts.insert(account, place);
+                }
                 place
             }
         };

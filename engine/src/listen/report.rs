@@ -5,14 +5,15 @@ use crate::config::Protocol;
 use crate::event;
 use crate::route::Reason;
 use crate::session::smtp::{End, Kind, Summary};
+use crate::telemetry::log::Value;
 use crate::telemetry::metric;
 use crate::wire::imap::command::Body;
 use crate::wire::smtp::reply::Reply;
+use std::fmt::{self, Write};
+use store::mail::address::Address;
 
 pub(super) fn transaction(hall: &Hall, summary: &Summary) {
     count(hall, summary);
-    let from = summary.reverse_path.as_ref().map(ToString::to_string);
-    let to = summary.recipient.as_ref().map(ToString::to_string);
     event!(
         Info,
         "transaction",
@@ -24,13 +25,25 @@ pub(super) fn transaction(hall: &Hall, summary: &Summary) {
         hello = summary.hello.as_deref().unwrap_or(""),
         tls = summary.peer.tls.map_or("", |tls| tls.version),
         login = summary.login.as_deref().unwrap_or(""),
-        from = from.as_deref().unwrap_or("<>"),
-        to = to.as_deref().unwrap_or(""),
+        from = Bare(summary.reverse_path.as_ref(), "<>"),
+        to = Bare(summary.recipient.as_ref(), ""),
         recipients = summary.recipients,
         refused = summary.refused,
         octets = summary.octets,
         millis = summary.elapsed_ms,
     );
+}
+
+/// An address as it stands in headers, or what is said where there is none.
+struct Bare<'a>(Option<&'a Address>, &'static str);
+
+impl Value for Bare<'_> {
+    fn show(&self, out: &mut dyn Write) -> fmt::Result {
+        match self.0 {
+            Some(address) => write!(out, "{address}"),
+            None => out.write_str(self.1),
+        }
+    }
 }
 
 fn count(hall: &Hall, summary: &Summary) {

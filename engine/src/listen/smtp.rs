@@ -6,8 +6,7 @@ use crate::config::Protocol;
 use crate::config::outbound::Relay;
 use crate::intake::{Refusal, Transaction, queue_id};
 use crate::post::{Submitted, Taken};
-use crate::reactor::Side;
-use crate::reactor::buffer::BUFFER_BYTES;
+use crate::reactor::{Side, buffer};
 use crate::route::{self, Away, Reason, Route, Target, home};
 use crate::session::smtp::{
     Action, Answer, Commit, Kind, LoginRefusal, Output, Peer, REPLY_BYTES_MAX, Session, Settings,
@@ -41,7 +40,7 @@ pub async fn serve(hall: Rc<Hall>, stream: Stream, settings: Arc<Settings>, kind
         Kind::Lmtp => Protocol::Lmtp,
     };
     let limits = hall.live.config.load().limits.clone();
-    let ends_ms = hall.now().monotonic_millis + limits.smtp_connection_secs_max * 1000;
+    let ends_ms = hall.now_ms() + limits.smtp_connection_secs_max * 1000;
     let mut conversation = Conversation {
         hall,
         protocol,
@@ -92,7 +91,7 @@ impl Conversation {
             let Some(received) = self.receive().await? else {
                 return self.flush().await;
             };
-            if self.feed(&received).await? == Next::Close {
+            if self.feed(received).await? == Next::Close {
                 return self.flush().await;
             }
         }
@@ -104,28 +103,25 @@ impl Conversation {
             return Ok(None);
         };
         let silence = u64::from(self.session.wait_secs_max()) * 1000;
-        let left = self
-            .ends_ms
-            .saturating_sub(self.hall.now().monotonic_millis);
+        let now_ms = self.hall.now_ms();
+        let left = self.ends_ms.saturating_sub(now_ms);
         if left == 0 {
-            let now_ms = self.hall.now().monotonic_millis;
             self.session.timed_out(now_ms, &mut self.out);
             return Ok(None);
         }
         let patience = Duration::from_millis(silence.min(left));
         stream.set_deadline(Side::Read, patience);
         if self.session.is_idle() && self.hall.drain.or(stream.readable()).await.is_none() {
-            let now_ms = self.hall.now().monotonic_millis;
+            let now_ms = self.hall.now_ms();
             self.session.shutting_down(now_ms, &mut self.out);
             return Ok(None);
         }
         // Nothing is lent while a client is silent within DATA: it may be one of ten thousand.
-        let mut received = Vec::new();
-        match stream.recv(&mut received, BUFFER_BYTES).await {
-            Ok(0) => Ok(None),
-            Ok(_) => Ok(Some(received)),
+        match stream.recv_lent().await {
+            Ok(received) if received.is_empty() => Ok(None),
+            Ok(received) => Ok(Some(received)),
             Err(error) if error.kind() == io::ErrorKind::TimedOut => {
-                let now_ms = self.hall.now().monotonic_millis;
+                let now_ms = self.hall.now_ms();
                 self.session.timed_out(now_ms, &mut self.out);
                 Ok(None)
             }
@@ -133,16 +129,21 @@ impl Conversation {
         }
     }
 
-    async fn feed(&mut self, mut octets: &[u8]) -> io::Result<Next> {
+    async fn feed(&mut self, mut received: Vec<u8>) -> io::Result<Next> {
         self.hall
             .metrics
             .received_bytes
             .of(self.protocol.into())
-            .add(octets.len() as u64);
-        while !octets.is_empty() {
-            let now_ms = self.hall.now().monotonic_millis;
-            let taken = self.session.feed(now_ms, octets, &mut self.out);
-            octets = octets.get(taken..).unwrap_or_default();
+            .add(received.len() as u64);
+        let mut taken = 0;
+        while taken < received.len() {
+            let now_ms = self.hall.now_ms();
+            let rest = received.get(taken..).unwrap_or_default();
+            taken += self.session.feed(now_ms, rest, &mut self.out);
+            if taken == received.len() || matches!(self.out.action, Some(Action::Commit(_))) {
+                received = unread(received, taken);
+                taken = 0;
+            }
             if self.settle().await? == Next::Close {
                 return Ok(Next::Close);
             }
@@ -170,7 +171,7 @@ impl Conversation {
                 Action::StartTls => self.start_tls().await?,
                 action => self.act(action).await,
             };
-            let now_ms = self.hall.now().monotonic_millis;
+            let now_ms = self.hall.now_ms();
             self.session.resume(now_ms, answer, &mut self.out);
         }
     }
@@ -378,15 +379,16 @@ impl Conversation {
     /// Every account gets the message once, however many recipients lead to it.
     fn shares(&mut self, commit: &Commit, queue_id: &str, date: InternalDate) -> Shares {
         let coordinator = self.coordinator();
+        let leads = std::mem::take(&mut self.leads);
         let mut shares = Shares::new(coordinator, commit.envelope.recipients.len());
-        let mut received = Vec::new();
+        shares.has_one = leads.iter().map(Lead::count).sum::<usize>() == 1;
+        let mut received = Vec::with_capacity(RECEIVED_BYTES);
         let trace = self.session.received(commit, queue_id, date);
         trace.write(&mut received);
         trace.complete(commit.missing, &mut received);
         let config = self.hall.live.config.load();
         let shards = self.hall.live.directory.load().shards();
         let sender = self.session.login().map(|login| login.to_string());
-        let leads = std::mem::take(&mut self.leads);
         for (position, (recipient, lead)) in
             commit.envelope.recipients.iter().zip(leads).enumerate()
         {
@@ -442,7 +444,7 @@ impl Conversation {
     }
 
     async fn finish(mut self) {
-        let now_ms = self.hall.now().monotonic_millis;
+        let now_ms = self.hall.now_ms();
         self.session.lost(now_ms, &mut self.out);
         if let Some(summary) = self.out.ended.take() {
             super::report::transaction(&self.hall, &summary);
@@ -451,6 +453,17 @@ impl Conversation {
             stream.close().await;
         }
     }
+}
+
+/// What a Received field hardly exceeds.
+const RECEIVED_BYTES: usize = 384;
+
+/// What is left of octets that were received. Those who wait for the disk are many and hold no lent
+/// buffer.
+fn unread(received: Vec<u8>, taken: usize) -> Vec<u8> {
+    let rest = received.get(taken..).unwrap_or_default().to_vec();
+    buffer::give_back(received);
+    rest
 }
 
 /// What each recipient is told: it is taken when one of its shares is. What other owners get is in

@@ -44,9 +44,14 @@ impl Now {
     /// As [`Now::read`], by the clock that the timers of this shard go by.
     pub fn here() -> Now {
         Now {
-            monotonic_millis: local::with(|local| local.timers.millis()),
+            monotonic_millis: Now::millis_here(),
             unix_millis: unix_millis(),
         }
+    }
+
+    /// [`Now::here`]'s monotonic time alone, for half its price.
+    pub fn millis_here() -> u64 {
+        local::with(|local| local.timers.millis())
     }
 
     /// Seconds since 1970-01-01 UTC.

@@ -172,7 +172,6 @@ impl Listener {
                 .and_then(|peer| SocketAddr::try_from(peer).ok())
                 .ok_or(Errno::CONNABORTED)?,
         };
-        let _ = set_tcp_nodelay(&fd, true);
         Socket::new(fd, peer).map_err(|_| Errno::NOMEM)
     }
 
@@ -237,6 +236,8 @@ fn bind_socket(address: SocketAddr, reuse_port: bool, backlog: i32) -> Result<Bo
     let fd = stream_socket(address)?;
     set_socket_reuseaddr(&fd, true)?;
     set_socket_reuseport(&fd, reuse_port)?;
+    // Linux hands it down to every connection that is accepted.
+    set_tcp_nodelay(&fd, true)?;
     if address.is_ipv6() {
         // `[::]:25` and `0.0.0.0:25` are two listeners, each said in the configuration.
         set_ipv6_v6only(&fd, true)?;

@@ -51,7 +51,8 @@ pub struct Socket {
     watched: Watched,
     peer: SocketAddr,
     send_time_max: Cell<Duration>,
-    /// The last receive filled its buffer: more may be there, so try before waiting.
+    /// Something is or may be there: it was waited for, or the last receive filled its buffer. So
+    /// the next receive tries before it waits.
     eager: Cell<bool>,
     /// What this connection moved since its task last waited, in octets.
     moved: Cell<usize>,
@@ -95,7 +96,9 @@ impl Socket {
 
     /// Waits until [`Socket::recv`] would not wait: octets, end of stream, error or deadline.
     pub async fn readable(&self) -> io::Result<()> {
-        self.wait(self.watched.readable()).await
+        self.wait(self.watched.readable()).await?;
+        self.eager.set(true);
+        Ok(())
     }
 
     /// Receives into the spare capacity of `buffer`, waiting if nothing is there; 0 is the end of
@@ -325,7 +328,7 @@ impl Socket {
 
     async fn readable_unless_eager(&self) -> io::Result<()> {
         self.give_others_a_turn().await;
-        if !self.eager.replace(false) {
+        if !self.eager.get() {
             self.readable().await?;
         }
         // Asked each time: a peer that never stops sending has a deadline too.

@@ -1,8 +1,10 @@
 //! A timer wheel as a pure data structure: arm, re-arm and cancel in O(1), no clock of its own.
 //!
 //! Time is cut into ticks of [`TICK_MILLIS`]; slot `due % SLOTS` holds a doubly linked list of the
-//! entries due at that tick, or a whole number of turns later. An entry never fires before its time
-//! and at most one tick after the tick that [`Wheel::advance`] was given.
+//! entries due at that tick, or later: a whole number of turns, or because they were put off. Who
+//! is put off stays where it is, and is moved when the wheel comes by: deadlines of connections are
+//! put off with every command and hardly ever reached. An entry never fires before its time and at
+//! most one tick after the tick that [`Wheel::advance`] was given.
 //!
 //! ```text
 //! arm ──► armed ──advance──► fired ──rearm──► armed
@@ -39,6 +41,8 @@ struct Entry<A> {
     due: u64,
     previous: u32,
     next: u32,
+    /// Where it is linked.
+    slot: u16,
     armed: bool,
     action: A,
 }
@@ -65,18 +69,26 @@ impl<A> Wheel<A> {
             due: 0,
             previous: END,
             next: END,
+            slot: 0,
             armed: false,
             action,
         });
         let key = Key(u32::try_from(key).expect("fewer than ENTRIES_MAX entries"));
-        self.link(key.0, due_millis);
+        self.link(key.0, self.tick_of(due_millis));
         key
     }
 
     /// Moves an entry, armed or fired, to another time.
     pub fn rearm(&mut self, key: Key, due_millis: u64) {
+        let due = self.tick_of(due_millis);
+        let visit_after = self.tick;
+        let entry = self.entry(key.0);
+        if entry.armed && next_visit(entry.slot, visit_after) <= due {
+            entry.due = due;
+            return;
+        }
         self.unlink(key.0);
-        self.link(key.0, due_millis);
+        self.link(key.0, due);
     }
 
     /// Removes an entry and gives its action back.
@@ -107,23 +119,30 @@ impl<A> Wheel<A> {
     }
 
     fn fire_slot(&mut self, tick: u64, target: u64, fire: &mut impl FnMut(&mut A)) {
-        let mut next = *self.head(tick);
+        let mut next = *self.head(slot(tick));
         while next != END {
             let index = next;
             next = self.entry(index).next;
-            if self.entry(index).due <= target {
+            let due = self.entry(index).due;
+            if due <= target {
                 self.unlink(index);
                 fire(&mut self.entry(index).action);
+            } else if slot(due) != slot(tick) {
+                self.unlink(index);
+                self.link(index, due);
             }
         }
     }
 
-    fn link(&mut self, index: u32, due_millis: u64) {
-        // Rounded up: never early. A time already past fires at the next tick.
-        let due = due_millis
+    /// Rounded up: never early. A time already past fires at the next tick.
+    fn tick_of(&self, due_millis: u64) -> u64 {
+        due_millis
             .div_ceil(TICK_MILLIS)
-            .max(self.tick.saturating_add(1));
-        let next = std::mem::replace(self.head(due), index);
+            .max(self.tick.saturating_add(1))
+    }
+
+    fn link(&mut self, index: u32, due: u64) {
+        let next = std::mem::replace(self.head(slot(due)), index);
         if next != END {
             self.entry(next).previous = index;
         }
@@ -132,6 +151,7 @@ impl<A> Wheel<A> {
         entry.due = due;
         entry.previous = END;
         entry.next = next;
+        entry.slot = slot(due);
         entry.armed = true;
         self.armed += 1;
     }
@@ -142,9 +162,9 @@ impl<A> Wheel<A> {
             return;
         }
         entry.armed = false;
-        let (due, previous, next) = (entry.due, entry.previous, entry.next);
+        let (slot, previous, next) = (entry.slot, entry.previous, entry.next);
         if previous == END {
-            *self.head(due) = next;
+            *self.head(slot) = next;
         } else {
             self.entry(previous).next = next;
         }
@@ -154,9 +174,9 @@ impl<A> Wheel<A> {
         self.armed -= 1;
     }
 
-    #[expect(clippy::indexing_slicing, reason = "the remainder is below SLOTS")]
-    fn head(&mut self, tick: u64) -> &mut u32 {
-        &mut self.heads[(tick % SLOTS as u64) as usize]
+    #[expect(clippy::indexing_slicing, reason = "slots are below SLOTS")]
+    fn head(&mut self, slot: u16) -> &mut u32 {
+        &mut self.heads[usize::from(slot)]
     }
 
     fn entry(&mut self, index: u32) -> &mut Entry<A> {
@@ -169,6 +189,19 @@ impl<A> Wheel<A> {
         entry.expect("a key lives until it is cancelled")
     }
 }
+
+fn slot(tick: u64) -> u16 {
+    (tick % SLOTS as u64) as u16
+}
+
+/// The first tick behind `tick` at which the wheel looks into a slot.
+fn next_visit(slot: u16, tick: u64) -> u64 {
+    let first = tick.saturating_add(1);
+    let slots = SLOTS as u64;
+    first.saturating_add((u64::from(slot) + slots - first % slots) % slots)
+}
+
+const _: () = assert!(SLOTS <= u16::MAX as usize);
 
 #[cfg(test)]
 mod tests {

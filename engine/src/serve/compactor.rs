@@ -1,5 +1,5 @@
-//! The compactor's threads: tasks of all shards, on a disk of their own that leaves the page cache to
-//! those who read mail.
+//! The compactor's threads: tasks of all shards, on a disk of their own that leaves the page cache
+//! to those who read mail.
 //!
 //! Checkpoints have a thread for themselves, at the usual priority: they take little, and what they
 //! bound, the time of a start after a crash, must hold on a busy machine, too. All else is done one

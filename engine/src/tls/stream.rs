@@ -176,6 +176,17 @@ impl Stream {
         }
     }
 
+    /// As [`Stream::recv`] into a vector of its own, empty at the end of the stream. Whoever has
+    /// read it gives it back to the [`buffer`]s.
+    pub async fn recv_lent(&mut self) -> io::Result<Vec<u8>> {
+        if self.session.is_none() {
+            return self.socket.recv_lent().await;
+        }
+        let mut received = Vec::new();
+        self.recv(&mut received, buffer::BUFFER_BYTES).await?;
+        Ok(received)
+    }
+
     /// Sends all of `octets` and gives the vector back.
     pub async fn send(&mut self, octets: Vec<u8>) -> (io::Result<()>, Vec<u8>) {
         let result = self.send_all(&octets).await;

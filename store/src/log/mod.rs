@@ -45,7 +45,7 @@ use state::{Class, State};
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeSet;
 use tail::HotTail;
-use waiting::{Bell, Waiters};
+use waiting::{Bell, FrameWaiters, Waiters};
 use writer::Writer;
 
 /// Bytes of a record beside its payload, padding not counted.
@@ -169,7 +169,7 @@ pub struct Log<D: Disk> {
     /// Rings for `run`.
     bell: Bell,
     /// Tasks that wait for durability.
-    waiters: Waiters,
+    waiters: FrameWaiters,
     /// Tasks that wait for room in the next frame.
     roomers: Waiters,
     stats: Cell<Stats>,
@@ -199,7 +199,7 @@ impl<D: Disk> Log<D> {
             options,
             state: RefCell::new(state),
             bell: Bell::default(),
-            waiters: Waiters::default(),
+            waiters: FrameWaiters::default(),
             roomers: Waiters::default(),
             stats: Cell::default(),
         };
@@ -243,7 +243,8 @@ impl<D: Disk> Log<D> {
 
     /// Waits until a frame is durable, or known never to be.
     pub async fn durable(&self, frame: FrameSeq) -> Result<(), LogError> {
-        self.waiters.until(|| self.state.borrow().fate(frame)).await
+        let fate = || self.state.borrow().fate(frame);
+        self.waiters.until(frame, fate).await
     }
 
     pub fn is_durable(&self, frame: FrameSeq) -> bool {

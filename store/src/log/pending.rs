@@ -18,6 +18,8 @@ pub(super) struct Pending {
     /// Offsets of the records from the start of the frame.
     starts: Vec<u32>,
     pub(super) first_lsn: Lsn,
+    /// Of the frame before: the next one is likely to be as long, so its block need not grow.
+    last_bytes: usize,
 }
 
 /// A frame that is ready for the disk, its place decided.
@@ -118,7 +120,7 @@ impl Pending {
         {
             return;
         }
-        let mut block = fitting(needed, spare);
+        let mut block = fitting(needed.max(self.last_bytes), spare);
         if let Some(old) = self.block.take() {
             let used = FRAME_HEADER_BYTES + self.bytes;
             if let (Some(to), Some(from)) = (
@@ -150,6 +152,7 @@ impl Pending {
             records_crc = append(records_crc, record);
         }
         frame.get_mut(FRAME_HEADER_BYTES + self.bytes..)?.fill(0);
+        self.last_bytes = bytes;
         header.frame_bytes = bytes as u32;
         header.payload_bytes = self.bytes as u32;
         header.first_lsn = self.first_lsn;

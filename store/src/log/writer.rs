@@ -256,7 +256,7 @@ impl<D: Disk> Log<D> {
                 writer.pass(sealed.bytes, sealed.chain);
                 self.settle(&commit, block, ahead, writer);
                 observe(Outcome::Durable(&commit));
-                self.waiters.wake_all();
+                self.waiters.wake_through(ticket);
             }
             Err(error) => self.give_up(writer, ahead, &error, observe),
         }

@@ -51,28 +51,65 @@ impl fmt::Display for Address {
         if self.domain.is_empty() {
             Ok(())
         } else {
-            write!(f, "@{}", self.domain)
+            f.write_str("@")?;
+            f.write_str(&self.domain)
         }
     }
 }
 
-/// Whether a local-part needs no quotes (RFC 5321 §4.1.2).
+/// Whether a local-part needs no quotes (RFC 5321 §4.1.2): atoms with single dots between them.
 #[must_use]
 pub fn is_dot_string(local: &str) -> bool {
-    !local.is_empty()
-        && local
-            .split('.')
-            .all(|atom| !atom.is_empty() && atom.chars().all(is_atext))
+    let mut before = b'.';
+    for octet in local.bytes() {
+        let is_good = match octet {
+            b'.' => before != b'.',
+            octet => is_atext(octet),
+        };
+        if !is_good {
+            return false;
+        }
+        before = octet;
+    }
+    before != b'.'
 }
 
 /// RFC 5322 §3.2.3, widened by RFC 6531 §3.3 to everything outside ASCII.
-fn is_atext(c: char) -> bool {
-    c.is_ascii_alphanumeric() || "!#$%&'*+-/=?^_`{|}~".contains(c) || !c.is_ascii()
+fn is_atext(octet: u8) -> bool {
+    matches!(
+        octet,
+        b'a'..=b'z'
+            | b'A'..=b'Z'
+            | b'0'..=b'9'
+            | b'!'
+            | b'#'..=b'\''
+            | b'*'
+            | b'+'
+            | b'-'
+            | b'/'
+            | b'='
+            | b'?'
+            | b'^'..=b'`'
+            | b'{'..=b'~'
+            | 0x80..
+    )
 }
 
 #[cfg(test)]
 mod tests {
-    use super::Address;
+    use super::{Address, is_dot_string};
+
+    #[test]
+    fn atoms_have_single_dots_between_them() {
+        for good in ["a", "a.b", "!#$%&'*+-/=?^_`{|}~", "ä.ö", "0.Z"] {
+            assert!(is_dot_string(good), "{good}");
+        }
+        for bad in [
+            "", ".", ".a", "a.", "a..b", "a b", "a\"", "a(", "a)", "a,", "a:", "a@", "\x7f",
+        ] {
+            assert!(!is_dot_string(bad), "{bad}");
+        }
+    }
 
     #[test]
     fn quotes_only_where_needed() {

@@ -36,6 +36,26 @@ pub const fn days_in_month(year: i64, month: i64) -> i64 {
     }
 }
 
+/// The last two digits of a number, as dates are made of.
+#[must_use]
+pub fn two_digits(number: u64) -> [u8; 2] {
+    PAIRS
+        .get((number % 100) as usize)
+        .copied()
+        .unwrap_or_default()
+}
+
+#[expect(clippy::indexing_slicing, reason = "a bad index does not compile")]
+static PAIRS: [[u8; 2]; 100] = {
+    let mut pairs = [[0; 2]; 100];
+    let mut number = 0;
+    while number < pairs.len() {
+        pairs[number] = [b'0' + (number / 10) as u8, b'0' + (number % 10) as u8];
+        number += 1;
+    }
+    pairs
+};
+
 const ERA_DAYS: i64 = 146_097;
 
 /// From 1 March of year 0.
@@ -57,6 +77,7 @@ mod tests {
                 }
             }
         }
+        assert_eq!([two_digits(1907), two_digits(30)], [*b"07", *b"30"]);
         assert_eq!(date_of(0), (1970, 1, 1));
         assert_eq!(days_since_1970(2000, 2, 29), 11_016);
     }

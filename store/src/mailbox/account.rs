@@ -10,9 +10,9 @@ use super::tree::{MailboxInfo, SpecialUse};
 use crate::error::ChangeError;
 use crate::gate::Gate;
 use crate::limit::MAILBOXES_MAX;
-use crate::mail::id::{AccountId, MailboxId, ModSeq, UidValidity};
+use crate::mail::id::{AccountId, IdMap, MailboxId, ModSeq, UidValidity};
 use crate::table::TableError;
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -21,7 +21,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 pub(crate) struct Account {
     pub(crate) id: AccountId,
     pub(crate) address: String,
-    mailboxes: HashMap<MailboxId, Contents>,
+    mailboxes: IdMap<MailboxId, Contents>,
     names: BTreeMap<String, MailboxId>,
     subscriptions: BTreeSet<String>,
     /// Why the mailboxes cannot be had.
@@ -48,7 +48,7 @@ impl Account {
         Account {
             id,
             address,
-            mailboxes: HashMap::new(),
+            mailboxes: IdMap::default(),
             names: BTreeMap::new(),
             subscriptions: BTreeSet::new(),
             damage: None,

@@ -13,7 +13,7 @@ use super::account::Account;
 use super::card::Card;
 use super::frozen::Frozen;
 use super::index::Index;
-use crate::mail::id::AccountId;
+use crate::mail::id::{AccountId, IdMap};
 use crate::table::TableError;
 use std::cell::{Cell, OnceCell, RefCell};
 use std::collections::HashMap;
@@ -23,7 +23,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 #[derive(Debug, Default)]
 pub(crate) struct Slots {
-    slots: HashMap<AccountId, Slot>,
+    slots: IdMap<AccountId, Slot>,
     by_address: HashMap<Rc<str>, AccountId>,
     index: Rc<Index>,
     /// Accounts that are loaded, in no order.

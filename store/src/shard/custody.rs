@@ -60,7 +60,7 @@ impl<D: Disk> Shard<D> {
         &self,
         account: AccountId,
         mailbox: MailboxId,
-        body: BodyWriter,
+        mut body: BodyWriter,
         names: &FlagNames,
         date: InternalDate,
     ) -> Result<AppendedUid, ChangeError> {
@@ -99,6 +99,7 @@ impl<D: Disk> Shard<D> {
             (entries, appended)
         };
         let frame = self.put_in(account, mailbox, entries)?;
+        body.tail = Vec::new();
         self.log.durable(frame).await?;
         Ok(appended)
     }
@@ -177,7 +178,7 @@ impl<D: Disk> Shard<D> {
             queue,
             source,
             received_secs,
-            body,
+            mut body,
             each_alone,
             shares,
             offers,
@@ -231,6 +232,8 @@ impl<D: Disk> Shard<D> {
             draft_ends(&mut state, ends, &mut batches);
         }
         let frame = self.put_all(batches)?;
+        // It is in the frame now: those who wait for the disk hold no octets of their own.
+        body.tail = Vec::new();
         self.log.durable(frame).await?;
         Ok(delivered)
     }

@@ -22,7 +22,7 @@ fn what_a_lying_device_leaves_is_served_whole_or_named() {
     for seed in KEPT {
         live(seed);
     }
-    let ends = over_seeds(30, live);
+    let ends = over_seeds(60, live);
     let count = |wanted| ends.iter().filter(|end| **end == wanted).count();
     let counts = [End::Refused, End::Unreadable, End::Whole].map(count);
     println!("{counts:?} refused to open, opened with damage, opened whole");

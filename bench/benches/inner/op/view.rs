@@ -2,6 +2,7 @@
 
 use super::store::Bed;
 use super::{Operation, Run};
+use engine::wire::imap::date::DateTimes;
 use engine::wire::imap::response::fetch::Fetch;
 use std::hint::black_box;
 use store::mail::flags::Flags;
@@ -94,14 +95,14 @@ fn fetch() -> Run {
     let all = UidSet::from_ranges([(1, u32::MAX)]);
     let mut out = Vec::new();
     Box::new(move || {
-        let mut number = 0;
+        let (mut number, mut dates) = (0, DateTimes::default());
         out.clear();
         bed.shard.rows(&view, &all, &mut |row| {
             number += 1;
             let mut fetch = Fetch::open(&mut out, number);
             fetch.uid(&mut out, Uid(row.uid.0));
             fetch.flags(&mut out, row.flags, row.keywords, &[], false);
-            fetch.internal_date(&mut out, row.internal_date);
+            fetch.internal_date(&mut out, &mut dates, row.internal_date);
             fetch.size(&mut out, row.octets.into());
             fetch.close(&mut out);
         });

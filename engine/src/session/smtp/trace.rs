@@ -8,7 +8,7 @@ use super::{Commit, Kind, Missing, Session, Tls};
 use std::io::Write;
 use std::net::IpAddr;
 use store::mail::address::Address;
-use store::mail::calendar::date_of;
+use store::mail::calendar::{date_of, two_digits};
 use store::mail::date::InternalDate;
 
 /// The values of one Received field.
@@ -169,24 +169,25 @@ pub fn push_date(date: InternalDate, out: &mut Vec<u8>) {
     let (days, secs) = (local.div_euclid(DAY_SECS), local.rem_euclid(DAY_SECS));
     let (year, month, day) = date_of(days);
     // 1970-01-01 was a Thursday.
-    let weekday = nth("ThuFriSatSunMonTueWed", days.rem_euclid(7));
-    let month = nth("JanFebMarAprMayJunJulAugSepOctNovDec", month - 1);
-    let (hour, minute, second) = (secs / 3600, secs / 60 % 60, secs % 60);
-    let sign = if zone < 0 { '-' } else { '+' };
-    let (zone_hour, zone_minute) = (zone.abs() / 60, zone.abs() % 60);
-    push(
-        out,
-        format_args!(
-            "{weekday}, {day} {month} {year:04} {hour:02}:{minute:02}:{second:02} \
-             {sign}{zone_hour:02}{zone_minute:02}"
-        ),
-    );
+    out.extend_from_slice(nth("ThuFriSatSunMonTueWed", days.rem_euclid(7)));
+    out.extend_from_slice(b", ");
+    out.extend_from_slice(itoa::Buffer::new().format(day).as_bytes());
+    let pair = |number: i64| two_digits(number.unsigned_abs());
+    let [m0, m1, m2] = nth("JanFebMarAprMayJunJulAugSepOctNovDec", month - 1);
+    let ([y0, y1], [y2, y3]) = (pair(year / 100), pair(year));
+    out.extend_from_slice(&[b' ', *m0, *m1, *m2, b' ', y0, y1, y2, y3]);
+    let ([h0, h1], [n0, n1], [s0, s1]) = (pair(secs / 3600), pair(secs / 60 % 60), pair(secs % 60));
+    out.extend_from_slice(&[b' ', h0, h1, b':', n0, n1, b':', s0, s1]);
+    let sign = if zone < 0 { b'-' } else { b'+' };
+    let ([z0, z1], [z2, z3]) = (pair(zone.abs() / 60), pair(zone.abs() % 60));
+    out.extend_from_slice(&[b' ', sign, z0, z1, z2, z3]);
 }
 
 /// The n-th name of three letters.
-fn nth(names: &'static str, n: i64) -> &'static str {
-    let at = usize::try_from(n).unwrap_or_default() * 3;
-    names.get(at..at + 3).unwrap_or_default()
+fn nth(names: &'static str, n: i64) -> &'static [u8; 3] {
+    let (names, _) = names.as_bytes().as_chunks();
+    let name = usize::try_from(n).ok().and_then(|n| names.get(n));
+    name.unwrap_or(b"???")
 }
 
 /// A host name, literal or id: what else a client puts there cannot end the field, open a comment
@@ -199,9 +200,18 @@ fn push_word(word: &str, out: &mut Vec<u8>) {
 }
 
 fn push_address(address: &Address, out: &mut Vec<u8>) {
-    let text = address.to_string();
-    let clean = text.chars().filter(|c| !c.is_control());
-    out.extend_from_slice(clean.collect::<String>().as_bytes());
+    let from = out.len();
+    push(out, format_args!("{address}"));
+    let written = out.get(from..).unwrap_or_default();
+    if written.iter().all(|octet| matches!(octet, b' '..=b'~')) {
+        return;
+    }
+    let clean: String = String::from_utf8_lossy(written)
+        .chars()
+        .filter(|c| !c.is_control())
+        .collect();
+    out.truncate(from);
+    out.extend_from_slice(clean.as_bytes());
 }
 
 fn push(out: &mut Vec<u8>, text: std::fmt::Arguments<'_>) {

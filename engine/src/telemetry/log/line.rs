@@ -11,7 +11,7 @@
 use super::Level;
 use std::fmt::{self, Write};
 use std::time::{Duration, SystemTime};
-use store::mail::calendar::date_of;
+use store::mail::calendar::{date_of, two_digits};
 
 /// A longer value is cut, and ends in `…`.
 pub const VALUE_BYTES_MAX: usize = 1024;
@@ -68,12 +68,17 @@ pub(super) fn write(
 }
 
 fn text(out: &mut String, scratch: &mut String, now: SystemTime, event: Event<'_>) -> fmt::Result {
-    time(out, now)?;
-    write!(out, " {} {}", event.level.name(), event.name)?;
+    time(out, now);
+    for word in [event.level.name(), event.name] {
+        out.push(' ');
+        out.push_str(word);
+    }
     for (key, value) in shown(event.fields) {
         fill(scratch, *value);
-        write!(out, " {key}=")?;
-        if scratch.is_empty() || scratch.chars().any(needs_quotes) {
+        out.push(' ');
+        out.push_str(key);
+        out.push('=');
+        if scratch.is_empty() || needs_quotes(scratch) {
             out.push('"');
             escape(out, scratch, Format::Text)?;
             out.push('"');
@@ -86,7 +91,7 @@ fn text(out: &mut String, scratch: &mut String, now: SystemTime, event: Event<'_
 
 fn json(out: &mut String, scratch: &mut String, now: SystemTime, event: Event<'_>) -> fmt::Result {
     out.push_str("{\"time\":\"");
-    time(out, now)?;
+    time(out, now);
     write!(
         out,
         "\",\"level\":\"{}\",\"event\":\"{}\"",
@@ -161,8 +166,13 @@ fn escape(out: &mut String, value: &str, format: Format) -> fmt::Result {
     Ok(())
 }
 
-fn needs_quotes(c: char) -> bool {
-    matches!(c, ' ' | '"' | '=' | '\\') || is_treacherous(c) || !c.is_ascii() && c.is_whitespace()
+fn needs_quotes(value: &str) -> bool {
+    let is_plain = |octet: u8| octet.is_ascii_graphic() && !matches!(octet, b'"' | b'=' | b'\\');
+    let is_bare = |c: char| match u8::try_from(c).ok().filter(u8::is_ascii) {
+        Some(octet) => is_plain(octet),
+        None => !is_treacherous(c) && !c.is_whitespace(),
+    };
+    !(value.bytes().all(is_plain) || value.chars().all(is_bare))
 }
 
 /// Controls of ASCII and Latin 1, line and paragraph separators, and the marks that make text read
@@ -177,16 +187,26 @@ fn is_treacherous(c: char) -> bool {
 }
 
 /// RFC 3339 in UTC, to the millisecond.
-fn time(out: &mut String, now: SystemTime) -> fmt::Result {
+fn time(out: &mut String, now: SystemTime) {
     let since_1970 = now.duration_since(SystemTime::UNIX_EPOCH);
     let since_1970 = since_1970.unwrap_or(Duration::ZERO);
     let (secs, millis) = (since_1970.as_secs(), since_1970.subsec_millis());
     let (year, month, day) = date_of((secs / 86_400) as i64);
-    let (hour, minute, second) = (secs / 3600 % 24, secs / 60 % 60, secs % 60);
-    write!(
-        out,
-        "{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{millis:03}Z"
-    )
+    let pair = |number: u64| two_digits(number).map(char::from);
+    out.extend([pair(year.unsigned_abs() / 100), pair(year.unsigned_abs())].as_flattened());
+    for part in [month, day] {
+        out.push('-');
+        out.extend(pair(part.unsigned_abs()));
+    }
+    let clock = [secs / 3600 % 24, secs / 60 % 60, secs % 60];
+    for (mark, part) in ['T', ':', ':'].into_iter().zip(clock) {
+        out.push(mark);
+        out.extend(pair(part));
+    }
+    out.push('.');
+    out.push(char::from(b'0' + (millis / 100) as u8));
+    out.extend(pair(millis.into()));
+    out.push('Z');
 }
 
 #[cfg(test)]

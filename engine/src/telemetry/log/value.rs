@@ -10,6 +10,20 @@ use store::mail::id::{
     AccountId, FrameSeq, Lsn, MailboxId, ModSeq, ObjectId, ShardId, Uid, UidValidity,
 };
 
+macro_rules! integers {
+    ($($type:ty)*) => {
+        $(impl Value for $type {
+            fn show(&self, out: &mut dyn Write) -> fmt::Result {
+                out.write_str(itoa::Buffer::new().format(*self))
+            }
+
+            fn is_number(&self) -> bool {
+                true
+            }
+        })*
+    };
+}
+
 macro_rules! numbers {
     ($($type:ty)*) => {
         $(impl Value for $type {
@@ -34,10 +48,22 @@ macro_rules! texts {
     };
 }
 
-numbers! { u8 u16 u32 u64 usize i32 i64 bool }
-numbers! { AccountId FrameSeq Lsn MailboxId ModSeq ObjectId ShardId Uid UidValidity }
-texts! { str String Cow<'_, str> char fmt::Arguments<'_> IpAddr SocketAddr }
+integers! { u8 u16 u32 u64 usize i32 i64 }
+numbers! { bool AccountId FrameSeq Lsn MailboxId ModSeq ObjectId ShardId Uid UidValidity }
+texts! { Cow<'_, str> char fmt::Arguments<'_> IpAddr SocketAddr }
 texts! { std::io::Error std::io::ErrorKind }
+
+impl Value for str {
+    fn show(&self, out: &mut dyn Write) -> fmt::Result {
+        out.write_str(self)
+    }
+}
+
+impl Value for String {
+    fn show(&self, out: &mut dyn Write) -> fmt::Result {
+        out.write_str(self)
+    }
+}
 
 /// As in SMTP, so that the null reverse-path and an address never look alike.
 impl Value for Address {

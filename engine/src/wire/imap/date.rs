@@ -2,7 +2,7 @@
 //!
 //! The calendar is the proleptic Gregorian one, years 0000 to 9999 as the grammar has four digits.
 
-use store::mail::calendar::{date_of, days_in_month, days_since_1970};
+use store::mail::calendar::{date_of, days_in_month, days_since_1970, two_digits as pair};
 use store::mail::date::InternalDate;
 
 use super::fault::{Fault, Parse};
@@ -60,25 +60,61 @@ pub(super) fn date_time(cursor: &mut Cursor<'_>) -> Parse<InternalDate> {
     })
 }
 
-/// `"17-Jul-1996 02:44:25 -0700"`, quotes included. What four digits of a year or a zone cannot
-/// show is shown as the nearest that they can.
+/// Writes date-times. Most messages of a mailbox share their day with the one before, so the
+/// digits of the last day and zone are kept.
+#[derive(Default)]
+pub struct DateTimes {
+    /// Days since 1970-01-01 there, and minutes east.
+    of: Option<(i64, i64)>,
+    text: [u8; TEXT_BYTES],
+}
+
+impl DateTimes {
+    /// `"17-Jul-1996 02:44:25 -0700"`, quotes included. What four digits of a year or a zone
+    /// cannot show is shown as the nearest that they can.
+    pub fn write(&mut self, out: &mut Vec<u8>, date: InternalDate) {
+        let zone = i64::from(date.zone_minutes.clamp(-1439, 1439));
+        let local = date.unix_secs.saturating_add(zone * 60);
+        let local = local.clamp(FIRST_SECS, LAST_SECS);
+        let days = local.div_euclid(DAY_SECS);
+        if self.of != Some((days, zone)) {
+            self.of = Some((days, zone));
+            self.text = day_text(days, zone);
+        }
+        let secs = (local - days * DAY_SECS).unsigned_abs();
+        let ([h0, h1], [n0, n1]) = (pair(secs / 3600), pair(secs / 60 % 60));
+        let [s0, s1] = pair(secs % 60);
+        if let Some(clock) = self.text.get_mut(CLOCK) {
+            clock.copy_from_slice(&[h0, h1, b':', n0, n1, b':', s0, s1]);
+        }
+        out.extend_from_slice(&self.text);
+    }
+}
+
+/// One date-time; for many see [`DateTimes`].
 pub fn write_date_time(out: &mut Vec<u8>, date: InternalDate) {
-    let zone = i64::from(date.zone_minutes.clamp(-1439, 1439));
-    let local = date.unix_secs.saturating_add(zone * 60);
-    let local = local.clamp(FIRST_SECS, LAST_SECS);
-    let (year, month, day) = date_of(local.div_euclid(DAY_SECS));
-    let secs = local.rem_euclid(DAY_SECS);
+    DateTimes::default().write(out, date);
+}
+
+/// A date-time with the clock left open.
+fn day_text(days: i64, zone: i64) -> [u8; TEXT_BYTES] {
+    let (year, month, day) = date_of(days);
     let [m0, m1, m2] = MONTHS
         .get(month as usize - 1)
         .map_or(*b"Jan", |name| **name);
+    let pair = |number: i64| pair(number.unsigned_abs());
     let ([d0, d1], [y0, y1], [y2, y3]) = (pair(day), pair(year / 100), pair(year));
-    let ([h0, h1], [n0, n1], [s0, s1]) = (pair(secs / 3600), pair(secs / 60 % 60), pair(secs % 60));
     let sign = if zone < 0 { b'-' } else { b'+' };
     let ([z0, z1], [z2, z3]) = (pair(zone.abs() / 60), pair(zone.abs() % 60));
-    out.extend_from_slice(&[b'"', d0, d1, b'-', m0, m1, m2, b'-', y0, y1, y2, y3]);
-    out.extend_from_slice(&[b' ', h0, h1, b':', n0, n1, b':', s0, s1]);
-    out.extend_from_slice(&[b' ', sign, z0, z1, z2, z3, b'"']);
+    [
+        b'"', d0, d1, b'-', m0, m1, m2, b'-', y0, y1, y2, y3, b' ', b'0', b'0', b':', b'0', b'0',
+        b':', b'0', b'0', b' ', sign, z0, z1, z2, z3, b'"',
+    ]
 }
+
+/// Octets of a date-time with its quotes, and those of hours, minutes and seconds among them.
+const TEXT_BYTES: usize = 28;
+const CLOCK: std::ops::Range<usize> = 13..21;
 
 /// `-Feb-1994` behind a day, as days since 1970-01-01.
 fn month_and_year(cursor: &mut Cursor<'_>, day: i64, fault: Fault) -> Parse<i64> {
@@ -126,11 +162,6 @@ fn decimal(text: &[u8], fault: Fault) -> Parse<i64> {
         b'0'..=b'9' => Ok(number * 10 + i64::from(digit - b'0')),
         _ => Err(fault),
     })
-}
-
-/// The last two digits.
-fn pair(number: i64) -> [u8; 2] {
-    [b'0' + (number / 10 % 10) as u8, b'0' + (number % 10) as u8]
 }
 
 #[cfg(test)]
@@ -235,6 +266,20 @@ mod tests {
         ) {
             let date = InternalDate { unix_secs, zone_minutes };
             prop_assert_eq!(read(&written(date)), Some(date));
+        }
+
+        #[test]
+        fn a_day_that_is_kept_changes_nothing(
+            dates in proptest::collection::vec((-200_000i64..200_000, -2i16..3), 1..40),
+        ) {
+            let (mut dates_kept, mut together, mut alone) =
+                (DateTimes::default(), Vec::new(), String::new());
+            for (unix_secs, hours) in dates {
+                let date = InternalDate { unix_secs, zone_minutes: hours * 60 };
+                dates_kept.write(&mut together, date);
+                alone.push_str(&written(date));
+            }
+            prop_assert_eq!(String::from_utf8(together), Ok(alone));
         }
     }
 }

@@ -131,7 +131,7 @@ impl BodyReceiver {
 
     /// Takes octets as far as nothing has to be left out, in one piece: the hot path.
     fn run(&mut self, bytes: &[u8], body: &mut Vec<u8>) -> usize {
-        let mut searched = 0;
+        let mut searched = plain_run(bytes, self.framing == Framing::Stuffed);
         loop {
             let unsearched = bytes.get(searched..).unwrap_or_default();
             let Some(found) = memchr3(b'\r', b'\n', 0, unsearched) else {
@@ -197,6 +197,39 @@ impl BodyReceiver {
         self.octets += fits.len() as u64;
     }
 }
+
+/// How many of the first octets are whole lines or parts of one, and nothing that needs a look: no
+/// NUL, no bare CR or LF, and where dots are stuffed none behind a line end. Looked at in blocks
+/// without a branch, which the compiler turns into vector instructions; the block in which
+/// something is found is left to the caller.
+fn plain_run(bytes: &[u8], has_dots: bool) -> usize {
+    // Nothing is known of what stands before.
+    if bytes.first() == Some(&b'\n') {
+        return 0;
+    }
+    let dot = u8::from(has_dots);
+    let nexts = bytes.get(1..).unwrap_or_default();
+    let blocks = bytes.chunks_exact(PLAIN_BYTES);
+    let is_plain = |(these, nexts): &(&[u8], &[u8])| {
+        let pairs = these.iter().zip(*nexts);
+        let found = pairs.fold(0, |found, (&this, &next)| {
+            let is_bare = (this == b'\r') ^ (next == b'\n');
+            let is_dot = u8::from(this == b'\n') & u8::from(next == b'.') & dot;
+            found | u8::from(is_bare) | u8::from(this == 0) | is_dot
+        });
+        found == 0
+    };
+    let pairs = blocks.zip(nexts.chunks_exact(PLAIN_BYTES));
+    let plain = PLAIN_BYTES * pairs.take_while(is_plain).count();
+    // A CR stays with its LF.
+    match plain.checked_sub(1).and_then(|last| bytes.get(last)) {
+        Some(b'\r') => plain - 1,
+        _ => plain,
+    }
+}
+
+/// Octets of a block of [`plain_run`].
+const PLAIN_BYTES: usize = 64;
 
 #[cfg(test)]
 mod tests {
@@ -283,6 +316,26 @@ mod tests {
                     whole,
                     "{ending:?} by {step}"
                 );
+            }
+        }
+    }
+
+    #[test]
+    fn what_stands_in_a_long_run_is_seen_wherever_it_stands() {
+        let specials = [
+            "\r\n.", "\r\n..", "\r\n", "\r\r\n", "\r", "\n", "\0", "\n.", "\r.",
+        ];
+        for special in specials {
+            for before in 0..3 * PLAIN_BYTES {
+                let stream = [
+                    "x".repeat(before),
+                    special.into(),
+                    "y".repeat(2 * PLAIN_BYTES),
+                ];
+                let stream = [&stream.concat(), "\r\n.\r\n"].concat();
+                let whole = stuffed(stream.as_bytes(), stream.len());
+                let by_octets = stuffed(stream.as_bytes(), 1);
+                assert_eq!(whole, by_octets, "{special:?} behind {before} octets");
             }
         }
     }

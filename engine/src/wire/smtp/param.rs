@@ -141,38 +141,45 @@ fn size(value: &str) -> Result<u64, Reply> {
 }
 
 fn body(value: &str) -> Result<BodyKind, Reply> {
-    match &*value.to_ascii_uppercase() {
-        "7BIT" => Ok(BodyKind::SevenBit),
-        "8BITMIME" => Ok(BodyKind::EightBitMime),
-        "BINARYMIME" => Ok(BodyKind::BinaryMime),
-        _ => Err(reply::BAD_PARAMETER),
-    }
+    one_of(
+        value,
+        [
+            ("7BIT", BodyKind::SevenBit),
+            ("8BITMIME", BodyKind::EightBitMime),
+            ("BINARYMIME", BodyKind::BinaryMime),
+        ],
+    )
 }
 
 fn ret(value: &str) -> Result<Ret, Reply> {
-    match &*value.to_ascii_uppercase() {
-        "FULL" => Ok(Ret::Full),
-        "HDRS" => Ok(Ret::Headers),
-        _ => Err(reply::BAD_PARAMETER),
-    }
+    one_of(value, [("FULL", Ret::Full), ("HDRS", Ret::Headers)])
 }
 
 /// RFC 3461 §4.1: NEVER alone, or a list of the others.
 fn notify(value: &str) -> Result<Notify, Reply> {
     let mut set = Notify::UNSET;
     for word in value.split(',') {
-        set.0 |= match &*word.to_ascii_uppercase() {
-            "NEVER" => Notify::NEVER.0,
-            "SUCCESS" => Notify::SUCCESS.0,
-            "FAILURE" => Notify::FAILURE.0,
-            "DELAY" => Notify::DELAY.0,
-            _ => return Err(reply::BAD_PARAMETER),
-        };
+        let events = [
+            ("NEVER", Notify::NEVER),
+            ("SUCCESS", Notify::SUCCESS),
+            ("FAILURE", Notify::FAILURE),
+            ("DELAY", Notify::DELAY),
+        ];
+        set.0 |= one_of(word, events)?.0;
     }
     if set.0 & Notify::NEVER.0 != 0 && set != Notify::NEVER {
         return Err(reply::BAD_PARAMETER);
     }
     Ok(set)
+}
+
+/// The meaning of a word, which stands in any case.
+fn one_of<T, const N: usize>(word: &str, known: [(&str, T); N]) -> Result<T, Reply> {
+    let mut known = known.into_iter();
+    let found = known.find(|(name, _)| name.eq_ignore_ascii_case(word));
+    found
+        .map(|(_, meaning)| meaning)
+        .ok_or(reply::BAD_PARAMETER)
 }
 
 /// RFC 3461 §4.2 and, for the address type `utf-8`, RFC 6533 §3.

@@ -11,7 +11,7 @@
 //! in a domain is taken, because names with it send mail.
 
 use std::net::{Ipv4Addr, Ipv6Addr};
-use store::mail::address::Address;
+use store::mail::address::{Address, is_dot_string};
 
 /// RFC 5321 §4.5.3.1.1, in octets without quotes.
 pub const LOCAL_BYTES_MAX: usize = 64;
@@ -125,9 +125,8 @@ fn local_part(text: &str) -> Result<(String, &str), BadPath> {
     let (local, rest) = match text.strip_prefix('"') {
         Some(quoted) => quoted_string(quoted)?,
         None => {
-            let end = text.find(['@', '>', ' ']).unwrap_or(text.len());
-            let (local, rest) = text.split_at(end);
-            if !local.split('.').all(is_atom) {
+            let (local, rest) = split_before(text, |octet| matches!(octet, b'@' | b'>' | b' '));
+            if !is_dot_string(local) || has_wide_blank(local) {
                 return Err(BadPath);
             }
             (local.to_owned(), rest)
@@ -158,14 +157,10 @@ fn quoted_string(text: &str) -> Result<(String, &str), BadPath> {
     Err(BadPath)
 }
 
-/// RFC 5321 Atom, widened by RFC 6531 §3.3.
-fn is_atom(text: &str) -> bool {
-    let is_atext = |c: char| match c {
-        'a'..='z' | 'A'..='Z' | '0'..='9' => true,
-        c if c.is_ascii() => "!#$%&'*+-/=?^_`{|}~".contains(c),
-        c => !c.is_control() && !c.is_whitespace(),
-    };
-    !text.is_empty() && text.chars().all(is_atext)
+/// RFC 6531 §3.3 widens an atom, but not by what nobody sees.
+fn has_wide_blank(text: &str) -> bool {
+    let is_wide_blank = |c: char| !c.is_ascii() && (c.is_control() || c.is_whitespace());
+    !text.is_ascii() && text.contains(is_wide_blank)
 }
 
 /// A domain or an address literal at the beginning of `text`.
@@ -174,9 +169,15 @@ fn domain_part(text: &str) -> Result<(String, &str), BadPath> {
         let (content, rest) = literal.split_once(']').ok_or(BadPath)?;
         return Ok((address_literal(content)?, rest));
     }
-    let end = text.find(['>', ',', ':', ' ']).unwrap_or(text.len());
-    let (domain, rest) = text.split_at(end);
+    let is_end = |octet| matches!(octet, b'>' | b',' | b':' | b' ');
+    let (domain, rest) = split_before(text, is_end);
     Ok((a_labels(domain)?, rest))
+}
+
+/// Parts `text` before the first octet that ends what is read; only ASCII does.
+fn split_before(text: &str, is_end: impl Fn(u8) -> bool) -> (&str, &str) {
+    let end = text.bytes().position(is_end);
+    text.split_at(end.unwrap_or(text.len()))
 }
 
 /// RFC 5321 §4.1.3. No tag but IPv6 is registered, so no general literal means anything.
@@ -212,15 +213,14 @@ fn a_labels(domain: &str) -> Result<String, BadPath> {
 }
 
 fn is_domain(ascii: &str) -> bool {
-    let is_label = |label: &str| {
+    let is_letter = |b: &u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_');
+    let is_label = |label: &[u8]| {
         (1..=LABEL_BYTES_MAX).contains(&label.len())
-            && label
-                .bytes()
-                .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_'))
-            && !label.starts_with('-')
-            && !label.ends_with('-')
+            && label.iter().all(is_letter)
+            && !label.starts_with(b"-")
+            && !label.ends_with(b"-")
     };
-    ascii.len() <= DOMAIN_BYTES_MAX && ascii.split('.').all(is_label)
+    ascii.len() <= DOMAIN_BYTES_MAX && ascii.as_bytes().split(|b| *b == b'.').all(is_label)
 }
 
 #[cfg(test)]

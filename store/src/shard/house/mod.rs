@@ -5,10 +5,11 @@
 //!  → merge archives → sweep
 //! ```
 //!
-//! Where much was written meanwhile, further checkpoints come in between. A file is swept only when no reader of an older snapshot is left. The log lends its segments to
-//! three kinds of changes that the index does not know: what lies behind the checkpoint, bodies
-//! that were arriving when it was frozen, and a COPY on its way then. The checkpoint says of all
-//! three what must stay ([`Clearance`]); without one in this life nothing is emptied.
+//! Where much was written meanwhile, further checkpoints come in between. A file is swept only
+//! when no reader of an older snapshot is left. The log lends its segments to three kinds of
+//! changes that the index does not know: what lies behind the checkpoint, bodies that were
+//! arriving when it was frozen, and a COPY on its way then. The checkpoint says of all three
+//! what must stay ([`Clearance`]); without one in this life nothing is emptied.
 
 #[cfg(test)]
 mod tests;

@@ -16,6 +16,7 @@ use super::reply::Reply;
 use super::sequence;
 use super::sync::Expunges;
 use crate::wire::imap::command::{FetchItem, SequenceSet};
+use crate::wire::imap::date::DateTimes;
 use crate::wire::imap::response::code::Code;
 use crate::wire::imap::response::fetch::Fetch;
 use crate::wire::imap::response::text;
@@ -214,7 +215,7 @@ impl<S: Mailstore> Session<S> {
     fn write_flags_of(&self, out: &mut Vec<u8>, fetch: &mut Fetch, row: &Row) {
         if let Some(selected) = &self.selected {
             let shown = FlagsShown::in_session(selected, self.rev2);
-            RowItem::Flags.write(out, fetch, row, shown);
+            shown.write(out, fetch, row.uid, (row.flags, row.keywords));
         }
     }
 
@@ -229,7 +230,8 @@ impl<S: Mailstore> Session<S> {
     ) -> Result<(), Ended> {
         let out = dialogue.out();
         if let (Some(item), Some(selected)) = (RowItem::of(item), &self.selected) {
-            item.write(out, fetch, row, FlagsShown::in_session(selected, self.rev2));
+            let shown = FlagsShown::in_session(selected, self.rev2);
+            item.write(out, fetch, row, (shown, &mut DateTimes::default()));
             return dialogue.flush_if_full().await;
         }
         match (item, data) {

@@ -11,6 +11,7 @@ use super::super::mailstore::{Mailstore, Picture};
 use super::super::select::Selected;
 use super::super::sequence::{self, Numbers};
 use crate::wire::imap::command::FetchItem;
+use crate::wire::imap::date::DateTimes;
 use crate::wire::imap::response::fetch::Fetch;
 use ::store::mail::flags::{Flags, Keywords};
 use ::store::mail::id::Uid;
@@ -52,12 +53,12 @@ impl RowItem {
         out: &mut Vec<u8>,
         fetch: &mut Fetch,
         row: &Row,
-        shown: FlagsShown<'_>,
+        (shown, dates): (FlagsShown<'_>, &mut DateTimes),
     ) {
         match self {
             RowItem::Uid => fetch.uid(out, row.uid),
             RowItem::Flags => shown.write(out, fetch, row.uid, (row.flags, row.keywords)),
-            RowItem::InternalDate => fetch.internal_date(out, row.internal_date),
+            RowItem::InternalDate => fetch.internal_date(out, dates, row.internal_date),
             RowItem::Size => fetch.size(out, row.octets.into()),
             RowItem::ModSeq => fetch.modseq(out, row.modseq),
         }
@@ -107,7 +108,7 @@ impl<S: Mailstore> Session<S> {
         };
         let shown = FlagsShown::in_session(selected, self.rev2);
         let mut numbers = Numbers::of(&selected.view);
-        let mut told = 0;
+        let (mut told, mut dates) = (0, DateTimes::default());
         for turn in sequence::turns(uids, shown.messages_a_turn()) {
             let out = dialogue.out();
             self.store.rows(&selected.view, &turn, &mut |row| {
@@ -116,7 +117,7 @@ impl<S: Mailstore> Session<S> {
                 };
                 let mut fetch = Fetch::open(out, number);
                 for item in items {
-                    item.write(out, &mut fetch, &row, shown);
+                    item.write(out, &mut fetch, &row, (shown, &mut dates));
                 }
                 fetch.close(out);
                 told += 1;

@@ -8,7 +8,7 @@ use store::mail::flags::{Flags, Keywords};
 use store::mail::id::{ModSeq, Uid};
 
 use super::super::command::{Section, SectionText};
-use super::super::date::write_date_time;
+use super::super::date::DateTimes;
 use super::{CRLF, List, astring, flag_list, literal_header, literal8_header, number};
 
 /// `* n FETCH (…)` while it is written.
@@ -46,8 +46,9 @@ impl Fetch {
         flag_list(self.item(out, "FLAGS"), flags, keywords, table, recent);
     }
 
-    pub fn internal_date(&mut self, out: &mut Vec<u8>, date: InternalDate) {
-        write_date_time(self.item(out, "INTERNALDATE"), date);
+    /// `dates` are best kept from one message to the next.
+    pub fn internal_date(&mut self, out: &mut Vec<u8>, dates: &mut DateTimes, date: InternalDate) {
+        dates.write(self.item(out, "INTERNALDATE"), date);
     }
 
     pub fn size(&mut self, out: &mut Vec<u8>, octets: u64) {

@@ -1,6 +1,7 @@
 //! The responses that the RFCs show as examples, and no text of a client between them.
 
 use super::super::command::{Section, SectionText};
+use super::super::date::DateTimes;
 use super::super::fault::{Bad, Fault};
 use super::super::response::code::{bad as write_bad, challenge, fatal};
 use super::super::response::data::*;
@@ -243,7 +244,7 @@ fn fetch_item_by_item() {
         fetch.uid(out, Uid(4_827_313));
         fetch.size(out, 44_827);
         fetch.modseq(out, ModSeq(624));
-        fetch.internal_date(out, InternalDate::utc(0));
+        fetch.internal_date(out, &mut DateTimes::default(), InternalDate::utc(0));
         nstring(fetch.item(out, "ENVELOPE"), None, false);
         fetch.close(out);
     });
