@@ -10,7 +10,8 @@ use tests::smtp::Smtp;
 
 #[test]
 fn nothing_is_lost_and_little_comes_twice() {
-    let (setup, port) = setup_with_smarthost("");
+    let limit = format!("connections_max = {CONNECTIONS}\n");
+    let (setup, port) = setup_with_smarthost(&limit);
     let sink = Sink::start(port);
     let mut server = Server::start(setup);
     let mut sent = 0;
@@ -43,10 +44,13 @@ fn nothing_is_lost_and_little_comes_twice() {
             wanted = taken.len() + 1;
             continue;
         }
-        let twice = copies.values().filter(|count| **count > 1).count();
-        assert!(copies.values().all(|count| *count <= 2), "{copies:?}");
-        assert!(twice <= ROUNDS * IN_DOUBT_MAX, "{twice} came twice");
-        println!("{sent} sent over {ROUNDS} kills, {twice} came twice, none lost");
+        // One message may be in doubt at several kills.
+        let more: usize = copies.values().map(|count| count - 1).sum();
+        assert!(
+            more <= ROUNDS * IN_DOUBT_MAX,
+            "{more} copies too many: {copies:?}"
+        );
+        println!("{sent} sent over {ROUNDS} kills, {more} second copies, none lost");
         return;
     }
 }
@@ -54,5 +58,8 @@ fn nothing_is_lost_and_little_comes_twice() {
 const ROUNDS: usize = 5;
 const PER_ROUND: usize = 60;
 
-/// Two messages of each connection that one site is given at first, and of those that came since.
-const IN_DOUBT_MAX: usize = 2 * 20;
+/// To the site, from all shards.
+const CONNECTIONS: usize = 4;
+
+/// Of each connection the message under way, and the one before it.
+const IN_DOUBT_MAX: usize = 2 * CONNECTIONS;
