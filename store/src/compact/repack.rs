@@ -7,7 +7,7 @@ use super::moving::Mover;
 use super::pace::Pace;
 use super::policy::Policy;
 use super::report::Report;
-use super::usage::{Usage, usage, victims};
+use super::usage::{Survey, Usage, survey, victims};
 use super::{CompactError, Site, unread};
 use crate::disk::Disk;
 use crate::error::Container;
@@ -29,7 +29,11 @@ pub(super) async fn repack<D: Disk, P: Pace>(
         return Ok(Report::default());
     }
     let index = site.index(manifest).await?;
-    let (usage, liveness) = usage(site, manifest, &index, held).await?;
+    let Survey {
+        packs: usage,
+        liveness,
+        chunks,
+    } = survey(site, manifest, &index, held).await?;
     let mut report = Report {
         packed_bytes: usage.iter().map(|pack| pack.bytes).sum(),
         dead_bytes: usage.iter().map(Usage::dead).sum(),
@@ -37,7 +41,12 @@ pub(super) async fn repack<D: Disk, P: Pace>(
     };
     let damaged = damaged(site, manifest).await?;
     let victims = victims(&usage, policy, &damaged, SEGMENT_BYTES);
+    let known = manifest.locations.len();
+    manifest.retain_chunks(|chunk| chunks.contains(&chunk));
     if victims.is_empty() {
+        if manifest.locations.len() < known {
+            site.publish(manifest).await?;
+        }
         return Ok(report);
     }
     let mut census = Census::gather(site, &manifest.locations, |_, location| {

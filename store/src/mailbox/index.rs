@@ -9,7 +9,7 @@ use super::layer::Layer;
 use super::meta::AccountMeta;
 use super::own::Own;
 use super::shelf::Fetch;
-use crate::mail::id::{AccountId, MailboxId};
+use crate::mail::id::{AccountId, MailboxId, ObjectId};
 use crate::record::Broken;
 use crate::table::TableError;
 use crate::table::run::Run;
@@ -38,6 +38,22 @@ impl Index {
     #[must_use]
     pub fn runs(&self) -> &[Rc<Run>] {
         &self.runs
+    }
+
+    /// The newest runs, from the first on that can have a row of this object, or of a later one:
+    /// rows of a run name nothing that was made after it.
+    pub(crate) fn since(&self, object: ObjectId) -> Result<Index, TableError> {
+        let mut older = 0;
+        for run in &self.runs {
+            let own = run.part(0, 0).transpose()?.map(Own::decode);
+            let own = own.transpose().map_err(|_| self.unreadable())?;
+            if own.is_none_or(|own| own.last_object >= object) {
+                break;
+            }
+            older += 1;
+        }
+        let newer = self.runs.iter().skip(older);
+        Ok(Index::new(newer.map(Rc::clone).collect()))
     }
 
     /// The newest part of a key.

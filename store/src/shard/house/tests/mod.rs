@@ -6,6 +6,7 @@ mod ending;
 mod held;
 mod listing;
 mod rebuild;
+mod since;
 
 use crate::compact::{Here, Policy, Report};
 use crate::disk::executor::Executor;
