@@ -73,7 +73,9 @@ async fn write_locations<D: Disk>(
 ) -> Result<(), CompactError> {
     let known = manifest.last_object();
     let objects = (frozen.first_object.0..).map(ObjectId).zip(&frozen.places);
-    let mut new = objects.skip_while(|(object, _)| *object <= known).peekable();
+    let mut new = objects
+        .skip_while(|(object, _)| *object <= known)
+        .peekable();
     // One chunk at a time: a rebuild has all objects of the shard.
     while let Some((first, _)) = new.peek() {
         let chunk = seat_of(*first).0;
@@ -149,9 +151,13 @@ mod tests {
             make_directories(&at, &owner.directory).await.unwrap();
             for (made, gone) in all {
                 let made = located(made);
-                rewrite_locations(&site, &mut manifest, &made).await.unwrap();
+                rewrite_locations(&site, &mut manifest, &made)
+                    .await
+                    .unwrap();
                 let gone: Vec<Change> = gone.iter().map(|o| (ObjectId(*o), None)).collect();
-                rewrite_locations(&site, &mut manifest, &gone).await.unwrap();
+                rewrite_locations(&site, &mut manifest, &gone)
+                    .await
+                    .unwrap();
                 site.publish(&mut manifest).await.unwrap();
             }
             manifest.locations.iter().map(|chunk| chunk.chunk).collect()
@@ -167,6 +173,9 @@ mod tests {
         assert_eq!(chunks_after(&[(ONE, &[C, C + 1])]), [0, 2]);
         assert_eq!(chunks_after(&[(ONE, &[1, 2, C, C + 1, 2 * C])]), [2]);
         // Nobody needs it any more when another one is the last.
-        assert_eq!(chunks_after(&[(ONE, &[1, 2, 2 * C]), (&[3 * C], &[2 * C])]), [1, 3]);
+        assert_eq!(
+            chunks_after(&[(ONE, &[1, 2, 2 * C]), (&[3 * C], &[2 * C])]),
+            [1, 3]
+        );
     }
 }

@@ -98,12 +98,7 @@ fn windows(chunks: &[ChunkName]) -> impl Iterator<Item = &[ChunkName]> {
 }
 
 /// The packs that are to be written anew in one task.
-pub(super) fn victims(
-    usage: &[Usage],
-    policy: &Policy,
-    damaged: &BTreeSet<u32>,
-    segment_bytes: u64,
-) -> BTreeSet<u32> {
+pub(super) fn victims(usage: &[Usage], policy: &Policy, damaged: &BTreeSet<u32>) -> BTreeSet<u32> {
     let mut sound: Vec<&Usage> = usage
         .iter()
         .filter(|pack| !damaged.contains(&pack.number))
@@ -124,7 +119,7 @@ pub(super) fn victims(
             victims.push(**pack);
         }
     }
-    let is_small = |pack: &&&Usage| pack.bytes < segment_bytes && !victims.contains(pack);
+    let is_small = |pack: &&&Usage| pack.bytes < policy.small_bytes && !victims.contains(pack);
     let small: Vec<Usage> = sound.iter().filter(is_small).map(|pack| **pack).collect();
     if small.len() >= policy.small_packs {
         victims.extend(small);
@@ -205,8 +200,11 @@ mod tests {
     }
 
     fn chosen(usage: &[Usage]) -> Vec<u32> {
-        let policy = Policy::default();
-        victims(usage, &policy, &BTreeSet::from([99]), 100)
+        let policy = Policy {
+            small_bytes: 100,
+            ..Policy::default()
+        };
+        victims(usage, &policy, &BTreeSet::from([99]))
             .into_iter()
             .collect()
     }

@@ -18,6 +18,7 @@ pub(crate) const EAGER: Policy = Policy {
     dead_percent: 10,
     dead_percent_in_all: 5,
     small_packs: 3,
+    small_bytes: 256 << 20,
 };
 
 /// What was given back while clients worked.
