@@ -67,7 +67,8 @@ impl Table {
             }
             Table::Chunk(chunk) => {
                 let locations = Locations::new(disk.clone(), owner.clone(), &[*chunk]);
-                locations.verify(chunk).await.map_err(of_table)
+                let verified = locations.verify(chunk).await;
+                verified.map(drop).map_err(of_table)
             }
             Table::Pack(PackName { number, .. }) | Table::Archive(ArchiveName { number, .. }) => {
                 let path = self.path(&owner.directory);

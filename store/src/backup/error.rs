@@ -26,12 +26,12 @@ pub enum BackupError {
     Restless { shard: ShardId },
     /// No generation, or none of that number.
     NoGeneration(Option<u32>),
-    /// The backup cannot restore the time; the next one that it can, if known, and the end of the
-    /// last generation before, which it can, too.
+    /// The backup cannot restore the time; the next one that it can, if known, and the last
+    /// generation before, by number and end, which it can, too.
     TooEarly {
         shard: ShardId,
         earliest: Option<i64>,
-        latest: Option<i64>,
+        latest: Option<(u32, i64)>,
     },
     /// The time lies behind the end of the generation.
     TooLate { taken_secs: i64 },
@@ -114,20 +114,25 @@ fn too_early(
     f: &mut fmt::Formatter<'_>,
     shard: ShardId,
     earliest: Option<i64>,
-    latest: Option<i64>,
+    latest: Option<(u32, i64)>,
 ) -> fmt::Result {
     write!(f, "shard {shard} cannot be restored to a time so early")?;
-    match earliest {
-        Some(secs) => write!(f, "; the earliest is {} (UTC)", Moment(secs))?,
-        None => f.write_str("; take an older generation without --to")?,
+    if let Some(secs) = earliest {
+        write!(f, "; the earliest is --to {}", Moment(secs))?;
     }
-    latest.map_or(Ok(()), |secs| {
+    if let Some((generation, secs)) = latest {
         write!(
             f,
-            ", or {} (UTC) and before: what came between was compacted before it was backed up",
+            "; before it there is all that generation {generation} has, as of {} (--generation \
+             {generation} without --to): what came between was compacted before it was backed up, \
+             and mail that was expunged meanwhile is gone",
             Moment(secs)
-        )
-    })
+        )?;
+    }
+    match (earliest, latest) {
+        (None, None) => f.write_str("; restore a whole generation, without --to"),
+        _ => Ok(()),
+    }
 }
 
 impl std::error::Error for BackupError {}
@@ -213,7 +218,25 @@ pub(super) fn of_segment(path: &str, error: log::OpenError) -> BackupError {
 
 #[cfg(test)]
 mod tests {
-    use super::Moment;
+    use super::*;
+
+    #[test]
+    fn who_asks_too_early_is_told_what_there_is() {
+        let told = |earliest, latest| {
+            let shard = ShardId(1);
+            let error = BackupError::TooEarly {
+                shard,
+                earliest,
+                latest,
+            };
+            error.to_string()
+        };
+        let both = told(Some(951_782_399), Some((7, 0)));
+        assert!(both.contains("--to 2000-02-28T23:59:59Z"), "{both}");
+        let older = "generation 7 has, as of 1970-01-01T00:00:00Z (--generation 7 without --to)";
+        assert!(both.contains(older), "{both}");
+        assert!(told(None, None).ends_with("whole generation, without --to"));
+    }
 
     #[test]
     fn moments_are_dates_of_the_calendar() {

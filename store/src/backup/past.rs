@@ -177,11 +177,12 @@ impl<'a, D: Disk> Past<'a, D> {
 
     /// Why there is nothing to restore; `earliest`: the first time in the log.
     fn too_early(&self, until: i64, earliest: Option<i64>) -> BackupError {
-        let ends = || self.generations.iter().map(|g| g.taken_secs);
+        let ends = self.generations.iter().map(|g| (g.number, g.taken_secs));
+        let later = ends.clone().map(|(_, taken)| taken);
         BackupError::TooEarly {
             shard: self.owner.shard,
-            earliest: earliest.or_else(|| ends().filter(|taken| *taken > until).min()),
-            latest: ends().filter(|taken| *taken < until).max(),
+            earliest: earliest.or_else(|| later.filter(|taken| *taken > until).min()),
+            latest: ends.filter(|(_, taken)| *taken < until).last(),
         }
     }
 

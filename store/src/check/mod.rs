@@ -6,7 +6,8 @@
 //!
 //! Nothing is changed. Files are read once, from front to end; what cannot be read is told and
 //! passed over. Memory: 24 octets an object, the largest mailbox, and the accounts that changed
-//! since the last checkpoint.
+//! since the last checkpoint. With a bound of objects log and packs are read as often as there are
+//! windows of so many.
 
 mod containers;
 mod damage;
@@ -30,6 +31,7 @@ use crate::table::manifest::{self, Manifest};
 use crate::table::{TableError, name};
 use objects::Objects;
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::rc::Rc;
 
 /// What was looked at.
@@ -91,18 +93,29 @@ impl Summary {
     }
 }
 
-/// Checks one shard.
+/// Checks one shard in one pass.
 pub async fn check<D: Disk>(disk: &D, owner: &Owner, listener: Listener<'_>) -> Summary {
+    check_within(disk, owner, u64::MAX, listener).await
+}
+
+/// Checks one shard, with so many objects in memory at one time.
+pub async fn check_within<D: Disk>(
+    disk: &D,
+    owner: &Owner,
+    objects: u64,
+    listener: Listener<'_>,
+) -> Summary {
     let mut check = Check {
         disk,
         owner,
         tell: Tell {
             listener,
             summary: Summary::default(),
+            is_again: false,
         },
         objects: Objects::default(),
     };
-    check.run().await;
+    check.run(objects).await;
     check.tell.summary
 }
 
@@ -140,10 +153,19 @@ struct Check<'a, D> {
 struct Tell<'a> {
     listener: Listener<'a>,
     summary: Summary,
+    /// What is read was read before: only what is found for the first time is told.
+    is_again: bool,
 }
 
 impl Tell<'_> {
     fn damage(&mut self, damage: Damage) {
+        if !self.is_again {
+            self.found(damage);
+        }
+    }
+
+    /// Damage that no other pass can find.
+    fn found(&mut self, damage: Damage) {
         *self.summary.damages.entry(damage.part).or_default() += 1;
         (self.listener)(Event::Damage(damage));
     }
@@ -154,30 +176,66 @@ impl Tell<'_> {
 
     fn bytes(&mut self, bytes: u64) {
         self.summary.bytes += bytes;
-        (self.listener)(Event::Bytes(bytes));
+        if !self.is_again {
+            (self.listener)(Event::Bytes(bytes));
+        }
     }
 }
 
 impl<D: Disk> Check<'_, D> {
-    async fn run(&mut self) {
+    async fn run(&mut self, objects: u64) {
         let manifest = self.manifest().await;
         let is_known = manifest.is_some();
         let manifest = manifest.unwrap_or_default();
         self.leftovers(&manifest, is_known).await;
         let index = self.index(&manifest).await;
-        self.locations(&manifest).await;
         let mut state = index.as_ref().and_then(|index| self.state(index));
-        self.segments(&manifest, is_known, state.as_mut()).await;
-        self.packs(&manifest, is_known).await;
-        self.objects.settle();
-        match (index, state) {
-            (Some(index), Some(state)) if is_known => self.rows(&index, &state),
+        let mut windows = Objects::windows(manifest.last_object(), objects).into_iter();
+        self.objects = Objects::up_to(
+            manifest.last_object(),
+            windows.next().unwrap_or(0..u64::MAX),
+        );
+        self.read(&manifest, is_known, state.as_mut()).await;
+        let (index, state) = match (index, state) {
+            (Some(index), Some(state)) if is_known => (index, state),
             _ => {
                 self.tell.summary.is_partial = true;
                 let what = "the index is damaged: no mailbox was held against its messages";
-                self.tell.note(format!("{}: {what}", self.owner.directory));
+                return self.tell.note(format!("{}: {what}", self.owner.directory));
             }
+        };
+        self.rows(&index, &state);
+        let passes = windows.len() + 1;
+        for (window, pass) in windows.zip(2..) {
+            let what = format!("{}: pass {pass} of {passes}", self.owner.directory);
+            self.tell.note(what);
+            self.look_again(&manifest, &index, &state, window).await;
         }
+    }
+
+    /// Holds the rows of another window against what is read once more.
+    async fn look_again(
+        &mut self,
+        manifest: &Manifest,
+        index: &Rc<Index>,
+        state: &State,
+        window: Range<u64>,
+    ) {
+        let before = self.tell.summary.clone();
+        self.tell.is_again = true;
+        self.objects = Objects::up_to(manifest.last_object(), window);
+        self.read(manifest, true, None).await;
+        self.rows(index, state);
+        let damages = std::mem::take(&mut self.tell.summary.damages);
+        self.tell.summary = Summary { damages, ..before };
+    }
+
+    /// Reads where objects are said to lie, and everything that may lie there.
+    async fn read(&mut self, manifest: &Manifest, is_known: bool, state: Option<&mut State>) {
+        self.locations(manifest).await;
+        self.segments(manifest, is_known, state).await;
+        self.packs(manifest, is_known).await;
+        self.objects.settle();
     }
 
     /// The manifest; a shard that was never compacted has none and needs none.
@@ -206,7 +264,6 @@ impl<D: Disk> Check<'_, D> {
     }
 
     async fn locations(&mut self, manifest: &Manifest) {
-        self.objects = Objects::up_to(manifest.last_object());
         let table = Locations::new(self.disk.clone(), self.owner.clone(), &manifest.locations);
         for chunk in &manifest.locations {
             self.tell.summary.chunks += 1;

@@ -1,14 +1,17 @@
 //! What the records say of each object, held against what the rows say of it.
 //!
 //! A dense table by object, 24 octets each, filled while log and packs are read from front to end:
-//! so a check of any store reads each byte once, in order, and rows are judged from memory.
+//! so a check reads each byte once, in order, and rows are judged from memory. Where that would be
+//! too much, a check goes through the store several times, and keeps the objects of one window.
 
+use crate::limit::RECIPIENTS_MAX;
 use crate::log::Place;
 use crate::mail::id::{AccountId, ObjectId};
 use crate::mailbox::Row;
 use crate::record::{Deliver, MessageHead, Piece, Queue};
 use crate::table::locations::{Entries, seat_of};
 use std::collections::{BTreeMap, HashMap};
+use std::ops::Range;
 
 /// What became of every object.
 #[derive(Debug, Default)]
@@ -22,6 +25,8 @@ pub(super) struct Objects {
     broken: HashMap<ObjectId, Fault>,
     /// The last object that the table knows: places of later ones are those of their records.
     last_known: ObjectId,
+    /// Rows of these are judged.
+    window: Range<u64>,
 }
 
 /// What is wrong with an object, and where.
@@ -57,17 +62,42 @@ enum State {
 
 impl Objects {
     /// Objects up to `last_known` are where the table says, later ones where their records are.
-    pub(super) fn up_to(last_known: ObjectId) -> Objects {
+    /// Kept are those of the window, and the messages before that their deliveries may name.
+    pub(super) fn up_to(last_known: ObjectId, window: Range<u64>) -> Objects {
         Objects {
             last_known,
+            window,
             ..Objects::default()
         }
+    }
+
+    /// Windows of so many objects, the last of them without an end.
+    pub(super) fn windows(last_known: ObjectId, objects: u64) -> Vec<Range<u64>> {
+        let begins =
+            (0..=last_known.0).step_by(usize::try_from(objects.max(1)).unwrap_or(usize::MAX));
+        let begins: Vec<u64> = begins.collect();
+        let ends = begins.iter().skip(1).copied().chain([u64::MAX]);
+        begins
+            .iter()
+            .zip(ends)
+            .map(|(begin, end)| *begin..end)
+            .collect()
+    }
+
+    /// Whether a row of this object is judged now, not in another pass.
+    pub(super) fn judges(&self, object: ObjectId) -> bool {
+        self.window.contains(&object.0)
+    }
+
+    fn keeps(&self, object: ObjectId) -> bool {
+        let before = RECIPIENTS_MAX as u64 + 1;
+        (self.window.start.saturating_sub(before)..self.window.end).contains(&object.0)
     }
 
     /// Takes a page of the location table.
     pub(super) fn locate(&mut self, page: &Entries) {
         for (object, location) in (page.first.0..).map(ObjectId).zip(&page.entries) {
-            if let Some(location) = location {
+            if let Some(location) = location.filter(|_| self.keeps(object)) {
                 self.entry(object).place = location.place.0;
             }
         }
@@ -143,6 +173,9 @@ impl Objects {
 
     /// The entry of an object that may lie at `place`.
     fn at_home(&mut self, object: ObjectId, place: Place) -> Option<&mut Entry> {
+        if !self.keeps(object) {
+            return None;
+        }
         let is_recent = object > self.last_known;
         let entry = self.entry(object);
         (is_recent || entry.place == place.0).then_some(entry)

@@ -121,7 +121,9 @@ impl<D: Disk> Check<'_, D> {
         self.tell.summary.mailboxes += 1;
         for row in rows.iter() {
             self.tell.summary.messages += 1;
-            if let Err(fault) = self.objects.judge(whose.account, &row) {
+            if self.objects.judges(row.delivery)
+                && let Err(fault) = self.objects.judge(whose.account, &row)
+            {
                 self.unreadable(whose, &row, &fault);
             }
         }
@@ -133,7 +135,7 @@ impl<D: Disk> Check<'_, D> {
             uid: Some(row.uid),
             ..whose.clone()
         });
-        self.tell.damage(damage);
+        self.tell.found(damage);
     }
 
     fn spot(&self, fault: &Fault) -> (String, Option<u64>) {
@@ -152,12 +154,13 @@ impl<D: Disk> Check<'_, D> {
     /// Mail in our custody that other shards are owed.
     fn offers(&mut self, state: &State) {
         let waiting: Waiting = state.spool.facts().filter_map(offered).collect();
-        for (target, message) in waiting {
+        let here = waiting.into_iter();
+        for (target, message) in here.filter(|(_, message)| self.objects.judges(*message)) {
             if let Err(fault) = self.objects.judge_message(message) {
                 let (file, offset) = self.spot(&fault);
                 let what = format!("mail that shard {target} is owed: {}", fault.what);
                 self.tell
-                    .damage(Damage::new(Part::Message, &file, offset, &what));
+                    .found(Damage::new(Part::Message, &file, offset, &what));
             }
         }
     }

@@ -74,7 +74,8 @@ impl Census {
     fn close(&mut self, open: Option<usize>, next: ObjectId) {
         if let Some(entry) = open.and_then(|open| self.entries.get_mut(open)) {
             let reach = next.0 - entry.object.0 - 1;
-            entry.reach = u32::try_from(reach).unwrap_or(u32::MAX);
+            // What lies between may be millions that are gone.
+            entry.reach = reach.min(DELIVERIES_BETWEEN as u64) as u32;
         }
     }
 
@@ -187,8 +188,7 @@ impl Census {
 fn deciding(entries: &[Entry]) -> RangeInclusive<ObjectId> {
     let first = entries.first().map_or(1, |entry| entry.object.0);
     let last = entries.iter().rev().take(DELIVERIES_BETWEEN);
-    let reach = |entry: &Entry| u64::from(entry.reach).min(DELIVERIES_BETWEEN as u64);
-    let last = last.map(|entry| entry.object.0 + reach(entry));
+    let last = last.map(|entry| entry.object.0 + u64::from(entry.reach));
     ObjectId(first)..=ObjectId(last.max().unwrap_or(0))
 }
 
@@ -243,5 +243,5 @@ pub(super) async fn each_location<D: Disk>(
     Ok(())
 }
 
-/// Behind the last MESSAGE of a census lie no more deliveries than a message can have.
+/// Behind a MESSAGE lie no more deliveries than a message can have.
 const DELIVERIES_BETWEEN: usize = crate::limit::RECIPIENTS_MAX + 1;

@@ -74,14 +74,24 @@ async fn write_locations<D: Disk>(
 ) -> Result<(), CompactError> {
     let known = manifest.last_object();
     let objects = (frozen.first_object.0..).map(ObjectId).zip(&frozen.places);
-    let changes: Vec<Change> = objects
-        .filter(|(object, _)| *object > known)
-        .map(|(object, location)| (object, *location))
-        .collect();
-    rewrite_locations(site, manifest, &changes).await
+    let mut new = objects
+        .skip_while(|(object, _)| *object <= known)
+        .peekable();
+    // One chunk at a time: a rebuild has all objects of the shard.
+    while let Some((first, _)) = new.peek() {
+        let chunk = seat_of(*first).0;
+        let in_chunk = |(object, _): &(ObjectId, _)| seat_of(*object).0 == chunk;
+        let mut changes: Vec<Change> = Vec::new();
+        while let Some((object, location)) = new.next_if(in_chunk) {
+            changes.push((object, *location));
+        }
+        rewrite_locations(site, manifest, &changes).await?;
+    }
+    Ok(())
 }
 
-/// Makes the next generations of all chunks that ascending `changes` touch.
+/// Makes the next generations of all chunks that ascending `changes` touch. Those of which all
+/// objects are gone are given up.
 pub(super) async fn rewrite_locations<D: Disk>(
     site: &Site<'_, D>,
     manifest: &mut Manifest,
@@ -95,8 +105,78 @@ pub(super) async fn rewrite_locations<D: Disk>(
         let chunk = u32::try_from(chunk).expect("2^50 objects are never made");
         let generation = manifest.take_number();
         let name = table.rewritten(chunk, generation, changes).await?;
-        table.verify(&name).await?;
+        let is_needed = table.verify(&name).await?;
         manifest.put_chunk(name);
+        if !is_needed {
+            manifest.retain_chunks(|other| other != chunk);
+        }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::compact::Owner;
+    use crate::disk::executor::Executor;
+    use crate::disk::sim::SimDisk;
+    use crate::log::Place;
+    use crate::mail::id::ShardId;
+    use crate::table::locations::{CHUNK_ENTRIES, Kind, Location};
+    use crate::table::manifest::make_directories;
+
+    fn located(objects: &[u64]) -> Vec<Change> {
+        let location = Location {
+            place: Place::in_pack(1, 0, 0),
+            kind: Kind::Message,
+        };
+        let changes = objects.iter().map(|o| (ObjectId(*o), Some(location)));
+        changes.collect()
+    }
+
+    /// Makes these changes one after the other. The chunks that are named in the end.
+    fn chunks_after(all: &'static [(&'static [u64], &'static [u64])]) -> Vec<u32> {
+        let disk = SimDisk::new(1);
+        let at = disk.clone();
+        let work = async move {
+            let owner = Owner {
+                store: [7; 16],
+                shard: ShardId(0),
+                directory: "shard-00".to_owned(),
+            };
+            let site = Site {
+                disk: &at,
+                owner: &owner,
+            };
+            let mut manifest = Manifest::default();
+            make_directories(&at, &owner.directory).await.unwrap();
+            for (made, gone) in all {
+                let made = located(made);
+                rewrite_locations(&site, &mut manifest, &made)
+                    .await
+                    .unwrap();
+                let gone: Vec<Change> = gone.iter().map(|o| (ObjectId(*o), None)).collect();
+                rewrite_locations(&site, &mut manifest, &gone)
+                    .await
+                    .unwrap();
+                site.publish(&mut manifest).await.unwrap();
+            }
+            manifest.locations.iter().map(|chunk| chunk.chunk).collect()
+        };
+        Executor::new(disk.clone(), 1).finish(work).unwrap()
+    }
+
+    #[test]
+    fn a_chunk_whose_objects_are_all_gone_is_given_up_unless_it_is_the_last() {
+        const C: u64 = CHUNK_ENTRIES as u64;
+        const ONE: &[u64] = &[1, 2, C, C + 1, 2 * C];
+        assert_eq!(chunks_after(&[(ONE, &[1])]), [0, 1, 2]);
+        assert_eq!(chunks_after(&[(ONE, &[C, C + 1])]), [0, 2]);
+        assert_eq!(chunks_after(&[(ONE, &[1, 2, C, C + 1, 2 * C])]), [2]);
+        // Nobody needs it any more when another one is the last.
+        assert_eq!(
+            chunks_after(&[(ONE, &[1, 2, 2 * C]), (&[3 * C], &[2 * C])]),
+            [1, 3]
+        );
+    }
 }

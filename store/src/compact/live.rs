@@ -47,7 +47,8 @@ impl Liveness {
                 liveness.mark(attempt, Size::of(0));
             }
         })?;
-        each_mailbox(index, |_, _, layer| {
+        let newer = index.since(*range.start())?;
+        each_mailbox_of(index, &newer, |_, _, layer| {
             for row in layer.arrivals.iter() {
                 liveness.mark(row.delivery, Size::of(row.octets));
             }
@@ -102,11 +103,20 @@ impl Liveness {
 /// Calls `each` with every mailbox that there is, one in memory at a time.
 pub(super) fn each_mailbox(
     index: &Index,
+    each: impl FnMut(AccountId, MailboxId, Layer),
+) -> Result<(), TableError> {
+    each_mailbox_of(index, index, each)
+}
+
+/// As `each_mailbox`, of the rows that the `newer` runs of the index have.
+fn each_mailbox_of(
+    index: &Index,
+    newer: &Index,
     mut each: impl FnMut(AccountId, MailboxId, Layer),
 ) -> Result<(), TableError> {
     let cards: HashMap<AccountId, Card> = index.cards()?;
     let mut known: (AccountId, BTreeSet<MailboxId>) = Default::default();
-    for (account, mailbox) in index.keys()? {
+    for (account, mailbox) in newer.keys()? {
         if mailbox == MailboxId(0) || cards.get(&account).is_none_or(|card| card.is_removed) {
             continue;
         }
@@ -114,8 +124,8 @@ pub(super) fn each_mailbox(
             known = (account, index.mailboxes(account)?);
         }
         if known.1.contains(&mailbox) {
-            each(account, mailbox, index.layer(account, mailbox, true)?);
-            index.forget(account, mailbox);
+            each(account, mailbox, newer.layer(account, mailbox, true)?);
+            newer.forget(account, mailbox);
         }
     }
     Ok(())

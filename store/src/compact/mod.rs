@@ -21,6 +21,7 @@ mod report;
 pub(crate) mod rescue;
 mod source;
 mod usage;
+mod whole;
 
 pub use crate::table::locations::Owner;
 pub use checkpoint::Checkpoint;

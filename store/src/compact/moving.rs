@@ -5,6 +5,9 @@
 //! messages in pieces, at the end: BODY, BODY, …, MESSAGE ─────────────────────→
 //! ```
 //!
+//! Blocks of old packs in which everything is live stand among the records, and are copied as they
+//! are ([`super::whole`]).
+//!
 //! A message with its pieces lies in one pack, so that a pack can be rewritten without a look at
 //! others. Its MESSAGE is written anew with the new places. When all is written, every pack is read
 //! again: each record must be there, and be the object that the census expects.
@@ -14,13 +17,14 @@ use super::damage::Found;
 use super::listing::{self, Audit, listed};
 use super::pace::{Course, Pace};
 use super::source::Source;
+use super::whole::{Whole, is_same};
 use super::{CompactError, Site, unread, unwritten};
 use crate::codec::Fields;
 use crate::disk::Disk;
 use crate::log::{Place, RECORD_HEADER_BYTES, Record, RecordRef};
 use crate::mail::id::{Lsn, ObjectId};
 use crate::pack::listing::{Lister, of_header};
-use crate::pack::{Dictionary, Pack, PackHead, PackWriter, Reader, Unpacked};
+use crate::pack::{Dictionary, Pack, PackHead, PackWriter, Reader, Shape, Unpacked};
 use crate::record::{Fact, MessageHead, kind};
 use crate::table::manifest::{Manifest, PackName};
 use crate::table::name;
@@ -33,8 +37,10 @@ pub(super) struct Mover<'a, D: Disk, P> {
     batch: Batch,
     large: Vec<Large>,
     open: Option<(u32, PackWriter<D>)>,
-    /// What the pack before has learned.
+    /// What the pack before has learned, or what was given.
     dictionary: Dictionary,
+    /// The checksums of blocks that were copied, by the places of their first records.
+    copied: HashMap<Place, u32>,
     lister: Lister,
     made: Vec<PackName>,
     pub(super) moved: Moved,
@@ -47,6 +53,8 @@ pub(super) struct Moved {
     pub(super) records: u64,
     /// Before compression.
     pub(super) bytes: u64,
+    /// Of those, how many were copied as they were.
+    pub(super) blocks: u64,
     /// Pieces of bodies that cannot be read.
     pub(super) damage: Vec<Found>,
 }
@@ -72,13 +80,16 @@ enum Slot {
 struct Item {
     /// The account it is put to.
     cluster: u32,
-    /// Its number in the census.
+    /// Its number in the census; that of the first of a block.
     entry: usize,
-    kind: u8,
-    account: u32,
-    lsn: Lsn,
     start: usize,
     bytes: usize,
+    what: What,
+}
+
+enum What {
+    Record { kind: u8, account: u32, lsn: Lsn },
+    Block(Shape, Box<Whole>),
 }
 
 /// A message whose body lies in pieces.
@@ -104,6 +115,7 @@ impl<'a, D: Disk, P: Pace> Mover<'a, D, P> {
             large: Vec::new(),
             open: None,
             dictionary: Dictionary::Learned,
+            copied: HashMap::new(),
             lister: Lister::default(),
             made: Vec::new(),
             moved: Moved::default(),
@@ -121,6 +133,28 @@ impl<'a, D: Disk, P: Pace> Mover<'a, D, P> {
             source: Source::of_damaged(site),
             ..Mover::new(site, pace, 0, 0)
         }
+    }
+
+    /// Packs are made with this dictionary from now on.
+    pub(super) fn make_with(&mut self, dictionary: Dictionary) {
+        self.dictionary = dictionary;
+    }
+
+    /// Whether blocks of a pack with this dictionary can be copied.
+    pub(super) fn copies(&self, dictionary: &Dictionary) -> bool {
+        is_same(&self.dictionary, dictionary)
+    }
+
+    /// Takes all records of a block, which is stored in these octets.
+    pub(super) async fn take_whole(
+        &mut self,
+        manifest: &mut Manifest,
+        census: &mut Census,
+        whole: Whole,
+        stored: (Shape, &[u8]),
+    ) -> Result<(), CompactError> {
+        self.batch.push_whole(whole, stored);
+        self.write_full_batch(manifest, census).await
     }
 
     /// Takes a record if it is live in the census.
@@ -155,10 +189,18 @@ impl<'a, D: Disk, P: Pace> Mover<'a, D, P> {
         } else {
             self.take_delivery(entry, record);
         }
-        if self.batch.bytes.len() >= BATCH_BYTES {
-            self.write_batch(manifest, census).await?;
+        self.write_full_batch(manifest, census).await
+    }
+
+    async fn write_full_batch(
+        &mut self,
+        manifest: &mut Manifest,
+        census: &mut Census,
+    ) -> Result<(), CompactError> {
+        match self.batch.bytes.len() >= BATCH_BYTES {
+            true => self.write_batch(manifest, census).await,
+            false => Ok(()),
         }
-        Ok(())
     }
 
     /// Takes a message whose MESSAGE lies elsewhere than what is emptied.
@@ -228,13 +270,19 @@ impl<'a, D: Disk, P: Pace> Mover<'a, D, P> {
             .sort_unstable_by_key(|item| (item.cluster, item.entry));
         let mut since_pause = 0;
         for item in &batch.items {
-            let payload = batch.bytes.get(item.start..item.start + item.bytes);
-            let payload = payload.unwrap_or_default();
-            let place = self
-                .add(manifest, (item.kind, item.account, item.lsn), &[payload])
-                .await?;
-            census.moved(item.entry, place);
-            self.list(place, item.kind, payload, None);
+            let octets = batch.bytes.get(item.start..item.start + item.bytes);
+            let octets = octets.unwrap_or_default();
+            match &item.what {
+                What::Record { kind, account, lsn } => {
+                    let label = (*kind, *account, *lsn);
+                    let place = self.add(manifest, label, &[octets]).await?;
+                    census.moved(item.entry, place);
+                    self.list(place, *kind, octets, None);
+                }
+                What::Block(shape, whole) => {
+                    self.copy(manifest, census, whole, (*shape, octets)).await?;
+                }
+            }
             since_pause += item.bytes;
             if since_pause >= PAUSE_BYTES {
                 since_pause = 0;
@@ -246,6 +294,33 @@ impl<'a, D: Disk, P: Pace> Mover<'a, D, P> {
         batch.items.clear();
         batch.pending = None;
         self.batch = batch;
+        Ok(())
+    }
+
+    /// Moves a block as it is stored.
+    async fn copy(
+        &mut self,
+        manifest: &mut Manifest,
+        census: &mut Census,
+        whole: &Whole,
+        (shape, stored): (Shape, &[u8]),
+    ) -> Result<(), CompactError> {
+        self.begin(manifest).await?;
+        let (number, writer) = self.open.as_mut().expect("a pack was begun just before");
+        let number = *number;
+        let block = writer.copy(shape, stored).await.map_err(unwritten)?;
+        let place = |record| Place::in_pack(number, block, record);
+        for (entry, record) in whole.entries.iter().zip(0..) {
+            census.moved(*entry, place(record));
+        }
+        for (record, listed) in &whole.listed {
+            self.lister.add(place(*record), listed);
+        }
+        self.copied.insert(place(0), shape.crc);
+        self.moved.blocks += 1;
+        self.moved.records += u64::from(shape.records);
+        self.moved.bytes += u64::from(shape.raw);
+        self.course.packed = self.moved.bytes;
         Ok(())
     }
 
@@ -345,7 +420,9 @@ impl<'a, D: Disk, P: Pace> Mover<'a, D, P> {
 
     async fn close(&mut self) -> Result<(), CompactError> {
         if let Some((number, writer)) = self.open.take() {
-            self.dictionary = writer.dictionary();
+            if let Dictionary::Learned | Dictionary::Like(_) = self.dictionary {
+                self.dictionary = writer.dictionary();
+            }
             let listing = self.lister.take();
             let summary = writer.finish_with(&listing).await.map_err(unwritten)?;
             self.made.push(PackName {
@@ -368,13 +445,25 @@ impl<'a, D: Disk, P: Pace> Mover<'a, D, P> {
         }
         let mut reader = Reader::new(&pack);
         for block in 0..pack.summary().blocks {
-            let unpacked = reader.unpack(block).await.map_err(unread)?;
-            let is_right = check.look(&unpacked, census).map_err(unread)?;
+            let copied = self.copied.get(&Place::in_pack(made.number, block, 0));
+            let is_right = match copied {
+                // What is in it was seen before it was copied.
+                Some(crc) => {
+                    let (shape, _) = reader.stored(block).await.map_err(unread)?;
+                    check.pass(made.number, block, &shape);
+                    self.course.verified += u64::from(shape.raw);
+                    shape.crc == *crc
+                }
+                None => {
+                    let unpacked = reader.unpack(block).await.map_err(unread)?;
+                    self.course.verified += unpacked.len() as u64;
+                    check.look(&unpacked, census).map_err(unread)?
+                }
+            };
             if !is_right {
                 let what = "a record is not the one that was to be moved there";
                 return Err(self.site.mistaken(&path, what));
             }
-            self.course.verified += unpacked.len() as u64;
             if block % PAUSE_BLOCKS == 0 {
                 self.pause("verifying").await;
             }
@@ -410,16 +499,33 @@ impl Batch {
     }
 
     fn push(&mut self, cluster: u32, entry: usize, record: &RecordRef<'_>) {
-        self.items.push(Item {
-            cluster,
-            entry,
+        let what = What::Record {
             kind: record.kind,
             account: record.account,
             lsn: record.lsn,
+        };
+        self.put(cluster, entry, what, record.payload);
+    }
+
+    fn push_whole(&mut self, whole: Whole, (shape, stored): (Shape, &[u8])) {
+        let Some(first) = whole.entries.first().copied() else {
+            return;
+        };
+        self.nearby = whole.account;
+        self.pending = None;
+        let account = whole.account;
+        self.put(account, first, What::Block(shape, Box::new(whole)), stored);
+    }
+
+    fn put(&mut self, cluster: u32, entry: usize, what: What, octets: &[u8]) {
+        self.items.push(Item {
+            cluster,
+            entry,
             start: self.bytes.len(),
-            bytes: record.payload.len(),
+            bytes: octets.len(),
+            what,
         });
-        self.bytes.extend_from_slice(record.payload);
+        self.bytes.extend_from_slice(octets);
     }
 }
 
@@ -454,6 +560,15 @@ impl Check {
         Ok(true)
     }
 
+    /// Counts the records of a block that was copied.
+    fn pass(&mut self, pack: u32, block: u32, shape: &Shape) {
+        self.records += u64::from(shape.records);
+        self.matched += shape.records as usize;
+        for record in 0..shape.records {
+            self.audit.pass(Place::in_pack(pack, block, record));
+        }
+    }
+
     fn is_message(&mut self, place: Place, record: &RecordRef<'_>, census: &Census) -> bool {
         let Ok(head) = MessageHead::decode(record.payload) else {
             return false;
@@ -473,7 +588,7 @@ impl Check {
 }
 
 /// The object that a record names first.
-fn object_of(payload: &[u8]) -> Result<ObjectId, crate::codec::Short> {
+pub(super) fn object_of(payload: &[u8]) -> Result<ObjectId, crate::codec::Short> {
     Fields::new(payload).u64().map(ObjectId)
 }
 

@@ -17,8 +17,11 @@ pub struct Policy {
     pub dead_percent: u64,
     /// So are the deadest ones, when this part of all packs is, in hundredths.
     pub dead_percent_in_all: u64,
-    /// So are packs below the size of one segment, when there are so many of them.
+    /// So are small packs, when there are so many of them.
     pub small_packs: usize,
+    /// What a small pack is shorter than, before compression, in bytes. Each task leaves one that
+    /// is not full, so that a larger bound has half of all mail written once more.
+    pub small_bytes: u64,
 }
 
 impl Default for Policy {
@@ -30,6 +33,7 @@ impl Default for Policy {
             dead_percent: 40,
             dead_percent_in_all: 30,
             small_packs: 8,
+            small_bytes: 64 << 20,
         }
     }
 }

@@ -15,6 +15,8 @@ pub struct Report {
     pub packs_emptied: u32,
     pub packs_written: u32,
     pub records_moved: u64,
+    /// Blocks of packs that were copied as they were stored.
+    pub blocks_copied: u64,
     /// Of the records that were moved, before compression.
     pub moved_bytes: u64,
     /// Of packs, before compression, as far as it is known: nobody needs them any more.
@@ -52,6 +54,7 @@ impl Report {
         self.packs_emptied += later.packs_emptied;
         self.packs_written += later.packs_written;
         self.records_moved += later.records_moved;
+        self.blocks_copied += later.blocks_copied;
         self.moved_bytes += later.moved_bytes;
         if later.packed_bytes > 0 {
             self.dead_bytes = later.dead_bytes;

@@ -12,8 +12,8 @@ use crate::disk::Disk;
 use crate::mail::id::ObjectId;
 use crate::mailbox::index::Index;
 use crate::pack::{Pack, PackHead};
-use crate::table::locations::{CHUNK_ENTRIES, Kind, Location};
-use crate::table::manifest::Manifest;
+use crate::table::locations::{CHUNK_ENTRIES, Kind, Location, seat_of};
+use crate::table::manifest::{ChunkName, Manifest};
 use crate::table::name;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -39,16 +39,25 @@ impl Usage {
     }
 }
 
-/// What is live of every pack; and of all objects, where they were judged at one time.
-pub(super) async fn usage<D: Disk>(
+/// What a look at all that is packed has shown.
+pub(super) struct Survey {
+    pub(super) packs: Vec<Usage>,
+    /// What is live of all objects, where they were judged at one time.
+    pub(super) liveness: Option<Liveness>,
+    /// Chunks of locations with an object that lies somewhere.
+    pub(super) chunks: BTreeSet<u32>,
+}
+
+/// Looks how much of every pack is live.
+pub(super) async fn survey<D: Disk>(
     site: &Site<'_, D>,
     manifest: &Manifest,
     index: &Index,
     held: &[ObjectId],
-) -> Result<(Vec<Usage>, Option<Liveness>), CompactError> {
+) -> Result<Survey, CompactError> {
     let mut tally = Tally::default();
     let mut whole = None;
-    for chunks in manifest.locations.chunks(CHUNKS_AT_ONCE) {
+    for chunks in windows(&manifest.locations) {
         let liveness = Liveness::of(index, held, &objects_of(chunks))?;
         each_location(site, chunks, |object, location| {
             tally.count(&liveness, object, &location);
@@ -75,16 +84,21 @@ pub(super) async fn usage<D: Disk>(
             live_records,
         });
     }
-    Ok((all, whole))
+    Ok(Survey {
+        packs: all,
+        liveness: whole,
+        chunks: tally.chunks,
+    })
+}
+
+/// Chunks whose objects are judged at one time: few enough, whatever lies between them.
+fn windows(chunks: &[ChunkName]) -> impl Iterator<Item = &[ChunkName]> {
+    let window = |chunk: &ChunkName| chunk.chunk / CHUNKS_AT_ONCE;
+    chunks.chunk_by(move |a, b| window(a) == window(b))
 }
 
 /// The packs that are to be written anew in one task.
-pub(super) fn victims(
-    usage: &[Usage],
-    policy: &Policy,
-    damaged: &BTreeSet<u32>,
-    segment_bytes: u64,
-) -> BTreeSet<u32> {
+pub(super) fn victims(usage: &[Usage], policy: &Policy, damaged: &BTreeSet<u32>) -> BTreeSet<u32> {
     let mut sound: Vec<&Usage> = usage
         .iter()
         .filter(|pack| !damaged.contains(&pack.number))
@@ -105,7 +119,7 @@ pub(super) fn victims(
             victims.push(**pack);
         }
     }
-    let is_small = |pack: &&&Usage| pack.bytes < segment_bytes && !victims.contains(pack);
+    let is_small = |pack: &&&Usage| pack.bytes < policy.small_bytes && !victims.contains(pack);
     let small: Vec<Usage> = sound.iter().filter(is_small).map(|pack| **pack).collect();
     if small.len() >= policy.small_packs {
         victims.extend(small);
@@ -123,12 +137,14 @@ pub(super) fn victims(
 struct Tally {
     /// By number: bytes and records that are live.
     packs: BTreeMap<u32, (u64, u64)>,
+    chunks: BTreeSet<u32>,
     /// Where the last MESSAGE lies, until its octets are counted.
     message: Option<u32>,
 }
 
 impl Tally {
     fn count(&mut self, liveness: &Liveness, object: ObjectId, location: &Location) {
+        self.note_chunk(object);
         let pack = location.place.packed().map(|(pack, ..)| pack);
         if location.kind == Kind::Message {
             self.message = pack;
@@ -147,6 +163,13 @@ impl Tally {
         }
     }
 
+    fn note_chunk(&mut self, object: ObjectId) {
+        let chunk = u32::try_from(seat_of(object).0).unwrap_or(u32::MAX);
+        if self.chunks.last() != Some(&chunk) {
+            self.chunks.insert(chunk);
+        }
+    }
+
     fn add(&mut self, pack: Option<u32>, bytes: u64) {
         if let Some(pack) = pack {
             let (live, records) = self.packs.entry(pack).or_default();
@@ -156,8 +179,8 @@ impl Tally {
     }
 }
 
-/// Chunks whose objects are judged at one time.
-const CHUNKS_AT_ONCE: usize = (OBJECTS_AT_ONCE / CHUNK_ENTRIES as u64) as usize;
+/// Neighbouring chunks whose objects are judged at one time.
+const CHUNKS_AT_ONCE: u32 = (OBJECTS_AT_ONCE / CHUNK_ENTRIES as u64) as u32;
 
 /// Live records of one task. A single pack may have more.
 const RECORDS_MAX: u64 = 4 << 20;
@@ -177,8 +200,11 @@ mod tests {
     }
 
     fn chosen(usage: &[Usage]) -> Vec<u32> {
-        let policy = Policy::default();
-        victims(usage, &policy, &BTreeSet::from([99]), 100)
+        let policy = Policy {
+            small_bytes: 100,
+            ..Policy::default()
+        };
+        victims(usage, &policy, &BTreeSet::from([99]))
             .into_iter()
             .collect()
     }
@@ -204,6 +230,19 @@ mod tests {
         assert_eq!(chosen(&usage), [2]);
         let usage = [pack(1, 1000, 610), pack(2, 1000, 620), pack(3, 1000, 630)];
         assert_eq!(chosen(&usage), [1]);
+    }
+
+    #[test]
+    fn chunks_with_nothing_between_them_are_judged_one_after_the_other() {
+        let chunk = |chunk| ChunkName {
+            chunk,
+            generation: 1,
+            entries: CHUNK_ENTRIES,
+        };
+        let far = 5 * CHUNKS_AT_ONCE;
+        let chunks = [0, 1, CHUNKS_AT_ONCE - 1, CHUNKS_AT_ONCE, far].map(chunk);
+        let counts: Vec<usize> = windows(&chunks).map(<[ChunkName]>::len).collect();
+        assert_eq!(counts, [3, 1, 1]);
     }
 
     #[test]

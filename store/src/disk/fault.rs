@@ -58,7 +58,7 @@ pub struct Faults {
     pub slow: u64,
     /// Bytes that all files together may have; beyond it ENOSPC.
     pub space: Option<u64>,
-    /// The read comes back with less than there is.
+    /// The read gives less than there is, at least one byte; whoever wants more asks again.
     pub short_read: u64,
     /// A block that is being read dies: it cannot be read until it is written again.
     pub dying_block: u64,

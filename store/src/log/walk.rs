@@ -11,6 +11,8 @@ use super::{OpenError, Place, Position, RecordRef, Recovered, Replay};
 use crate::disk::{Block, Disk, File, Mode};
 use crate::limit::{BLOCK_BYTES, FRAME_BYTES_MAX};
 use crate::mail::id::{FrameSeq, Lsn};
+use std::io;
+use std::ops::Range;
 
 /// How far the replay has come.
 pub(super) struct Cursor {
@@ -79,8 +81,9 @@ pub(super) async fn walk<D: Disk>(
     };
     while cursor.offset < end {
         let from = cursor.offset;
-        let window = (end - from).min(WINDOW_BYTES as u64) as usize;
-        let window = file.read_at(from, window).await.map_err(at(&path))?;
+        let window = (end - from).min(WINDOW_BYTES as u64);
+        let window = read(&file, from..from + window, bytes).await;
+        let window = window.map_err(at(&path))?;
         match (
             replay_window(header, &window, from, cursor, replay)?,
             successor,
@@ -200,6 +203,18 @@ fn replay_frame(
     Ok(())
 }
 
+/// What a file of so many bytes has of a range. A device that gives less of it is refused: it must
+/// not make the log end earlier.
+async fn read<F: File>(file: &F, range: Range<u64>, bytes: u64) -> io::Result<Block> {
+    let there = range.end.min(bytes).saturating_sub(range.start);
+    let wanted = (range.end - range.start) as usize;
+    let block = file.read_at(range.start, wanted).await?;
+    match (block.len() as u64) < there {
+        true => Err(io::ErrorKind::UnexpectedEof.into()),
+        false => Ok(block),
+    }
+}
+
 /// What lies behind the first hole: nothing, the remains of one frame that was never answered, or
 /// those of an earlier life of the file. A frame there means damage. `true` for a torn frame; among
 /// remains one is only known by its header, and without that nothing of it can ever be valid.
@@ -213,12 +228,9 @@ async fn look_behind<F: File>(
     let mut from = cursor.offset;
     let end = bytes.min(from + LOOK_BEHIND_BYTES);
     while from < end {
-        let window = (end - from).min(WINDOW_BYTES as u64) as usize;
-        let window = file.read_at(from, window).await;
+        let window = (end - from).min(WINDOW_BYTES as u64);
+        let window = read(file, from..from + window, bytes).await;
         let window = window.map_err(at("the last segment"))?;
-        if window.is_empty() {
-            break;
-        }
         let blocks = window.as_slice().chunks(BLOCK_BYTES);
         for (block, offset) in blocks.zip((from..).step_by(BLOCK_BYTES)) {
             behind.look(header, block, offset)?;

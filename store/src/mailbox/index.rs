@@ -10,7 +10,7 @@ use super::meta::AccountMeta;
 use super::own::Own;
 use super::shelf::Fetch;
 use crate::codec::Short;
-use crate::mail::id::{AccountId, ItemId, MailboxId};
+use crate::mail::id::{AccountId, ItemId, MailboxId, ObjectId};
 use crate::record::Broken;
 use crate::spool::chunk::{Part, Slot, item_at};
 use crate::table::TableError;
@@ -40,6 +40,22 @@ impl Index {
     #[must_use]
     pub fn runs(&self) -> &[Rc<Run>] {
         &self.runs
+    }
+
+    /// The newest runs, from the first on that can have a row of this object, or of a later one:
+    /// rows of a run name nothing that was made after it.
+    pub(crate) fn since(&self, object: ObjectId) -> Result<Index, TableError> {
+        let mut older = 0;
+        for run in &self.runs {
+            let own = run.part(0, 0).transpose()?.map(Own::decode);
+            let own = own.transpose().map_err(|_| self.unreadable())?;
+            if own.is_none_or(|own| own.last_object >= object) {
+                break;
+            }
+            older += 1;
+        }
+        let newer = self.runs.iter().skip(older);
+        Ok(Index::new(newer.map(Rc::clone).collect()))
     }
 
     /// The newest part of a key.

@@ -87,6 +87,12 @@ impl Unpacked {
         self.bytes.len()
     }
 
+    /// How many records it holds.
+    #[must_use]
+    pub fn count(&self) -> u32 {
+        self.records
+    }
+
     /// The record with this number in the block, from 0.
     pub fn record(&self, number: u32) -> Result<Record, PackError> {
         if number >= self.records {

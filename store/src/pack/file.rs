@@ -3,7 +3,7 @@
 use super::compressor::Decompressor;
 use super::header::Header;
 use super::table::{Coding, Entry, Table};
-use super::{FIRST_OFFSET, PackError, PackHead, Summary, Unpacked};
+use super::{Dictionary, FIRST_OFFSET, PackError, PackHead, Summary, Unpacked};
 use crate::codec::checksum::plain;
 use crate::disk::{Block, Disk, File, Mode};
 use crate::limit::BLOCK_BYTES;
@@ -17,6 +17,8 @@ pub struct Pack<F> {
     summary: Summary,
     table: Table,
     dictionary: Option<DDict<'static>>,
+    /// 0 without a dictionary, or where it is damaged.
+    dictionary_crc: u32,
     decompressor: Rc<Decompressor>,
 }
 
@@ -54,14 +56,11 @@ impl<F: File> Pack<F> {
         };
         let dictionary = dictionary(&file, &header).await?;
         let table = table(&file, &header).await?;
-        Ok(Pack::of(
-            file,
-            number,
-            summary,
-            table,
-            dictionary,
-            decompressor,
-        ))
+        let pack = Pack::of(file, number, summary, table, dictionary, decompressor);
+        Ok(Pack {
+            dictionary_crc: header.dictionary_crc,
+            ..pack
+        })
     }
 
     pub(super) fn of(
@@ -78,7 +77,28 @@ impl<F: File> Pack<F> {
             summary,
             table,
             dictionary,
+            dictionary_crc: 0,
             decompressor,
+        }
+    }
+
+    /// What a pack must be made with into which blocks of this one are copied as they are. The
+    /// dictionary is read again: an open pack has it prepared for use only. Where it cannot be read
+    /// nothing is copied.
+    pub async fn dictionary(&self) -> Dictionary {
+        if self.dictionary.is_none() {
+            return Dictionary::Without;
+        }
+        let first = self
+            .table
+            .entry(0)
+            .map_or(FIRST_OFFSET, |entry| entry.offset);
+        let bytes = first.saturating_sub(FIRST_OFFSET) as usize;
+        match self.read(FIRST_OFFSET, bytes).await {
+            Ok(read) if plain(read.as_slice()) == self.dictionary_crc => {
+                Dictionary::Given(Rc::from(read.as_slice()))
+            }
+            _ => Dictionary::Learned,
         }
     }
 
@@ -123,20 +143,32 @@ impl<F: File> Pack<F> {
         entry: Entry,
         stored: &[u8],
     ) -> Result<Unpacked, PackError> {
-        let damaged = |what| damaged(self.number, entry.offset, what);
-        let stored = stored.get(..entry.stored as usize);
-        let stored = stored.ok_or(damaged("the file ends within the block"))?;
-        if plain(stored) != entry.crc {
-            return Err(damaged("the checksum does not fit"));
-        }
+        let stored = self.checked(&entry, stored)?;
         let raw = self.raw(entry, stored);
         Ok(Unpacked {
             pack: self.number,
             block,
             offset: entry.offset,
             records: u32::from(entry.records),
-            bytes: Rc::new(raw.ok_or(damaged("the block cannot be unpacked"))?),
+            bytes: Rc::new(raw.ok_or_else(|| {
+                damaged(self.number, entry.offset, "the block cannot be unpacked")
+            })?),
         })
+    }
+
+    /// The block that lies at the start of `stored`, when its checksum fits.
+    pub(super) fn checked<'a>(
+        &self,
+        entry: &Entry,
+        stored: &'a [u8],
+    ) -> Result<&'a [u8], PackError> {
+        let damaged = |what| damaged(self.number, entry.offset, what);
+        let stored = stored.get(..entry.stored as usize);
+        let stored = stored.ok_or(damaged("the file ends within the block"))?;
+        match plain(stored) == entry.crc {
+            true => Ok(stored),
+            false => Err(damaged("the checksum does not fit")),
+        }
     }
 
     fn raw(&self, entry: Entry, stored: &[u8]) -> Option<Block> {

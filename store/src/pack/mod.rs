@@ -34,6 +34,7 @@ pub use error::PackError;
 pub use file::Pack;
 pub use packs::Packs;
 pub use scan::{Reader, verify};
+pub use table::Shape;
 pub use writer::{Dictionary, PackWriter};
 
 use crate::limit::{BLOCK_BYTES, RECORD_BYTES_MAX};

@@ -1,6 +1,7 @@
 //! A pack from front to end: for checks, for rebuilding locations, before it is published.
 
 use super::file::Pack;
+use super::table::{Entry, Shape};
 use super::{PackError, PackHead, Summary, Unpacked};
 use crate::disk::{Block, Disk, File};
 use crate::limit::BLOCK_BYTES;
@@ -26,18 +27,31 @@ impl<'a, F: File> Reader<'a, F> {
     /// The block with this number, from 0; blocks are asked for with rising numbers.
     pub async fn unpack(&mut self, block: u32) -> Result<Unpacked, PackError> {
         let (pack, entry) = (self.pack, self.pack.entry(block)?);
+        match self.reach(&entry).await {
+            Ok(()) => pack.unpack_stored(block, entry, self.ahead_of(entry.offset)),
+            // What the device does not give may be of another block.
+            Err(_) => pack.unpack(block).await,
+        }
+    }
+
+    /// The same block as it is stored, when its checksum fits.
+    pub async fn stored(&mut self, block: u32) -> Result<(Shape, &[u8]), PackError> {
+        let (pack, entry) = (self.pack, self.pack.entry(block)?);
+        self.reach(&entry).await?;
+        let stored = pack.checked(&entry, self.ahead_of(entry.offset))?;
+        Ok((Shape::of(&entry), stored))
+    }
+
+    async fn reach(&mut self, entry: &Entry) -> Result<(), PackError> {
         let bytes = entry.stored as usize;
         if self.ahead_of(entry.offset).len() < bytes {
             // From the begin of a block of the disk: then nothing is copied.
             let skip = entry.offset % BLOCK_BYTES as u64;
             let (from, bytes) = (entry.offset - skip, skip as usize + bytes);
-            match pack.read(from, bytes.max(AHEAD_BYTES)).await {
-                Ok(ahead) => (self.ahead, self.ahead_from) = (ahead, from),
-                // What the device does not give may be of another block.
-                Err(_) => return pack.unpack(block).await,
-            }
+            let ahead = self.pack.read(from, bytes.max(AHEAD_BYTES)).await?;
+            (self.ahead, self.ahead_from) = (ahead, from);
         }
-        pack.unpack_stored(block, entry, self.ahead_of(entry.offset))
+        Ok(())
     }
 
     fn ahead_of(&self, offset: u64) -> &[u8] {

@@ -33,6 +33,40 @@ pub(super) enum Coding {
     Zstd,
 }
 
+/// What a block is, wherever it lies: enough to copy it into another pack with the same dictionary.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Shape {
+    /// Length of the records with their headers.
+    pub raw: u32,
+    pub records: u32,
+    /// Of the bytes in the file.
+    pub crc: u32,
+    coding: Coding,
+}
+
+impl Shape {
+    pub(super) fn of(entry: &Entry) -> Shape {
+        Shape {
+            raw: entry.raw,
+            records: u32::from(entry.records),
+            crc: entry.crc,
+            coding: entry.coding,
+        }
+    }
+
+    /// The entry of such a block of so many bytes that lies at `offset`.
+    pub(super) fn at(&self, offset: u64, stored: usize) -> Entry {
+        Entry {
+            offset,
+            stored: stored as u32,
+            raw: self.raw,
+            records: self.records as u16,
+            coding: self.coding,
+            crc: self.crc,
+        }
+    }
+}
+
 #[derive(Debug, Default)]
 pub(super) struct Table {
     entries: Vec<Entry>,

@@ -15,7 +15,7 @@ use super::block::RawBlock;
 use super::compressor::{Compressor, dictionary};
 use super::header::Header;
 use super::listing::Section;
-use super::table::{Coding, Entry, Table};
+use super::table::{Coding, Entry, Shape, Table};
 use super::{PackHead, Summary};
 use crate::codec::checksum::plain;
 use crate::disk::Disk;
@@ -52,6 +52,8 @@ pub enum Dictionary {
     Learned,
     /// As `Learned`, but this one of another pack will do if it pays.
     Like(Rc<[u8]>),
+    /// It is this one, whether it pays or not: blocks of another pack that has it are copied.
+    Given(Rc<[u8]>),
     /// Blocks are compressed by themselves.
     Without,
 }
@@ -71,9 +73,16 @@ impl<D: Disk> PackWriter<D> {
         let mut file = Creator::new(disk, path).await?;
         // The header is written last: until then this is no pack.
         file.append(&[0; BLOCK_BYTES]).await?;
+        let mut compressor = Compressor::new();
         let (is_sampled, dictionary) = match dictionary {
             Dictionary::Learned => (true, None),
             Dictionary::Like(dictionary) => (true, Some(dictionary)),
+            Dictionary::Given(dictionary) => {
+                let loaded = compressor.load(&dictionary);
+                loaded.map_err(|_| io::Error::from(io::ErrorKind::InvalidData))?;
+                file.append(&dictionary).await?;
+                (false, Some(dictionary))
+            }
             Dictionary::Without => (false, None),
         };
         Ok(PackWriter {
@@ -85,7 +94,7 @@ impl<D: Disk> PackWriter<D> {
             dictionary,
             closed: 0,
             table: Table::default(),
-            compressor: Compressor::new(),
+            compressor,
             records: 0,
             raw_bytes: 0,
         })
@@ -116,6 +125,32 @@ impl<D: Disk> PackWriter<D> {
         let place = Place::in_pack(self.head.number, self.closed, self.open.records);
         self.open.add(kind, account, lsn, parts, len);
         Ok(place)
+    }
+
+    /// Adds a block as it is stored in another pack, made with the dictionary that was given to
+    /// this one. Its number here.
+    ///
+    /// # Panics
+    /// When the pack was made to find a dictionary of its own.
+    pub async fn copy(&mut self, shape: Shape, stored: &[u8]) -> io::Result<u32> {
+        assert!(
+            self.sample.is_none(),
+            "the block has the dictionary of another pack"
+        );
+        if self.open.records > 0 {
+            self.close_block().await?;
+        }
+        if self.closed + 1 == PACK_BLOCKS_MAX {
+            return Err(io::ErrorKind::FileTooLarge.into());
+        }
+        let number = self.closed;
+        self.closed += 1;
+        self.records += u64::from(shape.records);
+        self.raw_bytes += u64::from(shape.raw);
+        self.table
+            .push(shape.at(self.file.position(), stored.len()));
+        self.file.append(stored).await?;
+        Ok(number)
     }
 
     /// Bytes of the records so far, before compression.

@@ -12,7 +12,7 @@ mod moment;
 mod repair;
 mod rescue;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 use store::check::{self, Damage, Event, Owner, Part, Summary};
 use store::compact::{Here, Task};
@@ -227,7 +227,20 @@ pub struct Checked {
     pub notes: Vec<String>,
 }
 
+/// What a check finds, in one pass and in many.
 pub fn checked(disk: &SimDisk, shard: u16) -> Checked {
+    let told = checked_within(disk, shard, u64::MAX);
+    let again = checked_within(disk, shard, 50);
+    assert_eq!(told.summary, again.summary);
+    let lines = |told: &Checked| {
+        let damages = told.damages.iter().map(|damage| damage.to_string());
+        damages.collect::<BTreeSet<String>>()
+    };
+    assert_eq!(lines(&told), lines(&again));
+    told
+}
+
+fn checked_within(disk: &SimDisk, shard: u16, objects: u64) -> Checked {
     let before = contents(disk);
     let at = disk.clone();
     let told = Executor::new(disk.clone(), 3).finish(async move {
@@ -237,7 +250,8 @@ pub fn checked(disk: &SimDisk, shard: u16) -> Checked {
             Event::Note(note) => notes.push(note),
             Event::Bytes(_) => {}
         };
-        let summary = check::check(&at, &owner(shard), &mut listener).await;
+        let owner = owner(shard);
+        let summary = check::check_within(&at, &owner, objects, &mut listener).await;
         Checked {
             summary,
             damages,

@@ -18,6 +18,7 @@ pub(crate) const EAGER: Policy = Policy {
     dead_percent: 10,
     dead_percent_in_all: 5,
     small_packs: 3,
+    small_bytes: 256 << 20,
 };
 
 /// What was given back while clients worked.
@@ -25,6 +26,10 @@ pub(crate) const EAGER: Policy = Policy {
 pub(crate) struct Kept {
     pub(crate) segments: u32,
     pub(crate) packs: u32,
+    /// Segments that were ended before their time.
+    pub(crate) ended: u32,
+    /// Spare files that were removed.
+    pub(crate) spares: u32,
     /// Sweeps that had to wait for a reader.
     pub(crate) while_read: u32,
     pub(crate) failed: u32,
@@ -36,6 +41,8 @@ impl Kept {
     pub(crate) fn add(&mut self, other: &Kept) {
         self.segments += other.segments;
         self.packs += other.packs;
+        self.ended += other.ended;
+        self.spares += other.spares;
         self.while_read += other.while_read;
         self.failed += other.failed;
         self.damaged += other.damaged;
@@ -91,7 +98,20 @@ impl Keeper {
     }
 
     async fn keep(&self, shard: &Sim) -> Result<Report, CompactError> {
-        match self.below(10) {
+        match self.below(12) {
+            10 => {
+                // What the log refuses, its clients are told, too.
+                let before = shard.log().end().segment;
+                let _ = shard.end_segment().await;
+                self.kept.borrow_mut().ended += shard.log().end().segment - before;
+                shard.keep_house(&self.aside, &EAGER).await
+            }
+            11 => {
+                let removed = shard.log().remove_spares().await;
+                let removed = removed.map_err(|error| CompactError::Write(error.kind()))?;
+                self.kept.borrow_mut().spares += removed;
+                Ok(Report::default())
+            }
             0..=3 => shard.keep_house(&self.aside, &EAGER).await,
             4..=5 => {
                 shard.checkpoint(&self.aside).await?;

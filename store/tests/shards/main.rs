@@ -37,6 +37,7 @@ fn nothing_acknowledged_is_lost_and_nothing_comes_twice() {
     println!("{kept:?}");
     assert!(kept.segments > 20, "segments were emptied: {kept:?}");
     assert!(kept.packs > 5, "packs were written anew: {kept:?}");
+    assert!(kept.ended > 0 && kept.spares > 0, "{kept:?}");
     assert!(kept.while_read > 0, "somebody read meanwhile: {kept:?}");
     assert!(kept.failed > 0, "some tasks failed: {kept:?}");
 }

@@ -7,7 +7,8 @@ use store::disk::sim::SimDisk;
 pub(crate) enum Climate {
     /// Writes fail now and then, and end their segments, so that there are many small ones.
     Fair,
-    /// Beside that, reads fail, blocks die, the disk fills up, is slow, and refuses names.
+    /// Beside that, reads fail or come in pieces, blocks die, the disk fills up, is slow, and
+    /// refuses names.
     Stormy,
     /// Beside that, writes that the device calls durable are lost or land elsewhere.
     Lying,
@@ -40,6 +41,7 @@ pub(crate) fn hide(disk: &SimDisk, dice: &mut Seed) {
     let faults = Faults {
         read_error: rate(dice, 20),
         dying_block: rate(dice, 10),
+        short_read: rate(dice, 300),
         lost_page: rate(dice, 10),
         ..Faults::default()
     };
@@ -67,6 +69,7 @@ fn storm(disk: &SimDisk, dice: &mut Seed) -> Faults {
         name_error: rate(dice, 100),
         read_error: rate(dice, 50),
         dying_block: rate(dice, 60),
+        short_read: rate(dice, 300),
         lost_page: rate(dice, 5),
         slow: rate(dice, 300),
         space: room.map(|room| disk.used() + room),

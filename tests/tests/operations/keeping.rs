@@ -134,6 +134,10 @@ fn a_sound_store_is_clean_and_nothing_is_changed() {
     assert!(said.contains("The store is clean"), "{said}");
     let (code, said) = ctl(&data, &["--json", "fsck"]);
     assert_eq!(code, 0, "{said}");
+    let (code, said) = ctl(&data, &["fsck", "--memory", "64 B"]);
+    assert!(code == 0 && said.contains("The store is clean"), "{said}");
+    let (code, said) = ctl(&data, &["fsck", "--memory", "much"]);
+    assert!(code == 2 && said.contains("write it as"), "{said}");
     let (code, said) = ctl(&data, &["compact", "--dry-run"]);
     assert_eq!(code, 0, "{said}");
     assert!(before == files(&data), "a look changes nothing");

@@ -3,7 +3,7 @@
 //! The same code does it in the server, slowly and all the time; here it goes as fast as it can,
 //! and leaves less in the log.
 
-use super::fsck::{Store, look, look_through, owner};
+use super::fsck::{OBJECTS_AT_ONCE, Store, look, look_through, owner};
 use crate::client::{Client, table};
 use crate::offline::{claim, with_shard};
 use crate::progress;
@@ -95,7 +95,7 @@ impl Compact {
         if !self.verify {
             return Ok(is_sound);
         }
-        let store = Store::of(&home.path, home.identity);
+        let store = Store::of(&home.path, home.identity, OBJECTS_AT_ONCE);
         let found = look_through(client, &store, &mut |_| {});
         client.say(match found.all.is_clean() {
             true => "Verified: every byte was looked at, and all is well.",

@@ -24,7 +24,9 @@ pub(crate) struct Restore {
     /// The generation, as `backup --list` shows them; the last one if not given
     #[arg(long)]
     generation: Option<u32>,
-    /// Only what was there at a moment, for example 2026-11-22T08:30:00Z
+    /// Only what was there at a moment, for example 2026-11-22T08:30:00Z. Mail that was expunged
+    /// and compacted away before a backup was taken is in none: a moment in such a time is refused,
+    /// and its neighbours that can be restored are told
     #[arg(long, value_name = "TIME", value_parser = moment)]
     to: Option<i64>,
     /// Only the mail of this account

@@ -12,7 +12,7 @@ use std::fs;
 use std::path::Path;
 use store::backup::{Backup, Plan};
 use store::disk::blocking::BlockingDisk;
-use store::disk::home::Home;
+use store::disk::home::{Home, HomeError};
 use store::mail::address::Address;
 use store::mail::id::{AccountId, MailboxId};
 use store::mail::uidset::UidSet;
@@ -41,7 +41,7 @@ pub(super) fn run(
     into: &Path,
     client: &Client,
 ) -> anyhow::Result<()> {
-    let home = Home::existing(into).context("mail is restored into a store that stands still")?;
+    let home = standing_still(into)?;
     let address = config::address(&wish.account).map_err(anyhow::Error::msg)?;
     let shard = route::shard(&address, backup.identity.shards).0;
     let scratch = into.join(SCRATCH);
@@ -53,6 +53,20 @@ pub(super) fn run(
     fs::remove_dir_all(&scratch).with_context(|| format!("remove {}", scratch.display()))?;
     show(&restored?, client);
     Ok(())
+}
+
+/// The store that takes the mail, to ourselves.
+fn standing_still(into: &Path) -> anyhow::Result<Home> {
+    match Home::existing(into) {
+        Err(HomeError::InUse(path)) => bail!(
+            "{} is in use, and mail is restored into a store that stands still: stop the server \
+             (systemctl stop ringpost, or SIGTERM) and run this again. Where it must not stop, \
+             restore the whole backup into an empty directory (ringpostctl --data DIR restore \
+             BACKUP), start a second server on it, and copy the mail over IMAP; nothing was changed",
+            path.display()
+        ),
+        other => Ok(other?),
+    }
 }
 
 fn carry(

@@ -345,8 +345,8 @@ impl State {
         }
         let short = self.faults.short_read;
         let mut found = found;
-        if self.seed.chance(short) {
-            let left = self.seed.below(found.len() as u64);
+        if self.seed.chance(short) && !found.is_empty() {
+            let left = 1 + self.seed.below(found.len() as u64 - 1);
             found.truncate(left as usize);
         }
         Ok(Reply::Bytes(found))
@@ -462,6 +462,20 @@ impl Disk for SimDisk {
     }
 }
 
+impl SimFile {
+    async fn read_some(&self, offset: usize, bytes: usize) -> io::Result<Block> {
+        let work = Work::Read(self.image.clone(), offset, bytes);
+        match self.disk.submit(work).await? {
+            Reply::Bytes(block) => Ok(block),
+            _ => unreachable!("a read is answered by bytes"),
+        }
+    }
+
+    fn has_more(&self, offset: usize, bytes: usize) -> bool {
+        bytes > 0 && offset < self.image.borrow().live.len()
+    }
+}
+
 impl File for SimFile {
     async fn write_at(&self, block: Rc<Block>, bytes: usize, offset: u64) -> io::Result<()> {
         if bytes > block.len() {
@@ -473,12 +487,20 @@ impl File for SimFile {
         self.disk.submit(work).await.map(drop)
     }
 
+    /// A device may give less than there is; the rest is asked for then, and what lies there may
+    /// have changed meanwhile.
     async fn read_at(&self, offset: u64, bytes: usize) -> io::Result<Block> {
-        let work = Work::Read(self.image.clone(), offset as usize, bytes);
-        match self.disk.submit(work).await? {
-            Reply::Bytes(block) => Ok(block),
-            _ => unreachable!("a read is answered by bytes"),
+        let block = self.read_some(offset as usize, bytes).await?;
+        if !self.has_more(offset as usize + block.len(), bytes - block.len()) {
+            return Ok(block);
         }
+        let mut whole = block.as_slice().to_vec();
+        while self.has_more(offset as usize + whole.len(), bytes - whole.len()) {
+            let at = offset as usize + whole.len();
+            let rest = self.read_some(at, bytes - whole.len()).await?;
+            whole.extend_from_slice(rest.as_slice());
+        }
+        Ok(Block::copy_of(&whole))
     }
 
     async fn zero(&self, from: u64, to: u64) -> io::Result<()> {

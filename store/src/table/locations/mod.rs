@@ -7,7 +7,8 @@
 //!
 //! A chunk is never changed: [`Locations::rewritten`] makes its next generation, and a manifest
 //! names it. An object that no chunk has, or whose entry is nothing, is gone, or so new that only
-//! the log knows it.
+//! the log knows it. A chunk with nothing but such entries is not named any more; the last one is,
+//! because it says up to where objects are known.
 
 mod chunk;
 mod page;
@@ -100,13 +101,15 @@ impl<D: Disk + Clone> Locations<D> {
         Ok(ChunkReader::new(chunk, *name))
     }
 
-    /// Checks every page of a chunk, for whoever publishes it or repairs.
-    pub async fn verify(&self, name: &ChunkName) -> Result<(), TableError> {
+    /// Checks every page of a chunk, for whoever publishes it or repairs. Whether an object of it
+    /// lies anywhere.
+    pub async fn verify(&self, name: &ChunkName) -> Result<bool, TableError> {
         let mut reader = self.reader(name).await?;
+        let mut is_needed = false;
         while let Some(entries) = reader.next().await {
-            entries?;
+            is_needed |= entries?.entries.iter().any(Option::is_some);
         }
-        Ok(())
+        Ok(is_needed)
     }
 
     /// Writes the given generation of a chunk: the one we know, if there is one, with `changes`.

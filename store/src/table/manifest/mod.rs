@@ -179,6 +179,13 @@ impl Manifest {
         }
     }
 
+    /// Names those chunks no more that `is_needed` does not keep; the last one always is.
+    pub fn retain_chunks(&mut self, is_needed: impl Fn(u32) -> bool) {
+        let last = self.locations.last().map(|chunk| chunk.chunk);
+        self.locations
+            .retain(|chunk| Some(chunk.chunk) == last || is_needed(chunk.chunk));
+    }
+
     /// What of the log is replayed at the start.
     #[must_use]
     pub fn begin(&self) -> Begin {

@@ -19,8 +19,10 @@ use store::mail::id::ShardId;
 /// Reads every file of the store and names each damage: file, offset, account, mailbox, UID. Exits
 /// with 0 when all is well, 1 when something is damaged, 2 when the store cannot be looked at.
 /// Without --repair nothing is changed, and the directory may be read-only. Shards are looked at
-/// one after the other, with some 70 octets of memory a message; a repair that makes an index anew
-/// needs some 250, measured at 5 million messages in a shard.
+/// one after the other, with some 70 octets of memory a message: 7 GB where one shard has 100
+/// million. With less --memory log and packs are read several times. A repair that makes an index
+/// anew needs some 250 octets a message whatever --memory says: 25 GB for 100 million; do it on a
+/// machine that has them, or restore a backup.
 #[derive(Args)]
 pub(crate) struct Fsck {
     /// Make the store whole again from what can still be read; keeps what it replaces in
@@ -31,15 +33,24 @@ pub(crate) struct Fsck {
     /// they are, and are listed
     #[arg(long, requires = "repair")]
     drop_unreadable: bool,
+    /// What a look at a shard may take of the memory
+    #[arg(long, value_name = "SIZE", default_value = "8 GiB")]
+    memory: String,
 }
 
 impl Fsck {
     pub(crate) fn run(self, client: &Client) -> anyhow::Result<bool> {
+        let memory = engine::config::size(&self.memory).ok_or_else(|| {
+            let said = &self.memory;
+            Usage::of(format!("--memory {said}: write it as \"8 GiB\""))
+        });
+        let objects = memory? / OBJECT_BYTES;
         if self.repair {
-            return repair::run(client, self.drop_unreadable);
+            return repair::run(client, objects, self.drop_unreadable);
         }
         let seen = look(client.data())?;
-        let total = look_through(client, &Store::of(&seen.path, seen.identity), &mut |_| {});
+        let store = Store::of(&seen.path, seen.identity, objects);
+        let total = look_through(client, &store, &mut |_| {});
         say_summary(client, &total.all);
         match total.all.damage_count() {
             0 => client.say("The store is clean."),
@@ -53,6 +64,8 @@ impl Fsck {
 pub(crate) struct Store {
     path: PathBuf,
     identity: Identity,
+    /// Of which so many are looked at in one pass.
+    objects: u64,
 }
 
 /// What was found in all shards, and in each.
@@ -62,10 +75,11 @@ pub(crate) struct Found {
 }
 
 impl Store {
-    pub(crate) fn of(path: &Path, identity: Identity) -> Store {
+    pub(crate) fn of(path: &Path, identity: Identity, objects: u64) -> Store {
         Store {
             path: path.to_owned(),
             identity,
+            objects,
         }
     }
 
@@ -104,7 +118,12 @@ pub(crate) fn look_through(client: &Client, store: &Store, each: &mut dyn FnMut(
             }
             tell(client, &progress, event);
         };
-        let summary = run(check::check(&disk, &owner, &mut listener));
+        let summary = run(check::check_within(
+            &disk,
+            &owner,
+            store.objects,
+            &mut listener,
+        ));
         found.all.add(&summary);
         found.shards.push((owner, summary));
     }
@@ -220,6 +239,12 @@ fn summary(total: &Summary) -> String {
     );
     looked + &table(["", "LOOKED AT", "DAMAGED"], rows.into_iter())
 }
+
+/// Memory for an object, of which a message has two, measured.
+const OBJECT_BYTES: u64 = 35;
+
+/// Of a look for which nobody has said what it may take: 8 GiB.
+pub(crate) const OBJECTS_AT_ONCE: u64 = (8 << 30) / OBJECT_BYTES;
 
 fn advice(count: u64) -> String {
     format!(

@@ -25,9 +25,10 @@ use store::mail::id::{AccountId, Uid};
 use store::mail::uidset::UidSet;
 use store::shard::{FlagNames, FlagOp, StoreFlags};
 
-pub(super) fn run(client: &Client, drop_unreadable: bool) -> anyhow::Result<bool> {
+/// With so many objects in memory at one time, but where an index is made anew.
+pub(super) fn run(client: &Client, objects: u64, drop_unreadable: bool) -> anyhow::Result<bool> {
     let home = claim(client.data()).map_err(Usage::of)?;
-    let store = Store::of(&home.path, home.identity);
+    let store = Store::of(&home.path, home.identity, objects);
     let mut lines = Vec::new();
     let before = look_through(client, &store, &mut |damage| lines.push(damage.to_string()));
     if before.all.is_clean() {

@@ -7,6 +7,8 @@ mod held;
 mod listing;
 mod queue;
 mod rebuild;
+mod since;
+mod whole;
 
 use crate::compact::{Here, Policy, Report};
 use crate::disk::executor::Executor;
@@ -36,6 +38,7 @@ const EAGER: Policy = Policy {
     dead_percent: 10,
     dead_percent_in_all: 5,
     small_packs: 3,
+    small_bytes: 256 << 20,
 };
 
 /// An open shard and the tasks that use it.
