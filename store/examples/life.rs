@@ -132,8 +132,9 @@ async fn live(shard: &Rc<Shard<Counted>>, disk: &Counted, plan: &Plan) {
             bundle.push(Box::pin(append(Rc::clone(shard), account, letter)));
         }
         for row in handled(shard, &mut seed, all(bundle).await).await {
-            let lifetime = plan.lifetime(&mut seed);
-            lifetime.map(|after| doomed.entry(came + after).or_default().push(row));
+            if let Some(after) = plan.lifetime(&mut seed) {
+                doomed.entry(came + after).or_default().push(row);
+            }
         }
         let later = doomed.split_off(&(came + 1));
         let due = std::mem::replace(&mut doomed, later);
@@ -165,7 +166,14 @@ async fn live(shard: &Rc<Shard<Counted>>, disk: &Counted, plan: &Plan) {
         moved as f64 / 1e6 / worked,
     );
     let occupancy = shard.occupancy();
-    let report = shard.repack(&here, &LOOK).await.unwrap();
+    // Only looks.
+    let look = Policy {
+        dead_percent: 1000,
+        dead_percent_in_all: 1000,
+        small_packs: usize::MAX,
+        ..plan.policy
+    };
+    let report = shard.repack(&here, &look).await.unwrap();
     println!(
         "packed to {:.3} of the raw; {} MB of packs, {:.1} % of them dead; archives {} MB, index \
          {} MB",
@@ -183,16 +191,6 @@ fn cpu_secs() -> f64 {
     let nanos: f64 = told.split(' ').next().unwrap().parse().unwrap();
     nanos / 1e9
 }
-
-/// Nothing is written anew.
-const LOOK: Policy = Policy {
-    keep_log_bytes: u64::MAX,
-    segments_least: u32::MAX,
-    dead_percent: 1000,
-    dead_percent_in_all: 1000,
-    small_packs: usize::MAX,
-    small_bytes: 0,
-};
 
 type Tally = BTreeMap<&'static str, u64>;
 

@@ -182,7 +182,7 @@ impl<'a, D: Disk> Past<'a, D> {
         BackupError::TooEarly {
             shard: self.owner.shard,
             earliest: earliest.or_else(|| later.filter(|taken| *taken > until).min()),
-            latest: ends.filter(|(_, taken)| *taken < until).last(),
+            latest: ends.rev().find(|(_, taken)| *taken < until),
         }
     }
 
