@@ -62,7 +62,8 @@ fn standing_still(into: &Path) -> anyhow::Result<Home> {
             "{} is in use, and mail is restored into a store that stands still: stop the server \
              (systemctl stop ringpost, or SIGTERM) and run this again. Where it must not stop, \
              restore the whole backup into an empty directory (ringpostctl --data DIR restore \
-             BACKUP), start a second server on it, and copy the mail over IMAP; nothing was changed",
+             BACKUP), start a second server on it, and copy the mail over IMAP; nothing was \
+             changed",
             path.display()
         ),
         other => Ok(other?),
