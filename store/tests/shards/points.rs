@@ -103,7 +103,7 @@ fn dies_at_every_step(seed: u64) -> u32 {
     unreachable!("there are not so many steps")
 }
 
-const POINTS_PER_WORLD: u64 = 100;
+const POINTS_PER_WORLD: u64 = 200;
 
 /// Then the world goes on from one of the images.
-const POINTS_PER_LIFE: u64 = 50;
+const POINTS_PER_LIFE: u64 = 100;

@@ -33,9 +33,10 @@ pub(crate) struct QueueLedger {
     alone: BTreeSet<Id>,
     /// DSNs that somebody tried to send with the end of an item.
     notices: BTreeMap<u64, Id>,
-    /// At least so many attempts, and whether it is held.
+    /// At least so many attempts.
     attempts: BTreeMap<Id, u8>,
-    held: BTreeMap<Id, bool>,
+    /// The last word, and how many there were: the same word again is another one.
+    held: BTreeMap<Id, (bool, u32)>,
     /// Somebody tried to hold or release it after that was told.
     holding: BTreeSet<Id>,
     /// What an item meant when it was first seen.
@@ -162,7 +163,8 @@ impl Sender {
         };
         self.accepted(shard.note(vec![Note::Hold(hold)]).await)?;
         let mut ledger = self.ledger.borrow_mut();
-        ledger.queue.held.insert(id, is_held);
+        let held = ledger.queue.held.entry(id).or_default();
+        *held = (is_held, held.1 + 1);
         ledger.queue.holding.remove(&id);
         Some(())
     }
@@ -343,8 +345,8 @@ impl QueueLedger {
         let attempts = self.attempts.get(&id).copied().unwrap_or(0);
         assert!(item.attempts >= attempts, "attempts are forgotten: {id:?}");
         let held = self.held.get(&id).filter(|_| !self.holding.contains(&id));
-        if let Some(held) = held {
-            assert_eq!(item.is_held, *held, "what the operator said: {id:?}");
+        if let Some((is_held, _)) = held {
+            assert_eq!(item.is_held, *is_held, "what the operator said: {id:?}");
         }
     }
 }
