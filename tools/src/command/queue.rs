@@ -10,7 +10,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 #[derive(Subcommand)]
 pub(crate) enum Queue {
-    /// Show recipients that wait
+    /// Show recipients that wait: all, or some
     List {
         #[command(flatten)]
         which: Which,
@@ -66,7 +66,7 @@ pub(crate) enum Queue {
 }
 
 #[derive(Args)]
-#[group(required = true, multiple = false)]
+#[group(multiple = false)]
 pub(crate) struct Which {
     /// One recipient, for example 0.17
     item: Option<String>,
@@ -99,7 +99,7 @@ pub(crate) struct Whose {
 impl Queue {
     pub(crate) fn run(self, client: &Client) -> anyhow::Result<()> {
         match self {
-            Queue::List { which, most } => list(client, which.pick()?, most),
+            Queue::List { which, most } => list(client, which.pick().unwrap_or(Pick::All), most),
             Queue::Show { item } => show(client, item),
             Queue::Why { item } => why(client, item),
             Queue::Retry { which } => carry(client, which, QueueDeed::Retry, "tried now"),
@@ -126,12 +126,12 @@ impl Queue {
 }
 
 impl Which {
-    fn pick(self) -> anyhow::Result<Pick> {
+    fn pick(self) -> Option<Pick> {
         let item = self.item.map(Pick::Item);
         let domain = self.domain.map(Pick::Domain);
         let tenant = self.tenant.map(Pick::Tenant);
         let all = self.all.then_some(Pick::All);
-        item.or(domain).or(tenant).or(all).context("which ones?")
+        item.or(domain).or(tenant).or(all)
     }
 }
 
@@ -214,7 +214,8 @@ fn why(client: &Client, item: String) -> anyhow::Result<()> {
 }
 
 fn carry(client: &Client, which: Which, deed: QueueDeed, done: &str) -> anyhow::Result<()> {
-    let pick = which.pick()?;
+    let which_ones = "say which ones: an item, --domain, --tenant or --all";
+    let pick = which.pick().context(which_ones)?;
     let Reply::Count(count) = client.order(Request::QueueCarry { pick, deed })? else {
         bail!("the server answered something else")
     };
