@@ -60,6 +60,8 @@ pub enum Container {
     Pack(u32),
     /// A chunk of the table that says where the record would be.
     Locations(u32),
+    /// A run of the index.
+    Run(u32),
 }
 
 impl From<LogError> for ChangeError {
@@ -117,6 +119,7 @@ impl fmt::Display for Container {
             Container::Segment(number) => write!(f, "segment {number:08x}"),
             Container::Pack(number) => write!(f, "pack {number:08x}"),
             Container::Locations(number) => write!(f, "locations {number:08x}"),
+            Container::Run(number) => write!(f, "run {number:08x}"),
         }
     }
 }

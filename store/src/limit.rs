@@ -77,6 +77,15 @@ pub const HOST_BYTES_MAX: usize = 255;
 /// What an index run keeps of an account for every start, in bytes.
 pub const CARD_BYTES_MAX: usize = 64 << 10;
 
+/// Key of a memo, in octets.
+pub const MEMO_KEY_BYTES_MAX: usize = 512;
+
+/// Value of a memo, in octets.
+pub const MEMO_VALUE_BYTES_MAX: usize = 4096;
+
+/// Memos that can be changed together, or ride with one message.
+pub const MEMOS_TOGETHER_MAX: usize = 4096;
+
 /// Text of a manifest, some hundred thousand files, in bytes.
 pub const MANIFEST_BYTES_MAX: usize = 16 << 20;
 

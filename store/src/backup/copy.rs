@@ -25,7 +25,7 @@ pub(super) enum Table {
 
 impl Table {
     pub(super) fn all(manifest: &Manifest) -> Vec<Table> {
-        let runs = manifest.runs.iter().map(|run| Table::Run(*run));
+        let runs = manifest.all_runs().map(|run| Table::Run(*run));
         let chunks = manifest.locations.iter().map(|chunk| Table::Chunk(*chunk));
         let packs = manifest.packs.iter().map(|pack| Table::Pack(*pack));
         let archives = manifest.archives.iter();

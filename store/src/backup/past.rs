@@ -261,6 +261,7 @@ fn archived(mut manifest: Manifest, first: u32, last: u32) -> Option<Manifest> {
     manifest.archives.truncate(used);
     manifest.first_segment = manifest.archives.last()?.last_segment + 1;
     manifest.runs.clear();
+    manifest.memos.clear();
     manifest.locations.clear();
     manifest.replay = None;
     (manifest.first_segment >= first).then_some(manifest)

@@ -32,6 +32,8 @@ pub enum Part {
     Archive,
     Run,
     Locations,
+    /// A run of memos.
+    Memos,
     /// Rows that contradict each other or what was counted.
     Mailbox,
     /// A row whose message cannot be read.
@@ -172,6 +174,7 @@ impl fmt::Display for Part {
             Part::Archive => "archives",
             Part::Run => "runs",
             Part::Locations => "locations",
+            Part::Memos => "memos",
             Part::Mailbox => "mailboxes",
             Part::Message => "messages",
         })
@@ -188,6 +191,7 @@ fn file_of(directory: &str, container: Container) -> String {
     match container {
         Container::Segment(number) => log::scan::file(&format!("{directory}/log"), number),
         Container::Pack(number) => crate::table::name::pack(directory, number),
+        Container::Run(number) => crate::table::name::run(directory, number),
         Container::Locations(chunk) => format!("{directory}/index/{chunk:08x}.*.loc"),
     }
 }

@@ -13,6 +13,7 @@ mod containers;
 mod damage;
 pub mod dump;
 mod index;
+mod memos;
 mod objects;
 pub mod repair;
 mod rows;
@@ -26,6 +27,7 @@ use crate::disk::{Disk, File, Mode};
 use crate::mail::id::ObjectId;
 use crate::mailbox::index::Index;
 use crate::mailbox::state::State;
+use crate::memo::Shelf;
 use crate::table::locations::Locations;
 use crate::table::manifest::{self, Manifest};
 use crate::table::{TableError, name};
@@ -51,6 +53,8 @@ pub struct Summary {
     pub messages: u64,
     /// Items of the queue.
     pub queued: u64,
+    /// Memos, also those whose time is over and that are still there.
+    pub memos: u64,
     /// Of files that were read.
     pub bytes: u64,
     /// There is nothing of this shard at all.
@@ -85,6 +89,7 @@ impl Summary {
         self.mailboxes += other.mailboxes;
         self.messages += other.messages;
         self.queued += other.queued;
+        self.memos += other.memos;
         self.bytes += other.bytes;
         self.is_partial |= other.is_partial;
         for (part, count) in &other.damages {
@@ -189,7 +194,8 @@ impl<D: Disk> Check<'_, D> {
         let manifest = manifest.unwrap_or_default();
         self.leftovers(&manifest, is_known).await;
         let index = self.index(&manifest).await;
-        let mut state = index.as_ref().and_then(|index| self.state(index));
+        let shelf = self.shelf(&manifest).await;
+        let mut state = index.as_ref().and_then(|index| self.state(index, shelf));
         let mut windows = Objects::windows(manifest.last_object(), objects).into_iter();
         self.objects = Objects::up_to(
             manifest.last_object(),
@@ -205,6 +211,7 @@ impl<D: Disk> Check<'_, D> {
             }
         };
         self.rows(&index, &state);
+        self.memos(&state);
         let passes = windows.len() + 1;
         for (window, pass) in windows.zip(2..) {
             let what = format!("{}: pass {pass} of {passes}", self.owner.directory);
@@ -285,8 +292,8 @@ impl<D: Disk> Check<'_, D> {
     }
 
     /// The shard as of the last checkpoint.
-    fn state(&mut self, index: &Rc<Index>) -> Option<State> {
-        match State::from_index(Rc::clone(index)) {
+    fn state(&mut self, index: &Rc<Index>, shelf: Rc<Shelf>) -> Option<State> {
+        match State::from_index(Rc::clone(index), shelf) {
             Ok(state) => Some(state),
             Err(error) => {
                 self.index_damage(&error);

@@ -177,6 +177,7 @@ impl Forgetful {
             Fact::Attempt { .. } => !is_live,
             Fact::End(end) => !self.may_be_kept(end.item),
             Fact::Hold(hold) => !self.may_be_kept(hold.item),
+            Fact::Memo(_) => !is_live,
             _ => false,
         }
     }

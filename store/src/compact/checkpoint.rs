@@ -1,6 +1,6 @@
 //! Writing down what a shard froze: a run, the locations of new objects, the manifest.
 
-use super::{CompactError, Site, unwritten};
+use super::{CompactError, Site, memos, unwritten};
 use crate::disk::Disk;
 use crate::log::Position;
 use crate::mail::id::ObjectId;
@@ -34,6 +34,7 @@ pub(super) async fn write<D: Disk>(
     }
     let run = write_run(site, manifest, &checkpoint.frozen).await?;
     manifest.runs.push(run);
+    memos::write_down(site, manifest, &checkpoint.frozen).await?;
     manifest.has_queue |= checkpoint.frozen.has_queue();
     write_locations(site, manifest, &checkpoint.frozen).await?;
     manifest.replay = Some(checkpoint.position);

@@ -157,7 +157,7 @@ pub(super) fn note(container: Container) -> Option<String> {
     match container {
         Container::Segment(number) => Some(format!("{number:016x}.log.txt")),
         Container::Pack(number) => Some(format!("{number:08x}.pack.txt")),
-        Container::Locations(_) => None,
+        Container::Locations(_) | Container::Run(_) => None,
     }
 }
 

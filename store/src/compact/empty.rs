@@ -11,12 +11,15 @@ use super::damage::{self, Found};
 use super::moving::Mover;
 use super::pace::Pace;
 use super::report::Report;
-use super::{CompactError, Site, unscanned};
+use super::{CompactError, Site, memos, unscanned};
 use crate::disk::Disk;
 use crate::error::{Container, ReadError};
 use crate::log::scan::{Scanned, Segment};
+use crate::log::{Place, RecordRef};
 use crate::mail::id::ObjectId;
 use crate::mailbox::index::Index;
+use crate::memo::Shelf;
+use crate::record::kind;
 use crate::table::locations::Kind;
 use crate::table::manifest::Manifest;
 use std::collections::BTreeMap;
@@ -61,6 +64,7 @@ pub(super) async fn empty<D: Disk, P: Pace>(
         mover,
         report: Report::default(),
         found: Vec::new(),
+        memos: site.shelf(&manifest.memos).await?,
     };
     let (mut report, found) = emptying.run(manifest, &mut census, bounded).await?;
     if !found.is_empty() {
@@ -99,6 +103,7 @@ struct Emptying<'a, D: Disk, P> {
     mover: Mover<'a, D, P>,
     report: Report,
     found: Vec<Found>,
+    memos: Shelf,
 }
 
 impl<'a, D: Disk, P: Pace> Emptying<'a, D, P> {
@@ -162,6 +167,13 @@ impl<'a, D: Disk, P: Pace> Emptying<'a, D, P> {
         }
     }
 
+    fn needs(&self, census: &Census, place: Place, record: &RecordRef<'_>) -> bool {
+        match record.kind {
+            kind::MEMO => memos::needs(&self.memos, record),
+            _ => census.needs(place, record),
+        }
+    }
+
     async fn take(
         &mut self,
         manifest: &mut Manifest,
@@ -173,9 +185,8 @@ impl<'a, D: Disk, P: Pace> Emptying<'a, D, P> {
         let offset = match scanned {
             Scanned::Frame(frame) => {
                 for (place, record) in frame.records() {
-                    archivist
-                        .take(&record, census.needs(place, &record))
-                        .await?;
+                    let is_live = self.needs(census, place, &record);
+                    archivist.take(&record, is_live).await?;
                     self.mover.take(manifest, census, place, &record).await?;
                 }
                 frame.offset
@@ -185,9 +196,8 @@ impl<'a, D: Disk, P: Pace> Emptying<'a, D, P> {
                 let found = Found::octets(container, damage.offset, damage.what);
                 self.found.push(found);
                 for (place, record) in damage.records() {
-                    archivist
-                        .take(&record, census.needs(place, &record))
-                        .await?;
+                    let is_live = self.needs(census, place, &record);
+                    archivist.take(&record, is_live).await?;
                     self.mover.take(manifest, census, place, &record).await?;
                 }
                 damage.offset

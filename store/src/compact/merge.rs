@@ -42,7 +42,7 @@ pub(super) async fn merge_all<D: Disk>(
 
 /// The runs of the lowest tier that has enough of them. Tiers never rise from the oldest run to the
 /// newest, so that a tier is one range.
-fn full_tier(runs: &[RunName]) -> Option<Range<usize>> {
+pub(super) fn full_tier(runs: &[RunName]) -> Option<Range<usize>> {
     let mut end = runs.len();
     while let Some(newest) = end.checked_sub(1).and_then(|last| runs.get(last)) {
         let known = runs.get(..end).unwrap_or_default();

@@ -12,6 +12,7 @@ pub(crate) mod damage;
 mod empty;
 pub(crate) mod listing;
 mod live;
+mod memos;
 mod merge;
 mod moving;
 mod pace;
@@ -35,6 +36,7 @@ use crate::log::OpenError;
 use crate::log::scan::Segment;
 use crate::mail::id::ObjectId;
 use crate::mailbox::index::Index;
+use crate::memo::{MemoRun, Shelf};
 use crate::pack::PackError;
 use crate::table::TableError;
 use crate::table::manifest::{self, Manifest, RunName};
@@ -163,8 +165,14 @@ impl<D: Disk> Site<'_, D> {
             Task::Checkpoint(checkpoint) => {
                 checkpoint::write(self, manifest, checkpoint).await?;
             }
-            Task::Merge => merge::merge_some(self, manifest).await?,
-            Task::MergeAll => merge::merge_all(self, manifest).await?,
+            Task::Merge => {
+                merge::merge_some(self, manifest).await?;
+                memos::merge_some(self, manifest).await?;
+            }
+            Task::MergeAll => {
+                merge::merge_all(self, manifest).await?;
+                memos::merge_all(self, manifest).await?;
+            }
             Task::MergeArchives => archive::merge_some(self, manifest, pace).await?,
             Task::Empty { through, held } => {
                 return empty::empty(self, manifest, *through, held, pace).await;
@@ -205,6 +213,15 @@ impl<D: Disk> Site<'_, D> {
             runs.push(Rc::new(self.open_run(name).await?));
         }
         Ok(Index::new(runs))
+    }
+
+    /// Runs of memos, from the oldest to the newest.
+    pub(crate) async fn shelf(&self, names: &[RunName]) -> Result<Shelf, CompactError> {
+        let mut runs = Vec::with_capacity(names.len());
+        for name in names {
+            runs.push(Rc::new(MemoRun::open(self.open_run(name).await?)?));
+        }
+        Ok(Shelf::new(runs))
     }
 
     async fn open_segment(&self, number: u32) -> Result<Segment<D::File>, CompactError> {

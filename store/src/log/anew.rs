@@ -37,6 +37,7 @@ pub async fn go_on_behind<D: Disk>(
         remains: 0,
         has_times: true,
         has_queue: true,
+        has_memos: true,
         chain: 0,
     };
     make_segment(disk, directory, &file, &making, &mut header)

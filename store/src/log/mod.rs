@@ -273,6 +273,11 @@ impl<D: Disk> Log<D> {
         self.state.borrow().has_queue
     }
 
+    /// Whether memos may be appended: as for the queue.
+    pub fn has_memos(&self) -> bool {
+        self.state.borrow().has_memos
+    }
+
     /// No more appends; `run` writes what is pending and returns.
     pub fn close(&self) {
         self.state.borrow_mut().is_closed = true;

@@ -207,6 +207,7 @@ async fn make_first<D: Disk>(
         remains: 0,
         has_times: true,
         has_queue: true,
+        has_memos: true,
         chain: 0,
     };
     make_segment(disk, directory, &file, &making, &mut header)

@@ -51,6 +51,7 @@ impl<D: Disk> Log<D> {
         state.segments = *state.segments.start()..=header.segment;
         state.has_times = true;
         state.has_queue = true;
+        state.has_memos = true;
         // A file of this number that was replaced.
         self.readers.forget(|segment| segment == header.segment);
         Ok(())
@@ -73,6 +74,7 @@ impl<D: Disk> Log<D> {
             remains: next.remains,
             has_times: true,
             has_queue: true,
+            has_memos: true,
             chain: 0,
         }
     }

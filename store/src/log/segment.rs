@@ -33,8 +33,11 @@ const TIMES: u64 = 2;
 /// Records may be here of the queue of mail for other hosts: the same.
 const QUEUE: u64 = 4;
 
+/// Memos may be here: the same.
+const MEMOS: u64 = 8;
+
 /// Feature bits that this program knows.
-const INCOMPAT_KNOWN: u64 = RECYCLED | TIMES | QUEUE;
+const INCOMPAT_KNOWN: u64 = RECYCLED | TIMES | QUEUE | MEMOS;
 const RO_COMPAT_KNOWN: u64 = 0;
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -60,6 +63,8 @@ pub(super) struct SegmentHeader {
     pub(super) has_times: bool,
     /// Whether records may be about the queue.
     pub(super) has_queue: bool,
+    /// Whether there may be memos.
+    pub(super) has_memos: bool,
     /// The header's own CRC: what the first frame names as `previous`.
     pub(super) chain: u32,
 }
@@ -158,7 +163,8 @@ impl SegmentHeader {
         let recycled = if self.remains > 0 { RECYCLED } else { 0 };
         let times = if self.has_times { TIMES } else { 0 };
         let queue = if self.has_queue { QUEUE } else { 0 };
-        out.put_u64(recycled | times | queue);
+        let memos = if self.has_memos { MEMOS } else { 0 };
+        out.put_u64(recycled | times | queue | memos);
         out.put_u64(self.ro_compat);
         out.put_u64(self.remains);
         self.chain = plain(covered);
@@ -242,6 +248,7 @@ impl SegmentHeader {
             remains,
             has_times: incompat & TIMES != 0,
             has_queue: incompat & QUEUE != 0,
+            has_memos: incompat & MEMOS != 0,
             chain,
         };
         Ok((header, incompat))
@@ -282,6 +289,7 @@ mod tests {
             remains: 1 << 21,
             has_times: true,
             has_queue: true,
+            has_memos: true,
             chain: 0,
         }
     }

@@ -31,6 +31,7 @@ pub(super) struct State {
     pub(super) has_times: bool,
     /// The same of records about the queue.
     pub(super) has_queue: bool,
+    pub(super) has_memos: bool,
     /// The device is full, as far as is known.
     pub(super) shortage: Option<Shortage>,
     /// Spare blocks for frames.
@@ -71,6 +72,7 @@ impl State {
             is_read_only: end.is_read_only,
             has_times: end.header.has_times,
             has_queue: end.header.has_queue,
+            has_memos: end.header.has_memos,
             shortage: None,
             spare: Vec::new(),
         }

@@ -7,8 +7,10 @@ use super::account::Account;
 use super::card::Card;
 use super::own::Own;
 use crate::mail::id::{AccountId, MailboxId, ObjectId};
+use crate::memo::Tail;
 use crate::table::locations::Location;
 use std::ops::Range;
+use std::sync::Arc;
 
 /// Parts of the next run and entries of the location table.
 #[derive(Debug, Default)]
@@ -22,6 +24,10 @@ pub struct Frozen {
     pub first_object: ObjectId,
     /// Where objects lie that were made since the last checkpoint; some numbers were never used.
     pub places: Vec<Option<Location>>,
+    /// What changed of the memos.
+    pub(crate) memos: Arc<Tail>,
+    /// What time it was, in seconds since 1970, as the log said last.
+    pub(crate) secs: i64,
 }
 
 impl Frozen {

@@ -12,6 +12,7 @@ use super::slots::Slots;
 use super::tree::SpecialUse;
 use crate::log::Place;
 use crate::mail::id::{AccountId, MailboxId, ObjectId};
+use crate::memo::{Memos, Shelf};
 use crate::record::{AccountFact, Deliver, DomainFact, Fact, MailboxFact};
 use crate::spool::{Items, Spool};
 use crate::table::TableError;
@@ -26,6 +27,7 @@ pub(crate) struct State {
     pub(crate) places: Places,
     pub(crate) spool: Spool,
     pub(crate) items: Items,
+    pub(crate) memos: Memos,
     /// Domain → catch-all.
     pub(crate) domains: BTreeMap<String, Option<String>>,
     pub(crate) tip_object: ObjectId,
@@ -35,9 +37,10 @@ pub(crate) struct State {
 
 impl State {
     /// The state as of the last checkpoint.
-    pub(crate) fn from_index(index: Rc<Index>) -> Result<State, TableError> {
+    pub(crate) fn from_index(index: Rc<Index>, shelf: Rc<Shelf>) -> Result<State, TableError> {
         let mut state = State {
             slots: Slots::cold(Rc::clone(&index))?,
+            memos: Memos::on(shelf),
             ..State::default()
         };
         if let Some(own) = index.own()? {
@@ -85,6 +88,7 @@ impl State {
         self.slots.abort();
         self.spool.abort();
         self.items.abort();
+        self.memos.abort();
     }
 
     /// Everything that changed since the last freeze.
@@ -102,6 +106,7 @@ impl State {
         items.freeze(|chunk, octets| frozen.queued(chunk, octets));
         self.slots.freeze(&mut frozen);
         self.places.freeze(&mut frozen);
+        (frozen.memos, frozen.secs) = self.memos.freeze();
         frozen.finish();
         frozen
     }
@@ -109,11 +114,12 @@ impl State {
     /// What was frozen last is in `index` now; objects up to `last_object` are found there.
     pub(crate) fn published(
         &mut self,
-        index: Rc<Index>,
+        (index, shelf): (Rc<Index>, Rc<Shelf>),
         first_segment: u32,
         last_object: ObjectId,
     ) {
         self.slots.published(index);
+        self.memos.published(shelf);
         self.places.published(first_segment, last_object);
     }
 
@@ -145,6 +151,8 @@ impl State {
             }
             Fact::End(end) => self.items.ended(end.item),
             Fact::Hold(hold) => self.items.held(&hold),
+            Fact::Memo(memo) => self.memos.apply(*memo),
+            Fact::Time { secs } => self.memos.told_time(secs),
             Fact::Account(fact) => self.apply_account(fact),
             Fact::Deliver(deliver) => {
                 self.locate(deliver.object, place, Kind::Deliver);

@@ -4,6 +4,7 @@
 //! state, live and after a crash. Decoding never panics: a broken payload is [`Broken`].
 
 mod mailbox;
+mod memo;
 mod message;
 mod owner;
 mod queue;
@@ -11,6 +12,7 @@ mod queue;
 mod tests;
 
 pub use mailbox::{CopiedRow, Copy, Expunge, FlagChange, FlagOp, MailboxFact};
+pub use memo::{Memo, MemoChange, MemoFact, Space};
 pub use message::{Deliver, MessageHead, Piece, Source};
 pub use owner::{AccountFact, DomainFact, Offer, Share};
 pub use queue::{Attempt, End, Ending, Enhanced, Hold, HostReply, Leaving, Outbound, Queue};
@@ -56,6 +58,7 @@ pub enum Fact {
     },
     End(Box<End>),
     Hold(Hold),
+    Memo(Box<MemoFact>),
 }
 
 /// The kind byte of a record header.
@@ -77,6 +80,7 @@ pub mod kind {
     pub const ATTEMPT: u8 = 0x0f;
     pub const END: u8 = 0x10;
     pub const HOLD: u8 = 0x11;
+    pub const MEMO: u8 = 0x12;
 
     /// Those that are objects: their payload begins with the number.
     pub const OBJECTS: [u8; 4] = [MESSAGE, DELIVER, QUEUE, ATTEMPT];
@@ -130,6 +134,7 @@ impl Fact {
             },
             kind::END => Fact::End(Box::new(End::read(&mut fields)?)),
             kind::HOLD => Fact::Hold(Hold::read(&mut fields)?),
+            kind::MEMO => Fact::Memo(Box::new(MemoFact::read(&mut fields)?)),
             _ => return Err(Broken("unknown kind of record")),
         };
         fields
@@ -145,6 +150,11 @@ impl Fact {
             Fact::Offer(offer) => !offer.outbound.is_empty(),
             _ => false,
         }
+    }
+
+    /// The same of memos.
+    pub(crate) fn is_memo(&self) -> bool {
+        matches!(self, Fact::Memo(_))
     }
 
     /// The kind byte, and the payload appended to `out`. A MESSAGE's body follows its head as
@@ -179,6 +189,7 @@ impl Fact {
             Fact::Attempt { object, attempt } => attempt.write(*object, out),
             Fact::End(end) => end.write(out),
             Fact::Hold(hold) => hold.write(out),
+            Fact::Memo(memo) => memo.write(out),
         }
     }
 }

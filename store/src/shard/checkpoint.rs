@@ -103,7 +103,7 @@ impl<D: Disk> Shard<D> {
         let manifest = &snapshot.manifest;
         Occupancy {
             log_segments: (self.log.end().segment + 1).saturating_sub(manifest.first_segment),
-            run_bytes: manifest.runs.iter().map(|run| run.bytes).sum(),
+            run_bytes: manifest.all_runs().map(|run| run.bytes).sum(),
             pack_bytes: manifest.packs.iter().map(|pack| pack.bytes).sum(),
             archive_bytes: manifest.archives.iter().map(|one| one.bytes).sum(),
         }
@@ -174,7 +174,7 @@ impl<D: Disk> Shard<D> {
         let mut state = self.state.borrow_mut();
         let manifest = &opened.manifest;
         state.published(
-            Rc::clone(&opened.index),
+            (Rc::clone(&opened.index), Rc::clone(&opened.shelf)),
             manifest.first_segment,
             manifest.last_object(),
         );

@@ -1,6 +1,7 @@
 //! How messages arrive: APPEND by a client, custody from SMTP, offers of other shards.
 
 use super::change::named;
+use super::memo::{draft_memos, may_claim, memo_bytes};
 use super::queue::{NOTE_BYTES_MAX, draft_ends, draft_queue, may_end};
 use super::{BodyWriter, Entry, FlagNames, Shard};
 use crate::disk::Disk;
@@ -13,7 +14,9 @@ use crate::mail::flags::{Flags, Keywords};
 use crate::mail::id::{AccountId, MailboxId, ObjectId, QueueId, Uid, UidValidity};
 use crate::mailbox::state::State;
 use crate::mailbox::{Account, Watch};
-use crate::record::{Deliver, End, Fact, FlagOp, MessageHead, Offer, Outbound, Share, Source};
+use crate::record::{
+    Deliver, End, Fact, FlagOp, Memo, MemoChange, MessageHead, Offer, Outbound, Share, Source,
+};
 use crate::spool::Judgement;
 use std::rc::Rc;
 
@@ -39,6 +42,10 @@ pub struct Custody {
     /// ended. If one of them has ended already, nothing is taken: `Cannot(HAS_ENDED)`. If all
     /// shares are refused, nothing is kept, and nothing ends.
     pub ends: Vec<End>,
+    /// In force exactly if this is in custody; each replaces one that has its key. With `claims`
+    /// none may have it yet, or be about to: else nothing is taken, `Cannot(IS_CLAIMED)`.
+    pub memos: Vec<Memo>,
+    pub claims: bool,
 }
 
 /// What became of each recipient, in the order of `shares`.
@@ -185,7 +192,10 @@ impl<D: Disk> Shard<D> {
             outbound,
             outbound_offers,
             ends,
+            memos,
+            claims,
         } = custody;
+        let memos: Vec<MemoChange> = memos.into_iter().map(MemoChange::Put).collect();
         let onward = Onward {
             outbound,
             offers,
@@ -198,6 +208,9 @@ impl<D: Disk> Shard<D> {
         {
             let mut state = self.state.borrow_mut();
             may_end(&state, &ends)?;
+            if claims {
+                may_claim(&state, &memos, (self.now_secs)())?;
+            }
             if let Some((source, sequence)) = offered {
                 assert_eq!(state.spool.judge(source, sequence), Judgement::Fresh);
                 state.spool.taking(source, sequence);
@@ -230,6 +243,7 @@ impl<D: Disk> Shard<D> {
                 return Ok(delivered);
             }
             draft_ends(&mut state, ends, &mut batches);
+            draft_memos(&state, memos, &mut batches);
         }
         let frame = self.put_all(batches)?;
         // It is in the frame now: those who wait for the disk hold no octets of their own.
@@ -464,6 +478,8 @@ fn custody_bytes(custody: &Custody) -> Result<usize, ChangeError> {
             + RECORD_HEADER_BYTES;
     }
     bytes += custody.ends.len() * NOTE_BYTES_MAX;
+    let memos = custody.memos.iter();
+    bytes += memo_bytes(memos.map(|memo| (memo.fault(), memo.octets())))?;
     if recipients > RECIPIENTS_MAX || bytes > FRAME_BYTES_MAX - 4096 {
         return Err(ChangeError::Limit("recipients of one message"));
     }

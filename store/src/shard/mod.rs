@@ -14,6 +14,7 @@ mod custody;
 mod house;
 mod import;
 mod listing;
+mod memo;
 mod open;
 mod queue;
 mod resume;
@@ -28,8 +29,8 @@ pub use crate::mailbox::Configured;
 pub use crate::mailbox::Watch;
 pub use crate::pack::listing::{KEPT, is_kept, of_header};
 pub use crate::record::{
-    Attempt, End, Ending, Enhanced, FlagOp, Hold, HostReply, Leaving, Offer, Outbound, Share,
-    Source,
+    Attempt, End, Ending, Enhanced, FlagOp, Hold, HostReply, Leaving, Memo, MemoChange, Offer,
+    Outbound, Share, Source, Space,
 };
 pub use crate::spool::{Item, Window};
 pub use crate::table::manifest::Manifest;
@@ -39,6 +40,7 @@ pub use change::{Copied, FlagNames, StoreFlags, Transfer};
 pub use checkpoint::Occupancy;
 pub use custody::{AppendedUid, Custody, Delivered};
 pub use import::{IMPORT_BYTES_MAX, Imported};
+pub use memo::IS_CLAIMED;
 pub use open::OpenError;
 pub use queue::{HAS_ENDED, LISTED_MAX, Listed, Note, Queued};
 pub use resume::Resumed;
@@ -129,7 +131,8 @@ impl<D: Disk> Shard<D> {
             shard: id,
         };
         let snapshot = Snapshot::present(&disk, &owner).await?;
-        let mut state = State::from_index(Rc::clone(&snapshot.index))?;
+        let (index, shelf) = (Rc::clone(&snapshot.index), Rc::clone(&snapshot.shelf));
+        let mut state = State::from_index(index, shelf)?;
         state.spool.replay(true);
         let begin = snapshot.manifest.begin();
         let log = format!("{directory}/log");
@@ -252,7 +255,11 @@ impl<D: Disk> Shard<D> {
         drop(parts);
         self.scratch.set(scratch);
         let appended = appended?;
-        if !self.log.has_queue() && entries.iter().any(|(_, entry)| entry.fact.is_queue()) {
+        let takes = |fact: &Fact| match fact.is_memo() {
+            true => self.log.has_memos(),
+            false => self.log.has_queue() || !fact.is_queue(),
+        };
+        if !entries.iter().all(|(_, entry)| takes(&entry.fact)) {
             // The frame of these records is not sealed yet, and goes to a new segment.
             self.log.turn();
         }
@@ -261,6 +268,9 @@ impl<D: Disk> Shard<D> {
         let mut state = self.state.borrow_mut();
         for ((account, entry), offset) in entries.into_iter().zip(appended.offsets) {
             state.slots_mut().departed(account);
+            if let Fact::Memo(memo) = &entry.fact {
+                state.memos.departed(&memo.change);
+            }
             on_the_way.push_back(OnTheWay {
                 frame: appended.frame,
                 offset,

@@ -6,6 +6,7 @@
 use crate::compact::Owner;
 use crate::disk::Disk;
 use crate::mailbox::index::Index;
+use crate::memo::{MemoRun, Shelf};
 use crate::table::TableError;
 use crate::table::locations::Locations;
 use crate::table::manifest::Manifest;
@@ -16,6 +17,7 @@ use std::rc::Rc;
 pub(super) struct Snapshot<D: Disk> {
     pub(super) manifest: Manifest,
     pub(super) index: Rc<Index>,
+    pub(super) shelf: Rc<Shelf>,
     pub(super) locations: Locations<D>,
 }
 
@@ -44,10 +46,22 @@ impl<D: Disk> Snapshot<D> {
                 }
             });
         }
+        let mut memos = Vec::with_capacity(manifest.memos.len());
+        for name in &manifest.memos {
+            let known = older.and_then(|older| older.memos(name.number));
+            memos.push(match known {
+                Some(run) => run,
+                None => {
+                    let run = Run::load(disk, &owner.directory, name.head(owner)).await?;
+                    Rc::new(MemoRun::open(run)?)
+                }
+            });
+        }
         let locations = Locations::new(disk.clone(), owner.clone(), &manifest.locations);
         Ok(Snapshot {
             manifest,
             index: Rc::new(Index::new(runs)),
+            shelf: Rc::new(Shelf::new(memos)),
             locations,
         })
     }
@@ -62,5 +76,10 @@ impl<D: Disk> Snapshot<D> {
     fn run(&self, number: u32) -> Option<Rc<Run>> {
         let mut runs = self.index.runs().iter();
         runs.find(|run| run.number() == number).cloned()
+    }
+
+    fn memos(&self, number: u32) -> Option<Rc<MemoRun>> {
+        let mut runs = self.shelf.runs().iter();
+        runs.find(|memos| memos.run().number() == number).cloned()
     }
 }

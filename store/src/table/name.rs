@@ -38,7 +38,7 @@ pub(super) fn is_in_index(name: &str) -> bool {
 }
 
 /// The number of the file at a path that we give; of a location chunk, its generation.
-pub(super) fn number(path: &str) -> Option<u32> {
+pub(crate) fn number(path: &str) -> Option<u32> {
     let name = path.rsplit('/').next()?;
     let digits = name.split('.').rev().nth(1)?;
     u32::from_str_radix(digits, 16).ok()

@@ -13,7 +13,7 @@ const STORE: [&[&str]; 7] = [
     &["disk"],
     &["log", "pack", "body"],
     &["record", "table"],
-    &["spool", "mailbox", "search"],
+    &["spool", "mailbox", "memo", "search"],
     &["compact", "backup", "replicate", "check"],
     &["shard"],
 ];
@@ -39,11 +39,11 @@ const BENCH: [&[&str]; 6] = [
     &["main"],
 ];
 
-/// Rooms of one floor that may see each other: nouns and limits have no floor below them, spool and
-/// mailbox are two views of one record, a pack holds records of the log, a repair is written down
+/// Rooms of one floor that may see each other: nouns and limits have no floor below them, spool,
+/// memo and mailbox are views of one log, a pack holds records of the log, a repair is written down
 /// by the compactor, authentication binds to the TLS channel, the queue drives
 /// egress, and a comparison ends as a report.
-const SAME_FLOOR: [(&str, &str, &str); 14] = [
+const SAME_FLOOR: [(&str, &str, &str); 15] = [
     ("store", "mail", "limit"),
     ("store", "mail", "codec"),
     ("store", "mail", "error"),
@@ -53,6 +53,7 @@ const SAME_FLOOR: [(&str, &str, &str); 14] = [
     ("store", "error", "limit"),
     ("store", "gate", "bell"),
     ("store", "mailbox", "spool"),
+    ("store", "mailbox", "memo"),
     ("store", "pack", "log"),
     ("store", "check", "compact"),
     ("engine", "auth", "tls"),

@@ -7,7 +7,7 @@ use crate::mail::flags::{Flags, Keywords};
 use crate::mail::uidset::UidSet;
 use crate::record::{
     AccountFact, Copy, Deliver, DomainFact, Enhanced, Fact, FlagChange, HostReply, MailboxFact,
-    MessageHead, Offer, Queue,
+    MemoChange, MemoFact, MessageHead, Offer, Queue,
 };
 
 type Fields = Vec<(&'static str, String)>;
@@ -34,7 +34,7 @@ pub(super) fn bare(kind: &'static str, fact: &Fact) -> Line {
 fn kind(kind: u8) -> String {
     let names = [
         "BODY", "MESSAGE", "DELIVER", "FLAGS", "EXPUNGE", "COPY", "MAILBOX", "ACCOUNT", "DOMAIN",
-        "OFFER", "OFFERED", "SEEN", "TIME", "QUEUE", "ATTEMPT", "END", "HOLD",
+        "OFFER", "OFFERED", "SEEN", "TIME", "QUEUE", "ATTEMPT", "END", "HOLD", "MEMO",
     ];
     let name = usize::from(kind)
         .checked_sub(1)
@@ -93,7 +93,26 @@ fn fields(fact: &Fact, payload: &[u8]) -> Fields {
             ("held", hold.is_held.to_string()),
             ("due", hold.due_secs.to_string()),
         ],
+        Fact::Memo(memo) => noted(memo),
     }
+}
+
+fn noted(fact: &MemoFact) -> Fields {
+    let change = match (&fact.change, fact.is_first) {
+        (MemoChange::Remove(..), _) => "remove",
+        (MemoChange::Put(_), false) => "put",
+        (MemoChange::Put(_), true) => "put-first",
+    };
+    let mut fields = vec![
+        ("change", change.to_owned()),
+        ("space", fact.change.space().0.to_string()),
+        ("key", abbreviated(fact.change.key())),
+    ];
+    if let MemoChange::Put(memo) = &fact.change {
+        fields.push(("expiry", memo.expiry_secs.to_string()));
+        fields.push(("value", abbreviated(&memo.value)));
+    }
+    fields
 }
 
 fn queued(queue: &Queue) -> Fields {

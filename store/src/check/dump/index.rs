@@ -40,6 +40,9 @@ impl<D: Disk> Dump<'_, D> {
                 .with("bytes", run.bytes())
                 .with("parts", run.parts()),
         );
+        if self.is_of_memos(number).await {
+            return self.memos(run);
+        }
         self.cards(&run);
         for key in run.keys() {
             match key {

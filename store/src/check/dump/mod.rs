@@ -7,6 +7,7 @@ mod containers;
 mod fact;
 mod index;
 mod line;
+mod memos;
 mod segments;
 
 pub use line::Line;

@@ -20,19 +20,21 @@ mod replay;
 use super::containers::numbers;
 use super::damage::{Event, Listener, Part};
 use super::{Owner, Summary};
+use crate::codec::Fields;
 use crate::compact::{Checkpoint, CompactError, Task, Unpaced, carry_out, write_under};
-use crate::disk::Disk;
 use crate::disk::create::Creator;
+use crate::disk::{Disk, File, Mode};
 use crate::limit::BLOCK_BYTES;
 use crate::log::anew::go_on_behind;
 use crate::log::scan;
 use crate::log::{OpenError, Options, Position};
 use crate::mailbox::index::Index;
 use crate::mailbox::state::State;
-use crate::table::manifest::{ArchiveName, Manifest, PackName};
+use crate::memo::{MemoRun, Shelf};
+use crate::table::manifest::{ArchiveName, Manifest, PackName, RunName};
 use crate::table::run::Run;
 use crate::table::{TableError, name};
-use replay::Replay;
+use replay::{Known, Replay};
 use std::fmt;
 use std::io;
 use std::rc::Rc;
@@ -84,9 +86,12 @@ pub async fn repair<D: Disk>(
     };
     let is_damaged = |part| found.damages.contains_key(&part);
     let index = [Part::Manifest, Part::Run, Part::Locations, Part::Mailbox];
-    let needs_index = index.into_iter().any(is_damaged);
-    if needs_index || is_damaged(Part::Log) {
-        repair.run(needs_index).await?;
+    let needs = Needs {
+        index: index.into_iter().any(is_damaged),
+        memos: is_damaged(Part::Manifest) || is_damaged(Part::Memos),
+    };
+    if needs.index || needs.memos || is_damaged(Part::Log) {
+        repair.run(needs).await?;
     }
     let packs = [Part::Pack, Part::Listing, Part::Archive];
     if packs.into_iter().any(is_damaged) {
@@ -116,10 +121,27 @@ pub async fn rebuild<D: Disk>(
         done: Repaired::default(),
     };
     let manifest = read.unwrap_or_default();
-    let (checkpoint, _) = repair.replayed(&manifest, None).await?;
+    let (checkpoint, _) = repair.replayed(&manifest, Known::default()).await?;
     write_under(disk, owner, manifest, &checkpoint).await?;
     repair.done.is_rebuilt = true;
     Ok(repair.done)
+}
+
+/// What is made anew from archives and log.
+#[derive(Clone, Copy, Debug)]
+struct Needs {
+    index: bool,
+    memos: bool,
+}
+
+impl Default for Needs {
+    /// Everything.
+    fn default() -> Needs {
+        Needs {
+            index: true,
+            memos: true,
+        }
+    }
 }
 
 struct Repair<'a, D> {
@@ -131,26 +153,35 @@ struct Repair<'a, D> {
 }
 
 impl<D: Disk> Repair<'_, D> {
-    async fn run(&mut self, needs_index: bool) -> Result<(), RepairError> {
+    async fn run(&mut self, needs: Needs) -> Result<(), RepairError> {
         let mut manifest = match self.manifest().await {
             Some(manifest) => manifest,
             None => self.found().await?,
         };
         // What a crash left half-done has numbers that no manifest gave.
         manifest.next_number = manifest.next_number.max(self.next_number().await);
-        let known = match needs_index {
-            true => None,
-            false => Some((self.state(&manifest).await?, manifest.replay)),
+        let known = Known {
+            state: self.state(&manifest, needs).await?,
+            index: manifest.replay.filter(|_| !needs.index),
+            memos: manifest.replay.filter(|_| !needs.memos),
+            needs,
         };
         let (checkpoint, walked) = self.replayed(&manifest, known).await?;
-        if needs_index {
+        let memos: Vec<RunName> = match needs.memos {
+            true => std::mem::take(&mut manifest.memos),
+            false => Vec::new(),
+        };
+        if needs.index {
             self.done.is_rebuilt = true;
-            self.set_aside().await?;
+            self.set_aside(&manifest.memos).await?;
             manifest.runs.clear();
             manifest.locations.clear();
+        }
+        if needs.index || needs.memos {
             manifest.replay = None;
         }
         write_under(self.disk, self.owner, manifest, &checkpoint).await?;
+        self.set_memos_aside(&memos).await?;
         let Some(through) = walked.damaged else {
             return Ok(());
         };
@@ -165,13 +196,14 @@ impl<D: Disk> Repair<'_, D> {
     async fn replayed(
         &mut self,
         manifest: &Manifest,
-        known: Option<(State, Option<Position>)>,
+        known: Known,
     ) -> Result<(Checkpoint, replay::Walked), RepairError> {
-        let all = known.is_none();
-        let (state, from) = known.unwrap_or_default();
-        let mut replay = Replay::new(self.disk, self.owner, state, from);
-        if all {
+        let needs = known.needs;
+        let mut replay = Replay::new(self.disk, self.owner, known);
+        if needs.index {
             replay.packs(manifest).await;
+        }
+        if needs.index || needs.memos {
             replay.archives(manifest).await;
         }
         let walked = replay.log(manifest.first_segment).await?;
@@ -180,7 +212,10 @@ impl<D: Disk> Repair<'_, D> {
         for refused in std::mem::take(&mut replay.refused) {
             (self.listener)(Event::Note(refused));
         }
-        let frozen = replay.freeze(all);
+        if needs.memos {
+            replay.salvage_memos(&manifest.memos).await;
+        }
+        let frozen = replay.freeze(needs.index);
         let position = self.go_on(&walked, manifest.first_segment).await?;
         let checkpoint = Checkpoint {
             position,
@@ -259,7 +294,43 @@ impl<D: Disk> Repair<'_, D> {
                 bytes: summary.bytes,
             });
         }
+        manifest.memos = self.found_memos().await;
         Ok(manifest)
+    }
+
+    /// Runs that are of memos, as far as can be read.
+    async fn found_memos(&self) -> Vec<RunName> {
+        let mut found = Vec::new();
+        let index = format!("{}/{}", self.owner.directory, name::INDEX);
+        for file in self.disk.list(&index).await.unwrap_or_default() {
+            let Some(number) = name::number(&file).filter(|_| file.ends_with(".run")) else {
+                continue;
+            };
+            if let Some(name) = self.run_of(number).await
+                && let Ok(run) = self.open_run(&name).await
+                && MemoRun::open(run).is_ok()
+            {
+                found.push(name);
+            }
+        }
+        found.sort_unstable_by_key(|name| name.number);
+        found
+    }
+
+    /// What a run says of itself.
+    async fn run_of(&self, number: u32) -> Option<RunName> {
+        let path = name::run(&self.owner.directory, number);
+        let file = self.disk.open(&path, Mode::Read).await.ok()?;
+        let (head, bytes) = (
+            file.read_at(0, BLOCK_BYTES).await.ok()?,
+            file.len().await.ok()?,
+        );
+        let tier = head.as_slice().get(TIER_AT..).unwrap_or_default();
+        Some(RunName {
+            number,
+            tier: Fields::new(tier).u16().ok()?,
+            bytes,
+        })
     }
 
     /// Above every number that a file has, here or aside from an earlier repair.
@@ -277,20 +348,45 @@ impl<D: Disk> Repair<'_, D> {
         highest.saturating_add(1)
     }
 
-    async fn state(&self, manifest: &Manifest) -> Result<State, RepairError> {
-        let mut runs = Vec::new();
-        for name in &manifest.runs {
-            let run = Run::load(self.disk, &self.owner.directory, name.head(self.owner)).await?;
-            runs.push(Rc::new(run));
+    /// What the runs say that are not made anew.
+    async fn state(&self, manifest: &Manifest, needs: Needs) -> Result<State, RepairError> {
+        let (mut runs, mut memos) = (Vec::new(), Vec::new());
+        for name in manifest.runs.iter().filter(|_| !needs.index) {
+            runs.push(Rc::new(self.open_run(name).await?));
         }
-        Ok(State::from_index(Rc::new(Index::new(runs)))?)
+        for name in manifest.memos.iter().filter(|_| !needs.memos) {
+            memos.push(Rc::new(MemoRun::open(self.open_run(name).await?)?));
+        }
+        let (index, shelf) = (Index::new(runs), Shelf::new(memos));
+        Ok(State::from_index(Rc::new(index), Rc::new(shelf))?)
     }
 
-    /// Moves index and manifest out of the way. The manifest goes last: until then a start is
+    async fn open_run(&self, name: &RunName) -> Result<Run, TableError> {
+        Run::load(self.disk, &self.owner.directory, name.head(self.owner)).await
+    }
+
+    /// Moves runs of memos out of the way that no manifest names any more.
+    async fn set_memos_aside(&mut self, memos: &[RunName]) -> Result<(), RepairError> {
+        let aside = format!("{}/{}", self.order.aside, self.owner.directory);
+        if memos.is_empty() {
+            return Ok(());
+        }
+        let below = format!("{aside}/{}", name::INDEX);
+        let made = self.disk.create_directory(&below).await;
+        made.map_err(unwritten)?;
+        for run in memos {
+            let path = name::run(&self.owner.directory, run.number);
+            let kept = name::run(&aside, run.number);
+            self.move_file(&path, &kept).await?;
+        }
+        Ok(())
+    }
+
+    /// Moves index and manifest out of the way, but for `memos`, which stay. The manifest goes last: until then a start is
     /// refused because files are missing that it names, and from then on, up to the next manifest,
     /// because files are there and no manifest is. Where all is in the log it may start: it replays
     /// the log.
-    async fn set_aside(&mut self) -> Result<(), RepairError> {
+    async fn set_aside(&mut self, memos: &[RunName]) -> Result<(), RepairError> {
         let index = format!("{}/{}", self.owner.directory, name::INDEX);
         let aside = format!("{}/{}", self.order.aside, self.owner.directory);
         let below = format!("{aside}/{}", name::INDEX);
@@ -298,7 +394,16 @@ impl<D: Disk> Repair<'_, D> {
             .create_directory(&below)
             .await
             .map_err(unwritten)?;
-        for file in self.disk.list(&index).await.map_err(unwritten)? {
+        let stays = |file: &str| {
+            let path = format!("{index}/{file}");
+            let mut paths = memos
+                .iter()
+                .map(|run| name::run(&self.owner.directory, run.number));
+            paths.any(|stays| stays == path)
+        };
+        let mut files = self.disk.list(&index).await.map_err(unwritten)?;
+        files.retain(|file| !stays(file));
+        for file in files {
             self.move_file(&format!("{index}/{file}"), &format!("{below}/{file}"))
                 .await?;
         }
@@ -347,6 +452,9 @@ pub enum RepairError {
     Compact(CompactError),
     Write(io::Error),
 }
+
+/// Where an index file says its tier (FORMAT.md, "Runs").
+const TIER_AT: usize = 26;
 
 fn unwritten(error: io::Error) -> RepairError {
     RepairError::Write(error)

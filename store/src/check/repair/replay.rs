@@ -7,29 +7,41 @@
 use super::super::containers::open_damaged;
 use super::super::tail::apply;
 use super::super::{Owner, Part};
+use super::Needs;
 use crate::disk::Disk;
 use crate::log::scan::{self, Scanned, Segment};
 use crate::log::{OpenError, Place, Position, RecordRef};
 use crate::mail::id::{AccountId, FrameSeq, Lsn, ObjectId};
 use crate::mailbox::frozen::Frozen;
 use crate::mailbox::state::State;
+use crate::memo::MemoRun;
 use crate::pack::Summary;
-use crate::record::Fact;
+use crate::record::{Fact, kind};
 use crate::table::locations::{Kind, Location};
-use crate::table::manifest::Manifest;
+use crate::table::manifest::{Manifest, RunName};
+use crate::table::run::Run;
 
 pub(super) struct Replay<'a, D> {
     disk: &'a D,
     owner: &'a Owner,
-    state: State,
-    /// Facts before are in the state already.
-    from: Option<Position>,
+    known: Known,
     /// Facts up to here are applied.
     last: Lsn,
     /// From object 1 on: 16 octets each, as they are frozen.
     objects: Vec<Option<Location>>,
     pub(super) applied: u64,
     pub(super) refused: Vec<String>,
+}
+
+/// What the runs say that stay.
+#[derive(Debug, Default)]
+pub(super) struct Known {
+    pub(super) state: State,
+    /// Facts before are in the state already.
+    pub(super) index: Option<Position>,
+    /// The same of memos.
+    pub(super) memos: Option<Position>,
+    pub(super) needs: Needs,
 }
 
 /// How the log was found.
@@ -48,17 +60,11 @@ pub(super) struct Walked {
 }
 
 impl<'a, D: Disk> Replay<'a, D> {
-    pub(super) fn new(
-        disk: &'a D,
-        owner: &'a Owner,
-        state: State,
-        from: Option<Position>,
-    ) -> Replay<'a, D> {
+    pub(super) fn new(disk: &'a D, owner: &'a Owner, known: Known) -> Replay<'a, D> {
         Replay {
             disk,
             owner,
-            state,
-            from,
+            known,
             last: Lsn(0),
             objects: Vec::new(),
             applied: 0,
@@ -116,11 +122,11 @@ impl<'a, D: Disk> Replay<'a, D> {
     pub(super) async fn log(&mut self, first_segment: u32) -> Result<Walked, OpenError> {
         let directory = format!("{}/log", self.owner.directory);
         let numbers = scan::segments(self.disk, &directory).await?;
-        let known = self.from.map_or(0, |from| from.segment);
+        let known = self.known.index.map_or(0, |from| from.segment);
         let there = numbers.last().copied().unwrap_or(0);
         let last = there.max(known).max(first_segment - 1);
         let mut walked = Walked {
-            end: self.from.unwrap_or(nowhere(last)),
+            end: self.known.index.unwrap_or(nowhere(last)),
             before: None,
             needs_segment: true,
             damaged: None,
@@ -177,12 +183,12 @@ impl<'a, D: Disk> Replay<'a, D> {
             match scan.next().await {
                 Ok(Some(Scanned::Frame(frame))) => frame
                     .records()
-                    .for_each(|(place, record)| self.logged(place, &record)),
+                    .for_each(|(place, record)| self.fact(place, &record)),
                 Ok(Some(Scanned::Damage(damage))) => {
                     is_sound = false;
                     damage
                         .records()
-                        .for_each(|(place, record)| self.logged(place, &record));
+                        .for_each(|(place, record)| self.fact(place, &record));
                 }
                 Ok(None) => break,
                 Err(_) => {
@@ -210,17 +216,18 @@ impl<'a, D: Disk> Replay<'a, D> {
         is_sound && !(ended.is_sealed && next.is_none()) && !(ended.is_torn && ended.is_clean)
     }
 
-    fn logged(&mut self, place: Place, record: &RecordRef<'_>) {
-        if self
-            .from
-            .is_some_and(|from| (place.segment(), place.offset()) < (from.segment, from.offset))
-        {
+    /// Applies what a record says that the runs do not.
+    fn fact(&mut self, place: Place, record: &RecordRef<'_>) {
+        let known = match record.kind {
+            kind::MEMO => self.known.memos,
+            _ => self.known.index,
+        };
+        let is_before = |from: Position| {
+            place.is_in_pack() || (place.segment(), place.offset()) < (from.segment, from.offset)
+        };
+        if known.is_some_and(is_before) {
             return;
         }
-        self.fact(place, record);
-    }
-
-    fn fact(&mut self, place: Place, record: &RecordRef<'_>) {
         let fact = match Fact::decode(record.kind, record.payload) {
             Ok(fact) => fact,
             Err(broken) => {
@@ -241,7 +248,7 @@ impl<'a, D: Disk> Replay<'a, D> {
         if let Some(homeless) = self.homeless(account, &fact) {
             self.refused.push(homeless);
         }
-        match apply(&mut self.state, account, place, fact) {
+        match apply(&mut self.known.state, account, place, fact) {
             Ok(()) => self.applied += 1,
             Err(what) => {
                 let what = format!("record {} of account {account}: {what}", record.lsn);
@@ -257,7 +264,7 @@ impl<'a, D: Disk> Replay<'a, D> {
         };
         let (uid, mailbox) = (deliver.uid, deliver.mailbox);
         let object = deliver.object;
-        match self.state.account(account) {
+        match self.known.state.account(account) {
             None => Some(format!(
                 "object {object}: UID {uid} of mailbox {mailbox} of account {account}: no account"
             )),
@@ -269,10 +276,37 @@ impl<'a, D: Disk> Replay<'a, D> {
         }
     }
 
+    /// Memos that archives do not keep, because they were put first and will be over: from what can
+    /// be read of the runs that had them. What archives and log say is newer.
+    pub(super) async fn salvage_memos(&mut self, runs: &[RunName]) {
+        for name in runs.iter().rev() {
+            let head = name.head(self.owner);
+            let run = Run::load(self.disk, &self.owner.directory, head).await;
+            let run = match run.and_then(MemoRun::open) {
+                Ok(run) => run,
+                Err(error) => {
+                    self.refused.push(error.to_string());
+                    continue;
+                }
+            };
+            let mut cursor = run.cursor(&[]);
+            loop {
+                match cursor.next() {
+                    Ok(Some((key, entry))) => self.known.state.memos.salvage(key, entry),
+                    Ok(None) => break,
+                    Err(error) => {
+                        self.refused.push(error.to_string());
+                        cursor.skip();
+                    }
+                }
+            }
+        }
+    }
+
     /// Everything that a checkpoint keeps. With `all` also where every object lies; else where the
     /// new ones do.
     pub(super) fn freeze(mut self, all: bool) -> Frozen {
-        let mut frozen = self.state.freeze();
+        let mut frozen = self.known.state.freeze();
         if all {
             let last = frozen.first_object.0 + frozen.places.len() as u64 - 1;
             let last = usize::try_from(last).unwrap_or(usize::MAX);

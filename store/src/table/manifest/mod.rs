@@ -27,6 +27,8 @@ use std::io;
 pub struct Manifest {
     /// Runs may have parts that a build without a queue does not know.
     pub has_queue: bool,
+    /// There may be runs of memos, or there were: the same.
+    pub has_memos: bool,
     /// Counts the manifests of the shard.
     pub generation: u64,
     /// Segments of the log before this one are emptied.
@@ -37,6 +39,8 @@ pub struct Manifest {
     pub replay: Option<Position>,
     /// Oldest first: a later run goes over an earlier one.
     pub runs: Vec<RunName>,
+    /// Runs of memos, likewise.
+    pub memos: Vec<RunName>,
     /// By rising chunk.
     pub locations: Vec<ChunkName>,
     pub packs: Vec<PackName>,
@@ -90,11 +94,13 @@ impl Default for Manifest {
     fn default() -> Manifest {
         Manifest {
             has_queue: false,
+            has_memos: false,
             generation: 1,
             first_segment: 1,
             next_number: 1,
             replay: None,
             runs: Vec::new(),
+            memos: Vec::new(),
             locations: Vec::new(),
             packs: Vec::new(),
             archives: Vec::new(),
@@ -152,6 +158,11 @@ impl Manifest {
         disk.rename(&draft, &path).await.map_err(at(&path))
     }
 
+    /// The runs of the index and those of memos.
+    pub fn all_runs(&self) -> impl Iterator<Item = &RunName> {
+        self.runs.iter().chain(&self.memos)
+    }
+
     /// A number that no file of the shard ever had.
     pub fn take_number(&mut self) -> u32 {
         let number = self.next_number;
@@ -197,7 +208,7 @@ impl Manifest {
 
     /// What a reader or writer must not believe.
     fn contradiction(&self) -> Option<&'static str> {
-        let numbers = (self.runs.iter().map(|run| run.number))
+        let numbers = (self.all_runs().map(|run| run.number))
             .chain(self.locations.iter().map(|chunk| chunk.generation))
             .chain(self.packs.iter().map(|pack| pack.number))
             .chain(self.archives.iter().map(|archive| archive.number));
@@ -232,7 +243,7 @@ impl Manifest {
     }
 
     fn names(&self, directory: &str) -> Vec<String> {
-        let runs = self.runs.iter().map(|run| name::run(directory, run.number));
+        let runs = self.all_runs().map(|run| name::run(directory, run.number));
         let chunks = self.locations.iter();
         let chunks = chunks.map(|chunk| name::chunk(directory, chunk.chunk, chunk.generation));
         let packs = self

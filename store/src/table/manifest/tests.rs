@@ -46,6 +46,7 @@ fn read_as(
 fn example() -> Manifest {
     Manifest {
         has_queue: false,
+        has_memos: false,
         generation: 12,
         first_segment: 3,
         next_number: 17,
@@ -61,6 +62,7 @@ fn example() -> Manifest {
             tier: 0,
             bytes: 8192,
         }],
+        memos: Vec::new(),
         locations: vec![ChunkName {
             chunk: 0,
             generation: 3,
@@ -83,10 +85,12 @@ fn example() -> Manifest {
 prop_compose! {
     fn manifests()(
         has_queue: bool,
+        has_memos: bool,
         generation: u64,
         first_segment in 1..u32::MAX,
         replay in proptest::option::of((any::<u64>(), any::<u32>(), any::<u64>(), any::<u64>())),
         runs in proptest::collection::vec((0..u32::MAX, any::<u16>(), any::<u64>()), 0..9),
+        memos in proptest::collection::vec((0..u32::MAX, any::<u16>(), any::<u64>()), 0..9),
         chunks in proptest::collection::btree_map(
             any::<u32>(), (0..u32::MAX, 0..=CHUNK_ENTRIES), 0..300,
         ),
@@ -95,6 +99,7 @@ prop_compose! {
     ) -> Manifest {
         Manifest {
             has_queue,
+            has_memos,
             generation,
             first_segment,
             next_number: u32::MAX,
@@ -106,6 +111,9 @@ prop_compose! {
                 lsn: Lsn(lsn),
             }),
             runs: runs.into_iter()
+                .map(|(number, tier, bytes)| RunName { number, tier, bytes })
+                .collect(),
+            memos: memos.into_iter()
                 .map(|(number, tier, bytes)| RunName { number, tier, bytes })
                 .collect(),
             locations: chunks.into_iter()

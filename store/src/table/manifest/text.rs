@@ -28,8 +28,15 @@ use std::str::{FromStr, SplitWhitespace};
 
 const FORMAT: &str = "1";
 
-/// The feature of a manifest whose runs may have a queue.
-const QUEUE: &str = "queue";
+/// What a reader must know: that runs may have a queue, that there may be runs of memos.
+fn features(manifest: &Manifest) -> &'static str {
+    match (manifest.has_queue, manifest.has_memos) {
+        (false, false) => "",
+        (true, false) => "queue",
+        (false, true) => "memos",
+        (true, true) => "queue memos",
+    }
+}
 
 /// The text, filled with line ends to whole blocks.
 pub(super) fn encode(manifest: &Manifest, store: [u8; 16], shard: ShardId) -> Vec<u8> {
@@ -49,9 +56,9 @@ fn write(
     out: &mut String,
 ) -> std::fmt::Result {
     writeln!(out, "ringpost manifest\nformat {FORMAT}")?;
-    match manifest.has_queue {
-        true => writeln!(out, "features {QUEUE}")?,
-        false => writeln!(out, "features")?,
+    match features(manifest) {
+        "" => writeln!(out, "features")?,
+        features => writeln!(out, "features {features}")?,
     }
     writeln!(
         out,
@@ -71,6 +78,9 @@ fn write(
     }
     for run in &manifest.runs {
         writeln!(out, "run {} {} {}", run.number, run.tier, run.bytes)?;
+    }
+    for run in &manifest.memos {
+        writeln!(out, "memos {} {} {}", run.number, run.tier, run.bytes)?;
     }
     for chunk in &manifest.locations {
         let ChunkName {
@@ -119,10 +129,14 @@ pub(super) fn parse(
     if format != FORMAT {
         return Err(TableError::newer(path, format!("format {format}")));
     }
-    let features = lines.field("features")?.rest();
-    if !features.is_empty() && features != QUEUE {
-        return Err(TableError::newer(path, format!("features {features}")));
-    }
+    let known = lines.field("features")?.rest();
+    let (has_queue, has_memos) = match known {
+        "" => (false, false),
+        "queue" => (true, false),
+        "memos" => (false, true),
+        "queue memos" => (true, true),
+        newer => return Err(TableError::newer(path, format!("features {newer}"))),
+    };
     if lines.field("uuid")?.rest() != format!("{:032x}", u128::from_be_bytes(store)) {
         return Err(TableError::foreign(path, "store"));
     }
@@ -130,7 +144,7 @@ pub(super) fn parse(
         return Err(TableError::foreign(path, "shard"));
     }
     let mut manifest = body(&mut lines)?;
-    manifest.has_queue = features == QUEUE;
+    (manifest.has_queue, manifest.has_memos) = (has_queue, has_memos);
     if let Some(what) = manifest.contradiction() {
         return Err(TableError::damaged(path, 0, what));
     }
@@ -239,11 +253,8 @@ impl Line<'_> {
         let (kind, text) = self.text.split_once(' ')?;
         let mut words = Words::new(text);
         match kind {
-            "run" => manifest.runs.push(RunName {
-                number: words.next()?,
-                tier: words.next()?,
-                bytes: words.last()?,
-            }),
+            "run" => manifest.runs.push(words.run()?),
+            "memos" => manifest.memos.push(words.run()?),
             "locations" => manifest.locations.push(ChunkName {
                 chunk: words.next()?,
                 generation: words.next()?,
@@ -290,6 +301,14 @@ impl<'a> Words<'a> {
     fn last<T: FromStr>(&mut self) -> Option<T> {
         let value = self.next()?;
         self.words.next().is_none().then_some(value)
+    }
+
+    fn run(&mut self) -> Option<RunName> {
+        Some(RunName {
+            number: self.next()?,
+            tier: self.next()?,
+            bytes: self.last()?,
+        })
     }
 
     fn position(mut self) -> Option<Position> {

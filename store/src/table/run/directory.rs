@@ -83,6 +83,16 @@ impl<'a> Directory<'a> {
         }
     }
 
+    /// The row with this number, from 0.
+    pub(super) fn at(&self, number: u32) -> Result<Option<Row>, BrokenPage> {
+        if number >= self.rows {
+            return Ok(None);
+        }
+        let number = number as usize;
+        let page = self.page(number / PAGE_ROWS)?;
+        Ok(page.rows().nth(number % PAGE_ROWS))
+    }
+
     pub(super) fn pages(self) -> impl Iterator<Item = Result<Page<'a>, BrokenPage>> {
         (0..self.count()).map(move |index| self.page(index))
     }

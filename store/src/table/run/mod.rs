@@ -137,6 +137,17 @@ impl Run {
         }
     }
 
+    /// The part with this number in the order of the file, if it has that key: found without a
+    /// search. Its checksum is looked at in each call.
+    pub fn part_at(&self, number: u32, key: (u32, u32)) -> Option<Result<&[u8], TableError>> {
+        match self.directory().at(number) {
+            Ok(row) => row
+                .filter(|row| row.key == key)
+                .map(|row| self.checked(&row)),
+            Err(broken) => Some(Err(self.broken(broken))),
+        }
+    }
+
     /// Where the part of a mailbox lies in the file, for whoever warms it; nothing too where the
     /// directory has become unreadable.
     #[must_use]

@@ -191,7 +191,7 @@ fn json_summary(total: &Summary) -> serde_json::Value {
         "packs": total.packs, "archives": total.archives,
         "packed_records": total.packed_records, "runs": total.runs, "chunks": total.chunks,
         "accounts": total.accounts, "mailboxes": total.mailboxes, "messages": total.messages,
-        "queued": total.queued,
+        "queued": total.queued, "memos": total.memos,
         "bytes": total.bytes, "damages": damages,
     }})
 }
@@ -228,6 +228,7 @@ fn summary(total: &Summary) -> String {
         ("manifests", String::new(), check::Part::Manifest),
         ("mailboxes", count(total.mailboxes), check::Part::Mailbox),
         ("messages", count(total.messages), check::Part::Message),
+        ("memos", count(total.memos), check::Part::Memos),
     ];
     let rows = rows.map(|(name, count, part)| [name.to_owned(), count, damages(part)]);
     let looked = format!(

@@ -320,7 +320,7 @@ fn a_segment_of_an_earlier_build_gets_no_queue() {
     let path = format!("{DIRECTORY}/log/{:016x}.log", 1);
     disk.edit(&path, |octets| {
         let (header, crc) = octets[..BLOCK_BYTES].split_at_mut(BLOCK_BYTES - 4);
-        assert_eq!(header[FEATURES_AT], 2 | 4);
+        assert_eq!(header[FEATURES_AT], 2 | 4 | 8);
         header[FEATURES_AT] = 2;
         crc.copy_from_slice(&plain(header).to_le_bytes());
     });

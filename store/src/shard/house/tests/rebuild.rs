@@ -68,7 +68,8 @@ async fn opened(disk: SimDisk) -> State {
         owner: owner_at,
     };
     let index = site.index(&manifest).await.unwrap();
-    let mut state = State::from_index(Rc::new(index)).unwrap();
+    let shelf = site.shelf(&manifest.memos).await.unwrap();
+    let mut state = State::from_index(Rc::new(index), Rc::new(shelf)).unwrap();
     replay_log(disk, manifest.begin(), &mut state).await;
     state
 }
