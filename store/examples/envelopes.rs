@@ -7,6 +7,7 @@
 
 mod bed;
 mod clock;
+mod turns;
 
 use bed::{Disk, Done, STORE, base64, line_of_words, word};
 use clock::Clock;

@@ -17,12 +17,12 @@
 
 #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
 
+mod turns;
+
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::io;
-use std::pin::{Pin, pin};
 use std::rc::Rc;
-use std::task::{Context, Poll, Waker};
 use store::compact::{Here, Policy};
 use store::disk::blocking::{BlockingDisk, BlockingFile};
 use store::disk::fault::Seed;
@@ -34,6 +34,7 @@ use store::mail::id::{AccountId, MailboxId, ShardId, Uid};
 use store::mail::uidset::UidSet;
 use store::mailbox::SpecialUse;
 use store::shard::{BodyWriter, FlagNames, FlagOp, Shard, StoreFlags, Transfer};
+use turns::{drive, together};
 
 fn main() {
     let plan = Plan::from_arguments();
@@ -46,20 +47,7 @@ fn main() {
     let opened = Shard::open(disk.clone(), "shard-00", ShardId(0), options, || 0);
     let opened = store::disk::blocking::run(opened).map_err(|error| error.to_string());
     let (shard, _) = opened.unwrap();
-    let mut log = pin!(shard.run(|_| {}));
-    let mut work = pin!(async {
-        live(&shard, &disk, &plan).await;
-        shard.close();
-    });
-    // The log and who uses it take turns; the disk never lets anybody wait.
-    let mut context = Context::from_waker(Waker::noop());
-    let mut is_done = false;
-    loop {
-        is_done = is_done || work.as_mut().poll(&mut context).is_ready();
-        if log.as_mut().poll(&mut context).is_ready() && is_done {
-            return;
-        }
-    }
+    drive(&shard, live(&shard, &disk, &plan));
 }
 
 struct Plan {
@@ -124,14 +112,14 @@ async fn live(shard: &Rc<Shard<Counted>>, disk: &Counted, plan: &Plan) {
     let mut doomed: BTreeMap<u64, Vec<Row>> = BTreeMap::new();
     let mut half = None;
     while came < plan.octets {
-        let mut bundle: Vec<Pin<Box<dyn Future<Output = Row>>>> = Vec::new();
+        let mut bundle = Vec::new();
         for _ in 0..BUNDLE {
             let account = accounts[seed.below(ACCOUNTS) as usize];
             let letter = stamped(&deck[seed.below(DECK) as usize], &mut seed);
             came += letter.len() as u64;
-            bundle.push(Box::pin(append(Rc::clone(shard), account, letter)));
+            bundle.push(append(Rc::clone(shard), account, letter));
         }
-        for row in handled(shard, &mut seed, all(bundle).await).await {
+        for row in handled(shard, &mut seed, together(bundle).await).await {
             if let Some(after) = plan.lifetime(&mut seed) {
                 doomed.entry(came + after).or_default().push(row);
             }
@@ -249,11 +237,11 @@ async fn append(shard: Rc<Shard<Counted>>, account: AccountId, letter: Vec<u8>) 
 
 /// Half of the mail is answered, a twentieth moved. Where it lies now.
 async fn handled(shard: &Rc<Shard<Counted>>, seed: &mut Seed, rows: Vec<Row>) -> Vec<Row> {
-    let mut bundle: Vec<Pin<Box<dyn Future<Output = Row>>>> = Vec::new();
+    let mut bundle = Vec::new();
     for row in rows {
         let (is_answered, is_moved) = (seed.chance(500), seed.chance(50));
         let shard = Rc::clone(shard);
-        bundle.push(Box::pin(async move {
+        bundle.push(async move {
             if is_answered {
                 flag(&shard, &row, Flags::ANSWERED).await;
             }
@@ -261,9 +249,9 @@ async fn handled(shard: &Rc<Shard<Counted>>, seed: &mut Seed, rows: Vec<Row>) ->
                 true => put_away(&shard, row).await,
                 false => row,
             }
-        }));
+        });
     }
-    all(bundle).await
+    together(bundle).await
 }
 
 async fn put_away(shard: &Rc<Shard<Counted>>, row: Row) -> Row {
@@ -299,38 +287,18 @@ async fn flag(shard: &Rc<Shard<Counted>>, row: &Row, flags: Flags) {
 
 /// Rows that share commits.
 async fn expunge(shard: &Rc<Shard<Counted>>, rows: Vec<Row>) {
-    let mut bundle: Vec<Pin<Box<dyn Future<Output = Row>>>> = Vec::new();
+    let mut bundle = Vec::new();
     for row in rows {
         let shard = Rc::clone(shard);
-        bundle.push(Box::pin(async move {
+        bundle.push(async move {
             flag(&shard, &row, Flags::DELETED).await;
             let uids = UidSet::from_ascending([row.uid]);
             let gone = shard.expunge(row.account, row.mailbox, &uids).await;
             assert_eq!(gone.unwrap().iter().count(), 1);
             row
-        }));
-    }
-    all(bundle).await;
-}
-
-/// Ends when all of them have.
-async fn all(mut left: Vec<Pin<Box<dyn Future<Output = Row>>>>) -> Vec<Row> {
-    let mut done = Vec::new();
-    std::future::poll_fn(|context| {
-        left.retain_mut(|one| match one.as_mut().poll(context) {
-            Poll::Ready(row) => {
-                done.push(row);
-                false
-            }
-            Poll::Pending => true,
         });
-        match left.is_empty() {
-            true => Poll::Ready(()),
-            false => Poll::Pending,
-        }
-    })
-    .await;
-    done
+    }
+    together(bundle).await;
 }
 
 /// A letter of the deck with a name of its own.

@@ -11,11 +11,10 @@
 
 #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
 
+mod turns;
+
 use std::cell::Cell;
-use std::future::Future;
-use std::pin::{Pin, pin};
 use std::rc::Rc;
-use std::task::{Context, Poll, Waker};
 use store::compact::{Aside, CompactError, Done, Here, Owner, Task};
 use store::disk::blocking::{BlockingDisk, run};
 use store::log::Options;
@@ -23,6 +22,7 @@ use store::mail::address::Address;
 use store::mail::envelope::Notify;
 use store::mail::id::{ItemId, QueueId, ShardId};
 use store::shard::{Attempt, BodyWriter, Custody, End, Ending, HostReply, Note, Outbound, Shard};
+use turns::{drive, together};
 
 type Disk = BlockingDisk;
 
@@ -66,28 +66,15 @@ fn work(directory: &str, work: impl AsyncFnOnce(Rc<Shard<Disk>>, Disk)) {
             taken as f64 / items as f64,
         );
     }
-    let mut log = pin!(shard.run(|_| {}));
-    let closing = Rc::clone(&shard);
-    let mut work = pin!(async {
-        work(Rc::clone(&closing), disk).await;
-        closing.close();
-    });
-    // The log and who uses it take turns; the disk never lets anybody wait.
-    let mut context = Context::from_waker(Waker::noop());
-    let mut is_done = false;
-    loop {
-        is_done = is_done || work.as_mut().poll(&mut context).is_ready();
-        if log.as_mut().poll(&mut context).is_ready() && is_done {
-            return;
-        }
-    }
+    drive(&shard, work(Rc::clone(&shard), disk));
 }
 
 async fn fill(shard: &Rc<Shard<Disk>>, items: u64, domains: u64) {
     let cpu = cpu_secs();
     for first in (0..items).step_by(TOGETHER) {
         let some = first..items.min(first + TOGETHER as u64);
-        together(some.map(|at| shard.take(custody(at, domains)))).await;
+        let taken = together(some.map(|at| shard.take(custody(at, domains)))).await;
+        taken.into_iter().for_each(|taken| drop(taken.unwrap()));
     }
     let secs = cpu_secs() - cpu;
     println!("{items} enqueued in {secs:.2} CPU s");
@@ -193,27 +180,6 @@ fn end(item: &ItemId) -> Note {
         ending: Ending::Delivered,
         reply: HostReply::default(),
     })
-}
-
-/// Polls all of them until each is ready.
-async fn together<F: Future<Output = Result<T, E>>, T, E: std::fmt::Debug>(
-    all: impl Iterator<Item = F>,
-) {
-    let mut all: Vec<Pin<Box<F>>> = all.map(Box::pin).collect();
-    std::future::poll_fn(|context| {
-        all.retain_mut(|one| match one.as_mut().poll(context) {
-            Poll::Ready(outcome) => {
-                outcome.unwrap();
-                false
-            }
-            Poll::Pending => true,
-        });
-        match all.is_empty() {
-            true => Poll::Ready(()),
-            false => Poll::Pending,
-        }
-    })
-    .await;
 }
 
 /// Memory of this process that is no file, in octets.

@@ -1,9 +1,8 @@
 //! A new shard that the examples fill with mail: opened, driven, loaded in bundles.
 
+use crate::turns::{drive, together};
 use std::error::Error;
-use std::pin::{Pin, pin};
 use std::rc::Rc;
-use std::task::{Context, Poll, Waker};
 use store::disk::blocking::{BlockingDisk, run};
 use store::disk::fault::Seed;
 use store::error::ChangeError;
@@ -31,26 +30,7 @@ pub(crate) fn with_shard(work: impl AsyncFnOnce(&Rc<Shard<Disk>>, &Disk, u64) ->
     let options = Options::new(STORE, 0);
     let opened = Shard::open(disk.clone(), "shard-00", ShardId(0), options, || 0);
     let (shard, _) = run(opened)?;
-    let mut log = pin!(shard.run(|_| {}));
-    let mut work = pin!(async {
-        let done = work(&shard, &disk, messages).await;
-        shard.close();
-        done
-    });
-    // The log and who uses it take turns; the disk never lets anybody wait.
-    let mut context = Context::from_waker(Waker::noop());
-    let mut done = None;
-    loop {
-        if done.is_none()
-            && let Poll::Ready(ended) = work.as_mut().poll(&mut context)
-        {
-            done = Some(ended);
-        }
-        let has_closed = log.as_mut().poll(&mut context).is_ready();
-        if let Some(done) = done.take_if(|_| has_closed) {
-            return done;
-        }
-    }
+    drive(&shard, work(&shard, &disk, messages))
 }
 
 /// Appends messages 0, 1, … to INBOXes, those of [`BUNDLE`] at the same time, so that they share
@@ -62,22 +42,22 @@ pub(crate) async fn fill(
 ) -> Done<u64> {
     let (mut octets, mut number) = (0, 0);
     while number < messages {
-        let mut bundle: Vec<Appending> = Vec::new();
+        let mut bundle = Vec::new();
         for _ in 0..BUNDLE.min(messages - number) {
             let (address, letter) = make(number);
             octets += letter.len() as u64;
-            bundle.push(Box::pin(append(Rc::clone(shard), address, letter, number)));
+            bundle.push(append(shard, address, letter, number));
             number += 1;
         }
-        all(bundle).await?;
+        for appended in together(bundle).await {
+            appended?;
+        }
     }
     Ok(octets)
 }
 
-type Appending = Pin<Box<dyn Future<Output = Result<(), ChangeError>>>>;
-
 async fn append(
-    shard: Rc<Shard<Disk>>,
+    shard: &Rc<Shard<Disk>>,
     address: String,
     letter: Vec<u8>,
     number: u64,
@@ -89,26 +69,6 @@ async fn append(
     let (body, names) = (BodyWriter::with(letter), FlagNames::default());
     let appended = shard.append(account, inbox, body, &names, date).await;
     appended.map(drop)
-}
-
-/// Ends when all of them have, or one has failed.
-async fn all(mut left: Vec<Appending>) -> Result<(), ChangeError> {
-    std::future::poll_fn(|context| {
-        let mut failed = None;
-        left.retain_mut(|one| match one.as_mut().poll(context) {
-            Poll::Ready(Err(error)) => {
-                failed = Some(error);
-                false
-            }
-            ended => ended.is_pending(),
-        });
-        match (failed, left.is_empty()) {
-            (Some(error), _) => Poll::Ready(Err(error)),
-            (None, true) => Poll::Ready(Ok(())),
-            (None, false) => Poll::Pending,
-        }
-    })
-    .await
 }
 
 const BUNDLE: u64 = 64;

@@ -26,7 +26,7 @@ pub struct Frozen {
     pub places: Vec<Option<Location>>,
     /// What changed of the memos.
     pub(crate) memos: Arc<Tail>,
-    /// What time it was, in seconds since 1970, as the log said last.
+    /// What time it was, in seconds since 1970.
     pub(crate) secs: i64,
 }
 

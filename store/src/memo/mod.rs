@@ -43,7 +43,7 @@ pub(crate) struct Memos {
     shelf: Rc<Shelf>,
     /// Keys of which a change is on its way to the disk, and how many.
     going: HashMap<Box<[u8]>, u32>,
-    /// What time the log said last that it was, in seconds since 1970.
+    /// What time it was when somebody told last, in seconds since 1970.
     secs: i64,
 }
 

@@ -131,11 +131,13 @@ impl<D: Disk> Shard<D> {
             Fact::Copy(copy) => Some(copy.rows.iter().map(|row| row.delivery)),
             _ => None,
         });
+        let mut state = self.state.borrow_mut();
+        state.memos.told_time((self.now_secs)());
         Checkpoint {
             position,
             open_from: open.unwrap_or(position.segment),
             held: copies.flatten().collect(),
-            frozen: self.state.borrow_mut().freeze(),
+            frozen: state.freeze(),
         }
     }
 

@@ -1,5 +1,6 @@
 //! What clients were told, and the comparison of a store with it.
 
+use crate::clerk::MemoLedger;
 use crate::queue::QueueLedger;
 use crate::world::{ACCOUNTS, Sim};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -27,6 +28,7 @@ pub(crate) struct Ledger {
     /// Messages for this account that another shard could not hand over, and said so.
     pub(crate) undelivered: BTreeMap<usize, usize>,
     pub(crate) queue: QueueLedger,
+    pub(crate) memos: MemoLedger,
     /// What a UID meant when a client first saw it.
     seen: BTreeMap<(usize, String, u32), u64>,
     validity: BTreeMap<(usize, String), UidValidity>,
@@ -65,6 +67,7 @@ impl Ledger {
         let is_here = |id: u64| (0..ACCOUNTS.len()).any(|it| found.whole.contains_key(&(it, id)));
         queue.compare(shards, disk, is_here, &self.removing).await;
         self.queue = queue;
+        self.memos.compare(shards);
     }
 
     async fn compare_mailbox(

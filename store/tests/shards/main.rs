@@ -8,6 +8,7 @@
 #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
 
 mod below;
+mod clerk;
 mod client;
 mod control;
 mod copied;

@@ -1,5 +1,6 @@
 //! A world: two shards on one disk, lives that end in a crash, and the ledger between them.
 
+use crate::clerk::Clerk;
 use crate::client::Client;
 use crate::copied;
 use crate::feeder::start_feeding;
@@ -136,6 +137,13 @@ impl World {
             is_rough: self.climate != Climate::Fair,
         };
         executor.spawn(async move { sender.run().await });
+        let clerk = Clerk {
+            shards: shards.clone(),
+            ledger: Rc::clone(&self.ledger),
+            seed: RefCell::new(Seed::new(self.seed.next())),
+            is_rough: self.climate != Climate::Fair,
+        };
+        executor.spawn(async move { clerk.run().await });
         Life { executor, shards }
     }
 
@@ -246,6 +254,7 @@ impl World {
         let tried = self.ledger.borrow().clone();
         (ledger.next, ledger.removing, ledger.copies) = (tried.next, tried.removing, tried.copies);
         ledger.queue.tried_meanwhile(&tried.queue);
+        ledger.memos.tried_meanwhile(&tried.memos);
         let directory = format!("restored-{number}");
         let mut executor = Executor::new(self.disk.clone(), self.seed.next());
         let restoring = copied::restore_last(self.disk.clone(), directory.clone());

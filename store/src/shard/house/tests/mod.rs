@@ -5,6 +5,7 @@ mod damage;
 mod ending;
 mod held;
 mod listing;
+mod memos;
 mod queue;
 mod rebuild;
 mod since;
