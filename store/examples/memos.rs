@@ -28,13 +28,15 @@ fn main() -> Done {
     let mut words = std::env::args().skip(1);
     let directory = words.next().ok_or("say a directory that can be filled")?;
     let mut number = |usual| words.next().map_or(Ok(usual), |word| word.parse::<u64>());
-    let (memos, days) = (number(1_000_000)?, number(0)?);
+    let (memos, days) = (number(1_000_000)?, number(0)? as i64);
     std::fs::create_dir_all(&directory)?;
     let disk = BlockingDisk::new(&directory);
     let options = Options::new([7; 16], 0);
     let now = Rc::new(Cell::new(DAY_SECS));
     let (before, clock, time) = (resident(), Clock::start(), Rc::clone(&now));
-    let opened = Shard::open(disk.clone(), "shard-00", ShardId(0), options, move || time.get());
+    let opened = Shard::open(disk.clone(), "shard-00", ShardId(0), options, move || {
+        time.get()
+    });
     let (shard, _) = run(opened)?;
     let taken = resident().saturating_sub(before);
     println!("opened in {}; {} KiB more", clock.spent(), taken >> 10);
@@ -73,7 +75,10 @@ async fn write_down(shard: &Rc<Shard<Disk>>, disk: &Disk) -> Done {
     shard.keep_house(&here, &policy).await?;
     let runs: Vec<u64> = shard.manifest().memos.iter().map(|run| run.bytes).collect();
     let (house, all) = (clock.spent(), runs.iter().sum::<u64>() >> 20);
-    println!("a checkpoint in {spent}; house kept in {house}; {} runs, {all} MiB", runs.len());
+    println!(
+        "a checkpoint in {spent}; house kept in {house}; {} runs, {all} MiB",
+        runs.len()
+    );
     Ok(())
 }
 
@@ -95,7 +100,12 @@ async fn pass_day(shard: &Rc<Shard<Disk>>, disk: &Disk, day: i64) -> Done {
         shard.checkpoint(&here).await?;
         shard.compact(&here, Task::Merge).await?;
     }
-    let runs: Vec<u64> = shard.manifest().memos.iter().map(|run| run.bytes >> 20).collect();
+    let runs: Vec<u64> = shard
+        .manifest()
+        .memos
+        .iter()
+        .map(|run| run.bytes >> 20)
+        .collect();
     println!("day {day}: runs of {runs:?} MiB");
     Ok(())
 }

@@ -3,7 +3,7 @@
 use super::{CompactError, Site, memos, unwritten};
 use crate::disk::Disk;
 use crate::log::Position;
-use crate::mail::id::ObjectId;
+use crate::mail::id::{AccountId, MailboxId, ObjectId};
 use crate::mailbox::frozen::Frozen;
 use crate::table::locations::{Change, Locations, seat_of};
 use crate::table::manifest::{Manifest, RunName};
@@ -35,7 +35,7 @@ pub(super) async fn write<D: Disk>(
     let run = write_run(site, manifest, &checkpoint.frozen).await?;
     manifest.runs.push(run);
     memos::write_down(site, manifest, &checkpoint.frozen).await?;
-    manifest.has_queue |= checkpoint.frozen.has_queue();
+    manifest.has_queue |= !checkpoint.frozen.items.is_empty();
     write_locations(site, manifest, &checkpoint.frozen).await?;
     manifest.replay = Some(checkpoint.position);
     site.publish(manifest).await
@@ -52,7 +52,14 @@ async fn write_run<D: Disk>(
         bytes: 0,
     };
     let mut writer = site.create_run(&name).await?;
-    for (account, mailbox, part) in frozen.parts() {
+    let is_shard = |(account, ..): &(AccountId, MailboxId, &[u8])| *account == AccountId(0);
+    for (_, _, part) in frozen.parts().take_while(is_shard) {
+        writer.part(0, 0, part).await.map_err(unwritten)?;
+    }
+    for (chunk, part) in frozen.items.parts() {
+        writer.part(0, chunk + 1, &part).await.map_err(unwritten)?;
+    }
+    for (account, mailbox, part) in frozen.parts().skip_while(is_shard) {
         let written = writer.part(account.0, mailbox.0, part).await;
         written.map_err(unwritten)?;
     }

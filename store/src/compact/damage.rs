@@ -6,7 +6,7 @@
 
 use super::census::Entry;
 use super::live::each_mailbox;
-use super::report::{Damage, LostMessage};
+use super::report::{Damage, Lost, LostMessage};
 use super::{CompactError, Site, unwritten};
 use crate::disk::Disk;
 use crate::disk::create::Creator;
@@ -14,7 +14,6 @@ use crate::error::Container;
 use crate::limit::BLOCK_BYTES;
 use crate::mail::id::ObjectId;
 use crate::mailbox::index::Index;
-use crate::mailbox::row::Row;
 use crate::table::TableError;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
@@ -27,7 +26,7 @@ pub(super) struct Found {
     container: Container,
     offset: u64,
     what: &'static str,
-    /// Those of whose rows the messages are lost.
+    /// Those of whose rows and items the messages are lost.
     objects: Option<RangeInclusive<ObjectId>>,
 }
 
@@ -53,7 +52,7 @@ impl Found {
     }
 }
 
-/// Names whose messages are lost.
+/// Names what is lost, and to whom.
 pub(super) fn named(index: &Index, found: Vec<Found>) -> Result<Vec<Damage>, TableError> {
     // The last object of a loss, and which it is, by the first: losses do not overlap.
     let losses: BTreeMap<ObjectId, (ObjectId, usize)> = (found.iter().enumerate())
@@ -64,25 +63,26 @@ pub(super) fn named(index: &Index, found: Vec<Found>) -> Result<Vec<Damage>, Tab
         .collect();
     let mut named: Vec<Damage> = Vec::new();
     let mut losers = BTreeSet::new();
-    let mut name = |account, mailbox, row: Row| {
-        let before = losses.range(..=row.delivery).next_back();
-        let Some((_, (_, at))) = before.filter(|(_, (last, _))| *last >= row.delivery) else {
-            return;
-        };
-        let uid = row.uid;
-        let lost = LostMessage {
-            account,
-            mailbox,
-            uid,
-        };
-        losers.insert(*at);
-        named.extend(found.get(*at).map(|found| found.named(Some(lost))));
+    let mut name = |object: ObjectId, lost: Lost| {
+        let before = losses.range(..=object).next_back();
+        if let Some((_, (_, at))) = before.filter(|(_, (last, _))| *last >= object) {
+            losers.insert(*at);
+            named.extend(found.get(*at).map(|found| found.named(Some(lost))));
+        }
     };
     if !losses.is_empty() {
         each_mailbox(index, |account, mailbox, layer| {
-            let rows = layer.arrivals.iter();
-            rows.for_each(|row| name(account, mailbox, row));
+            for row in layer.arrivals.iter() {
+                let uid = row.uid;
+                let lost = LostMessage {
+                    account,
+                    mailbox,
+                    uid,
+                };
+                name(row.delivery, Lost::Message(lost));
+            }
         })?;
+        index.each_queued(|item, slot| name(slot.record(), Lost::Item(item)))?;
     }
     let others = found.iter().enumerate();
     let others = others.filter(|(at, _)| !losers.contains(at));
@@ -90,18 +90,18 @@ pub(super) fn named(index: &Index, found: Vec<Found>) -> Result<Vec<Damage>, Tab
     Ok(named)
 }
 
-/// Damage that costs nobody a message.
+/// Damage that costs nobody anything that can be named.
 pub(super) fn unnamed(found: &[Found]) -> Vec<Damage> {
     found.iter().map(|found| found.named(None)).collect()
 }
 
 impl Found {
-    fn named(&self, message: Option<LostMessage>) -> Damage {
+    fn named(&self, lost: Option<Lost>) -> Damage {
         Damage {
             container: self.container,
             offset: self.offset,
             what: self.what,
-            message,
+            lost,
         }
     }
 }

@@ -28,7 +28,7 @@ pub use crate::table::locations::Owner;
 pub use checkpoint::Checkpoint;
 pub use pace::{Pace, Progress, Unpaced};
 pub use policy::Policy;
-pub use report::{Damage, LostMessage, Report};
+pub use report::{Damage, Lost, LostMessage, Report};
 
 use crate::disk::Disk;
 use crate::error::{Container, ReadError};

@@ -1,7 +1,7 @@
 //! What a task has done: figures, and the damage that it came by.
 
 use crate::error::Container;
-use crate::mail::id::{AccountId, MailboxId, Uid};
+use crate::mail::id::{AccountId, ItemId, MailboxId, Uid};
 use std::fmt;
 
 /// The sum of one or several tasks.
@@ -33,8 +33,16 @@ pub struct Damage {
     /// In bytes from the start of the file.
     pub offset: u64,
     pub what: &'static str,
-    /// The message that is lost by it; `None` where it costs none that somebody has.
-    pub message: Option<LostMessage>,
+    /// What is lost by it; `None` where it costs nothing that somebody has.
+    pub lost: Option<Lost>,
+}
+
+/// What somebody misses.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Lost {
+    Message(LostMessage),
+    /// An item of the queue: its recipient, or the message for it, cannot be read.
+    Item(ItemId),
 }
 
 /// Where a message was, for those who miss it.
@@ -74,8 +82,9 @@ impl fmt::Display for Damage {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (container, offset, what) = (self.container, self.offset, self.what);
         write!(f, "{container} at {offset}: {what}")?;
-        match &self.message {
-            Some(lost) => write!(
+        match &self.lost {
+            Some(Lost::Item(item)) => write!(f, "; item {item} of the queue"),
+            Some(Lost::Message(lost)) => write!(
                 f,
                 "; account {} mailbox {} uid {}",
                 lost.account, lost.mailbox, lost.uid

@@ -8,6 +8,7 @@ use super::card::Card;
 use super::own::Own;
 use crate::mail::id::{AccountId, MailboxId, ObjectId};
 use crate::memo::Tail;
+use crate::spool::FrozenItems;
 use crate::table::locations::Location;
 use std::ops::Range;
 use std::sync::Arc;
@@ -16,7 +17,8 @@ use std::sync::Arc;
 #[derive(Debug, Default)]
 pub struct Frozen {
     octets: Vec<u8>,
-    /// Ascending by account and mailbox; mailbox 0 is the account itself, account 0 the shard.
+    /// Ascending by account and mailbox; mailbox 0 is the account itself, account 0 the shard, whose
+    /// other parts are `items`.
     parts: Vec<(AccountId, MailboxId, Range<usize>)>,
     /// Ascending by account.
     cards: Vec<(AccountId, Range<usize>)>,
@@ -24,6 +26,8 @@ pub struct Frozen {
     pub first_object: ObjectId,
     /// Where objects lie that were made since the last checkpoint; some numbers were never used.
     pub places: Vec<Option<Location>>,
+    /// What changed of the queue.
+    pub(crate) items: FrozenItems,
     /// What changed of the memos.
     pub(crate) memos: Arc<Tail>,
     /// What time it was, in seconds since 1970.
@@ -48,19 +52,6 @@ impl Frozen {
     /// The part of the shard itself; it goes first.
     pub(crate) fn shard(&mut self, own: &Own) {
         self.part(AccountId(0), MailboxId(0), |out| own.encode(out));
-    }
-
-    /// Whether there is anything of the queue.
-    pub(crate) fn has_queue(&self) -> bool {
-        let mut parts = self.parts.iter();
-        parts.any(|(account, mailbox, _)| *account == AccountId(0) && *mailbox != MailboxId(0))
-    }
-
-    /// A chunk of the queue; they go before accounts.
-    pub(crate) fn queued(&mut self, chunk: u32, octets: &[u8]) {
-        self.part(AccountId(0), MailboxId(chunk + 1), |out| {
-            out.extend_from_slice(octets);
-        });
     }
 
     /// An account and what changed in its mailboxes.

@@ -102,8 +102,7 @@ impl State {
             last_item: self.items.last(),
         };
         frozen.shard(&own);
-        let items = &mut self.items;
-        items.freeze(|chunk, octets| frozen.queued(chunk, octets));
+        frozen.items = self.items.freeze();
         self.slots.freeze(&mut frozen);
         self.places.freeze(&mut frozen);
         (frozen.memos, frozen.secs) = self.memos.freeze();

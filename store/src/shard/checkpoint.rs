@@ -141,8 +141,13 @@ impl<D: Disk> Shard<D> {
         }
     }
 
+    /// Whether nothing is frozen that no manifest on disk has.
+    pub(super) fn is_written_down(&self) -> bool {
+        self.checkpoints.borrow().frozen.is_none()
+    }
+
     /// Writes down what was frozen when the last checkpoint failed.
-    async fn write_down_left(&self, aside: &impl Aside) -> Result<(), CompactError> {
+    pub(super) async fn write_down_left(&self, aside: &impl Aside) -> Result<(), CompactError> {
         let left = self.checkpoints.borrow().frozen.clone();
         match left {
             Some(left) => self.write_down(aside, left).await,

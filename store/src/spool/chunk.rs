@@ -7,6 +7,7 @@ use super::names::Names;
 use crate::codec::size::Size;
 use crate::codec::{Fields, Put, Short};
 use crate::mail::id::{ItemId, ObjectId};
+use std::sync::Arc;
 
 /// What is in memory of one item.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -75,7 +76,8 @@ impl Slot {
 
 #[derive(Debug, Default)]
 pub(crate) struct Chunk {
-    slots: Vec<Slot>,
+    /// Lent to a checkpoint that is being written down: copied then by the first change.
+    slots: Arc<Vec<Slot>>,
     /// Slots of items that have ended.
     ended: usize,
     /// It has changed since it was written down.
@@ -108,7 +110,7 @@ impl Chunk {
 
     pub(super) fn find_mut(&mut self, low: u16) -> Option<&mut Slot> {
         let at = self.slots.binary_search_by_key(&low, |slot| slot.low);
-        let slot = self.slots.get_mut(at.ok()?)?;
+        let slot = Arc::make_mut(&mut self.slots).get_mut(at.ok()?)?;
         slot.is_live().then_some(slot)
     }
 
@@ -117,7 +119,7 @@ impl Chunk {
         match self.slots.binary_search_by_key(&slot.low, |slot| slot.low) {
             Ok(_) => false,
             Err(at) => {
-                self.slots.insert(at, slot);
+                Arc::make_mut(&mut self.slots).insert(at, slot);
                 true
             }
         }
@@ -137,37 +139,45 @@ impl Chunk {
 
     /// Gives back the memory of what has ended, and of what could still have come.
     pub(super) fn settle(&mut self) {
-        self.slots.retain(Slot::is_live);
+        let slots = Arc::make_mut(&mut self.slots);
+        slots.retain(Slot::is_live);
+        slots.shrink_to_fit();
         self.ended = 0;
-        self.slots.shrink_to_fit();
     }
 
-    pub(super) fn encode(&self, names: &Names, out: &mut Vec<u8>) {
-        let used = self.slots().flat_map(|slot| [slot.domain, slot.tenant]);
-        let mut used: Vec<u32> = used.collect();
-        used.sort_unstable();
-        used.dedup();
-        out.put_u8(FORM);
-        out.put_varint(used.len() as u64);
-        for number in &used {
-            out.put_counted(names.text(*number).as_bytes());
-        }
-        let own = |number| used.binary_search(&number).unwrap_or(0) as u64;
-        out.put_varint(self.len() as u64);
-        for slot in self.slots() {
-            out.put_u16(slot.low);
-            out.put_u64(slot.record().0);
-            out.put_u32(slot.attempt);
-            out.put_u32(slot.enqueued_secs);
-            out.put_u32(slot.due_secs);
-            out.put_u32(slot.expiry_secs);
-            out.put_varint(own(slot.domain));
-            out.put_varint(own(slot.tenant));
-            out.put_u8(slot.attempts);
-            out.put_i8(slot.priority);
-            out.put_u8(slot.flags);
-            out.put_u8(slot.size.0);
-        }
+    /// As it is now, for whoever writes it down.
+    pub(super) fn lend(&mut self) -> Arc<Vec<Slot>> {
+        (self.is_changed, self.is_known) = (false, true);
+        Arc::clone(&self.slots)
+    }
+}
+
+/// The part of a chunk with these slots; `text` says the name of a number.
+pub(super) fn encode<'a>(slots: &[Slot], text: impl Fn(u32) -> &'a str, out: &mut Vec<u8>) {
+    let live = || slots.iter().filter(|slot| slot.is_live());
+    let mut used: Vec<u32> = live().flat_map(|slot| [slot.domain, slot.tenant]).collect();
+    used.sort_unstable();
+    used.dedup();
+    out.put_u8(FORM);
+    out.put_varint(used.len() as u64);
+    for number in &used {
+        out.put_counted(text(*number).as_bytes());
+    }
+    let own = |number| used.binary_search(&number).unwrap_or(0) as u64;
+    out.put_varint(live().count() as u64);
+    for slot in live() {
+        out.put_u16(slot.low);
+        out.put_u64(slot.record().0);
+        out.put_u32(slot.attempt);
+        out.put_u32(slot.enqueued_secs);
+        out.put_u32(slot.due_secs);
+        out.put_u32(slot.expiry_secs);
+        out.put_varint(own(slot.domain));
+        out.put_varint(own(slot.tenant));
+        out.put_u8(slot.attempts);
+        out.put_i8(slot.priority);
+        out.put_u8(slot.flags);
+        out.put_u8(slot.size.0);
     }
 }
 
@@ -250,7 +260,7 @@ impl<'a> Part<'a> {
         }
         self.slots.shrink_to_fit();
         Chunk {
-            slots: self.slots,
+            slots: Arc::new(self.slots),
             ended: 0,
             is_changed: false,
             is_known: true,

@@ -6,6 +6,7 @@
 //! A checkpoint writes down the chunks that changed since the one before.
 
 use super::chunk::{Chunk, HELD, Part, Slot, item_at, seat_of};
+use super::frozen::FrozenItems;
 use super::names::Names;
 use crate::bell::{Bell, Watch};
 use crate::codec::Short;
@@ -261,26 +262,15 @@ impl Items {
         }
     }
 
-    /// Writes down the chunks that changed since the last time, by rising number.
-    pub(crate) fn freeze(&mut self, mut each: impl FnMut(u32, &[u8])) {
-        let gone = std::mem::take(&mut self.gone);
-        let changed = self.chunks.iter().filter(|(_, chunk)| chunk.is_changed);
-        let changed: Vec<u32> = changed.map(|(number, _)| *number).collect();
-        let mut numbers: Vec<u32> = gone.into_iter().chain(changed).collect();
-        numbers.sort_unstable();
-        numbers.dedup();
-        let mut octets = Vec::new();
-        for number in numbers {
-            octets.clear();
-            match self.chunks.get_mut(&number) {
-                Some(chunk) => {
-                    chunk.encode(&self.names, &mut octets);
-                    (chunk.is_changed, chunk.is_known) = (false, true);
-                }
-                None => octets.extend_from_slice(NOTHING),
-            }
-            each(number, &octets);
-        }
+    /// The chunks that changed since the last time.
+    pub(crate) fn freeze(&mut self) -> FrozenItems {
+        let gone = std::mem::take(&mut self.gone).into_iter();
+        let gone = gone.filter(|number| !self.chunks.contains_key(number));
+        let mut frozen: Vec<_> = gone.map(|number| (number, None)).collect();
+        let chunks = self.chunks.iter_mut();
+        let changed = chunks.filter(|(_, chunk)| chunk.is_changed);
+        frozen.extend(changed.map(|(number, chunk)| (*number, Some(chunk.lend()))));
+        FrozenItems::new(frozen, &self.names)
     }
 
     /// Takes a chunk that a checkpoint wrote down.
@@ -308,6 +298,3 @@ impl Items {
 fn resident(secs: i64) -> u32 {
     u32::try_from(secs.max(0)).unwrap_or(u32::MAX)
 }
-
-/// The part of a chunk that has no items any more.
-const NOTHING: &[u8] = &[];

@@ -19,12 +19,14 @@
 //! [`Spool::seen`]); where all shards are of one moment that changes nothing.
 
 pub(crate) mod chunk;
+mod frozen;
 pub(crate) mod items;
 mod names;
 #[cfg(test)]
 mod tests;
 mod window;
 
+pub(crate) use frozen::FrozenItems;
 pub use items::Item;
 pub(crate) use items::Items;
 pub use window::Window;

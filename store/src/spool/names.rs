@@ -59,6 +59,11 @@ impl Names {
         }
     }
 
+    /// Numbers are below.
+    pub(super) fn numbers(&self) -> usize {
+        self.entries.len()
+    }
+
     pub(crate) fn text(&self, number: u32) -> Rc<str> {
         let entry = self.entries.get(number as usize);
         entry.map_or_else(|| Rc::from(""), |entry| Rc::clone(&entry.text))

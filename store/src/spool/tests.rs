@@ -53,9 +53,7 @@ impl Kept {
     fn freeze(&mut self, items: &mut Items) {
         self.facts.clear();
         self.last = items.last();
-        items.freeze(|chunk, octets| {
-            self.parts.insert(chunk, octets.to_vec());
-        });
+        self.parts.extend(items.freeze().parts());
     }
 
     fn started(&self) -> Items {
@@ -191,7 +189,7 @@ proptest! {
         let first = items.next(40);
         items.enqueued(&queue(first, ObjectId(9), 40, 1));
         let mut part = Vec::new();
-        items.freeze(|_, octets| part = octets.to_vec());
+        items.freeze().parts().for_each(|(_, octets)| part = octets);
         for (at, flip) in flips {
             let length = part.len();
             part[at % length] ^= flip;

@@ -132,7 +132,11 @@ impl<D: Disk> Shard<D> {
         let done = aside.carry_out(&self.owner, task).await?;
         if done.manifest.generation != generation {
             // A manifest was published and could not be adopted: we still read by the older one.
-            self.adopt(done.manifest).await?;
+            // Whoever adopts a manifest takes everything frozen for written down.
+            match self.is_written_down() {
+                true => self.adopt(done.manifest).await?,
+                false => self.write_down_left(aside).await?,
+            }
             return Ok(false);
         }
         for number in std::mem::take(&mut self.checkpoints.borrow_mut().gone_packs) {

@@ -1,9 +1,17 @@
 //! Octets that rot before they are moved: never moved, never forgotten, told to whom it matters.
 
 use super::{Rig, text};
+use crate::compact::{Damage, Lost, LostMessage};
 use crate::disk::sim::SimDisk;
 use crate::error::{Container, ReadError};
 use crate::mail::id::Uid;
+
+fn lost_message(damage: &Damage) -> Option<LostMessage> {
+    match damage.lost {
+        Some(Lost::Message(message)) => Some(message),
+        _ => None,
+    }
+}
 
 /// Changes the first place in a file where `octets` stand.
 fn rot(disk: &SimDisk, path: &str, octets: &[u8]) {
@@ -28,7 +36,7 @@ fn a_message_that_has_rotted_in_the_log_is_named_and_kept_aside() {
         let before = rig.disk.contents(path);
         let report = rig.keep_house();
         assert!(report.segments_emptied > 0);
-        let named: Vec<_> = report.damage.iter().filter_map(|d| d.message).collect();
+        let named: Vec<_> = report.damage.iter().filter_map(lost_message).collect();
         let uid = if lost == 5000 { Uid(2) } else { Uid(3) };
         assert_eq!(named.iter().map(|lost| lost.uid).collect::<Vec<_>>(), [uid]);
         assert!(
@@ -66,10 +74,7 @@ fn a_segment_without_a_header_costs_its_messages_only() {
     let path = "shard-00/log/0000000000000001.log";
     rig.disk.edit(path, |bytes| bytes[100] ^= 1);
     let report = rig.keep_house();
-    assert_eq!(
-        report.damage.iter().filter(|d| d.message.is_some()).count(),
-        2
-    );
+    assert_eq!(report.damage.iter().filter(|d| d.lost.is_some()).count(), 2);
     let (read, unread) = rig.read_all();
     assert_eq!((read.len(), unread.len()), (1, 2));
     let kept = "shard-00/damaged/0000000000000001.log";

@@ -1,7 +1,7 @@
 //! Memos of a shard: over starts, checkpoints, merged runs and emptied segments; ridden with mail;
 //! damaged, and made anew.
 
-use super::{ANNA, DIRECTORY, Rig, Sim, inbox, rows, text};
+use super::{ANNA, DIRECTORY, Rig, Sim, both, inbox, rows, text};
 use crate::check::repair::{Order, Repaired, repair};
 use crate::check::{Event, Owner, Part, Summary, check};
 use crate::codec::checksum::plain;
@@ -259,30 +259,6 @@ fn a_memo_rides_with_its_message_and_is_claimed_once() {
     let told = rig.crash().memos();
     let values: Vec<&[u8]> = told.values().map(|memo| &*memo.value).collect();
     assert_eq!(values, [b"1", b"4", b"9"]);
-}
-
-/// Both, one after the other in each turn.
-async fn both<A: Future, B: Future>(a: A, b: B) -> (A::Output, B::Output) {
-    let (mut a, mut b) = (Box::pin(a), Box::pin(b));
-    let (mut one, mut other) = (None, None);
-    std::future::poll_fn(|context| {
-        if one.is_none()
-            && let std::task::Poll::Ready(done) = a.as_mut().poll(context)
-        {
-            one = Some(done);
-        }
-        if other.is_none()
-            && let std::task::Poll::Ready(done) = b.as_mut().poll(context)
-        {
-            other = Some(done);
-        }
-        match one.is_some() && other.is_some() {
-            true => std::task::Poll::Ready(()),
-            false => std::task::Poll::Pending,
-        }
-    })
-    .await;
-    (one.unwrap(), other.unwrap())
 }
 
 #[test]

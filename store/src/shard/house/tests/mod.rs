@@ -25,6 +25,7 @@ use crate::mailbox::SpecialUse;
 use crate::shard::{FlagNames, Shard};
 use std::collections::BTreeMap;
 use std::rc::Rc;
+use std::task::Poll;
 
 type Sim = Rc<Shard<SimDisk>>;
 
@@ -170,6 +171,30 @@ fn rows(shard: &Sim, account: AccountId, mailbox: MailboxId) -> Vec<(u32, Object
 async fn contents(shard: &Sim, delivery: ObjectId) -> Result<Vec<u8>, ReadError> {
     let message = shard.message(delivery).await?;
     shard.read(&message, 0, u64::MAX).await
+}
+
+/// Both, one after the other in each turn.
+async fn both<A: Future, B: Future>(a: A, b: B) -> (A::Output, B::Output) {
+    let (mut a, mut b) = (Box::pin(a), Box::pin(b));
+    let (mut one, mut other) = (None, None);
+    std::future::poll_fn(|context| {
+        if one.is_none()
+            && let Poll::Ready(done) = a.as_mut().poll(context)
+        {
+            one = Some(done);
+        }
+        if other.is_none()
+            && let Poll::Ready(done) = b.as_mut().poll(context)
+        {
+            other = Some(done);
+        }
+        match one.is_some() && other.is_some() {
+            true => Poll::Ready(()),
+            false => Poll::Pending,
+        }
+    })
+    .await;
+    (one.unwrap(), other.unwrap())
 }
 
 /// So many octets that only this length has.

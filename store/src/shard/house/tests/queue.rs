@@ -1,9 +1,10 @@
 //! The queue of a shard: what is enqueued, tried and ended, over checkpoints and emptied segments.
 
-use super::{ANNA, DIRECTORY, EAGER, Rig, Sim, inbox, rows, text};
+use super::{ANNA, DIRECTORY, EAGER, Rig, Sim, both, inbox, rows, text};
 use crate::check::repair::{Order, repair};
 use crate::check::{Owner, check};
 use crate::codec::checksum::plain;
+use crate::compact::Lost;
 use crate::disk::Disk;
 use crate::disk::executor::Executor;
 use crate::disk::sim::SimDisk;
@@ -311,6 +312,104 @@ fn run<T: 'static>(disk: &SimDisk, work: impl Future<Output = T> + 'static) -> T
     Executor::new(disk.clone(), 3)
         .finish(work)
         .expect("work ends")
+}
+
+#[test]
+fn items_whose_record_has_rotted_are_named() {
+    let mut rig = Rig::open(SimDisk::new(7));
+    rig.run(async |shard, _| {
+        let to = [("nobody", "one.test"), ("somebody", "two.test")];
+        shard.take(sent(700, &to)).await.unwrap();
+        shard.take(sent(800, &to)).await.unwrap();
+    });
+    rig.roll();
+    let path = format!("{DIRECTORY}/log/{:016x}.log", 1);
+    rig.disk.edit(&path, |octets| {
+        let name = b"rfc822;nobody@one.test";
+        let found = octets.windows(name.len()).position(|at| at == name);
+        octets[found.unwrap()] ^= 1;
+    });
+    let report = rig.keep_house();
+    let lost: Vec<Lost> = report.damage.iter().filter_map(|it| it.lost).collect();
+    assert_eq!(lost, [Lost::Item(ItemId(1)), Lost::Item(ItemId(2))]);
+    let told = report.damage.iter().map(ToString::to_string);
+    assert!(
+        told.into_iter()
+            .any(|told| told.contains("item 2 of the queue"))
+    );
+    rig.run(async |shard, _| {
+        let gone = shard.queued(&[ItemId(1)]).await.err();
+        assert_eq!(gone, Some(ReadError::Gone));
+        shard.queued(&[ItemId(3)]).await.unwrap();
+    });
+}
+
+/// Attempts are objects among messages: those that are needed must not keep the body of a message
+/// before them that has ended, nor those that are not.
+#[test]
+fn a_late_attempt_keeps_no_body() {
+    let mut rig = Rig::open(SimDisk::new(8));
+    rig.run(async |shard, _| {
+        shard.take(sent(60, &[("old", "one.test")])).await.unwrap();
+        for round in 1..30u64 {
+            shard
+                .take(sent(40_000, &[("x", "two.test")]))
+                .await
+                .unwrap();
+            let (old, young) = (ItemId(1), ItemId(1 + round));
+            let tried = vec![
+                attempt(old, round as u16, "later"),
+                attempt(young, 1, "later"),
+            ];
+            shard.note(tried).await.unwrap();
+            shard.note(vec![Note::End(end(young))]).await.unwrap();
+            shard
+                .note(vec![attempt(old, round as u16, "again")])
+                .await
+                .unwrap();
+        }
+    });
+    for round in 0..3 {
+        rig.roll();
+        rig.keep_house();
+        let packed = rig.shard.occupancy().pack_bytes;
+        assert!(packed < 30_000, "round {round}: {packed} octets are kept");
+        rig.run(async move |shard, _| {
+            let tried = vec![attempt(ItemId(1), 100 + round, "later")];
+            shard.note(tried).await.unwrap();
+        });
+    }
+    assert_eq!(rig.items().len(), 1);
+}
+
+#[test]
+fn what_changes_while_a_checkpoint_is_written_down_is_in_the_next() {
+    let mut rig = Rig::open(SimDisk::new(9));
+    for round in 0..6u16 {
+        rig.run(async move |shard, here| {
+            let to: Vec<String> = (0..40).map(|at| format!("d{round}-{at}.test")).collect();
+            let to: Vec<(&str, &str)> = to.iter().map(|to| ("x", to.as_str())).collect();
+            shard.take(sent(100, &to)).await.unwrap();
+            let items = all(&shard);
+            let notes = items
+                .iter()
+                .step_by(3)
+                .map(|item| attempt(item.id, round, "later"));
+            let ends = items.iter().skip(1).step_by(5);
+            let notes = notes
+                .chain(ends.map(|item| Note::End(end(item.id))))
+                .collect();
+            let outcomes = both(shard.checkpoint(&here), shard.note(notes)).await;
+            outcomes.0.unwrap();
+            outcomes.1.unwrap();
+            if round % 2 == 1 {
+                shard.checkpoint(&here).await.unwrap();
+            }
+        });
+        let before = rig.items();
+        rig = rig.again();
+        assert_eq!(rig.items(), before, "round {round}");
+    }
 }
 
 #[test]
