@@ -215,6 +215,7 @@ impl Dispatcher {
                     not_before_secs: 0,
                     priority: 0,
                     marks: 0,
+                    by_secs: 0,
                     prefix: Vec::new(),
                 };
                 let home = usize::from(home(&sender.domain, directory.shards()).0);
