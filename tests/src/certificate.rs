@@ -38,6 +38,34 @@ pub fn client(versions: &[&'static rustls::SupportedProtocolVersion]) -> Arc<Cli
     Arc::new(config)
 }
 
+/// A client that shows a certificate of its own, and that certificate's fingerprint.
+pub fn showing_client() -> (Arc<ClientConfig>, String) {
+    let made = rcgen::generate_simple_self_signed(vec!["client.test".to_owned()]);
+    let made = made.expect("the name is valid");
+    let shown = made.cert.der().clone();
+    let key = rustls::pki_types::PrivateKeyDer::try_from(made.signing_key.serialize_der());
+    let provider = Arc::new(aws_lc_rs::default_provider());
+    let digest = provider
+        .cipher_suites
+        .iter()
+        .find_map(|suite| suite.tls13())
+        .expect("the provider has TLS 1.3");
+    let hash = digest.common.hash_provider.hash(&shown);
+    let hex: String = hash
+        .as_ref()
+        .iter()
+        .map(|octet| format!("{octet:02X}:"))
+        .collect();
+    let config = ClientConfig::builder_with_provider(provider.clone())
+        .with_safe_default_protocol_versions()
+        .expect("the provider has them")
+        .dangerous()
+        .with_custom_certificate_verifier(Arc::new(TrustAny(provider)))
+        .with_client_auth_cert(vec![shown], key.expect("it was just made"));
+    let config = config.expect("key and certificate belong together");
+    (Arc::new(config), hex.trim_end_matches(':').to_owned())
+}
+
 #[derive(Debug)]
 struct TrustAny(Arc<CryptoProvider>);
 

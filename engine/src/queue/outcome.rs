@@ -3,6 +3,7 @@
 use super::dsn::Event;
 use super::nodes::Index;
 use super::schedule::{self, Next};
+use super::terms::Terms;
 use crate::config::outbound::Pace;
 use crate::egress::{Disposition, Failure, Fate, Origin};
 use crate::wire::smtp::client::reply::Reply;
@@ -13,6 +14,8 @@ use store::shard::{Attempt, End, Ending, Enhanced, HostReply, Item};
 pub(super) struct Tried {
     pub(super) index: Index,
     pub(super) item: Item,
+    /// As far as they are known: of a message that was read.
+    pub(super) terms: Terms,
     pub(super) result: Result,
     pub(super) said: HostReply,
 }
@@ -81,21 +84,31 @@ impl Tried {
     }
 
     fn again(&self, due: u32, pace: &Pace, times: Times) -> Deed {
+        let wanted_by = self.terms.late_from();
+        // RFC 2852 §4: it is told when the time is over, not at the attempt after.
+        let soonest = wanted_by.filter(|by| *by > i64::from(times.now));
+        let due_secs = i64::from(due).min(soonest.unwrap_or(i64::MAX));
         let attempt = Attempt {
             item: self.item.id,
             at_secs: times.wall,
             attempts: u16::from(self.item.attempts).saturating_add(1),
-            due_secs: i64::from(due),
+            due_secs,
             reply: self.said.clone(),
         };
-        let late_from = pace
+        let usual = pace
             .warn_secs
-            .map(|secs| self.item.enqueued_secs.saturating_add(secs));
+            .map(|secs| self.released_secs().saturating_add(i64::from(secs)));
         // By the clock that attempts are written down with: the next one asks this one.
-        match late_from.map(i64::from) {
-            Some(late_secs) if times.wall >= late_secs => Deed::Warn { attempt, late_secs },
-            _ => Deed::Note(attempt),
+        let passed = [usual, wanted_by].into_iter().flatten();
+        match passed.filter(|late| *late <= times.wall).max() {
+            Some(late_secs) => Deed::Warn { attempt, late_secs },
+            None => Deed::Note(attempt),
         }
+    }
+
+    /// When its time began: its sender may have wanted it held (RFC 4865).
+    fn released_secs(&self) -> i64 {
+        i64::from(self.item.enqueued_secs).max(self.terms.not_before_secs)
     }
 }
 

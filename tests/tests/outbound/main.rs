@@ -4,6 +4,7 @@
 
 mod asking;
 mod cut;
+mod envelope;
 mod mx;
 mod peers;
 mod sending;
