@@ -45,12 +45,15 @@ pub fn showing_client() -> (Arc<ClientConfig>, String) {
     let shown = made.cert.der().clone();
     let key = rustls::pki_types::PrivateKeyDer::try_from(made.signing_key.serialize_der());
     let provider = Arc::new(aws_lc_rs::default_provider());
-    let digest = provider
+    let hashes = provider
         .cipher_suites
         .iter()
-        .find_map(|suite| suite.tls13())
-        .expect("the provider has TLS 1.3");
-    let hash = digest.common.hash_provider.hash(&shown);
+        .filter_map(|suite| suite.tls13());
+    let sha256 = hashes
+        .map(|suite| suite.common.hash_provider)
+        .find(|hash| hash.output_len() == 32)
+        .expect("the provider has SHA-256");
+    let hash = sha256.hash(&shown);
     let hex: String = hash
         .as_ref()
         .iter()

@@ -288,6 +288,7 @@ fn top(mut section: Section<'_, '_>, base: &Base, notes: &mut Notes) -> Option<C
     let outbound = outbound::outbound(&mut section, base, own_name, notes);
     section.finish(notes);
 
+    outbound::loops(&outbound, &parts.listeners, notes);
     let warnings = cross::check(&parts, notes);
     let data = base.path(data?.value);
     let config = Config {

@@ -311,7 +311,7 @@ fn what_cannot_be_made_fit_comes_back() {
         .unwrap();
     has_all(
         &server.inbox(ALICE, 3)[2],
-        &["Status: 5.3.4", "larger than the next hop takes"],
+        &["Status: 5.3.4", "too large for the other mail system"],
     );
     assert!(sink.taken().is_empty());
     send(&server, "SMTPUTF8", &to, &text("plain"))

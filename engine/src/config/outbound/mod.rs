@@ -4,11 +4,13 @@
 //! so does the demo. The route of a domain is the most exact one: its own name, then `*.` with the
 //! longest end of it, then `*`. What a route does not say of its pace, `[queue]` says for all.
 
+mod loops;
 mod read;
 #[cfg(test)]
 mod tests;
 mod words;
 
+pub(super) use loops::loops;
 pub(super) use read::outbound;
 pub(super) use words::explain;
 
