@@ -2,7 +2,7 @@
 
 use super::board::{QueueIndex, SENDING_SECS_MAX};
 use super::budget;
-use super::dispatch::Dispatcher;
+use super::dispatch::{Dispatcher, never_tried};
 use super::nodes::{Index, Nodes};
 use super::outcome::{Result as Came, Tried};
 use super::terms::Terms;
@@ -132,15 +132,19 @@ impl Dispatcher {
         let now = i64::from(self.second());
         let (over, rest): (Vec<_>, Vec<_>) =
             parcels.into_iter().partition(|one| one.terms.is_over(now));
-        if !over.is_empty() {
-            let tried = over.into_iter().map(|parcel| Tried {
+        let mut tried = Vec::with_capacity(over.len());
+        for parcel in over {
+            let last = self.store.last_attempt(parcel.item.id).await.ok().flatten();
+            tried.push(Tried {
                 index: parcel.index,
+                said: last.map_or_else(never_tried, |last| last.reply),
                 item: parcel.item,
                 terms: parcel.terms,
                 result: Came::Deferred,
-                said: super::dispatch::never_tried(),
             });
-            self.settle(tried.collect(), pace).await;
+        }
+        if !tried.is_empty() {
+            self.settle(tried, pace).await;
         }
         rest
     }

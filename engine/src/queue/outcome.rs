@@ -149,3 +149,91 @@ pub(super) fn said_of(host: &str, failure: &Failure) -> HostReply {
         ..reply
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::nodes::{Band, Nodes};
+    use super::super::terms::{By, Terms};
+    use super::*;
+    use crate::wire::smtp::param::ByMode;
+    use store::mail::id::{ItemId, ObjectId};
+
+    const NOW: u32 = 1_800_000_000;
+
+    /// A recipient that a host put off, enqueued `age` seconds ago.
+    fn deferred(age: u32, terms: Terms) -> Tried {
+        let mut nodes = Nodes::default();
+        Tried {
+            index: nodes.add(1, 0, 0, Band::Normal).unwrap(),
+            item: Item {
+                id: ItemId(1),
+                record: ObjectId(1),
+                enqueued_secs: NOW - age,
+                due_secs: NOW,
+                expiry_secs: NOW + 100_000,
+                domain: "a.test".into(),
+                tenant: "t".into(),
+                attempts: 3,
+                priority: 0,
+                is_held: false,
+                octets: 1,
+            },
+            terms,
+            result: Result::Deferred,
+            said: HostReply::default(),
+        }
+    }
+
+    /// When it is tried again, and since when it is late.
+    fn again(tried: &Tried) -> (i64, Option<i64>) {
+        let times = Times {
+            now: NOW,
+            wall: i64::from(NOW),
+            random: 0,
+        };
+        let pace = Pace {
+            retry_secs: vec![1_000],
+            warn_secs: Some(500),
+            ..Pace::default()
+        };
+        match tried.deed(&pace, times) {
+            Deed::Note(attempt) => (attempt.due_secs - i64::from(NOW), None),
+            Deed::Warn { attempt, late_secs } => (
+                attempt.due_secs - i64::from(NOW),
+                Some(late_secs - i64::from(NOW)),
+            ),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    fn wanted_by(secs: i64) -> Terms {
+        Terms {
+            by: Some(By {
+                at_secs: i64::from(NOW) + secs,
+                mode: ByMode::Notify,
+                trace: false,
+            }),
+            ..Terms::default()
+        }
+    }
+
+    #[test]
+    fn who_wants_it_by_a_time_hears_at_that_time() {
+        assert_eq!(again(&deferred(0, Terms::default())), (1_000, None));
+        assert_eq!(again(&deferred(600, Terms::default())), (1_000, Some(-100)));
+        assert_eq!(again(&deferred(0, wanted_by(30))), (30, None));
+        assert_eq!(again(&deferred(0, wanted_by(-2))), (1_000, Some(-2)));
+        // Told by the usual time, and once more when the wanted one is over.
+        assert_eq!(again(&deferred(600, wanted_by(30))), (30, Some(-100)));
+        assert_eq!(again(&deferred(600, wanted_by(-2))), (1_000, Some(-2)));
+    }
+
+    #[test]
+    fn the_time_of_held_mail_begins_with_its_release() {
+        let held = Terms {
+            not_before_secs: i64::from(NOW) - 10,
+            ..Terms::default()
+        };
+        assert_eq!(again(&deferred(600, held)), (1_000, None));
+    }
+}

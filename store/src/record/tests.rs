@@ -23,7 +23,8 @@ prop_compose! {
 prop_compose! {
     fn outbound()(
         local in ".{0,9}", domain in "[a-z.]{0,9}", notify: u8, orcpt: Option<String>,
-        tenant in "[ab]", times: (i64, i64, i64), priority: i8, marks in 0..1u16 << 15, prefix in "[ab]{0,1}",
+        tenant in "[ab]", times: (i64, i64, i64), priority: i8, marks in 0..1u16 << 15,
+        prefix in "[ab]{0,1}",
     ) -> Outbound {
         Outbound {
             recipient: Address::new(local, domain),

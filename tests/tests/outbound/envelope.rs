@@ -186,7 +186,7 @@ fn when_the_time_is_over_the_sender_hears() {
     let over = server.inbox(ALICE, 2).remove(1);
     has_all(
         &over,
-        &["Action: failed", "Status: 5.4.7", "never@far.test"],
+        &["Action: failed", "Status: 5.4.7", "never@far.test", "Never"],
     );
 }
 

@@ -7,6 +7,7 @@ mod cut;
 mod envelope;
 mod mx;
 mod peers;
+mod private;
 mod sending;
 
 use tests::server::Server;

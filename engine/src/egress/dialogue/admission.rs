@@ -148,11 +148,14 @@ impl Dialogue {
     fn lacks_time(&self, letter: &Letter) -> Option<&'static str> {
         let by = letter.by.filter(|by| by.mode == ByMode::Return)?;
         match self.offer.deliver_by_secs_min {
+            _ if by.secs <= 0 => Some("the time to deliver it is over (DELIVERBY)"),
+            // RFC 2033: its yes is the delivery.
+            _ if self.is_lmtp() => None,
             None => Some("the next hop does not promise to deliver in time (DELIVERBY)"),
             Some(least) if i64::from(by.secs) < i64::try_from(least).unwrap_or(i64::MAX) => {
                 Some("the next hop needs more time than is left (DELIVERBY)")
             }
-            Some(_) => (by.secs <= 0).then_some("the time to deliver it is over (DELIVERBY)"),
+            Some(_) => None,
         }
     }
 

@@ -133,8 +133,8 @@ proptest! {
         message += "--=b=--\r\n";
         let downgraded = downgrade(message.as_bytes()).unwrap();
         prop_assert!(is_plain(&downgraded));
-        let (before, after) = (MessageParser::new().parse(&message), MessageParser::new().parse(&downgraded));
-        let (before, after) = (before.unwrap(), after.unwrap());
+        let before = MessageParser::new().parse(&message).unwrap();
+        let after = MessageParser::new().parse(&downgraded).unwrap();
         prop_assert_eq!(before.parts.len(), after.parts.len());
         for (before, after) in before.parts.iter().zip(&after.parts) {
             prop_assert_eq!(before.content_type().is_some(), after.content_type().is_some());

@@ -280,6 +280,13 @@ fn the_time_that_is_left_is_passed_on_or_the_letter_is_not() {
         play.begin(&letter);
         assert_eq!(play.heard(), format!("MAIL FROM:<s@us.test>{mail}"));
     }
+    let mut play = Play::opened(&lmtp(), &[]);
+    play.begin(&with_time(1, ByMode::Return));
+    assert_eq!(
+        play.heard(),
+        "MAIL FROM:<s@us.test>",
+        "LMTP delivers at once"
+    );
     for (keyword, secs) in [("HELP", 90), ("DELIVERBY 91", 90), ("DELIVERBY", 0)] {
         let fates = unsent(&[keyword], &with_time(secs, ByMode::Return), 100);
         assert!(
