@@ -24,6 +24,9 @@ pub struct Taken {
     pub reply: String,
     /// Which connection brought it, counted from 1.
     pub connection: usize,
+    /// The MAIL command, and those of the recipients that were taken.
+    pub mail: String,
+    pub rcpts: Vec<String>,
 }
 
 /// When the sink asks how to answer.
@@ -64,14 +67,29 @@ impl Sink {
         address: SocketAddr,
         policy: impl Fn(Moment<'_>) -> Option<String> + Send + Sync + 'static,
     ) -> Sink {
+        Sink::offering(address, USUAL, policy)
+    }
+
+    /// The same, with these keywords in its answer to EHLO.
+    pub fn offering(
+        address: SocketAddr,
+        keywords: &[&str],
+        policy: impl Fn(Moment<'_>) -> Option<String> + Send + Sync + 'static,
+    ) -> Sink {
+        let greeting: String = keywords
+            .iter()
+            .map(|word| format!("250-{word}\r\n"))
+            .collect();
+        let greeting: Arc<str> = format!("250-sink.test\r\n{greeting}250 HELP").into();
         let listener = TcpListener::bind(address).expect("the port is free");
         let kept = Arc::new(Kept::default());
         let (shared, policy): (_, Arc<Policy>) = (Arc::clone(&kept), Arc::new(policy));
         std::thread::spawn(move || {
             for stream in listener.incoming().map_while(Result::ok) {
                 let (kept, policy) = (Arc::clone(&shared), Arc::clone(&policy));
+                let greeting = Arc::clone(&greeting);
                 // A client that goes away ends its thread, and nobody asks why.
-                std::thread::spawn(move || drop(serve(stream, &kept, &*policy)));
+                std::thread::spawn(move || drop(serve(stream, &kept, &*policy, &greeting)));
             }
         });
         Sink { address, kept }
@@ -126,7 +144,7 @@ fn accepted(state: &State) -> impl Iterator<Item = &Taken> {
     taken.filter(|taken| taken.reply.starts_with("250"))
 }
 
-fn serve(stream: TcpStream, kept: &Kept, policy: &Policy) -> io::Result<()> {
+fn serve(stream: TcpStream, kept: &Kept, policy: &Policy, greeting: &str) -> io::Result<()> {
     stream.set_read_timeout(Some(DEADLINE))?;
     let connection = kept.note(|state| {
         state.connections += 1;
@@ -136,10 +154,13 @@ fn serve(stream: TcpStream, kept: &Kept, policy: &Policy) -> io::Result<()> {
         kept,
         policy,
         connection,
+        greeting,
         writer: stream.try_clone()?,
         reader: BufReader::new(stream),
         from: String::new(),
         to: Vec::new(),
+        mail: String::new(),
+        rcpts: Vec::new(),
     };
     match policy(Moment::Connect(connection)) {
         Some(reply) if reply == DROP => return Ok(()),
@@ -154,10 +175,13 @@ struct Dialogue<'a> {
     kept: &'a Kept,
     policy: &'a Policy,
     connection: usize,
+    greeting: &'a str,
     writer: TcpStream,
     reader: BufReader<TcpStream>,
     from: String,
     to: Vec<String>,
+    mail: String,
+    rcpts: Vec<String>,
 }
 
 impl Dialogue<'_> {
@@ -181,12 +205,13 @@ impl Dialogue<'_> {
     fn obey(&mut self, command: &str) -> io::Result<String> {
         let verb = command.split([' ', ':']).next().unwrap_or("");
         Ok(match verb.to_ascii_uppercase().as_str() {
-            "EHLO" | "LHLO" => EXTENSIONS.to_owned(),
+            "EHLO" | "LHLO" => self.greeting.to_owned(),
             "MAIL" => {
                 (self.from, self.to) = (path(command), Vec::new());
+                (self.mail, self.rcpts) = (command.to_owned(), Vec::new());
                 "250 2.1.0 OK".to_owned()
             }
-            "RCPT" => self.recipient(path(command)),
+            "RCPT" => self.recipient(path(command), command),
             "DATA" if self.to.is_empty() => "554 5.5.1 No valid recipients".to_owned(),
             "DATA" => self.data()?,
             "QUIT" => "221 2.0.0 Bye".to_owned(),
@@ -195,7 +220,7 @@ impl Dialogue<'_> {
         })
     }
 
-    fn recipient(&mut self, address: String) -> String {
+    fn recipient(&mut self, address: String, command: &str) -> String {
         let before = self.kept.note(|state| {
             let before = state.rcpts.iter().filter(|known| **known == address);
             let before = before.count();
@@ -205,6 +230,7 @@ impl Dialogue<'_> {
         let refusal = (self.policy)(Moment::Rcpt(&address, before));
         refusal.unwrap_or_else(|| {
             self.to.push(address);
+            self.rcpts.push(command.to_owned());
             "250 2.1.5 OK".to_owned()
         })
     }
@@ -221,6 +247,8 @@ impl Dialogue<'_> {
             text,
             reply: reply.clone(),
             connection: self.connection,
+            mail: std::mem::take(&mut self.mail),
+            rcpts: std::mem::take(&mut self.rcpts),
         };
         self.kept.note(|state| state.taken.push(taken));
         Ok(reply)
@@ -262,8 +290,7 @@ fn path(command: &str) -> String {
     path.map_or_else(String::new, |(path, _)| path.to_owned())
 }
 
-const EXTENSIONS: &str =
-    "250-sink.test\r\n250-PIPELINING\r\n250-8BITMIME\r\n250-SIZE\r\n250 ENHANCEDSTATUSCODES";
+const USUAL: &[&str] = &["PIPELINING", "8BITMIME", "SIZE", "ENHANCEDSTATUSCODES"];
 
 const DROP: &str = "drop";
 const DEADLINE: Duration = Duration::from_secs(60);

@@ -16,6 +16,7 @@ use super::dsn::Event;
 use super::hop::{Hop, Reach};
 use super::letter::{Load, Parcel};
 use super::outcome::{Result as Came, Tried, said, said_of};
+use super::privacy::Unreached;
 use super::schedule::pause_secs;
 use super::site::Permit;
 use super::suspend::Field;
@@ -26,6 +27,7 @@ use crate::egress::{
 use crate::reactor::oneshot::{self, oneshot};
 use crate::reactor::{clock, sleep, spawn};
 use crate::wire::sasl::Password;
+use crate::wire::smtp::client::offer::Offer;
 use crate::wire::smtp::client::reply::{Reply, Status};
 use futures_util::future::{Either, select};
 use std::net::SocketAddr;
@@ -36,21 +38,23 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 /// What a courier holds as long as it lives.
-struct Courier {
-    desk: Rc<Dispatcher>,
+pub(super) struct Courier {
+    pub(super) desk: Rc<Dispatcher>,
     queue: QueueIndex,
-    hop: Rc<Hop>,
+    pub(super) hop: Rc<Hop>,
     source: EgressSource,
-    permit: Permit,
+    pub(super) permit: Permit,
     _connection: budget::Share,
     /// Ready when the outcome before the last is durable.
     noted: Option<oneshot::Receiver<()>>,
 }
 
 /// An open connection and whom it leads to.
-struct Link {
-    connection: Connection,
-    host: Rc<str>,
+pub(super) struct Link {
+    pub(super) connection: Connection,
+    pub(super) host: Rc<str>,
+    /// It was opened on other terms than the hosts ask for: good for one message.
+    pub(super) is_for_one: bool,
 }
 
 impl Dispatcher {
@@ -198,37 +202,53 @@ impl Courier {
 
     /// `false`: the hosts cannot be reached, so that more would fare the same.
     async fn send(&mut self, link: &mut Option<Link>, load: Load) -> bool {
-        let Load { parcels, body } = load;
-        let letter = self.desk.letter(&body, &parcels);
+        let Load { parcels, mut body } = load;
+        let mut letter = self.desk.letter(&body, &parcels);
         let mut pieces = body.pieces();
+        let terms = parcels
+            .first()
+            .map(|parcel| parcel.terms)
+            .unwrap_or_default();
         for _ in 0..STALE_MAX {
             let mut open = match link.take() {
-                Some(open) if open.connection.letters() < self.hop.route.pace.messages_max => open,
+                Some(open) if self.suits(&open, terms) => open,
                 spent => {
                     if let Some(spent) = spent {
                         spent.connection.quit().await;
                     }
-                    match self.connect().await {
+                    match self
+                        .connect_for(terms, letter.envelope.reverse_path.is_none())
+                        .await
+                    {
                         Ok(open) => open,
-                        Err((host, failure)) => {
+                        Err(Unreached::Site(host, failure)) => {
                             self.unreached(parcels, &host, &failure).await;
                             return false;
+                        }
+                        Err(Unreached::Private(host, failure)) => {
+                            self.not_private(parcels, &host, &failure).await;
+                            return true;
                         }
                     }
                 }
             };
+            if self.fit(&mut body, &parcels, open.connection.offer()).await {
+                (letter, pieces) = (self.desk.letter(&body, &parcels), body.pieces());
+            }
             let outcome = open.connection.send(&letter, &mut pieces).await;
             if outcome.is_stale {
                 continue;
             }
-            let passes_on = open.connection.offer().dsn;
+            let promises = Promises::of(open.connection.offer());
             let host = Rc::clone(&open.host);
-            if outcome.is_open {
-                *link = Some(open);
+            match outcome.is_open {
+                true if open.is_for_one => open.connection.quit().await,
+                true => *link = Some(open),
+                false => {}
             }
             drop((body, pieces));
             self.learn(&outcome);
-            self.write_down(parcels, &host, passes_on, &outcome).await;
+            self.write_down(parcels, &host, promises, &outcome).await;
             return true;
         }
         // It closes every connection on us: as good as not there.
@@ -256,23 +276,19 @@ impl Courier {
         &mut self,
         parcels: Vec<Parcel>,
         host: &str,
-        passes_on: bool,
+        promises: Promises,
         outcome: &Outcome,
     ) {
         let mut tried = Vec::with_capacity(parcels.len());
         for (parcel, disposition) in parcels.into_iter().zip(&outcome.recipients) {
             let result = match Came::from(disposition) {
-                Came::Delivered(_) if !parcel.wants_success() => Came::Delivered(Event::PassedOn),
-                // LMTP puts it into its mailbox (RFC 2033).
-                Came::Delivered(_) if self.hop.dialect == Dialect::Lmtp => {
-                    Came::Delivered(Event::Delivered)
-                }
-                Came::Delivered(_) if passes_on => Came::Delivered(Event::PassedOn),
+                Came::Delivered(_) => Came::Delivered(self.told(&parcel, promises)),
                 other => other,
             };
             tried.push(Tried {
                 index: parcel.index,
                 item: parcel.item,
+                terms: parcel.terms,
                 result,
                 said: said(host, disposition.origin, &disposition.reply),
             });
@@ -291,7 +307,26 @@ impl Courier {
         }
     }
 
-    fn count(&self, tried: &[Tried]) {
+    /// Who tells the sender of a recipient that the host took.
+    fn told(&self, parcel: &Parcel, promises: Promises) -> Event {
+        // LMTP puts it into its mailbox (RFC 2033).
+        if self.hop.dialect == Dialect::Lmtp {
+            return match parcel.wants_success() {
+                true => Event::Delivered,
+                false => Event::PassedOn,
+            };
+        }
+        let by = parcel.terms.by;
+        if by.is_some_and(|by| by.trace || !promises.deliver_by) {
+            return Event::Traced;
+        }
+        match parcel.wants_success() && !promises.dsn {
+            true => Event::Relayed,
+            false => Event::PassedOn,
+        }
+    }
+
+    pub(super) fn count(&self, tried: &[Tried]) {
         let counts = &self.permit.site().counts;
         for one in tried {
             let cell = match one.result {
@@ -320,6 +355,7 @@ impl Courier {
             .map(|parcel| Tried {
                 index: parcel.index,
                 item: parcel.item,
+                terms: parcel.terms,
                 result,
                 said: said_of(host, failure),
             })
@@ -339,7 +375,7 @@ impl Courier {
     }
 
     /// The first host that takes a connection, best ones first.
-    async fn connect(&mut self) -> Result<Link, (Rc<str>, Failure)> {
+    pub(super) async fn connect(&mut self) -> Result<Link, (Rc<str>, Failure)> {
         if let Some(queue) = self.desk.board.borrow().queue(self.queue) {
             self.hop = Rc::clone(&queue.hop);
         }
@@ -351,7 +387,12 @@ impl Courier {
                 Ok(connection) => {
                     self.permit.site().answered();
                     let host = Rc::clone(&host.name);
-                    return Ok(Link { connection, host });
+                    let is_for_one = false;
+                    return Ok(Link {
+                        connection,
+                        host,
+                        is_for_one,
+                    });
                 }
                 // A refusal for now says more of the set of hosts than one for good.
                 Err(failure) => match &last {
@@ -366,7 +407,7 @@ impl Courier {
         Err(last.unwrap_or_else(nowhere))
     }
 
-    fn target(&self, host: &Reach, address: SocketAddr) -> Target {
+    pub(super) fn target(&self, host: &Reach, address: SocketAddr) -> Target {
         let source = self.source.address;
         let is_same_family = |source: &std::net::IpAddr| source.is_ipv4() == address.is_ipv4();
         Target {
@@ -428,6 +469,22 @@ impl Courier {
     }
 }
 
+/// What a host that took a message does about telling its sender.
+#[derive(Clone, Copy)]
+struct Promises {
+    dsn: bool,
+    deliver_by: bool,
+}
+
+impl Promises {
+    fn of(offer: &Offer) -> Promises {
+        Promises {
+            dsn: offer.dsn,
+            deliver_by: offer.deliver_by_secs_min.is_some(),
+        }
+    }
+}
+
 /// Also where the task panicked: the watchdog finds the recipients that it had.
 impl Drop for Courier {
     fn drop(&mut self) {
@@ -437,12 +494,12 @@ impl Drop for Courier {
 
 /// Whether every host said, in words of its own, that it will never take mail from us. What is
 /// wrong with TLS or with our login is for the operators to mend, and mail waits for that.
-fn is_final(failure: &Failure) -> bool {
+pub(super) fn is_final(failure: &Failure) -> bool {
     !failure.is_temporary() && matches!(failure.stage, Stage::Banner | Stage::Hello)
 }
 
 /// A hop without an address: nobody makes one.
-fn nowhere() -> (Rc<str>, Failure) {
+pub(super) fn nowhere() -> (Rc<str>, Failure) {
     let failure = Failure {
         stage: Stage::Connect,
         origin: Origin::Us,
@@ -456,7 +513,7 @@ fn nowhere() -> (Rc<str>, Failure) {
 const IDLE_MAX: Duration = Duration::from_secs(5);
 
 /// Addresses of all hosts that are tried for one connection.
-const TRIES_MAX: usize = 16;
+pub(super) const TRIES_MAX: usize = 16;
 
 /// Connections that end before they answer anything, before a message waits.
 const STALE_MAX: usize = 3;

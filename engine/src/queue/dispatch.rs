@@ -12,6 +12,7 @@ use super::nodes::{Band, Index, State};
 use super::notice::News;
 use super::outcome::{Deed, Result as Came, Times, Tried};
 use super::site::Sites;
+use super::terms::Terms;
 use super::time::Seconds;
 use crate::config::outbound::{Outbound, Pace};
 use crate::egress::Tools;
@@ -57,6 +58,8 @@ pub struct Dispatcher {
     pub(super) bodies: Rc<Budget>,
     /// Connections open or opening.
     pub(super) connections: Rc<Budget>,
+    /// Messages that are being changed for their next hop.
+    pub(super) changes: Rc<Budget>,
     pub(super) random: Rc<dyn Fn() -> u64>,
     sites: Arc<Sites>,
     guides: Guides,
@@ -78,6 +81,7 @@ impl Dispatcher {
             bodies: Budget::new(queue.sending_bytes_max),
             connections: Budget::new(queue.connections_max),
             questions: Budget::new(QUESTIONS_MAX),
+            changes: Budget::new(1),
             board: RefCell::new(Board::new(second)),
             seconds,
             shard: equipment.shard,
@@ -218,6 +222,14 @@ impl Dispatcher {
     }
 
     async fn resolve(self: Rc<Self>, number: u32, domain: String) {
+        if self.is_ours(&domain) {
+            let released = self
+                .board
+                .borrow_mut()
+                .unresolved((number, &domain), self.second());
+            self.bring_home(released).await;
+            return self.turn();
+        }
         let question = self.questions.take(1).await;
         let config = self.live.config.load_full();
         let found = match config.outbound.route_and_place(&domain) {
@@ -277,6 +289,7 @@ impl Dispatcher {
             Some(Tried {
                 index,
                 item,
+                terms: Terms::default(),
                 result,
                 said: said.clone(),
             })
@@ -423,6 +436,7 @@ impl Dispatcher {
         let tried = Tried {
             index,
             item,
+            terms: Terms::default(),
             result: Came::Deferred,
             said,
         };
@@ -486,7 +500,7 @@ fn is_silent(end: &End, event: Event) -> bool {
     matches!(end.ending, Ending::Delivered | Ending::Dropped) && event == Event::PassedOn
 }
 
-fn never_tried() -> HostReply {
+pub(super) fn never_tried() -> HostReply {
     HostReply {
         host: String::new(),
         code: 0,

@@ -190,7 +190,7 @@ fn exchange(ways: &Ways, place: usize, domain: &str, is_shared: bool) -> String 
 }
 
 /// What the operator wants, or more where the domain itself asks for more.
-fn demanded(by_route: TlsDemand, host: &str, published: Demand) -> Demand {
+pub(super) fn demanded(by_route: TlsDemand, host: &str, published: Demand) -> Demand {
     match (by_route, published) {
         (TlsDemand::Never, _) => Demand::Clear,
         (TlsDemand::Opportunistic, published) => published,

@@ -2,9 +2,10 @@
 
 use super::board::{QueueIndex, SENDING_SECS_MAX};
 use super::budget;
-use super::dispatch::Dispatcher;
+use super::dispatch::{Dispatcher, never_tried};
 use super::nodes::{Index, Nodes};
 use super::outcome::{Result as Came, Tried};
+use super::terms::Terms;
 use crate::config::outbound::Pace;
 use crate::egress::{Letter, Pieces};
 use crate::event;
@@ -26,15 +27,16 @@ pub(super) struct Parcel {
     pub(super) index: Index,
     pub(super) item: Item,
     pub(super) recipient: Recipient,
+    pub(super) terms: Terms,
 }
 
 /// A message in memory.
 pub(super) struct Body {
-    source: Source,
+    pub(super) source: Source,
     tenant: String,
-    queue_id: String,
+    pub(super) queue_id: String,
     priority: i8,
-    pieces: Rc<[Rc<[u8]>]>,
+    pub(super) pieces: Rc<[Rc<[u8]>]>,
     _room: budget::Share,
 }
 
@@ -101,6 +103,7 @@ impl Dispatcher {
             };
             parcels.push(Parcel {
                 index,
+                terms: Terms::of(leaving),
                 recipient: Recipient {
                     address: leaving.address.clone(),
                     notify: leaving.notify,
@@ -109,6 +112,7 @@ impl Dispatcher {
                 item,
             });
         }
+        let parcels = self.in_time(parcels, pace).await;
         let priority = parcels.first()?.item.priority;
         Some(Load {
             parcels,
@@ -121,6 +125,28 @@ impl Dispatcher {
                 _room: room,
             },
         })
+    }
+
+    /// What must not be delivered any more ends here (RFC 2852 §4, mode R).
+    async fn in_time(&self, parcels: Vec<Parcel>, pace: &Pace) -> Vec<Parcel> {
+        let now = i64::from(self.second());
+        let (over, rest): (Vec<_>, Vec<_>) =
+            parcels.into_iter().partition(|one| one.terms.is_over(now));
+        let mut tried = Vec::with_capacity(over.len());
+        for parcel in over {
+            let last = self.store.last_attempt(parcel.item.id).await.ok().flatten();
+            tried.push(Tried {
+                index: parcel.index,
+                said: last.map_or_else(never_tried, |last| last.reply),
+                item: parcel.item,
+                terms: parcel.terms,
+                result: Came::Deferred,
+            });
+        }
+        if !tried.is_empty() {
+            self.settle(tried, pace).await;
+        }
+        rest
     }
 
     /// The watchdog leaves a large message the time that egress leaves it.
@@ -182,6 +208,7 @@ impl Dispatcher {
         let tried = wanted.into_iter().map(|(index, item)| Tried {
             index,
             item,
+            terms: Terms::default(),
             result,
             said: HostReply {
                 host: String::new(),
@@ -210,7 +237,15 @@ impl Dispatcher {
             envid: source.envid.clone(),
             auth: None,
         };
+        // One MAIL brought them all, and its terms.
+        let terms = parcels
+            .first()
+            .map(|parcel| parcel.terms)
+            .unwrap_or_default();
+        let now = i64::from(self.second());
         Letter {
+            require_tls: terms.require_tls,
+            by: terms.by.map(|by| by.left(now)),
             priority: Some(body.priority).filter(|priority| *priority != 0),
             ..Letter::new(Rc::new(envelope), self.signatures(body).into())
         }

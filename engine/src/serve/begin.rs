@@ -369,6 +369,8 @@ fn live(config: Config, shards: u16, tls: Option<TlsContext>) -> Result<Arc<Live
     let (directory, _) = plan.build(None);
     let live = Live::new(config, directory, tls);
     live.signers.store(Arc::new(signers));
+    let clients = outbound::clients(&live.config.load()).map_err(Refusal)?;
+    live.clients.store(Arc::new(clients));
     Ok(Arc::new(live))
 }
 

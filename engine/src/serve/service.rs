@@ -209,6 +209,7 @@ async fn try_reload(
     }
     let config = outbound::as_started(started, config);
     live.signers.store(Arc::new(outbound::signers(&config)?));
+    live.clients.store(Arc::new(outbound::clients(&config)?));
     if let Some(tls) = &live.tls {
         tls.replace(load_certificates(&config).map_err(|refusal| refusal.0)?);
     }

@@ -2,6 +2,7 @@
 
 pub mod certificates;
 pub mod client;
+pub mod clients;
 pub mod context;
 pub mod demo;
 pub mod stream;
@@ -14,5 +15,6 @@ mod tests;
 
 pub use certificates::{CertificateError, CertificateFiles, Certificates};
 pub use client::{Authorities, Judge, Proof, Shown, TlsClient, TlsFault};
+pub use clients::{ClientProof, Clients};
 pub use context::TlsContext;
 pub use stream::{Stream, StreamParts, TlsInfo};

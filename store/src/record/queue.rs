@@ -31,8 +31,10 @@ pub struct Outbound {
     pub not_before_secs: i64,
     /// RFC 6710 §4: from −9 to 9.
     pub priority: i8,
-    /// What else the queue has to know of it, kept as it is.
+    /// What else the queue has to know of it, kept as it is; below 2^15.
     pub marks: u16,
+    /// It is to be delivered by then (RFC 2852); 0 for no such wish.
+    pub by_secs: i64,
     /// Received and other trace: octets before the body. Recipients of one message that have the
     /// same ones share them on disk.
     pub prefix: Vec<u8>,
@@ -62,6 +64,7 @@ pub struct Leaving {
     pub not_before_secs: i64,
     pub priority: i8,
     pub marks: u16,
+    pub by_secs: i64,
 }
 
 impl Queue {
@@ -118,7 +121,7 @@ impl Queue {
 
 impl Leaving {
     fn read(fields: &mut Fields<'_>) -> Result<Leaving, Broken> {
-        Ok(Leaving {
+        let mut leaving = Leaving {
             address: read_address(fields)?,
             notify: Notify(fields.u8()?),
             orcpt: fields.optional_text()?,
@@ -126,7 +129,16 @@ impl Leaving {
             not_before_secs: fields.i64()?,
             priority: fields.i8()?,
             marks: fields.u16()?,
-        })
+            by_secs: 0,
+        };
+        if leaving.marks & HAS_BY != 0 {
+            leaving.marks &= !HAS_BY;
+            leaving.by_secs = fields.i64()?;
+            if leaving.by_secs == 0 {
+                return Err(Broken("a time to deliver by that is none"));
+            }
+        }
+        Ok(leaving)
     }
 
     fn write(&self, out: &mut Vec<u8>) {
@@ -136,7 +148,14 @@ impl Leaving {
         out.put_i64(self.expiry_secs);
         out.put_i64(self.not_before_secs);
         out.put_i8(self.priority);
-        out.put_u16(self.marks);
+        assert!(self.marks & HAS_BY == 0, "the engine's marks are 15");
+        match self.by_secs {
+            0 => out.put_u16(self.marks),
+            by_secs => {
+                out.put_u16(self.marks | HAS_BY);
+                out.put_i64(by_secs);
+            }
+        }
     }
 }
 
@@ -151,6 +170,7 @@ impl Outbound {
             not_before_secs: self.not_before_secs,
             priority: self.priority,
             marks: self.marks,
+            by_secs: self.by_secs,
         };
         (leaving, self.tenant, self.prefix)
     }
@@ -175,6 +195,7 @@ impl Outbound {
             not_before_secs: leaving.not_before_secs,
             priority: leaving.priority,
             marks: leaving.marks,
+            by_secs: leaving.by_secs,
             prefix,
         })
     }
@@ -371,6 +392,9 @@ impl Hold {
         kind::HOLD
     }
 }
+
+/// The mark that says that a time to deliver by follows the marks.
+const HAS_BY: u16 = 1 << 15;
 
 /// Items are numbered below this: the checkpoint keeps them in 2^32 − 1 parts of 2^12.
 const ITEMS_MAX: u64 = ((1 << 32) - 1) << 12;

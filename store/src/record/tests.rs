@@ -23,7 +23,8 @@ prop_compose! {
 prop_compose! {
     fn outbound()(
         local in ".{0,9}", domain in "[a-z.]{0,9}", notify: u8, orcpt: Option<String>,
-        tenant in "[ab]", times: (i64, i64), priority: i8, marks: u16, prefix in "[ab]{0,1}",
+        tenant in "[ab]", times: (i64, i64, i64), priority: i8, marks in 0..1u16 << 15,
+        prefix in "[ab]{0,1}",
     ) -> Outbound {
         Outbound {
             recipient: Address::new(local, domain),
@@ -34,6 +35,7 @@ prop_compose! {
             not_before_secs: times.1,
             priority,
             marks,
+            by_secs: times.2 & -i64::from(marks & 1),
             prefix: prefix.into_bytes(),
         }
     }

@@ -4,8 +4,10 @@
 
 mod asking;
 mod cut;
+mod envelope;
 mod mx;
 mod peers;
+mod private;
 mod sending;
 
 use tests::server::Server;

@@ -1,9 +1,10 @@
 //! TOML → [`Outbound`], every fault with its line.
 
-use super::super::Found;
+use super::super::fingerprint::Fingerprint;
 use super::super::name::domain_name;
 use super::super::quantity;
 use super::super::raw::{At, Notes, Section};
+use super::super::{Base, Found};
 use super::{
     ALL, EgressSource, HopProtocol, Login, Network, NextHost, Outbound, Pace, Queue, Relay, Route,
     TlsDemand, Via,
@@ -14,6 +15,7 @@ use std::net::{IpAddr, SocketAddr};
 /// All tables about mail that leaves. `hostname` is what we call ourselves where no source says.
 pub(in super::super) fn outbound(
     top: &mut Section<'_, '_>,
+    base: &Base,
     hostname: &str,
     notes: &mut Notes,
 ) -> Outbound {
@@ -27,7 +29,7 @@ pub(in super::super) fn outbound(
         .filter_map(|section| route(section, &queue.pace, notes))
         .collect();
     let relay = match top.section(notes, "relay", "[relay]") {
-        Some(section) => relay(section, notes),
+        Some(section) => relay(section, base, notes),
         None => Relay::default(),
     };
     let sources = top.sections(notes, "egress", "[[egress]]");
@@ -80,12 +82,16 @@ fn queue(mut section: Section<'_, '_>, notes: &mut Notes) -> Queue {
     let items_max = number("items_max", usual.items_max, 100_000_000);
     let connections_max = number("shard_connections_max", usual.connections_max, 100_000);
     let bytes = section.size(notes, "sending_bytes_max", 1 << 20, 1 << 40);
+    let hold = section.seconds(notes, "hold_max", 0, 366 * 86_400);
+    let deliver_by = section.seconds(notes, "deliver_by_min", 0, 30 * 86_400);
     section.finish(notes);
     Queue {
         pace,
         items_max,
         connections_max,
         sending_bytes_max: bytes.map_or(usual.sending_bytes_max, |found| found.value),
+        hold_secs_max: hold.map_or(usual.hold_secs_max, |found| found.value),
+        deliver_by_secs_min: deliver_by.map_or(usual.deliver_by_secs_min, |found| found.value),
     }
 }
 
@@ -325,9 +331,14 @@ fn tls_demand(text: At<&str>, notes: &mut Notes) -> Option<TlsDemand> {
     })
 }
 
-fn relay(mut section: Section<'_, '_>, notes: &mut Notes) -> Relay {
+fn relay(mut section: Section<'_, '_>, base: &Base, notes: &mut Notes) -> Relay {
     let written = section.texts(notes, "networks");
+    let certificates = section.texts(notes, "certificates");
+    let authorities = section.text(notes, "client_authorities");
     section.finish(notes);
+    if let Some(file) = authorities {
+        base.check_readable(file, notes);
+    }
     let mut networks = Vec::with_capacity(written.len());
     for text in written {
         match Network::parse(text.value) {
@@ -341,7 +352,27 @@ fn relay(mut section: Section<'_, '_>, notes: &mut Notes) -> Relay {
             }
         }
     }
-    Relay { networks }
+    let certificates = certificates.into_iter();
+    Relay {
+        networks,
+        certificates: certificates
+            .filter_map(|text| fingerprint(text, notes))
+            .collect(),
+        client_authorities: authorities.map(|file| base.path(file.value)),
+    }
+}
+
+fn fingerprint(text: At<&str>, notes: &mut Notes) -> Option<Fingerprint> {
+    let found = Fingerprint::parse(text.value);
+    if found.is_none() {
+        let what = format!(
+            "certificates: \"{}\" is no SHA-256 fingerprint; \
+             `openssl x509 -noout -fingerprint -sha256 -in FILE` shows that of a certificate",
+            text.value
+        );
+        notes.problem(text.line, what);
+    }
+    found
 }
 
 fn source(mut section: Section<'_, '_>, hostname: &str, notes: &mut Notes) -> Option<EgressSource> {

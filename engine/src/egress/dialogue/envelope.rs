@@ -223,8 +223,12 @@ impl Transaction {
             smtputf8: self.smtputf8 && offer.smtputf8,
             ret: envelope.ret.filter(|_| offer.dsn),
             envid: envelope.envid.as_deref().filter(|_| offer.dsn),
-            require_tls: self.letter.require_tls,
+            require_tls: self.letter.require_tls && offer.require_tls,
             priority: self.letter.priority.filter(|_| offer.priority),
+            by: self
+                .letter
+                .by
+                .filter(|_| offer.deliver_by_secs_min.is_some()),
         };
         write_mail(envelope.reverse_path.as_ref(), &params, &mut out.octets);
         self.mail = Command::Said;
