@@ -6,6 +6,9 @@
 //!    └── while something is ready, or comes within a few seconds ─────────────┘
 //! ```
 //!
+//! What is ready already is taken and read before a message is sent, so that its envelope goes out
+//! with the end of that message.
+//!
 //! The outcome of a message is written down while the next one is sent, and awaited before the one
 //! after it: a crash leaves at most two messages of a connection in doubt.
 
@@ -21,7 +24,7 @@ use super::site::Permit;
 use super::suspend::Field;
 use crate::config::outbound::{EgressSource, TlsDemand, Via};
 use crate::egress::{
-    Connection, Dialect, Disposition, Failure, Fate, Login, Origin, Outcome, Stage, Target,
+    Connection, Dialect, Disposition, Failure, Fate, Letter, Login, Origin, Outcome, Stage, Target,
 };
 use crate::reactor::oneshot::{self, oneshot};
 use crate::reactor::{clock, sleep, spawn};
@@ -43,6 +46,8 @@ struct Courier {
     source: EgressSource,
     permit: Permit,
     _connection: budget::Share,
+    /// What comes next.
+    ahead: Option<(Load, Letter)>,
     /// Ready when the outcome before the last is durable.
     noted: Option<oneshot::Receiver<()>>,
 }
@@ -101,6 +106,7 @@ impl Dispatcher {
                 source: source.clone(),
                 permit,
                 _connection: connection,
+                ahead: None,
                 noted: None,
             };
             drop(board);
@@ -132,20 +138,21 @@ impl Courier {
         let (desk, queue) = (Rc::clone(&self.desk), self.queue);
         let mut link: Option<Link> = None;
         while !self.desk.is_ending() && !self.desk.is_suspended(self.permit.site().name()) {
-            if self.has_work() {
-                self.keep_pace(&mut link).await;
-            }
-            let Some(load) = self.next_load().await else {
+            let Some((load, letter)) = self.next(&mut link).await else {
                 let Some(link) = &mut link else { break };
                 match self.rest(link).await {
                     true => continue,
                     false => break,
                 }
             };
-            if !self.send(&mut link, load).await {
+            if !self.send(&mut link, load, letter).await {
                 break;
             }
             self.desk.serve(self.queue);
+        }
+        if let Some((load, _)) = self.ahead.take() {
+            let taken = load.parcels.into_iter().map(|parcel| parcel.index);
+            self.desk.make_ready(taken);
         }
         if let Some(link) = link {
             link.connection.quit().await;
@@ -181,6 +188,44 @@ impl Courier {
         }
     }
 
+    /// The next transaction, when it may begin; `None`: nothing is ready.
+    async fn next(&mut self, link: &mut Option<Link>) -> Option<(Load, Letter)> {
+        if self.ahead.is_some() {
+            return self.ahead.take();
+        }
+        if self.has_work() {
+            self.keep_pace(link).await;
+        }
+        let load = self.next_load().await?;
+        let letter = self.desk.letter(&load.body, &load.parcels);
+        Some((load, letter))
+    }
+
+    /// Takes what comes behind the next letter of a connection, if something may at once. Behind
+    /// one of so many octets it would wait long, and a round trip is little.
+    async fn look_ahead(&mut self, connection: &Connection, octets: u64) {
+        let pace = &self.hop.route.pace;
+        let is_last = connection.next_number() >= pace.messages_max
+            || octets > AHEAD_OF_BYTES_MAX
+            || self.desk.is_ending();
+        if is_last || self.ahead.is_some() || !self.has_work() {
+            return;
+        }
+        let now_micros = clock::monotonic_micros();
+        let is_slow = |per_minute| self.permit.site().pace(per_minute, now_micros).is_err();
+        if pace.per_minute_max.is_some_and(is_slow) {
+            return;
+        }
+        let now = self.desk.second();
+        let taken = self
+            .desk
+            .take(self.queue, pace.recipients_max as usize, now);
+        if let Some(load) = self.desk.load_at_once(taken, pace).await {
+            let letter = self.desk.letter(&load.body, &load.parcels);
+            self.ahead = Some((load, letter));
+        }
+    }
+
     /// The next transaction's recipients with their message; passes over what cannot be read.
     async fn next_load(&self) -> Option<Load> {
         let most = self.hop.route.pace.recipients_max as usize;
@@ -197,13 +242,16 @@ impl Courier {
     }
 
     /// `false`: the hosts cannot be reached, so that more would fare the same.
-    async fn send(&mut self, link: &mut Option<Link>, load: Load) -> bool {
+    async fn send(&mut self, link: &mut Option<Link>, load: Load, letter: Letter) -> bool {
         let Load { parcels, body } = load;
-        let letter = self.desk.letter(&body, &parcels);
         let mut pieces = body.pieces();
+        // Also one that waited behind another.
+        let indexes = parcels.iter().map(|parcel| parcel.index);
+        self.desk.allow_time(indexes, body.octets());
+        let messages_max = self.hop.route.pace.messages_max;
         for _ in 0..STALE_MAX {
             let mut open = match link.take() {
-                Some(open) if open.connection.letters() < self.hop.route.pace.messages_max => open,
+                Some(open) if open.connection.next_number() <= messages_max => open,
                 spent => {
                     if let Some(spent) = spent {
                         spent.connection.quit().await;
@@ -217,7 +265,11 @@ impl Courier {
                     }
                 }
             };
-            let outcome = open.connection.send(&letter, &mut pieces).await;
+            self.look_ahead(&open.connection, body.octets()).await;
+            let ahead = self.ahead.as_ref();
+            let next = ahead.map(|(load, letter)| (letter, load.body.octets()));
+            let sent = open.connection.send_before(&letter, &mut pieces, next);
+            let outcome = sent.await;
             if outcome.is_stale {
                 continue;
             }
@@ -451,6 +503,10 @@ fn nowhere() -> (Rc<str>, Failure) {
     };
     (Rc::from(""), failure)
 }
+
+/// A message is sent within `egress::Patience`: of this size, before the watchdog looks at the one
+/// behind it.
+const AHEAD_OF_BYTES_MAX: u64 = 1 << 20;
 
 /// How long a connection without work is kept.
 const IDLE_MAX: Duration = Duration::from_secs(5);
