@@ -12,8 +12,8 @@ use store::shard::{Outbound, Share};
 pub(super) enum Lead {
     /// To accounts of ours; at least one.
     Accounts(Vec<Target>),
-    /// To another host.
-    Away,
+    /// To another host, by the queue of this shard.
+    Away { home: usize },
     /// To nobody, as the operator wants it.
     Nowhere,
 }
@@ -23,17 +23,18 @@ impl Lead {
     pub(super) fn count(&self) -> usize {
         match self {
             Lead::Accounts(targets) => targets.len(),
-            Lead::Away | Lead::Nowhere => 1,
+            Lead::Away { .. } | Lead::Nowhere => 1,
         }
     }
 
-    /// The shards of its accounts.
+    /// The shards that get it: one of them may as well have it first.
     pub(super) fn owners(&self) -> impl Iterator<Item = usize> + Clone {
-        let targets = match self {
-            Lead::Accounts(targets) => targets.as_slice(),
-            Lead::Away | Lead::Nowhere => &[],
+        let (targets, home) = match self {
+            Lead::Accounts(targets) => (targets.as_slice(), None),
+            Lead::Away { home } => (&[][..], Some(*home)),
+            Lead::Nowhere => (&[][..], None),
         };
-        targets.iter().map(owner)
+        targets.iter().map(owner).chain(home)
     }
 }
 

@@ -273,8 +273,10 @@ impl Conversation {
     fn foreign(&mut self, address: &Address) -> Answer {
         let config = self.hall.live.config.load_full();
         let outbound = &config.outbound;
+        let shards = self.hall.live.directory.load().shards();
+        let home = usize::from(home(&address.domain, shards).0);
         let lead = match route::away(outbound, self.may_send(&outbound.relay), address) {
-            Away::Leaves => Lead::Away,
+            Away::Leaves => Lead::Away { home },
             Away::Discarded => Lead::Nowhere,
             Away::Rejected(words) => {
                 self.count_refusal(metric::Refusal::Relay);
@@ -288,8 +290,6 @@ impl Conversation {
             }
             Away::NoRoute => return self.refuse(metric::Refusal::Relay, reply::RELAY_DENIED),
         };
-        let shards = self.hall.live.directory.load().shards();
-        let home = usize::from(home(&address.domain, shards).0);
         if self.hall.live.is_queue_full(home) {
             return self.refuse(metric::Refusal::Unavailable, reply::STORAGE_FULL);
         }
@@ -321,7 +321,8 @@ impl Conversation {
         self.hall.metrics.refusals.of(why).one();
     }
 
-    /// Of the owners of the recipients, we ourselves if we are one, else the first.
+    /// Of the owners of the recipients, we ourselves if we are one, else the first: the message
+    /// goes into one log and not into two.
     fn coordinator(&self) -> usize {
         let me = self.hall.shard;
         let mut owners = self.leads.iter().flat_map(Lead::owners);
@@ -387,7 +388,6 @@ impl Conversation {
         trace.write(&mut received);
         trace.complete(commit.missing, &mut received);
         let config = self.hall.live.config.load();
-        let shards = self.hall.live.directory.load().shards();
         let sender = self.session.login().map(|login| login.to_string());
         for (position, (recipient, lead)) in
             commit.envelope.recipients.iter().zip(leads).enumerate()
@@ -395,7 +395,7 @@ impl Conversation {
             let targets = match lead {
                 Lead::Accounts(targets) => targets,
                 Lead::Nowhere => continue,
-                Lead::Away => {
+                Lead::Away { home } => {
                     let tenant = sender.clone().unwrap_or_else(|| tenant(&commit.envelope));
                     let outbound = leaving(
                         recipient,
@@ -405,10 +405,7 @@ impl Conversation {
                         commit.priority,
                         &config.outbound,
                     );
-                    shares.leave(
-                        usize::from(home(&recipient.address.domain, shards).0),
-                        outbound,
-                    );
+                    shares.leave(home, outbound);
                     continue;
                 }
             };
