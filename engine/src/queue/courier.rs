@@ -77,7 +77,7 @@ impl Dispatcher {
                 return;
             };
             let busy = (queue.couriers as usize).saturating_sub(queue.idle.len());
-            if queue.ready() <= busy + called {
+            if queue.ready() <= (busy + called) * queue.left_to_each() {
                 return;
             }
             if let Some(idle) = queue.idle.pop() {
@@ -268,8 +268,10 @@ impl Courier {
             self.look_ahead(&open.connection, body.octets()).await;
             let ahead = self.ahead.as_ref();
             let next = ahead.map(|(load, letter)| (letter, load.body.octets()));
+            let begun = clock::monotonic_micros();
             let sent = open.connection.send_before(&letter, &mut pieces, next);
             let outcome = sent.await;
+            self.note_time(begun);
             if outcome.is_stale {
                 continue;
             }
@@ -286,6 +288,13 @@ impl Courier {
         // It closes every connection on us: as good as not there.
         self.give_back(parcels);
         false
+    }
+
+    fn note_time(&self, begun: u64) {
+        let took = clock::monotonic_micros().saturating_sub(begun);
+        if let Some(queue) = self.desk.board.borrow_mut().queue_mut(self.queue) {
+            queue.took(took);
+        }
     }
 
     /// What the site's answers say about how much it bears: 421, or a connection that ends in the
