@@ -24,6 +24,11 @@ pub struct Letter {
 pub(super) const RECIPIENTS_MAX: usize = 10_000;
 
 impl Letter {
+    /// Of prefix and body.
+    pub(super) fn octets(&self, body: u64) -> u64 {
+        body.saturating_add(self.prefix.len() as u64)
+    }
+
     /// A letter that asks for nothing special.
     #[must_use]
     pub fn new(envelope: Rc<Envelope>, prefix: Rc<[u8]>) -> Letter {

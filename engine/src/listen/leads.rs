@@ -15,9 +15,9 @@ pub(super) enum Lead {
     /// To accounts of ours; at least one.
     Accounts(Vec<Target>),
     /// To accounts of ours, and not before the sender wants it: by our own queue (RFC 4865).
-    Later,
-    /// To another host.
-    Away,
+    Later { home: usize },
+    /// To another host, by the queue of this shard.
+    Away { home: usize },
     /// To nobody, as the operator wants it.
     Nowhere,
 }
@@ -27,17 +27,18 @@ impl Lead {
     pub(super) fn count(&self) -> usize {
         match self {
             Lead::Accounts(targets) => targets.len(),
-            Lead::Later | Lead::Away | Lead::Nowhere => 1,
+            Lead::Later { .. } | Lead::Away { .. } | Lead::Nowhere => 1,
         }
     }
 
-    /// The shards of its accounts.
+    /// The shards that get it: one of them may as well have it first.
     pub(super) fn owners(&self) -> impl Iterator<Item = usize> + Clone {
-        let targets = match self {
-            Lead::Accounts(targets) => targets.as_slice(),
-            Lead::Later | Lead::Away | Lead::Nowhere => &[],
+        let (targets, home) = match self {
+            Lead::Accounts(targets) => (targets.as_slice(), None),
+            Lead::Later { home } | Lead::Away { home } => (&[][..], Some(*home)),
+            Lead::Nowhere => (&[][..], None),
         };
-        targets.iter().map(owner)
+        targets.iter().map(owner).chain(home)
     }
 }
 

@@ -313,18 +313,17 @@ impl Conversation {
         if self.session.terms().hold.is_none() {
             return self.lead(Lead::Accounts(targets));
         }
-        match self.has_queue_for(address) {
-            true => self.lead(Lead::Later),
-            false => self.refuse(metric::Refusal::Unavailable, reply::STORAGE_FULL),
-        }
+        let home = self.home(address);
+        self.lead_by(home, Lead::Later { home })
     }
 
     /// Another host's recipient: for those who may, where there is a route.
     fn foreign(&mut self, address: &Address) -> Answer {
         let config = self.hall.live.config.load_full();
         let outbound = &config.outbound;
+        let home = self.home(address);
         let lead = match route::away(outbound, self.may_send(&outbound.relay), address) {
-            Away::Leaves => Lead::Away,
+            Away::Leaves => Lead::Away { home },
             Away::Discarded => Lead::Nowhere,
             Away::Rejected(words) => {
                 self.count_refusal(metric::Refusal::Relay);
@@ -342,16 +341,21 @@ impl Conversation {
             }
             Away::NoRoute => return self.refuse(metric::Refusal::Relay, reply::RELAY_DENIED),
         };
-        match self.has_queue_for(address) {
-            true => self.lead(lead),
-            false => self.refuse(metric::Refusal::Unavailable, reply::STORAGE_FULL),
-        }
+        self.lead_by(home, lead)
     }
 
-    fn has_queue_for(&self, address: &Address) -> bool {
+    /// The shard that queues mail for it.
+    fn home(&self, address: &Address) -> usize {
         let shards = self.hall.live.directory.load().shards();
-        let home = usize::from(home(&address.domain, shards).0);
-        !self.hall.live.is_queue_full(home)
+        usize::from(home(&address.domain, shards).0)
+    }
+
+    /// By the queue of a shard, as long as it takes more.
+    fn lead_by(&mut self, home: usize, lead: Lead) -> Answer {
+        match self.hall.live.is_queue_full(home) {
+            true => self.refuse(metric::Refusal::Unavailable, reply::STORAGE_FULL),
+            false => self.lead(lead),
+        }
     }
 
     /// Whoever has logged in, networks that the operator names, and who shows a certificate that is
@@ -380,7 +384,8 @@ impl Conversation {
         self.hall.metrics.refusals.of(why).one();
     }
 
-    /// Of the owners of the recipients, we ourselves if we are one, else the first.
+    /// Of the owners of the recipients, we ourselves if we are one, else the first: the message
+    /// goes into one log and not into two.
     fn coordinator(&self) -> usize {
         let me = self.hall.shard;
         let mut owners = self.leads.iter().flat_map(Lead::owners);
@@ -463,7 +468,6 @@ impl Conversation {
         trace.write(&mut received);
         trace.complete(commit.missing, &mut received);
         let config = self.hall.live.config.load();
-        let shards = self.hall.live.directory.load().shards();
         let sender = self.session.login().map(|login| login.to_string());
         for (position, (recipient, lead)) in
             commit.envelope.recipients.iter().zip(leads).enumerate()
@@ -471,14 +475,11 @@ impl Conversation {
             let targets = match lead {
                 Lead::Accounts(targets) => targets,
                 Lead::Nowhere => continue,
-                Lead::Later | Lead::Away => {
+                Lead::Later { home } | Lead::Away { home } => {
                     let tenant = sender.clone().unwrap_or_else(|| tenant(&commit.envelope));
                     let outbound =
                         leaving(recipient, tenant, &received, date, commit, &config.outbound);
-                    shares.leave(
-                        usize::from(home(&recipient.address.domain, shards).0),
-                        outbound,
-                    );
+                    shares.leave(home, outbound);
                     continue;
                 }
             };

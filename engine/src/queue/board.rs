@@ -86,6 +86,8 @@ pub(super) struct Queue {
     pub(super) idle: Vec<oneshot::Sender<()>>,
     /// Domains whose hosts it stands for.
     users: u32,
+    /// What a message took of late, in microseconds, as a moving mean.
+    took_micros: u64,
     /// Its hosts, as DNS named them last.
     pub(super) hop: Rc<Hop>,
 }
@@ -224,6 +226,7 @@ impl Board {
             couriers: 0,
             idle: Vec::new(),
             users: 0,
+            took_micros: SWIFT_MICROS_MAX,
             hop: Rc::clone(hop),
         });
         self.by_key.insert(key, at);
@@ -509,6 +512,26 @@ impl Queue {
     pub(super) fn ready(&self) -> usize {
         self.lanes.count()
     }
+
+    /// A message was sent in this time.
+    pub(super) fn took(&mut self, micros: u64) {
+        self.took_micros = (self.took_micros * 7).saturating_add(micros) / 8;
+    }
+
+    /// A second has passed: whoever was swift may be stuck since.
+    pub(super) fn doubt(&mut self) {
+        self.took_micros = self.took_micros.max(SWIFT_MICROS_MAX);
+    }
+
+    /// How many are left to each courier who is at work. One that is soon back takes several: they
+    /// go out with the ends of each other, and nobody is woken for each.
+    #[must_use]
+    pub(super) fn left_to_each(&self) -> usize {
+        match self.took_micros < SWIFT_MICROS_MAX {
+            true => LEFT_TO_SWIFT,
+            false => 1,
+        }
+    }
 }
 
 /// A part of the items by weight, always the same for one item.
@@ -524,6 +547,12 @@ fn choose(shares: &[Share], item: u64) -> Option<QueueIndex> {
     }
     shares.first().map(|share| share.queue)
 }
+
+/// A host that takes messages faster than this is swift.
+const SWIFT_MICROS_MAX: u64 = 2_000;
+
+/// Messages that wait for a courier of a swift one: some milliseconds.
+const LEFT_TO_SWIFT: usize = 4;
 
 /// A state without an event of its own is looked at this often: has its message expired?
 pub(super) const LOOK_SECS: u32 = 600;

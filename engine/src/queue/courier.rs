@@ -6,6 +6,9 @@
 //!    └── while something is ready, or comes within a few seconds ─────────────┘
 //! ```
 //!
+//! What is ready already is taken and read before a message is sent, so that its envelope goes out
+//! with the end of that message.
+//!
 //! The outcome of a message is written down while the next one is sent, and awaited before the one
 //! after it: a crash leaves at most two messages of a connection in doubt.
 
@@ -13,6 +16,7 @@ use super::board::QueueIndex;
 use super::budget;
 use super::dispatch::Dispatcher;
 use super::dsn::Event;
+use super::fit::fits;
 use super::hop::{Hop, Reach};
 use super::letter::{Load, Parcel};
 use super::outcome::{Result as Came, Tried, said, said_of};
@@ -20,9 +24,10 @@ use super::privacy::Unreached;
 use super::schedule::pause_secs;
 use super::site::Permit;
 use super::suspend::Field;
+use super::terms::Terms;
 use crate::config::outbound::{EgressSource, TlsDemand, Via};
 use crate::egress::{
-    Connection, Dialect, Disposition, Failure, Fate, Login, Origin, Outcome, Stage, Target,
+    Connection, Dialect, Disposition, Failure, Fate, Letter, Login, Origin, Outcome, Stage, Target,
 };
 use crate::reactor::oneshot::{self, oneshot};
 use crate::reactor::{clock, sleep, spawn};
@@ -45,6 +50,8 @@ pub(super) struct Courier {
     source: EgressSource,
     pub(super) permit: Permit,
     _connection: budget::Share,
+    /// What comes next.
+    ahead: Option<(Load, Letter)>,
     /// Ready when the outcome before the last is durable.
     noted: Option<oneshot::Receiver<()>>,
 }
@@ -76,7 +83,7 @@ impl Dispatcher {
                 return;
             };
             let busy = (queue.couriers as usize).saturating_sub(queue.idle.len());
-            if queue.ready() <= busy + called {
+            if queue.ready() <= (busy + called) * queue.left_to_each() {
                 return;
             }
             if let Some(idle) = queue.idle.pop() {
@@ -105,6 +112,7 @@ impl Dispatcher {
                 source: source.clone(),
                 permit,
                 _connection: connection,
+                ahead: None,
                 noted: None,
             };
             drop(board);
@@ -136,20 +144,21 @@ impl Courier {
         let (desk, queue) = (Rc::clone(&self.desk), self.queue);
         let mut link: Option<Link> = None;
         while !self.desk.is_ending() && !self.desk.is_suspended(self.permit.site().name()) {
-            if self.has_work() {
-                self.keep_pace(&mut link).await;
-            }
-            let Some(load) = self.next_load().await else {
+            let Some((load, letter)) = self.next(&mut link).await else {
                 let Some(link) = &mut link else { break };
                 match self.rest(link).await {
                     true => continue,
                     false => break,
                 }
             };
-            if !self.send(&mut link, load).await {
+            if !self.send(&mut link, load, letter).await {
                 break;
             }
             self.desk.serve(self.queue);
+        }
+        if let Some((load, _)) = self.ahead.take() {
+            let taken = load.parcels.into_iter().map(|parcel| parcel.index);
+            self.desk.make_ready(taken);
         }
         if let Some(link) = link {
             link.connection.quit().await;
@@ -185,6 +194,53 @@ impl Courier {
         }
     }
 
+    /// The next transaction, when it may begin; `None`: nothing is ready.
+    async fn next(&mut self, link: &mut Option<Link>) -> Option<(Load, Letter)> {
+        if self.ahead.is_some() {
+            return self.ahead.take();
+        }
+        if self.has_work() {
+            self.keep_pace(link).await;
+        }
+        let load = self.next_load().await?;
+        let letter = self.desk.letter(&load.body, &load.parcels);
+        Some((load, letter))
+    }
+
+    /// Takes what comes behind the next letter of a connection, if something may at once. Behind
+    /// one of so many octets it would wait long, and a round trip is little.
+    async fn look_ahead(&mut self, link: &Link, octets: u64) {
+        let pace = &self.hop.route.pace;
+        let is_last = link.is_for_one
+            || link.connection.next_number() >= pace.messages_max
+            || octets > AHEAD_OF_BYTES_MAX
+            || self.desk.is_ending();
+        if is_last || self.ahead.is_some() || !self.has_work() {
+            return;
+        }
+        let now_micros = clock::monotonic_micros();
+        let is_slow = |per_minute| self.permit.site().pace(per_minute, now_micros).is_err();
+        if pace.per_minute_max.is_some_and(is_slow) {
+            return;
+        }
+        let now = self.desk.second();
+        let taken = self
+            .desk
+            .take(self.queue, pace.recipients_max as usize, now);
+        if let Some(load) = self.desk.load_at_once(taken, pace).await {
+            let letter = self.desk.letter(&load.body, &load.parcels);
+            self.ahead = Some((load, letter));
+        }
+    }
+
+    /// What may ride behind the letter of this connection: what may take it, and takes it as it is.
+    fn chained(&self, link: &Link) -> Option<(&Letter, u64)> {
+        let (load, letter) = self.ahead.as_ref()?;
+        let is_fit = fits(&load.body, link.connection.offer());
+        let is_taken = is_fit && self.suits(link, terms(&load.parcels));
+        is_taken.then(|| (letter, load.body.octets()))
+    }
+
     /// The next transaction's recipients with their message; passes over what cannot be read.
     async fn next_load(&self) -> Option<Load> {
         let most = self.hop.route.pace.recipients_max as usize;
@@ -201,14 +257,13 @@ impl Courier {
     }
 
     /// `false`: the hosts cannot be reached, so that more would fare the same.
-    async fn send(&mut self, link: &mut Option<Link>, load: Load) -> bool {
+    async fn send(&mut self, link: &mut Option<Link>, load: Load, mut letter: Letter) -> bool {
         let Load { parcels, mut body } = load;
-        let mut letter = self.desk.letter(&body, &parcels);
         let mut pieces = body.pieces();
-        let terms = parcels
-            .first()
-            .map(|parcel| parcel.terms)
-            .unwrap_or_default();
+        // Also one that waited behind another.
+        let indexes = parcels.iter().map(|parcel| parcel.index);
+        self.desk.allow_time(indexes, body.octets());
+        let terms = terms(&parcels);
         for _ in 0..STALE_MAX {
             let mut open = match link.take() {
                 Some(open) if self.suits(&open, terms) => open,
@@ -235,7 +290,12 @@ impl Courier {
             if self.fit(&mut body, &parcels, open.connection.offer()).await {
                 (letter, pieces) = (self.desk.letter(&body, &parcels), body.pieces());
             }
-            let outcome = open.connection.send(&letter, &mut pieces).await;
+            self.look_ahead(&open, body.octets()).await;
+            let next = self.chained(&open);
+            let begun = clock::monotonic_micros();
+            let sent = open.connection.send_before(&letter, &mut pieces, next);
+            let outcome = sent.await;
+            self.note_time(begun);
             if outcome.is_stale {
                 continue;
             }
@@ -254,6 +314,13 @@ impl Courier {
         // It closes every connection on us: as good as not there.
         self.give_back(parcels);
         false
+    }
+
+    fn note_time(&self, begun: u64) {
+        let took = clock::monotonic_micros().saturating_sub(begun);
+        if let Some(queue) = self.desk.board.borrow_mut().queue_mut(self.queue) {
+            queue.took(took);
+        }
     }
 
     /// What the site's answers say about how much it bears: 421, or a connection that ends in the
@@ -509,6 +576,10 @@ pub(super) fn nowhere() -> (Rc<str>, Failure) {
     (Rc::from(""), failure)
 }
 
+/// A message is sent within `egress::Patience`: of this size, before the watchdog looks at the one
+/// behind it.
+const AHEAD_OF_BYTES_MAX: u64 = 1 << 20;
+
 /// How long a connection without work is kept.
 const IDLE_MAX: Duration = Duration::from_secs(5);
 
@@ -517,3 +588,9 @@ pub(super) const TRIES_MAX: usize = 16;
 
 /// Connections that end before they answer anything, before a message waits.
 const STALE_MAX: usize = 3;
+
+/// What the sender asks of the way of a transaction; its recipients are of one mind.
+fn terms(parcels: &[Parcel]) -> Terms {
+    let first = parcels.first();
+    first.map(|parcel| parcel.terms).unwrap_or_default()
+}

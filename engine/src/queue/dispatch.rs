@@ -4,7 +4,7 @@
 //! recipient is durable before the board moves it on, so that a crash repeats an attempt and never
 //! forgets one.
 
-use super::board::{Arrival, Board, LOOK_SECS, QueueIndex, Share};
+use super::board::{Arrival, Board, LOOK_SECS, Queue, QueueIndex, Share};
 use super::budget::Budget;
 use super::dsn::Event;
 use super::hop::{Guides, Hop, NoHop};
@@ -149,11 +149,15 @@ impl Dispatcher {
         self.seconds.look(now.monotonic_millis, now.unix_secs())
     }
 
-    pub(super) fn times(&self) -> Times {
+    fn times(&self, tried: &Tried) -> Times {
         Times {
             now: self.second(),
             wall: self.now().unix_secs() as i64,
-            random: (self.random)(),
+            // Only a wait is spread; asking the kernel for each message would cost.
+            random: match tried.result {
+                Came::Deferred => (self.random)(),
+                _ => 0,
+            },
         }
     }
 
@@ -199,7 +203,8 @@ impl Dispatcher {
             self.board.borrow_mut().advance(now);
             self.turn();
             let waiting: Vec<QueueIndex> = {
-                let board = self.board.borrow();
+                let mut board = self.board.borrow_mut();
+                board.queues_mut().for_each(Queue::doubt);
                 let ready = board.queues().filter(|(_, queue)| queue.ready() > 0);
                 ready.map(|(index, _)| index).collect()
             };
@@ -319,7 +324,7 @@ impl Dispatcher {
         let (mut notes, mut news, mut moves) = (Vec::new(), Vec::new(), Vec::new());
         for one in tried {
             self.report(&one);
-            match one.deed(pace, self.times()) {
+            match one.deed(pace, self.times(&one)) {
                 Deed::Again => moves.push((one.index, Move::At(0))),
                 Deed::Note(attempt) => {
                     moves.push((one.index, Move::to(attempt.due_secs)));

@@ -76,6 +76,11 @@ impl Dispatcher {
     }
 }
 
+/// Whether a host with this offer takes the message as it is.
+pub(super) fn fits(body: &Body, offer: &Offer) -> bool {
+    lack(body, offer).is_none()
+}
+
 fn lack(body: &Body, offer: &Offer) -> Option<Lack> {
     let eight_bits = match body.source.body {
         BodyKind::SevenBit => false,

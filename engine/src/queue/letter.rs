@@ -51,6 +51,11 @@ impl Body {
     pub(super) fn pieces(&self) -> Pieces {
         Pieces::new(Rc::clone(&self.pieces))
     }
+
+    /// Without the signatures.
+    pub(super) fn octets(&self) -> u64 {
+        self.pieces.iter().map(|piece| piece.len() as u64).sum()
+    }
 }
 
 impl Dispatcher {
@@ -69,13 +74,49 @@ impl Dispatcher {
     /// Reads the message of recipients that were taken. What cannot be sent is settled here;
     /// `None`: that was all of it.
     pub(super) async fn load(&self, taken: Vec<Index>, pace: &Pace) -> Option<Load> {
+        let (wanted, octets) = self.wanted(taken)?;
+        let room = self.bodies.take(octets).await;
+        self.load_into(wanted, room, pace).await
+    }
+
+    /// As [`load`](Self::load), for whoever has room for a message already and must not wait for
+    /// more: others may wait for his. Without room they are ready again.
+    pub(super) async fn load_at_once(&self, taken: Vec<Index>, pace: &Pace) -> Option<Load> {
+        let (wanted, octets) = self.wanted(taken)?;
+        match self.bodies.try_take(octets) {
+            Some(room) => self.load_into(wanted, room, pace).await,
+            None => {
+                self.make_ready(wanted.into_iter().map(|(index, _)| index));
+                None
+            }
+        }
+    }
+
+    /// Brings back what was taken and not tried.
+    pub(super) fn make_ready(&self, taken: impl Iterator<Item = Index>) {
+        let now = self.second();
+        let mut board = self.board.borrow_mut();
+        taken.for_each(|index| board.defer(index, now, now));
+    }
+
+    /// The items of recipients that were taken, and the octets of their message.
+    fn wanted(&self, taken: Vec<Index>) -> Option<(Vec<(Index, Item)>, u64)> {
         let wanted: Vec<(Index, Item)> = taken
             .into_iter()
             .filter_map(|index| Some((index, self.own_item_of(index)?)))
             .collect();
         let octets = wanted.first()?.1.octets;
-        self.allow_time(&wanted, octets);
-        let room = self.bodies.take(octets).await;
+        Some((wanted, octets))
+    }
+
+    async fn load_into(
+        &self,
+        wanted: Vec<(Index, Item)>,
+        room: budget::Share,
+        pace: &Pace,
+    ) -> Option<Load> {
+        let octets = wanted.first()?.1.octets;
+        self.allow_time(wanted.iter().map(|(index, _)| *index), octets);
         let ids: Vec<ItemId> = wanted.iter().map(|(_, item)| item.id).collect();
         let read = async {
             let queued = self.store.queued(&ids).await?;
@@ -150,16 +191,14 @@ impl Dispatcher {
     }
 
     /// The watchdog leaves a large message the time that egress leaves it.
-    fn allow_time(&self, wanted: &[(Index, Item)], octets: u64) {
+    pub(super) fn allow_time(&self, indexes: impl Iterator<Item = Index>, octets: u64) {
         let extra = u32::try_from(octets / OCTETS_A_SEC_MIN).unwrap_or(u32::MAX);
         let due = self
             .second()
             .saturating_add(SENDING_SECS_MAX)
             .saturating_add(extra);
         let mut board = self.board.borrow_mut();
-        for (index, _) in wanted {
-            board.nodes.node_mut(*index).due = due;
-        }
+        indexes.for_each(|index| board.nodes.node_mut(index).due = due);
     }
 
     async fn pieces(&self, message: &Message) -> Result<Vec<Rc<[u8]>>, ReadError> {

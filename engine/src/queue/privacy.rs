@@ -30,7 +30,7 @@ pub(super) enum Unreached {
 impl Courier {
     /// Whether a message may take this connection.
     pub(super) fn suits(&self, link: &Link, terms: Terms) -> bool {
-        let is_spent = link.connection.letters() >= self.hop.route.pace.messages_max;
+        let is_spent = link.connection.next_number() > self.hop.route.pace.messages_max;
         !is_spent && (!terms.require_tls || is_private(&link.connection))
     }
 

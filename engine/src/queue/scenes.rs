@@ -86,6 +86,25 @@ impl World {
 }
 
 #[test]
+fn a_swift_host_is_left_more_until_a_second_passes_without_news() {
+    let mut world = World::new();
+    world.arrive(1, "a.test", 0);
+    world.resolve_all();
+    let queue = world.board.take_stirred()[0];
+    let queue = world.board.queue_mut(queue).unwrap();
+    assert_eq!(queue.left_to_each(), 1, "nothing is known of it");
+    queue.took(300);
+    let swift = queue.left_to_each();
+    assert!(swift > 1);
+    queue.doubt();
+    assert_eq!(queue.left_to_each(), 1, "who was swift may be stuck");
+    queue.took(300);
+    assert_eq!(queue.left_to_each(), swift);
+    queue.took(1_000_000);
+    assert_eq!(queue.left_to_each(), 1);
+}
+
+#[test]
 fn a_life_from_arrival_to_end() {
     let mut world = World::new();
     let index = world.arrive(1, "a.example", START);

@@ -31,13 +31,28 @@ impl Dialogue {
         is_seven_bit: bool,
         out: &mut Output,
     ) {
+        let whole = self.target.patience.whole(octets);
+        self.whole_due_ms = self.now_ms.saturating_add(super::millis(whole));
+        if matches!(self.state, State::Ahead) {
+            return self.take_up(letter, out);
+        }
         assert!(
             matches!(self.state, State::Ready),
             "a letter waits its turn"
         );
+        let transaction = self.admit(letter, octets, is_seven_bit);
         self.letters = self.letters.saturating_add(1);
-        let whole = self.target.patience.whole(octets);
-        self.whole_due_ms = self.now_ms.saturating_add(super::millis(whole));
+        self.state = State::Envelope;
+        let is_over = transaction.is_over();
+        self.transaction = Some(Box::new(transaction));
+        match is_over {
+            true => self.settle(false, out),
+            false => self.write_envelope(out),
+        }
+    }
+
+    /// A transaction for those recipients that this server can have.
+    pub(super) fn admit(&self, letter: &Letter, octets: u64, is_seven_bit: bool) -> Transaction {
         let mut transaction = Transaction {
             letter: letter.clone(),
             octets,
@@ -56,13 +71,7 @@ impl Dialogue {
             transaction.resolve(fate, Stage::Mail, Origin::Us, &reply);
         }
         self.sift(&mut transaction);
-        self.state = State::Envelope;
-        let is_over = transaction.dispositions.iter().all(Option::is_some);
-        self.transaction = Some(Box::new(transaction));
-        match is_over {
-            true => self.settle(false, out),
-            false => self.write_envelope(out),
-        }
+        transaction
     }
 
     /// Whether a look at the body decides if this server can have it.
@@ -70,7 +79,7 @@ impl Dialogue {
         letter.envelope.body == BodyKind::EightBitMime && !self.offer.eight_bit_mime
     }
 
-    fn framing(&self) -> Framing {
+    pub(super) fn framing(&self) -> Framing {
         match self.offer.chunking && self.target.chunking {
             true => Framing::Chunk,
             false => Framing::Stuffed,

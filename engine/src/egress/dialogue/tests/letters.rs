@@ -27,7 +27,7 @@ fn pipelined() {
             );
         }
     }
-    assert_eq!(play.dialogue.letters(), 3);
+    assert_eq!(play.dialogue.next_number(), 4);
     play.input(Input::Quit);
     assert_eq!(play.heard(), "QUIT");
     play.says("221 bye\r\n");
