@@ -170,6 +170,7 @@ fn attempt(item: &ItemId) -> Note {
             code: 451,
             enhanced: None,
             text: "4.7.1 try again later, we know you not well enough".to_owned(),
+            ..HostReply::default()
         },
     })
 }

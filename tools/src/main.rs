@@ -48,6 +48,8 @@ enum Command {
     /// Mail for other hosts: what waits, for what, until when
     #[command(subcommand)]
     Queue(command::queue::Queue),
+    /// The whole story of a message: who brought it, where it went or what it waits for
+    Trace(command::trace::Trace),
     /// Keys that sign outgoing mail, and their DNS records
     #[command(subcommand)]
     Dkim(command::dkim::Dkim),
@@ -77,6 +79,7 @@ fn main() -> ExitCode {
         Command::Account(account) => account.run(&client).map(|()| true),
         Command::Domain(domain) => domain.run(&client).map(|()| true),
         Command::Queue(queue) => queue.run(&client).map(|()| true),
+        Command::Trace(trace) => trace.run(&client),
         Command::Dkim(dkim) => dkim.run(&client).map(|()| true),
         Command::Export(export) => export.run(&client),
         Command::Import(import) => import.run(&client),

@@ -83,6 +83,7 @@ pub(crate) fn order(data: &Path, request: Request) -> anyhow::Result<Reply> {
         | Request::QueueCarry { .. }
         | Request::QueueSuspend { .. }
         | Request::QueueResume { .. }
+        | Request::QueueSuspensions
         | Request::QueueTop => bail!("the queue is asked of the running server; start it first"),
     }
     Ok(Reply::Done)

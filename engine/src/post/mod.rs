@@ -13,4 +13,5 @@ pub use letter::{
 };
 pub use queue::{
     LastReply, Pick, QueueAnswer, QueueAsk, QueueDeed, QueueField, QueueLine, QueueShown, SiteLine,
+    SuspensionLine,
 };

@@ -10,6 +10,7 @@ use super::names::Names;
 use super::nodes::{Band, Chain, Full, Index, Nodes, State};
 use super::site::Site;
 use super::suspend::{Field, Suspensions};
+use super::tally::{Part, Tally};
 use super::wheel::Wheel;
 use super::why::Why;
 use crate::reactor::oneshot;
@@ -24,7 +25,7 @@ pub(super) struct Board {
     pub(super) suspensions: Suspensions,
     wheel: Wheel,
     domains: Names<Domain>,
-    tenants: Names<()>,
+    tenants: Names<Tally>,
     queues: Slab<Queue>,
     by_key: HashMap<(u32, Box<str>), usize>,
     to_resolve: Vec<u32>,
@@ -53,6 +54,12 @@ struct Domain {
     standing: Standing,
     /// Those that wait for its hosts.
     pending: Chain,
+    tally: Tally,
+    /// The last that was known.
+    site: Option<Arc<Site>>,
+    /// Its oldest recipient: of the last round of the watchdog, and as far as this one has come.
+    oldest: Option<u64>,
+    oldest_so_far: Option<u64>,
 }
 
 #[derive(Default)]
@@ -84,6 +91,8 @@ pub(super) struct Queue {
     pub(super) couriers: u32,
     /// Of these, those that have nothing to send now; told when there is something.
     pub(super) idle: Vec<oneshot::Sender<()>>,
+    /// It waits for leave to probe its hosts.
+    pub(super) is_in_line: bool,
     /// Domains whose hosts it stands for.
     users: u32,
     /// What a message took of late, in microseconds, as a moving mean.
@@ -118,6 +127,7 @@ impl Board {
             self.tenants.leave(tenant);
             return added;
         };
+        self.count(index, Tally::enter);
         match arrival.is_held {
             true => self.enter(index, State::Held, now.saturating_add(LOOK_SECS)),
             false => self.defer(index, arrival.due, now),
@@ -164,16 +174,16 @@ impl Board {
             domain.standing = Standing::Asked;
             self.to_resolve.push(number);
         }
-        self.nodes.node_mut(index).enter(State::Resolving, look);
         self.nodes.push(&mut domain.pending, index);
+        self.enter(index, State::Resolving, look);
     }
 
     fn make_ready(&mut self, index: Index, queue: QueueIndex, look: u32) {
         let Some(ready) = self.queues.get_mut(queue.0) else {
             return;
         };
-        self.nodes.node_mut(index).enter(State::Ready, look);
         ready.lanes.push(&mut self.nodes, index);
+        self.enter(index, State::Ready, look);
         if self.to_serve.last() != Some(&queue) {
             self.to_serve.push(queue);
         }
@@ -225,6 +235,7 @@ impl Board {
             lanes: Lanes::default(),
             couriers: 0,
             idle: Vec::new(),
+            is_in_line: false,
             users: 0,
             took_micros: SWIFT_MICROS_MAX,
             hop: Rc::clone(hop),
@@ -245,9 +256,11 @@ impl Board {
         if self.domains.text(number) != name {
             return shares.iter().for_each(|share| self.prune(share.queue));
         }
+        let mut site = None;
         for share in &shares {
             if let Some(queue) = self.queues.get_mut(share.queue.0) {
                 queue.users += 1;
+                site = Some(Arc::clone(&queue.site));
             }
         }
         let known = Standing::Known {
@@ -257,6 +270,7 @@ impl Board {
         let Some(domain) = self.domains.value_mut(number) else {
             return;
         };
+        domain.site = site;
         let before = std::mem::replace(&mut domain.standing, known);
         let mut pending = std::mem::take(&mut domain.pending);
         self.forget(before);
@@ -306,7 +320,7 @@ impl Board {
         let taken = queue.lanes.take(&mut self.nodes, most, belongs);
         let until = now.saturating_add(SENDING_SECS_MAX);
         for index in &taken {
-            self.nodes.node_mut(*index).enter(State::Sending, until);
+            self.enter(*index, State::Sending, until);
         }
         taken
     }
@@ -314,7 +328,7 @@ impl Board {
     /// Nothing is to be done for it any more.
     pub(super) fn end(&mut self, index: Index) {
         let node = *self.nodes.node(index);
-        self.nodes.let_go(index);
+        self.let_go(index);
         self.tenants.leave(node.tenant());
         if self.domains.users(node.domain) == 1
             && let Some(domain) = self.domains.value_mut(node.domain)
@@ -366,7 +380,8 @@ impl Board {
             .nodes
             .add(node.item, node.domain, node.tenant(), node.band());
         let fresh = fresh.ok()?;
-        self.nodes.let_go(index);
+        self.count(fresh, Tally::enter);
+        self.let_go(index);
         Some(fresh)
     }
 
@@ -387,7 +402,80 @@ impl Board {
     }
 
     pub(super) fn enter(&mut self, index: Index, state: State, due: u32) {
+        self.count(index, Tally::leave);
         self.nodes.node_mut(index).enter(state, due);
+        self.count(index, Tally::enter);
+    }
+
+    fn let_go(&mut self, index: Index) {
+        self.count(index, Tally::leave);
+        self.nodes.let_go(index);
+    }
+
+    fn count(&mut self, index: Index, change: fn(&mut Tally, State)) {
+        let node = self.nodes.node(index);
+        let (state, domain, tenant) = (node.state(), node.domain, node.tenant());
+        if let Some(domain) = self.domains.value_mut(domain) {
+            change(&mut domain.tally, state);
+        }
+        if let Some(tally) = self.tenants.value_mut(tenant) {
+            change(tally, state);
+        }
+    }
+
+    /// As [`late`](Self::late); on the way it is seen which recipient of each domain is the oldest:
+    /// numbers rise.
+    pub(super) fn survey(&mut self, from: u32, most: u32, now: u32) -> (Vec<Index>, u32) {
+        let (found, next) = self.nodes.walk(from, most);
+        for index in found {
+            let node = self.nodes.node(index);
+            if let Some(domain) = self.domains.value_mut(node.domain) {
+                let oldest = domain.oldest_so_far.get_or_insert(node.item);
+                *oldest = node.item.min(*oldest);
+            }
+        }
+        if next == 0 {
+            for domain in self.domains.values_mut() {
+                domain.oldest = domain.oldest_so_far.take();
+            }
+        }
+        self.late(from, most, now)
+    }
+
+    /// What there is for each site. `None` of a part: for domains whose hosts were never known.
+    pub(super) fn parts(&mut self, now: u32) -> Vec<Part> {
+        let mut parts: HashMap<Option<*const Site>, Part> = HashMap::new();
+        for domain in self.domains.values() {
+            let site = domain.site.as_ref();
+            let part = parts.entry(site.map(Arc::as_ptr)).or_default();
+            part.site = site.cloned();
+            part.tally.add(&domain.tally);
+            part.oldest = part.oldest.into_iter().chain(domain.oldest).min();
+        }
+        for (_, queue) in self.queues.iter() {
+            if let Some(part) = parts.get_mut(&Some(Arc::as_ptr(&queue.site))) {
+                let pace = &queue.hop.route.pace;
+                part.connections_max = part.connections_max.max(pace.connections_max);
+                part.per_minute_max = pace.per_minute_max;
+            }
+        }
+        let mut parts: Vec<Part> = parts.into_values().collect();
+        for part in &mut parts {
+            let Some(site) = &part.site else { continue };
+            let is_meant = |field: &Field| field.is_site(site.name());
+            part.is_suspended = self.suspensions.find(now, is_meant).is_some();
+        }
+        parts
+    }
+
+    #[must_use]
+    pub(super) fn domain_count(&self) -> usize {
+        self.domains.len()
+    }
+
+    /// Tenants with what they have.
+    pub(super) fn tenants(&self) -> impl Iterator<Item = (&str, &Tally)> {
+        self.tenants.entries()
     }
 
     /// Those among the next `most` places whose state has outlived its time, and where to go on.
@@ -489,7 +577,7 @@ impl Board {
         }
     }
 
-    fn site_of(&self, index: Index) -> String {
+    pub(super) fn site_of(&self, index: Index) -> String {
         let queue = self.queue_of(index).and_then(|queue| self.queue(queue));
         let name = queue.map(|queue| queue.site.name().to_owned());
         name.unwrap_or_else(|| self.domain_of(index).to_owned())

@@ -12,25 +12,30 @@
 //! The outcome of a message is written down while the next one is sent, and awaited before the one
 //! after it: a crash leaves at most two messages of a connection in doubt.
 
-use super::board::QueueIndex;
+use super::board::{Queue, QueueIndex};
 use super::budget;
 use super::dispatch::Dispatcher;
 use super::dsn::Event;
 use super::fit::fits;
 use super::hop::{Hop, Reach};
 use super::letter::{Load, Parcel};
+use super::nodes::{Index, State};
 use super::outcome::{Result as Came, Tried, said, said_of};
+use super::passage::way_of;
 use super::privacy::Unreached;
+use super::probe;
 use super::schedule::pause_secs;
-use super::site::Permit;
+use super::site::{Counts, Permit};
 use super::suspend::Field;
 use super::terms::Terms;
 use crate::config::outbound::{EgressSource, TlsDemand, Via};
 use crate::egress::{
-    Connection, Dialect, Disposition, Failure, Fate, Letter, Login, Origin, Outcome, Stage, Target,
+    Connection, Dialect, Disposition, Failure, Fate, Letter, Login, Origin, Outcome, Patience,
+    Stage, Target, TlsUse,
 };
 use crate::reactor::oneshot::{self, oneshot};
 use crate::reactor::{clock, sleep, spawn};
+use crate::telemetry::metric::Kind;
 use crate::wire::sasl::Password;
 use crate::wire::smtp::client::offer::Offer;
 use crate::wire::smtp::client::reply::{Reply, Status};
@@ -39,8 +44,8 @@ use std::net::SocketAddr;
 use std::pin::pin;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::Duration;
+use store::shard::{HostReply, Way};
 
 /// What a courier holds as long as it lives.
 pub(super) struct Courier {
@@ -54,12 +59,21 @@ pub(super) struct Courier {
     ahead: Option<(Load, Letter)>,
     /// Ready when the outcome before the last is durable.
     noted: Option<oneshot::Receiver<()>>,
+    /// Where the last connection was refused, or not answered.
+    failed: Option<Arc<Way>>,
+    /// Until a host has answered.
+    probe: Option<budget::Share>,
+    /// Recipients, each with its item, of which nobody has said yet what came of them.
+    taken: Vec<(Index, u64)>,
+    /// What is counted of its egress source.
+    counts: Arc<Counts>,
 }
 
 /// An open connection and whom it leads to.
 pub(super) struct Link {
     pub(super) connection: Connection,
     pub(super) host: Rc<str>,
+    pub(super) way: Arc<Way>,
     /// It was opened on other terms than the hosts ask for: good for one message.
     pub(super) is_for_one: bool,
 }
@@ -97,8 +111,15 @@ impl Dispatcher {
             let Ok(permit) = queue.site.permit(most, now_millis) else {
                 return;
             };
+            let probe = match queue.site.is_proven() {
+                true => None,
+                false => match self.probes.try_take(1) {
+                    None => return self.stand_in_line(queue, index),
+                    probe => probe,
+                },
+            };
             let Some(connection) = self.connections.try_take(1) else {
-                return;
+                return self.stand_in_line(queue, index);
             };
             let sources = &config.outbound.sources;
             let Some(source) = sources.get(queue.source as usize).or(sources.first()) else {
@@ -114,9 +135,46 @@ impl Dispatcher {
                 _connection: connection,
                 ahead: None,
                 noted: None,
+                failed: None,
+                probe,
+                taken: Vec::new(),
+                counts: self.sites.total(Kind::Source, &source.name),
             };
             drop(board);
             spawn(courier.run());
+        }
+    }
+
+    fn stand_in_line(&self, queue: &mut Queue, index: QueueIndex) {
+        if !std::mem::replace(&mut queue.is_in_line, true) {
+            let is_proven = queue.site.is_proven();
+            self.line.borrow_mut().stand(index, is_proven);
+        }
+    }
+
+    /// A connection has ended: the next ones in line, as long as there is room.
+    fn call_next(self: &Rc<Self>) {
+        while self.connections.has_room_for(1) {
+            let may_probe = self.probes.has_room_for(1);
+            let Some(index) = self.line.borrow_mut().next(may_probe) else {
+                return;
+            };
+            if let Some(queue) = self.board.borrow_mut().queue_mut(index) {
+                queue.is_in_line = false;
+            }
+            self.serve(index);
+        }
+    }
+
+    /// Lets recipients whose courier was lost wait for another.
+    fn recover(&self, taken: &[(Index, u64)], wait_secs: u32) {
+        let now = self.second();
+        let mut board = self.board.borrow_mut();
+        for (index, item) in taken {
+            let node = board.nodes.node(*index);
+            if node.item == *item && node.state() == State::Sending {
+                board.defer(*index, now.saturating_add(wait_secs), now);
+            }
         }
     }
 
@@ -155,10 +213,9 @@ impl Courier {
                 break;
             }
             self.desk.serve(self.queue);
-        }
-        if let Some((load, _)) = self.ahead.take() {
-            let taken = load.parcels.into_iter().map(|parcel| parcel.index);
-            self.desk.make_ready(taken);
+            if self.is_others_turn(&link) {
+                break;
+            }
         }
         if let Some(link) = link {
             link.connection.quit().await;
@@ -168,7 +225,17 @@ impl Courier {
             let _ = noted.await;
         }
         drop(self);
+        // Those in line come before more of the same.
+        desk.call_next();
         desk.serve(queue);
+    }
+
+    /// Others wait for a connection, and this one has sent its share.
+    fn is_others_turn(&self, link: &Option<Link>) -> bool {
+        let next = link
+            .as_ref()
+            .map_or(0, |link| link.connection.next_number());
+        next > TURN_LETTERS && !self.desk.line.borrow().is_empty()
     }
 
     fn has_work(&self) -> bool {
@@ -259,6 +326,9 @@ impl Courier {
     /// `false`: the hosts cannot be reached, so that more would fare the same.
     async fn send(&mut self, link: &mut Option<Link>, load: Load, mut letter: Letter) -> bool {
         let Load { parcels, mut body } = load;
+        self.clock(&parcels);
+        let named = |parcel: &Parcel| (parcel.index, parcel.item.id.0);
+        self.taken = parcels.iter().map(named).collect();
         let mut pieces = body.pieces();
         // Also one that waited behind another.
         let indexes = parcels.iter().map(|parcel| parcel.index);
@@ -300,7 +370,7 @@ impl Courier {
                 continue;
             }
             let promises = Promises::of(open.connection.offer());
-            let host = Rc::clone(&open.host);
+            let (host, way) = (Rc::clone(&open.host), Arc::clone(&open.way));
             match outcome.is_open {
                 true if open.is_for_one => open.connection.quit().await,
                 true => *link = Some(open),
@@ -308,7 +378,8 @@ impl Courier {
             }
             drop((body, pieces));
             self.learn(&outcome);
-            self.write_down(parcels, &host, promises, &outcome).await;
+            self.write_down(parcels, (&host, way), promises, &outcome)
+                .await;
             return true;
         }
         // It closes every connection on us: as good as not there.
@@ -336,18 +407,29 @@ impl Courier {
             site.crowded();
         } else if outcome.recipients.iter().any(has_taken) {
             site.took(self.hop.route.pace.connections_max);
+        } else if outcome
+            .recipients
+            .iter()
+            .any(|one| one.fate == Fate::Deferred)
+        {
+            site.put_off();
         }
     }
 
     async fn write_down(
         &mut self,
         parcels: Vec<Parcel>,
-        host: &str,
+        (host, way): (&str, Arc<Way>),
         promises: Promises,
         outcome: &Outcome,
     ) {
         let mut tried = Vec::with_capacity(parcels.len());
+        let now = self.desk.now().unix_millis;
         for (parcel, disposition) in parcels.into_iter().zip(&outcome.recipients) {
+            if disposition.fate == Fate::Delivered {
+                let delay = now.saturating_sub(parcel.born_millis);
+                self.permit.site().counts.delivery.record(delay);
+            }
             let result = match Came::from(disposition) {
                 Came::Delivered(_) => Came::Delivered(self.told(&parcel, promises)),
                 other => other,
@@ -357,10 +439,14 @@ impl Courier {
                 item: parcel.item,
                 terms: parcel.terms,
                 result,
-                said: said(host, disposition.origin, &disposition.reply),
+                said: HostReply {
+                    way: Some(Arc::clone(&way)),
+                    ..said(host, disposition.origin, &disposition.reply)
+                },
             });
         }
         self.count(&tried);
+        self.taken.clear();
         let (done, noted) = oneshot();
         let (desk, route) = (Rc::clone(&self.desk), Rc::clone(&self.hop.route));
         spawn(async move {
@@ -394,15 +480,31 @@ impl Courier {
     }
 
     pub(super) fn count(&self, tried: &[Tried]) {
-        let counts = &self.permit.site().counts;
+        let now_secs = self.desk.now().unix_secs();
+        let site = self.permit.site();
+        let mut tenant: Option<(Rc<str>, Arc<Counts>)> = None;
         for one in tried {
-            let cell = match one.result {
-                Came::Delivered(_) => &counts.sent,
-                Came::Deferred => &counts.deferred,
-                Came::Failed => &counts.failed,
-                Came::Untried => continue,
-            };
-            cell.fetch_add(1, Ordering::Relaxed);
+            if tenant
+                .as_ref()
+                .is_none_or(|(name, _)| *name != one.item.tenant)
+            {
+                let counts = self.desk.sites.total(Kind::Tenant, &one.item.tenant);
+                tenant = Some((Rc::clone(&one.item.tenant), counts));
+            }
+            let tenant = tenant.iter().map(|(_, counts)| &**counts);
+            for counts in tenant.chain([&site.counts, &*self.counts]) {
+                counts.came(&one.result, &one.said, now_secs);
+            }
+        }
+    }
+
+    /// How long the first attempts of these took to begin.
+    fn clock(&self, parcels: &[Parcel]) {
+        let now = self.desk.now().unix_millis;
+        let first = parcels.iter().filter(|parcel| parcel.item.attempts == 0);
+        for parcel in first {
+            let delay = now.saturating_sub(parcel.born_millis);
+            self.permit.site().counts.first.record(delay);
         }
     }
 
@@ -424,20 +526,47 @@ impl Courier {
                 item: parcel.item,
                 terms: parcel.terms,
                 result,
-                said: said_of(host, failure),
+                said: HostReply {
+                    way: self.failed.clone(),
+                    ..said_of(host, failure)
+                },
             })
             .collect();
         self.count(&tried);
+        self.taken.clear();
         self.desk.settle(tried, pace).await;
         self.desk.turn();
     }
 
-    fn give_back(&self, parcels: Vec<Parcel>) {
+    fn give_back(&mut self, parcels: Vec<Parcel>) {
+        self.taken.clear();
         let now = self.desk.second();
         let mut board = self.desk.board.borrow_mut();
         let wait = pause_secs(&self.hop.route.pace, 1);
         for parcel in parcels {
             board.defer(parcel.index, now.saturating_add(wait), now);
+        }
+    }
+
+    /// A host took a connection: its site is alive, and others in line may come.
+    pub(super) fn reached(
+        &mut self,
+        target: &Target,
+        connection: Connection,
+        is_for_one: bool,
+    ) -> Link {
+        self.permit.site().answered();
+        if let Some(probe) = self.probe.take() {
+            drop(probe);
+            // There may be more to send, and now there may be more connections.
+            self.desk.serve(self.queue);
+            self.desk.call_next();
+        }
+        Link {
+            way: Arc::new(way_of(target, connection.tls())),
+            host: Rc::clone(&target.host),
+            connection,
+            is_for_one,
         }
     }
 
@@ -447,27 +576,26 @@ impl Courier {
             self.hop = Rc::clone(&queue.hop);
         }
         let mut last: Option<(Rc<str>, Failure)> = None;
-        let all = self.hop.hosts.iter();
+        let begun = self.desk.now();
+        let hop = Rc::clone(&self.hop);
+        let all = hop.hosts.iter();
         let ways = all.flat_map(|host| host.addresses.iter().map(move |address| (host, *address)));
         for (host, address) in ways.take(TRIES_MAX) {
-            match Connection::open(&self.target(host, address), &self.desk.tools).await {
+            let target = self.target(host, address);
+            match Connection::open(&target, &self.desk.tools).await {
                 Ok(connection) => {
-                    self.permit.site().answered();
-                    let host = Rc::clone(&host.name);
-                    let is_for_one = false;
-                    return Ok(Link {
-                        connection,
-                        host,
-                        is_for_one,
-                    });
+                    return Ok(self.reached(&target, connection, false));
                 }
                 // A refusal for now says more of the set of hosts than one for good.
                 Err(failure) => match &last {
                     Some((_, known)) if !is_final(known) => {}
-                    _ => last = Some((Rc::clone(&host.name), failure)),
+                    _ => {
+                        self.failed = Some(Arc::new(way_of(&target, &TlsUse::NotOffered)));
+                        last = Some((Rc::clone(&host.name), failure));
+                    }
                 },
             }
-            if self.desk.is_ending() {
+            if self.desk.is_ending() || self.desk.now().since(begun) > CONNECTING_MAX {
                 break;
             }
         }
@@ -485,6 +613,10 @@ impl Courier {
             demand: host.demand.clone(),
             implicit_tls: self.hop.route.tls == TlsDemand::Implicit,
             login: self.login(),
+            patience: match &self.probe {
+                Some(_) => probe::patience(self.desk.probes.used_percent()),
+                None => Patience::default(),
+            },
             ..Target::new(address, &host.name, &self.source.hello)
         }
     }
@@ -511,7 +643,7 @@ impl Courier {
 
     /// Keeps the connection while there may be more to send; `false`: there was not.
     async fn rest(&self, link: &mut Link) -> bool {
-        if !link.connection.is_open() {
+        if !link.connection.is_open() || !self.desk.line.borrow().is_empty() {
             return false;
         }
         let (call, called) = oneshot();
@@ -552,9 +684,16 @@ impl Promises {
     }
 }
 
-/// Also where the task panicked: the watchdog finds the recipients that it had.
+/// Also where the task panicked: the recipients that it had are tried again.
 impl Drop for Courier {
     fn drop(&mut self) {
+        if let Some((load, _)) = self.ahead.take() {
+            let taken = load.parcels.into_iter().map(|parcel| parcel.index);
+            self.desk.make_ready(taken);
+        }
+        let taken = std::mem::take(&mut self.taken);
+        self.desk
+            .recover(&taken, pause_secs(&self.hop.route.pace, 1));
         self.desk.courier_gone(self.queue);
     }
 }
@@ -585,6 +724,13 @@ const IDLE_MAX: Duration = Duration::from_secs(5);
 
 /// Addresses of all hosts that are tried for one connection.
 pub(super) const TRIES_MAX: usize = 16;
+
+/// No further host is tried after so long: with one more, and the transaction, it stays below what
+/// the watchdog gives an attempt.
+const CONNECTING_MAX: Duration = Duration::from_secs(900);
+
+/// Messages that a connection sends before others in line have a turn.
+const TURN_LETTERS: u32 = 50;
 
 /// Connections that end before they answer anything, before a message waits.
 const STALE_MAX: usize = 3;

@@ -4,13 +4,15 @@
 //! recipient is durable before the board moves it on, so that a crash repeats an attempt and never
 //! forgets one.
 
-use super::board::{Arrival, Board, LOOK_SECS, Queue, QueueIndex, Share};
+use super::board::{Arrival, Board, Queue, QueueIndex, Share};
 use super::budget::Budget;
 use super::dsn::Event;
 use super::hop::{Guides, Hop, NoHop};
-use super::nodes::{Band, Index, State};
+use super::line::Line;
+use super::nodes::{Band, Index};
 use super::notice::News;
 use super::outcome::{Deed, Result as Came, Times, Tried};
+use super::probe::PROBES_PART;
 use super::site::Sites;
 use super::terms::Terms;
 use super::time::Seconds;
@@ -60,14 +62,18 @@ pub struct Dispatcher {
     pub(super) connections: Rc<Budget>,
     /// Messages that are being changed for their next hop.
     pub(super) changes: Rc<Budget>,
+    /// Of these, for hosts that have not answered yet.
+    pub(super) probes: Rc<Budget>,
+    /// Queues that wait for one of these.
+    pub(super) line: RefCell<Line>,
     pub(super) random: Rc<dyn Fn() -> u64>,
-    sites: Arc<Sites>,
+    pub(super) sites: Arc<Sites>,
     guides: Guides,
     questions: Rc<Budget>,
     seconds: Seconds,
     is_ending: Cell<bool>,
     /// Where the watchdog goes on.
-    looked: Cell<u32>,
+    pub(super) looked: Cell<u32>,
 }
 
 impl Dispatcher {
@@ -77,9 +83,11 @@ impl Dispatcher {
         let seconds = Seconds::new(now.monotonic_millis, now.unix_secs());
         let queue = &equipment.live.config.load().outbound.queue;
         let second = seconds.look(now.monotonic_millis, now.unix_secs());
-        Rc::new(Dispatcher {
+        let dispatcher = Rc::new(Dispatcher {
             bodies: Budget::new(queue.sending_bytes_max),
             connections: Budget::new(queue.connections_max),
+            probes: Budget::new(queue.connections_max / PROBES_PART),
+            line: RefCell::default(),
             questions: Budget::new(QUESTIONS_MAX),
             changes: Budget::new(1),
             board: RefCell::new(Board::new(second)),
@@ -96,7 +104,9 @@ impl Dispatcher {
             random: equipment.random,
             is_ending: Cell::new(false),
             looked: Cell::new(0),
-        })
+        });
+        dispatcher.recall_suspensions();
+        dispatcher
     }
 
     /// Runs as long as the shard.
@@ -136,6 +146,7 @@ impl Dispatcher {
         let queue = &self.live.config.load().outbound.queue;
         self.bodies.set(queue.sending_bytes_max);
         self.connections.set(queue.connections_max);
+        self.probes.set(queue.connections_max / PROBES_PART);
         self.board.borrow_mut().doubt_all();
     }
 
@@ -211,6 +222,7 @@ impl Dispatcher {
             waiting.into_iter().for_each(|queue| self.serve(queue));
             self.watch(now);
             self.count();
+            self.publish(now);
         }
     }
 
@@ -284,6 +296,7 @@ impl Dispatcher {
                 detail: why.status.2,
             }),
             text: why.words.clone(),
+            way: None,
         };
         let result = match why.is_permanent {
             true => Came::Failed,
@@ -390,66 +403,6 @@ impl Dispatcher {
         }
     }
 
-    /// Looks at some of the recipients: each within a minute. One whose state has outlived its time
-    /// is either of a state that only time ends, or something is wrong here.
-    fn watch(self: &Rc<Self>, now: u32) {
-        let share = (self.board.borrow().nodes.live() / WATCH_SECS).max(WATCH_MIN);
-        let most = u32::try_from(share).unwrap_or(u32::MAX);
-        let (late, next) = self.board.borrow().late(self.looked.get(), most, now);
-        self.looked.set(next);
-        for index in late {
-            self.look_at(index, now);
-        }
-    }
-
-    fn look_at(self: &Rc<Self>, index: Index, now: u32) {
-        let Some(item) = self.item_of(index) else {
-            return;
-        };
-        let state = self.board.borrow().nodes.node(index).state();
-        let mut board = self.board.borrow_mut();
-        match state {
-            State::Ready | State::Resolving | State::Held if now >= item.expiry_secs => {
-                let Some(index) = board.take_out(index) else {
-                    return;
-                };
-                board.give_up(index, now);
-                drop(board);
-                let this = Rc::clone(self);
-                spawn(async move { this.expire(index, item).await });
-            }
-            State::Ready | State::Resolving | State::Held => board.look_later(index, now),
-            State::Timed | State::Sending | State::Gone => {
-                board.look_later(index, now);
-                drop(board);
-                self.metrics.queue_overdue.one();
-                let state = state.name();
-                event!(
-                    Error,
-                    "overdue",
-                    shard = self.shard,
-                    item = item.id.0,
-                    state = state
-                );
-            }
-        }
-    }
-
-    async fn expire(self: Rc<Self>, index: Index, item: Item) {
-        let last = self.store.last_attempt(item.id).await.ok().flatten();
-        let said = last.map_or_else(never_tried, |last| last.reply);
-        let tried = Tried {
-            index,
-            item,
-            terms: Terms::default(),
-            result: Came::Deferred,
-            said,
-        };
-        let config = self.live.config.load_full();
-        let pace = pace_of(&config.outbound, &tried.item.domain);
-        self.settle(vec![tried], &pace).await;
-    }
-
     fn count(&self) {
         let queued = self.store.queue_len() as u64;
         if let Some(gauge) = self.live.queued.get(self.shard) {
@@ -505,19 +458,6 @@ fn is_silent(end: &End, event: Event) -> bool {
     matches!(end.ending, Ending::Delivered | Ending::Dropped) && event == Event::PassedOn
 }
 
-pub(super) fn never_tried() -> HostReply {
-    HostReply {
-        host: String::new(),
-        code: 0,
-        enhanced: Some(Enhanced {
-            class: 4,
-            subject: 4,
-            detail: 7,
-        }),
-        text: "its time was over before it could be tried".to_owned(),
-    }
-}
-
 pub(super) fn pace_of(rules: &Outbound, domain: &str) -> Pace {
     let route = rules.route(domain);
     route.map_or_else(|| rules.queue.pace.clone(), |route| route.pace.clone())
@@ -538,13 +478,5 @@ const HOP_SECS_MAX: u32 = 3_600;
 /// Between two tries to write down an outcome.
 const LOG_PAUSE: Duration = Duration::from_secs(1);
 
-/// The watchdog has seen all within so many seconds.
-const WATCH_SECS: usize = 60;
-
-/// What it looks at in a second, at least.
-const WATCH_MIN: usize = 4_096;
-
 /// No retry waits longer (`config::outbound`).
 const WAIT_SECS_MAX: u32 = 7 * 86_400 + 7 * 86_400 / 5;
-
-const _: () = assert!(LOOK_SECS as usize >= WATCH_SECS);

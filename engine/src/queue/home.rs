@@ -224,6 +224,7 @@ fn tried(parcel: Parcel, why: &Why) -> Tried {
                 detail: why.status.1,
             }),
             text: why.text.clone(),
+            way: None,
         },
     }
 }

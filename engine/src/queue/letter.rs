@@ -2,10 +2,13 @@
 
 use super::board::{QueueIndex, SENDING_SECS_MAX};
 use super::budget;
-use super::dispatch::{Dispatcher, never_tried};
+use super::choice::campaign;
+use super::dispatch::Dispatcher;
 use super::nodes::{Index, Nodes};
 use super::outcome::{Result as Came, Tried};
+use super::suspend;
 use super::terms::Terms;
+use super::watch::never_tried;
 use crate::config::outbound::Pace;
 use crate::egress::{Letter, Pieces};
 use crate::event;
@@ -28,6 +31,8 @@ pub(super) struct Parcel {
     pub(super) item: Item,
     pub(super) recipient: Recipient,
     pub(super) terms: Terms,
+    /// When its transaction began, in milliseconds since 1970.
+    pub(super) born_millis: u64,
 }
 
 /// A message in memory.
@@ -132,9 +137,11 @@ impl Dispatcher {
         };
         let sender = queued.source.reverse_path.as_ref();
         let sender = sender.map(ToString::to_string).unwrap_or_default();
-        if self.put_off(&wanted, &sender) {
-            return None;
-        }
+        let campaign = match self.board.borrow().suspensions.asks_campaign() {
+            true => pieces.first().and_then(|piece| campaign(piece)),
+            false => None,
+        };
+        let born_millis = queue_id::given_millis(queued.queue);
         let mut parcels = Vec::with_capacity(wanted.len());
         for (index, item) in wanted {
             let found = queued.recipients.iter().find(|(id, _)| *id == item.id);
@@ -142,9 +149,18 @@ impl Dispatcher {
                 self.board.borrow_mut().end(index);
                 continue;
             };
+            let envelope = suspend::Envelope {
+                sender: &sender,
+                recipient: &leaving.address,
+                campaign: campaign.as_deref(),
+            };
+            if self.put_off(index, &envelope) {
+                continue;
+            }
             parcels.push(Parcel {
                 index,
                 terms: Terms::of(leaving),
+                born_millis,
                 recipient: Recipient {
                     address: leaving.address.clone(),
                     notify: leaving.notify,
@@ -212,22 +228,19 @@ impl Dispatcher {
         Ok(pieces)
     }
 
-    /// Mail of a suspended sender waits. `true`: it does.
-    fn put_off(&self, wanted: &[(Index, Item)], sender: &str) -> bool {
+    /// Mail of a suspended sender, recipient or campaign waits. `true`: it does.
+    fn put_off(&self, index: Index, envelope: &suspend::Envelope<'_>) -> bool {
         let now = self.second();
         let mut board = self.board.borrow_mut();
-        let found = board
-            .suspensions
-            .find(now, |field| field.is_sender(sender))
-            .cloned();
-        let Some(found) = found else {
+        if !board.suspensions.asks_envelope() {
+            return false;
+        }
+        let found = board.suspensions.find(now, |field| field.is_of(envelope));
+        let Some(until) = found.map(|found| found.until) else {
             return false;
         };
         let look = now.saturating_add(super::board::LOOK_SECS);
-        let until = found.until.map_or(look, |until| until.min(look));
-        for (index, _) in wanted {
-            board.defer(*index, until, now);
-        }
+        board.defer(index, until.map_or(look, |until| until.min(look)), now);
         true
     }
 
@@ -258,6 +271,7 @@ impl Dispatcher {
                     detail: 0,
                 }),
                 text: format!("the message cannot be read: {error}"),
+                way: None,
             },
         });
         self.settle(tried.collect(), pace).await;

@@ -138,6 +138,7 @@ pub(super) fn said(host: &str, origin: Origin, reply: &Reply) -> HostReply {
             detail: status.2,
         }),
         text: reply.text.to_string(),
+        way: None,
     }
 }
 

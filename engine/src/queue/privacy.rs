@@ -66,12 +66,7 @@ impl Courier {
             };
             match Connection::open(&target, &self.desk.tools).await {
                 Ok(connection) if is_private(&connection) => {
-                    self.permit.site().answered();
-                    return Ok(Link {
-                        connection,
-                        host: Rc::clone(&host.name),
-                        is_for_one: false,
-                    });
+                    return Ok(self.reached(&target, connection, false));
                 }
                 Ok(connection) => {
                     self.permit.site().answered();
@@ -103,14 +98,7 @@ impl Courier {
                 ..self.target(host, address)
             };
             match Connection::open(&target, &self.desk.tools).await {
-                Ok(connection) => {
-                    self.permit.site().answered();
-                    return Ok(Link {
-                        connection,
-                        host: Rc::clone(&host.name),
-                        is_for_one: true,
-                    });
-                }
+                Ok(connection) => return Ok(self.reached(&target, connection, true)),
                 Err(failure) => last = Some((Rc::clone(&host.name), failure)),
             }
         }

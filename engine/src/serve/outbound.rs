@@ -9,7 +9,7 @@ use crate::event;
 use crate::intake::{Heirs, Intake};
 use crate::listen::Hall;
 use crate::queue::{self, Dispatcher, Guides, Sites};
-use crate::reactor::{Pool, clock};
+use crate::reactor::{Now, Pool, clock};
 use crate::resolver::{self, Ourselves, Outside, Service};
 use crate::sign::Signers;
 use crate::telemetry::metric::Metrics;
@@ -60,10 +60,13 @@ pub(super) fn open(
 }
 
 impl Ways {
-    /// The metrics show what came of mail to the busiest sites.
+    /// The metrics show what came of mail to the busiest sites, tenants, sources.
     pub(super) fn show_sites(&self, metrics: &Metrics) {
         let sites = Arc::clone(&self.sites);
-        metrics.show_sites(Box::new(move || sites.samples()));
+        let now = Now::read;
+        metrics.show_sites(Box::new(move || {
+            sites.samples(now().unix_secs(), now().monotonic_millis)
+        }));
     }
 }
 

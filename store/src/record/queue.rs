@@ -11,11 +11,12 @@
 use super::message::{read_address, write_address};
 use super::{Broken, kind};
 use crate::codec::{Fields, Put};
-use crate::limit::{HOST_BYTES_MAX, REPLY_BYTES_MAX};
+use crate::limit::{HOST_BYTES_MAX, REPLY_BYTES_MAX, WAY_BYTES_MAX};
 use crate::mail::address::Address;
 use crate::mail::envelope::Notify;
 use crate::mail::id::{ItemId, ObjectId};
 use std::ops::Range;
+use std::sync::Arc;
 
 /// One recipient at another host, as custody is taken of it. Times are seconds since 1970.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -224,6 +225,41 @@ pub struct HostReply {
     pub enhanced: Option<Enhanced>,
     /// Its words, or ours where no reply came; at most [`REPLY_BYTES_MAX`] octets.
     pub text: String,
+    /// How it came; `None` where nobody was reached, and in records of the first builds.
+    pub way: Option<Arc<Way>>,
+}
+
+/// The connection that a reply came by. Each text has at most [`WAY_BYTES_MAX`] octets; longer ones
+/// are cut when written.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Way {
+    /// Address and port of the host.
+    pub address: String,
+    /// The address that we connected from; empty where the kernel chose it.
+    pub source: String,
+    /// Version and cipher, and whether the host has proven who it is; empty: in clear.
+    pub tls: String,
+}
+
+impl Way {
+    fn read(fields: &mut Fields<'_>) -> Result<Way, Broken> {
+        let way = Way {
+            address: fields.text()?,
+            source: fields.text()?,
+            tls: fields.text()?,
+        };
+        let texts = [&way.address, &way.source, &way.tls];
+        match texts.iter().any(|text| text.len() > WAY_BYTES_MAX) {
+            true => Err(Broken("the way of a reply is longer than any is kept")),
+            false => Ok(way),
+        }
+    }
+
+    fn write(&self, out: &mut Vec<u8>) {
+        for text in [&self.address, &self.source, &self.tls] {
+            out.put_text(cut(text, WAY_BYTES_MAX));
+        }
+    }
 }
 
 /// An enhanced status code: class, subject, detail (RFC 3463 §2).
@@ -236,7 +272,7 @@ pub struct Enhanced {
 
 impl HostReply {
     fn read(fields: &mut Fields<'_>) -> Result<HostReply, Broken> {
-        let reply = HostReply {
+        let mut reply = HostReply {
             host: fields.text()?,
             code: fields.u16()?,
             enhanced: match fields.u8()? {
@@ -248,7 +284,12 @@ impl HostReply {
                 }),
             },
             text: fields.text()?,
+            way: None,
         };
+        // The first builds ended here, and so does what has no way.
+        if !fields.is_empty() {
+            reply.way = Some(Arc::new(Way::read(fields)?));
+        }
         if reply.host.len() > HOST_BYTES_MAX || reply.text.len() > REPLY_BYTES_MAX {
             return Err(Broken("a reply is longer than any is kept"));
         }
@@ -267,6 +308,9 @@ impl HostReply {
             }
         }
         out.put_text(cut(&self.text, REPLY_BYTES_MAX));
+        if let Some(way) = &self.way {
+            way.write(out);
+        }
     }
 }
 

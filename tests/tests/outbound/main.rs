@@ -5,10 +5,14 @@
 mod asking;
 mod cut;
 mod envelope;
+mod hostile;
+mod large;
 mod mx;
 mod peers;
 mod private;
+mod resets;
 mod sending;
+mod story;
 
 use tests::server::Server;
 use tests::setup::{PASSWORD, Setup};

@@ -13,3 +13,5 @@ mod moment;
 pub(crate) mod queue;
 pub(crate) mod restore;
 mod salvage;
+pub(crate) mod top;
+pub(crate) mod trace;
