@@ -107,12 +107,12 @@ impl HeaderWatch {
             self.has_date = true;
         } else if is_field(line, b"message-id") {
             self.has_message_id = true;
-        } else if let Some(value) = strip_name(line, b"tls-required:") {
-            self.is_tls_optional = value.trim_ascii().eq_ignore_ascii_case(b"no");
         } else if strip_name(line, b"received:").is_some() {
             self.hops += 1;
         } else if let Some(value) = strip_name(line, b"delivered-to:") {
             self.remember(value);
+        } else if let Some(value) = strip_name(line, b"tls-required:") {
+            self.is_tls_optional = value.trim_ascii().eq_ignore_ascii_case(b"no");
         }
     }
 
