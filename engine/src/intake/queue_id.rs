@@ -21,8 +21,34 @@ impl QueueIds {
     pub fn next(&self, unix_micros: u64) -> QueueId {
         let micros = unix_micros.max(self.last_micros.get() + 1);
         self.last_micros.set(micros);
-        QueueId(micros << 8 | u64::from(self.shard))
+        QueueId(micros << SHARD_BITS | u64::from(self.shard))
     }
+
+    /// The first of `count` ids that follow each other, a microsecond apart.
+    pub fn reserve(&self, unix_micros: u64, count: usize) -> QueueId {
+        let first = self.next(unix_micros);
+        let last = self.last_micros.get();
+        self.last_micros
+            .set(last + (count as u64).saturating_sub(1));
+        first
+    }
+}
+
+/// When an id was given out, in seconds since 1970.
+pub fn secs(id: QueueId) -> u64 {
+    (id.0 >> SHARD_BITS) / 1_000_000
+}
+
+/// The id that [`text`] shows like this.
+pub fn parse(text: &str) -> Option<QueueId> {
+    if text.len() != 12 {
+        return None;
+    }
+    let digit = |octet: u8| ALPHABET.iter().position(|known| *known == octet);
+    let number = text.bytes().try_fold(0u64, |number, octet| {
+        Some(number << 5 | digit(octet.to_ascii_uppercase())? as u64)
+    });
+    number.map(QueueId)
 }
 
 /// The id as logs, replies and Received show it: 12 letters and digits that are not mistaken for
@@ -33,6 +59,9 @@ pub fn text(id: QueueId) -> String {
     text.extend((0..12).rev().filter_map(digit).map(char::from));
     text
 }
+
+/// What of an id names its shard.
+pub const SHARD_BITS: u32 = 8;
 
 /// Crockford's base 32.
 const ALPHABET: &[u8; 32] = b"0123456789ABCDEFGHJKMNPQRSTVWXYZ";
@@ -49,5 +78,10 @@ mod tests {
         assert_eq!(first.0 & 0xff, 7);
         assert_eq!(text(first).len(), 12);
         assert_ne!(text(first), text(second));
+        assert_eq!(parse(&text(first)), Some(first));
+        assert_eq!(parse("0123456789U?"), None);
+        let block = ids.reserve(5_000_000, 3);
+        assert_eq!((secs(block), block.0 >> SHARD_BITS), (5, 5_000_000));
+        assert_eq!(ids.next(0).0 >> SHARD_BITS, 5_000_003);
     }
 }

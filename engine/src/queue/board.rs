@@ -8,6 +8,7 @@ use super::hop::Hop;
 use super::lanes::Lanes;
 use super::names::Names;
 use super::nodes::{Band, Chain, Full, Index, Nodes, State};
+use super::owner;
 use super::site::Site;
 use super::suspend::{Field, Suspensions};
 use super::wheel::Wheel;
@@ -24,7 +25,8 @@ pub(super) struct Board {
     pub(super) suspensions: Suspensions,
     wheel: Wheel,
     domains: Names<Domain>,
-    tenants: Names<()>,
+    /// Tenants with their campaigns; of these the number of the tenant, whose turn they share.
+    owners: Names<Option<u32>>,
     queues: Slab<Queue>,
     by_key: HashMap<(u32, Box<str>), usize>,
     to_resolve: Vec<u32>,
@@ -36,6 +38,7 @@ pub(super) struct Board {
 pub(super) struct Arrival<'a> {
     pub(super) item: u64,
     pub(super) domain: &'a str,
+    /// Tenant and campaign ([`owner`]).
     pub(super) tenant: &'a str,
     pub(super) band: Band,
     /// Not before then.
@@ -98,7 +101,7 @@ impl Board {
             suspensions: Suspensions::default(),
             wheel: Wheel::new(now),
             domains: Names::default(),
-            tenants: Names::default(),
+            owners: Names::default(),
             queues: Slab::new(),
             by_key: HashMap::new(),
             to_resolve: Vec::new(),
@@ -109,11 +112,11 @@ impl Board {
     /// Takes in a recipient, of the log or new.
     pub(super) fn arrive(&mut self, arrival: Arrival<'_>, now: u32) -> Result<Index, Full> {
         let domain = self.domains.enter(arrival.domain);
-        let tenant = self.tenants.enter(arrival.tenant);
-        let added = self.nodes.add(arrival.item, domain, tenant, arrival.band);
+        let owner = self.enter_owner(arrival.tenant);
+        let added = self.nodes.add(arrival.item, domain, owner, arrival.band);
         let Ok(index) = added else {
             self.domains.leave(domain);
-            self.tenants.leave(tenant);
+            self.leave_owner(owner);
             return added;
         };
         match arrival.is_held {
@@ -121,6 +124,26 @@ impl Board {
             false => self.defer(index, arrival.due, now),
         }
         Ok(index)
+    }
+
+    fn enter_owner(&mut self, text: &str) -> u32 {
+        let number = self.owners.enter(text);
+        let (tenant, campaign) = owner::split(text);
+        if !campaign.is_empty() {
+            let turn = self.owners.enter(tenant);
+            if let Some(known) = self.owners.value_mut(number) {
+                *known = Some(turn);
+            }
+        }
+        number
+    }
+
+    fn leave_owner(&mut self, number: u32) {
+        let turn = self.owners.value(number).copied().flatten();
+        self.owners.leave(number);
+        if let Some(turn) = turn {
+            self.owners.leave(turn);
+        }
     }
 
     /// Brings the board to `now`: what is due starts.
@@ -171,7 +194,9 @@ impl Board {
             return;
         };
         self.nodes.node_mut(index).enter(State::Ready, look);
-        ready.lanes.push(&mut self.nodes, index);
+        let owner = self.nodes.node(index).tenant();
+        let turn = self.owners.value(owner).copied().flatten().unwrap_or(owner);
+        ready.lanes.push(&mut self.nodes, index, turn);
         if self.to_serve.last() != Some(&queue) {
             self.to_serve.push(queue);
         }
@@ -182,11 +207,11 @@ impl Board {
             return None;
         }
         let node = self.nodes.node(index);
-        let (domain, tenant) = (
-            self.domains.text(node.domain),
-            self.tenants.text(node.tenant()),
-        );
-        let is_meant = |field: &Field| field.is_domain(domain) || field.is_tenant(tenant);
+        let (tenant, campaign) = owner::split(self.owners.text(node.tenant()));
+        let domain = self.domains.text(node.domain);
+        let is_meant = |field: &Field| {
+            field.is_domain(domain) || field.is_tenant(tenant) || field.is_campaign(campaign)
+        };
         let found = self.suspensions.find(now, is_meant)?;
         let look = now.saturating_add(LOOK_SECS);
         Some(found.until.map_or(look, |until| until.min(look)))
@@ -312,7 +337,7 @@ impl Board {
     pub(super) fn end(&mut self, index: Index) {
         let node = *self.nodes.node(index);
         self.nodes.let_go(index);
-        self.tenants.leave(node.tenant());
+        self.leave_owner(node.tenant());
         if self.domains.users(node.domain) == 1
             && let Some(domain) = self.domains.value_mut(node.domain)
         {
@@ -419,7 +444,13 @@ impl Board {
 
     #[must_use]
     pub(super) fn tenant_of(&self, index: Index) -> &str {
-        self.tenants.text(self.nodes.node(index).tenant())
+        self.owner_of(index).0
+    }
+
+    /// Tenant and campaign.
+    #[must_use]
+    pub(super) fn owner_of(&self, index: Index) -> (&str, &str) {
+        owner::split(self.owners.text(self.nodes.node(index).tenant()))
     }
 
     /// What a recipient is waiting for. `now_millis` is of the monotonic clock.
@@ -439,11 +470,12 @@ impl Board {
 
     fn why_timed(&mut self, index: Index, is_retry: bool, now: u32) -> Why {
         let at = self.nodes.node(index).due;
-        let (domain, tenant) = (
-            self.domain_of(index).to_owned(),
-            self.tenant_of(index).to_owned(),
-        );
-        let is_meant = |field: &Field| field.is_domain(&domain) || field.is_tenant(&tenant);
+        let domain = self.domain_of(index).to_owned();
+        let (tenant, campaign) = self.owner_of(index);
+        let (tenant, campaign) = (tenant.to_owned(), campaign.to_owned());
+        let is_meant = |field: &Field| {
+            field.is_domain(&domain) || field.is_tenant(&tenant) || field.is_campaign(&campaign)
+        };
         match self.suspensions.find(now, is_meant) {
             Some(suspension) => Why::Suspended {
                 by: suspension.field.to_string(),

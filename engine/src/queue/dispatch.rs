@@ -14,6 +14,7 @@ use super::outcome::{Deed, Result as Came, Times, Tried};
 use super::site::Sites;
 use super::terms::Terms;
 use super::time::Seconds;
+use super::told;
 use crate::config::outbound::{Outbound, Pace};
 use crate::egress::Tools;
 use crate::event;
@@ -61,6 +62,7 @@ pub struct Dispatcher {
     /// Messages that are being changed for their next hop.
     pub(super) changes: Rc<Budget>,
     pub(super) random: Rc<dyn Fn() -> u64>,
+    pub(super) remembered: told::Remembered,
     sites: Arc<Sites>,
     guides: Guides,
     questions: Rc<Budget>,
@@ -94,6 +96,7 @@ impl Dispatcher {
             tools: equipment.tools,
             metrics: equipment.metrics,
             random: equipment.random,
+            remembered: told::Remembered::default(),
             is_ending: Cell::new(false),
             looked: Cell::new(0),
         })
@@ -317,9 +320,12 @@ impl Dispatcher {
     /// the log has taken it: what another host has must not be sent again.
     pub(super) async fn settle(&self, tried: Vec<Tried>, pace: &Pace) {
         let (mut notes, mut news, mut moves) = (Vec::new(), Vec::new(), Vec::new());
+        let mut told = Vec::new();
         for one in tried {
             self.report(&one);
-            match one.deed(pace, self.times()) {
+            let deed = one.deed(pace, self.times());
+            told.extend(told::News::of(&one, &deed));
+            match deed {
                 Deed::Again => moves.push((one.index, Move::At(0))),
                 Deed::Note(attempt) => {
                     moves.push((one.index, Move::to(attempt.due_secs)));
@@ -342,6 +348,7 @@ impl Dispatcher {
                 }
             }
         }
+        self.tell_events(told).await;
         self.insist(notes, news).await;
         self.carry_out(moves);
     }

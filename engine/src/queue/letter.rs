@@ -94,6 +94,11 @@ impl Dispatcher {
         if self.put_off(&wanted, &sender) {
             return None;
         }
+        let addresses = queued
+            .recipients
+            .iter()
+            .map(|(id, leaving)| (*id, &leaving.address));
+        self.remembered.keep(queued.queue, &sender, addresses);
         let mut parcels = Vec::with_capacity(wanted.len());
         for (index, item) in wanted {
             let found = queued.recipients.iter().find(|(id, _)| *id == item.id);

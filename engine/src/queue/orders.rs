@@ -4,6 +4,7 @@
 
 use super::dispatch::Dispatcher;
 use super::nodes::{Index, State};
+use super::owner;
 use super::suspend::{Field, Suspension};
 use crate::event;
 use crate::intake::queue_id;
@@ -24,6 +25,7 @@ impl Dispatcher {
         self.take_in().await;
         match ask {
             QueueAsk::List { pick, most } => QueueAnswer::Lines(self.list(&pick, most).await),
+            QueueAsk::OfMessage(id) => QueueAnswer::All(self.of_message(&id).await),
             QueueAsk::Show(item) => QueueAnswer::Shown(self.show(item).await.map(Box::new)),
             QueueAsk::Carry { pick, deed } => {
                 QueueAnswer::Count(self.carry_out_order(&pick, deed).await)
@@ -63,6 +65,7 @@ impl Dispatcher {
             Pick::All => true,
             Pick::Domain(domain) => board.domain_of(*index) == domain,
             Pick::Tenant(tenant) => board.tenant_of(*index) == tenant,
+            Pick::Campaign(campaign) => board.owner_of(*index).1 == campaign,
             Pick::Item(_) => named == Some((self.shard as u64, board.nodes.node(*index).item)),
         };
         (found.filter(is_meant).collect(), next)
@@ -73,10 +76,12 @@ impl Dispatcher {
         let (now, now_millis) = (self.second(), self.now().monotonic_millis);
         let mut board = self.board.borrow_mut();
         let why = board.why(index, item.attempts > 0, now, now_millis);
+        let (tenant, campaign) = owner::split(&item.tenant);
         Some(QueueLine {
             item: format!("{}.{}", self.shard, item.id.0),
             domain: item.domain.to_string(),
-            tenant: item.tenant.to_string(),
+            tenant: tenant.to_owned(),
+            campaign: campaign.to_owned(),
             octets: item.octets,
             priority: item.priority,
             attempts: item.attempts.into(),
@@ -88,7 +93,7 @@ impl Dispatcher {
         })
     }
 
-    async fn show(&self, item: u64) -> Option<QueueShown> {
+    pub(super) async fn show(&self, item: u64) -> Option<QueueShown> {
         let name = format!("{}.{item}", self.shard);
         let line = self.list(&Pick::Item(name), 1).await.pop()?;
         let id = ItemId(item);
@@ -175,6 +180,7 @@ impl Dispatcher {
             let why = error.to_string();
             event!(Warn, "queue order failed", shard = self.shard, why = why);
         }
+        self.tell_dropped(&taken, deed, noted.is_ok()).await;
         let mut board = self.board.borrow_mut();
         for (index, _) in taken {
             match (deed, &noted) {
@@ -210,6 +216,7 @@ impl Dispatcher {
         let pick = match field {
             Field::Domain(name) => Some(Pick::Domain(name.clone())),
             Field::Tenant(name) => Some(Pick::Tenant(name.clone())),
+            Field::Campaign(name) => Some(Pick::Campaign(name.clone())),
             // What a site had stays ready; of senders nothing is known here.
             Field::Site(_) => None,
             Field::Sender(_) => Some(Pick::All),
@@ -324,6 +331,7 @@ impl From<QueueField> for Field {
             QueueField::Domain(name) => Field::Domain(name),
             QueueField::Site(name) => Field::Site(name),
             QueueField::Tenant(name) => Field::Tenant(name),
+            QueueField::Campaign(name) => Field::Campaign(name),
             QueueField::Sender(name) => Field::Sender(name),
         }
     }

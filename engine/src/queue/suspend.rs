@@ -1,4 +1,5 @@
-//! What the operator keeps from being sent: by domain, site, tenant or sender, until a moment.
+//! What the operator keeps from being sent: by domain, site, tenant,
+//! campaign or sender, until a moment.
 //!
 //! Kept in memory: a restart forgets it. What must outlive one is a hold, which is in the log.
 
@@ -10,6 +11,7 @@ pub enum Field {
     Domain(String),
     Site(String),
     Tenant(String),
+    Campaign(String),
     /// An address, or `@` and a domain.
     Sender(String),
 }
@@ -98,6 +100,11 @@ impl Field {
     pub fn is_tenant(&self, tenant: &str) -> bool {
         matches!(self, Field::Tenant(known) if known == tenant)
     }
+
+    #[must_use]
+    pub fn is_campaign(&self, campaign: &str) -> bool {
+        matches!(self, Field::Campaign(known) if known == campaign)
+    }
 }
 
 impl fmt::Display for Field {
@@ -106,6 +113,7 @@ impl fmt::Display for Field {
             Field::Domain(name) => write!(f, "domain {name}"),
             Field::Site(name) => write!(f, "site {name}"),
             Field::Tenant(name) => write!(f, "tenant {name}"),
+            Field::Campaign(name) => write!(f, "campaign {name}"),
             Field::Sender(name) => write!(f, "sender {name}"),
         }
     }

@@ -5,6 +5,8 @@
 mod asking;
 mod cut;
 mod envelope;
+mod hooks;
+mod inject;
 mod mx;
 mod peers;
 mod private;

@@ -13,3 +13,4 @@ mod moment;
 pub(crate) mod queue;
 pub(crate) mod restore;
 mod salvage;
+pub(crate) mod token;

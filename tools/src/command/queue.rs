@@ -48,7 +48,7 @@ pub(crate) enum Queue {
         #[command(flatten)]
         which: Which,
     },
-    /// Send nothing for a domain, site, tenant or sender for a while
+    /// Send nothing for a domain, site, tenant, campaign or sender for a while
     Suspend {
         #[command(flatten)]
         whose: Whose,
@@ -76,6 +76,9 @@ pub(crate) struct Which {
     /// All that an account, or a network by the domain of its senders, has submitted
     #[arg(long)]
     tenant: Option<String>,
+    /// All of a campaign
+    #[arg(long)]
+    campaign: Option<String>,
     /// All
     #[arg(long)]
     all: bool,
@@ -91,6 +94,8 @@ pub(crate) struct Whose {
     site: Option<String>,
     #[arg(long)]
     tenant: Option<String>,
+    #[arg(long)]
+    campaign: Option<String>,
     /// An address, or @ and a domain
     #[arg(long)]
     sender: Option<String>,
@@ -131,7 +136,8 @@ impl Which {
         let domain = self.domain.map(Pick::Domain);
         let tenant = self.tenant.map(Pick::Tenant);
         let all = self.all.then_some(Pick::All);
-        item.or(domain).or(tenant).or(all)
+        let campaign = self.campaign.map(Pick::Campaign);
+        item.or(domain).or(tenant).or(campaign).or(all)
     }
 }
 
@@ -141,7 +147,9 @@ impl Whose {
         let site = self.site.map(QueueField::Site);
         let tenant = self.tenant.map(QueueField::Tenant);
         let sender = self.sender.map(QueueField::Sender);
-        domain.or(site).or(tenant).or(sender).context("whose?")
+        let campaign = self.campaign.map(QueueField::Campaign);
+        let one = domain.or(site).or(tenant).or(campaign).or(sender);
+        one.context("whose?")
     }
 }
 
@@ -190,6 +198,9 @@ fn show(client: &Client, item: String) -> anyhow::Result<()> {
     println!("sender     <{}>", shown.sender);
     println!("queue id   {}", shown.queue_id);
     println!("tenant     {}", line.tenant);
+    if !line.campaign.is_empty() {
+        println!("campaign   {}", line.campaign);
+    }
     println!("size       {} octets", line.octets);
     println!("age        {}", age(now, line.enqueued_secs));
     println!("given up   {}", distance(now, line.expiry_secs));
@@ -214,7 +225,7 @@ fn why(client: &Client, item: String) -> anyhow::Result<()> {
 }
 
 fn carry(client: &Client, which: Which, deed: QueueDeed, done: &str) -> anyhow::Result<()> {
-    let which_ones = "say which ones: an item, --domain, --tenant or --all";
+    let which_ones = "say which ones: an item, --domain, --tenant, --campaign or --all";
     let pick = which.pick().context(which_ones)?;
     let Reply::Count(count) = client.order(Request::QueueCarry { pick, deed })? else {
         bail!("the server answered something else")

@@ -5,11 +5,13 @@
 //! sends becomes one. The only names are those of the [`SITES_MAX`] busiest sites that we send to.
 
 mod cell;
+mod hooks;
 mod render;
 mod shard;
 mod sites;
 
 pub use cell::{Counter, Gauge, Histogram, Label, Labelled};
+pub use hooks::{EventSample, EventSource, HookSample};
 pub use render::CONTENT_TYPE;
 pub use shard::{Attempt, Blame, End, Login, Lost, Protocol, Refusal, ShardMetrics, Verb};
 pub use sites::{SITES_MAX, SiteSample, SiteSource};
@@ -22,6 +24,7 @@ pub struct Metrics {
     shards: Vec<Arc<ShardMetrics>>,
     process: Process,
     sites: OnceLock<Box<SiteSource>>,
+    events: OnceLock<Box<EventSource>>,
 }
 
 /// What is the same for all shards.
@@ -41,12 +44,18 @@ impl Metrics {
             shards: (0..shards).map(|_| Arc::default()).collect(),
             process,
             sites: OnceLock::new(),
+            events: OnceLock::new(),
         })
     }
 
     /// From now on sites are shown too; the first source stays.
     pub fn show_sites(&self, source: Box<SiteSource>) {
         let _ = self.sites.set(source);
+    }
+
+    /// From now on events are shown too; the first source stays.
+    pub fn show_events(&self, source: Box<EventSource>) {
+        let _ = self.events.set(source);
     }
 
     /// The cells of one shard; `None` where there is no such shard.
