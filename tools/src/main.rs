@@ -53,6 +53,9 @@ enum Command {
     /// Keys that sign outgoing mail, and their DNS records
     #[command(subcommand)]
     Dkim(command::dkim::Dkim),
+    /// Secrets that may send mail by HTTP
+    #[command(subcommand)]
+    Token(command::token::Token),
     /// Copy the store, running or not, into a backup; verify or prune one
     Backup(command::backup::Backup),
     /// Make a store of a backup again, or take mail of one account out of it
@@ -81,6 +84,7 @@ fn main() -> ExitCode {
         Command::Queue(queue) => queue.run(&client).map(|()| true),
         Command::Trace(trace) => trace.run(&client),
         Command::Dkim(dkim) => dkim.run(&client).map(|()| true),
+        Command::Token(token) => token.run(&client).map(|()| true),
         Command::Export(export) => export.run(&client),
         Command::Import(import) => import.run(&client),
         Command::Synthetic(synthetic) => synthetic.run(&arguments.data, &client).map(|()| true),

@@ -270,7 +270,7 @@ fn warnings(parts: &Parts) -> Vec<Problem> {
                     value.address
                 ),
             ),
-            Protocol::Http if outside => warn(
+            Protocol::Http if outside && !value.inject => warn(
                 *line,
                 format!("http on {} shows metrics to everybody", value.address),
             ),

@@ -34,6 +34,7 @@ fn write_all(config: &Config, out: &mut String) -> fmt::Result {
     owners(config, out)?;
     outbound::explain(&config.outbound, out)?;
     dkim(config, out)?;
+    super::explain_inject::explain(config, out)?;
     log(config, out)?;
     writeln!(out, "limits")?;
     for (name, value) in config.limits.each() {
@@ -55,11 +56,11 @@ fn listeners(config: &Config, out: &mut String) -> fmt::Result {
             TlsMode::StartTls => "with STARTTLS",
             TlsMode::Implicit => "in TLS from the start",
         };
-        writeln!(
-            out,
-            "listens on {} for {} {tls}",
-            listener.address, listener.protocol
-        )?;
+        let what = match listener.inject {
+            true => "mail by http",
+            false => listener.protocol.name(),
+        };
+        writeln!(out, "listens on {} for {what} {tls}", listener.address)?;
     }
     Ok(())
 }

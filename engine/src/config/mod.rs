@@ -17,6 +17,7 @@
 //! address = "0.0.0.0:25"
 //! tls = "starttls"                        # none starttls implicit
 //! login_without_tls = false               # default: true on loopback
+//! inject = false                          # http: takes mail (`inject`) instead of showing pages
 //!
 //! [[listener]]
 //! protocol = "lmtp"                       # for a Postfix in front
@@ -81,6 +82,9 @@
 //! [limits]                                # see `limits`, each with its default
 //! message_bytes_max = "50 MiB"
 //!
+//! [inject]                                # see `inject`, with [[token]]
+//! [events]                                # see `events`, with [[webhook]]
+//!
 //! [resolver]                              # see `resolver`, each key with its default
 //! servers = ["127.0.0.1:53"]
 //!
@@ -94,8 +98,11 @@ mod cross;
 mod demo;
 mod dkim;
 mod domain;
+mod events;
 mod explain;
+mod explain_inject;
 mod fingerprint;
+pub mod inject;
 mod limits;
 mod listener;
 mod log;
@@ -111,14 +118,16 @@ mod tests;
 pub use demo::{DEMO_DOMAIN, DEMO_PASSWORD};
 pub use dkim::{Dkim, DkimAlgorithm, DkimCanon, record_name};
 pub use domain::{Account, Alias, DELIMITER_DEFAULT, Domain};
+pub use events::{EventKind, EventKinds, Events, HookUrl, Webhook};
 pub use fingerprint::Fingerprint;
+pub use inject::Inject;
 pub use limits::Limits;
 pub use listener::{Certificate, CertificateSource, ListenAt, Listener, Protocol, TlsMode};
 pub use log::{Log, LogFormat, LogLevel, LogTarget};
 pub use name::{LOCAL_PART_BYTES_MAX, address, canonical, canonical_local, domain_name, partings};
 pub use outbound::Outbound;
 pub use problem::{Problem, Problems};
-pub use quantity::{show_size, size};
+pub use quantity::{seconds, show_size, size};
 pub use resolver::{Dnssec, ResolverConfig, Rollup};
 
 use raw::{At, Notes, Section};
@@ -146,6 +155,9 @@ pub struct Config {
     pub aliases: Vec<Alias>,
     pub outbound: Outbound,
     pub dkim: Vec<Dkim>,
+    pub inject: Inject,
+    /// `None`: nothing is told to programs.
+    pub events: Option<Events>,
     pub limits: Limits,
     pub resolver: ResolverConfig,
     pub log: Log,
@@ -286,10 +298,14 @@ fn top(mut section: Section<'_, '_>, base: &Base, notes: &mut Notes) -> Option<C
     let hostname = hostname.and_then(|text| read_hostname(text, notes));
     let own_name = hostname.as_deref().unwrap_or_default();
     let outbound = outbound::outbound(&mut section, base, own_name, notes);
+    let inject = inject::inject(&mut section, notes);
+    let events = events::events(&mut section, base, notes);
     section.finish(notes);
 
     outbound::loops(&outbound, &parts.listeners, notes);
-    let warnings = cross::check(&parts, notes);
+    let mut warnings = cross::check(&parts, notes);
+    let takes_http = parts.listeners.iter().any(|found| found.value.inject);
+    warnings.extend(inject::warnings(&inject, takes_http));
     let data = base.path(data?.value);
     let config = Config {
         hostname: hostname?,
@@ -297,7 +313,6 @@ fn top(mut section: Section<'_, '_>, base: &Base, notes: &mut Notes) -> Option<C
             .and_then(|found| u16::try_from(found.value).ok())
             .filter(|shards| *shards > 0),
         control: control.map_or_else(|| data.join(CONTROL_SOCKET), |text| base.path(text.value)),
-        data,
         postmaster: parts.postmaster.map(|found| found.value),
         listeners: values(parts.listeners),
         certificates: values(parts.certificates),
@@ -306,6 +321,12 @@ fn top(mut section: Section<'_, '_>, base: &Base, notes: &mut Notes) -> Option<C
         aliases: values(parts.aliases),
         outbound,
         dkim: values(parts.dkim),
+        inject,
+        events: events.map(|(events, file)| Events {
+            file: file.unwrap_or_else(|| data.join(&events.file)),
+            ..events
+        }),
+        data,
         limits,
         resolver,
         log,

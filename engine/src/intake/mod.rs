@@ -9,12 +9,14 @@
 //!                                    └─ letters ─→ Counter of the owner ─→ its log
 //! ```
 
+mod claims;
 mod counter;
 mod feed;
 mod heirs;
 pub mod queue_id;
 mod transaction;
 
+pub use claims::Claims;
 pub use counter::Counter;
 pub use feed::Feeder;
 pub use heirs::Heirs;

@@ -21,8 +21,34 @@ impl QueueIds {
     pub fn next(&self, unix_micros: u64) -> QueueId {
         let micros = unix_micros.max(self.last_micros.get() + 1);
         self.last_micros.set(micros);
-        QueueId(micros << 8 | u64::from(self.shard))
+        QueueId(micros << SHARD_BITS | u64::from(self.shard))
     }
+
+    /// The first of `count` ids that follow each other, a microsecond apart.
+    pub fn reserve(&self, unix_micros: u64, count: usize) -> QueueId {
+        let first = self.next(unix_micros);
+        let last = self.last_micros.get();
+        self.last_micros
+            .set(last + (count as u64).saturating_sub(1));
+        first
+    }
+}
+
+/// When an id was given out, in seconds since 1970.
+pub fn secs(id: QueueId) -> u64 {
+    (id.0 >> SHARD_BITS) / 1_000_000
+}
+
+/// The id that [`text`] shows like this.
+pub fn parse(text: &str) -> Option<QueueId> {
+    if text.len() != 12 {
+        return None;
+    }
+    let digit = |octet: u8| ALPHABET.iter().position(|known| *known == octet);
+    let number = text.bytes().try_fold(0u64, |number, octet| {
+        Some(number << 5 | digit(octet.to_ascii_uppercase())? as u64)
+    });
+    number.map(QueueId)
 }
 
 /// The id as logs, replies and Received show it: 12 letters and digits that are not mistaken for
@@ -34,30 +60,14 @@ pub fn text(id: QueueId) -> String {
     text
 }
 
-/// The id that somebody copied from a log, a reply or a Received field; `None`: it is none. Letters
-/// that are not used stand for the digits that they look like, as Crockford has it.
-#[must_use]
-pub fn parse(text: &str) -> Option<QueueId> {
-    if text.len() != 12 {
-        return None;
-    }
-    let id = text.bytes().try_fold(0u64, |id, letter| {
-        let digit = match letter.to_ascii_uppercase() {
-            b'O' => b'0',
-            b'I' | b'L' => b'1',
-            other => other,
-        };
-        let value = ALPHABET.iter().position(|known| *known == digit)?;
-        Some(id << 5 | value as u64)
-    });
-    id.map(QueueId)
-}
-
 /// When the id was given out, in milliseconds since 1970.
 #[must_use]
 pub fn given_millis(id: QueueId) -> u64 {
-    (id.0 >> 8) / 1_000
+    (id.0 >> SHARD_BITS) / 1_000
 }
+
+/// What of an id names its shard.
+pub const SHARD_BITS: u32 = 8;
 
 /// Crockford's base 32.
 const ALPHABET: &[u8; 32] = b"0123456789ABCDEFGHJKMNPQRSTVWXYZ";
@@ -74,6 +84,11 @@ mod tests {
         assert_eq!(first.0 & 0xff, 7);
         assert_eq!(text(first).len(), 12);
         assert_ne!(text(first), text(second));
+        assert_eq!(parse(&text(first)), Some(first));
+        assert_eq!(parse("0123456789U?"), None);
+        let block = ids.reserve(5_000_000, 3);
+        assert_eq!((secs(block), block.0 >> SHARD_BITS), (5, 5_000_000));
+        assert_eq!(ids.next(0).0 >> SHARD_BITS, 5_000_003);
     }
 
     #[test]

@@ -200,6 +200,7 @@ pub(super) fn custody(heirs: &Heirs, body: BodyWriter, submitted: Submitted) -> 
             .map(|(home, outbound)| (home as u16, outbound))
             .collect(),
         ends: Vec::new(),
+        memos: submitted.memos,
         ..Custody::default()
     };
     (custody, settled.fates)

@@ -3,7 +3,7 @@
 use crate::config::outbound::Outbound as Rules;
 use crate::queue;
 use crate::route::Target;
-use crate::session::smtp::Commit;
+use crate::session::smtp::Terms;
 use std::collections::HashMap;
 use store::mail::address::Address;
 use store::mail::date::InternalDate;
@@ -48,7 +48,7 @@ pub(super) fn leaving(
     tenant: String,
     received: &[u8],
     date: InternalDate,
-    commit: &Commit,
+    (terms, elapsed_ms): (&Terms, u64),
     rules: &Rules,
 ) -> Outbound {
     let route = rules.route(&recipient.address.domain);
@@ -65,11 +65,11 @@ pub(super) fn leaving(
         by_secs: 0,
         prefix: received.to_vec(),
     };
-    let elapsed_secs = i64::try_from(commit.elapsed_ms / 1000).unwrap_or(0);
+    let elapsed_secs = i64::try_from(elapsed_ms / 1000).unwrap_or(0);
     let expire_secs = pace.expire_secs;
     queue::agree(
         &mut outbound,
-        &commit.terms,
+        terms,
         date.unix_secs,
         elapsed_secs,
         expire_secs,

@@ -3,11 +3,13 @@
 mod census;
 mod drain;
 mod hall;
+pub mod http;
 pub mod imap;
 mod leads;
 mod receipt;
 mod report;
 pub mod smtp;
+mod told;
 
 pub use census::{Census, Crowded, Pass, Room};
 pub use drain::Drain;

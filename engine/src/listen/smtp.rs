@@ -3,11 +3,13 @@
 use super::hall::{Hall, Refused};
 use super::leads::{Lead, Shares, leaving, tenant};
 use super::receipt::{self, Given};
+use super::told::{About, Told};
 use crate::config::Protocol;
 use crate::config::outbound::Relay;
 use crate::event;
 use crate::intake::{Refusal, Transaction, queue_id};
 use crate::post::{Submitted, Taken};
+use crate::queue::owner;
 use crate::reactor::{Side, buffer, spawn};
 use crate::route::{self, Away, Reason, Route, Target, home};
 use crate::session::smtp::{
@@ -409,6 +411,7 @@ impl Conversation {
         };
         let received_secs = now.unix_secs() as i64;
         let asked = receipt::asked(&commit.envelope, &self.leads);
+        let (told, octets) = (self.told(&commit), commit.octets);
         let Shares {
             by_owner,
             by_home,
@@ -433,6 +436,7 @@ impl Conversation {
             each_alone: self.protocol == Protocol::Lmtp,
             shares: by_owner,
             outbound: by_home,
+            memos: Vec::new(),
         };
         let given = asked.map(|asked| Given {
             asked,
@@ -442,6 +446,9 @@ impl Conversation {
         });
         let verdicts = match self.hall.intake.commit(body, submitted).await {
             Ok(taken) => {
+                if let Some(told) = told {
+                    told.tell(queue, octets).await;
+                }
                 let verdicts = verdicts(recipients, &of_recipient, &taken);
                 if let Some(given) = given {
                     spawn(receipt::give(
@@ -455,6 +462,28 @@ impl Conversation {
             Err(refusal) => Verdicts::All(Err(refused(&refusal))),
         };
         Answer::Committed { queue_id, verdicts }
+    }
+
+    /// What programs are told when it is taken.
+    fn told(&self, commit: &Commit) -> Option<Told> {
+        let login = self.session.login().map_or("", |login| login);
+        let tenant = match login {
+            "" => tenant(&commit.envelope),
+            login => login.to_owned(),
+        };
+        let mut told = Told::of(About {
+            protocol: self.protocol.name(),
+            peer: self.session.peer().address.to_string(),
+            login,
+            sender: commit.envelope.reverse_path.as_ref(),
+            owner: (&tenant, commit.campaign.as_deref().unwrap_or_default()),
+            request: "",
+            metadata: serde_json::Value::Null,
+        })?;
+        for (recipient, lead) in commit.envelope.recipients.iter().zip(&self.leads) {
+            told.add(&recipient.address, lead, serde_json::Value::Null);
+        }
+        Some(told)
     }
 
     /// Every account gets the message once, however many recipients lead to it.
@@ -477,8 +506,10 @@ impl Conversation {
                 Lead::Nowhere => continue,
                 Lead::Later { home } | Lead::Away { home } => {
                     let tenant = sender.clone().unwrap_or_else(|| tenant(&commit.envelope));
+                    let tenant = owner::join(&tenant, commit.campaign.as_deref());
+                    let asked = (&commit.terms, commit.elapsed_ms);
                     let outbound =
-                        leaving(recipient, tenant, &received, date, commit, &config.outbound);
+                        leaving(recipient, tenant, &received, date, asked, &config.outbound);
                     shares.leave(home, outbound);
                     continue;
                 }

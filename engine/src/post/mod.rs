@@ -9,7 +9,8 @@ mod queue;
 
 pub use desk::{Post, Undelivered};
 pub use letter::{
-    Answer, Done, Handover, Letter, Offered, Order, Question, StreamId, Submitted, Taken, Via,
+    Answer, Claimed, Done, Handover, Letter, Offered, Order, Question, StreamId, Submitted, Taken,
+    Via,
 };
 pub use queue::{
     LastReply, Pick, QueueAnswer, QueueAsk, QueueDeed, QueueField, QueueLine, QueueShown, SiteLine,

@@ -10,6 +10,8 @@ pub enum QueueAsk {
         most: usize,
     },
     Show(u64),
+    /// All recipients that wait of the message with this queue id.
+    OfMessage(String),
     Carry {
         pick: Pick,
         deed: QueueDeed,
@@ -30,6 +32,7 @@ pub enum QueueAsk {
 pub enum QueueAnswer {
     Lines(Vec<QueueLine>),
     Shown(Option<Box<QueueShown>>),
+    All(Vec<QueueShown>),
     /// So many recipients were meant.
     Count(u64),
     Sites(Vec<SiteLine>),
@@ -90,11 +93,11 @@ pub enum QueueField {
     Domain(String),
     Site(String),
     Tenant(String),
+    Campaign(String),
     /// An address, or `@` and a domain.
     Sender(String),
     /// As `Sender`.
     Recipient(String),
-    Campaign(String),
 }
 
 /// One suspension that holds.
@@ -112,6 +115,9 @@ pub struct QueueLine {
     pub item: String,
     pub domain: String,
     pub tenant: String,
+    /// Empty where there is none.
+    #[serde(default)]
+    pub campaign: String,
     pub octets: u64,
     /// RFC 6710: from −9 to 9.
     pub priority: i8,

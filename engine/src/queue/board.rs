@@ -8,6 +8,7 @@ use super::hop::Hop;
 use super::lanes::Lanes;
 use super::names::Names;
 use super::nodes::{Band, Chain, Full, Index, Nodes, State};
+use super::owner;
 use super::site::Site;
 use super::suspend::{Field, Suspensions};
 use super::tally::{Part, Tally};
@@ -25,7 +26,8 @@ pub(super) struct Board {
     pub(super) suspensions: Suspensions,
     wheel: Wheel,
     domains: Names<Domain>,
-    tenants: Names<Tally>,
+    /// Tenants, each also with its campaigns.
+    owners: Names<Owner>,
     queues: Slab<Queue>,
     by_key: HashMap<(u32, Box<str>), usize>,
     to_resolve: Vec<u32>,
@@ -37,6 +39,7 @@ pub(super) struct Board {
 pub(super) struct Arrival<'a> {
     pub(super) item: u64,
     pub(super) domain: &'a str,
+    /// Tenant and campaign ([`owner`]).
     pub(super) tenant: &'a str,
     pub(super) band: Band,
     /// Not before then.
@@ -47,6 +50,14 @@ pub(super) struct Arrival<'a> {
 /// Names a ready queue as long as it is there.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub(super) struct QueueIndex(usize);
+
+/// What is known of a tenant, or of one of its campaigns.
+#[derive(Default)]
+struct Owner {
+    /// Of a campaign: the number of the tenant, whose turns it shares, and who is counted for it.
+    turn: Option<u32>,
+    tally: Tally,
+}
 
 /// What is known of a domain.
 #[derive(Default)]
@@ -109,7 +120,7 @@ impl Board {
             suspensions: Suspensions::default(),
             wheel: Wheel::new(now),
             domains: Names::default(),
-            tenants: Names::default(),
+            owners: Names::default(),
             queues: Slab::new(),
             by_key: HashMap::new(),
             to_resolve: Vec::new(),
@@ -120,11 +131,11 @@ impl Board {
     /// Takes in a recipient, of the log or new.
     pub(super) fn arrive(&mut self, arrival: Arrival<'_>, now: u32) -> Result<Index, Full> {
         let domain = self.domains.enter(arrival.domain);
-        let tenant = self.tenants.enter(arrival.tenant);
-        let added = self.nodes.add(arrival.item, domain, tenant, arrival.band);
+        let owner = self.enter_owner(arrival.tenant);
+        let added = self.nodes.add(arrival.item, domain, owner, arrival.band);
         let Ok(index) = added else {
             self.domains.leave(domain);
-            self.tenants.leave(tenant);
+            self.leave_owner(owner);
             return added;
         };
         self.count(index, Tally::enter);
@@ -133,6 +144,31 @@ impl Board {
             false => self.defer(index, arrival.due, now),
         }
         Ok(index)
+    }
+
+    fn enter_owner(&mut self, text: &str) -> u32 {
+        let number = self.owners.enter(text);
+        let (tenant, campaign) = owner::split(text);
+        if !campaign.is_empty() {
+            let turn = self.owners.enter(tenant);
+            if let Some(known) = self.owners.value_mut(number) {
+                known.turn = Some(turn);
+            }
+        }
+        number
+    }
+
+    fn leave_owner(&mut self, number: u32) {
+        let turn = self.turn_of(number);
+        self.owners.leave(number);
+        if let Some(turn) = turn {
+            self.owners.leave(turn);
+        }
+    }
+
+    /// The tenant that a campaign shares its turns with.
+    fn turn_of(&self, owner: u32) -> Option<u32> {
+        self.owners.value(owner).and_then(|owner| owner.turn)
     }
 
     /// Brings the board to `now`: what is due starts.
@@ -179,11 +215,15 @@ impl Board {
     }
 
     fn make_ready(&mut self, index: Index, queue: QueueIndex, look: u32) {
-        let Some(ready) = self.queues.get_mut(queue.0) else {
+        if self.queues.get(queue.0).is_none() {
             return;
-        };
-        ready.lanes.push(&mut self.nodes, index);
+        }
         self.enter(index, State::Ready, look);
+        let owner = self.nodes.node(index).tenant();
+        let turn = self.turn_of(owner).unwrap_or(owner);
+        if let Some(ready) = self.queues.get_mut(queue.0) {
+            ready.lanes.push(&mut self.nodes, index, turn);
+        }
         if self.to_serve.last() != Some(&queue) {
             self.to_serve.push(queue);
         }
@@ -194,11 +234,11 @@ impl Board {
             return None;
         }
         let node = self.nodes.node(index);
-        let (domain, tenant) = (
-            self.domains.text(node.domain),
-            self.tenants.text(node.tenant()),
-        );
-        let is_meant = |field: &Field| field.is_domain(domain) || field.is_tenant(tenant);
+        let (tenant, campaign) = owner::split(self.owners.text(node.tenant()));
+        let domain = self.domains.text(node.domain);
+        let is_meant = |field: &Field| {
+            field.is_domain(domain) || field.is_tenant(tenant) || field.is_campaign(campaign)
+        };
         let found = self.suspensions.find(now, is_meant)?;
         let look = now.saturating_add(LOOK_SECS);
         Some(found.until.map_or(look, |until| until.min(look)))
@@ -329,7 +369,7 @@ impl Board {
     pub(super) fn end(&mut self, index: Index) {
         let node = *self.nodes.node(index);
         self.let_go(index);
-        self.tenants.leave(node.tenant());
+        self.leave_owner(node.tenant());
         if self.domains.users(node.domain) == 1
             && let Some(domain) = self.domains.value_mut(node.domain)
         {
@@ -414,12 +454,13 @@ impl Board {
 
     fn count(&mut self, index: Index, change: fn(&mut Tally, State)) {
         let node = self.nodes.node(index);
-        let (state, domain, tenant) = (node.state(), node.domain, node.tenant());
+        let (state, domain, owner) = (node.state(), node.domain, node.tenant());
         if let Some(domain) = self.domains.value_mut(domain) {
             change(&mut domain.tally, state);
         }
-        if let Some(tally) = self.tenants.value_mut(tenant) {
-            change(tally, state);
+        let tenant = self.turn_of(owner).unwrap_or(owner);
+        if let Some(tenant) = self.owners.value_mut(tenant) {
+            change(&mut tenant.tally, state);
         }
     }
 
@@ -475,7 +516,8 @@ impl Board {
 
     /// Tenants with what they have.
     pub(super) fn tenants(&self) -> impl Iterator<Item = (&str, &Tally)> {
-        self.tenants.entries()
+        let tenants = self.owners.entries().filter(|(_, one)| one.turn.is_none());
+        tenants.map(|(name, one)| (name, &one.tally))
     }
 
     /// Those among the next `most` places whose state has outlived its time, and where to go on.
@@ -510,7 +552,13 @@ impl Board {
 
     #[must_use]
     pub(super) fn tenant_of(&self, index: Index) -> &str {
-        self.tenants.text(self.nodes.node(index).tenant())
+        self.owner_of(index).0
+    }
+
+    /// Tenant and campaign.
+    #[must_use]
+    pub(super) fn owner_of(&self, index: Index) -> (&str, &str) {
+        owner::split(self.owners.text(self.nodes.node(index).tenant()))
     }
 
     /// What a recipient is waiting for. `now_millis` is of the monotonic clock.
@@ -530,11 +578,12 @@ impl Board {
 
     fn why_timed(&mut self, index: Index, is_retry: bool, now: u32) -> Why {
         let at = self.nodes.node(index).due;
-        let (domain, tenant) = (
-            self.domain_of(index).to_owned(),
-            self.tenant_of(index).to_owned(),
-        );
-        let is_meant = |field: &Field| field.is_domain(&domain) || field.is_tenant(&tenant);
+        let domain = self.domain_of(index).to_owned();
+        let (tenant, campaign) = self.owner_of(index);
+        let (tenant, campaign) = (tenant.to_owned(), campaign.to_owned());
+        let is_meant = |field: &Field| {
+            field.is_domain(&domain) || field.is_tenant(&tenant) || field.is_campaign(&campaign)
+        };
         match self.suspensions.find(now, is_meant) {
             Some(suspension) => Why::Suspended {
                 by: suspension.field.to_string(),

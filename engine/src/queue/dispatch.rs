@@ -16,6 +16,7 @@ use super::probe::PROBES_PART;
 use super::site::Sites;
 use super::terms::Terms;
 use super::time::Seconds;
+use super::told;
 use crate::config::outbound::{Outbound, Pace};
 use crate::egress::Tools;
 use crate::event;
@@ -67,6 +68,7 @@ pub struct Dispatcher {
     /// Queues that wait for one of these.
     pub(super) line: RefCell<Line>,
     pub(super) random: Rc<dyn Fn() -> u64>,
+    pub(super) remembered: told::Remembered,
     pub(super) sites: Arc<Sites>,
     guides: Guides,
     questions: Rc<Budget>,
@@ -102,6 +104,7 @@ impl Dispatcher {
             tools: equipment.tools,
             metrics: equipment.metrics,
             random: equipment.random,
+            remembered: told::Remembered::default(),
             is_ending: Cell::new(false),
             looked: Cell::new(0),
         });
@@ -335,9 +338,12 @@ impl Dispatcher {
     /// the log has taken it: what another host has must not be sent again.
     pub(super) async fn settle(&self, tried: Vec<Tried>, pace: &Pace) {
         let (mut notes, mut news, mut moves) = (Vec::new(), Vec::new(), Vec::new());
+        let mut told = Vec::new();
         for one in tried {
             self.report(&one);
-            match one.deed(pace, self.times(&one)) {
+            let deed = one.deed(pace, self.times(&one));
+            told.extend(told::News::of(&one, &deed));
+            match deed {
                 Deed::Again => moves.push((one.index, Move::At(0))),
                 Deed::Note(attempt) => {
                     moves.push((one.index, Move::to(attempt.due_secs)));
@@ -360,6 +366,7 @@ impl Dispatcher {
                 }
             }
         }
+        self.tell_events(told).await;
         self.insist(notes, news).await;
         self.carry_out(moves);
     }

@@ -126,6 +126,7 @@ impl Dispatcher {
             each_alone: false,
             shares,
             outbound: Vec::new(),
+            memos: Vec::new(),
         }
     }
 

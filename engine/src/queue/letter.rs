@@ -2,7 +2,6 @@
 
 use super::board::{QueueIndex, SENDING_SECS_MAX};
 use super::budget;
-use super::choice::campaign;
 use super::dispatch::Dispatcher;
 use super::nodes::{Index, Nodes};
 use super::outcome::{Result as Came, Tried};
@@ -137,10 +136,11 @@ impl Dispatcher {
         };
         let sender = queued.source.reverse_path.as_ref();
         let sender = sender.map(ToString::to_string).unwrap_or_default();
-        let campaign = match self.board.borrow().suspensions.asks_campaign() {
-            true => pieces.first().and_then(|piece| campaign(piece)),
-            false => None,
-        };
+        let addresses = queued
+            .recipients
+            .iter()
+            .map(|(id, leaving)| (*id, &leaving.address));
+        self.remembered.keep(queued.queue, &sender, addresses);
         let born_millis = queue_id::given_millis(queued.queue);
         let mut parcels = Vec::with_capacity(wanted.len());
         for (index, item) in wanted {
@@ -152,7 +152,6 @@ impl Dispatcher {
             let envelope = suspend::Envelope {
                 sender: &sender,
                 recipient: &leaving.address,
-                campaign: campaign.as_deref(),
             };
             if self.put_off(index, &envelope) {
                 continue;
@@ -228,7 +227,7 @@ impl Dispatcher {
         Ok(pieces)
     }
 
-    /// Mail of a suspended sender, recipient or campaign waits. `true`: it does.
+    /// Mail of a suspended sender or recipient waits. `true`: it does.
     fn put_off(&self, index: Index, envelope: &suspend::Envelope<'_>) -> bool {
         let now = self.second();
         let mut board = self.board.borrow_mut();

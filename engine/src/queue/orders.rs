@@ -5,6 +5,7 @@
 
 use super::dispatch::Dispatcher;
 use super::nodes::{Index, State};
+use super::owner;
 use super::suspend::{Envelope, Field, Suspension};
 use super::why::Why;
 use crate::event;
@@ -24,6 +25,7 @@ impl Dispatcher {
         self.take_in().await;
         match ask {
             QueueAsk::List { pick, most } => QueueAnswer::Lines(self.list(&pick, most).await),
+            QueueAsk::OfMessage(id) => QueueAnswer::All(self.of_message(&id).await),
             QueueAsk::Show(item) => QueueAnswer::Shown(self.show(item).await.map(Box::new)),
             QueueAsk::Carry {
                 pick,
@@ -71,10 +73,12 @@ impl Dispatcher {
         let (now, now_millis) = (self.second(), self.now().monotonic_millis);
         let mut board = self.board.borrow_mut();
         let why = board.why(index, item.attempts > 0, now, now_millis);
+        let (tenant, campaign) = owner::split(&item.tenant);
         QueueLine {
             item: format!("{}.{}", self.shard, item.id.0),
             domain: item.domain.to_string(),
-            tenant: item.tenant.to_string(),
+            tenant: tenant.to_owned(),
+            campaign: campaign.to_owned(),
             octets: item.octets,
             priority: item.priority,
             attempts: item.attempts.into(),
@@ -86,7 +90,7 @@ impl Dispatcher {
         }
     }
 
-    async fn show(&self, item: u64) -> Option<QueueShown> {
+    pub(super) async fn show(&self, item: u64) -> Option<QueueShown> {
         let pick = Pick {
             item: Some(format!("{}.{item}", self.shard)),
             ..Pick::default()
@@ -101,7 +105,6 @@ impl Dispatcher {
         let envelope = Envelope {
             sender: &sender,
             recipient: &leaving.address,
-            campaign: None,
         };
         if let Some(why) = self
             .why_suspended(&envelope)
@@ -192,6 +195,7 @@ impl Dispatcher {
             let why = error.to_string();
             event!(Warn, "queue order failed", shard = self.shard, why = why);
         }
+        self.tell_dropped(&taken, deed, noted.is_ok()).await;
         let mut board = self.board.borrow_mut();
         for (index, _) in taken {
             match (deed, &noted) {
@@ -243,8 +247,9 @@ impl Dispatcher {
         match field {
             Field::Domain(name) => pick.domain = Some(name.clone()),
             Field::Tenant(name) => pick.tenant = Some(name.clone()),
+            Field::Campaign(name) => pick.campaign = Some(name.clone()),
             // Of these nothing is known here: whatever is due is tried.
-            Field::Sender(_) | Field::Recipient(_) | Field::Campaign(_) => {}
+            Field::Sender(_) | Field::Recipient(_) => {}
             // What a site had stays ready.
             Field::Site(_) => {
                 self.turn();
@@ -312,5 +317,5 @@ fn word(deed: QueueDeed) -> &'static str {
     }
 }
 
-/// The state in which a suspension by sender, recipient or campaign leaves a recipient.
+/// The state in which a suspension by sender or recipient leaves a recipient.
 const DEFERRED: &str = "deferred";

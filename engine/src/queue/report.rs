@@ -38,6 +38,7 @@ impl Dispatcher {
             Ending::Dropped => (metric::End::Dropped, "dropped"),
         };
         self.metrics.queue_ends.of(label).one();
+        let (tenant, campaign) = super::owner::split(&tried.item.tenant);
         let age = end
             .at_secs
             .saturating_sub(i64::from(tried.item.enqueued_secs));
@@ -47,7 +48,8 @@ impl Dispatcher {
             shard = self.shard,
             item = tried.item.id.0,
             domain = &*tried.item.domain,
-            tenant = &*tried.item.tenant,
+            tenant = tenant,
+            campaign = campaign,
             how = name,
             secs = age.max(0) as u64,
         );
@@ -64,7 +66,7 @@ fn class(said: &HostReply) -> metric::Attempt {
 }
 
 /// As in `4.2.1`; empty where there was none.
-fn status(said: &HostReply) -> String {
+pub(super) fn status(said: &HostReply) -> String {
     said.enhanced.map_or_else(String::new, |status| {
         format!("{}.{}.{}", status.class, status.subject, status.detail)
     })

@@ -46,6 +46,7 @@ impl WayBack<'_> {
             each_alone: false,
             shares: vec![(self.shard, Vec::new())],
             outbound: Vec::new(),
+            memos: Vec::new(),
         };
         let directory = self.live.directory.load();
         match route::resolve(&directory, sender) {

@@ -20,5 +20,6 @@ mod shard;
 mod tempo;
 #[cfg(test)]
 mod tests;
+mod told;
 
 pub use begin::{Refusal, Server, check_secret};

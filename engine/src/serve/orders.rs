@@ -3,6 +3,7 @@
 use super::follow;
 use super::resume;
 use super::shard::{Desk, open_doors};
+use crate::events;
 use crate::post::{Order, QueueAnswer, QueueAsk};
 use crate::queue::Dispatcher;
 use crate::reactor::sleep;
@@ -95,6 +96,7 @@ async fn close(desk: &Desk) {
     }
     follow::last_round(desk).await;
     log::flush();
+    events::flush();
 }
 
 async fn set_account(

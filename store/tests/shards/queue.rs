@@ -395,6 +395,7 @@ fn reply(item: ItemId) -> HostReply {
         code: 451,
         enhanced: None,
         text: format!("not now, {item}"),
+        way: None,
     }
 }
 

@@ -5,7 +5,9 @@
 mod asking;
 mod cut;
 mod envelope;
+mod hooks;
 mod hostile;
+mod inject;
 mod large;
 mod mx;
 mod peers;

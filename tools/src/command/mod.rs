@@ -13,5 +13,6 @@ mod moment;
 pub(crate) mod queue;
 pub(crate) mod restore;
 mod salvage;
+pub(crate) mod token;
 pub(crate) mod top;
 pub(crate) mod trace;

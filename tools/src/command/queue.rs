@@ -62,7 +62,7 @@ pub(crate) enum Queue {
         #[command(flatten)]
         how: How,
     },
-    /// Send nothing for a domain, site, tenant, sender, recipient or campaign for a while, mail to
+    /// Send nothing for a domain, site, tenant, campaign, sender or recipient for a while, mail to
     /// come included; also after a restart
     Suspend {
         #[command(flatten)]
@@ -102,7 +102,7 @@ pub(crate) struct Which {
     /// A recipient: an address, or @ and a domain
     #[arg(long)]
     recipient: Option<String>,
-    /// As X-Campaign, X-Campaign-ID or the first part of Feedback-ID in the header has it
+    /// All of a campaign
     #[arg(long)]
     campaign: Option<String>,
     /// Waits for so long at least: 90s, 15m, 3h, 2d
@@ -133,15 +133,14 @@ pub(crate) struct Whose {
     site: Option<String>,
     #[arg(long)]
     tenant: Option<String>,
+    #[arg(long)]
+    campaign: Option<String>,
     /// An address, or @ and a domain
     #[arg(long)]
     sender: Option<String>,
     /// An address, or @ and a domain
     #[arg(long)]
     recipient: Option<String>,
-    /// As X-Campaign, X-Campaign-ID or the first part of Feedback-ID in the header has it
-    #[arg(long)]
-    campaign: Option<String>,
 }
 
 impl Queue {
@@ -294,6 +293,9 @@ fn show(client: &Client, item: String) -> anyhow::Result<()> {
     println!("sender     <{}>", shown.sender);
     println!("queue id   {}", shown.queue_id);
     println!("tenant     {}", line.tenant);
+    if !line.campaign.is_empty() {
+        println!("campaign   {}", line.campaign);
+    }
     println!("size       {} octets", line.octets);
     println!("age        {}", age(now, line.enqueued_secs));
     println!("given up   {}", distance(now, line.expiry_secs));

@@ -6,11 +6,13 @@
 //! and of as many tenants and egress sources.
 
 mod cell;
+mod hooks;
 mod render;
 mod shard;
 mod sites;
 
 pub use cell::{Counter, Gauge, Histogram, Label, Labelled};
+pub use hooks::{EventSample, EventSource, HookSample};
 pub use render::CONTENT_TYPE;
 pub use shard::{Attempt, Blame, End, Login, Lost, Protocol, Refusal, ShardMetrics, Verb};
 pub use sites::{
@@ -26,6 +28,7 @@ pub struct Metrics {
     process: Process,
     sites: OnceLock<Box<SiteSource>>,
     showcase: Mutex<Showcase>,
+    events: OnceLock<Box<EventSource>>,
 }
 
 /// What is the same for all shards.
@@ -46,6 +49,7 @@ impl Metrics {
             process,
             sites: OnceLock::new(),
             showcase: Mutex::default(),
+            events: OnceLock::new(),
         })
     }
 
@@ -62,6 +66,11 @@ impl Metrics {
             .lock()
             .unwrap_or_else(|broken| broken.into_inner());
         samples.map_or_else(Vec::new, |samples| showcase.look(samples))
+    }
+
+    /// From now on events are shown too; the first source stays.
+    pub fn show_events(&self, source: Box<EventSource>) {
+        let _ = self.events.set(source);
     }
 
     /// The cells of one shard; `None` where there is no such shard.

@@ -2,7 +2,7 @@
 
 use super::cell::{Counter, Gauge, Histogram, Label, Labelled};
 use super::shard::FAMILIES;
-use super::{Metrics, sites};
+use super::{Metrics, hooks, sites};
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::text::encode;
 use prometheus_client::encoding::{DescriptorEncoder, MetricEncoder, NoLabelSet};
@@ -75,6 +75,9 @@ impl Collector for Scrape {
             .encode_counter::<NoLabelSet, _, f64>(&process.log_lines_dropped(), None)?;
         for family in FAMILIES {
             self.family(family, &mut encoder)?;
+        }
+        if let Some(source) = self.metrics.events.get() {
+            hooks::encode(&source(), &mut encoder)?;
         }
         match self.metrics.named() {
             none if none.is_empty() => Ok(()),
