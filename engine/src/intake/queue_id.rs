@@ -39,16 +39,23 @@ pub fn secs(id: QueueId) -> u64 {
     (id.0 >> SHARD_BITS) / 1_000_000
 }
 
-/// The id that [`text`] shows like this.
+/// The id that somebody copied from a log, a reply or a Received field; `None`: it is none. Letters
+/// that are not used stand for the digits that they look like, as Crockford has it.
+#[must_use]
 pub fn parse(text: &str) -> Option<QueueId> {
     if text.len() != 12 {
         return None;
     }
-    let digit = |octet: u8| ALPHABET.iter().position(|known| *known == octet);
-    let number = text.bytes().try_fold(0u64, |number, octet| {
-        Some(number << 5 | digit(octet.to_ascii_uppercase())? as u64)
+    let id = text.bytes().try_fold(0u64, |id, letter| {
+        let digit = match letter.to_ascii_uppercase() {
+            b'O' => b'0',
+            b'I' | b'L' => b'1',
+            other => other,
+        };
+        let value = ALPHABET.iter().position(|known| *known == digit)?;
+        Some(id << 5 | value as u64)
     });
-    number.map(QueueId)
+    id.map(QueueId)
 }
 
 /// The id as logs, replies and Received show it: 12 letters and digits that are not mistaken for
