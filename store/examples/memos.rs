@@ -164,7 +164,7 @@ fn custody(at: u64, claims: bool) -> Custody {
         priority: 0,
         marks: 0,
         by_secs: 0,
-        prefix: vec![b'r'; 200],
+        prefix: [b'r'; 200].into(),
     };
     Custody {
         received_secs: 1_700_000_000,

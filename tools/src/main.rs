@@ -50,6 +50,8 @@ enum Command {
     Queue(command::queue::Queue),
     /// The whole story of a message: who brought it, where it went or what it waits for
     Trace(command::trace::Trace),
+    /// Where mail to an address goes now: maps, aliases, routes, hosts and their TLS
+    Route(command::route::Route),
     /// Keys that sign outgoing mail, and their DNS records
     #[command(subcommand)]
     Dkim(command::dkim::Dkim),
@@ -83,6 +85,7 @@ fn main() -> ExitCode {
         Command::Domain(domain) => domain.run(&client).map(|()| true),
         Command::Queue(queue) => queue.run(&client).map(|()| true),
         Command::Trace(trace) => trace.run(&client),
+        Command::Route(route) => route.run(&client).map(|()| true),
         Command::Dkim(dkim) => dkim.run(&client).map(|()| true),
         Command::Token(token) => token.run(&client).map(|()| true),
         Command::Export(export) => export.run(&client),

@@ -81,6 +81,8 @@ pub(crate) fn order(data: &Path, request: Request) -> anyhow::Result<Reply> {
         Request::QueueList { .. }
         | Request::QueueShow { .. }
         | Request::QueueCarry { .. }
+        | Request::QueueReroute { .. }
+        | Request::Route { .. }
         | Request::QueueSuspend { .. }
         | Request::QueueResume { .. }
         | Request::QueueSuspensions

@@ -4,4 +4,5 @@ pub mod control;
 pub mod http;
 pub mod office;
 mod queue;
+mod route;
 pub mod wire;

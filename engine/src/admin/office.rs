@@ -91,6 +91,11 @@ impl Office {
         receiver.await.map_err(|_| Gone)
     }
 
+    /// Configuration and directory of now.
+    pub(super) fn live(&self) -> &Live {
+        &self.live
+    }
+
     /// How many there are.
     #[must_use]
     pub(super) fn shards(&self) -> u16 {

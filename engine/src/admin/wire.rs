@@ -50,6 +50,20 @@ pub enum Request {
         #[serde(default)]
         is_trial: bool,
     },
+    /// Another way for what waits, from its next attempt on.
+    QueueReroute {
+        pick: Pick,
+        /// `config::outbound::Detour`.
+        via: String,
+    },
+    /// Where mail to an address goes now, step by step.
+    Route {
+        address: String,
+        /// `None`: the null reverse-path.
+        from: Option<String>,
+        /// The account that submits it.
+        login: Option<String>,
+    },
     QueueSuspend {
         field: QueueField,
         /// `None`: until it is resumed.
@@ -76,8 +90,18 @@ pub enum Reply {
     Count(u64),
     Sites(Vec<SiteLine>),
     Suspensions(Vec<SuspensionLine>),
+    Steps(Vec<RouteStep>),
     /// A sentence for the operator.
     Refused(String),
+}
+
+/// One step of the way of an address.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct RouteStep {
+    /// How far inside of what came before it is.
+    pub level: u8,
+    pub what: String,
+    pub words: String,
 }
 
 /// One account as `ringpostctl account list` shows it.

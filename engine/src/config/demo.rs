@@ -1,8 +1,8 @@
 //! The configuration without a file: a safe demo on loopback high ports (design §11).
 
 use super::{
-    Account, Certificate, CertificateSource, Config, DELIMITER_DEFAULT, Domain, Inject, Limits,
-    ListenAt, Listener, Log, Outbound, Protocol, ResolverConfig, TlsMode,
+    Account, Certificate, CertificateSource, Config, DELIMITER_DEFAULT, Domain, Forwarding, Inject,
+    Limits, ListenAt, Listener, Log, Outbound, Protocol, ResolverConfig, Rewrites, TlsMode,
 };
 use std::net::Ipv4Addr;
 use std::path::Path;
@@ -41,6 +41,8 @@ impl Config {
             }],
             accounts: ["alice", "bob"].map(|name| account(name, password)).into(),
             aliases: Vec::new(),
+            rewrites: Rewrites::default(),
+            forwarding: Forwarding::default(),
             outbound: Outbound::default(),
             dkim: Vec::new(),
             inject: Inject::default(),

@@ -41,11 +41,23 @@
 //! quota = "10 GiB"                        # default: none
 //!
 //! [[alias]]
-//! from = ["team@example.org"]             # one text or a list, both
-//! to = ["alice@example.org", "bob+team@example.org"]
+//! from = ["team@example.org"]             # one text or a list, both; "*@…": all unknown names
+//! to = ["alice@example.org", "bob+team@example.org", "carol@example.net"]
+//! owner = "bob@example.org"               # of a list: who hears of members out of reach
+//!
+//! [[rewrite]]                             # see `rewrite`
+//! what = "sender"                         # sender recipient both
+//! direction = "outbound"                  # outbound inbound
+//! from = ["@host.internal"]               # addresses, @domain, *.domain
+//! to = "$1@example.org"
+//!
+//! [forward]                               # see `forward`
+//! srs = "example.org"                     # default: the reverse-path is kept
+//! secrets = ["long and random"]
 //!
 //! [[route]]                               # without one no mail leaves this host
 //! domains = ["*"]                         # "example.net", "*.example.net"; the most exact holds
+//! senders = ["@example.org"]              # default: all; then accounts: tenants = […]
 //! via = "mx"                              # mx smarthost relay lmtp discard reject
 //! host = "mail.example.net:587"           # smarthost, relay, lmtp
 //! user = "ringpost"                       # smarthost
@@ -62,6 +74,7 @@
 //! expire = "5d"
 //! warn = "4h"
 //! connections_max = 20                    # to one site
+//! postmaster_copies = ["failed"]          # failed delayed; default: none
 //!
 //! [[egress]]
 //! name = "main"
@@ -102,16 +115,19 @@ mod events;
 mod explain;
 mod explain_inject;
 mod fingerprint;
+mod forward;
 pub mod inject;
 mod limits;
 mod listener;
 mod log;
 mod name;
 pub mod outbound;
+mod pattern;
 mod problem;
 mod quantity;
 mod raw;
 mod resolver;
+mod rewrite;
 #[cfg(test)]
 mod tests;
 
@@ -120,15 +136,18 @@ pub use dkim::{Dkim, DkimAlgorithm, DkimCanon, record_name};
 pub use domain::{Account, Alias, DELIMITER_DEFAULT, Domain};
 pub use events::{EventKind, EventKinds, Events, HookUrl, Webhook};
 pub use fingerprint::Fingerprint;
+pub use forward::{Forwarding, Srs};
 pub use inject::Inject;
 pub use limits::Limits;
 pub use listener::{Certificate, CertificateSource, ListenAt, Listener, Protocol, TlsMode};
 pub use log::{Log, LogFormat, LogLevel, LogTarget};
 pub use name::{LOCAL_PART_BYTES_MAX, address, canonical, canonical_local, domain_name, partings};
 pub use outbound::Outbound;
+pub use pattern::{NULL_PATH, text_of};
 pub use problem::{Problem, Problems};
 pub use quantity::{seconds, show_size, size};
 pub use resolver::{Dnssec, ResolverConfig, Rollup};
+pub use rewrite::{Direction, Rewrite, Rewrites, Whose};
 
 use raw::{At, Notes, Section};
 use std::io;
@@ -153,6 +172,8 @@ pub struct Config {
     pub domains: Vec<Domain>,
     pub accounts: Vec<Account>,
     pub aliases: Vec<Alias>,
+    pub rewrites: Rewrites,
+    pub forwarding: Forwarding,
     pub outbound: Outbound,
     pub dkim: Vec<Dkim>,
     pub inject: Inject,
@@ -244,6 +265,9 @@ struct Parts {
     domains: Vec<Found<Domain>>,
     accounts: Vec<Found<Account>>,
     aliases: Vec<Found<Alias>>,
+    rewrites: Vec<Found<Rewrite>>,
+    /// And its line.
+    forwarding: (Forwarding, usize),
     dkim: Vec<Found<Dkim>>,
 }
 
@@ -303,7 +327,7 @@ fn top(mut section: Section<'_, '_>, base: &Base, notes: &mut Notes) -> Option<C
     section.finish(notes);
 
     outbound::loops(&outbound, &parts.listeners, notes);
-    let mut warnings = cross::check(&parts, notes);
+    let mut warnings = cross::check(&parts, &outbound, notes);
     let takes_http = parts.listeners.iter().any(|found| found.value.inject);
     warnings.extend(inject::warnings(&inject, takes_http));
     let data = base.path(data?.value);
@@ -319,6 +343,8 @@ fn top(mut section: Section<'_, '_>, base: &Base, notes: &mut Notes) -> Option<C
         domains: values(parts.domains),
         accounts: values(parts.accounts),
         aliases: values(parts.aliases),
+        rewrites: Rewrites::new(parts.rewrites, notes),
+        forwarding: parts.forwarding.0,
         outbound,
         dkim: values(parts.dkim),
         inject,
@@ -348,6 +374,8 @@ fn parts(section: &mut Section<'_, '_>, base: &Base, notes: &mut Notes) -> Parts
     let domains = section.sections(notes, "domain", "[[domain]]");
     let accounts = section.sections(notes, "account", "[[account]]");
     let aliases = section.sections(notes, "alias", "[[alias]]");
+    let rewrites = section.sections(notes, "rewrite", "[[rewrite]]");
+    let forwarding = section.section(notes, "forward", "[forward]");
     let dkim = section.sections(notes, "dkim", "[[dkim]]");
     Parts {
         postmaster,
@@ -356,6 +384,8 @@ fn parts(section: &mut Section<'_, '_>, base: &Base, notes: &mut Notes) -> Parts
         domains: each(domains, |s| domain::domain(s, notes)),
         accounts: each(accounts, |s| domain::account(s, base, notes)),
         aliases: each(aliases, |s| domain::alias(s, notes)),
+        rewrites: each(rewrites, |s| rewrite::rewrite(s, notes)),
+        forwarding: forwarding.map_or_else(Default::default, |s| forward::forward(s, notes)),
         dkim: each(dkim, |s| dkim::dkim(s, base, notes)),
     }
 }

@@ -2,12 +2,15 @@
 
 mod census;
 mod drain;
+mod finding;
 mod hall;
 pub mod http;
 pub mod imap;
 mod leads;
 mod receipt;
+mod recipient;
 mod report;
+mod sending;
 pub mod smtp;
 mod told;
 

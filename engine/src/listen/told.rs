@@ -56,7 +56,7 @@ impl Told {
     pub(super) fn add(&mut self, recipient: &Address, lead: &Lead, metadata: Value) {
         let is_away = match lead {
             Lead::Accounts(_) => false,
-            Lead::Later { .. } | Lead::Away { .. } => true,
+            Lead::Forwarded(_) | Lead::Later(_) | Lead::Away(_) => true,
             Lead::Nowhere => return,
         };
         self.recipients

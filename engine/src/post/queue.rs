@@ -18,6 +18,18 @@ pub enum QueueAsk {
         /// Nothing is done: how many would be meant?
         is_trial: bool,
     },
+    /// Another way for what waits: a `config::outbound::Detour`.
+    Reroute {
+        pick: Pick,
+        via: String,
+    },
+    /// What the next hop of a destination is now.
+    Hop {
+        domain: String,
+        sender: String,
+        tenant: String,
+        via: Option<String>,
+    },
     Suspend {
         field: QueueField,
         until: Option<u32>,
@@ -37,6 +49,8 @@ pub enum QueueAnswer {
     Count(u64),
     Sites(Vec<SiteLine>),
     Suspensions(Vec<SuspensionLine>),
+    /// The next hop, in words.
+    Hop(Vec<String>),
     /// It was not done; a sentence for the operator.
     Refused(String),
     /// No mail leaves this host.

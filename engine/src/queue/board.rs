@@ -4,6 +4,7 @@
 //! connection; whoever sends takes it, and brings it back with a time or lets it go. Whatever must
 //! be done elsewhere is handed out: domains to resolve, queues to serve, recipients that are late.
 
+use super::destination::domain_of;
 use super::hop::Hop;
 use super::lanes::Lanes;
 use super::names::Names;
@@ -38,7 +39,8 @@ pub(super) struct Board {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Arrival<'a> {
     pub(super) item: u64,
-    pub(super) domain: &'a str,
+    /// The name of its destination.
+    pub(super) to: &'a str,
     /// Tenant and campaign ([`owner`]).
     pub(super) tenant: &'a str,
     pub(super) band: Band,
@@ -59,7 +61,7 @@ struct Owner {
     tally: Tally,
 }
 
-/// What is known of a domain.
+/// What is known of a destination.
 #[derive(Default)]
 struct Domain {
     standing: Standing,
@@ -130,7 +132,7 @@ impl Board {
 
     /// Takes in a recipient, of the log or new.
     pub(super) fn arrive(&mut self, arrival: Arrival<'_>, now: u32) -> Result<Index, Full> {
-        let domain = self.domains.enter(arrival.domain);
+        let domain = self.domains.enter(arrival.to);
         let owner = self.enter_owner(arrival.tenant);
         let added = self.nodes.add(arrival.item, domain, owner, arrival.band);
         let Ok(index) = added else {
@@ -235,7 +237,7 @@ impl Board {
         }
         let node = self.nodes.node(index);
         let (tenant, campaign) = owner::split(self.owners.text(node.tenant()));
-        let domain = self.domains.text(node.domain);
+        let domain = domain_of(self.domains.text(node.domain));
         let is_meant = |field: &Field| {
             field.is_domain(domain) || field.is_tenant(tenant) || field.is_campaign(campaign)
         };
@@ -248,7 +250,9 @@ impl Board {
     pub(super) fn take_questions(&mut self) -> Vec<(u32, String)> {
         let asked = std::mem::take(&mut self.to_resolve);
         let named = |number| (number, self.domains.text(number).to_owned());
-        asked.into_iter().map(named).collect()
+        // The last one that waited for it may have left meanwhile.
+        let is_there = |(_, name): &(u32, String)| !name.is_empty();
+        asked.into_iter().map(named).filter(is_there).collect()
     }
 
     /// Queues that have something new.
@@ -346,6 +350,16 @@ impl Board {
         }
     }
 
+    /// The same for the destination of one recipient: what is known of it is not its route.
+    pub(super) fn doubt(&mut self, index: Index) {
+        let number = self.nodes.node(index).domain;
+        if let Some(domain) = self.domains.value_mut(number)
+            && let Standing::Known { until, .. } = &mut domain.standing
+        {
+            *until = 0;
+        }
+    }
+
     /// Takes one transaction's recipients for sending.
     pub(super) fn take(
         &mut self,
@@ -370,8 +384,13 @@ impl Board {
         let node = *self.nodes.node(index);
         self.let_go(index);
         self.leave_owner(node.tenant());
-        if self.domains.users(node.domain) == 1
-            && let Some(domain) = self.domains.value_mut(node.domain)
+        self.leave(node.domain);
+    }
+
+    /// One recipient less goes there; with the last one goes what is known of it.
+    fn leave(&mut self, number: u32) {
+        if self.domains.users(number) == 1
+            && let Some(domain) = self.domains.value_mut(number)
         {
             let standing = std::mem::take(&mut domain.standing);
             // What is `Gone` and still chained has left already.
@@ -379,7 +398,29 @@ impl Board {
             while self.nodes.pop(&mut pending).is_some() {}
             self.forget(standing);
         }
-        self.domains.leave(node.domain);
+        self.domains.leave(number);
+    }
+
+    /// Gives a recipient another destination. One that waits for hosts or a connection starts anew;
+    /// what is being sent stays with whoever has it.
+    pub(super) fn redirect(&mut self, index: Index, to: &str, now: u32) {
+        let state = self.nodes.node(index).state();
+        let starts = matches!(state, State::Resolving | State::Ready);
+        let index = match starts {
+            true => self.take_out(index),
+            false => Some(index).filter(|_| state != State::Gone),
+        };
+        let Some(index) = index else {
+            return;
+        };
+        let number = self.domains.enter(to);
+        self.count(index, Tally::leave);
+        let before = std::mem::replace(&mut self.nodes.node_mut(index).domain, number);
+        self.count(index, Tally::enter);
+        self.leave(before);
+        if starts {
+            self.start(index, now);
+        }
     }
 
     fn forget(&mut self, standing: Standing) {
@@ -547,6 +588,12 @@ impl Board {
 
     #[must_use]
     pub(super) fn domain_of(&self, index: Index) -> &str {
+        domain_of(self.destination_of(index))
+    }
+
+    /// The name of a recipient's destination.
+    #[must_use]
+    pub(super) fn destination_of(&self, index: Index) -> &str {
         self.domains.text(self.nodes.node(index).domain)
     }
 

@@ -5,6 +5,7 @@
 
 use super::dispatch::Dispatcher;
 use super::nodes::{Index, State};
+use super::origin;
 use super::suspend::is_address;
 use crate::post::Pick;
 use futures_util::future::join_all;
@@ -99,6 +100,7 @@ impl Dispatcher {
         let Ok(queued) = self.store.queued(&[item.id]).await else {
             return false;
         };
+        let (queued, _) = origin::settled(queued);
         let sender = queued.source.reverse_path.as_ref();
         let sender = sender.map(ToString::to_string).unwrap_or_default();
         let recipient = queued
@@ -132,7 +134,7 @@ fn has_words(text: &str, code: u16, words: &str) -> bool {
 }
 
 /// Shard and number of `SHARD.NUMBER`.
-fn number(name: &str) -> Option<(u64, u64)> {
+pub(super) fn number(name: &str) -> Option<(u64, u64)> {
     let (shard, item) = name.split_once('.')?;
     Some((shard.parse().ok()?, item.parse().ok()?))
 }

@@ -294,7 +294,7 @@ impl Courier {
         let taken = self
             .desk
             .take(self.queue, pace.recipients_max as usize, now);
-        if let Some(load) = self.desk.load_at_once(taken, pace).await {
+        if let Some(load) = self.desk.load_at_once(self.queue, taken, pace).await {
             let letter = self.desk.letter(&load.body, &load.parcels);
             self.ahead = Some((load, letter));
         }
@@ -317,7 +317,11 @@ impl Courier {
             if taken.is_empty() {
                 return None;
             }
-            if let Some(load) = self.desk.load(taken, &self.hop.route.pace).await {
+            if let Some(load) = self
+                .desk
+                .load(Some(self.queue), taken, &self.hop.route.pace)
+                .await
+            {
                 return Some(load);
             }
         }

@@ -6,17 +6,21 @@
 
 use super::board::{Arrival, Board, Queue, QueueIndex, Share};
 use super::budget::Budget;
+use super::destination::Destination;
 use super::dsn::Event;
 use super::hop::{Guides, Hop, NoHop};
 use super::line::Line;
 use super::nodes::{Band, Index};
 use super::notice::News;
+use super::origin;
 use super::outcome::{Deed, Result as Came, Times, Tried};
 use super::probe::PROBES_PART;
+use super::reroute::Reroutes;
 use super::site::Sites;
 use super::terms::Terms;
 use super::time::Seconds;
 use super::told;
+use crate::config::Config;
 use crate::config::outbound::{Outbound, Pace};
 use crate::egress::Tools;
 use crate::event;
@@ -70,7 +74,13 @@ pub struct Dispatcher {
     pub(super) random: Rc<dyn Fn() -> u64>,
     pub(super) remembered: told::Remembered,
     pub(super) sites: Arc<Sites>,
-    guides: Guides,
+    pub(super) guides: Guides,
+    /// How often the configuration was exchanged.
+    pub(super) generation: Cell<u64>,
+    /// The last one.
+    config: RefCell<Arc<Config>>,
+    /// Orders of the operator about waiting mail.
+    pub(super) reroutes: RefCell<Reroutes>,
     questions: Rc<Budget>,
     seconds: Seconds,
     is_ending: Cell<bool>,
@@ -86,6 +96,9 @@ impl Dispatcher {
         let queue = &equipment.live.config.load().outbound.queue;
         let second = seconds.look(now.monotonic_millis, now.unix_secs());
         let dispatcher = Rc::new(Dispatcher {
+            config: RefCell::new(equipment.live.config.load_full()),
+            generation: Cell::new(0),
+            reroutes: RefCell::default(),
             bodies: Budget::new(queue.sending_bytes_max),
             connections: Budget::new(queue.connections_max),
             probes: Budget::new(queue.connections_max / PROBES_PART),
@@ -109,6 +122,7 @@ impl Dispatcher {
             looked: Cell::new(0),
         });
         dispatcher.recall_suspensions();
+        dispatcher.recall_reroutes();
         dispatcher
     }
 
@@ -144,13 +158,19 @@ impl Dispatcher {
         self.connections.used()
     }
 
-    /// The configuration was exchanged.
-    pub fn reconfigured(&self) {
-        let queue = &self.live.config.load().outbound.queue;
-        self.bodies.set(queue.sending_bytes_max);
-        self.connections.set(queue.connections_max);
-        self.probes.set(queue.connections_max / PROBES_PART);
+    /// The configuration was exchanged: what waits goes by the new routes.
+    pub fn reconfigured(self: &Rc<Self>) {
+        let config = self.live.config.load_full();
+        let rules = &config.outbound;
+        self.bodies.set(rules.queue.sending_bytes_max);
+        self.connections.set(rules.queue.connections_max);
+        self.probes.set(rules.queue.connections_max / PROBES_PART);
+        self.generation.set(self.generation.get() + 1);
         self.board.borrow_mut().doubt_all();
+        let before = self.config.replace(Arc::clone(&config));
+        if before.outbound.routes != rules.routes {
+            spawn(Rc::clone(self).redirect_all());
+        }
     }
 
     pub(super) fn now(&self) -> Now {
@@ -193,10 +213,11 @@ impl Dispatcher {
     }
 
     fn arrive(&self, item: &Item, now: u32) {
+        let rules = &self.live.config.load().outbound;
         let arrival = Arrival {
             item: item.id.0,
-            domain: &item.domain,
-            tenant: &item.tenant,
+            to: &self.destination(item, rules),
+            tenant: origin::parts(&item.tenant).0,
             band: match item.priority {
                 1.. => Band::High,
                 0 => Band::Normal,
@@ -226,6 +247,7 @@ impl Dispatcher {
             self.watch(now);
             self.count();
             self.publish(now);
+            self.forget_reroutes().await;
         }
     }
 
@@ -241,39 +263,50 @@ impl Dispatcher {
         to_serve.into_iter().for_each(|queue| self.serve(queue));
     }
 
-    async fn resolve(self: Rc<Self>, number: u32, domain: String) {
-        if self.is_ours(&domain) {
+    async fn resolve(self: Rc<Self>, number: u32, name: String) {
+        let config = self.live.config.load_full();
+        let to = Destination::of(&name);
+        if self.is_ours(to.domain) {
             let released = self
                 .board
                 .borrow_mut()
-                .unresolved((number, &domain), self.second());
+                .unresolved((number, &name), self.second());
             self.bring_home(released).await;
             return self.turn();
         }
         let question = self.questions.take(1).await;
-        let config = self.live.config.load_full();
-        let found = match config.outbound.route_and_place(&domain) {
-            Some((place, route)) => {
-                let route = Rc::new(route.clone());
-                self.guides.hop(&domain, place, route).await
-            }
-            None => Err(NoHop::withdrawn()),
-        };
+        let found = self.hop(&to, &config.outbound).await;
         drop(question);
         let now = self.second();
         match found {
-            Ok(hop) => self.lead((number, &domain), hop, &config.outbound, now),
+            Ok(hop) => self.lead((number, &name), hop, &config.outbound, now),
             Err(why) => {
-                let waited = self.board.borrow_mut().unresolved((number, &domain), now);
-                let pace = pace_of(&config.outbound, &domain);
+                let waited = self.board.borrow_mut().unresolved((number, &name), now);
+                let pace = to.pace(&config.outbound);
                 self.settle(self.without_hop(waited, &why), &pace).await;
             }
         }
         self.turn();
     }
 
+    /// The next hop of a destination.
+    pub(super) async fn hop(&self, to: &Destination<'_>, rules: &Outbound) -> Result<Hop, NoHop> {
+        let generation = self.generation.get();
+        let hop = match to.via {
+            Some(via) => self.detour(to.domain, via, rules).await,
+            None => match rules.route(to.domain, to.whom()) {
+                Some((place, route)) => {
+                    let route = Rc::new(route.clone());
+                    self.guides.hop(to.domain, place, route).await
+                }
+                None => Err(NoHop::withdrawn()),
+            },
+        };
+        hop.map(|hop| Hop { generation, ..hop })
+    }
+
     /// Gives a domain its ready queues, one for each egress source.
-    fn lead(&self, domain: (u32, &str), hop: Hop, rules: &Outbound, now: u32) {
+    fn lead(&self, to: (u32, &str), hop: Hop, rules: &Outbound, now: u32) {
         let hop = Rc::new(hop);
         let site = self.sites.site(&hop.site);
         let mut board = self.board.borrow_mut();
@@ -286,7 +319,7 @@ impl Dispatcher {
             });
         }
         let until = now.saturating_add(hop.ttl_secs.clamp(HOP_SECS_MIN, HOP_SECS_MAX));
-        board.resolved(domain, shares.into(), until, now);
+        board.resolved(to, shares.into(), until, now);
     }
 
     fn without_hop(&self, waited: Vec<Index>, why: &NoHop) -> Vec<Tried> {
@@ -321,7 +354,8 @@ impl Dispatcher {
     /// The item of a node; `None`: it has ended, and whoever sends it is about to say so.
     pub(super) fn item_of(&self, index: Index) -> Option<Item> {
         let name = self.board.borrow().nodes.node(index).item;
-        self.store.queue_item(ItemId(name))
+        let item = self.store.queue_item(ItemId(name));
+        item.map(origin::plain_item)
     }
 
     /// As [`item_of`](Self::item_of), for a node that is ours to decide about: what has ended
@@ -463,11 +497,6 @@ fn due_of(item: &Item, now: u32) -> u32 {
 /// Most ends are of mail that arrived, of which nobody wants to hear.
 fn is_silent(end: &End, event: Event) -> bool {
     matches!(end.ending, Ending::Delivered | Ending::Dropped) && event == Event::PassedOn
-}
-
-pub(super) fn pace_of(rules: &Outbound, domain: &str) -> Pace {
-    let route = rules.route(domain);
-    route.map_or_else(|| rules.queue.pace.clone(), |route| route.pace.clone())
 }
 
 const TICK: Duration = Duration::from_secs(1);

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! [[route]] ─┬─ mx    → resolver: hosts by preference, MTA-STS, DANE
-//!            └─ host  → its address, or the addresses of its name by the system's own lookup
+//!            └─ host  → its address, or the addresses of its name
 //! ```
 //!
 //! Domains with the same hosts and the same demands share a hop, and with it connections and
@@ -10,13 +10,12 @@
 
 use crate::config::outbound::{HopProtocol, NextHost, Route, TlsDemand, Via};
 use crate::egress::{Demand, Dialect};
-use crate::reactor::Pool;
 use crate::resolver::{self, DnsFailure, Host, Resolver, Ways, dane};
 use crate::tls::{Judge, Proof, Shown};
 use rustls::crypto::aws_lc_rs;
 use rustls::pki_types::{ServerName, UnixTime};
 use std::fmt;
-use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
+use std::net::{IpAddr, SocketAddr};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
@@ -32,6 +31,8 @@ pub(super) struct Hop {
     pub(super) hosts: Vec<Reach>,
     pub(super) dialect: Dialect,
     pub(super) route: Rc<Route>,
+    /// By which configuration it was found.
+    pub(super) generation: u64,
     /// How long this holds, in seconds.
     pub(super) ttl_secs: u32,
 }
@@ -56,8 +57,6 @@ pub(super) struct NoHop {
 #[derive(Clone)]
 pub struct Guides {
     pub resolver: Resolver,
-    /// Threads for the system's own lookup, which blocks.
-    pub lookups: Pool,
     /// Where mail exchangers listen.
     pub mx_port: u16,
 }
@@ -88,12 +87,15 @@ impl Guides {
         route: Rc<Route>,
     ) -> Result<Hop, NoHop> {
         let name = host.to_string();
-        let addresses = match host.name.parse::<IpAddr>() {
-            Ok(address) => vec![SocketAddr::new(address, host.port)],
+        let (addresses, ttl_secs) = match host.name.parse::<IpAddr>() {
+            Ok(address) => (vec![SocketAddr::new(address, host.port)], FIXED_TTL_SECS),
             Err(_) => self.look_up(&host).await?,
         };
         Ok(Hop {
-            exchange: format!("{place} {name}"),
+            exchange: match protocol {
+                HopProtocol::Smtp => format!("{place} {name}"),
+                HopProtocol::Lmtp => format!("{place} {name} lmtp"),
+            },
             site: name,
             hosts: vec![Reach {
                 demand: demanded(route.tls, &host.name, Demand::Opportunistic),
@@ -105,28 +107,25 @@ impl Guides {
                 HopProtocol::Lmtp => Dialect::Lmtp,
             },
             route,
-            ttl_secs: FIXED_TTL_SECS,
+            generation: 0,
+            ttl_secs,
         })
     }
 
-    async fn look_up(&self, host: &NextHost) -> Result<Vec<SocketAddr>, NoHop> {
-        let (name, port) = (host.name.clone(), host.port);
-        let found = self.lookups.offload(move || {
-            let found = (name.as_str(), port).to_socket_addrs();
-            found.map(|all| all.take(ADDRESSES_MAX).collect::<Vec<SocketAddr>>())
-        });
-        let why = match found.await {
-            Ok(Ok(addresses)) if !addresses.is_empty() => return Ok(addresses),
-            Ok(Ok(_)) => "it has no address".to_owned(),
-            Ok(Err(error)) => error.to_string(),
-            Err(_) => "too many lookups are under way".to_owned(),
-        };
-        // A name in our own configuration: the operator will see to it.
-        Err(NoHop {
-            is_permanent: false,
-            status: (4, 4, 3),
-            words: format!("next hop {}: {why}", host.name),
-        })
+    async fn look_up(&self, host: &NextHost) -> Result<(Vec<SocketAddr>, u32), NoHop> {
+        match self.resolver.addresses(&host.name).await {
+            Ok((found, ttl_secs)) => {
+                let found = found.into_iter().take(ADDRESSES_MAX);
+                let found = found.map(|address| SocketAddr::new(address, host.port));
+                Ok((found.collect(), ttl_secs))
+            }
+            // A name in our own configuration: the operator will see to it.
+            Err(failure) => Err(NoHop {
+                is_permanent: false,
+                status: (4, 4, 3),
+                words: format!("next hop {}: {failure}", host.name),
+            }),
+        }
     }
 
     async fn exchangers(&self, domain: &str, place: usize, route: Rc<Route>) -> Result<Hop, NoHop> {
@@ -156,6 +155,7 @@ impl Guides {
             hosts,
             dialect: Dialect::Smtp,
             route,
+            generation: 0,
             ttl_secs: ways.ttl_secs,
         })
     }
@@ -271,5 +271,5 @@ const HOSTS_MAX: usize = 20;
 /// Addresses of one host that are tried.
 const ADDRESSES_MAX: usize = 8;
 
-/// How long the addresses of a fixed host are kept.
+/// How long an address in digits is kept.
 const FIXED_TTL_SECS: u32 = 60;

@@ -3,7 +3,9 @@
 use super::board::{QueueIndex, SENDING_SECS_MAX};
 use super::budget;
 use super::dispatch::Dispatcher;
+use super::header;
 use super::nodes::{Index, Nodes};
+use super::origin;
 use super::outcome::{Result as Came, Tried};
 use super::suspend;
 use super::terms::Terms;
@@ -77,18 +79,28 @@ impl Dispatcher {
 
     /// Reads the message of recipients that were taken. What cannot be sent is settled here;
     /// `None`: that was all of it.
-    pub(super) async fn load(&self, taken: Vec<Index>, pace: &Pace) -> Option<Load> {
+    pub(super) async fn load(
+        &self,
+        queue: Option<QueueIndex>,
+        taken: Vec<Index>,
+        pace: &Pace,
+    ) -> Option<Load> {
         let (wanted, octets) = self.wanted(taken)?;
         let room = self.bodies.take(octets).await;
-        self.load_into(wanted, room, pace).await
+        self.load_into(queue, wanted, room, pace).await
     }
 
     /// As [`load`](Self::load), for whoever has room for a message already and must not wait for
     /// more: others may wait for his. Without room they are ready again.
-    pub(super) async fn load_at_once(&self, taken: Vec<Index>, pace: &Pace) -> Option<Load> {
+    pub(super) async fn load_at_once(
+        &self,
+        queue: QueueIndex,
+        taken: Vec<Index>,
+        pace: &Pace,
+    ) -> Option<Load> {
         let (wanted, octets) = self.wanted(taken)?;
         match self.bodies.try_take(octets) {
-            Some(room) => self.load_into(wanted, room, pace).await,
+            Some(room) => self.load_into(Some(queue), wanted, room, pace).await,
             None => {
                 self.make_ready(wanted.into_iter().map(|(index, _)| index));
                 None
@@ -115,6 +127,7 @@ impl Dispatcher {
 
     async fn load_into(
         &self,
+        queue: Option<QueueIndex>,
         wanted: Vec<(Index, Item)>,
         room: budget::Share,
         pace: &Pace,
@@ -123,11 +136,11 @@ impl Dispatcher {
         self.allow_time(wanted.iter().map(|(index, _)| *index), octets);
         let ids: Vec<ItemId> = wanted.iter().map(|(_, item)| item.id).collect();
         let read = async {
-            let queued = self.store.queued(&ids).await?;
+            let (queued, sent_path) = origin::settled(self.store.queued(&ids).await?);
             let pieces = self.pieces(&queued.message).await?;
-            Ok((queued, pieces))
+            Ok((queued, sent_path, pieces))
         };
-        let (queued, pieces) = match read.await {
+        let (mut queued, sent_path, pieces) = match read.await {
             Ok(read) => read,
             Err(error) => {
                 self.unread(wanted, &error, pace).await;
@@ -142,6 +155,11 @@ impl Dispatcher {
             .map(|(id, leaving)| (*id, &leaving.address));
         self.remembered.keep(queued.queue, &sender, addresses);
         let born_millis = queue_id::given_millis(queued.queue);
+        let wanted = match queue {
+            Some(queue) => self.keep_on_route(queue, wanted, &queued),
+            None => wanted,
+        };
+        queued.source.reverse_path = sent_path;
         let mut parcels = Vec::with_capacity(wanted.len());
         for (index, item) in wanted {
             let found = queued.recipients.iter().find(|(id, _)| *id == item.id);
@@ -177,7 +195,7 @@ impl Dispatcher {
                 tenant: queued.tenant,
                 queue_id: queue_id::text(queued.queue),
                 priority,
-                pieces: pieces.into(),
+                pieces: header::renamed(&self.live.config.load().rewrites, pieces).into(),
                 _room: room,
             },
         })

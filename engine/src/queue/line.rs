@@ -77,10 +77,13 @@ mod tests {
                 dialect: Dialect::Smtp,
                 route: Rc::new(Route {
                     domains: Vec::new(),
+                    senders: Vec::new(),
+                    tenants: Vec::new(),
                     via: Via::Mx,
                     tls: TlsDemand::default(),
                     pace: Pace::default(),
                 }),
+                generation: 0,
                 ttl_secs: 300,
             };
             board.queue_for(0, &Rc::new(hop), &sites.site("x"))

@@ -3,8 +3,10 @@
 //! Lists and orders walk the nodes a piece at a time ([`super::choice`]), so that the shard goes on
 //! sending meanwhile. What an order changes is durable when it is answered.
 
+use super::destination::Destination;
 use super::dispatch::Dispatcher;
 use super::nodes::{Index, State};
+use super::origin;
 use super::owner;
 use super::suspend::{Envelope, Field, Suspension};
 use super::why::Why;
@@ -34,6 +36,21 @@ impl Dispatcher {
             } => QueueAnswer::Count(self.count_picked(&pick).await),
             QueueAsk::Carry { pick, deed, .. } => {
                 QueueAnswer::Count(self.carry_out_order(&pick, deed).await)
+            }
+            QueueAsk::Reroute { pick, via } => self.reroute(pick, via).await,
+            QueueAsk::Hop {
+                domain,
+                sender,
+                tenant,
+                via,
+            } => {
+                let to = Destination {
+                    domain: &domain,
+                    sender: &sender,
+                    tenant: &tenant,
+                    via: via.as_deref(),
+                };
+                QueueAnswer::Hop(self.show_hop(&to).await)
             }
             QueueAsk::Suspend { field, until } => {
                 let field = field.into();
@@ -97,7 +114,7 @@ impl Dispatcher {
         };
         let mut line = self.list(&pick, 1).await.pop()?;
         let id = ItemId(item);
-        let queued = self.store.queued(&[id]).await.ok()?;
+        let (queued, _) = origin::settled(self.store.queued(&[id]).await.ok()?);
         let last = self.store.last_attempt(id).await.ok().flatten();
         let sender = queued.source.reverse_path.as_ref();
         let sender = sender.map(Address::to_string).unwrap_or_default();

@@ -34,7 +34,7 @@ impl World {
     fn arrive(&mut self, item: u64, domain: &str, due: u32) -> Index {
         let arrival = Arrival {
             item,
-            domain,
+            to: domain,
             tenant: "alice@example.test",
             band: Band::Normal,
             due,
@@ -54,10 +54,13 @@ impl World {
                 dialect: Dialect::Smtp,
                 route: Rc::new(Route {
                     domains: Vec::new(),
+                    senders: Vec::new(),
+                    tenants: Vec::new(),
                     via: Via::Mx,
                     tls: TlsDemand::default(),
                     pace: Pace::default(),
                 }),
+                generation: 0,
                 ttl_secs: 300,
             });
             let queue = self.board.queue_for(0, &hop, &self.sites.site(&site));
@@ -165,6 +168,51 @@ fn an_answer_of_dns_that_is_old_is_asked_for_again() {
     assert_eq!(world.state(first), State::Resolving);
     assert_eq!(world.board.take_questions().len(), 1);
     world.board.doubt_all();
+}
+
+/// Wherever a recipient waits, it goes the other way; who waits for a time still waits for it.
+#[test]
+fn a_redirected_recipient_goes_the_other_way() {
+    let mut world = World::new();
+    let ready = world.arrive(1, "a.old", START);
+    let timed = world.arrive(2, "a.old", START + 60);
+    world.resolve_all();
+    let asking = world.arrive(3, "b.old", START);
+    let old = world.board.take_stirred();
+    for (index, name) in [
+        (ready, "a.old\t\t\tx.new"),
+        (timed, "a.old\t\t\tx.new"),
+        (asking, "b.new"),
+    ] {
+        world.board.redirect(index, name, world.now);
+    }
+    assert_eq!(world.state(timed), State::Timed);
+    assert!(
+        world.take(old[0]).is_empty(),
+        "nobody is ready there any more"
+    );
+    world.board.prune(old[0]);
+    world.resolve_all();
+    let new = world.board.take_stirred();
+    assert_eq!(new.len(), 1, "both go to the same site: {new:?}");
+    let first = world.take(new[0]);
+    let second = world.take(new[0]);
+    let names: Vec<&str> = [first[0], second[0]]
+        .map(|index| world.board.domain_of(index))
+        .into();
+    assert_eq!(
+        names,
+        ["a.old", "b.new"],
+        "the domain of mail stays what it is"
+    );
+    world.advance(60);
+    let due = world.board.take_stirred();
+    assert_eq!(world.take(due[0]), [timed]);
+    for index in [first[0], second[0], timed] {
+        world.board.end(index);
+    }
+    assert_eq!(world.board.nodes.live(), 0);
+    assert_eq!(world.board.queues().count(), 0, "no queue is left behind");
 }
 
 #[test]

@@ -168,8 +168,7 @@ impl Server {
         let told = told::start(&live.config.load())?;
         let shards = home.identity.shards;
         let workers = Workers::start(&live, &home.path, shards)?;
-        let (ways, names) =
-            outbound::open(&live.config.load(), &workers.files, &workers.logins)?.unzip();
+        let (ways, names) = outbound::open(&live.config.load(), &workers.logins)?.unzip();
         let logins = workers.logins.clone();
         let process = process(backend, &logger);
         let metrics = Metrics::new(shards, process);

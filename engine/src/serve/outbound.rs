@@ -27,12 +27,8 @@ pub(super) struct Ways {
 }
 
 /// The ways out and who answers questions about them; `None` where no mail leaves this host.
-/// `lookups` and `logins` are threads for what would block a shard.
-pub(super) fn open(
-    config: &Config,
-    lookups: &Pool,
-    logins: &Pool,
-) -> Result<Option<(Ways, Service)>, Refusal> {
+/// `logins` are threads for what would block a shard.
+pub(super) fn open(config: &Config, logins: &Pool) -> Result<Option<(Ways, Service)>, Refusal> {
     if !config.outbound.is_on() {
         return Ok(None);
     }
@@ -47,7 +43,6 @@ pub(super) fn open(
     let ways = Ways {
         guides: Guides {
             resolver,
-            lookups: lookups.clone(),
             mx_port: config.resolver.mx_port,
         },
         tools: Tools {

@@ -13,6 +13,7 @@ mod mx;
 mod peers;
 mod private;
 mod resets;
+mod routing;
 mod sending;
 mod story;
 

@@ -12,6 +12,7 @@ pub(crate) mod import;
 mod moment;
 pub(crate) mod queue;
 pub(crate) mod restore;
+pub(crate) mod route;
 mod salvage;
 pub(crate) mod token;
 pub(crate) mod top;

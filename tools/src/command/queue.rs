@@ -1,4 +1,4 @@
-//! `ringpostctl queue`: list, show, why, retry, drop, hold, release, suspend, resume, top.
+//! `ringpostctl queue`: list, show, why, retry, drop, hold, release, reroute, suspend, resume, top.
 
 use crate::client::{Client, table};
 use crate::command::top::Top;
@@ -61,6 +61,15 @@ pub(crate) enum Queue {
         which: Which,
         #[command(flatten)]
         how: How,
+    },
+    /// Send what waits another way from its next attempt on, also after a restart; what comes
+    /// later goes by its route
+    Reroute {
+        #[command(flatten)]
+        which: Which,
+        /// smarthost:HOST[:PORT], lmtp:HOST[:PORT], mx:DOMAIN, or route for the configured one
+        #[arg(long)]
+        via: String,
     },
     /// Send nothing for a domain, site, tenant, campaign, sender or recipient for a while, mail to
     /// come included; also after a restart
@@ -156,6 +165,17 @@ impl Queue {
             Queue::Hold { which, how } => carry(client, which, &how, QueueDeed::Hold, "held"),
             Queue::Release { which, how } => {
                 carry(client, which, &how, QueueDeed::Release, "released")
+            }
+            Queue::Reroute { which, via } => {
+                let pick = which.named()?;
+                match client.order(Request::QueueReroute { pick, via })? {
+                    Reply::Count(count) => {
+                        let done = "re-routed; retry tries them at once";
+                        client.say(&format!("{count} recipients {done}"));
+                    }
+                    _ => bail!("the server answered something else"),
+                }
+                Ok(())
             }
             Queue::Suspend { whose, secs } => {
                 let field = whose.field()?;

@@ -2,14 +2,14 @@
 
 use super::super::fingerprint::Fingerprint;
 use super::super::name::domain_name;
+use super::super::pattern::{self, NULL_PATH};
 use super::super::quantity;
 use super::super::raw::{At, Notes, Section};
 use super::super::{Base, Found};
 use super::{
-    ALL, EgressSource, HopProtocol, Login, Network, NextHost, Outbound, Pace, Queue, Relay, Route,
-    TlsDemand, Via,
+    ALL, Copies, EgressSource, HopProtocol, Index, Login, Network, NextHost, Outbound, Pace, Queue,
+    Relay, Route, TlsDemand, Via,
 };
-use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 
 /// All tables about mail that leaves. `hostname` is what we call ourselves where no source says.
@@ -46,15 +46,16 @@ pub(in super::super) fn outbound(
     }
 }
 
-/// Every pattern of every route; one that stands twice is a fault.
-fn index(routes: &[Found<Route>], notes: &mut Notes) -> BTreeMap<String, usize> {
-    let mut index = BTreeMap::new();
+/// Every pattern of every route; one that stands twice for the same mail is a fault.
+fn index(routes: &[Found<Route>], notes: &mut Notes) -> Index {
+    let mut index = Index::default();
     for (place, route) in routes.iter().enumerate() {
-        for domain in &route.value.domains {
-            if index.insert(domain.clone(), place).is_some() {
-                let what = format!("there is another [[route]] for {domain}");
-                notes.problem(route.line, what);
-            }
+        if let Some(domain) = index.add(place, &route.value) {
+            let what = match route.value.senders.is_empty() && route.value.tenants.is_empty() {
+                true => format!("there is another [[route]] for {domain}"),
+                false => format!("there is another [[route]] for {domain} and the same mail"),
+            };
+            notes.problem(route.line, what);
         }
     }
     index
@@ -84,15 +85,33 @@ fn queue(mut section: Section<'_, '_>, notes: &mut Notes) -> Queue {
     let bytes = section.size(notes, "sending_bytes_max", 1 << 20, 1 << 40);
     let hold = section.seconds(notes, "hold_max", 0, 366 * 86_400);
     let deliver_by = section.seconds(notes, "deliver_by_min", 0, 30 * 86_400);
+    let postmaster_copies = copies(section.texts(notes, "postmaster_copies"), notes);
     section.finish(notes);
     Queue {
         pace,
+        postmaster_copies,
         items_max,
         connections_max,
         sending_bytes_max: bytes.map_or(usual.sending_bytes_max, |found| found.value),
         hold_secs_max: hold.map_or(usual.hold_secs_max, |found| found.value),
         deliver_by_secs_min: deliver_by.map_or(usual.deliver_by_secs_min, |found| found.value),
     }
+}
+
+fn copies(words: Vec<At<&str>>, notes: &mut Notes) -> Copies {
+    let mut copies = Copies::default();
+    for word in words {
+        match word.value {
+            "failed" => copies.failed = true,
+            "delayed" => copies.delayed = true,
+            other => {
+                let what =
+                    format!("postmaster_copies: \"{other}\" is neither \"failed\" nor \"delayed\"");
+                notes.problem(word.line, what);
+            }
+        }
+    }
+    copies
 }
 
 /// The keys that `[queue]` and `[[route]]` have in common.
@@ -137,6 +156,8 @@ fn wait(text: At<&str>, notes: &mut Notes) -> Option<u32> {
 fn route(mut section: Section<'_, '_>, usual: &Pace, notes: &mut Notes) -> Option<Found<Route>> {
     let line = section.line;
     let patterns = section.texts(notes, "domains");
+    let senders = section.texts(notes, "senders");
+    let tenants = section.texts(notes, "tenants");
     if patterns.is_empty() {
         let what = "[[route]] needs domains = [\"example.net\"], or \"*\" for all others";
         notes.problem(line, what);
@@ -145,6 +166,14 @@ fn route(mut section: Section<'_, '_>, usual: &Pace, notes: &mut Notes) -> Optio
         .into_iter()
         .filter_map(|text| pattern(text, notes))
         .collect();
+    let senders = senders
+        .into_iter()
+        .filter_map(|text| sender(text, notes))
+        .collect();
+    let tenants = tenants
+        .into_iter()
+        .filter_map(|text| pattern::read("tenants", text, notes))
+        .collect();
     let via = via(&mut section, notes);
     let tls = section.text(notes, "tls");
     let tls = tls.map_or(Some(TlsDemand::default()), |text| tls_demand(text, notes));
@@ -152,6 +181,8 @@ fn route(mut section: Section<'_, '_>, usual: &Pace, notes: &mut Notes) -> Optio
     section.finish(notes);
     let value = Route {
         domains,
+        senders,
+        tenants,
         via: via?,
         tls: tls?,
         pace,
@@ -177,6 +208,13 @@ fn check_login(line: usize, route: &Route, notes: &mut Notes) {
     if !is_here && matches!(route.tls, TlsDemand::Never | TlsDemand::Opportunistic) {
         let what = "a login needs tls = \"verified\", \"required\" or \"implicit\"";
         notes.problem(line, what);
+    }
+}
+
+fn sender(text: At<&str>, notes: &mut Notes) -> Option<String> {
+    match text.value {
+        NULL_PATH => Some(NULL_PATH.to_owned()),
+        _ => pattern::read("senders", text, notes),
     }
 }
 
@@ -294,7 +332,7 @@ fn next_host(text: At<&str>, usual_port: u16, notes: &mut Notes) -> Option<NextH
     found
 }
 
-fn parse_host(text: &str, usual_port: u16) -> Option<NextHost> {
+pub(super) fn parse_host(text: &str, usual_port: u16) -> Option<NextHost> {
     if let Ok(address) = text.parse::<SocketAddr>() {
         let (name, port) = (address.ip().to_string(), address.port());
         return (port > 0).then_some(NextHost { name, port });

@@ -1,7 +1,7 @@
 //! What leaves this host, in words: the part of `ringpost check` about routes and the queue.
 
 use super::super::quantity::{show_seconds, show_size};
-use super::{HopProtocol, Outbound, Pace, Route, Via};
+use super::{Copies, HopProtocol, Outbound, Pace, Route, Via};
 use std::fmt::{self, Write};
 
 /// Lists longer than this are cut and counted.
@@ -49,6 +49,12 @@ pub(in super::super) fn explain(outbound: &Outbound, out: &mut String) -> fmt::R
 
 fn show_route(route: &Route, out: &mut String) -> fmt::Result {
     write!(out, "mail for {} ", route.domains.join(", "))?;
+    if !route.senders.is_empty() {
+        write!(out, "from {} ", route.senders.join(", "))?;
+    }
+    if !route.tenants.is_empty() {
+        write!(out, "submitted by {} ", route.tenants.join(", "))?;
+    }
     match &route.via {
         Via::Mx => write!(out, "goes to its mail exchangers")?,
         Via::Host {
@@ -97,10 +103,20 @@ fn queue(outbound: &Outbound, out: &mut String) -> fmt::Result {
             "holds messages for up to {most} where a user asks for it"
         )?;
     }
+    copies(queue.postmaster_copies, out)?;
     writeln!(
         out,
         "holds at most {} recipients a shard, {} of messages in memory",
         queue.items_max,
         show_size(queue.sending_bytes_max)
     )
+}
+
+fn copies(copies: Copies, out: &mut String) -> fmt::Result {
+    match (copies.failed, copies.delayed) {
+        (false, false) => Ok(()),
+        (true, false) => writeln!(out, "tells postmaster, too, of mail that failed"),
+        (false, true) => writeln!(out, "tells postmaster, too, of mail that is late"),
+        (true, true) => writeln!(out, "tells postmaster, too, of mail that failed or is late"),
+    }
 }

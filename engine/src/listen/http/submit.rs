@@ -4,8 +4,10 @@
 //! other, so that what is durable of it can be said by a number (`inject::progress`). The answer
 //! comes when all is durable that it calls accepted.
 
+use super::super::finding::{Astray, Finding};
 use super::super::hall::Hall;
-use super::super::leads::{Lead, Shares, leaving};
+use super::super::leads::{Lead, Shares};
+use super::super::sending::{Sending, Through, share_out};
 use super::super::told::{About, Told};
 use super::Client;
 use super::claim::Claim;
@@ -19,9 +21,9 @@ use crate::intake::{Refusal, queue_id};
 use crate::post::{Submitted, Taken};
 use crate::queue::owner;
 use crate::reactor::{clock, yield_now};
-use crate::route::{self, Away, Reason, Route, Target, home};
+use crate::route::Reason;
 use crate::session::smtp::Terms;
-use crate::session::smtp::trace::{self, Received};
+use crate::session::smtp::trace::Received;
 use crate::session::smtp::watch::HeaderWatch;
 use crate::telemetry::metric;
 use crate::wire::http::{Head, Response};
@@ -32,7 +34,6 @@ use std::rc::Rc;
 use std::sync::Arc;
 use store::error::ChangeError;
 use store::limit::RECIPIENTS_MAX;
-use store::mail::address::Address;
 use store::mail::date::InternalDate;
 use store::mail::envelope::{BodyKind, Recipient};
 use store::mail::id::QueueId;
@@ -488,24 +489,42 @@ impl Job<'_> {
                 .map(Hold::Until),
             ..Terms::default()
         };
-        for (position, (recipient, lead)) in wanted.into_iter().enumerate() {
+        let directory = self.hall.live.directory.load_full();
+        let (recipients, leads): (Vec<Recipient>, Vec<Lead>) = wanted.into_iter().unzip();
+        let sender = injection.reverse_path.as_ref();
+        let mut sending = Sending {
+            config: &self.config,
+            directory: &directory,
+            reverse_path: sender,
+            terms: (&terms, 0),
+            expiry_secs: injection.expiry_secs,
+            date,
+            received,
+            owner,
+            has_aliases: leads.iter().any(|lead| matches!(lead, Lead::Forwarded(_))),
+            last: None,
+        };
+        for (position, (recipient, lead)) in recipients.iter().zip(leads).enumerate() {
             match lead {
                 Lead::Nowhere => {}
-                Lead::Later { home } | Lead::Away { home } => {
-                    let (owner, asked) = (owner.clone(), (&terms, 0));
-                    let rules = &self.config.outbound;
-                    let mut one = leaving(&recipient, owner, received, date, asked, rules);
-                    one.expiry_secs = injection.expiry_secs.unwrap_or(one.expiry_secs);
-                    shares.leave(home, one);
-                }
+                Lead::Later(leave) => sending.hold(recipient, leave, &mut shares),
+                Lead::Away(leave) => sending.leave(recipient, leave, &mut shares),
                 Lead::Accounts(targets) => {
-                    let mut prefix = Vec::with_capacity(received.len() + 128);
-                    trace::return_path(injection.reverse_path.as_ref(), &mut prefix);
-                    trace::delivered_to(&recipient.address, &mut prefix);
-                    prefix.extend_from_slice(received);
-                    for target in targets {
-                        shares.add(position, &recipient, &target, &prefix);
-                    }
+                    let member = Through::to(&targets).account(recipient);
+                    share_out(
+                        sender,
+                        &member,
+                        (position, &*targets),
+                        received,
+                        &mut shares,
+                    );
+                }
+                Lead::Forwarded(members) => {
+                    let member = members.through().account(recipient);
+                    let to = (position, &*members.targets);
+                    share_out(sender, &member, to, received, &mut shares);
+                    shares.is_taken_elsewhere(position);
+                    sending.forward(recipient, *members, &mut shares);
                 }
             }
         }
@@ -521,52 +540,44 @@ impl Job<'_> {
             None => return Err((Outcome::Malformed, String::new())),
         };
         let directory = self.hall.live.directory.load();
-        let plain = |outcome| Err((outcome, String::new()));
-        match route::resolve(&directory, address) {
-            Route::Foreign => self.foreign(address),
-            Route::Refused(reason) => plain(match reason {
-                Reason::NoSuchUser | Reason::NoPostmaster => Outcome::NoSuchUser,
-                Reason::AliasLoop | Reason::TooManyTargets => Outcome::AliasLoop,
-                Reason::Disabled => Outcome::Disabled,
-                Reason::OverQuota => Outcome::OverQuota,
-            }),
-            Route::Local { targets, .. } => {
-                let targets: Vec<Target> = targets.iter().cloned().collect();
-                match targets.iter().any(|target| target.account.has_room(0)) {
-                    false => plain(Outcome::OverQuota),
-                    true if self.injection.not_before_secs <= self.received_secs => {
-                        Ok(Lead::Accounts(targets))
-                    }
-                    true if self.config.outbound.is_on() => {
-                        self.queued(address, |home| Lead::Later { home })
-                    }
-                    true => plain(Outcome::NotLater),
-                }
+        let is_held = self.injection.not_before_secs > self.received_secs;
+        let finding = Finding {
+            live: &self.hall.live,
+            config: &self.config,
+            directory: &directory,
+            sender: self.injection.reverse_path.as_ref(),
+            tenant: &|| self.injection.tenant.clone(),
+            may_send: true,
+            is_held,
+            octets_hint: 0,
+            now_secs: &|| u64::try_from(self.received_secs).unwrap_or(0),
+        };
+        let found = finding.lead(address);
+        match found {
+            Ok((Lead::Later(_), _)) if !self.config.outbound.is_on() => {
+                Err((Outcome::NotLater, String::new()))
             }
+            Ok((lead, _)) => Ok(lead),
+            Err(astray) => Err(outcome(astray)),
         }
     }
+}
 
-    fn foreign(&self, address: &Address) -> Result<Lead, (Outcome, String)> {
-        match route::away(&self.config.outbound, true, address) {
-            Away::Discarded => Ok(Lead::Nowhere),
-            Away::Rejected(words) => Err((Outcome::Rejected, words.to_owned())),
-            Away::NoRoute | Away::Denied => Err((Outcome::NoRoute, String::new())),
-            Away::Leaves => self.queued(address, |home| Lead::Away { home }),
-        }
-    }
-
-    fn queued(
-        &self,
-        address: &Address,
-        lead: impl Fn(usize) -> Lead,
-    ) -> Result<Lead, (Outcome, String)> {
-        let shards = self.hall.live.directory.load().shards();
-        let home = usize::from(home(&address.domain, shards).0);
-        match self.hall.live.is_queue_full(home) {
-            true => Err((Outcome::Later, "the queue is full".to_owned())),
-            false => Ok(lead(home)),
-        }
-    }
+fn outcome(astray: Astray) -> (Outcome, String) {
+    let outcome = match astray {
+        Astray::Refused(reason) => match reason {
+            Reason::NoSuchUser | Reason::NoPostmaster => Outcome::NoSuchUser,
+            Reason::AliasLoop | Reason::TooManyTargets => Outcome::AliasLoop,
+            Reason::Disabled => Outcome::Disabled,
+            Reason::OverQuota => Outcome::OverQuota,
+        },
+        Astray::Forged => Outcome::NoSuchUser,
+        Astray::Full => Outcome::OverQuota,
+        Astray::Rejected(words) => return (Outcome::Rejected, words),
+        Astray::NoRoute | Astray::Denied => Outcome::NoRoute,
+        Astray::QueueFull => return (Outcome::Later, "the queue is full".to_owned()),
+    };
+    (outcome, String::new())
 }
 
 fn json_of(raw: Option<&RawValue>) -> serde_json::Value {
