@@ -1,17 +1,22 @@
-//! What leaves this host and how: `[[route]]`, `[relay]`, `[queue]`, `[[egress]]`.
+//! What leaves this host and how: `[[route]]`, `[relay]`, `[queue]`, `[[egress]]`; and what replies
+//! and reports bring about: `[[rule]]`, `[suppression]`, `[[feedback]]`.
 //!
 //! Nothing leaves without a route: a file without `[[route]]` refuses every foreign recipient, and
 //! so does the demo. The route of a domain is the most exact one: its own name, then `*.` with the
 //! longest end of it, then `*`. What a route does not say of its pace, `[queue]` says for all.
 
+mod feedback;
 mod loops;
 mod read;
+pub mod rule;
 #[cfg(test)]
 mod tests;
 mod words;
 
 pub(super) use loops::loops;
+pub use feedback::{Feedback, Suppression};
 pub(super) use read::outbound;
+pub use rule::Rules;
 pub(super) use words::explain;
 
 use super::fingerprint::Fingerprint;
@@ -27,6 +32,9 @@ pub struct Outbound {
     pub relay: Relay,
     /// At least one when there is a route.
     pub sources: Vec<EgressSource>,
+    pub rules: Rules,
+    pub suppression: Suppression,
+    pub feedback: Vec<Feedback>,
     /// Pattern of a domain → its place in `routes`.
     pub(super) index: BTreeMap<String, usize>,
 }
@@ -46,6 +54,10 @@ pub struct Queue {
     pub hold_secs_max: u32,
     /// The least time in which a message may be wanted delivered or returned (RFC 2852).
     pub deliver_by_secs_min: u32,
+    /// Whether the shipped rules hold behind those of the file.
+    pub default_rules: bool,
+    /// The field of a message that names its campaign.
+    pub campaign_field: String,
 }
 
 /// How mail of one route is tried, and how long.
@@ -294,6 +306,8 @@ impl Default for Queue {
             connections_max: 2_000,
             hold_secs_max: 30 * DAY_SECS,
             deliver_by_secs_min: 0,
+            default_rules: true,
+            campaign_field: "X-Campaign-ID".to_owned(),
         }
     }
 }
