@@ -4,4 +4,6 @@ pub mod control;
 pub mod http;
 pub mod office;
 mod queue;
+pub mod rules;
+mod suppress;
 pub mod wire;

@@ -79,11 +79,12 @@ pub(super) fn leaving(
 
 /// Whose turn mail of a client counts for that has not logged in: the domain of its sender.
 pub(super) fn tenant(envelope: &Envelope) -> String {
+    tenant_of(envelope.reverse_path.as_ref())
+}
+
+pub(super) fn tenant_of(sender: Option<&Address>) -> String {
     let domain = |address: &Address| format!("@{}", address.domain);
-    envelope
-        .reverse_path
-        .as_ref()
-        .map_or_else(|| "<>".to_owned(), domain)
+    sender.map_or_else(|| "<>".to_owned(), domain)
 }
 
 /// A message's recipients by owner, the coordinator first.

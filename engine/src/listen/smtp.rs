@@ -1,12 +1,14 @@
 //! Drives an SMTP, submission or LMTP session: octets to the machine, its actions to the world.
 
+use super::feedback::{self, Report};
 use super::hall::{Hall, Refused};
-use super::leads::{Lead, Shares, leaving, tenant};
+use super::leads::{Lead, Shares, leaving, tenant, tenant_of};
 use super::receipt::{self, Given};
 use super::told::{About, Told};
-use crate::config::Protocol;
 use crate::config::outbound::Relay;
+use crate::config::{Protocol, canonical};
 use crate::event;
+use crate::intake::suppression::suppressed_words;
 use crate::intake::{Refusal, Transaction, queue_id};
 use crate::post::{Submitted, Taken};
 use crate::queue::owner;
@@ -57,6 +59,8 @@ pub async fn serve(hall: Rc<Hall>, stream: Stream, settings: Arc<Settings>, kind
         leads: Vec::new(),
         head: Vec::new(),
         client: ClientProof::Nothing,
+        sender: None,
+        report: None,
     };
     conversation.judge_client();
     // Whatever ended the connection has been said to the peer, or there is nobody to say it to.
@@ -82,6 +86,10 @@ struct Conversation {
     head: Vec<u8>,
     /// Who the client has proven to be by its certificate.
     client: ClientProof,
+    /// Who sends the transaction.
+    sender: Option<Address>,
+    /// What is kept of a message to an address that takes reports.
+    report: Option<Report>,
 }
 
 /// Whether the dialogue goes on.
@@ -173,6 +181,7 @@ impl Conversation {
                 self.body = None;
                 self.leads.clear();
                 self.head.clear();
+                self.report = None;
                 super::report::transaction(&self.hall, &summary);
             }
             let Some(action) = self.out.action.take() else {
@@ -196,6 +205,9 @@ impl Conversation {
         if receipt::is_wanted(self.session.envelope()) {
             receipt::keep(&mut self.head, &self.out.body);
         }
+        if let Some(report) = &mut self.report {
+            report.keep(&self.out.body);
+        }
         if let Some(body) = &mut self.body
             && let Err(refusal) = self.hall.intake.write(body, &mut self.out.body).await
         {
@@ -213,11 +225,15 @@ impl Conversation {
                 let peer = self.session.peer().address;
                 Answer::Login(named(self.hall.settle(peer, &user, proven)))
             }
-            Action::Sender { reverse_path } => Answer::Verdict(self.sender(reverse_path.as_ref())),
+            Action::Sender { reverse_path } => {
+                let verdict = self.sender(reverse_path.as_ref());
+                self.sender = reverse_path;
+                Answer::Verdict(verdict)
+            }
             Action::Recipient {
                 address,
                 octets_hint,
-            } => self.recipient(&address, octets_hint),
+            } => self.recipient(&address, octets_hint).await,
             Action::BeginBody { .. } => {
                 self.body_refusal = None;
                 self.body = Some(self.hall.intake.begin(self.coordinator()));
@@ -301,26 +317,37 @@ impl Conversation {
         }
     }
 
-    fn recipient(&mut self, address: &Address, octets_hint: Option<u64>) -> Answer {
-        let directory = self.hall.live.directory.load();
+    async fn recipient(&mut self, address: &Address, octets_hint: Option<u64>) -> Answer {
+        let directory = self.hall.live.directory.load_full();
         let targets: Vec<Target> = match route::resolve(&directory, address) {
             Route::Local { targets, .. } => targets.iter().cloned().collect(),
             Route::Refused(reason) => return self.refuse(reason.into(), reason_reply(reason)),
-            Route::Foreign => return self.foreign(address),
+            Route::Foreign => return self.foreign(address).await,
         };
         let hint = octets_hint.unwrap_or(0);
         if targets.iter().all(|target| !target.account.has_room(hint)) {
             return self.refuse(metric::Refusal::OverQuota, reply::MAILBOX_FULL);
         }
         if self.session.terms().hold.is_none() {
+            self.await_report(address);
             return self.lead(Lead::Accounts(targets));
         }
         let home = self.home(address);
         self.lead_by(home, Lead::Later { home })
     }
 
+    /// Mail to an address that takes reports is looked at, when it is in our custody.
+    fn await_report(&mut self, address: &Address) {
+        let config = self.hall.live.config.load();
+        let address = canonical(address);
+        let mut feedback = config.outbound.feedback.iter();
+        if let Some(feedback) = feedback.find(|feedback| feedback.takes(&address)) {
+            self.report = Some(Report::to(address, feedback.provider.clone()));
+        }
+    }
+
     /// Another host's recipient: for those who may, where there is a route.
-    fn foreign(&mut self, address: &Address) -> Answer {
+    async fn foreign(&mut self, address: &Address) -> Answer {
         let config = self.hall.live.config.load_full();
         let outbound = &config.outbound;
         let home = self.home(address);
@@ -343,7 +370,26 @@ impl Conversation {
             }
             Away::NoRoute => return self.refuse(metric::Refusal::Relay, reply::RELAY_DENIED),
         };
+        if outbound.suppression.refuses
+            && let Some(refusal) = self.suppressed(address, &lead).await
+        {
+            return refusal;
+        }
         self.lead_by(home, lead)
+    }
+
+    /// A recipient that gets no mail from us any more.
+    async fn suppressed(&self, address: &Address, lead: &Lead) -> Option<Answer> {
+        if !matches!(lead, Lead::Away { .. }) {
+            return None;
+        }
+        let tenant = match self.session.login() {
+            Some(login) => login.to_string(),
+            None => tenant_of(self.sender.as_ref()),
+        };
+        let found = self.hall.intake.suppressed(address, &tenant).await?;
+        self.count_refusal(metric::Refusal::Suppressed);
+        Some(Answer::Refused(suppressed_words(&found).into()))
     }
 
     /// The shard that queues mail for it.
@@ -444,6 +490,7 @@ impl Conversation {
             queue_id: queue_id.clone(),
             head: std::mem::take(&mut self.head),
         });
+        let report = self.report.take();
         let verdicts = match self.hall.intake.commit(body, submitted).await {
             Ok(taken) => {
                 if let Some(told) = told {
@@ -456,6 +503,10 @@ impl Conversation {
                         given,
                         verdicts.clone(),
                     ));
+                }
+                if let Some(report) = report {
+                    let hall = Rc::clone(&self.hall);
+                    spawn(feedback::read(hall, report, queue_id.clone()));
                 }
                 Verdicts::Each(verdicts)
             }

@@ -34,7 +34,8 @@ impl Dispatcher {
                 continue;
             };
             let pace = pace_of(&config.outbound, &item.domain);
-            let Some(Load { mut parcels, body }) = self.load(vec![index], &pace).await else {
+            let Some(Load { mut parcels, body }) = self.load(vec![index], false, &pace).await
+            else {
                 continue;
             };
             let Some(parcel) = parcels.pop() else {

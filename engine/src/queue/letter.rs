@@ -5,6 +5,7 @@ use super::budget;
 use super::dispatch::Dispatcher;
 use super::nodes::{Index, Nodes};
 use super::outcome::{Result as Came, Tried};
+use super::site::Site;
 use super::suspend;
 use super::terms::Terms;
 use super::watch::never_tried;
@@ -76,11 +77,11 @@ impl Dispatcher {
     }
 
     /// Reads the message of recipients that were taken. What cannot be sent is settled here;
-    /// `None`: that was all of it.
-    pub(super) async fn load(&self, taken: Vec<Index>, pace: &Pace) -> Option<Load> {
+    /// `None`: that was all of it. What is not for away is for a mailbox of ours.
+    pub(super) async fn load(&self, taken: Vec<Index>, is_away: bool, pace: &Pace) -> Option<Load> {
         let (wanted, octets) = self.wanted(taken)?;
         let room = self.bodies.take(octets).await;
-        self.load_into(wanted, room, pace).await
+        self.load_into(wanted, room, is_away, pace).await
     }
 
     /// As [`load`](Self::load), for whoever has room for a message already and must not wait for
@@ -88,7 +89,7 @@ impl Dispatcher {
     pub(super) async fn load_at_once(&self, taken: Vec<Index>, pace: &Pace) -> Option<Load> {
         let (wanted, octets) = self.wanted(taken)?;
         match self.bodies.try_take(octets) {
-            Some(room) => self.load_into(wanted, room, pace).await,
+            Some(room) => self.load_into(wanted, room, true, pace).await,
             None => {
                 self.make_ready(wanted.into_iter().map(|(index, _)| index));
                 None
@@ -117,6 +118,7 @@ impl Dispatcher {
         &self,
         wanted: Vec<(Index, Item)>,
         room: budget::Share,
+        is_away: bool,
         pace: &Pace,
     ) -> Option<Load> {
         let octets = wanted.first()?.1.octets;
@@ -141,6 +143,10 @@ impl Dispatcher {
             .iter()
             .map(|(id, leaving)| (*id, &leaving.address));
         self.remembered.keep(queued.queue, &sender, addresses);
+        let wanted = match is_away {
+            true => self.without_suppressed(wanted, &queued, pace).await,
+            false => wanted,
+        };
         let born_millis = queue_id::given_millis(queued.queue);
         let mut parcels = Vec::with_capacity(wanted.len());
         for (index, item) in wanted {
@@ -241,6 +247,22 @@ impl Dispatcher {
         let look = now.saturating_add(super::board::LOOK_SECS);
         board.defer(index, until.map_or(look, |until| until.min(look)), now);
         true
+    }
+
+    /// Leaves out what rules let wait at this site because of its tenant or its campaign.
+    pub(super) fn keep_back(&self, taken: Vec<Index>, site: &Site, now: u32) -> Vec<Index> {
+        if !site.effects.are_any(now) {
+            return taken;
+        }
+        let mut board = self.board.borrow_mut();
+        let mut kept = Vec::with_capacity(taken.len());
+        for index in taken {
+            match site.effects.suspended(&board.mail_of(index), now) {
+                Some(suspended) => board.defer(index, suspended.until, now),
+                None => kept.push(index),
+            }
+        }
+        kept
     }
 
     /// A message that is lost ends, and its sender hears of it; one that cannot be read now waits.

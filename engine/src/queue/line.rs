@@ -83,7 +83,7 @@ mod tests {
                 }),
                 ttl_secs: 300,
             };
-            board.queue_for(0, &Rc::new(hop), &sites.site("x"))
+            board.queue_for((0, "default"), &Rc::new(hop), &sites.site("x"))
         };
         (0..count).map(&mut queue).collect()
     }

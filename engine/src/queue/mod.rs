@@ -37,11 +37,13 @@ mod privacy;
 mod probe;
 mod receipt;
 mod report;
+mod rules;
 #[cfg(test)]
 mod scenes;
 mod schedule;
 mod site;
 mod standing;
+mod suppression;
 mod suspend;
 mod tally;
 mod terms;

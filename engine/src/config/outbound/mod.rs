@@ -13,8 +13,8 @@ pub mod rule;
 mod tests;
 mod words;
 
-pub(super) use loops::loops;
 pub use feedback::{Feedback, Suppression};
+pub(super) use loops::loops;
 pub(super) use read::outbound;
 pub use rule::Rules;
 pub(super) use words::explain;
@@ -56,8 +56,6 @@ pub struct Queue {
     pub deliver_by_secs_min: u32,
     /// Whether the shipped rules hold behind those of the file.
     pub default_rules: bool,
-    /// The field of a message that names its campaign.
-    pub campaign_field: String,
 }
 
 /// How mail of one route is tried, and how long.
@@ -307,7 +305,6 @@ impl Default for Queue {
             hold_secs_max: 30 * DAY_SECS,
             deliver_by_secs_min: 0,
             default_rules: true,
-            campaign_field: "X-Campaign-ID".to_owned(),
         }
     }
 }

@@ -95,12 +95,10 @@ fn queue(mut section: Section<'_, '_>, notes: &mut Notes) -> Queue {
     let hold = section.seconds(notes, "hold_max", 0, 366 * 86_400);
     let deliver_by = section.seconds(notes, "deliver_by_min", 0, 30 * 86_400);
     let default_rules = section.bool(notes, "default_rules");
-    let campaign = section.text(notes, "campaign_field");
     section.finish(notes);
     Queue {
         pace,
         default_rules: default_rules.map_or(usual.default_rules, |at| at.value),
-        campaign_field: campaign.map_or(usual.campaign_field, |at| field_name(at, notes)),
         items_max,
         connections_max,
         sending_bytes_max: bytes.map_or(usual.sending_bytes_max, |found| found.value),
@@ -134,16 +132,6 @@ fn pace(section: &mut Section<'_, '_>, usual: &Pace, notes: &mut Notes) -> Pace 
             rate => Some(rate),
         },
     }
-}
-
-/// RFC 5322 §3.6.8.
-fn field_name(text: At<&str>, notes: &mut Notes) -> String {
-    let named = |c: char| c.is_ascii_graphic() && c != ':';
-    if !(1..=76).contains(&text.value.len()) || !text.value.chars().all(named) {
-        let what = format!("campaign_field: \"{}\" is no name of a field", text.value);
-        notes.problem(text.line, what);
-    }
-    text.value.to_owned()
 }
 
 fn wait(text: At<&str>, notes: &mut Notes) -> Option<u32> {
