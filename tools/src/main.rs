@@ -50,6 +50,12 @@ enum Command {
     Queue(command::queue::Queue),
     /// The whole story of a message: who brought it, where it went or what it waits for
     Trace(command::trace::Trace),
+    /// What is done about replies of other hosts
+    #[command(subcommand)]
+    Rule(command::rule::Rule),
+    /// Addresses that no mail is sent to any more
+    #[command(subcommand)]
+    Suppress(command::suppress::Suppress),
     /// Keys that sign outgoing mail, and their DNS records
     #[command(subcommand)]
     Dkim(command::dkim::Dkim),
@@ -83,6 +89,8 @@ fn main() -> ExitCode {
         Command::Domain(domain) => domain.run(&client).map(|()| true),
         Command::Queue(queue) => queue.run(&client).map(|()| true),
         Command::Trace(trace) => trace.run(&client),
+        Command::Rule(rule) => rule.run(&client),
+        Command::Suppress(suppress) => suppress.run(&client),
         Command::Dkim(dkim) => dkim.run(&client).map(|()| true),
         Command::Token(token) => token.run(&client).map(|()| true),
         Command::Export(export) => export.run(&client),

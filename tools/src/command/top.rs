@@ -145,7 +145,14 @@ fn sites(lines: &[SiteLine], now: u32) -> String {
         "FAILED",
         "LAST WORD",
     ];
-    table(head, lines.iter().map(|line| row(line, now)))
+    let mut shown = table(head, lines.iter().map(|line| row(line, now)));
+    for line in lines {
+        for rule in &line.rules {
+            let site = printable(&line.site, SITE_CHARS_MAX);
+            shown.push_str(&format!("{site}: rule {rule}\n"));
+        }
+    }
+    shown
 }
 
 fn row(line: &SiteLine, now: u32) -> [String; 13] {
