@@ -13,6 +13,7 @@ mod mx;
 mod peers;
 mod private;
 mod resets;
+mod rules;
 mod sending;
 mod story;
 
