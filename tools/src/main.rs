@@ -52,6 +52,12 @@ enum Command {
     Trace(command::trace::Trace),
     /// Where mail to an address goes now: maps, aliases, routes, hosts and their TLS
     Route(command::route::Route),
+    /// What is done about replies of other hosts
+    #[command(subcommand)]
+    Rule(command::rule::Rule),
+    /// Addresses that no mail is sent to any more
+    #[command(subcommand)]
+    Suppress(command::suppress::Suppress),
     /// Keys that sign outgoing mail, and their DNS records
     #[command(subcommand)]
     Dkim(command::dkim::Dkim),
@@ -86,6 +92,8 @@ fn main() -> ExitCode {
         Command::Queue(queue) => queue.run(&client).map(|()| true),
         Command::Trace(trace) => trace.run(&client),
         Command::Route(route) => route.run(&client).map(|()| true),
+        Command::Rule(rule) => rule.run(&client),
+        Command::Suppress(suppress) => suppress.run(&client),
         Command::Dkim(dkim) => dkim.run(&client).map(|()| true),
         Command::Token(token) => token.run(&client).map(|()| true),
         Command::Export(export) => export.run(&client),

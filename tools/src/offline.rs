@@ -87,6 +87,11 @@ pub(crate) fn order(data: &Path, request: Request) -> anyhow::Result<Reply> {
         | Request::QueueResume { .. }
         | Request::QueueSuspensions
         | Request::QueueTop => bail!("the queue is asked of the running server; start it first"),
+        // Suppression, and rules, which may be named without a server.
+        _ => bail!(
+            "this is asked of the running server; start it first, or name rules with --config \
+             FILE or --shipped"
+        ),
     }
     Ok(Reply::Done)
 }

@@ -5,4 +5,6 @@ pub mod http;
 pub mod office;
 mod queue;
 mod route;
+pub mod rules;
+mod suppress;
 pub mod wire;

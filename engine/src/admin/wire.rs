@@ -4,6 +4,7 @@
 pub use crate::post::{
     LastReply, Pick, QueueDeed, QueueField, QueueLine, QueueShown, SiteLine, SuspensionLine,
 };
+pub use crate::post::{SuppressReason, Suppressed};
 use serde::{Deserialize, Serialize};
 
 /// What an operator wants.
@@ -76,6 +77,71 @@ pub enum Request {
     QueueSuspensions,
     /// Sites by how much there is to do for them.
     QueueTop,
+    /// Writes to the suppression list; at most [`SUPPRESS_TOGETHER_MAX`] at once.
+    SuppressPut {
+        entries: Vec<SuppressEntry>,
+    },
+    /// Takes back what is there of these.
+    SuppressRemove {
+        entries: Vec<SuppressEntry>,
+    },
+    SuppressCheck {
+        address: String,
+        /// `None`: mail of everybody.
+        tenant: Option<String>,
+    },
+    SuppressList {
+        domain: Option<String>,
+        /// Where the last answer ended.
+        after: Option<String>,
+        most: u32,
+    },
+    /// Which rule holds for a reply, and what it does.
+    RuleTest {
+        reply: String,
+        about: RuleAbout,
+    },
+    RuleList,
+}
+
+/// One line for the suppression list.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+pub struct SuppressEntry {
+    pub address: String,
+    /// `None`: mail of everybody.
+    pub tenant: Option<String>,
+    /// `None`: by hand.
+    pub reason: Option<SuppressReason>,
+    /// Seconds since 1970; `None`: now.
+    pub since_secs: Option<i64>,
+    /// The same; 0: never.
+    pub expiry_secs: i64,
+    pub text: String,
+}
+
+/// Whom a reply is about; what is empty is not known.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+pub struct RuleAbout {
+    pub site: String,
+    pub host: String,
+    pub domain: String,
+    pub phase: String,
+}
+
+/// One rule in words.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct RuleLine {
+    pub name: String,
+    /// Where it stands in the configuration; 0: it is a shipped one.
+    pub line: u64,
+    /// What it asks for.
+    pub when: String,
+    /// What it does to the message, each time.
+    pub message: Vec<String>,
+    /// What it does to the site.
+    pub site: Vec<String>,
+    /// As in `3/1h`; absent: each time.
+    pub threshold: Option<String>,
 }
 
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -91,6 +157,17 @@ pub enum Reply {
     Sites(Vec<SiteLine>),
     Suspensions(Vec<SuspensionLine>),
     Steps(Vec<RouteStep>),
+    Suppressed {
+        lines: Vec<Suppressed>,
+        /// Go on from here; absent: that was all.
+        next: Option<String>,
+    },
+    /// The rule that holds, with the class of the reply.
+    RuleFound {
+        rule: Option<RuleLine>,
+        class: String,
+    },
+    Rules(Vec<RuleLine>),
     /// A sentence for the operator.
     Refused(String),
 }
@@ -134,6 +211,9 @@ pub enum Origin {
 
 /// Longest line in either direction, in octets: a list of accounts is long.
 pub const REPLY_BYTES_MAX: usize = 256 << 20;
+
+/// Entries of one request.
+pub const SUPPRESS_TOGETHER_MAX: usize = 100;
 
 /// Longest request, in octets.
 pub const REQUEST_BYTES_MAX: usize = 64 << 10;

@@ -3,10 +3,11 @@
 use super::dkim;
 use super::listener::{ListenAt, Listener, TlsMode};
 use super::name::partings;
-use super::outbound::{Outbound, Whom};
+use super::outbound::rule::Pattern;
+use super::outbound::{Feedback, Outbound, Whom};
 use super::problem::Problem;
 use super::raw::Notes;
-use super::{Domain, Found, Parts, Protocol};
+use super::{Domain, Found, Parts, Protocol, ResolverConfig};
 use std::collections::{HashMap, HashSet};
 use store::mail::address::Address;
 
@@ -22,6 +23,39 @@ pub(super) fn check(parts: &Parts, outbound: &Outbound, notes: &mut Notes) -> Ve
     listeners(&parts.listeners, parts, notes);
     dkim::check(&parts.dkim, notes);
     warnings(parts)
+}
+
+/// Rules about providers that are nowhere named, reports to domains of others.
+pub(super) fn replies(
+    outbound: &Outbound,
+    resolver: &ResolverConfig,
+    domains: &[Found<Domain>],
+    notes: &mut Notes,
+) {
+    let is_site = |name: &str| resolver.rollups.iter().any(|known| known.site == name);
+    for rule in outbound.rules.list().iter().filter(|rule| !rule.is_shipped) {
+        let providers = rule.sites.iter().filter_map(Pattern::provider);
+        for name in providers.filter(|name| !is_site(name)) {
+            let known: Vec<&str> = resolver.rollups.iter().map(|one| &*one.site).collect();
+            let what = format!(
+                "site: there is no [[resolver.rollup]] {name}; there are {}",
+                known.join(", ")
+            );
+            notes.problem(rule.line, what);
+        }
+    }
+    for Feedback { address, line, .. } in &outbound.feedback {
+        if !domains
+            .iter()
+            .any(|domain| domain.value.name == address.domain)
+        {
+            let what = format!(
+                "address {address}: there is no [[domain]] with name = \"{}\"",
+                address.domain
+            );
+            notes.problem(*line, what);
+        }
+    }
 }
 
 /// Every name that can take mail.

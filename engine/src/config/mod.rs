@@ -82,6 +82,10 @@
 //! hello = "mx1.example.org"
 //! weight = 1
 //!
+//! [[rule]]                                # what is done about replies: see `outbound::rule`
+//! [suppression]                           # whom no mail is sent to: see `outbound::Suppression`
+//! [[feedback]]                            # who tells of complaints: see `outbound::Feedback`
+//!
 //! [[dkim]]                                # signs mail of the domain that leaves this host
 //! domain = "example.org"
 //! selector = "a2026"                      # a2026._domainkey.example.org holds the record
@@ -325,6 +329,7 @@ fn top(mut section: Section<'_, '_>, base: &Base, notes: &mut Notes) -> Option<C
     let inject = inject::inject(&mut section, notes);
     let events = events::events(&mut section, base, notes);
     section.finish(notes);
+    cross::replies(&outbound, &resolver, &parts.domains, notes);
 
     outbound::loops(&outbound, &parts.listeners, notes);
     let mut warnings = cross::check(&parts, &outbound, notes);

@@ -2,7 +2,7 @@
 
 use super::heirs::Fates;
 use super::transaction::{custody, take};
-use super::{Claims, Heirs, Shard};
+use super::{Claims, Heirs, Shard, suppression};
 use crate::post::{Answer, Offered, Question, StreamId, Submitted, Taken};
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -47,6 +47,10 @@ impl Counter {
             }
             Question::Note(change) => Answer::Written(self.claims.note(*change).await),
             Question::Offer(offered) => Answer::Delivered(self.offered(from, *offered).await),
+            Question::Suppress(ask) => {
+                let suppressed = suppression::answer(&self.store, &self.heirs, *ask).await;
+                Answer::Suppressed(Box::new(suppressed))
+            }
         }
     }
 

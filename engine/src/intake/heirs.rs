@@ -50,6 +50,10 @@ enum Fate {
 }
 
 impl Heirs {
+    pub(super) fn live(&self) -> &Live {
+        &self.live
+    }
+
     pub fn new(live: Arc<Live>, metrics: Arc<ShardMetrics>, shard: usize) -> Heirs {
         Heirs {
             live,

@@ -9,11 +9,15 @@
 //!                                    └─ letters ─→ Counter of the owner ─→ its log
 //! ```
 
+pub mod arf;
+#[cfg(test)]
+mod arf_test;
 mod claims;
 mod counter;
 mod feed;
 mod heirs;
 pub mod queue_id;
+pub mod suppression;
 mod transaction;
 
 pub use claims::Claims;

@@ -12,9 +12,9 @@ use store::shard::{BodyWriter, Custody, End, Outbound};
 
 /// Where a shard's sessions bring their messages.
 pub struct Intake {
-    store: Rc<Shard>,
-    post: Rc<Post>,
-    heirs: Heirs,
+    pub(super) store: Rc<Shard>,
+    pub(super) post: Rc<Post>,
+    pub(super) heirs: Heirs,
     streams: Cell<u64>,
 }
 

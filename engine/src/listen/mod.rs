@@ -2,6 +2,7 @@
 
 mod census;
 mod drain;
+mod feedback;
 mod finding;
 mod hall;
 pub mod http;

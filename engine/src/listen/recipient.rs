@@ -1,10 +1,12 @@
 //! RCPT: what a client is told of a recipient, and what is kept of it until the message is here.
 
+use super::feedback::Report;
 use super::finding::{Astray, Finding};
 use super::leads::Lead;
 use super::smtp::Conversation;
-use crate::config::Protocol;
 use crate::config::outbound::Relay;
+use crate::config::{Protocol, canonical};
+use crate::intake::suppression::suppressed_words;
 use crate::route::Reason;
 use crate::session::smtp::Answer;
 use crate::telemetry::metric;
@@ -14,12 +16,37 @@ use store::limit::RECIPIENTS_MAX;
 use store::mail::address::Address;
 
 impl Conversation {
-    pub(super) fn recipient(&mut self, address: &Address, octets_hint: Option<u64>) -> Answer {
+    pub(super) async fn recipient(
+        &mut self,
+        address: &Address,
+        octets_hint: Option<u64>,
+    ) -> Answer {
+        let (lead, changed) = match self.find(address, octets_hint) {
+            Ok(found) => found,
+            Err(answer) => return answer,
+        };
+        match &lead {
+            Lead::Away(_) => {
+                let to = changed.as_ref().unwrap_or(address);
+                if let Some(refusal) = self.suppressed(to).await {
+                    return refusal;
+                }
+            }
+            Lead::Accounts(_) => self.await_report(address),
+            Lead::Forwarded(_) | Lead::Later(_) | Lead::Nowhere => {}
+        }
+        self.lead(lead, changed.map(|to| (address.clone(), to)))
+    }
+
+    /// Where it leads, and the address that holds where it is another one.
+    fn find(
+        &self,
+        address: &Address,
+        octets_hint: Option<u64>,
+    ) -> Result<(Lead, Option<Address>), Answer> {
         let directory = self.hall.live.directory.load();
         let config = self.hall.live.config.load();
-        let envelope = self.session.envelope();
-        let said = envelope.and_then(|envelope| envelope.reverse_path.as_ref());
-        let sender = self.sender.as_ref().or(said);
+        let sender = self.reverse_path();
         let finding = Finding {
             live: &self.hall.live,
             config: &config,
@@ -32,9 +59,37 @@ impl Conversation {
             now_secs: &|| self.hall.now().unix_secs(),
         };
         let found = finding.lead(address);
-        match found {
-            Ok((lead, changed)) => self.lead(lead, changed.map(|to| (address.clone(), to))),
-            Err(astray) => self.astray(astray, config.outbound.is_on()),
+        found.map_err(|astray| self.astray(astray, config.outbound.is_on()))
+    }
+
+    /// As it holds, where a map has changed it.
+    fn reverse_path(&self) -> Option<&Address> {
+        let envelope = self.session.envelope();
+        let said = envelope.and_then(|envelope| envelope.reverse_path.as_ref());
+        self.sender.as_ref().or(said)
+    }
+
+    /// A recipient that gets no mail from us any more.
+    async fn suppressed(&self, address: &Address) -> Option<Answer> {
+        if !self.hall.live.config.load().outbound.suppression.refuses {
+            return None;
+        }
+        let tenant = self.tenant(self.reverse_path());
+        let found = self.hall.intake.suppressed(address, &tenant).await?;
+        self.count_refusal(metric::Refusal::Suppressed);
+        Some(Answer::Refused(suppressed_words(&found).into()))
+    }
+
+    /// Mail to an address that takes reports is looked at, when it is in our custody.
+    fn await_report(&mut self, address: &Address) {
+        let config = self.hall.live.config.load();
+        if config.outbound.feedback.is_empty() {
+            return;
+        }
+        let address = canonical(address);
+        let mut feedback = config.outbound.feedback.iter();
+        if let Some(feedback) = feedback.find(|feedback| feedback.takes(&address)) {
+            self.report = Some(Report::to(address, feedback.provider.clone()));
         }
     }
 

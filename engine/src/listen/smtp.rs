@@ -1,5 +1,6 @@
 //! Drives an SMTP, submission or LMTP session: octets to the machine, its actions to the world.
 
+use super::feedback::{self, Report};
 use super::hall::{Hall, Refused};
 use super::leads::{Lead, Shares, tenant};
 use super::receipt::{self, Given};
@@ -57,6 +58,7 @@ pub async fn serve(hall: Rc<Hall>, stream: Stream, settings: Arc<Settings>, kind
         client: ClientProof::Nothing,
         sender: None,
         renamed: Vec::new(),
+        report: None,
     };
     conversation.judge_client();
     // Whatever ended the connection has been said to the peer, or there is nobody to say it to.
@@ -86,6 +88,8 @@ pub(super) struct Conversation {
     pub(super) sender: Option<Address>,
     /// Recipients that got another address, and which.
     pub(super) renamed: Vec<(Address, Address)>,
+    /// What is kept of a message to an address that takes reports.
+    pub(super) report: Option<Report>,
 }
 
 /// Whether the dialogue goes on.
@@ -178,6 +182,7 @@ impl Conversation {
                 self.leads.clear();
                 self.head.clear();
                 self.renamed.clear();
+                self.report = None;
                 super::report::transaction(&self.hall, &summary);
             }
             let Some(action) = self.out.action.take() else {
@@ -201,6 +206,9 @@ impl Conversation {
         if receipt::is_wanted(self.session.envelope()) {
             receipt::keep(&mut self.head, &self.out.body);
         }
+        if let Some(report) = &mut self.report {
+            report.keep(&self.out.body);
+        }
         if let Some(body) = &mut self.body
             && let Err(refusal) = self.hall.intake.write(body, &mut self.out.body).await
         {
@@ -222,7 +230,7 @@ impl Conversation {
             Action::Recipient {
                 address,
                 octets_hint,
-            } => self.recipient(&address, octets_hint),
+            } => self.recipient(&address, octets_hint).await,
             Action::BeginBody { .. } => {
                 self.body_refusal = None;
                 self.body = Some(self.hall.intake.begin(self.coordinator()));
@@ -368,6 +376,7 @@ impl Conversation {
             queue_id: queue_id.clone(),
             head: std::mem::take(&mut self.head),
         });
+        let report = self.report.take();
         let verdicts = match self.hall.intake.commit(body, submitted).await {
             Ok(taken) => {
                 if let Some(told) = told {
@@ -380,6 +389,10 @@ impl Conversation {
                         given,
                         verdicts.clone(),
                     ));
+                }
+                if let Some(report) = report {
+                    let hall = Rc::clone(&self.hall);
+                    spawn(feedback::read(hall, report, queue_id.clone()));
                 }
                 Verdicts::Each(verdicts)
             }

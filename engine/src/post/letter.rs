@@ -1,6 +1,7 @@
 //! What shards say to each other.
 
 use super::queue::{QueueAnswer, QueueAsk};
+use super::suppress::{SuppressAnswer, SuppressAsk};
 use crate::reactor::oneshot;
 use crate::tls::StreamParts;
 use std::collections::BTreeMap;
@@ -44,6 +45,8 @@ pub enum Question {
     Note(Box<MemoChange>),
     /// Deliver what we took custody of; several at a time, taken in the order of their numbers.
     Offer(Box<Offered>),
+    /// About addresses whose domains it keeps.
+    Suppress(Box<SuppressAsk>),
 }
 
 /// A message with its envelope, as the shard that talked to the client puts it together.
@@ -75,6 +78,7 @@ pub enum Answer {
     Claimed(Result<Claimed, ReadError>),
     /// The offer is durable and need not be made again.
     Delivered(Result<(), ChangeError>),
+    Suppressed(Box<SuppressAnswer>),
 }
 
 /// What became of a claim.
@@ -145,6 +149,11 @@ pub enum Order {
     Queue {
         ask: QueueAsk,
         done: oneshot::Sender<QueueAnswer>,
+    },
+    /// About the suppression list.
+    Suppress {
+        ask: SuppressAsk,
+        done: oneshot::Sender<SuppressAnswer>,
     },
     /// Configuration and directory were exchanged.
     Reloaded(oneshot::Sender<()>),

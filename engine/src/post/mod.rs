@@ -6,6 +6,7 @@
 mod desk;
 mod letter;
 mod queue;
+pub mod suppress;
 
 pub use desk::{Post, Undelivered};
 pub use letter::{
@@ -16,3 +17,4 @@ pub use queue::{
     LastReply, Pick, QueueAnswer, QueueAsk, QueueDeed, QueueField, QueueLine, QueueShown, SiteLine,
     SuspensionLine,
 };
+pub use suppress::{Bounced, SuppressAnswer, SuppressAsk, SuppressReason, Suppressed};

@@ -165,6 +165,8 @@ pub struct LastReply {
     /// 0: there was no reply.
     pub code: u16,
     pub text: String,
+    /// Why the recipient was not taken, in one word.
+    pub class: String,
 }
 
 /// What one shard has for one site, and how the site fares with all of them.
@@ -200,4 +202,6 @@ pub struct SiteLine {
     pub unreached: u64,
     /// The last thing it said that was no yes.
     pub last: Option<LastReply>,
+    /// What rules have ordered of it, a sentence each.
+    pub rules: Vec<String>,
 }

@@ -10,6 +10,7 @@ use super::lanes::Lanes;
 use super::names::Names;
 use super::nodes::{Band, Chain, Full, Index, Nodes, State};
 use super::owner;
+use super::rules::{Mail, Suspended};
 use super::site::Site;
 use super::suspend::{Field, Suspensions};
 use super::tally::{Part, Tally};
@@ -99,6 +100,7 @@ pub(super) struct Queue {
     pub(super) site: Arc<Site>,
     /// Place of the egress source in the configuration.
     pub(super) source: u32,
+    pub(super) source_name: Arc<str>,
     lanes: Lanes,
     /// Connections that serve it.
     pub(super) couriers: u32,
@@ -204,7 +206,7 @@ impl Board {
         };
         if let Standing::Known { queues, until } = &domain.standing
             && now < *until
-            && let Some(queue) = choose(queues, item)
+            && let Some(queue) = choose(&self.queues, queues, item, now)
         {
             return self.make_ready(index, queue, look);
         }
@@ -265,7 +267,12 @@ impl Board {
 
     /// The queue for a source and a hop, made if it is new. It lives while a domain leads to it,
     /// something is in it, or a courier serves it.
-    pub(super) fn queue_for(&mut self, source: u32, hop: &Rc<Hop>, site: &Arc<Site>) -> QueueIndex {
+    pub(super) fn queue_for(
+        &mut self,
+        (source, name): (u32, &str),
+        hop: &Rc<Hop>,
+        site: &Arc<Site>,
+    ) -> QueueIndex {
         let key = (source, Box::from(hop.exchange.as_str()));
         if let Some(at) = self.by_key.get(&key).copied() {
             if let Some(queue) = self.queues.get_mut(at) {
@@ -276,6 +283,7 @@ impl Board {
         let at = self.queues.insert(Queue {
             site: Arc::clone(site),
             source,
+            source_name: name.into(),
             lanes: Lanes::default(),
             couriers: 0,
             idle: Vec::new(),
@@ -602,6 +610,13 @@ impl Board {
         self.owner_of(index).0
     }
 
+    /// Whose mail it is, in the terms of rules.
+    #[must_use]
+    pub(super) fn mail_of(&self, index: Index) -> [Mail; 2] {
+        let (tenant, campaign) = self.owner_of(index);
+        [Mail::Tenant(tenant.into()), Mail::Campaign(campaign.into())]
+    }
+
     /// Tenant and campaign.
     #[must_use]
     pub(super) fn owner_of(&self, index: Index) -> (&str, &str) {
@@ -617,9 +632,31 @@ impl Board {
             State::Held => Why::Held { until: node.due },
             State::Ready => self.why_ready(index, now, now_millis),
             State::Sending | State::Gone => Why::Reply {
-                site: self.site_of(index),
+                site: self.site_of(index, now),
                 until: node.due,
             },
+        }
+    }
+
+    /// Takes those out of a ready queue, at most `most`, that rules let leave by another source of
+    /// their site; they start anew.
+    pub(super) fn move_on(&mut self, index: QueueIndex, most: usize, now: u32) {
+        let is_open = |queue: &Queue| queue.is_open(now);
+        if self.queues.get(index.0).is_none_or(is_open) {
+            return;
+        }
+        let mut moved = 0;
+        while moved < most {
+            let Some(queue) = self.queues.get_mut(index.0) else {
+                return;
+            };
+            let first = queue.lanes.first(&mut self.nodes);
+            if first.is_none_or(|first| self.queue_of(first, now) == Some(index)) {
+                return;
+            }
+            let taken = self.take(index, most - moved, now, |_, _, _| true);
+            moved += taken.len().max(1);
+            taken.into_iter().for_each(|one| self.start(one, now));
         }
     }
 
@@ -636,14 +673,28 @@ impl Board {
                 by: suspension.field.to_string(),
                 until: suspension.until,
             },
-            None if is_retry => Why::Retry { at },
-            None => Why::NotBefore { at },
+            None => self.why_ruled(index, now).unwrap_or(match is_retry {
+                true => Why::Retry { at },
+                false => Why::NotBefore { at },
+            }),
         }
+    }
+
+    /// A rule that suspended its tenant or its campaign at its site.
+    fn why_ruled(&self, index: Index, now: u32) -> Option<Why> {
+        let at = self.nodes.node(index).due;
+        let site = &self.queue(self.queue_of(index, now)?)?.site;
+        let found = site.effects.suspended(&self.mail_of(index), now)?;
+        Some(Why::Ruled {
+            rule: found.by.to_string(),
+            mail: format!("{} at {}", found.mail, site.name()),
+            until: at,
+        })
     }
 
     fn why_ready(&mut self, index: Index, now: u32, now_millis: u64) -> Why {
         let until = self.nodes.node(index).due;
-        let site = self.site_of(index);
+        let site = self.site_of(index, now);
         let is_meant = |field: &Field| field.is_site(&site);
         if let Some(suspension) = self.suspensions.find(now, is_meant) {
             return Why::Suspended {
@@ -651,10 +702,19 @@ impl Board {
                 until: suspension.until,
             };
         }
-        let queue = self.queue_of(index).and_then(|queue| self.queue(queue));
+        let queue = self
+            .queue_of(index, now)
+            .and_then(|queue| self.queue(queue));
         let Some(queue) = queue else {
             return Why::Dns { until };
         };
+        if let Some(found) = queue.suspended(now) {
+            return Why::Ruled {
+                rule: found.by.to_string(),
+                mail: format!("{} at {site}", found.mail),
+                until: found.until,
+            };
+        }
         if let Some(millis) = queue.site.paused_until().checked_sub(now_millis)
             && millis > 0
         {
@@ -668,23 +728,28 @@ impl Board {
             site,
             ready: queue.ready(),
             open: queue.site.open(),
-            allowed: queue.site.allowed(queue.hop.route.pace.connections_max),
+            allowed: queue
+                .site
+                .allowed(queue.site.most(queue.hop.route.pace.connections_max, now)),
+            slowed: queue.site.effects.slow(now).map(|slow| slow.by.to_string()),
             until,
         }
     }
 
-    pub(super) fn site_of(&self, index: Index) -> String {
-        let queue = self.queue_of(index).and_then(|queue| self.queue(queue));
+    pub(super) fn site_of(&self, index: Index, now: u32) -> String {
+        let queue = self
+            .queue_of(index, now)
+            .and_then(|queue| self.queue(queue));
         let name = queue.map(|queue| queue.site.name().to_owned());
         name.unwrap_or_else(|| self.domain_of(index).to_owned())
     }
 
     /// The ready queue that a recipient is in, or would be.
     #[must_use]
-    pub(super) fn queue_of(&self, index: Index) -> Option<QueueIndex> {
+    pub(super) fn queue_of(&self, index: Index, now: u32) -> Option<QueueIndex> {
         let node = self.nodes.node(index);
         match &self.domains.value(node.domain)?.standing {
-            Standing::Known { queues, .. } => choose(queues, node.item),
+            Standing::Known { queues, .. } => choose(&self.queues, queues, node.item, now),
             _ => None,
         }
     }
@@ -716,10 +781,50 @@ impl Queue {
             false => 1,
         }
     }
+
+    /// What a rule wants to wait: all mail to the site, or all that leaves by this source.
+    #[must_use]
+    pub(super) fn suspended(&self, now: u32) -> Option<Suspended> {
+        let effects = &self.site.effects;
+        if !effects.are_any(now) {
+            return None;
+        }
+        let source = Mail::Source(Arc::clone(&self.source_name));
+        effects.suspended(&[Mail::All, source], now)
+    }
+
+    /// Whether rules let mail leave by this source.
+    fn is_open(&self, now: u32) -> bool {
+        let effects = &self.site.effects;
+        if !effects.are_any(now) {
+            return true;
+        }
+        let source = Mail::Source(Arc::clone(&self.source_name));
+        let is_meant = effects
+            .switched(now)
+            .is_none_or(|switched| *switched.pool == *self.source_name);
+        is_meant && effects.suspended(&[source], now).is_none()
+    }
 }
 
-/// A part of the items by weight, always the same for one item.
-fn choose(shares: &[Share], item: u64) -> Option<QueueIndex> {
+/// A part of the items by weight, always the same for one item; of the sources that rules leave
+/// open, where they leave one.
+fn choose(queues: &Slab<Queue>, shares: &[Share], item: u64, now: u32) -> Option<QueueIndex> {
+    let is_open = |share: &Share| {
+        let queue = queues.get(share.queue.0);
+        queue.is_none_or(|queue| queue.is_open(now))
+    };
+    if shares.iter().all(is_open) {
+        return by_weight(shares, item);
+    }
+    let open: Vec<Share> = shares.iter().copied().filter(is_open).collect();
+    match open.is_empty() {
+        true => by_weight(shares, item),
+        false => by_weight(&open, item),
+    }
+}
+
+fn by_weight(shares: &[Share], item: u64) -> Option<QueueIndex> {
     let all: u64 = shares.iter().map(|share| u64::from(share.weight)).sum();
     let mut left = item.wrapping_mul(SPREAD) >> 32;
     left %= all.max(1);

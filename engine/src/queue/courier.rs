@@ -24,6 +24,7 @@ use super::outcome::{Result as Came, Tried, said, said_of};
 use super::passage::way_of;
 use super::privacy::Unreached;
 use super::probe;
+use super::rules::Judged;
 use super::schedule::pause_secs;
 use super::site::{Counts, Permit};
 use super::suspend::Field;
@@ -50,9 +51,9 @@ use store::shard::{HostReply, Way};
 /// What a courier holds as long as it lives.
 pub(super) struct Courier {
     pub(super) desk: Rc<Dispatcher>,
-    queue: QueueIndex,
+    pub(super) queue: QueueIndex,
     pub(super) hop: Rc<Hop>,
-    source: EgressSource,
+    pub(super) source: EgressSource,
     pub(super) permit: Permit,
     _connection: budget::Share,
     /// What comes next.
@@ -96,6 +97,9 @@ impl Dispatcher {
             let Some(queue) = board.queue_mut(index) else {
                 return;
             };
+            if queue.suspended(now).is_some() {
+                return;
+            }
             let busy = (queue.couriers as usize).saturating_sub(queue.idle.len());
             if queue.ready() <= (busy + called) * queue.left_to_each() {
                 return;
@@ -106,7 +110,7 @@ impl Dispatcher {
                 called += 1;
                 continue;
             }
-            let most = queue.hop.route.pace.connections_max;
+            let most = queue.site.most(queue.hop.route.pace.connections_max, now);
             let now_millis = self.now().monotonic_millis;
             let Ok(permit) = queue.site.permit(most, now_millis) else {
                 return;
@@ -186,14 +190,15 @@ impl Dispatcher {
         board.prune(index);
     }
 
-    /// Until when the operator keeps this queue's site from being sent to.
-    fn is_suspended(&self, site: &str) -> bool {
+    /// Whether the operator, or a rule, keeps this queue from being sent.
+    pub(super) fn is_suspended(&self, index: QueueIndex, site: &str) -> bool {
         let now = self.second();
         let mut board = self.board.borrow_mut();
-        board
-            .suspensions
-            .find(now, |field| field.is_site(site))
-            .is_some()
+        let is_meant = |field: &Field| field.is_site(site);
+        board.suspensions.find(now, is_meant).is_some()
+            || board
+                .queue(index)
+                .is_some_and(|queue| queue.suspended(now).is_some())
     }
 }
 
@@ -201,7 +206,7 @@ impl Courier {
     async fn run(mut self) {
         let (desk, queue) = (Rc::clone(&self.desk), self.queue);
         let mut link: Option<Link> = None;
-        while !self.desk.is_ending() && !self.desk.is_suspended(self.permit.site().name()) {
+        while !self.desk.is_ending() && !self.is_kept_back() {
             let Some((load, letter)) = self.next(&mut link).await else {
                 let Some(link) = &mut link else { break };
                 match self.rest(link).await {
@@ -246,10 +251,10 @@ impl Courier {
 
     /// Waits for a share of the rate; a long wait is not spent on an open connection.
     async fn keep_pace(&self, link: &mut Option<Link>) {
-        let Some(per_minute) = self.hop.route.pace.per_minute_max else {
+        let site = self.permit.site();
+        let Some(per_minute) = self.per_minute_max() else {
             return;
         };
-        let site = self.permit.site();
         while let Err(at) = site.pace(per_minute, clock::monotonic_micros()) {
             let wait = Duration::from_micros(at.saturating_sub(clock::monotonic_micros()));
             if wait > IDLE_MAX
@@ -287,13 +292,14 @@ impl Courier {
         }
         let now_micros = clock::monotonic_micros();
         let is_slow = |per_minute| self.permit.site().pace(per_minute, now_micros).is_err();
-        if pace.per_minute_max.is_some_and(is_slow) {
+        if self.per_minute_max().is_some_and(is_slow) || self.is_kept_back() {
             return;
         }
         let now = self.desk.second();
         let taken = self
             .desk
             .take(self.queue, pace.recipients_max as usize, now);
+        let taken = self.desk.keep_back(taken, self.permit.site(), now);
         if let Some(load) = self.desk.load_at_once(self.queue, taken, pace).await {
             let letter = self.desk.letter(&load.body, &load.parcels);
             self.ahead = Some((load, letter));
@@ -317,6 +323,7 @@ impl Courier {
             if taken.is_empty() {
                 return None;
             }
+            let taken = self.desk.keep_back(taken, self.permit.site(), now);
             if let Some(load) = self
                 .desk
                 .load(Some(self.queue), taken, &self.hop.route.pace)
@@ -375,15 +382,17 @@ impl Courier {
             }
             let promises = Promises::of(open.connection.offer());
             let (host, way) = (Rc::clone(&open.host), Arc::clone(&open.way));
+            let judged = self.judge(&parcels, &host, &outcome);
+            let drops = judged.iter().flatten().any(|judged| judged.drops);
             match outcome.is_open {
-                true if open.is_for_one => open.connection.quit().await,
+                true if open.is_for_one || drops => open.connection.quit().await,
                 true => *link = Some(open),
                 false => {}
             }
             drop((body, pieces));
             self.learn(&outcome);
-            self.write_down(parcels, (&host, way), promises, &outcome)
-                .await;
+            let came = (&outcome, judged.as_slice());
+            self.write_down(parcels, (&host, way), promises, came).await;
             return true;
         }
         // It closes every connection on us: as good as not there.
@@ -425,19 +434,27 @@ impl Courier {
         parcels: Vec<Parcel>,
         (host, way): (&str, Arc<Way>),
         promises: Promises,
-        outcome: &Outcome,
+        (outcome, judged): (&Outcome, &[Option<Judged>]),
     ) {
         let mut tried = Vec::with_capacity(parcels.len());
         let now = self.desk.now().unix_millis;
-        for (parcel, disposition) in parcels.into_iter().zip(&outcome.recipients) {
+        let mut gone = Vec::new();
+        for ((parcel, disposition), judged) in
+            parcels.into_iter().zip(&outcome.recipients).zip(judged)
+        {
             if disposition.fate == Fate::Delivered {
                 let delay = now.saturating_sub(parcel.born_millis);
                 self.permit.site().counts.delivery.record(delay);
             }
-            let result = match Came::from(disposition) {
+            let came = judged.as_ref().map(|judged| judged.result);
+            let result = match came.unwrap_or_else(|| Came::from(disposition)) {
                 Came::Delivered(_) => Came::Delivered(self.told(&parcel, promises)),
                 other => other,
             };
+            let said = said(host, disposition.origin, &disposition.reply);
+            let rule = judged.as_ref().filter(|judged| judged.suppresses);
+            let rule = rule.map(|judged| judged.rule.as_str());
+            gone.extend(self.desk.gone(&parcel, result, &said, rule));
             tried.push(Tried {
                 index: parcel.index,
                 item: parcel.item,
@@ -445,10 +462,11 @@ impl Courier {
                 result,
                 said: HostReply {
                     way: Some(Arc::clone(&way)),
-                    ..said(host, disposition.origin, &disposition.reply)
+                    ..said
                 },
             });
         }
+        self.desk.suppress(gone);
         self.count(&tried);
         self.taken.clear();
         let (done, noted) = oneshot();
@@ -519,10 +537,7 @@ impl Courier {
         let pace = &self.hop.route.pace;
         let now_millis = self.desk.now().monotonic_millis;
         site.unreached(now_millis, |failures| pause_secs(pace, failures));
-        let result = match is_final(failure) {
-            true => Came::Failed,
-            false => Came::Deferred,
-        };
+        let result = self.judged_failure(&parcels, host, failure);
         let tried: Vec<Tried> = parcels
             .into_iter()
             .map(|parcel| Tried {

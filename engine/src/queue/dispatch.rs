@@ -243,7 +243,11 @@ impl Dispatcher {
                 let ready = board.queues().filter(|(_, queue)| queue.ready() > 0);
                 ready.map(|(index, _)| index).collect()
             };
-            waiting.into_iter().for_each(|queue| self.serve(queue));
+            for queue in waiting {
+                self.board.borrow_mut().move_on(queue, MOVED_MAX, now);
+                self.serve(queue);
+            }
+            self.turn();
             self.watch(now);
             self.count();
             self.publish(now);
@@ -312,7 +316,7 @@ impl Dispatcher {
         let mut board = self.board.borrow_mut();
         let mut shares = Vec::with_capacity(rules.sources.len());
         for (source, says) in rules.sources.iter().enumerate() {
-            let queue = board.queue_for(source as u32, &hop, &site);
+            let queue = board.queue_for((source as u32, &says.name), &hop, &site);
             shares.push(Share {
                 queue,
                 weight: says.weight,
@@ -503,6 +507,9 @@ const TICK: Duration = Duration::from_secs(1);
 
 /// Arrivals that are taken in before others have a turn.
 const ARRIVALS_MAX: usize = 512;
+
+/// Recipients of one queue that leave by another source from now on, in one second.
+const MOVED_MAX: usize = 4_096;
 
 /// Domains whose hosts are asked for at one time.
 const QUESTIONS_MAX: u64 = 512;

@@ -7,6 +7,7 @@ use super::header;
 use super::nodes::{Index, Nodes};
 use super::origin;
 use super::outcome::{Result as Came, Tried};
+use super::site::Site;
 use super::suspend;
 use super::terms::Terms;
 use super::watch::never_tried;
@@ -78,7 +79,7 @@ impl Dispatcher {
     }
 
     /// Reads the message of recipients that were taken. What cannot be sent is settled here;
-    /// `None`: that was all of it.
+    /// `None`: that was all of it. What is of no ready queue is for a mailbox of ours.
     pub(super) async fn load(
         &self,
         queue: Option<QueueIndex>,
@@ -156,7 +157,10 @@ impl Dispatcher {
         self.remembered.keep(queued.queue, &sender, addresses);
         let born_millis = queue_id::given_millis(queued.queue);
         let wanted = match queue {
-            Some(queue) => self.keep_on_route(queue, wanted, &queued),
+            Some(queue) => {
+                let wanted = self.keep_on_route(queue, wanted, &queued);
+                self.without_suppressed(wanted, &queued, pace).await
+            }
             None => wanted,
         };
         queued.source.reverse_path = sent_path;
@@ -259,6 +263,22 @@ impl Dispatcher {
         let look = now.saturating_add(super::board::LOOK_SECS);
         board.defer(index, until.map_or(look, |until| until.min(look)), now);
         true
+    }
+
+    /// Leaves out what rules let wait at this site because of its tenant or its campaign.
+    pub(super) fn keep_back(&self, taken: Vec<Index>, site: &Site, now: u32) -> Vec<Index> {
+        if !site.effects.are_any(now) {
+            return taken;
+        }
+        let mut board = self.board.borrow_mut();
+        let mut kept = Vec::with_capacity(taken.len());
+        for index in taken {
+            match site.effects.suspended(&board.mail_of(index), now) {
+                Some(suspended) => board.defer(index, suspended.until, now),
+                None => kept.push(index),
+            }
+        }
+        kept
     }
 
     /// A message that is lost ends, and its sender hears of it; one that cannot be read now waits.

@@ -86,7 +86,7 @@ mod tests {
                 generation: 0,
                 ttl_secs: 300,
             };
-            board.queue_for(0, &Rc::new(hop), &sites.site("x"))
+            board.queue_for((0, "default"), &Rc::new(hop), &sites.site("x"))
         };
         (0..count).map(&mut queue).collect()
     }

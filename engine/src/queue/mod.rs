@@ -43,12 +43,14 @@ mod receipt;
 mod redirect;
 mod report;
 mod reroute;
+mod rules;
 #[cfg(test)]
 mod scenes;
 mod schedule;
 mod shown;
 mod site;
 mod standing;
+mod suppression;
 mod suspend;
 mod tally;
 mod terms;

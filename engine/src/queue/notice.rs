@@ -5,7 +5,7 @@
 //! notice that has no way is named in the log; its recipients end all the same.
 
 use super::dispatch::Dispatcher;
-use super::dsn::{self, Event, Facts, Original, Status, Told, Words, classify, is_due};
+use super::dsn::{self, Class, Event, Facts, Original, Status, Told, Words, classify, is_due};
 use super::origin;
 use super::outcome::Tried;
 use super::terms::Terms;
@@ -235,7 +235,7 @@ fn told<'a>(
         address: &leaving.address,
         orcpt: leaving.orcpt.as_deref(),
         event: news.event,
-        class: classify(reply.as_bytes()),
+        class: class_of(&news.said),
         status,
         words: match news.said.code {
             0 => Words::Local(&news.said.text),
@@ -247,6 +247,19 @@ fn told<'a>(
         attempt_secs: news.end.as_ref().map(|end| end.at_secs),
         retry_until_secs: is_late.then_some(i64::from(news.item.expiry_secs)),
     })
+}
+
+/// Why a recipient was not taken.
+pub(super) fn class_of(said: &HostReply) -> Class {
+    let is_of_tls = ["TLS handshake: ", "STARTTLS: "]
+        .iter()
+        .any(|stage| said.text.starts_with(stage));
+    match (said.code, said.enhanced) {
+        (0, _) if is_of_tls => Class::Tls,
+        // Our own words are not those that other hosts use.
+        (0, Some(status)) => Class::of_own(status.subject, status.detail),
+        _ => classify(reply_line(said).as_bytes()),
+    }
 }
 
 /// A reply in one line, as it came or as it would have come.

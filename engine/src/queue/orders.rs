@@ -6,6 +6,7 @@
 use super::destination::Destination;
 use super::dispatch::Dispatcher;
 use super::nodes::{Index, State};
+use super::notice::class_of;
 use super::origin;
 use super::owner;
 use super::suspend::{Envelope, Field, Suspension};
@@ -136,6 +137,7 @@ impl Dispatcher {
             sender,
             received_secs: queued.received_secs,
             last: last.map(|last| LastReply {
+                class: class_of(&last.reply).name().to_owned(),
                 at_secs: last.at_secs,
                 host: last.reply.host,
                 code: last.reply.code,
@@ -225,9 +227,12 @@ impl Dispatcher {
 
     /// Who wants mail tried now wants its site tried too.
     fn forgive(&self, taken: &[(Index, Item)]) {
+        let now = self.second();
         let board = self.board.borrow();
         for (index, _) in taken {
-            let queue = board.queue_of(*index).and_then(|queue| board.queue(queue));
+            let queue = board
+                .queue_of(*index, now)
+                .and_then(|queue| board.queue(queue));
             if let Some(queue) = queue {
                 queue.site.resume();
             }
@@ -259,25 +264,30 @@ impl Dispatcher {
         if let Err(why) = self.forget_suspension(field).await {
             return QueueAnswer::Refused(why);
         }
-        let was_there = self.board.borrow_mut().suspensions.resume(field);
+        let was_there = self.board.borrow_mut().suspensions.resume(field) | self.pardon(field);
         let mut pick = Pick::default();
         match field {
             Field::Domain(name) => pick.domain = Some(name.clone()),
             Field::Tenant(name) => pick.tenant = Some(name.clone()),
             Field::Campaign(name) => pick.campaign = Some(name.clone()),
-            // Of these nothing is known here: whatever is due is tried.
-            Field::Sender(_) | Field::Recipient(_) => {}
-            // What a site had stays ready.
-            Field::Site(_) => {
-                self.turn();
-                return QueueAnswer::Count(u64::from(was_there));
-            }
+            // Of these nothing is known here, nor of tenants that a rule suspended at a site:
+            // whatever is due is tried.
+            Field::Sender(_) | Field::Recipient(_) | Field::Site(_) => {}
         }
-        if was_there {
+        // Another shard may have taken back what rules ordered before us.
+        if was_there || matches!(field, Field::Site(_)) {
             self.stir(&pick).await;
         }
         self.turn();
         QueueAnswer::Count(u64::from(was_there))
+    }
+
+    /// What rules ordered of a site is over too, in all shards.
+    fn pardon(&self, field: &Field) -> bool {
+        match field {
+            Field::Site(name) => self.sites.site(name).effects.forget(self.second()),
+            _ => false,
+        }
     }
 
     /// What waits for nothing but the end of a suspension starts.

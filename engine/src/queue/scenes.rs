@@ -1,9 +1,12 @@
 //! Lives of recipients on the board, second by second, with a clock of the test's own.
 
-use super::board::{Arrival, Board, LOOK_SECS, QueueIndex, SENDING_SECS_MAX, SLACK_SECS, Share};
+use super::board::{
+    Arrival, Board, LOOK_SECS, Queue, QueueIndex, SENDING_SECS_MAX, SLACK_SECS, Share,
+};
 use super::hop::Hop;
 use super::nodes::{Band, Index, Nodes, State};
-use super::site::Sites;
+use super::rules::{Mail, Suspended, Switched};
+use super::site::{Site, Sites};
 use super::suspend::{Field, Suspension};
 use super::tally::Tally;
 use super::watch::Verdict;
@@ -13,6 +16,7 @@ use crate::egress::Dialect;
 use proptest::prelude::*;
 use std::collections::BTreeMap;
 use std::rc::Rc;
+use std::sync::Arc;
 
 const START: u32 = 1_800_000_000;
 
@@ -47,23 +51,10 @@ impl World {
     fn resolve_all(&mut self) {
         for (number, domain) in self.board.take_questions() {
             let site = domain.rsplit('.').next().unwrap().to_owned();
-            let hop = Rc::new(Hop {
-                exchange: site.clone(),
-                site: site.clone(),
-                hosts: Vec::new(),
-                dialect: Dialect::Smtp,
-                route: Rc::new(Route {
-                    domains: Vec::new(),
-                    senders: Vec::new(),
-                    tenants: Vec::new(),
-                    via: Via::Mx,
-                    tls: TlsDemand::default(),
-                    pace: Pace::default(),
-                }),
-                generation: 0,
-                ttl_secs: 300,
-            });
-            let queue = self.board.queue_for(0, &hop, &self.sites.site(&site));
+            let hop = Rc::new(hop(&site));
+            let queue = self
+                .board
+                .queue_for((0, "default"), &hop, &self.sites.site(&site));
             let shares = [Share { queue, weight: 1 }].into();
             self.board
                 .resolved((number, &domain), shares, self.now + 300, self.now);
@@ -87,6 +78,25 @@ impl World {
 
     fn why(&mut self, index: Index) -> Why {
         self.board.why(index, true, self.now, 0)
+    }
+}
+
+fn hop(site: &str) -> Hop {
+    Hop {
+        exchange: site.to_owned(),
+        site: site.to_owned(),
+        hosts: Vec::new(),
+        dialect: Dialect::Smtp,
+        route: Rc::new(Route {
+            domains: Vec::new(),
+            senders: Vec::new(),
+            tenants: Vec::new(),
+            via: Via::Mx,
+            tls: TlsDemand::default(),
+            pace: Pace::default(),
+        }),
+        generation: 0,
+        ttl_secs: 300,
     }
 }
 
@@ -378,6 +388,137 @@ fn assert_tallied(world: &mut World) {
         tallied.retain(|_, count| *count > 0);
         assert_eq!(tallied, counted);
     }
+}
+
+/// Two sources of one site, and what rules order of it.
+struct Sources {
+    world: World,
+    site: Arc<Site>,
+    main: QueueIndex,
+    second: QueueIndex,
+}
+
+impl Sources {
+    fn new() -> Sources {
+        let mut world = World::new();
+        world.arrive(0, "d.far", START + 100_000);
+        let site = world.sites.site("far");
+        let hop = Rc::new(hop("far"));
+        let mut queue = |at: u32, name: &str| {
+            let board = &mut world.board;
+            board.queue_for((at, name), &hop, &site)
+        };
+        let (main, second) = (queue(0, "main"), queue(1, "second"));
+        Sources {
+            world,
+            site,
+            main,
+            second,
+        }
+    }
+
+    /// Mail of the site by both sources, ready.
+    fn arrive(&mut self, items: std::ops::Range<u64>) -> Vec<Index> {
+        let world = &mut self.world;
+        let all = items.map(|item| world.arrive(item, "d.far", START));
+        let all: Vec<Index> = all.collect();
+        for (number, domain) in world.board.take_questions() {
+            let share = |queue| Share { queue, weight: 1 };
+            let shares = [share(self.main), share(self.second)].into();
+            let until = world.now + 300;
+            world
+                .board
+                .resolved((number, &domain), shares, until, world.now);
+        }
+        all
+    }
+
+    fn ready(&self) -> (usize, usize) {
+        let of = |queue| self.world.board.queue(queue).map_or(0, Queue::ready);
+        (of(self.main), of(self.second))
+    }
+}
+
+#[test]
+fn what_a_suspended_source_had_leaves_by_another() {
+    let mut sources = Sources::new();
+    sources.arrive(1..101);
+    let (main, second) = sources.ready();
+    assert!(main > 20 && second > 20, "{main} and {second}");
+    let suspended = Suspended {
+        mail: Mail::Source("main".into()),
+        until: START + 100,
+        by: "listed".into(),
+    };
+    sources.site.effects.suspend(suspended, START);
+    let board = &mut sources.world.board;
+    board.move_on(sources.main, 1_000, START);
+    board.move_on(sources.second, 1_000, START);
+    assert_eq!(sources.ready(), (0, 100));
+    sources.arrive(101..151);
+    assert_eq!(
+        sources.ready(),
+        (0, 150),
+        "what comes now goes there at once"
+    );
+    sources.world.now = START + 100;
+    sources.arrive(151..251);
+    assert!(sources.ready().0 > 20, "the suspension is over");
+}
+
+#[test]
+fn mail_of_a_switched_site_leaves_by_the_other_source() {
+    let mut sources = Sources::new();
+    sources.site.effects.switch(Switched {
+        pool: "main".into(),
+        until: START + 100,
+        by: "blocked".into(),
+    });
+    sources.arrive(1..51);
+    assert_eq!(sources.ready(), (50, 0));
+}
+
+#[test]
+fn where_all_sources_are_suspended_mail_waits_and_says_why() {
+    let mut sources = Sources::new();
+    for name in ["main", "second"] {
+        let suspended = Suspended {
+            mail: Mail::Source(name.into()),
+            until: START + 100,
+            by: "listed".into(),
+        };
+        sources.site.effects.suspend(suspended, START);
+    }
+    let all = sources.arrive(1..11);
+    let (main, second) = sources.ready();
+    assert_eq!(main + second, 10);
+    sources.world.board.move_on(sources.main, 100, START);
+    assert_eq!(sources.ready(), (main, second), "nowhere is better");
+    let why = sources.world.why(all[0]);
+    assert_eq!(why.until(), Some(START + 100));
+    assert!(why.to_string().contains("by rule listed"), "{why}");
+}
+
+#[test]
+fn a_tenant_that_a_rule_suspended_is_told_why_it_waits() {
+    let mut world = World::new();
+    let index = world.arrive(1, "d.far", START);
+    world.resolve_all();
+    let mail = Mail::Tenant("alice@example.test".into());
+    let suspended = Suspended {
+        mail,
+        until: START + 100,
+        by: "noisy".into(),
+    };
+    world.sites.site("far").effects.suspend(suspended, START);
+    let queue = world.board.take_stirred()[0];
+    assert_eq!(world.take(queue), [index]);
+    world.board.defer(index, START + 100, START);
+    let why = world.why(index).to_string();
+    assert!(
+        why.contains("tenant alice@example.test at far by rule noisy"),
+        "{why}"
+    );
 }
 
 proptest! {

@@ -17,6 +17,13 @@ pub enum Why {
         by: String,
         until: Option<u32>,
     },
+    /// A reply met a rule that wants this mail to wait.
+    Ruled {
+        rule: String,
+        /// Whose mail, and where.
+        mail: String,
+        until: u32,
+    },
     /// DNS is asked for the hosts of its domain.
     Dns {
         until: u32,
@@ -27,6 +34,8 @@ pub enum Why {
         ready: usize,
         open: u32,
         allowed: u32,
+        /// The rule that wants the site to be sent to more slowly.
+        slowed: Option<String>,
         until: u32,
     },
     /// The site cannot be reached and is left alone.
@@ -53,6 +62,7 @@ impl Why {
             Why::Retry { at } | Why::NotBefore { at } | Why::Paused { at, .. } => Some(*at),
             Why::Suspended { until, .. } => *until,
             Why::Dns { until }
+            | Why::Ruled { until, .. }
             | Why::Turn { until, .. }
             | Why::Reply { until, .. }
             | Why::Held { until } => Some(*until),
@@ -69,17 +79,28 @@ impl fmt::Display for Why {
                 write!(f, "for the operator, who suspended {by}")
             }
             Why::Suspended { by, .. } => write!(f, "for the end of a suspension of {by}"),
+            Why::Ruled { rule, mail, .. } => {
+                write!(f, "for the end of a suspension of {mail} by rule {rule}")
+            }
             Why::Dns { .. } => f.write_str("for DNS to name the hosts of its domain"),
             Why::Turn {
                 site,
                 ready,
                 open,
                 allowed,
+                slowed,
                 ..
-            } => write!(
-                f,
-                "for its turn at {site}: {ready} are ready, {open} of {allowed} connections open"
-            ),
+            } => {
+                write!(
+                    f,
+                    "for its turn at {site}: {ready} are ready, {open} of {allowed} connections \
+                     open"
+                )?;
+                match slowed {
+                    Some(rule) => write!(f, ", slowed by rule {rule}"),
+                    None => Ok(()),
+                }
+            }
             Why::Paused { site, .. } => {
                 write!(f, "for {site} to be tried again: it cannot be reached")
             }

@@ -176,6 +176,7 @@ impl Server {
             ways.show_sites(&metrics);
         }
         let (hooks, told_ending) = told.map(|told| told.show(&metrics)).unzip();
+        outbound::show_series(&metrics, &live, ways.as_ref());
         let secret = home.secret().map_err(|error| Refusal(error.to_string()))?;
         let gate = Arc::new(gate(&live.config.load(), &secret));
         let mut endpoints = Mesh::<Letter>::new(usize::from(shards) + 1, LANE)

@@ -58,6 +58,9 @@ pub(super) async fn carry_out(desk: &Desk, order: Order) {
             let _ = done.send(());
         }
         Order::Queue { ask, done } => drop(done.send(answer(desk, ask).await)),
+        Order::Suppress { ask, done } => {
+            drop(done.send(desk.hall.intake.suppression(ask).await));
+        }
         Order::Seen(done) => drop(done.send(resume::seen(desk))),
         Order::ResumeOffers { seen, done } => {
             drop(done.send(resume::offers(desk, &seen).await));

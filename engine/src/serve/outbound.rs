@@ -11,6 +11,7 @@ use crate::listen::Hall;
 use crate::queue::{self, Dispatcher, Guides, Sites};
 use crate::reactor::{Now, Pool, clock};
 use crate::resolver::{self, Ourselves, Outside, Service};
+use crate::route::Live;
 use crate::sign::Signers;
 use crate::telemetry::metric::Metrics;
 use crate::tls::{Authorities, Clients, TlsClient};
@@ -63,6 +64,16 @@ impl Ways {
             sites.samples(now().unix_secs(), now().monotonic_millis)
         }));
     }
+}
+
+/// The metrics show which rules held, and who was complained about.
+pub(super) fn show_series(metrics: &Metrics, live: &Arc<Live>, ways: Option<&Ways>) {
+    let (live, sites) = (Arc::clone(live), ways.map(|ways| Arc::clone(&ways.sites)));
+    metrics.show_series(Box::new(move || {
+        let mut series = live.complaints.series();
+        series.extend(sites.iter().flat_map(|sites| sites.rules.series()));
+        series
+    }));
 }
 
 /// A host without authorities still sends; what must be verified waits until it has some.

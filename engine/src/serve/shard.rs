@@ -222,6 +222,7 @@ const LINES_WAIT: Duration = Duration::from_millis(64);
 /// directory is whole only now, and who is not in it has no account.
 pub(super) fn open_doors(desk: &Desk) {
     let hall = &desk.hall;
+    hall.intake.begin_suppression();
     for target in (0..desk.shards).filter(|target| *target != hall.shard) {
         let (store, post) = (Rc::clone(&hall.store), Rc::clone(&hall.post));
         let metrics = Arc::clone(&hall.metrics);

@@ -14,6 +14,7 @@ mod peers;
 mod private;
 mod resets;
 mod routing;
+mod rules;
 mod sending;
 mod story;
 

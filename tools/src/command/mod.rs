@@ -3,6 +3,7 @@
 pub(crate) mod account;
 pub(crate) mod backup;
 pub(crate) mod compact;
+mod csv;
 pub(crate) mod dkim;
 pub(crate) mod domain;
 pub(crate) mod dump;
@@ -13,7 +14,9 @@ mod moment;
 pub(crate) mod queue;
 pub(crate) mod restore;
 pub(crate) mod route;
+pub(crate) mod rule;
 mod salvage;
+pub(crate) mod suppress;
 pub(crate) mod token;
 pub(crate) mod top;
 pub(crate) mod trace;

@@ -327,6 +327,7 @@ fn show(client: &Client, item: String) -> anyhow::Result<()> {
             code => format!("{code} "),
         };
         println!("last       {}: {code}{}", last.host, last.text);
+        println!("class      {}", last.class);
     }
     Ok(())
 }

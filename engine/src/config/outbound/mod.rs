@@ -1,4 +1,5 @@
-//! What leaves this host and how: `[[route]]`, `[relay]`, `[queue]`, `[[egress]]`.
+//! What leaves this host and how: `[[route]]`, `[relay]`, `[queue]`, `[[egress]]`; and what replies
+//! and reports bring about: `[[rule]]`, `[suppression]`, `[[feedback]]`.
 //!
 //! Nothing leaves without a route: a file without `[[route]]` refuses every foreign recipient, and
 //! so does the demo. The route of a domain is the most exact one: its own name, then `*.` with the
@@ -6,16 +7,20 @@
 //! ([`Whom`]). What a route does not say of its pace, `[queue]` says for all.
 
 mod detour;
+mod feedback;
 mod loops;
 mod read;
+pub mod rule;
 #[cfg(test)]
 mod tests;
 mod whom;
 mod words;
 
 pub use detour::Detour;
+pub use feedback::{Feedback, Suppression};
 pub(super) use loops::loops;
 pub(super) use read::outbound;
+pub use rule::Rules;
 pub use whom::Whom;
 pub(super) use words::explain;
 
@@ -33,6 +38,9 @@ pub struct Outbound {
     pub relay: Relay,
     /// At least one when there is a route.
     pub sources: Vec<EgressSource>,
+    pub rules: Rules,
+    pub suppression: Suppression,
+    pub feedback: Vec<Feedback>,
     pub(super) index: Index,
 }
 
@@ -51,6 +59,8 @@ pub struct Queue {
     pub hold_secs_max: u32,
     /// The least time in which a message may be wanted delivered or returned (RFC 2852).
     pub deliver_by_secs_min: u32,
+    /// Whether the shipped rules hold behind those of the file.
+    pub default_rules: bool,
     /// Notices that postmaster gets, too.
     pub postmaster_copies: Copies,
 }
@@ -319,6 +329,7 @@ impl Default for Queue {
             connections_max: 2_000,
             hold_secs_max: 30 * DAY_SECS,
             deliver_by_secs_min: 0,
+            default_rules: true,
             postmaster_copies: Copies::default(),
         }
     }

@@ -8,7 +8,7 @@ use super::super::raw::{At, Notes, Section};
 use super::super::{Base, Found};
 use super::{
     ALL, Copies, EgressSource, HopProtocol, Index, Login, Network, NextHost, Outbound, Pace, Queue,
-    Relay, Route, TlsDemand, Via,
+    Relay, Route, TlsDemand, Via, feedback, rule,
 };
 use std::net::{IpAddr, SocketAddr};
 
@@ -37,9 +37,19 @@ pub(in super::super) fn outbound(
         .into_iter()
         .filter_map(|section| source(section, hostname, notes))
         .collect();
+    let sources = sources_or_one(sources, hostname);
+    let pools: Vec<&str> = sources.iter().map(|source| source.name.as_str()).collect();
     Outbound {
         index: index(&routes, notes),
-        sources: sources_or_one(sources, hostname),
+        rules: rule::rules(
+            top,
+            queue.default_rules && !routes.is_empty(),
+            &pools,
+            notes,
+        ),
+        suppression: feedback::suppression(top, notes),
+        feedback: feedback::feedback(top, notes),
+        sources,
         routes: routes.into_iter().map(|found| found.value).collect(),
         queue,
         relay,
@@ -86,10 +96,12 @@ fn queue(mut section: Section<'_, '_>, notes: &mut Notes) -> Queue {
     let hold = section.seconds(notes, "hold_max", 0, 366 * 86_400);
     let deliver_by = section.seconds(notes, "deliver_by_min", 0, 30 * 86_400);
     let postmaster_copies = copies(section.texts(notes, "postmaster_copies"), notes);
+    let default_rules = section.bool(notes, "default_rules");
     section.finish(notes);
     Queue {
         pace,
         postmaster_copies,
+        default_rules: default_rules.map_or(usual.default_rules, |at| at.value),
         items_max,
         connections_max,
         sending_bytes_max: bytes.map_or(usual.sending_bytes_max, |found| found.value),

@@ -44,7 +44,37 @@ pub(in super::super) fn explain(outbound: &Outbound, out: &mut String) -> fmt::R
             None => writeln!(out, ", weight {}", source.weight)?,
         }
     }
-    queue(outbound, out)
+    queue(outbound, out)?;
+    replies(outbound, out)
+}
+
+/// What replies and reports bring about.
+fn replies(outbound: &Outbound, out: &mut String) -> fmt::Result {
+    let rules = outbound.rules.list();
+    let (shipped, own): (Vec<_>, Vec<_>) = rules.iter().partition(|rule| rule.is_shipped);
+    writeln!(
+        out,
+        "obeys {} rules of this file and {} shipped ones about replies",
+        own.len(),
+        shipped.len()
+    )?;
+    for rule in own.iter().take(SHOWN_MAX) {
+        let actions: Vec<String> = rule.actions.iter().map(ToString::to_string).collect();
+        writeln!(out, "  rule {}: {}", rule.name, actions.join(", "))?;
+    }
+    let suppression = &outbound.suppression;
+    if suppression.hard_bounces > 0 {
+        writeln!(
+            out,
+            "sends nothing more to an address that was refused as unknown {} times within {}",
+            suppression.hard_bounces,
+            show_seconds(suppression.within_secs)
+        )?;
+    }
+    for feedback in &outbound.feedback {
+        writeln!(out, "reads reports to {}", feedback.address)?;
+    }
+    Ok(())
 }
 
 fn show_route(route: &Route, out: &mut String) -> fmt::Result {
