@@ -49,7 +49,8 @@ fn main() -> Done {
             pass_day(&shard, &disk, day).await?;
         }
         look_up(&shard, memos)?;
-        claim(&shard).await
+        claim(&shard).await?;
+        write_down(&shard, &disk).await
     })
 }
 

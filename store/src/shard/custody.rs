@@ -211,18 +211,12 @@ impl<D: Disk> Shard<D> {
             if claims {
                 may_claim(&state, &memos, (self.now_secs)())?;
             }
-            if let Some((source, sequence)) = offered {
-                assert_eq!(state.spool.judge(source, sequence), Judgement::Fresh);
-                state.spool.taking(source, sequence);
-                let seen = Entry::of(Fact::Seen { source, sequence });
-                batches.push((AccountId(0), seen));
-            }
+            batches.extend(offered.map(|offer| draft_seen(&mut state, offer)));
             let head = self.draft_message(&mut state, queue, source, &body, Some(received_secs));
             let message = head.object;
             let entry = Entry {
-                fact: Fact::Message(head),
                 body: &body.tail,
-                landed: None,
+                ..Entry::of(Fact::Message(head))
             };
             batches.push((AccountId(0), entry));
             let size = body.octets();
@@ -323,6 +317,13 @@ pub(super) struct Arrival {
     pub(super) object: ObjectId,
     pub(super) message: ObjectId,
     pub(super) octets: u64,
+}
+
+/// Says that an offer is taken, whose turn it is.
+fn draft_seen<'a>(state: &mut State, (source, sequence): (u16, u64)) -> (AccountId, Entry<'a>) {
+    assert_eq!(state.spool.judge(source, sequence), Judgement::Fresh);
+    state.spool.taking(source, sequence);
+    (AccountId(0), Entry::of(Fact::Seen { source, sequence }))
 }
 
 fn are_all_full(state: &State, shares: &[Share], body_octets: u64) -> bool {
