@@ -78,19 +78,9 @@ pub(crate) fn order(data: &Path, request: Request) -> anyhow::Result<Reply> {
             Ok(shard.remove_domain(name).await?)
         })?,
         Request::DomainList => return domains(&home),
-        Request::QueueList { .. }
-        | Request::QueueShow { .. }
-        | Request::QueueCarry { .. }
-        | Request::QueueReroute { .. }
-        | Request::Route { .. }
-        | Request::QueueSuspend { .. }
-        | Request::QueueResume { .. }
-        | Request::QueueSuspensions
-        | Request::QueueTop => bail!("the queue is asked of the running server; start it first"),
-        // Suppression, and rules, which may be named without a server.
         _ => bail!(
-            "this is asked of the running server; start it first, or name rules with --config \
-             FILE or --shipped"
+            "this is asked of the running server: start it first; rules are also known by \
+             --config FILE or --shipped"
         ),
     }
     Ok(Reply::Done)
