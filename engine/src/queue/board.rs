@@ -4,19 +4,21 @@
 //! connection; whoever sends takes it, and brings it back with a time or lets it go. Whatever must
 //! be done elsewhere is handed out: domains to resolve, queues to serve, recipients that are late.
 
+mod asked;
+mod ruled;
+
 use super::destination::domain_of;
 use super::hop::Hop;
 use super::lanes::Lanes;
 use super::names::Names;
 use super::nodes::{Band, Chain, Full, Index, Nodes, State};
 use super::owner;
-use super::rules::{Mail, Suspended};
 use super::site::Site;
 use super::suspend::{Field, Suspensions};
 use super::tally::{Part, Tally};
 use super::wheel::Wheel;
-use super::why::Why;
 use crate::reactor::oneshot;
+use ruled::choose;
 use slab::Slab;
 use std::collections::HashMap;
 use std::rc::Rc;
@@ -610,138 +612,10 @@ impl Board {
         self.owner_of(index).0
     }
 
-    /// Whose mail it is, in the terms of rules.
-    #[must_use]
-    pub(super) fn mail_of(&self, index: Index) -> [Mail; 2] {
-        let (tenant, campaign) = self.owner_of(index);
-        [Mail::Tenant(tenant.into()), Mail::Campaign(campaign.into())]
-    }
-
     /// Tenant and campaign.
     #[must_use]
     pub(super) fn owner_of(&self, index: Index) -> (&str, &str) {
         owner::split(self.owners.text(self.nodes.node(index).tenant()))
-    }
-
-    /// What a recipient is waiting for. `now_millis` is of the monotonic clock.
-    pub(super) fn why(&mut self, index: Index, is_retry: bool, now: u32, now_millis: u64) -> Why {
-        let node = *self.nodes.node(index);
-        match node.state() {
-            State::Timed => self.why_timed(index, is_retry, now),
-            State::Resolving => Why::Dns { until: node.due },
-            State::Held => Why::Held { until: node.due },
-            State::Ready => self.why_ready(index, now, now_millis),
-            State::Sending | State::Gone => Why::Reply {
-                site: self.site_of(index, now),
-                until: node.due,
-            },
-        }
-    }
-
-    /// Takes those out of a ready queue, at most `most`, that rules let leave by another source of
-    /// their site; they start anew.
-    pub(super) fn move_on(&mut self, index: QueueIndex, most: usize, now: u32) {
-        let is_open = |queue: &Queue| queue.is_open(now);
-        if self.queues.get(index.0).is_none_or(is_open) {
-            return;
-        }
-        let mut moved = 0;
-        while moved < most {
-            let Some(queue) = self.queues.get_mut(index.0) else {
-                return;
-            };
-            let first = queue.lanes.first(&mut self.nodes);
-            if first.is_none_or(|first| self.queue_of(first, now) == Some(index)) {
-                return;
-            }
-            let taken = self.take(index, most - moved, now, |_, _, _| true);
-            moved += taken.len().max(1);
-            taken.into_iter().for_each(|one| self.start(one, now));
-        }
-    }
-
-    fn why_timed(&mut self, index: Index, is_retry: bool, now: u32) -> Why {
-        let at = self.nodes.node(index).due;
-        let domain = self.domain_of(index).to_owned();
-        let (tenant, campaign) = self.owner_of(index);
-        let (tenant, campaign) = (tenant.to_owned(), campaign.to_owned());
-        let is_meant = |field: &Field| {
-            field.is_domain(&domain) || field.is_tenant(&tenant) || field.is_campaign(&campaign)
-        };
-        match self.suspensions.find(now, is_meant) {
-            Some(suspension) => Why::Suspended {
-                by: suspension.field.to_string(),
-                until: suspension.until,
-            },
-            None => self.why_ruled(index, now).unwrap_or(match is_retry {
-                true => Why::Retry { at },
-                false => Why::NotBefore { at },
-            }),
-        }
-    }
-
-    /// A rule that suspended its tenant or its campaign at its site.
-    fn why_ruled(&self, index: Index, now: u32) -> Option<Why> {
-        let at = self.nodes.node(index).due;
-        let site = &self.queue(self.queue_of(index, now)?)?.site;
-        let found = site.effects.suspended(&self.mail_of(index), now)?;
-        Some(Why::Ruled {
-            rule: found.by.to_string(),
-            mail: format!("{} at {}", found.mail, site.name()),
-            until: at,
-        })
-    }
-
-    fn why_ready(&mut self, index: Index, now: u32, now_millis: u64) -> Why {
-        let until = self.nodes.node(index).due;
-        let site = self.site_of(index, now);
-        let is_meant = |field: &Field| field.is_site(&site);
-        if let Some(suspension) = self.suspensions.find(now, is_meant) {
-            return Why::Suspended {
-                by: suspension.field.to_string(),
-                until: suspension.until,
-            };
-        }
-        let queue = self
-            .queue_of(index, now)
-            .and_then(|queue| self.queue(queue));
-        let Some(queue) = queue else {
-            return Why::Dns { until };
-        };
-        if let Some(found) = queue.suspended(now) {
-            return Why::Ruled {
-                rule: found.by.to_string(),
-                mail: format!("{} at {site}", found.mail),
-                until: found.until,
-            };
-        }
-        if let Some(millis) = queue.site.paused_until().checked_sub(now_millis)
-            && millis > 0
-        {
-            let secs = u32::try_from(millis.div_ceil(1000)).unwrap_or(u32::MAX);
-            return Why::Paused {
-                site,
-                at: now.saturating_add(secs),
-            };
-        }
-        Why::Turn {
-            site,
-            ready: queue.ready(),
-            open: queue.site.open(),
-            allowed: queue
-                .site
-                .allowed(queue.site.most(queue.hop.route.pace.connections_max, now)),
-            slowed: queue.site.effects.slow(now).map(|slow| slow.by.to_string()),
-            until,
-        }
-    }
-
-    pub(super) fn site_of(&self, index: Index, now: u32) -> String {
-        let queue = self
-            .queue_of(index, now)
-            .and_then(|queue| self.queue(queue));
-        let name = queue.map(|queue| queue.site.name().to_owned());
-        name.unwrap_or_else(|| self.domain_of(index).to_owned())
     }
 
     /// The ready queue that a recipient is in, or would be.
@@ -781,60 +655,6 @@ impl Queue {
             false => 1,
         }
     }
-
-    /// What a rule wants to wait: all mail to the site, or all that leaves by this source.
-    #[must_use]
-    pub(super) fn suspended(&self, now: u32) -> Option<Suspended> {
-        let effects = &self.site.effects;
-        if !effects.are_any(now) {
-            return None;
-        }
-        let source = Mail::Source(Arc::clone(&self.source_name));
-        effects.suspended(&[Mail::All, source], now)
-    }
-
-    /// Whether rules let mail leave by this source.
-    fn is_open(&self, now: u32) -> bool {
-        let effects = &self.site.effects;
-        if !effects.are_any(now) {
-            return true;
-        }
-        let source = Mail::Source(Arc::clone(&self.source_name));
-        let is_meant = effects
-            .switched(now)
-            .is_none_or(|switched| *switched.pool == *self.source_name);
-        is_meant && effects.suspended(&[source], now).is_none()
-    }
-}
-
-/// A part of the items by weight, always the same for one item; of the sources that rules leave
-/// open, where they leave one.
-fn choose(queues: &Slab<Queue>, shares: &[Share], item: u64, now: u32) -> Option<QueueIndex> {
-    let is_open = |share: &Share| {
-        let queue = queues.get(share.queue.0);
-        queue.is_none_or(|queue| queue.is_open(now))
-    };
-    if shares.iter().all(is_open) {
-        return by_weight(shares, item);
-    }
-    let open: Vec<Share> = shares.iter().copied().filter(is_open).collect();
-    match open.is_empty() {
-        true => by_weight(shares, item),
-        false => by_weight(&open, item),
-    }
-}
-
-fn by_weight(shares: &[Share], item: u64) -> Option<QueueIndex> {
-    let all: u64 = shares.iter().map(|share| u64::from(share.weight)).sum();
-    let mut left = item.wrapping_mul(SPREAD) >> 32;
-    left %= all.max(1);
-    for share in shares {
-        match left.checked_sub(u64::from(share.weight)) {
-            Some(rest) => left = rest,
-            None => return Some(share.queue),
-        }
-    }
-    shares.first().map(|share| share.queue)
 }
 
 /// A host that takes messages faster than this is swift.
@@ -851,6 +671,3 @@ pub(super) const SENDING_SECS_MAX: u32 = 3_600;
 
 /// How late the watchdog lets a state be.
 pub(super) const SLACK_SECS: u32 = 30;
-
-/// Spreads numbers that follow each other (Knuth's multiplicative hashing).
-const SPREAD: u64 = 0x9e37_79b9_7f4a_7c15;

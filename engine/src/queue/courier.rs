@@ -12,35 +12,35 @@
 //! The outcome of a message is written down while the next one is sent, and awaited before the one
 //! after it: a crash leaves at most two messages of a connection in doubt.
 
+mod ledger;
+
 use super::board::{Queue, QueueIndex};
 use super::budget;
 use super::dispatch::Dispatcher;
-use super::dsn::Event;
 use super::fit::fits;
 use super::hop::{Hop, Reach};
 use super::letter::{Load, Parcel};
 use super::nodes::{Index, State};
-use super::outcome::{Result as Came, Tried, said, said_of};
+use super::outcome::{Tried, said_of};
 use super::passage::way_of;
 use super::privacy::Unreached;
 use super::probe;
-use super::rules::Judged;
 use super::schedule::pause_secs;
 use super::site::{Counts, Permit};
 use super::suspend::Field;
 use super::terms::Terms;
 use crate::config::outbound::{EgressSource, TlsDemand, Via};
 use crate::egress::{
-    Connection, Dialect, Disposition, Failure, Fate, Letter, Login, Origin, Outcome, Patience,
-    Stage, Target, TlsUse,
+    Connection, Disposition, Failure, Fate, Letter, Login, Origin, Outcome, Patience, Stage,
+    Target, TlsUse,
 };
 use crate::reactor::oneshot::{self, oneshot};
 use crate::reactor::{clock, sleep, spawn};
 use crate::telemetry::metric::Kind;
 use crate::wire::sasl::Password;
-use crate::wire::smtp::client::offer::Offer;
 use crate::wire::smtp::client::reply::{Reply, Status};
 use futures_util::future::{Either, select};
+use ledger::Promises;
 use std::net::SocketAddr;
 use std::pin::pin;
 use std::rc::Rc;
@@ -429,107 +429,6 @@ impl Courier {
         }
     }
 
-    async fn write_down(
-        &mut self,
-        parcels: Vec<Parcel>,
-        (host, way): (&str, Arc<Way>),
-        promises: Promises,
-        (outcome, judged): (&Outcome, &[Option<Judged>]),
-    ) {
-        let mut tried = Vec::with_capacity(parcels.len());
-        let now = self.desk.now().unix_millis;
-        let mut gone = Vec::new();
-        for ((parcel, disposition), judged) in
-            parcels.into_iter().zip(&outcome.recipients).zip(judged)
-        {
-            if disposition.fate == Fate::Delivered {
-                let delay = now.saturating_sub(parcel.born_millis);
-                self.permit.site().counts.delivery.record(delay);
-            }
-            let came = judged.as_ref().map(|judged| judged.result);
-            let result = match came.unwrap_or_else(|| Came::from(disposition)) {
-                Came::Delivered(_) => Came::Delivered(self.told(&parcel, promises)),
-                other => other,
-            };
-            let said = said(host, disposition.origin, &disposition.reply);
-            let rule = judged.as_ref().filter(|judged| judged.suppresses);
-            let rule = rule.map(|judged| judged.rule.as_str());
-            gone.extend(self.desk.gone(&parcel, result, &said, rule));
-            tried.push(Tried {
-                index: parcel.index,
-                item: parcel.item,
-                terms: parcel.terms,
-                result,
-                said: HostReply {
-                    way: Some(Arc::clone(&way)),
-                    ..said
-                },
-            });
-        }
-        self.desk.suppress(gone);
-        self.count(&tried);
-        self.taken.clear();
-        let (done, noted) = oneshot();
-        let (desk, route) = (Rc::clone(&self.desk), Rc::clone(&self.hop.route));
-        spawn(async move {
-            desk.settle(tried, &route.pace).await;
-            desk.turn();
-            // A courier that is gone does not wait.
-            let _ = done.send(());
-        });
-        if let Some(before) = self.noted.replace(noted) {
-            let _ = before.await;
-        }
-    }
-
-    /// Who tells the sender of a recipient that the host took.
-    fn told(&self, parcel: &Parcel, promises: Promises) -> Event {
-        // LMTP puts it into its mailbox (RFC 2033).
-        if self.hop.dialect == Dialect::Lmtp {
-            return match parcel.wants_success() {
-                true => Event::Delivered,
-                false => Event::PassedOn,
-            };
-        }
-        let by = parcel.terms.by;
-        if by.is_some_and(|by| by.trace || !promises.deliver_by) {
-            return Event::Traced;
-        }
-        match parcel.wants_success() && !promises.dsn {
-            true => Event::Relayed,
-            false => Event::PassedOn,
-        }
-    }
-
-    pub(super) fn count(&self, tried: &[Tried]) {
-        let now_secs = self.desk.now().unix_secs();
-        let site = self.permit.site();
-        let mut tenant: Option<(Rc<str>, Arc<Counts>)> = None;
-        for one in tried {
-            if tenant
-                .as_ref()
-                .is_none_or(|(name, _)| *name != one.item.tenant)
-            {
-                let counts = self.desk.sites.total(Kind::Tenant, &one.item.tenant);
-                tenant = Some((Rc::clone(&one.item.tenant), counts));
-            }
-            let tenant = tenant.iter().map(|(_, counts)| &**counts);
-            for counts in tenant.chain([&site.counts, &*self.counts]) {
-                counts.came(&one.result, &one.said, now_secs);
-            }
-        }
-    }
-
-    /// How long the first attempts of these took to begin.
-    fn clock(&self, parcels: &[Parcel]) {
-        let now = self.desk.now().unix_millis;
-        let first = parcels.iter().filter(|parcel| parcel.item.attempts == 0);
-        for parcel in first {
-            let delay = now.saturating_sub(parcel.born_millis);
-            self.permit.site().counts.first.record(delay);
-        }
-    }
-
     /// No host took a connection. One message pays for it with an attempt; the others wait until
     /// the site is tried again.
     async fn unreached(&mut self, parcels: Vec<Parcel>, host: &str, failure: &Failure) {
@@ -684,22 +583,6 @@ impl Courier {
         };
         queue.idle.retain(|idle| !idle.is_closed());
         is_called || queue.ready() > 0
-    }
-}
-
-/// What a host that took a message does about telling its sender.
-#[derive(Clone, Copy)]
-struct Promises {
-    dsn: bool,
-    deliver_by: bool,
-}
-
-impl Promises {
-    fn of(offer: &Offer) -> Promises {
-        Promises {
-            dsn: offer.dsn,
-            deliver_by: offer.deliver_by_secs_min.is_some(),
-        }
     }
 }
 

@@ -19,7 +19,7 @@ use std::rc::Rc;
 use store::error::ReadError;
 use store::mail::envelope::{Envelope, Notify, Recipient};
 use store::mail::id::ItemId;
-use store::shard::{Enhanced, HostReply, Item, Message, Source};
+use store::shard::{Enhanced, HostReply, Item, Leaving, Message, Source};
 
 /// One transaction to be.
 pub(super) struct Load {
@@ -48,6 +48,20 @@ pub(super) struct Body {
 }
 
 impl Parcel {
+    fn of(index: Index, item: Item, leaving: &Leaving, born_millis: u64) -> Parcel {
+        Parcel {
+            index,
+            terms: Terms::of(leaving),
+            born_millis,
+            recipient: Recipient {
+                address: leaving.address.clone(),
+                notify: leaving.notify,
+                orcpt: leaving.orcpt.clone(),
+            },
+            item,
+        }
+    }
+
     /// Whether its sender wants to hear that it arrived.
     pub(super) fn wants_success(&self) -> bool {
         self.recipient.notify.0 & Notify::SUCCESS.0 != 0
@@ -178,17 +192,7 @@ impl Dispatcher {
             if self.put_off(index, &envelope) {
                 continue;
             }
-            parcels.push(Parcel {
-                index,
-                terms: Terms::of(leaving),
-                born_millis,
-                recipient: Recipient {
-                    address: leaving.address.clone(),
-                    notify: leaving.notify,
-                    orcpt: leaving.orcpt.clone(),
-                },
-                item,
-            });
+            parcels.push(Parcel::of(index, item, leaving, born_millis));
         }
         let parcels = self.in_time(parcels, pace).await;
         let priority = parcels.first()?.item.priority;

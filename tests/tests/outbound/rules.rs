@@ -358,7 +358,7 @@ fn complaint(sender: &str, recipient: &str) -> String {
          --x\r\n\r\nA complaint.\r\n--x\r\nContent-Type: message/feedback-report\r\n\r\n\
          Feedback-Type: abuse\r\nUser-Agent: Loop/1\r\nVersion: 1\r\n\
          Original-Mail-From: {sender}\r\nOriginal-Rcpt-To: <{recipient}>\r\n\r\n\
-         --x\r\nContent-Type: message/rfc822\r\n\r\nSubject: buy\r\nX-Campaign-ID: spring\r\n\
+         --x\r\nContent-Type: message/rfc822\r\n\r\nSubject: buy\r\nX-Campaign: spring\r\n\
          \r\nbuy\r\n--x--\r\n"
     )
 }
