@@ -201,12 +201,15 @@ fn terms_of(queued: &Queued) -> Terms {
     first.map_or_else(Terms::default, |(_, leaving)| Terms::of(leaving))
 }
 
+/// Whether a notice is to tell of a recipient with these wishes.
+type IsMeant<'f> = dyn Fn(&News, Notify) -> bool + 'f;
+
 /// What a notice says of one recipient, if it is to say anything.
 fn told<'a>(
     news: &'a News,
     reply: &'a str,
     queued: &'a Queued,
-    (now_secs, is_meant): (i64, &dyn Fn(&News, Notify) -> bool),
+    (now_secs, is_meant): (i64, &IsMeant<'_>),
 ) -> Option<Told<'a>> {
     let of_item = |(item, _): &&(ItemId, _)| *item == news.item.id;
     let (_, leaving) = queued.recipients.iter().find(of_item)?;
