@@ -43,6 +43,8 @@ pub(crate) struct World {
     pub(crate) seed: Seed,
     pub(crate) climate: Climate,
     pub(crate) clients: u32,
+    /// Whether somebody writes memos.
+    pub(crate) has_clerk: bool,
     pub(crate) ledger: Rc<RefCell<Ledger>>,
     pub(crate) backs_up: bool,
     /// What was told before the last whole backup was begun.
@@ -71,6 +73,7 @@ impl World {
             seed: Seed::new(seed ^ 0x5eed),
             climate,
             clients: 4,
+            has_clerk: true,
             ledger: Rc::default(),
             backs_up: false,
             before_backup: Rc::default(),
@@ -143,7 +146,9 @@ impl World {
             seed: RefCell::new(Seed::new(self.seed.next())),
             is_rough: self.climate != Climate::Fair,
         };
-        executor.spawn(async move { clerk.run().await });
+        if self.has_clerk {
+            executor.spawn(async move { clerk.run().await });
+        }
         Life { executor, shards }
     }
 
@@ -239,6 +244,7 @@ impl World {
             seed: Seed::new(seed),
             climate: self.climate,
             clients: self.clients,
+            has_clerk: self.has_clerk,
             ledger: Rc::new(RefCell::new(self.ledger.borrow().clone())),
             backs_up: false,
             before_backup: Rc::default(),
