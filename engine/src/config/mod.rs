@@ -49,7 +49,8 @@
 //! host = "mail.example.net:587"           # smarthost, relay, lmtp
 //! user = "ringpost"                       # smarthost
 //! password = "secret"
-//! tls = "opportunistic"                   # never opportunistic required verified implicit
+//! tls = "opportunistic"                   # never opportunistic required verified implicit dane
+//!                                         # dane-only sts, and the keys of [[tls_policy]]
 //! reason = "Not from here"                # reject
 //! retry = ["1m", "1h"]                    # and the other keys of [queue] about pace
 //!
@@ -62,11 +63,36 @@
 //! warn = "4h"
 //! connections_max = 20                    # to one site
 //!
-//! [[egress]]
+//! [[source]]                              # where mail leaves from; default: one
 //! name = "main"
-//! address = "192.0.2.1"
+//! address = ["192.0.2.1", "2001:db8::1"]  # default: the kernel chooses
 //! hello = "mx1.example.org"
-//! weight = 1
+//! weight = 1                              # in the pool of all
+//! proxy = "haproxy:10.0.0.9:5000"         # or "socks5://user:password@host:port"
+//! connections_max = 500                   # of all shards to all sites, as the next
+//! messages_per_minute_max = 6000
+//! cert = "client.pem"                     # shown to hosts that ask for one; with key
+//!
+//! [source.warmup]                         # a day's messages to each site
+//! start = "2026-12-01"
+//! days = [50, 100, 500, 1000]             # or first = 50, growth_percent = 50, target = 100000
+//! [[source.warmup.site]]                  # another ramp for one site
+//! site = "google"
+//! days = [10, 20, 40]
+//!
+//! [[pool]]                                # a route names one: pool = "bulk"
+//! name = "bulk"                           # "default": all mail that nothing else is said of
+//! source = [{ name = "main", weight = 3 }]
+//! tenants = ["news@example.org"]          # whose mail leaves here, whatever its route
+//! senders = ["@news.example.org"]
+//!
+//! [tls]                                   # to other hosts, see `outbound::tls`
+//! authorities = "ca.pem"
+//!
+//! [[tls_policy]]                          # goes before what the route says of TLS
+//! domains = ["bank.example"]
+//! tls = "verified"
+//! tls_min = "1.3"
 //!
 //! [[dkim]]                                # signs mail of the domain that leaves this host
 //! domain = "example.org"
@@ -283,7 +309,7 @@ fn top(mut section: Section<'_, '_>, base: &Base, notes: &mut Notes) -> Option<C
     let parts = parts(&mut section, base, notes);
     let hostname = hostname.and_then(|text| read_hostname(text, notes));
     let own_name = hostname.as_deref().unwrap_or_default();
-    let outbound = outbound::outbound(&mut section, own_name, notes);
+    let outbound = outbound::outbound(&mut section, own_name, base, notes);
     section.finish(notes);
 
     let warnings = cross::check(&parts, notes);

@@ -1,15 +1,20 @@
-//! What leaves this host and how: `[[route]]`, `[relay]`, `[queue]`, `[[egress]]`.
+//! What leaves this host and how: `[[route]]`, `[relay]`, `[queue]`, `[[source]]`, `[[pool]]`,
+//! `[[tls_policy]]`, `[tls]`.
 //!
 //! Nothing leaves without a route: a file without `[[route]]` refuses every foreign recipient, and
 //! so does the demo. The route of a domain is the most exact one: its own name, then `*.` with the
 //! longest end of it, then `*`. What a route does not say of its pace, `[queue]` says for all.
 
 mod read;
+mod source;
 #[cfg(test)]
 mod tests;
+mod tls;
 mod words;
 
 pub(super) use read::outbound;
+pub use source::{EgressSource, Pool, Proxy, Ramp, Warmup};
+pub use tls::{DomainTls, Identity, TlsCommon, TlsDemand, TlsPolicy};
 pub(super) use words::explain;
 
 use std::collections::BTreeMap;
@@ -23,8 +28,15 @@ pub struct Outbound {
     pub relay: Relay,
     /// At least one when there is a route.
     pub sources: Vec<EgressSource>,
+    /// The first one is that of all mail that nothing else is said of; at least that one when
+    /// there is a route.
+    pub pools: Vec<Pool>,
+    pub tls: TlsCommon,
+    pub tls_policies: Vec<DomainTls>,
     /// Pattern of a domain → its place in `routes`.
     pub(super) index: BTreeMap<String, usize>,
+    /// The same for `tls_policies`.
+    pub(super) tls_index: BTreeMap<String, usize>,
 }
 
 /// What the queue of one shard may hold and use.
@@ -65,7 +77,9 @@ pub struct Route {
     /// As written, canonical: `example.net`, `*.example.net`, `*`.
     pub domains: Vec<String>,
     pub via: Via,
-    pub tls: TlsDemand,
+    pub tls: TlsPolicy,
+    /// Place among the pools.
+    pub pool: Option<usize>,
     pub pace: Pace,
 }
 
@@ -107,21 +121,6 @@ pub struct Login {
     pub password: String,
 }
 
-/// How private the way to the next hop must be.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub enum TlsDemand {
-    Never,
-    /// Where it is offered, with any certificate; in clear where it fails (RFC 7435).
-    #[default]
-    Opportunistic,
-    /// Always, with any certificate.
-    Required,
-    /// Always, with a certificate of the host that an authority vouches for.
-    Verified,
-    /// As `Verified`, from the first octet (RFC 8314 §3).
-    Implicit,
-}
-
 /// Who may send to other hosts without a login; whoever has logged in always may.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Relay {
@@ -133,18 +132,6 @@ pub struct Relay {
 pub struct Network {
     pub address: IpAddr,
     pub bits: u8,
-}
-
-/// Where connections come from.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct EgressSource {
-    pub name: String,
-    /// `None`: the kernel chooses.
-    pub address: Option<IpAddr>,
-    /// What we call ourselves there.
-    pub hello: String,
-    /// Share of the mail, beside the others.
-    pub weight: u32,
 }
 
 impl Outbound {
@@ -161,18 +148,15 @@ impl Outbound {
         Some((place, self.routes.get(place)?))
     }
 
+    /// The most exact TLS policy of a canonical domain with its place; `None`: its route decides.
+    #[must_use]
+    pub fn tls_policy(&self, domain: &str) -> Option<(usize, &TlsPolicy)> {
+        let place = most_exact(&self.tls_index, domain)?;
+        Some((place, &self.tls_policies.get(place)?.policy))
+    }
+
     fn place(&self, domain: &str) -> Option<usize> {
-        if let Some(place) = self.index.get(domain) {
-            return Some(*place);
-        }
-        let mut rest = domain;
-        while let Some((_, parent)) = rest.split_once('.') {
-            if let Some(place) = self.index.get(&format!("*.{parent}")) {
-                return Some(*place);
-            }
-            rest = parent;
-        }
-        self.index.get(ALL).copied()
+        most_exact(&self.index, domain)
     }
 
     /// Does any mail leave this host?
@@ -180,6 +164,21 @@ impl Outbound {
     pub fn is_on(&self) -> bool {
         !self.routes.is_empty()
     }
+}
+
+/// The name itself, then `*.` with the longest end of it, then `*`.
+fn most_exact(index: &BTreeMap<String, usize>, domain: &str) -> Option<usize> {
+    if let Some(place) = index.get(domain) {
+        return Some(*place);
+    }
+    let mut rest = domain;
+    while let Some((_, parent)) = rest.split_once('.') {
+        if let Some(place) = index.get(&format!("*.{parent}")) {
+            return Some(*place);
+        }
+        rest = parent;
+    }
+    index.get(ALL).copied()
 }
 
 impl Relay {
@@ -250,19 +249,6 @@ impl std::fmt::Display for NextHost {
         match self.name.contains(':') {
             true => write!(f, "[{}]:{}", self.name, self.port),
             false => write!(f, "{}:{}", self.name, self.port),
-        }
-    }
-}
-
-impl TlsDemand {
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        match self {
-            TlsDemand::Never => "never",
-            TlsDemand::Opportunistic => "opportunistic",
-            TlsDemand::Required => "required",
-            TlsDemand::Verified => "verified",
-            TlsDemand::Implicit => "implicit",
         }
     }
 }

@@ -1,12 +1,12 @@
 //! TOML → [`Outbound`], every fault with its line.
 
-use super::super::Found;
 use super::super::name::domain_name;
 use super::super::quantity;
 use super::super::raw::{At, Notes, Section};
+use super::super::{Base, Found};
 use super::{
-    ALL, EgressSource, HopProtocol, Login, Network, NextHost, Outbound, Pace, Queue, Relay, Route,
-    TlsDemand, Via,
+    ALL, DomainTls, HopProtocol, Login, Network, NextHost, Outbound, Pace, Pool, Queue, Relay,
+    Route, Via, source, tls,
 };
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
@@ -15,59 +15,75 @@ use std::net::{IpAddr, SocketAddr};
 pub(in super::super) fn outbound(
     top: &mut Section<'_, '_>,
     hostname: &str,
+    base: &Base,
     notes: &mut Notes,
 ) -> Outbound {
     let queue = match top.section(notes, "queue", "[queue]") {
         Some(section) => queue(section, notes),
         None => Queue::default(),
     };
+    let sources = source::sources(top, hostname, base, notes);
+    let pools = source::pools(top, &sources, notes);
     let routes = top.sections(notes, "route", "[[route]]");
+    let usual = Usual {
+        pace: &queue.pace,
+        pools: &pools,
+        base,
+    };
     let routes: Vec<Found<Route>> = routes
         .into_iter()
-        .filter_map(|section| route(section, &queue.pace, notes))
+        .filter_map(|section| route(section, &usual, notes))
+        .collect();
+    let policies = top.sections(notes, "tls_policy", "[[tls_policy]]");
+    let policies: Vec<Found<DomainTls>> = policies
+        .into_iter()
+        .filter_map(|section| tls_policy(section, base, notes))
         .collect();
     let relay = match top.section(notes, "relay", "[relay]") {
         Some(section) => relay(section, notes),
         None => Relay::default(),
     };
-    let sources = top.sections(notes, "egress", "[[egress]]");
-    let sources = sources
-        .into_iter()
-        .filter_map(|section| source(section, hostname, notes))
-        .collect();
+    let route_domains = routes
+        .iter()
+        .map(|at| (at.line, at.value.domains.as_slice()));
+    let tls_domains = policies
+        .iter()
+        .map(|at| (at.line, at.value.domains.as_slice()));
     Outbound {
-        index: index(&routes, notes),
-        sources: sources_or_one(sources, hostname),
+        index: index("[[route]]", route_domains, notes),
+        tls_index: index("[[tls_policy]]", tls_domains, notes),
+        tls: tls::common(top, base, notes),
+        tls_policies: policies.into_iter().map(|found| found.value).collect(),
+        sources,
+        pools,
         routes: routes.into_iter().map(|found| found.value).collect(),
         queue,
         relay,
     }
 }
 
-/// Every pattern of every route; one that stands twice is a fault.
-fn index(routes: &[Found<Route>], notes: &mut Notes) -> BTreeMap<String, usize> {
+/// What a route has where it says nothing else.
+struct Usual<'a> {
+    pace: &'a Pace,
+    pools: &'a [Pool],
+    base: &'a Base<'a>,
+}
+
+/// Every pattern of every table; one that stands twice is a fault.
+fn index<'a>(
+    table: &str,
+    all: impl Iterator<Item = (usize, &'a [String])>,
+    notes: &mut Notes,
+) -> BTreeMap<String, usize> {
     let mut index = BTreeMap::new();
-    for (place, route) in routes.iter().enumerate() {
-        for domain in &route.value.domains {
+    for (place, (line, domains)) in all.enumerate() {
+        for domain in domains {
             if index.insert(domain.clone(), place).is_some() {
-                let what = format!("there is another [[route]] for {domain}");
-                notes.problem(route.line, what);
+                notes.problem(line, format!("there is another {table} for {domain}"));
             }
         }
     }
     index
-}
-
-fn sources_or_one(sources: Vec<EgressSource>, hostname: &str) -> Vec<EgressSource> {
-    if !sources.is_empty() {
-        return sources;
-    }
-    vec![EgressSource {
-        name: "default".to_owned(),
-        address: None,
-        hello: hostname.to_owned(),
-        weight: 1,
-    }]
 }
 
 fn queue(mut section: Section<'_, '_>, notes: &mut Notes) -> Queue {
@@ -128,30 +144,59 @@ fn wait(text: At<&str>, notes: &mut Notes) -> Option<u32> {
     secs
 }
 
-fn route(mut section: Section<'_, '_>, usual: &Pace, notes: &mut Notes) -> Option<Found<Route>> {
+fn route(mut section: Section<'_, '_>, usual: &Usual, notes: &mut Notes) -> Option<Found<Route>> {
     let line = section.line;
-    let patterns = section.texts(notes, "domains");
-    if patterns.is_empty() {
-        let what = "[[route]] needs domains = [\"example.net\"], or \"*\" for all others";
-        notes.problem(line, what);
-    }
-    let domains = patterns
-        .into_iter()
-        .filter_map(|text| pattern(text, notes))
-        .collect();
+    let domains = domains(&mut section, notes);
     let via = via(&mut section, notes);
-    let tls = section.text(notes, "tls");
-    let tls = tls.map_or(Some(TlsDemand::default()), |text| tls_demand(text, notes));
-    let pace = pace(&mut section, usual, notes);
+    let tls = tls::policy(&mut section, usual.base, notes);
+    let pool = section.text(notes, "pool");
+    let pool = pool.and_then(|name| pool_of(name, usual.pools, notes));
+    let pace = pace(&mut section, usual.pace, notes);
     section.finish(notes);
     let value = Route {
         domains,
         via: via?,
         tls: tls?,
+        pool,
         pace,
     };
     check_login(line, &value, notes);
     Some(Found { line, value })
+}
+
+fn tls_policy(
+    mut section: Section<'_, '_>,
+    base: &Base,
+    notes: &mut Notes,
+) -> Option<Found<DomainTls>> {
+    let line = section.line;
+    let domains = domains(&mut section, notes);
+    let policy = tls::policy(&mut section, base, notes);
+    section.finish(notes);
+    let value = DomainTls {
+        domains,
+        policy: policy?,
+    };
+    Some(Found { line, value })
+}
+
+fn domains(section: &mut Section<'_, '_>, notes: &mut Notes) -> Vec<String> {
+    let patterns = section.texts(notes, "domains");
+    if patterns.is_empty() {
+        let what = "needs domains = [\"example.net\"], or \"*\" for all others";
+        notes.problem(section.line, format!("{} {what}", section.name));
+    }
+    let patterns = patterns.into_iter();
+    patterns.filter_map(|text| pattern(text, notes)).collect()
+}
+
+fn pool_of(name: At<&str>, pools: &[Pool], notes: &mut Notes) -> Option<usize> {
+    let place = pools.iter().position(|pool| pool.name == name.value);
+    if place.is_none() {
+        let what = format!("pool: there is no [[pool]] with name = \"{}\"", name.value);
+        notes.problem(name.line, what);
+    }
+    place
 }
 
 /// A password goes over no line that others may read.
@@ -168,7 +213,7 @@ fn check_login(line: usize, route: &Route, notes: &mut Notes) {
         .name
         .parse()
         .is_ok_and(|address: IpAddr| address.is_loopback());
-    if !is_here && matches!(route.tls, TlsDemand::Never | TlsDemand::Opportunistic) {
+    if !is_here && !route.tls.demand.is_always() {
         let what = "a login needs tls = \"verified\", \"required\" or \"implicit\"";
         notes.problem(line, what);
     }
@@ -288,7 +333,7 @@ fn next_host(text: At<&str>, usual_port: u16, notes: &mut Notes) -> Option<NextH
     found
 }
 
-fn parse_host(text: &str, usual_port: u16) -> Option<NextHost> {
+pub(super) fn parse_host(text: &str, usual_port: u16) -> Option<NextHost> {
     if let Ok(address) = text.parse::<SocketAddr>() {
         let (name, port) = (address.ip().to_string(), address.port());
         return (port > 0).then_some(NextHost { name, port });
@@ -309,22 +354,6 @@ fn parse_host(text: &str, usual_port: u16) -> Option<NextHost> {
     })
 }
 
-fn tls_demand(text: At<&str>, notes: &mut Notes) -> Option<TlsDemand> {
-    Some(match text.value {
-        "never" => TlsDemand::Never,
-        "opportunistic" => TlsDemand::Opportunistic,
-        "required" => TlsDemand::Required,
-        "verified" => TlsDemand::Verified,
-        "implicit" => TlsDemand::Implicit,
-        other => {
-            let known = "never, opportunistic, required, verified or implicit";
-            let what = format!("tls: expected {known}, not \"{other}\"");
-            notes.problem(text.line, what);
-            return None;
-        }
-    })
-}
-
 fn relay(mut section: Section<'_, '_>, notes: &mut Notes) -> Relay {
     let written = section.texts(notes, "networks");
     section.finish(notes);
@@ -342,42 +371,6 @@ fn relay(mut section: Section<'_, '_>, notes: &mut Notes) -> Relay {
         }
     }
     Relay { networks }
-}
-
-fn source(mut section: Section<'_, '_>, hostname: &str, notes: &mut Notes) -> Option<EgressSource> {
-    let name = section.text_required(notes, "name", "\"main\"");
-    let address = section.text(notes, "address");
-    let hello = section.text(notes, "hello");
-    let weight = section.number(notes, "weight", 1, 1_000_000);
-    section.finish(notes);
-    let address = match address {
-        None => None,
-        Some(text) => match text.value.parse() {
-            Ok(address) => Some(address),
-            Err(_) => {
-                let what = format!("address: \"{}\" is no IP address", text.value);
-                notes.problem(text.line, what);
-                return None;
-            }
-        },
-    };
-    let hello = match hello {
-        None => hostname.to_owned(),
-        Some(text) => match domain_name(text.value) {
-            Some(name) => name,
-            None => {
-                let what = format!("hello: \"{}\" is no host name", text.value);
-                notes.problem(text.line, what);
-                return None;
-            }
-        },
-    };
-    Some(EgressSource {
-        name: name?.value.to_owned(),
-        address,
-        hello,
-        weight: weight.map_or(1, |at| u32::try_from(at.value).unwrap_or(1)),
-    })
 }
 
 /// What fits a reply line beside its codes.
