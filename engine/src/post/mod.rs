@@ -6,6 +6,7 @@
 mod desk;
 mod letter;
 mod queue;
+mod tls_report;
 
 pub use desk::{Post, Undelivered};
 pub use letter::{
@@ -13,4 +14,8 @@ pub use letter::{
 };
 pub use queue::{
     LastReply, Pick, QueueAnswer, QueueAsk, QueueDeed, QueueField, QueueLine, QueueShown, SiteLine,
+    SourceLine, WarmSite,
+};
+pub use tls_report::{
+    DateRange, FailureDetail, PolicyResult, PolicyShown, PolicyType, Summary, TlsReport,
 };

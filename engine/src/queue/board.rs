@@ -8,8 +8,11 @@ use super::hop::Hop;
 use super::lanes::Lanes;
 use super::names::Names;
 use super::nodes::{Band, Chain, Full, Index, Nodes, State};
+use super::pool::Pools;
 use super::site::Site;
+use super::source::Source;
 use super::suspend::{Field, Suspensions};
+use super::way::{Known, parts_of};
 use super::wheel::Wheel;
 use super::why::Why;
 use crate::reactor::oneshot;
@@ -23,9 +26,13 @@ pub(super) struct Board {
     pub(super) nodes: Nodes,
     pub(super) suspensions: Suspensions,
     wheel: Wheel,
-    domains: Names<Domain>,
-    tenants: Names<()>,
-    queues: Slab<Queue>,
+    pub(super) domains: Names<Domain>,
+    /// A tenant whose mail leaves by the pool of its sender is one of its own: `TENANT\0POOL`.
+    pub(super) tenants: Names<()>,
+    pub(super) pools: Pools,
+    /// The message of an item: its recipients leave together.
+    pub(super) message_of: Box<dyn Fn(u64) -> u64>,
+    pub(super) queues: Slab<Queue>,
     by_key: HashMap<(u32, Box<str>), usize>,
     to_resolve: Vec<u32>,
     to_serve: Vec<QueueIndex>,
@@ -45,60 +52,52 @@ pub(super) struct Arrival<'a> {
 
 /// Names a ready queue as long as it is there.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
-pub(super) struct QueueIndex(usize);
+pub(super) struct QueueIndex(pub(super) usize);
 
 /// What is known of a domain.
 #[derive(Default)]
-struct Domain {
-    standing: Standing,
+pub(super) struct Domain {
+    pub(super) standing: Standing,
     /// Those that wait for its hosts.
     pending: Chain,
 }
 
 #[derive(Default)]
-enum Standing {
+pub(super) enum Standing {
     #[default]
     Unknown,
     Asked,
-    /// Its ready queues, by egress source.
-    Known {
-        queues: Box<[Share]>,
-        until: u32,
-    },
-}
-
-/// A ready queue and its part of the mail.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) struct Share {
-    pub(super) queue: QueueIndex,
-    pub(super) weight: u32,
+    Known(Known),
 }
 
 /// What is ready for one (egress source, hop).
 pub(super) struct Queue {
     pub(super) site: Arc<Site>,
-    /// Place of the egress source in the configuration.
-    pub(super) source: u32,
-    lanes: Lanes,
+    pub(super) source: Arc<Source>,
+    pub(super) lanes: Lanes,
+    /// Not before then others are asked to take what is ready.
+    pub(super) parted: u32,
     /// Connections that serve it.
     pub(super) couriers: u32,
     /// Of these, those that have nothing to send now; told when there is something.
     pub(super) idle: Vec<oneshot::Sender<()>>,
     /// Domains whose hosts it stands for.
-    users: u32,
+    pub(super) users: u32,
     /// Its hosts, as DNS named them last.
     pub(super) hop: Rc<Hop>,
 }
 
 impl Board {
     #[must_use]
-    pub(super) fn new(now: u32) -> Board {
+    pub(super) fn new(now: u32, pools: Pools, message_of: impl Fn(u64) -> u64 + 'static) -> Board {
         Board {
             nodes: Nodes::default(),
             suspensions: Suspensions::default(),
             wheel: Wheel::new(now),
             domains: Names::default(),
             tenants: Names::default(),
+            pools,
+            message_of: Box::new(message_of),
             queues: Slab::new(),
             by_key: HashMap::new(),
             to_resolve: Vec::new(),
@@ -142,22 +141,19 @@ impl Board {
     }
 
     /// Towards a connection: a recipient in no list.
-    fn start(&mut self, index: Index, now: u32) {
+    pub(super) fn start(&mut self, index: Index, now: u32) {
         if let Some(until) = self.suspended_until(index, now) {
             self.enter(index, State::Timed, until);
             return self.wheel.add(&mut self.nodes, index);
         }
-        let (number, item) = (self.nodes.node(index).domain, self.nodes.node(index).item);
+        let number = self.nodes.node(index).domain;
         let look = now.saturating_add(LOOK_SECS);
+        if let Some(queue) = self.way(index, now) {
+            return self.make_ready(index, queue, look);
+        }
         let Some(domain) = self.domains.value_mut(number) else {
             return;
         };
-        if let Standing::Known { queues, until } = &domain.standing
-            && now < *until
-            && let Some(queue) = choose(queues, item)
-        {
-            return self.make_ready(index, queue, look);
-        }
         if !matches!(domain.standing, Standing::Asked) {
             domain.standing = Standing::Asked;
             self.to_resolve.push(number);
@@ -182,10 +178,8 @@ impl Board {
             return None;
         }
         let node = self.nodes.node(index);
-        let (domain, tenant) = (
-            self.domains.text(node.domain),
-            self.tenants.text(node.tenant()),
-        );
+        let (tenant, _) = parts_of(self.tenants.text(node.tenant()));
+        let domain = self.domains.text(node.domain);
         let is_meant = |field: &Field| field.is_domain(domain) || field.is_tenant(tenant);
         let found = self.suspensions.find(now, is_meant)?;
         let look = now.saturating_add(LOOK_SECS);
@@ -209,8 +203,13 @@ impl Board {
 
     /// The queue for a source and a hop, made if it is new. It lives while a domain leads to it,
     /// something is in it, or a courier serves it.
-    pub(super) fn queue_for(&mut self, source: u32, hop: &Rc<Hop>, site: &Arc<Site>) -> QueueIndex {
-        let key = (source, Box::from(hop.exchange.as_str()));
+    pub(super) fn queue_for(
+        &mut self,
+        source: &Arc<Source>,
+        hop: &Rc<Hop>,
+        site: &Arc<Site>,
+    ) -> QueueIndex {
+        let key = (source.id, Box::from(hop.exchange.as_str()));
         if let Some(at) = self.by_key.get(&key).copied() {
             if let Some(queue) = self.queues.get_mut(at) {
                 queue.hop = Rc::clone(hop);
@@ -219,8 +218,9 @@ impl Board {
         }
         let at = self.queues.insert(Queue {
             site: Arc::clone(site),
-            source,
+            source: Arc::clone(source),
             lanes: Lanes::default(),
+            parted: 0,
             couriers: 0,
             idle: Vec::new(),
             users: 0,
@@ -235,31 +235,29 @@ impl Board {
     pub(super) fn resolved(
         &mut self,
         (number, name): (u32, &str),
-        shares: Box<[Share]>,
+        hop: Rc<Hop>,
+        site: Arc<Site>,
         until: u32,
         now: u32,
     ) {
         if self.domains.text(number) != name {
-            return shares.iter().for_each(|share| self.prune(share.queue));
+            return;
         }
-        for share in &shares {
-            if let Some(queue) = self.queues.get_mut(share.queue.0) {
-                queue.users += 1;
-            }
-        }
-        let known = Standing::Known {
-            queues: shares,
-            until: until.max(now.saturating_add(1)),
-        };
         let Some(domain) = self.domains.value_mut(number) else {
             return;
         };
+        let known = Standing::Known(Known {
+            hop,
+            site,
+            queues: Vec::new(),
+            until: until.max(now.saturating_add(1)),
+        });
         let before = std::mem::replace(&mut domain.standing, known);
         let mut pending = std::mem::take(&mut domain.pending);
-        self.forget(before);
         while let Some(index) = self.nodes.pop(&mut pending) {
             self.start(index, now);
         }
+        self.forget(before);
     }
 
     /// DNS named none: gives back those that waited, now `Sending` until somebody decides.
@@ -283,8 +281,8 @@ impl Board {
     /// Hosts and routes are asked for again before the next start: the configuration changed.
     pub(super) fn doubt_all(&mut self) {
         for domain in self.domains.values_mut() {
-            if let Standing::Known { until, .. } = &mut domain.standing {
-                *until = 0;
+            if let Standing::Known(known) = &mut domain.standing {
+                known.until = 0;
             }
         }
     }
@@ -326,14 +324,14 @@ impl Board {
     }
 
     fn forget(&mut self, standing: Standing) {
-        let Standing::Known { queues, .. } = standing else {
+        let Standing::Known(known) = standing else {
             return;
         };
-        for share in queues {
-            if let Some(queue) = self.queues.get_mut(share.queue.0) {
+        for (_, index) in known.queues {
+            if let Some(queue) = self.queues.get_mut(index.0) {
                 queue.users = queue.users.saturating_sub(1);
             }
-            self.prune(share.queue);
+            self.prune(index);
         }
     }
 
@@ -345,7 +343,7 @@ impl Board {
         if queue.users == 0 && queue.couriers == 0 && queue.lanes.count() == 0 {
             let queue = self.queues.remove(index.0);
             let exchange = Box::from(queue.hop.exchange.as_str());
-            self.by_key.remove(&(queue.source, exchange));
+            self.by_key.remove(&(queue.source.id, exchange));
         }
     }
 
@@ -419,7 +417,7 @@ impl Board {
 
     #[must_use]
     pub(super) fn tenant_of(&self, index: Index) -> &str {
-        self.tenants.text(self.nodes.node(index).tenant())
+        parts_of(self.tenants.text(self.nodes.node(index).tenant())).0
     }
 
     /// What a recipient is waiting for. `now_millis` is of the monotonic clock.
@@ -431,7 +429,7 @@ impl Board {
             State::Held => Why::Held { until: node.due },
             State::Ready => self.why_ready(index, now, now_millis),
             State::Sending | State::Gone => Why::Reply {
-                site: self.site_of(index),
+                site: self.site_of(index, now),
                 until: node.due,
             },
         }
@@ -456,7 +454,7 @@ impl Board {
 
     fn why_ready(&mut self, index: Index, now: u32, now_millis: u64) -> Why {
         let until = self.nodes.node(index).due;
-        let site = self.site_of(index);
+        let site = self.site_of(index, now);
         let is_meant = |field: &Field| field.is_site(&site);
         if let Some(suspension) = self.suspensions.find(now, is_meant) {
             return Why::Suspended {
@@ -464,10 +462,25 @@ impl Board {
                 until: suspension.until,
             };
         }
-        let queue = self.queue_of(index).and_then(|queue| self.queue(queue));
+        let queue = self
+            .queue_of(index, now)
+            .and_then(|queue| self.queue(queue));
         let Some(queue) = queue else {
             return Why::Dns { until };
         };
+        let source = &queue.source;
+        if let Some(obstacle) = source.obstacle(&site, now) {
+            return Why::of_source(source.says.name.clone(), site, obstacle);
+        }
+        if let Some(most) = source.says.connections_max
+            && source.open() >= most
+        {
+            return Why::Crowded {
+                source: source.says.name.clone(),
+                most,
+                until,
+            };
+        }
         if let Some(millis) = queue.site.paused_until().checked_sub(now_millis)
             && millis > 0
         {
@@ -486,20 +499,23 @@ impl Board {
         }
     }
 
-    fn site_of(&self, index: Index) -> String {
-        let queue = self.queue_of(index).and_then(|queue| self.queue(queue));
+    fn site_of(&self, index: Index, now: u32) -> String {
+        let queue = self
+            .queue_of(index, now)
+            .and_then(|queue| self.queue(queue));
         let name = queue.map(|queue| queue.site.name().to_owned());
         name.unwrap_or_else(|| self.domain_of(index).to_owned())
     }
 
     /// The ready queue that a recipient is in, or would be.
     #[must_use]
-    pub(super) fn queue_of(&self, index: Index) -> Option<QueueIndex> {
-        let node = self.nodes.node(index);
-        match &self.domains.value(node.domain)?.standing {
-            Standing::Known { queues, .. } => choose(queues, node.item),
-            _ => None,
-        }
+    pub(super) fn queue_of(&self, index: Index, now: u32) -> Option<QueueIndex> {
+        let known = self.known(self.nodes.node(index).domain)?;
+        let source = self.source_of(index, known, now)?;
+        known.queue_of(source).or_else(|| {
+            let key = (source.id, Box::from(known.hop.exchange.as_str()));
+            self.by_key.get(&key).map(|at| QueueIndex(*at))
+        })
     }
 }
 
@@ -511,20 +527,6 @@ impl Queue {
     }
 }
 
-/// A part of the items by weight, always the same for one item.
-fn choose(shares: &[Share], item: u64) -> Option<QueueIndex> {
-    let all: u64 = shares.iter().map(|share| u64::from(share.weight)).sum();
-    let mut left = item.wrapping_mul(SPREAD) >> 32;
-    left %= all.max(1);
-    for share in shares {
-        match left.checked_sub(u64::from(share.weight)) {
-            Some(rest) => left = rest,
-            None => return Some(share.queue),
-        }
-    }
-    shares.first().map(|share| share.queue)
-}
-
 /// A state without an event of its own is looked at this often: has its message expired?
 pub(super) const LOOK_SECS: u32 = 600;
 
@@ -533,6 +535,3 @@ pub(super) const SENDING_SECS_MAX: u32 = 3_600;
 
 /// How late the watchdog lets a state be.
 pub(super) const SLACK_SECS: u32 = 30;
-
-/// Spreads numbers that follow each other (Knuth's multiplicative hashing).
-const SPREAD: u64 = 0x9e37_79b9_7f4a_7c15;

@@ -11,24 +11,21 @@
 
 use super::board::QueueIndex;
 use super::budget;
+use super::connect::is_final;
 use super::dispatch::Dispatcher;
 use super::dsn::Event;
-use super::hop::{Hop, Reach};
+use super::hop::Hop;
 use super::letter::{Load, Parcel};
 use super::outcome::{Result as Came, Tried, said, said_of};
 use super::schedule::pause_secs;
-use super::site::Permit;
+use super::site::{Permit, Rate};
+use super::source::{Leave, Source};
 use super::suspend::Field;
-use crate::config::outbound::{EgressSource, TlsDemand, Via};
-use crate::egress::{
-    Connection, Dialect, Disposition, Failure, Fate, Login, Origin, Outcome, Stage, Target,
-};
+use crate::egress::{Connection, Dialect, Disposition, Failure, Fate, Origin, Outcome, Stage};
+use crate::event;
 use crate::reactor::oneshot::{self, oneshot};
 use crate::reactor::{clock, sleep, spawn};
-use crate::wire::sasl::Password;
-use crate::wire::smtp::client::reply::{Reply, Status};
 use futures_util::future::{Either, select};
-use std::net::SocketAddr;
 use std::pin::pin;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -36,21 +33,21 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 /// What a courier holds as long as it lives.
-struct Courier {
-    desk: Rc<Dispatcher>,
-    queue: QueueIndex,
-    hop: Rc<Hop>,
-    source: EgressSource,
-    permit: Permit,
+pub(super) struct Courier {
+    pub(super) desk: Rc<Dispatcher>,
+    pub(super) queue: QueueIndex,
+    pub(super) hop: Rc<Hop>,
+    leave: Leave,
+    pub(super) permit: Permit,
     _connection: budget::Share,
     /// Ready when the outcome before the last is durable.
     noted: Option<oneshot::Receiver<()>>,
 }
 
 /// An open connection and whom it leads to.
-struct Link {
-    connection: Connection,
-    host: Rc<str>,
+pub(super) struct Link {
+    pub(super) connection: Connection,
+    pub(super) host: Rc<str>,
 }
 
 impl Dispatcher {
@@ -58,9 +55,9 @@ impl Dispatcher {
     pub(super) fn serve(self: &Rc<Self>, index: QueueIndex) {
         let mut called = 0;
         while !self.is_ending() {
-            let config = self.live.config.load();
             let now = self.second();
             let mut board = self.board.borrow_mut();
+            board.part(index, now);
             let Some(site) = board.queue(index).map(|queue| Arc::clone(&queue.site)) else {
                 return;
             };
@@ -81,16 +78,17 @@ impl Dispatcher {
                 called += 1;
                 continue;
             }
+            if !queue.source.is_usable(site.name(), now) {
+                return;
+            }
             let most = queue.hop.route.pace.connections_max;
             let now_millis = self.now().monotonic_millis;
             let Ok(permit) = queue.site.permit(most, now_millis) else {
                 return;
             };
-            let Some(connection) = self.connections.try_take(1) else {
-                return;
-            };
-            let sources = &config.outbound.sources;
-            let Some(source) = sources.get(queue.source as usize).or(sources.first()) else {
+            let (Some(leave), Some(connection)) =
+                (queue.source.leave(), self.connections.try_take(1))
+            else {
                 return;
             };
             queue.couriers += 1;
@@ -98,7 +96,7 @@ impl Dispatcher {
                 desk: Rc::clone(self),
                 queue: index,
                 hop: Rc::clone(&queue.hop),
-                source: source.clone(),
+                leave,
                 permit,
                 _connection: connection,
                 noted: None,
@@ -135,7 +133,12 @@ impl Courier {
             if self.has_work() {
                 self.keep_pace(&mut link).await;
             }
+            // A source that is suspended or warms up gives its share to the others.
+            if !self.take_ration() {
+                break;
+            }
             let Some(load) = self.next_load().await else {
+                self.return_ration();
                 let Some(link) = &mut link else { break };
                 match self.rest(link).await {
                     true => continue,
@@ -156,6 +159,7 @@ impl Courier {
         }
         drop(self);
         desk.serve(queue);
+        desk.turn();
     }
 
     fn has_work(&self) -> bool {
@@ -164,13 +168,36 @@ impl Courier {
         queue.is_some_and(|queue| queue.ready() > 0)
     }
 
-    /// Waits for a share of the rate; a long wait is not spent on an open connection.
+    pub(super) fn source(&self) -> &Arc<Source> {
+        self.leave.source()
+    }
+
+    fn take_ration(&self) -> bool {
+        let (site, now) = (self.permit.site().name(), self.desk.second());
+        self.source().is_usable(site, now) && self.source().take_ration(site, now)
+    }
+
+    fn return_ration(&self) {
+        let site = self.permit.site().name();
+        self.source().return_ration(site, self.desk.second());
+    }
+
+    /// Waits for a share of the rates of the site and of the source.
     async fn keep_pace(&self, link: &mut Option<Link>) {
-        let Some(per_minute) = self.hop.route.pace.per_minute_max else {
+        let by_site = self.hop.route.pace.per_minute_max;
+        self.keep_rate(by_site, &self.permit.site().rate, link)
+            .await;
+        let source = self.source();
+        self.keep_rate(source.says.per_minute_max, &source.rate, link)
+            .await;
+    }
+
+    /// A long wait is not spent on an open connection.
+    async fn keep_rate(&self, per_minute: Option<u32>, rate: &Rate, link: &mut Option<Link>) {
+        let Some(per_minute) = per_minute else {
             return;
         };
-        let site = self.permit.site();
-        while let Err(at) = site.pace(per_minute, clock::monotonic_micros()) {
+        while let Err(at) = rate.take(per_minute, clock::monotonic_micros()) {
             let wait = Duration::from_micros(at.saturating_sub(clock::monotonic_micros()));
             if wait > IDLE_MAX
                 && let Some(link) = link.take()
@@ -208,9 +235,10 @@ impl Courier {
                     if let Some(spent) = spent {
                         spent.connection.quit().await;
                     }
-                    match self.connect().await {
+                    match self.connect(&parcels).await {
                         Ok(open) => open,
                         Err((host, failure)) => {
+                            self.return_ration();
                             self.unreached(parcels, &host, &failure).await;
                             return false;
                         }
@@ -227,11 +255,13 @@ impl Courier {
                 *link = Some(open);
             }
             drop((body, pieces));
+            self.source().sent.fetch_add(1, Ordering::Relaxed);
             self.learn(&outcome);
             self.write_down(parcels, &host, passes_on, &outcome).await;
             return true;
         }
         // It closes every connection on us: as good as not there.
+        self.return_ration();
         self.give_back(parcels);
         false
     }
@@ -307,6 +337,9 @@ impl Courier {
     /// No host took a connection. One message pays for it with an attempt; the others wait until
     /// the site is tried again.
     async fn unreached(&mut self, parcels: Vec<Parcel>, host: &str, failure: &Failure) {
+        if failure.stage == Stage::Source {
+            return self.suspend_source(parcels, failure);
+        }
         let site = self.permit.site();
         let pace = &self.hop.route.pace;
         let now_millis = self.desk.now().monotonic_millis;
@@ -329,6 +362,30 @@ impl Courier {
         self.desk.turn();
     }
 
+    /// No fault of the site, and no attempt: others of the pool are asked at once.
+    fn suspend_source(&self, parcels: Vec<Parcel>, failure: &Failure) {
+        let source = self.source();
+        let why = failure.reply.text.to_string();
+        let now = self.desk.second();
+        if let Some(secs) = source.suspend(&why, now) {
+            let name = source.says.name.as_str();
+            event!(
+                Warn,
+                "egress source suspended",
+                source = name,
+                secs = secs,
+                why = why.as_str()
+            );
+        }
+        let mut board = self.desk.board.borrow_mut();
+        for parcel in parcels {
+            board.defer(parcel.index, now, now);
+        }
+        board.part(self.queue, now);
+        drop(board);
+        self.desk.turn();
+    }
+
     fn give_back(&self, parcels: Vec<Parcel>) {
         let now = self.desk.second();
         let mut board = self.desk.board.borrow_mut();
@@ -336,69 +393,6 @@ impl Courier {
         for parcel in parcels {
             board.defer(parcel.index, now.saturating_add(wait), now);
         }
-    }
-
-    /// The first host that takes a connection, best ones first.
-    async fn connect(&mut self) -> Result<Link, (Rc<str>, Failure)> {
-        if let Some(queue) = self.desk.board.borrow().queue(self.queue) {
-            self.hop = Rc::clone(&queue.hop);
-        }
-        let mut last: Option<(Rc<str>, Failure)> = None;
-        let all = self.hop.hosts.iter();
-        let ways = all.flat_map(|host| host.addresses.iter().map(move |address| (host, *address)));
-        for (host, address) in ways.take(TRIES_MAX) {
-            match Connection::open(&self.target(host, address), &self.desk.tools).await {
-                Ok(connection) => {
-                    self.permit.site().answered();
-                    let host = Rc::clone(&host.name);
-                    return Ok(Link { connection, host });
-                }
-                // A refusal for now says more of the set of hosts than one for good.
-                Err(failure) => match &last {
-                    Some((_, known)) if !is_final(known) => {}
-                    _ => last = Some((Rc::clone(&host.name), failure)),
-                },
-            }
-            if self.desk.is_ending() {
-                break;
-            }
-        }
-        Err(last.unwrap_or_else(nowhere))
-    }
-
-    fn target(&self, host: &Reach, address: SocketAddr) -> Target {
-        let source = self.source.address;
-        let is_same_family = |source: &std::net::IpAddr| source.is_ipv4() == address.is_ipv4();
-        Target {
-            source: source
-                .filter(is_same_family)
-                .map(|source| SocketAddr::new(source, 0)),
-            dialect: self.hop.dialect,
-            demand: host.demand.clone(),
-            implicit_tls: self.hop.route.tls == TlsDemand::Implicit,
-            login: self.login(),
-            ..Target::new(address, &host.name, &self.source.hello)
-        }
-    }
-
-    fn login(&self) -> Option<Rc<Login>> {
-        let Via::Host {
-            login: Some(login),
-            host,
-            ..
-        } = &self.hop.route.via
-        else {
-            return None;
-        };
-        let is_here = host
-            .name
-            .parse()
-            .is_ok_and(|address: std::net::IpAddr| address.is_loopback());
-        Some(Rc::new(Login {
-            user: login.user.clone(),
-            password: Password::new(login.password.clone()),
-            in_clear: is_here,
-        }))
     }
 
     /// Keeps the connection while there may be more to send; `false`: there was not.
@@ -435,28 +429,8 @@ impl Drop for Courier {
     }
 }
 
-/// Whether every host said, in words of its own, that it will never take mail from us. What is
-/// wrong with TLS or with our login is for the operators to mend, and mail waits for that.
-fn is_final(failure: &Failure) -> bool {
-    !failure.is_temporary() && matches!(failure.stage, Stage::Banner | Stage::Hello)
-}
-
-/// A hop without an address: nobody makes one.
-fn nowhere() -> (Rc<str>, Failure) {
-    let failure = Failure {
-        stage: Stage::Connect,
-        origin: Origin::Us,
-        reply: Reply::own(451, Status(4, 4, 4), "there is no host to connect to"),
-        tls: None,
-    };
-    (Rc::from(""), failure)
-}
-
 /// How long a connection without work is kept.
 const IDLE_MAX: Duration = Duration::from_secs(5);
-
-/// Addresses of all hosts that are tried for one connection.
-const TRIES_MAX: usize = 16;
 
 /// Connections that end before they answer anything, before a message waits.
 const STALE_MAX: usize = 3;

@@ -4,15 +4,19 @@
 //! recipient is durable before the board moves it on, so that a crash repeats an attempt and never
 //! forgets one.
 
-use super::board::{Arrival, Board, LOOK_SECS, QueueIndex, Share};
+use super::board::{Arrival, Board, LOOK_SECS, QueueIndex};
 use super::budget::Budget;
 use super::dsn::Event;
-use super::hop::{Guides, Hop, NoHop};
+use super::frail::Frail;
+use super::hop::{Asked, Guides, Hop, NoHop};
 use super::nodes::{Band, Index, State};
 use super::notice::News;
 use super::outcome::{Deed, Result as Came, Times, Tried};
+use super::pool::Pools;
 use super::site::Sites;
+use super::source::Sources;
 use super::time::Seconds;
+use super::tls_report::TlsReports;
 use crate::config::outbound::{Outbound, Pace};
 use crate::egress::Tools;
 use crate::event;
@@ -37,6 +41,8 @@ pub struct Equipment {
     pub queue_ids: Rc<QueueIds>,
     pub live: Arc<Live>,
     pub sites: Arc<Sites>,
+    pub sources: Arc<Sources>,
+    pub reports: Arc<TlsReports>,
     pub guides: Guides,
     pub tools: Tools,
     pub metrics: Arc<ShardMetrics>,
@@ -58,8 +64,11 @@ pub struct Dispatcher {
     /// Connections open or opening.
     pub(super) connections: Rc<Budget>,
     pub(super) random: Rc<dyn Fn() -> u64>,
+    pub(super) sources: Arc<Sources>,
+    pub(super) reports: Arc<TlsReports>,
+    pub(super) frail: RefCell<Frail>,
+    pub(super) guides: Guides,
     sites: Arc<Sites>,
-    guides: Guides,
     questions: Rc<Budget>,
     seconds: Seconds,
     is_ending: Cell<bool>,
@@ -72,13 +81,15 @@ impl Dispatcher {
     pub fn new(equipment: Equipment) -> Rc<Dispatcher> {
         let now = Now::here();
         let seconds = Seconds::new(now.monotonic_millis, now.unix_secs());
-        let queue = &equipment.live.config.load().outbound.queue;
+        let config = equipment.live.config.load_full();
+        let queue = &config.outbound.queue;
         let second = seconds.look(now.monotonic_millis, now.unix_secs());
-        Rc::new(Dispatcher {
+        let pools = Pools::new(&config.outbound, &equipment.sources);
+        let dispatcher = Rc::new(Dispatcher {
             bodies: Budget::new(queue.sending_bytes_max),
             connections: Budget::new(queue.connections_max),
             questions: Budget::new(QUESTIONS_MAX),
-            board: RefCell::new(Board::new(second)),
+            board: RefCell::new(Board::new(second, pools, messages(&equipment.store))),
             seconds,
             shard: equipment.shard,
             store: equipment.store,
@@ -86,18 +97,24 @@ impl Dispatcher {
             queue_ids: equipment.queue_ids,
             live: Arc::clone(&equipment.live),
             sites: equipment.sites,
+            sources: equipment.sources,
+            reports: equipment.reports,
+            frail: RefCell::default(),
             guides: equipment.guides,
             tools: equipment.tools,
             metrics: equipment.metrics,
             random: equipment.random,
             is_ending: Cell::new(false),
             looked: Cell::new(0),
-        })
+        });
+        dispatcher.recall();
+        dispatcher
     }
 
     /// Runs as long as the shard.
     pub async fn run(self: Rc<Self>) {
         spawn(Rc::clone(&self).tick());
+        spawn(Rc::clone(&self).keep_counts());
         let mut arrivals = self.store.watch_queue();
         loop {
             self.take_in().await;
@@ -129,10 +146,13 @@ impl Dispatcher {
 
     /// The configuration was exchanged.
     pub fn reconfigured(&self) {
-        let queue = &self.live.config.load().outbound.queue;
+        let config = self.live.config.load();
+        let queue = &config.outbound.queue;
         self.bodies.set(queue.sending_bytes_max);
         self.connections.set(queue.connections_max);
-        self.board.borrow_mut().doubt_all();
+        let mut board = self.board.borrow_mut();
+        board.pools = Pools::new(&config.outbound, &self.sources);
+        board.doubt_all();
     }
 
     pub(super) fn now(&self) -> Now {
@@ -205,33 +225,36 @@ impl Dispatcher {
         }
     }
 
-    /// What the board wants done.
+    /// What the board wants done. Serving one queue may part it, which stirs others.
     pub(super) fn turn(self: &Rc<Self>) {
-        let (to_resolve, to_serve) = {
-            let mut board = self.board.borrow_mut();
-            (board.take_questions(), board.take_stirred())
-        };
-        for (number, domain) in to_resolve {
-            spawn(Rc::clone(self).resolve(number, domain));
+        for _ in 0..ROUNDS_MAX {
+            let (to_resolve, to_serve) = {
+                let mut board = self.board.borrow_mut();
+                (board.take_questions(), board.take_stirred())
+            };
+            if to_resolve.is_empty() && to_serve.is_empty() {
+                return;
+            }
+            for (number, domain) in to_resolve {
+                spawn(Rc::clone(self).resolve(number, domain));
+            }
+            to_serve.into_iter().for_each(|queue| self.serve(queue));
         }
-        to_serve.into_iter().for_each(|queue| self.serve(queue));
     }
 
     async fn resolve(self: Rc<Self>, number: u32, domain: String) {
         let question = self.questions.take(1).await;
         let config = self.live.config.load_full();
-        let found = match config.outbound.route_and_place(&domain) {
-            Some((place, route)) => {
-                let route = Rc::new(route.clone());
-                self.guides.hop(&domain, place, route).await
-            }
+        let found = match self.asked(&domain, &config.outbound) {
+            Some(asked) => self.guides.hop(asked).await,
             None => Err(NoHop::withdrawn()),
         };
         drop(question);
         let now = self.second();
         match found {
-            Ok(hop) => self.lead((number, &domain), hop, &config.outbound, now),
+            Ok(hop) => self.lead((number, &domain), hop, now),
             Err(why) => {
+                self.report_no_hop(&domain, &why);
                 let waited = self.board.borrow_mut().unresolved((number, &domain), now);
                 let pace = pace_of(&config.outbound, &domain);
                 self.settle(self.without_hop(waited, &why), &pace).await;
@@ -240,21 +263,26 @@ impl Dispatcher {
         self.turn();
     }
 
-    /// Gives a domain its ready queues, one for each egress source.
-    fn lead(&self, domain: (u32, &str), hop: Hop, rules: &Outbound, now: u32) {
-        let hop = Rc::new(hop);
+    fn asked(&self, domain: &str, rules: &Outbound) -> Option<Asked> {
+        let (place, route) = rules.route_and_place(domain)?;
+        let own = rules.tls_policy(domain);
+        Some(Asked {
+            domain: domain.to_owned(),
+            place,
+            tls_place: own.map(|(place, _)| place),
+            tls: own.map_or(&route.tls, |(_, policy)| policy).clone(),
+            route: Rc::new(route.clone()),
+            files: self.live.tls_files.load_full(),
+        })
+    }
+
+    /// Lets a domain know where it leads.
+    fn lead(&self, domain: (u32, &str), hop: Hop, now: u32) {
+        self.report_sts_fault(domain.1, &hop);
         let site = self.sites.site(&hop.site);
-        let mut board = self.board.borrow_mut();
-        let mut shares = Vec::with_capacity(rules.sources.len());
-        for (source, says) in rules.sources.iter().enumerate() {
-            let queue = board.queue_for(source as u32, &hop, &site);
-            shares.push(Share {
-                queue,
-                weight: says.weight,
-            });
-        }
         let until = now.saturating_add(hop.ttl_secs.clamp(HOP_SECS_MIN, HOP_SECS_MAX));
-        board.resolved(domain, shares.into(), until, now);
+        let mut board = self.board.borrow_mut();
+        board.resolved(domain, Rc::new(hop), site, until, now);
     }
 
     fn without_hop(&self, waited: Vec<Index>, why: &NoHop) -> Vec<Tried> {
@@ -469,6 +497,15 @@ impl Move {
     }
 }
 
+/// Recipients of one record are those of one message.
+fn messages(store: &Rc<Shard>) -> impl Fn(u64) -> u64 + 'static {
+    let store = Rc::clone(store);
+    move |item| {
+        let found = store.queue_item(ItemId(item));
+        found.map_or(item, |item| item.record.0)
+    }
+}
+
 /// When a recipient of the log is due. One that was never tried is due at once unless its sender
 /// wants it later, whatever the clocks said; a wait for an attempt lasts no longer than any can.
 fn due_of(item: &Item, now: u32) -> u32 {
@@ -505,6 +542,9 @@ pub(super) fn pace_of(rules: &Outbound, domain: &str) -> Pace {
 }
 
 const TICK: Duration = Duration::from_secs(1);
+
+/// What is stirred again and again waits for the next second.
+const ROUNDS_MAX: usize = 4;
 
 /// Arrivals that are taken in before others have a turn.
 const ARRIVALS_MAX: usize = 512;

@@ -89,7 +89,7 @@ impl Dispatcher {
         };
         let sender = queued.source.reverse_path.as_ref();
         let sender = sender.map(ToString::to_string).unwrap_or_default();
-        if self.put_off(&wanted, &sender) {
+        if self.put_off(&wanted, &sender) || self.change_pool(&wanted, &sender) {
             return None;
         }
         let mut parcels = Vec::with_capacity(wanted.len());
@@ -164,6 +164,26 @@ impl Dispatcher {
             board.defer(*index, until, now);
         }
         true
+    }
+
+    /// Mail of a sender that has a pool of its own leaves by that one; only who has read it knows.
+    /// `true`: it was in another.
+    fn change_pool(&self, wanted: &[(Index, Item)], sender: &str) -> bool {
+        let now = self.second();
+        let mut board = self.board.borrow_mut();
+        let Some(pool) = board.pools.of_sender(sender) else {
+            return false;
+        };
+        let mut has_changed = false;
+        for (index, _) in wanted {
+            has_changed |= board.change_pool(*index, pool);
+        }
+        if has_changed {
+            wanted
+                .iter()
+                .for_each(|(index, _)| board.defer(*index, now, now));
+        }
+        has_changed
     }
 
     /// A message that is lost ends, and its sender hears of it; one that cannot be read now waits.

@@ -13,29 +13,42 @@
 
 mod board;
 mod budget;
+mod connect;
 mod courier;
 mod dispatch;
 pub mod dsn;
+mod frail;
 mod hop;
 mod lanes;
+mod ledger;
 mod letter;
 mod names;
 mod nodes;
 mod notice;
 mod orders;
 mod outcome;
+mod pool;
 mod report;
+mod roster;
 #[cfg(test)]
 mod scenes;
 mod schedule;
+mod secrecy;
+mod security;
 mod site;
+mod source;
 mod suspend;
 mod time;
+mod tls_report;
+mod warmup;
+mod way;
 mod wheel;
 mod why;
 
 pub use dispatch::{Dispatcher, Equipment};
 pub use hop::Guides;
 pub use site::Sites;
+pub use source::Sources;
 pub use suspend::{Field, Suspension};
+pub use tls_report::TlsReports;
 pub use why::Why;

@@ -31,6 +31,10 @@ impl Dispatcher {
             QueueAsk::Suspend { field, until } => self.suspend(field, until),
             QueueAsk::Resume(field) => self.resume(&field.into()).await,
             QueueAsk::Top => QueueAnswer::Sites(self.top()),
+            QueueAsk::Sources => QueueAnswer::Sources(self.source_lines()),
+            QueueAsk::TlsReports { day, domain } => {
+                QueueAnswer::TlsReports(self.tls_reports(day, domain.as_deref()))
+            }
         }
     }
 
@@ -187,9 +191,12 @@ impl Dispatcher {
 
     /// Who wants mail tried now wants its site tried too.
     fn forgive(&self, taken: &[(Index, Item)]) {
+        let now = self.second();
         let board = self.board.borrow();
         for (index, _) in taken {
-            let queue = board.queue_of(*index).and_then(|queue| board.queue(queue));
+            let queue = board
+                .queue_of(*index, now)
+                .and_then(|queue| board.queue(queue));
             if let Some(queue) = queue {
                 queue.site.resume();
             }

@@ -1,16 +1,19 @@
 //! Lives of recipients on the board, second by second, with a clock of the test's own.
 
-use super::board::{Arrival, Board, LOOK_SECS, QueueIndex, SLACK_SECS, Share};
-use super::hop::Hop;
+use super::board::{Arrival, Board, LOOK_SECS, QueueIndex, SLACK_SECS};
+use super::hop::{Hop, HopTls};
 use super::nodes::{Band, Index, Nodes, State};
+use super::pool::Pools;
 use super::site::Sites;
+use super::source::{Source, Sources};
 use super::suspend::{Field, Suspension};
 use super::why::Why;
-use crate::config::outbound::{Pace, Route, TlsDemand, Via};
+use crate::config::outbound::{self, EgressSource, Outbound, Pace, Route, TlsPolicy, Via};
 use crate::egress::Dialect;
 use proptest::prelude::*;
 use std::collections::BTreeMap;
 use std::rc::Rc;
+use std::sync::Arc;
 
 const START: u32 = 1_800_000_000;
 
@@ -23,7 +26,7 @@ struct World {
 impl World {
     fn new() -> World {
         World {
-            board: Board::new(START),
+            board: Board::new(START, pools(&Sources::default(), &["one"]), |item| item),
             sites: Sites::default(),
             now: START,
         }
@@ -53,15 +56,16 @@ impl World {
                 route: Rc::new(Route {
                     domains: Vec::new(),
                     via: Via::Mx,
-                    tls: TlsDemand::default(),
+                    tls: TlsPolicy::default(),
+                    pool: None,
                     pace: Pace::default(),
                 }),
+                tls: HopTls::default(),
                 ttl_secs: 300,
             });
-            let queue = self.board.queue_for(0, &hop, &self.sites.site(&site));
-            let shares = [Share { queue, weight: 1 }].into();
+            let site = self.sites.site(&site);
             self.board
-                .resolved((number, &domain), shares, self.now + 300, self.now);
+                .resolved((number, &domain), hop, site, self.now + 300, self.now);
         }
     }
 
@@ -83,6 +87,83 @@ impl World {
     fn why(&mut self, index: Index) -> Why {
         self.board.why(index, true, self.now, 0)
     }
+}
+
+/// One pool of these sources, each with the same weight.
+fn pools(sources: &Sources, names: &[&str]) -> Pools {
+    let source = |name: &&str| EgressSource {
+        name: (*name).to_owned(),
+        ..EgressSource::only("mx.test")
+    };
+    let mut rules = Outbound::default();
+    rules.sources = names.iter().map(source).collect();
+    rules.pools = vec![outbound::Pool {
+        name: "default".to_owned(),
+        members: (0..names.len()).map(|at| (at, 1)).collect(),
+        tenants: Vec::new(),
+        senders: vec!["news@example.test".to_owned()],
+    }];
+    Pools::new(&rules, sources)
+}
+
+#[test]
+fn a_source_that_fails_gives_its_share_to_the_others() {
+    let mut world = World::new();
+    let sources = Sources::default();
+    world.board.pools = pools(&sources, &["a", "b"]);
+    let [a, b] = <[_; 2]>::try_from(sources.all()).unwrap();
+    for item in 0..100 {
+        world.arrive(item, "x.test", START);
+    }
+    world.resolve_all();
+    let ready = |world: &World, source: &Arc<Source>| {
+        let mut queues = world.board.queues();
+        let found = queues.find(|(_, queue)| queue.source.id == source.id);
+        found.map(|(index, queue)| (index, queue.ready())).unwrap()
+    };
+    let ((of_a, before), (_, others)) = (ready(&world, &a), ready(&world, &b));
+    assert!(before > 20 && others > 20 && before + others == 100);
+    a.suspend("cannot bind 192.0.2.1", world.now);
+    world.board.part(of_a, world.now);
+    assert_eq!((ready(&world, &a).1, ready(&world, &b).1), (0, 100));
+    b.suspend("its proxy is dead", world.now);
+    let index = world.arrive(100, "x.test", START);
+    let why = world.why(index).to_string();
+    assert!(
+        why.contains("egress source") && why.contains("suspended"),
+        "{why}"
+    );
+    assert!(
+        world
+            .why(index)
+            .until()
+            .is_some_and(|until| until > world.now)
+    );
+    world.now += 10;
+    assert!(
+        matches!(world.why(index), Why::Turn { .. }),
+        "they are back"
+    );
+}
+
+#[test]
+fn mail_of_a_sender_changes_over_once() {
+    let mut world = World::new();
+    let sources = Sources::default();
+    world.board.pools = pools(&sources, &["a"]);
+    let index = world.arrive(1, "x.test", START);
+    world.resolve_all();
+    let queue = world.board.take_stirred()[0];
+    assert_eq!(world.take(queue), [index]);
+    let pool = world.board.pools.of_sender("news@example.test").unwrap();
+    assert!(world.board.change_pool(index, pool));
+    assert!(!world.board.change_pool(index, pool));
+    assert_eq!(world.board.tenant_of(index), "alice@example.test");
+    world.board.defer(index, world.now, world.now);
+    assert_eq!(world.state(index), State::Ready);
+    let taken = world.take(queue);
+    world.board.end(taken[0]);
+    assert_eq!(world.board.nodes.live(), 0);
 }
 
 #[test]

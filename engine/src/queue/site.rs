@@ -3,7 +3,7 @@
 //! A site is a set of mail exchangers, which many domains may share. It is looked up once for each
 //! ready queue; after that every question is a few atomic operations. Concurrency adapts as in
 //! Postfix: a connection that is refused, or 421, halves what is allowed, a message that is taken
-//! adds one. The rate is GCRA: the moment up to which the past has used it.
+//! adds one.
 
 use crate::telemetry::metric::SiteSample;
 use std::collections::HashMap;
@@ -24,13 +24,19 @@ pub struct Site {
     open: AtomicU32,
     /// Connections that it bears, as far as we have learnt.
     allowed: AtomicU32,
-    /// GCRA: microseconds of the monotonic clock.
-    used_until: AtomicU64,
+    pub(super) rate: Rate,
     /// Milliseconds of the monotonic clock.
     paused_until: AtomicU64,
     /// Connections that failed one after the other.
     failures: AtomicU32,
     pub counts: Counts,
+}
+
+/// Messages a minute, by GCRA: the moment up to which the past has used them.
+#[derive(Default, Debug)]
+pub(super) struct Rate {
+    /// Microseconds of the monotonic clock.
+    used_until: AtomicU64,
 }
 
 /// What came of messages to a site, since the start.
@@ -91,7 +97,7 @@ impl Site {
             name: name.into(),
             open: AtomicU32::new(0),
             allowed: AtomicU32::new(ALLOWED_FIRST),
-            used_until: AtomicU64::new(0),
+            rate: Rate::default(),
             paused_until: AtomicU64::new(0),
             failures: AtomicU32::new(0),
             counts: Counts::default(),
@@ -192,9 +198,11 @@ impl Site {
     pub fn resume(&self) {
         self.paused_until.store(0, Ordering::Relaxed);
     }
+}
 
+impl Rate {
     /// Takes one message's share of the rate; `Err`: the microsecond at which there is one.
-    pub fn pace(&self, per_minute: u32, now_micros: u64) -> Result<(), u64> {
+    pub(super) fn take(&self, per_minute: u32, now_micros: u64) -> Result<(), u64> {
         let share = MINUTE_MICROS / u64::from(per_minute.max(1));
         let burst = share * u64::from((per_minute / BURSTS_A_MINUTE).max(1));
         let next = |used: u64| {
@@ -300,11 +308,11 @@ mod tests {
             let (mut now, mut taken) = (start, 0u64);
             for step in steps {
                 now += step;
-                match site.pace(per_minute, now) {
+                match site.rate.take(per_minute, now) {
                     Ok(()) => taken += 1,
                     Err(at) => {
                         prop_assert!(at > now);
-                        prop_assert!(site.pace(per_minute, at).is_ok());
+                        prop_assert!(site.rate.take(per_minute, at).is_ok());
                         (now, taken) = (at, taken + 1);
                     }
                 }

@@ -3,7 +3,7 @@
 use super::Directory;
 use crate::config::Config;
 use crate::sign::Signers;
-use crate::tls::TlsContext;
+use crate::tls::{TlsContext, TlsFiles};
 use arc_swap::ArcSwap;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -15,6 +15,8 @@ pub struct Live {
     pub tls: Option<TlsContext>,
     /// Keys that sign what leaves this host.
     pub signers: ArcSwap<Signers>,
+    /// Authorities and certificates that single hosts want.
+    pub tls_files: ArcSwap<TlsFiles>,
     /// Recipients at other hosts that wait, by the shard that keeps them and alone says it.
     pub queued: Box<[AtomicU64]>,
 }
@@ -28,6 +30,7 @@ impl Live {
             directory: ArcSwap::from_pointee(directory),
             tls,
             signers: ArcSwap::default(),
+            tls_files: ArcSwap::default(),
             queued: shards.map(|_| AtomicU64::new(0)).collect(),
         }
     }

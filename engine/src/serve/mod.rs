@@ -21,3 +21,4 @@ mod tempo;
 mod tests;
 
 pub use begin::{Refusal, Server, check_secret};
+pub use outbound::tls_files;

@@ -1,0 +1,133 @@
+//! By which egress source a recipient leaves, and so by which ready queue: chosen when it starts,
+//! and again for what is ready where a source cannot send.
+
+use super::board::{Board, QueueIndex, Standing};
+use super::hop::Hop;
+use super::nodes::{Index, Nodes};
+use super::site::Site;
+use super::source::Source;
+use std::rc::Rc;
+use std::sync::Arc;
+
+/// Where mail for a domain goes.
+pub(super) struct Known {
+    pub(super) hop: Rc<Hop>,
+    pub(super) site: Arc<Site>,
+    /// Its ready queues by egress source, as far as they were needed.
+    pub(super) queues: Vec<(u32, QueueIndex)>,
+    pub(super) until: u32,
+}
+
+impl Board {
+    /// The ready queue by which a recipient leaves; `None`: the hosts of its domain are not known.
+    pub(super) fn way(&mut self, index: Index, now: u32) -> Option<QueueIndex> {
+        let number = self.nodes.node(index).domain;
+        let known = self.known(number).filter(|known| now < known.until)?;
+        let source = self.source_of(index, known, now)?;
+        if let Some(queue) = known.queue_of(source) {
+            return Some(queue);
+        }
+        let (source, hop) = (Arc::clone(source), Rc::clone(&known.hop));
+        let site = Arc::clone(&known.site);
+        let queue = self.queue_for(&source, &hop, &site);
+        if let Some(entry) = self.queues.get_mut(queue.0) {
+            entry.users += 1;
+        }
+        if let Some(Standing::Known(known)) = self
+            .domains
+            .value_mut(number)
+            .map(|domain| &mut domain.standing)
+        {
+            known.queues.push((source.id, queue));
+        }
+        Some(queue)
+    }
+
+    pub(super) fn known(&self, number: u32) -> Option<&Known> {
+        match &self.domains.value(number)?.standing {
+            Standing::Known(known) => Some(known),
+            Standing::Unknown | Standing::Asked => None,
+        }
+    }
+
+    /// The source by which it leaves now.
+    pub(super) fn source_of(&self, index: Index, known: &Known, now: u32) -> Option<&Arc<Source>> {
+        let node = self.nodes.node(index);
+        let (tenant, own) = parts_of(self.tenants.text(node.tenant()));
+        let by_route = known
+            .hop
+            .route
+            .pool
+            .and_then(|pool| u16::try_from(pool).ok());
+        let pool = own.or_else(|| self.pools.of_tenant(tenant)).or(by_route);
+        let key = || (self.message_of)(node.item);
+        let is_usable = |source: &Source| source.is_usable(known.site.name(), now);
+        self.pools.choose(pool.unwrap_or(0), key, is_usable)
+    }
+
+    /// The pool of a sender, which is known once its message was read, is another one than that of
+    /// its tenant: a recipient in no list changes over. `false`: it leaves by that pool already.
+    pub(super) fn change_pool(&mut self, index: Index, pool: u16) -> bool {
+        let before = self.nodes.node(index).tenant();
+        let (tenant, own) = parts_of(self.tenants.text(before));
+        if own.or_else(|| self.pools.of_tenant(tenant)) == Some(pool) {
+            return false;
+        }
+        let name = format!("{tenant}\0{pool}");
+        let number = self.tenants.enter(&name);
+        self.tenants.leave(before);
+        self.nodes.node_mut(index).set_tenant(number);
+        true
+    }
+
+    /// What is ready in a queue that cannot send now goes to the others of its pool, a piece at a
+    /// time; what none of them can take stays.
+    pub(super) fn part(&mut self, index: QueueIndex, now: u32) {
+        let Some(queue) = self.queues.get_mut(index.0) else {
+            return;
+        };
+        if now < queue.parted || queue.source.is_usable(queue.site.name(), now) {
+            return;
+        }
+        let ready = queue.lanes.count();
+        let alone = |_: &Nodes, _, _| false;
+        let mut moved = false;
+        for _ in 0..ready.min(PARTED_MAX) {
+            let Some(queue) = self.queues.get_mut(index.0) else {
+                return;
+            };
+            let taken = queue.lanes.take(&mut self.nodes, 1, alone);
+            let Some(one) = taken.first().copied() else {
+                break;
+            };
+            self.start(one, now);
+            moved |= self.way(one, now) != Some(index);
+        }
+        if let Some(queue) = self.queues.get_mut(index.0)
+            && !moved
+        {
+            queue.parted = now.saturating_add(PARTED_SECS);
+        }
+    }
+}
+
+impl Known {
+    pub(super) fn queue_of(&self, source: &Source) -> Option<QueueIndex> {
+        let found = self.queues.iter().find(|(id, _)| *id == source.id);
+        found.map(|(_, queue)| *queue)
+    }
+}
+
+/// A tenant, and the pool of its sender where that is another one.
+pub(super) fn parts_of(tenant: &str) -> (&str, Option<u16>) {
+    match tenant.split_once('\0') {
+        Some((tenant, pool)) => (tenant, pool.parse().ok()),
+        None => (tenant, None),
+    }
+}
+
+/// What is ready of a queue that cannot send is offered to other sources so much at a time,
+const PARTED_MAX: usize = 1_000;
+
+/// and so often, where none took any of it.
+const PARTED_SECS: u32 = 5;
