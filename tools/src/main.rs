@@ -48,6 +48,8 @@ enum Command {
     /// Mail for other hosts: what waits, for what, until when
     #[command(subcommand)]
     Queue(command::queue::Queue),
+    /// What came of TLS to other hosts, as RFC 8460 writes it down
+    TlsReport(command::tls_report::TlsReport),
     /// Keys that sign outgoing mail, and their DNS records
     #[command(subcommand)]
     Dkim(command::dkim::Dkim),
@@ -77,6 +79,7 @@ fn main() -> ExitCode {
         Command::Account(account) => account.run(&client).map(|()| true),
         Command::Domain(domain) => domain.run(&client).map(|()| true),
         Command::Queue(queue) => queue.run(&client).map(|()| true),
+        Command::TlsReport(report) => report.run(&client).map(|()| true),
         Command::Dkim(dkim) => dkim.run(&client).map(|()| true),
         Command::Export(export) => export.run(&client),
         Command::Import(import) => import.run(&client),

@@ -83,7 +83,11 @@ pub(crate) fn order(data: &Path, request: Request) -> anyhow::Result<Reply> {
         | Request::QueueCarry { .. }
         | Request::QueueSuspend { .. }
         | Request::QueueResume { .. }
-        | Request::QueueTop => bail!("the queue is asked of the running server; start it first"),
+        | Request::QueueTop
+        | Request::QueueSources
+        | Request::TlsReport { .. } => {
+            bail!("the queue is asked of the running server; start it first")
+        }
     }
     Ok(Reply::Done)
 }

@@ -33,6 +33,16 @@ impl Office {
                 self.count(|| QueueAsk::Resume(field.clone())).await
             }
             Request::QueueTop => self.top().await,
+            Request::QueueSources => self.sources().await,
+            Request::TlsReport { day, domain: of } => {
+                let domain = of.map(|name| domain(&name));
+                let ask = QueueAsk::TlsReports { day, domain };
+                // The counts of all shards are one.
+                match self.ask_queue(0, ask).await? {
+                    QueueAnswer::TlsReports(reports) => Ok(Reply::TlsReports(reports)),
+                    _ => Err("there is no report".to_owned()),
+                }
+            }
             _ => Err("this is not about the queue".to_owned()),
         }
     }
@@ -94,6 +104,24 @@ impl Office {
         }
         lines.sort_by_key(|line| std::cmp::Reverse(line.ready));
         Ok(Reply::Sites(lines))
+    }
+
+    /// What is ready in any shard; the rest is that of all shards already.
+    async fn sources(&self) -> Result<Reply, String> {
+        let mut lines: Vec<super::wire::SourceLine> = Vec::new();
+        for shard in 0..self.shards() {
+            let answer = self.ask_queue(shard, QueueAsk::Sources).await?;
+            let QueueAnswer::Sources(more) = answer else {
+                continue;
+            };
+            for line in more {
+                match lines.iter_mut().find(|known| known.source == line.source) {
+                    Some(known) => known.ready += line.ready,
+                    None => lines.push(line),
+                }
+            }
+        }
+        Ok(Reply::Sources(lines))
     }
 
     async fn ask_queue(&self, shard: u16, ask: QueueAsk) -> Result<QueueAnswer, String> {

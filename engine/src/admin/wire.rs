@@ -2,6 +2,7 @@
 //! socket (`config::CONTROL_SOCKET`). A request is answered by exactly one reply.
 
 pub use crate::post::{LastReply, Pick, QueueDeed, QueueField, QueueLine, QueueShown, SiteLine};
+pub use crate::post::{SourceLine, TlsReport, WarmSite};
 use serde::{Deserialize, Serialize};
 
 /// What an operator wants.
@@ -55,6 +56,13 @@ pub enum Request {
     },
     /// Sites by how much is ready for them.
     QueueTop,
+    /// Egress sources.
+    QueueSources,
+    /// What came of TLS to other hosts on a day in UTC, counted from 1970; absent: today.
+    TlsReport {
+        day: Option<u32>,
+        domain: Option<String>,
+    },
 }
 
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -68,6 +76,8 @@ pub enum Reply {
     /// So many were meant.
     Count(u64),
     Sites(Vec<SiteLine>),
+    Sources(Vec<SourceLine>),
+    TlsReports(Vec<TlsReport>),
     /// A sentence for the operator.
     Refused(String),
 }

@@ -13,3 +13,5 @@ mod moment;
 pub(crate) mod queue;
 pub(crate) mod restore;
 mod salvage;
+mod sources;
+pub(crate) mod tls_report;

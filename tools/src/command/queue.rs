@@ -61,8 +61,10 @@ pub(crate) enum Queue {
         #[command(flatten)]
         whose: Whose,
     },
-    /// Show sites: what is ready, connections, replies
+    /// Show sites: what is ready, connections, replies; and egress sources
     Top,
+    /// Show egress sources: connections, suspensions, warm-ups
+    Sources,
 }
 
 #[derive(Args)]
@@ -120,7 +122,14 @@ impl Queue {
                 }
                 Ok(())
             }
-            Queue::Top => top(client),
+            Queue::Top => {
+                top(client)?;
+                match client.is_json() {
+                    true => Ok(()),
+                    false => super::sources::show(client),
+                }
+            }
+            Queue::Sources => super::sources::show(client),
         }
     }
 }
