@@ -7,6 +7,8 @@ mod cut;
 mod mx;
 mod peers;
 mod sending;
+mod sources;
+mod tls;
 
 use tests::server::Server;
 use tests::setup::{PASSWORD, Setup};
