@@ -163,6 +163,7 @@ fn custody(at: u64, claims: bool) -> Custody {
         not_before_secs: 0,
         priority: 0,
         marks: 0,
+        by_secs: 0,
         prefix: vec![b'r'; 200],
     };
     Custody {

@@ -92,6 +92,7 @@ fn custody(at: u64, domains: u64) -> Custody {
         not_before_secs: 0,
         priority: 0,
         marks: 0,
+        by_secs: 0,
         prefix: vec![b'r'; 200],
     };
     Custody {
@@ -169,6 +170,7 @@ fn attempt(item: &ItemId) -> Note {
             code: 451,
             enhanced: None,
             text: "4.7.1 try again later, we know you not well enough".to_owned(),
+            ..HostReply::default()
         },
     })
 }

@@ -74,6 +74,9 @@ pub const REPLY_BYTES_MAX: usize = 512;
 /// Length of the name of another host, in octets.
 pub const HOST_BYTES_MAX: usize = 255;
 
+/// What is kept of each end of a connection to another host, and of its TLS, in octets.
+pub const WAY_BYTES_MAX: usize = 96;
+
 /// What an index run keeps of an account for every start, in bytes.
 pub const CARD_BYTES_MAX: usize = 64 << 10;
 

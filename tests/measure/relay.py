@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Mail that is passed on: `smtp-source` → Ringpost, by a smarthost route → `smtp-sink`, durable.
 
-    tests/measure/relay.py [--sessions 10] [--messages 30000] [--bytes 4096]
+    tests/measure/relay.py [--sessions 10] [--messages 30000] [--bytes 4096] [--dkim rsa ed25519]
 
 Counts until the queue is empty again; CPU is that of the server. Honest on a quiet machine only; the directory must be on
 the disk in question (`--base`). As root, `smtp-sink` runs as the user postfix.
@@ -21,8 +21,14 @@ from rows import RELEASE
 HZ = os.sysconf("SC_CLK_TCK")
 
 
-def configuration(base, smtp, http, sink):
-    text = f'hostname = "localhost"\ndata = "{base}/data"\n[[domain]]\nname = "example.test"\n'
+def configuration(base, smtp, http, sink, signing):
+    text = f'hostname = "mx.example.test"\ndata = "{base}/data"\n[[domain]]\nname = "example.test"\n'
+    for algorithm in signing:
+        key = f"{base}/{algorithm}.pem"
+        kind = ["-algorithm", algorithm] + (["-pkeyopt", "rsa_keygen_bits:2048"] if algorithm == "rsa" else [])
+        subprocess.run(["openssl", "genpkey", *kind, "-out", key], check=True, stderr=subprocess.DEVNULL)
+        text += f'[[dkim]]\ndomain = "example.test"\nselector = "{algorithm}"\n'
+        text += f'key = "{key}"\nalgorithm = "{algorithm}"\n'
     for protocol, port in (("smtp", smtp), ("http", http)):
         text += f'[[listener]]\nprotocol = "{protocol}"\naddress = "127.0.0.1:{port}"\ntls = "none"\n'
     text += f'[[route]]\ndomains = ["*"]\nvia = "smarthost"\nhost = "127.0.0.1:{sink}"\ntls = "never"\n'
@@ -58,6 +64,7 @@ def main():
     parser.add_argument("--sessions", type=int, default=10)
     parser.add_argument("--messages", type=int, default=30_000)
     parser.add_argument("--bytes", type=int, default=4096)
+    parser.add_argument("--dkim", nargs="*", default=[], choices=["rsa", "ed25519"])
     parser.add_argument("--base", default="/var/tmp")
     parser.add_argument("--server", type=pathlib.Path, default=RELEASE / "ringpost")
     options = parser.parse_args()
@@ -65,7 +72,7 @@ def main():
     user = ["-u", "postfix"] if os.getuid() == 0 else []
     with tempfile.TemporaryDirectory(prefix="ringpost-relay-", dir=options.base) as base:
         file = pathlib.Path(base) / "ringpost.toml"
-        file.write_text(configuration(base, smtp, http, sink))
+        file.write_text(configuration(base, smtp, http, sink, options.dkim))
         quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
         taker = subprocess.Popen(["smtp-sink", *user, f"127.0.0.1:{sink}", "1024"], **quiet)
         ringpost = subprocess.Popen([options.server, "--config", file], **quiet)

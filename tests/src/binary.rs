@@ -1,6 +1,6 @@
 //! Where the binaries under test are; built once, on demand, in release mode.
 //!
-//! `RINGPOST_BIN_DIR` names a directory that holds both, and then nothing is built. Otherwise the
+//! `RINGPOST_BIN_DIR` names a directory that holds them, and then nothing is built. Otherwise the
 //! workspace is built with Cargo, which is quick when nothing changed and serialises by itself.
 
 use std::path::{Path, PathBuf};
@@ -15,6 +15,11 @@ pub fn ringpost() -> PathBuf {
 /// The operator's tool.
 pub fn ringpostctl() -> PathBuf {
     directory().join("ringpostctl")
+}
+
+/// The load tool, which also sets other servers up.
+pub fn bench() -> PathBuf {
+    directory().join("ringpost-bench")
 }
 
 /// The root of the workspace.
@@ -52,6 +57,8 @@ fn build() -> PathBuf {
             "engine",
             "-p",
             "tools",
+            "-p",
+            "bench",
         ])
         .current_dir(workspace())
         .status()

@@ -3,6 +3,8 @@
 use engine::tls::anybody;
 use rustls::ClientConfig;
 use rustls::crypto::aws_lc_rs;
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
@@ -35,4 +37,45 @@ pub fn client(versions: &[&'static rustls::SupportedProtocolVersion]) -> Arc<Cli
         .with_custom_certificate_verifier(anybody(&provider))
         .with_no_client_auth();
     Arc::new(config)
+}
+
+/// A client that shows a certificate of its own, and that certificate's fingerprint.
+pub fn showing_client() -> (Arc<ClientConfig>, String) {
+    let made = rcgen::generate_simple_self_signed(vec!["client.test".to_owned()]);
+    let made = made.expect("the name is valid");
+    let shown = made.cert.der().clone();
+    let key = PrivateKeyDer::try_from(made.signing_key.serialize_der());
+    let provider = Arc::new(aws_lc_rs::default_provider());
+    let digest = sha256(&shown);
+    let pairs: Vec<&str> = (0..32)
+        .filter_map(|at| digest.get(at * 2..at * 2 + 2))
+        .collect();
+    let config = ClientConfig::builder_with_provider(provider.clone())
+        .with_safe_default_protocol_versions()
+        .expect("the provider has them")
+        .dangerous()
+        .with_custom_certificate_verifier(anybody(&provider))
+        .with_client_auth_cert(vec![shown], key.expect("it was just made"));
+    let config = config.expect("key and certificate belong together");
+    (Arc::new(config), pairs.join(":"))
+}
+
+/// The fingerprint of the certificate in a PEM file: what a TLSA record `3 0 1` holds.
+pub fn fingerprint(file: &Path) -> String {
+    let certificate = CertificateDer::from_pem_file(file).expect("a certificate");
+    sha256(&certificate)
+}
+
+/// In hexadecimal digits.
+fn sha256(octets: &[u8]) -> String {
+    let provider = aws_lc_rs::default_provider();
+    let suites = provider.cipher_suites.iter();
+    let sha256 = suites
+        .filter_map(|suite| suite.tls13())
+        .map(|suite| suite.common.hash_provider)
+        .find(|hash| hash.output_len() == 32)
+        .expect("the provider has SHA-256");
+    let digest = sha256.hash(octets);
+    let digits = digest.as_ref().iter().map(|octet| format!("{octet:02x}"));
+    digits.collect()
 }

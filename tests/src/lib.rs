@@ -5,7 +5,7 @@
 //! connection  a socket, TLS or not                     smtp  imap  http  on top of it
 //! dialog      readable scripts and their runner         peer  real clients, found or skipped
 //! corpus      odd messages                              ledger  what was acknowledged
-//! sink        a mail host that does as it is told
+//! sink        a mail host that does as it is told       postfix, raised  real ones
 //! authority   certificates, right and wrong             web  the policy host of MTA-STS
 //! dns         a name server that says what a test wants
 //! usage       what a process uses                       cage  a process with little memory
@@ -28,6 +28,8 @@ pub mod imap;
 pub mod ledger;
 pub mod peer;
 pub mod ports;
+pub mod postfix;
+pub mod raised;
 pub mod seed;
 pub mod server;
 pub mod setup;

@@ -26,6 +26,9 @@ pub struct Taken {
     /// Which connection brought it, counted from 1.
     pub connection: usize,
     pub client: Client,
+    /// The MAIL command, and those of the recipients that were taken.
+    pub mail: String,
+    pub rcpts: Vec<String>,
 }
 
 /// Who brought a message.
@@ -92,7 +95,16 @@ impl Sink {
         address: SocketAddr,
         policy: impl Fn(Moment<'_>) -> Option<String> + Send + Sync + 'static,
     ) -> Sink {
-        Sink::open(address, None, policy)
+        Sink::offering(address, USUAL, policy)
+    }
+
+    /// The same, with these keywords in its answer to EHLO.
+    pub fn offering(
+        address: SocketAddr,
+        keywords: &[&str],
+        policy: impl Fn(Moment<'_>) -> Option<String> + Send + Sync + 'static,
+    ) -> Sink {
+        Sink::begin(address, None, keywords, policy)
     }
 
     /// Takes everything, and offers STARTTLS.
@@ -104,21 +116,35 @@ impl Sink {
         Sink::open(address, Some(tls), |_| None)
     }
 
-    /// Both.
+    /// Answers as `policy` wants, with TLS or without.
     pub fn open(
         address: SocketAddr,
         tls: Option<SinkTls>,
         policy: impl Fn(Moment<'_>) -> Option<String> + Send + Sync + 'static,
     ) -> Sink {
+        Sink::begin(address, tls, USUAL, policy)
+    }
+
+    fn begin(
+        address: SocketAddr,
+        tls: Option<SinkTls>,
+        keywords: &[&str],
+        policy: impl Fn(Moment<'_>) -> Option<String> + Send + Sync + 'static,
+    ) -> Sink {
+        let greeting: String = keywords
+            .iter()
+            .map(|word| format!("250-{word}\r\n"))
+            .collect();
+        let greeting: Arc<str> = greeting.into();
         let listener = TcpListener::bind(address).expect("the port is free");
         let kept = Arc::new(Kept::default());
         let (shared, policy): (_, Arc<Policy>) = (Arc::clone(&kept), Arc::new(policy));
         std::thread::spawn(move || {
             for stream in listener.incoming().map_while(Result::ok) {
                 let (kept, policy) = (Arc::clone(&shared), Arc::clone(&policy));
-                let tls = tls.clone();
+                let (tls, greeting) = (tls.clone(), Arc::clone(&greeting));
                 // A client that goes away ends its thread, and nobody asks why.
-                std::thread::spawn(move || drop(serve(stream, tls, &kept, &*policy)));
+                std::thread::spawn(move || drop(serve(stream, tls, &kept, &*policy, &greeting)));
             }
         });
         Sink { address, kept }
@@ -173,7 +199,13 @@ fn accepted(state: &State) -> impl Iterator<Item = &Taken> {
     taken.filter(|taken| taken.reply.starts_with("250"))
 }
 
-fn serve(stream: TcpStream, tls: Option<SinkTls>, kept: &Kept, policy: &Policy) -> io::Result<()> {
+fn serve(
+    stream: TcpStream,
+    tls: Option<SinkTls>,
+    kept: &Kept,
+    policy: &Policy,
+    greeting: &str,
+) -> io::Result<()> {
     stream.set_read_timeout(Some(DEADLINE))?;
     let connection = kept.note(|state| {
         state.connections += 1;
@@ -188,11 +220,14 @@ fn serve(stream: TcpStream, tls: Option<SinkTls>, kept: &Kept, policy: &Policy) 
         kept,
         policy,
         connection,
+        greeting,
         client,
         offers_tls: tls.is_some(),
         stream: BufReader::new(stream),
         from: String::new(),
         to: Vec::new(),
+        mail: String::new(),
+        rcpts: Vec::new(),
     };
     match policy(Moment::Connect(connection)) {
         Some(reply) if reply == DROP => return Ok(()),
@@ -211,11 +246,14 @@ struct Dialogue<'a, S> {
     kept: &'a Kept,
     policy: &'a Policy,
     connection: usize,
+    greeting: &'a str,
     client: Client,
     offers_tls: bool,
     stream: BufReader<S>,
     from: String,
     to: Vec<String>,
+    mail: String,
+    rcpts: Vec<String>,
 }
 
 type Secret = StreamOwned<ServerConnection, TcpStream>;
@@ -237,6 +275,7 @@ impl<'a> Dialogue<'a, TcpStream> {
             kept: self.kept,
             policy: self.policy,
             connection: self.connection,
+            greeting: self.greeting,
             client: Client {
                 tls: Some(shown),
                 ..self.client
@@ -245,6 +284,8 @@ impl<'a> Dialogue<'a, TcpStream> {
             stream: BufReader::new(stream),
             from: String::new(),
             to: Vec::new(),
+            mail: String::new(),
+            rcpts: Vec::new(),
         })
     }
 }
@@ -278,16 +319,15 @@ impl<S: Read + Write> Dialogue<'_, S> {
             "EHLO" | "LHLO" => {
                 let (_, name) = command.split_once(' ').unwrap_or_default();
                 name.clone_into(&mut self.client.hello);
-                match self.offers_tls {
-                    true => format!("250-sink.test\r\n250-STARTTLS\r\n{EXTENSIONS}"),
-                    false => format!("250-sink.test\r\n{EXTENSIONS}"),
-                }
+                let start_tls = if self.offers_tls { START_TLS } else { "" };
+                format!("250-sink.test\r\n{start_tls}{}250 HELP", self.greeting)
             }
             "MAIL" => {
                 (self.from, self.to) = (path(command), Vec::new());
+                (self.mail, self.rcpts) = (command.to_owned(), Vec::new());
                 "250 2.1.0 OK".to_owned()
             }
-            "RCPT" => self.recipient(path(command)),
+            "RCPT" => self.recipient(path(command), command),
             "DATA" if self.to.is_empty() => "554 5.5.1 No valid recipients".to_owned(),
             "DATA" => self.data()?,
             "QUIT" => "221 2.0.0 Bye".to_owned(),
@@ -296,7 +336,7 @@ impl<S: Read + Write> Dialogue<'_, S> {
         })
     }
 
-    fn recipient(&mut self, address: String) -> String {
+    fn recipient(&mut self, address: String, command: &str) -> String {
         let before = self.kept.note(|state| {
             let before = state.rcpts.iter().filter(|known| **known == address);
             let before = before.count();
@@ -306,6 +346,7 @@ impl<S: Read + Write> Dialogue<'_, S> {
         let refusal = (self.policy)(Moment::Rcpt(&address, before));
         refusal.unwrap_or_else(|| {
             self.to.push(address);
+            self.rcpts.push(command.to_owned());
             "250 2.1.5 OK".to_owned()
         })
     }
@@ -323,6 +364,8 @@ impl<S: Read + Write> Dialogue<'_, S> {
             reply: reply.clone(),
             connection: self.connection,
             client: self.client.clone(),
+            mail: std::mem::take(&mut self.mail),
+            rcpts: std::mem::take(&mut self.rcpts),
         };
         self.kept.note(|state| state.taken.push(taken));
         Ok(reply)
@@ -366,7 +409,8 @@ fn path(command: &str) -> String {
     path.map_or_else(String::new, |(path, _)| path.to_owned())
 }
 
-const EXTENSIONS: &str = "250-PIPELINING\r\n250-8BITMIME\r\n250-SIZE\r\n250 ENHANCEDSTATUSCODES";
+const USUAL: &[&str] = &["PIPELINING", "8BITMIME", "SIZE", "ENHANCEDSTATUSCODES"];
+const START_TLS: &str = "250-STARTTLS\r\n";
 
 const DROP: &str = "drop";
 const DEADLINE: Duration = Duration::from_secs(60);

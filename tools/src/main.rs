@@ -48,6 +48,8 @@ enum Command {
     /// Mail for other hosts: what waits, for what, until when
     #[command(subcommand)]
     Queue(command::queue::Queue),
+    /// The whole story of a message: who brought it, where it went or what it waits for
+    Trace(command::trace::Trace),
     /// What came of TLS to other hosts, as RFC 8460 writes it down
     TlsReport(command::tls_report::TlsReport),
     /// Keys that sign outgoing mail, and their DNS records
@@ -79,6 +81,7 @@ fn main() -> ExitCode {
         Command::Account(account) => account.run(&client).map(|()| true),
         Command::Domain(domain) => domain.run(&client).map(|()| true),
         Command::Queue(queue) => queue.run(&client).map(|()| true),
+        Command::Trace(trace) => trace.run(&client),
         Command::TlsReport(report) => report.run(&client).map(|()| true),
         Command::Dkim(dkim) => dkim.run(&client).map(|()| true),
         Command::Export(export) => export.run(&client),

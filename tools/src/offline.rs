@@ -83,6 +83,7 @@ pub(crate) fn order(data: &Path, request: Request) -> anyhow::Result<Reply> {
         | Request::QueueCarry { .. }
         | Request::QueueSuspend { .. }
         | Request::QueueResume { .. }
+        | Request::QueueSuspensions
         | Request::QueueTop
         | Request::QueueSources
         | Request::TlsReport { .. } => {

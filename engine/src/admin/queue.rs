@@ -1,20 +1,26 @@
 //! What an operator asks and orders of the queue: of all shards, and put together.
 
 use super::office::{Office, say_gone};
-use super::wire::{Pick, QueueField, Reply, Request};
+use super::wire::{Pick, QueueField, Reply, Request, SiteLine, SuspensionLine};
 use crate::post::{Order, QueueAnswer, QueueAsk};
 use crate::reactor::Now;
+use std::collections::HashMap;
 
 impl Office {
     pub(super) async fn queue(&self, request: Request) -> Result<Reply, String> {
         match request {
             Request::QueueList { pick, most } => self.list(pick, most as usize).await,
             Request::QueueShow { item } => self.show(&item).await,
-            Request::QueueCarry { pick, deed } => {
+            Request::QueueCarry {
+                pick,
+                deed,
+                is_trial,
+            } => {
                 let pick = canonical(pick);
                 self.count(|| QueueAsk::Carry {
                     pick: pick.clone(),
                     deed,
+                    is_trial,
                 })
                 .await
             }
@@ -32,6 +38,7 @@ impl Office {
                 let field = canonical_field(field);
                 self.count(|| QueueAsk::Resume(field.clone())).await
             }
+            Request::QueueSuspensions => self.suspensions().await,
             Request::QueueTop => self.top().await,
             Request::QueueSources => self.sources().await,
             Request::TlsReport { day, domain: of } => {
@@ -88,21 +95,36 @@ impl Office {
         Ok(Reply::Count(all))
     }
 
-    /// What is ready in any shard; the other columns are those of all shards already.
+    /// Of all shards, each once.
+    async fn suspensions(&self) -> Result<Reply, String> {
+        let mut lines: Vec<SuspensionLine> = Vec::new();
+        for shard in 0..self.shards() {
+            let answer = self.ask_queue(shard, QueueAsk::Suspensions).await?;
+            if let QueueAnswer::Suspensions(more) = answer {
+                let is_new = |one: &SuspensionLine| !lines.iter().any(|it| it.field == one.field);
+                let fresh: Vec<SuspensionLine> = more.into_iter().filter(is_new).collect();
+                lines.extend(fresh);
+            }
+        }
+        Ok(Reply::Suspensions(lines))
+    }
+
+    /// What there is in any shard; the other columns are those of all shards already.
     async fn top(&self) -> Result<Reply, String> {
-        let mut lines: Vec<super::wire::SiteLine> = Vec::new();
+        let mut lines: HashMap<String, SiteLine> = HashMap::new();
         for shard in 0..self.shards() {
             let QueueAnswer::Sites(more) = self.ask_queue(shard, QueueAsk::Top).await? else {
                 continue;
             };
             for line in more {
-                match lines.iter_mut().find(|known| known.site == line.site) {
-                    Some(known) => known.ready += line.ready,
-                    None => lines.push(line),
+                match lines.get_mut(&line.site) {
+                    Some(known) => known.join(&line),
+                    None => drop(lines.insert(line.site.clone(), line)),
                 }
             }
         }
-        lines.sort_by_key(|line| std::cmp::Reverse(line.ready));
+        let mut lines: Vec<SiteLine> = lines.into_values().collect();
+        lines.sort_by(|a, b| b.load().cmp(&a.load()).then(a.site.cmp(&b.site)));
         Ok(Reply::Sites(lines))
     }
 
@@ -128,16 +150,15 @@ impl Office {
         let answer = self.ask(shard, |done| Order::Queue { ask, done });
         match answer.await.map_err(say_gone)? {
             QueueAnswer::Off => Err("no mail leaves this host: there is no [[route]]".to_owned()),
+            QueueAnswer::Refused(why) => Err(why),
             answer => Ok(answer),
         }
     }
 }
 
-fn canonical(pick: Pick) -> Pick {
-    match pick {
-        Pick::Domain(name) => Pick::Domain(domain(&name)),
-        other => other,
-    }
+fn canonical(mut pick: Pick) -> Pick {
+    pick.domain = pick.domain.map(|name| domain(&name));
+    pick
 }
 
 fn canonical_field(field: QueueField) -> QueueField {

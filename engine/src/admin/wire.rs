@@ -1,7 +1,9 @@
 //! What `ringpostctl` and the server say to each other: one JSON object a line, over the control
 //! socket (`config::CONTROL_SOCKET`). A request is answered by exactly one reply.
 
-pub use crate::post::{LastReply, Pick, QueueDeed, QueueField, QueueLine, QueueShown, SiteLine};
+pub use crate::post::{
+    LastReply, Pick, QueueDeed, QueueField, QueueLine, QueueShown, SiteLine, SuspensionLine,
+};
 pub use crate::post::{SourceLine, TlsReport, WarmSite};
 use serde::{Deserialize, Serialize};
 
@@ -45,16 +47,21 @@ pub enum Request {
     QueueCarry {
         pick: Pick,
         deed: QueueDeed,
+        /// Nothing is done: how many would be meant?
+        #[serde(default)]
+        is_trial: bool,
     },
     QueueSuspend {
         field: QueueField,
-        /// `None`: until it is resumed, or the server restarts.
+        /// `None`: until it is resumed.
         secs: Option<u32>,
     },
     QueueResume {
         field: QueueField,
     },
-    /// Sites by how much is ready for them.
+    /// What is suspended now.
+    QueueSuspensions,
+    /// Sites by how much there is to do for them.
     QueueTop,
     /// Egress sources.
     QueueSources,
@@ -76,6 +83,7 @@ pub enum Reply {
     /// So many were meant.
     Count(u64),
     Sites(Vec<SiteLine>),
+    Suspensions(Vec<SuspensionLine>),
     Sources(Vec<SourceLine>),
     TlsReports(Vec<TlsReport>),
     /// A sentence for the operator.

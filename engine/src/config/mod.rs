@@ -121,6 +121,7 @@ mod demo;
 mod dkim;
 mod domain;
 mod explain;
+mod fingerprint;
 mod limits;
 mod listener;
 mod log;
@@ -136,6 +137,7 @@ mod tests;
 pub use demo::{DEMO_DOMAIN, DEMO_PASSWORD};
 pub use dkim::{Dkim, DkimAlgorithm, DkimCanon, record_name};
 pub use domain::{Account, Alias, DELIMITER_DEFAULT, Domain};
+pub use fingerprint::Fingerprint;
 pub use limits::Limits;
 pub use listener::{Certificate, CertificateSource, ListenAt, Listener, Protocol, TlsMode};
 pub use log::{Log, LogFormat, LogLevel, LogTarget};
@@ -309,9 +311,10 @@ fn top(mut section: Section<'_, '_>, base: &Base, notes: &mut Notes) -> Option<C
     let parts = parts(&mut section, base, notes);
     let hostname = hostname.and_then(|text| read_hostname(text, notes));
     let own_name = hostname.as_deref().unwrap_or_default();
-    let outbound = outbound::outbound(&mut section, own_name, base, notes);
+    let outbound = outbound::outbound(&mut section, base, own_name, notes);
     section.finish(notes);
 
+    outbound::loops(&outbound, &parts.listeners, notes);
     let warnings = cross::check(&parts, notes);
     let data = base.path(data?.value);
     let config = Config {

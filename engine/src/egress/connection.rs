@@ -5,7 +5,7 @@
 //! socket. Between letters it owns no buffer.
 
 use super::dialogue::{Dialogue, Framing, Input, Output, Security, StartTls, Wish};
-use super::sending::{Sending, Unsent, is_seven_bit};
+use super::sending::{Around, Sending, Unsent, is_seven_bit};
 use super::{Body, Demand, Disposition, Failure, Fate, Letter, Origin, Outcome, Stage};
 use super::{Target, TlsUse, Tools};
 use crate::reactor::{Now, Side, net};
@@ -67,11 +67,27 @@ impl Connection {
     /// Sends one letter. Never fails as a whole: every recipient has a disposition. `body` is at
     /// its beginning. Dropped in the middle it ends the connection.
     pub async fn send<B: Body>(&mut self, letter: &Letter, body: &mut B) -> Outcome {
+        self.send_before(letter, body, None).await
+    }
+
+    /// As [`Connection::send`]. Where the peer takes commands in groups, the envelope of `next`, a
+    /// letter and the octets of its body, goes out with the end of this one. Whoever sends another
+    /// letter then, or none, has an ended connection.
+    pub async fn send_before<B: Body>(
+        &mut self,
+        letter: &Letter,
+        body: &mut B,
+        next: Option<(&Letter, u64)>,
+    ) -> Outcome {
+        if !self.dialogue.expects(letter) {
+            self.lose(&mut Output::default());
+            self.stream = None;
+        }
         if !self.is_open() {
             return ended(letter);
         }
         self.is_busy = true;
-        let outcome = self.transact(letter, body).await;
+        let outcome = self.transact(letter, body, next).await;
         self.is_busy = false;
         if self.dialogue.is_closed() {
             self.stream = None;
@@ -127,10 +143,10 @@ impl Connection {
         self.stream.is_some() && !self.is_busy && self.dialogue.is_ready()
     }
 
-    /// Letters begun so far.
+    /// Which letter the next one is, from 1.
     #[must_use]
-    pub fn letters(&self) -> u32 {
-        self.dialogue.letters()
+    pub fn next_number(&self) -> u32 {
+        self.dialogue.next_number()
     }
 
     /// What the peer offers, for whoever chooses what to send.
@@ -157,7 +173,12 @@ impl Connection {
         Some(address.ip())
     }
 
-    async fn transact<B: Body>(&mut self, letter: &Letter, body: &mut B) -> Outcome {
+    async fn transact<B: Body>(
+        &mut self,
+        letter: &Letter,
+        body: &mut B,
+        next: Option<(&Letter, u64)>,
+    ) -> Outcome {
         let is_seven_bit = match self.dialogue.asks_for_seven_bit(letter) {
             false => false,
             true => match is_seven_bit(&letter.prefix, body).await {
@@ -168,7 +189,7 @@ impl Connection {
         let mut out = Output::default();
         let begin = Input::Begin {
             letter,
-            octets: body.octets().saturating_add(letter.prefix.len() as u64),
+            octets: letter.octets(body.octets()),
             is_seven_bit,
         };
         self.dialogue.handle(now_ms(), begin, &mut out);
@@ -177,7 +198,13 @@ impl Connection {
                 None if self.dialogue.is_closed() => return ended(letter),
                 None => out = self.turn(out).await,
                 Some(Wish::SendBody(framing)) => {
-                    out = self.send_body(framing, &out.octets, letter, body).await;
+                    let after = self.say_ahead(next);
+                    let around = Around {
+                        command: &out.octets,
+                        prefix: &letter.prefix,
+                        after: &after,
+                    };
+                    out = self.send_body(framing, around, body).await;
                 }
                 Some(Wish::Settled(outcome)) => {
                     self.send_rest(&out.octets).await;
@@ -217,11 +244,21 @@ impl Connection {
         next
     }
 
+    /// What is said of the next letter behind the end of this one's message.
+    fn say_ahead(&mut self, next: Option<(&Letter, u64)>) -> Vec<u8> {
+        let mut out = Output::default();
+        if let Some((letter, body_octets)) = next {
+            let octets = letter.octets(body_octets);
+            let next = Input::Next { letter, octets };
+            self.dialogue.handle(now_ms(), next, &mut out);
+        }
+        out.octets
+    }
+
     async fn send_body<B: Body>(
         &mut self,
         framing: Framing,
-        command: &[u8],
-        letter: &Letter,
+        around: Around<'_>,
         body: &mut B,
     ) -> Output {
         let mut next = Output::default();
@@ -237,7 +274,7 @@ impl Connection {
                 // Nothing is awaited meanwhile: the time for the reply to DATA is over.
                 stream.clear_deadline(Side::Read);
                 let sending = Sending::new(stream, framing, &has_time);
-                sending.send(command, &letter.prefix, body).await
+                sending.send(around, body).await
             }
         };
         let input = match &sent {

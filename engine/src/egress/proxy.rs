@@ -118,7 +118,7 @@ async fn socks(
         }
     }
     say(stream, connect_request(target)).await?;
-    let [_, reply, _, kind] = hear(stream).await?;
+    let [_, reply, _, kind] = listen(stream).await.map_err(|error| unanswered(&error))?;
     judge(reply)?;
     // The address that it is bound to, which nobody asks for: read, so that mail begins behind it.
     match kind {
@@ -185,18 +185,32 @@ async fn say(stream: &mut Stream, octets: Vec<u8>) -> Result<(), Failure> {
     stream.send(octets).await.0.map_err(|error| broken(&error))
 }
 
-/// Exactly so many octets: what comes behind them is the host's.
 async fn hear<const N: usize>(stream: &mut Stream) -> Result<[u8; N], Failure> {
+    listen(stream).await.map_err(|error| broken(&error))
+}
+
+/// Exactly so many octets: what comes behind them is the host's.
+async fn listen<const N: usize>(stream: &mut Stream) -> io::Result<[u8; N]> {
     let mut heard = Vec::with_capacity(N);
     while heard.len() < N {
         let left = N - heard.len();
-        match stream.recv(&mut heard, left).await {
-            Ok(1..) => {}
-            Ok(0) => return Err(refused("it closed the connection")),
-            Err(error) => return Err(broken(&error)),
+        if stream.recv(&mut heard, left).await? == 0 {
+            let kind = io::ErrorKind::UnexpectedEof;
+            return Err(io::Error::new(kind, "it closed the connection"));
         }
     }
     Ok(<[u8; N]>::try_from(heard).unwrap_or([0; N]))
+}
+
+/// The proxy was there, and asked the host: it is the host that takes its time.
+fn unanswered(error: &io::Error) -> Failure {
+    match error.kind() {
+        io::ErrorKind::TimedOut => {
+            let text = "no answer to connecting through the proxy in time";
+            ours(Stage::Connect, Status(4, 4, 1), text)
+        }
+        _ => broken(error),
+    }
 }
 
 fn broken(error: &io::Error) -> Failure {
@@ -285,5 +299,8 @@ mod tests {
         ] {
             assert_eq!(stage(reply), Err(expected), "{reply}");
         }
+        let late = io::Error::from(io::ErrorKind::TimedOut);
+        assert_eq!(unanswered(&late).stage, Stage::Connect);
+        assert_eq!(broken(&late).stage, Stage::Source);
     }
 }

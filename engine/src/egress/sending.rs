@@ -18,6 +18,17 @@ pub(super) enum Unsent {
     Unreadable(String),
 }
 
+/// What goes out with a message in the same writes.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Around<'o> {
+    /// BDAT.
+    pub(super) command: &'o [u8],
+    /// Header fields of ours: part of the message.
+    pub(super) prefix: &'o [u8],
+    /// What is said behind its end.
+    pub(super) after: &'o [u8],
+}
+
 /// A message that is being sent.
 pub(super) struct Sending<'a> {
     stream: &'a mut Stream,
@@ -48,19 +59,17 @@ impl<'a> Sending<'a> {
         }
     }
 
-    /// Sends the command that goes before the message, the prefix, the body, and what ends them.
+    /// Sends prefix and body, what ends them, and what goes around: a small message is one call.
     pub(super) async fn send<B: Body>(
         mut self,
-        command: &[u8],
-        prefix: &[u8],
+        around: Around<'_>,
         body: &mut B,
     ) -> Result<(), Unsent> {
         let octets = body.octets();
         let mut sent = 0;
-        // Goes with the first block: a small message is one call.
-        let mut before = [command, prefix];
+        let mut before = [around.command, around.prefix];
         if octets == 0 {
-            return self.put(before, b"", true).await;
+            return self.put(before, b"", Some(around.after)).await;
         }
         while sent < octets {
             let block = body.next().await.map_err(unreadable)?;
@@ -69,17 +78,19 @@ impl<'a> Sending<'a> {
             if sent > octets {
                 return Err(Unsent::Unreadable(format!("more than {octets} octets")));
             }
-            self.put(before, block, sent == octets).await?;
+            let after = (sent == octets).then_some(around.after);
+            self.put(before, block, after).await?;
             before = [b"", b""];
         }
         Ok(())
     }
 
+    /// Sends a block; `after` where it is the last one.
     async fn put(
         &mut self,
         [command, prefix]: [&[u8]; 2],
         block: &[u8],
-        is_last: bool,
+        after: Option<&[u8]>,
     ) -> Result<(), Unsent> {
         let mut slices = Vec::with_capacity(SLICES_EXPECTED);
         if !command.is_empty() {
@@ -98,8 +109,9 @@ impl<'a> Sending<'a> {
                 }
             }
         }
-        if is_last {
+        if let Some(after) = after {
             slices.push(IoSlice::new(self.framing.end()));
+            slices.push(IoSlice::new(after));
         }
         self.call(&mut slices).await
     }
@@ -162,5 +174,5 @@ fn shorter(sent: u64, octets: u64) -> Unsent {
     Unsent::Unreadable(format!("it ends after {sent} of {octets} octets"))
 }
 
-/// Command, prefix, block and end.
+/// Command, prefix, block, end and what is behind it.
 const SLICES_EXPECTED: usize = 8;

@@ -34,6 +34,31 @@ pub fn text(id: QueueId) -> String {
     text
 }
 
+/// The id that somebody copied from a log, a reply or a Received field; `None`: it is none. Letters
+/// that are not used stand for the digits that they look like, as Crockford has it.
+#[must_use]
+pub fn parse(text: &str) -> Option<QueueId> {
+    if text.len() != 12 {
+        return None;
+    }
+    let id = text.bytes().try_fold(0u64, |id, letter| {
+        let digit = match letter.to_ascii_uppercase() {
+            b'O' => b'0',
+            b'I' | b'L' => b'1',
+            other => other,
+        };
+        let value = ALPHABET.iter().position(|known| *known == digit)?;
+        Some(id << 5 | value as u64)
+    });
+    id.map(QueueId)
+}
+
+/// When the id was given out, in milliseconds since 1970.
+#[must_use]
+pub fn given_millis(id: QueueId) -> u64 {
+    (id.0 >> 8) / 1_000
+}
+
 /// Crockford's base 32.
 const ALPHABET: &[u8; 32] = b"0123456789ABCDEFGHJKMNPQRSTVWXYZ";
 
@@ -49,5 +74,20 @@ mod tests {
         assert_eq!(first.0 & 0xff, 7);
         assert_eq!(text(first).len(), 12);
         assert_ne!(text(first), text(second));
+    }
+
+    #[test]
+    fn a_text_is_read_again_in_any_case() {
+        let id = QueueIds::new(3).next(1_795_333_261_000_000);
+        let shown = text(id);
+        assert_eq!(parse(&shown), Some(id));
+        assert_eq!(
+            parse(&shown.to_lowercase().replace('0', "o").replace('1', "l")),
+            Some(id)
+        );
+        assert_eq!(given_millis(id), 1_795_333_261_000);
+        for wrong in ["", "0", "UUUUUUUUUUUU", "0123456789ab\u{301}", "0.17"] {
+            assert_eq!(parse(wrong), None, "{wrong}");
+        }
     }
 }

@@ -8,6 +8,7 @@ use crate::post::Post;
 use crate::reactor::{Now, Pool, clock, sleep};
 use crate::route::{Account, Live};
 use crate::telemetry::metric::{self, ShardMetrics};
+use crate::tls::TlsContext;
 use crate::wire::sasl::scram::{Decoy, Keys};
 use std::net::IpAddr;
 use std::rc::Rc;
@@ -176,6 +177,22 @@ impl Hall {
         let mut nonce = [0; 18];
         getrandom::fill(&mut nonce).expect("the kernel gives randomness after boot");
         nonce
+    }
+
+    /// TLS where mail comes in: it asks for certificates where some let mail pass.
+    pub fn mail_tls(&self) -> Option<TlsContext> {
+        let asks = self
+            .live
+            .config
+            .load()
+            .outbound
+            .relay
+            .asks_for_certificates();
+        let tls = self.live.tls.as_ref();
+        match asks {
+            true => tls.map(TlsContext::asking),
+            false => tls.cloned(),
+        }
     }
 
     pub fn now(&self) -> Now {

@@ -1,7 +1,9 @@
 //! Where the recipients of one transaction lead, and what each shard gets of it.
 
 use crate::config::outbound::Outbound as Rules;
+use crate::queue;
 use crate::route::Target;
+use crate::session::smtp::Commit;
 use std::collections::HashMap;
 use store::mail::address::Address;
 use store::mail::date::InternalDate;
@@ -12,8 +14,10 @@ use store::shard::{Outbound, Share};
 pub(super) enum Lead {
     /// To accounts of ours; at least one.
     Accounts(Vec<Target>),
-    /// To another host.
-    Away,
+    /// To accounts of ours, and not before the sender wants it: by our own queue (RFC 4865).
+    Later { home: usize },
+    /// To another host, by the queue of this shard.
+    Away { home: usize },
     /// To nobody, as the operator wants it.
     Nowhere,
 }
@@ -23,42 +27,54 @@ impl Lead {
     pub(super) fn count(&self) -> usize {
         match self {
             Lead::Accounts(targets) => targets.len(),
-            Lead::Away | Lead::Nowhere => 1,
+            Lead::Later { .. } | Lead::Away { .. } | Lead::Nowhere => 1,
         }
     }
 
-    /// The shards of its accounts.
+    /// The shards that get it: one of them may as well have it first.
     pub(super) fn owners(&self) -> impl Iterator<Item = usize> + Clone {
-        let targets = match self {
-            Lead::Accounts(targets) => targets.as_slice(),
-            Lead::Away | Lead::Nowhere => &[],
+        let (targets, home) = match self {
+            Lead::Accounts(targets) => (targets.as_slice(), None),
+            Lead::Later { home } | Lead::Away { home } => (&[][..], Some(*home)),
+            Lead::Nowhere => (&[][..], None),
         };
-        targets.iter().map(owner)
+        targets.iter().map(owner).chain(home)
     }
 }
 
-/// A recipient at another host as the store keeps it.
+/// A recipient of the queue as the store keeps it.
 pub(super) fn leaving(
     recipient: &Recipient,
     tenant: String,
     received: &[u8],
     date: InternalDate,
-    priority: i8,
+    commit: &Commit,
     rules: &Rules,
 ) -> Outbound {
     let route = rules.route(&recipient.address.domain);
     let pace = route.map_or(&rules.queue.pace, |route| &route.pace);
-    Outbound {
+    let mut outbound = Outbound {
         recipient: recipient.address.clone(),
         notify: recipient.notify,
         orcpt: recipient.orcpt.clone(),
         tenant,
-        expiry_secs: date.unix_secs.saturating_add(i64::from(pace.expire_secs)),
+        expiry_secs: 0,
         not_before_secs: 0,
-        priority,
+        priority: 0,
         marks: 0,
+        by_secs: 0,
         prefix: received.to_vec(),
-    }
+    };
+    let elapsed_secs = i64::try_from(commit.elapsed_ms / 1000).unwrap_or(0);
+    let expire_secs = pace.expire_secs;
+    queue::agree(
+        &mut outbound,
+        &commit.terms,
+        date.unix_secs,
+        elapsed_secs,
+        expire_secs,
+    );
+    outbound
 }
 
 /// Whose turn mail of a client counts for that has not logged in: the domain of its sender.

@@ -5,6 +5,7 @@ mod drain;
 mod hall;
 pub mod imap;
 mod leads;
+mod receipt;
 mod report;
 pub mod smtp;
 

@@ -2,18 +2,20 @@
 
 use super::hall::{Hall, Refused};
 use super::leads::{Lead, Shares, leaving, tenant};
+use super::receipt::{self, Given};
 use crate::config::Protocol;
 use crate::config::outbound::Relay;
+use crate::event;
 use crate::intake::{Refusal, Transaction, queue_id};
 use crate::post::{Submitted, Taken};
-use crate::reactor::{Side, buffer};
+use crate::reactor::{Side, buffer, spawn};
 use crate::route::{self, Away, Reason, Route, Target, home};
 use crate::session::smtp::{
     Action, Answer, Commit, Kind, LoginRefusal, Output, Peer, REPLY_BYTES_MAX, Session, Settings,
     Tls, Verdicts, trace,
 };
 use crate::telemetry::metric;
-use crate::tls::{Stream, TlsInfo};
+use crate::tls::{ClientProof, Stream, TlsInfo};
 use crate::wire::sasl::Credentials;
 use crate::wire::smtp::reply::{self, Reply, Verdict};
 use std::io;
@@ -51,7 +53,10 @@ pub async fn serve(hall: Rc<Hall>, stream: Stream, settings: Arc<Settings>, kind
         body: None,
         body_refusal: None,
         leads: Vec::new(),
+        head: Vec::new(),
+        client: ClientProof::Nothing,
     };
+    conversation.judge_client();
     // Whatever ended the connection has been said to the peer, or there is nobody to say it to.
     let _ = conversation.run().await;
     conversation.finish().await;
@@ -71,6 +76,10 @@ struct Conversation {
     body_refusal: Option<Reply>,
     /// Where each accepted recipient of the transaction leads.
     leads: Vec<Lead>,
+    /// The beginning of a message that somebody wants a receipt of.
+    head: Vec<u8>,
+    /// Who the client has proven to be by its certificate.
+    client: ClientProof,
 }
 
 /// Whether the dialogue goes on.
@@ -161,6 +170,7 @@ impl Conversation {
             if let Some(summary) = self.out.ended.take() {
                 self.body = None;
                 self.leads.clear();
+                self.head.clear();
                 super::report::transaction(&self.hall, &summary);
             }
             let Some(action) = self.out.action.take() else {
@@ -180,6 +190,9 @@ impl Conversation {
     async fn carry_body(&mut self) {
         if self.out.body.is_empty() {
             return;
+        }
+        if receipt::is_wanted(self.session.envelope()) {
+            receipt::keep(&mut self.head, &self.out.body);
         }
         if let Some(body) = &mut self.body
             && let Err(refusal) = self.hall.intake.write(body, &mut self.out.body).await
@@ -217,17 +230,48 @@ impl Conversation {
         self.flush().await?;
         let limits = &self.hall.live.config.load().limits;
         let patience = Duration::from_secs(limits.tls_handshake_secs_max);
-        let context = self
-            .hall
-            .live
-            .tls
-            .as_ref()
-            .ok_or(io::ErrorKind::Unsupported)?;
+        let context = self.hall.mail_tls().ok_or(io::ErrorKind::Unsupported)?;
         let stream = self.stream.take().ok_or(io::ErrorKind::NotConnected)?;
         stream.set_deadline(Side::Read, patience);
-        let stream = self.stream.insert(stream.start_tls(context).await?);
+        let stream = self.stream.insert(stream.start_tls(&context).await?);
         let info = stream.info().ok_or(io::ErrorKind::InvalidData)?;
-        Ok(Answer::Tls(tls(info)))
+        let answer = Answer::Tls(tls(info));
+        self.judge_client();
+        Ok(answer)
+    }
+
+    fn judge_client(&mut self) {
+        let shown = self
+            .stream
+            .as_ref()
+            .map(Stream::peer_certificates)
+            .unwrap_or_default();
+        let now = self.hall.now().unix_secs();
+        self.client = self.hall.live.clients.load().judge(shown, now);
+        let peer = self.session.peer().address;
+        match &self.client {
+            ClientProof::Nothing => {}
+            ClientProof::Known(shown) => {
+                let shown = shown.to_string();
+                event!(
+                    Info,
+                    "client certificate",
+                    peer = peer,
+                    shown = shown,
+                    known = true
+                );
+            }
+            ClientProof::Unknown(shown, why) => {
+                let (shown, why) = (shown.to_string(), why.as_str());
+                event!(
+                    Info,
+                    "client certificate",
+                    peer = peer,
+                    shown = shown,
+                    why = why
+                );
+            }
+        }
     }
 
     async fn verify(&self, credentials: Credentials) -> Result<Rc<str>, LoginRefusal> {
@@ -266,40 +310,59 @@ impl Conversation {
         if targets.iter().all(|target| !target.account.has_room(hint)) {
             return self.refuse(metric::Refusal::OverQuota, reply::MAILBOX_FULL);
         }
-        self.lead(Lead::Accounts(targets))
+        if self.session.terms().hold.is_none() {
+            return self.lead(Lead::Accounts(targets));
+        }
+        let home = self.home(address);
+        self.lead_by(home, Lead::Later { home })
     }
 
     /// Another host's recipient: for those who may, where there is a route.
     fn foreign(&mut self, address: &Address) -> Answer {
         let config = self.hall.live.config.load_full();
         let outbound = &config.outbound;
+        let home = self.home(address);
         let lead = match route::away(outbound, self.may_send(&outbound.relay), address) {
-            Away::Leaves => Lead::Away,
+            Away::Leaves => Lead::Away { home },
             Away::Discarded => Lead::Nowhere,
             Away::Rejected(words) => {
                 self.count_refusal(metric::Refusal::Relay);
                 return Answer::Refused(words.into());
             }
             Away::Denied => {
-                return self.refuse(metric::Refusal::Relay, reply::RELAY_NEEDS_LOGIN);
+                let words = match self.client {
+                    ClientProof::Unknown(..) => reply::CERTIFICATE_UNKNOWN,
+                    _ => reply::RELAY_NEEDS_LOGIN,
+                };
+                return self.refuse(metric::Refusal::Relay, words);
             }
             Away::NoRoute if outbound.is_on() => {
                 return self.refuse(metric::Refusal::Relay, reply::NO_ROUTE);
             }
             Away::NoRoute => return self.refuse(metric::Refusal::Relay, reply::RELAY_DENIED),
         };
-        let shards = self.hall.live.directory.load().shards();
-        let home = usize::from(home(&address.domain, shards).0);
-        if self.hall.live.is_queue_full(home) {
-            return self.refuse(metric::Refusal::Unavailable, reply::STORAGE_FULL);
-        }
-        self.lead(lead)
+        self.lead_by(home, lead)
     }
 
-    /// Whoever has logged in, and networks that the operator names; never over LMTP, which is for
-    /// our own mailboxes.
+    /// The shard that queues mail for it.
+    fn home(&self, address: &Address) -> usize {
+        let shards = self.hall.live.directory.load().shards();
+        usize::from(home(&address.domain, shards).0)
+    }
+
+    /// By the queue of a shard, as long as it takes more.
+    fn lead_by(&mut self, home: usize, lead: Lead) -> Answer {
+        match self.hall.live.is_queue_full(home) {
+            true => self.refuse(metric::Refusal::Unavailable, reply::STORAGE_FULL),
+            false => self.lead(lead),
+        }
+    }
+
+    /// Whoever has logged in, networks that the operator names, and who shows a certificate that is
+    /// known; never over LMTP, which is for our own mailboxes.
     fn may_send(&self, relay: &Relay) -> bool {
-        let is_known = self.session.login().is_some();
+        let has_certificate = matches!(self.client, ClientProof::Known(_));
+        let is_known = self.session.login().is_some() || has_certificate;
         self.protocol != Protocol::Lmtp && (is_known || relay.allows(self.session.peer().address))
     }
 
@@ -321,7 +384,8 @@ impl Conversation {
         self.hall.metrics.refusals.of(why).one();
     }
 
-    /// Of the owners of the recipients, we ourselves if we are one, else the first.
+    /// Of the owners of the recipients, we ourselves if we are one, else the first: the message
+    /// goes into one log and not into two.
     fn coordinator(&self) -> usize {
         let me = self.hall.shard;
         let mut owners = self.leads.iter().flat_map(Lead::owners);
@@ -344,6 +408,7 @@ impl Conversation {
             return Answer::Committed { queue_id, verdicts };
         };
         let received_secs = now.unix_secs() as i64;
+        let asked = receipt::asked(&commit.envelope, &self.leads);
         let Shares {
             by_owner,
             by_home,
@@ -369,8 +434,24 @@ impl Conversation {
             shares: by_owner,
             outbound: by_home,
         };
+        let given = asked.map(|asked| Given {
+            asked,
+            source: submitted.source.clone(),
+            queue_id: queue_id.clone(),
+            head: std::mem::take(&mut self.head),
+        });
         let verdicts = match self.hall.intake.commit(body, submitted).await {
-            Ok(taken) => Verdicts::Each(verdicts(recipients, &of_recipient, &taken)),
+            Ok(taken) => {
+                let verdicts = verdicts(recipients, &of_recipient, &taken);
+                if let Some(given) = given {
+                    spawn(receipt::give(
+                        Rc::clone(&self.hall),
+                        given,
+                        verdicts.clone(),
+                    ));
+                }
+                Verdicts::Each(verdicts)
+            }
             Err(refusal) => Verdicts::All(Err(refused(&refusal))),
         };
         Answer::Committed { queue_id, verdicts }
@@ -387,7 +468,6 @@ impl Conversation {
         trace.write(&mut received);
         trace.complete(commit.missing, &mut received);
         let config = self.hall.live.config.load();
-        let shards = self.hall.live.directory.load().shards();
         let sender = self.session.login().map(|login| login.to_string());
         for (position, (recipient, lead)) in
             commit.envelope.recipients.iter().zip(leads).enumerate()
@@ -395,20 +475,11 @@ impl Conversation {
             let targets = match lead {
                 Lead::Accounts(targets) => targets,
                 Lead::Nowhere => continue,
-                Lead::Away => {
+                Lead::Later { home } | Lead::Away { home } => {
                     let tenant = sender.clone().unwrap_or_else(|| tenant(&commit.envelope));
-                    let outbound = leaving(
-                        recipient,
-                        tenant,
-                        &received,
-                        date,
-                        commit.priority,
-                        &config.outbound,
-                    );
-                    shares.leave(
-                        usize::from(home(&recipient.address.domain, shards).0),
-                        outbound,
-                    );
+                    let outbound =
+                        leaving(recipient, tenant, &received, date, commit, &config.outbound);
+                    shares.leave(home, outbound);
                     continue;
                 }
             };

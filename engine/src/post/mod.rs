@@ -14,7 +14,7 @@ pub use letter::{
 };
 pub use queue::{
     LastReply, Pick, QueueAnswer, QueueAsk, QueueDeed, QueueField, QueueLine, QueueShown, SiteLine,
-    SourceLine, WarmSite,
+    SourceLine, SuspensionLine, WarmSite,
 };
 pub use tls_report::{
     DateRange, FailureDetail, PolicyResult, PolicyShown, PolicyType, Summary, TlsReport,

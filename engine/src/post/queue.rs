@@ -14,12 +14,15 @@ pub enum QueueAsk {
     Carry {
         pick: Pick,
         deed: QueueDeed,
+        /// Nothing is done: how many would be meant?
+        is_trial: bool,
     },
     Suspend {
         field: QueueField,
         until: Option<u32>,
     },
     Resume(QueueField),
+    Suspensions,
     Top,
     Sources,
     /// What came of TLS on a day in UTC, counted from 1970; `None`: today.
@@ -37,21 +40,43 @@ pub enum QueueAnswer {
     /// So many recipients were meant.
     Count(u64),
     Sites(Vec<SiteLine>),
+    Suspensions(Vec<SuspensionLine>),
+    /// It was not done; a sentence for the operator.
+    Refused(String),
     Sources(Vec<SourceLine>),
     TlsReports(Vec<TlsReport>),
     /// No mail leaves this host.
     Off,
 }
 
-/// Which recipients are meant.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Pick {
-    All,
-    Domain(String),
-    Tenant(String),
+/// Which recipients are meant: those for whom all that is said here is so.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Pick {
     /// `SHARD.NUMBER`.
-    Item(String),
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub item: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub domain: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub site: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tenant: Option<String>,
+    /// An address, or `@` and a domain.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sender: Option<String>,
+    /// As `sender`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub recipient: Option<String>,
+    /// As a header field of the message names it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub campaign: Option<String>,
+    /// Waits for so many seconds at least.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub older_secs: Option<u32>,
+    /// Words of the last reply, in any case.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reply: Option<String>,
 }
 
 /// What is done with them.
@@ -76,6 +101,17 @@ pub enum QueueField {
     Tenant(String),
     /// An address, or `@` and a domain.
     Sender(String),
+    /// As `Sender`.
+    Recipient(String),
+    Campaign(String),
+}
+
+/// One suspension that holds.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct SuspensionLine {
+    pub field: QueueField,
+    /// Absent: until it is resumed.
+    pub until_secs: Option<u32>,
 }
 
 /// One recipient in one line.
@@ -121,18 +157,38 @@ pub struct LastReply {
 }
 
 /// What one shard has for one site, and how the site fares with all of them.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 pub struct SiteLine {
+    /// Empty: domains whose hosts are not known.
     pub site: String,
     pub ready: u64,
+    /// Wait for a time.
+    pub waiting: u64,
+    pub held: u64,
+    /// Being sent, or their hosts asked for.
+    pub under_way: u64,
+    /// When custody of the oldest began; absent: nothing waits, or it is not known yet.
+    pub oldest_secs: Option<u32>,
     pub connections: u32,
+    /// Connections that it bears, within what the configuration allows.
     pub allowed: u32,
+    /// Messages a minute; absent: no limit.
+    pub per_minute_max: Option<u32>,
+    /// Recipients taken in the last minute, about.
+    pub per_minute: u64,
     /// Seconds until it is tried again; 0: it is not paused.
     pub paused_secs: u64,
+    pub is_suspended: bool,
+    /// It took the last connection.
+    pub is_proven: bool,
+    /// Of recipients, since the start.
     pub sent: u64,
     pub deferred: u64,
     pub failed: u64,
+    /// Connections that did not come to be.
     pub unreached: u64,
+    /// The last thing it said that was no yes.
+    pub last: Option<LastReply>,
 }
 
 /// One egress source. What is ready is that of one shard, or of all where it says so.

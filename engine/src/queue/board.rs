@@ -12,9 +12,9 @@ use super::pool::Pools;
 use super::site::Site;
 use super::source::Source;
 use super::suspend::{Field, Suspensions};
+use super::tally::Tally;
 use super::way::{Known, parts_of};
 use super::wheel::Wheel;
-use super::why::Why;
 use crate::reactor::oneshot;
 use slab::Slab;
 use std::collections::HashMap;
@@ -28,12 +28,12 @@ pub(super) struct Board {
     wheel: Wheel,
     pub(super) domains: Names<Domain>,
     /// A tenant whose mail leaves by the pool of its sender is one of its own: `TENANT\0POOL`.
-    pub(super) tenants: Names<()>,
+    pub(super) tenants: Names<Tally>,
     pub(super) pools: Pools,
     /// The message of an item: its recipients leave together.
     pub(super) message_of: Box<dyn Fn(u64) -> u64>,
     pub(super) queues: Slab<Queue>,
-    by_key: HashMap<(u32, Box<str>), usize>,
+    pub(super) by_key: HashMap<(u32, Box<str>), usize>,
     to_resolve: Vec<u32>,
     to_serve: Vec<QueueIndex>,
 }
@@ -60,6 +60,12 @@ pub(super) struct Domain {
     pub(super) standing: Standing,
     /// Those that wait for its hosts.
     pending: Chain,
+    pub(super) tally: Tally,
+    /// The last that was known.
+    pub(super) site: Option<Arc<Site>>,
+    /// Its oldest recipient: of the last round of the watchdog, and as far as this one has come.
+    pub(super) oldest: Option<u64>,
+    pub(super) oldest_so_far: Option<u64>,
 }
 
 #[derive(Default)]
@@ -81,8 +87,12 @@ pub(super) struct Queue {
     pub(super) couriers: u32,
     /// Of these, those that have nothing to send now; told when there is something.
     pub(super) idle: Vec<oneshot::Sender<()>>,
+    /// It waits for leave to probe its hosts.
+    pub(super) is_in_line: bool,
     /// Domains whose hosts it stands for.
     pub(super) users: u32,
+    /// What a message took of late, in microseconds, as a moving mean.
+    took_micros: u64,
     /// Its hosts, as DNS named them last.
     pub(super) hop: Rc<Hop>,
 }
@@ -115,6 +125,7 @@ impl Board {
             self.tenants.leave(tenant);
             return added;
         };
+        self.count(index, Tally::enter);
         match arrival.is_held {
             true => self.enter(index, State::Held, now.saturating_add(LOOK_SECS)),
             false => self.defer(index, arrival.due, now),
@@ -158,16 +169,16 @@ impl Board {
             domain.standing = Standing::Asked;
             self.to_resolve.push(number);
         }
-        self.nodes.node_mut(index).enter(State::Resolving, look);
         self.nodes.push(&mut domain.pending, index);
+        self.enter(index, State::Resolving, look);
     }
 
     fn make_ready(&mut self, index: Index, queue: QueueIndex, look: u32) {
         let Some(ready) = self.queues.get_mut(queue.0) else {
             return;
         };
-        self.nodes.node_mut(index).enter(State::Ready, look);
         ready.lanes.push(&mut self.nodes, index);
+        self.enter(index, State::Ready, look);
         if self.to_serve.last() != Some(&queue) {
             self.to_serve.push(queue);
         }
@@ -223,7 +234,9 @@ impl Board {
             parted: 0,
             couriers: 0,
             idle: Vec::new(),
+            is_in_line: false,
             users: 0,
+            took_micros: SWIFT_MICROS_MAX,
             hop: Rc::clone(hop),
         });
         self.by_key.insert(key, at);
@@ -246,6 +259,7 @@ impl Board {
         let Some(domain) = self.domains.value_mut(number) else {
             return;
         };
+        domain.site = Some(Arc::clone(&site));
         let known = Standing::Known(Known {
             hop,
             site,
@@ -301,7 +315,7 @@ impl Board {
         let taken = queue.lanes.take(&mut self.nodes, most, belongs);
         let until = now.saturating_add(SENDING_SECS_MAX);
         for index in &taken {
-            self.nodes.node_mut(*index).enter(State::Sending, until);
+            self.enter(*index, State::Sending, until);
         }
         taken
     }
@@ -309,7 +323,7 @@ impl Board {
     /// Nothing is to be done for it any more.
     pub(super) fn end(&mut self, index: Index) {
         let node = *self.nodes.node(index);
-        self.nodes.let_go(index);
+        self.let_go(index);
         self.tenants.leave(node.tenant());
         if self.domains.users(node.domain) == 1
             && let Some(domain) = self.domains.value_mut(node.domain)
@@ -361,7 +375,8 @@ impl Board {
             .nodes
             .add(node.item, node.domain, node.tenant(), node.band());
         let fresh = fresh.ok()?;
-        self.nodes.let_go(index);
+        self.count(fresh, Tally::enter);
+        self.let_go(index);
         Some(fresh)
     }
 
@@ -382,7 +397,25 @@ impl Board {
     }
 
     pub(super) fn enter(&mut self, index: Index, state: State, due: u32) {
+        self.count(index, Tally::leave);
         self.nodes.node_mut(index).enter(state, due);
+        self.count(index, Tally::enter);
+    }
+
+    fn let_go(&mut self, index: Index) {
+        self.count(index, Tally::leave);
+        self.nodes.let_go(index);
+    }
+
+    pub(super) fn count(&mut self, index: Index, change: fn(&mut Tally, State)) {
+        let node = self.nodes.node(index);
+        let (state, domain, tenant) = (node.state(), node.domain, node.tenant());
+        if let Some(domain) = self.domains.value_mut(domain) {
+            change(&mut domain.tally, state);
+        }
+        if let Some(tally) = self.tenants.value_mut(tenant) {
+            change(tally, state);
+        }
     }
 
     /// Those among the next `most` places whose state has outlived its time, and where to go on.
@@ -419,104 +452,6 @@ impl Board {
     pub(super) fn tenant_of(&self, index: Index) -> &str {
         parts_of(self.tenants.text(self.nodes.node(index).tenant())).0
     }
-
-    /// What a recipient is waiting for. `now_millis` is of the monotonic clock.
-    pub(super) fn why(&mut self, index: Index, is_retry: bool, now: u32, now_millis: u64) -> Why {
-        let node = *self.nodes.node(index);
-        match node.state() {
-            State::Timed => self.why_timed(index, is_retry, now),
-            State::Resolving => Why::Dns { until: node.due },
-            State::Held => Why::Held { until: node.due },
-            State::Ready => self.why_ready(index, now, now_millis),
-            State::Sending | State::Gone => Why::Reply {
-                site: self.site_of(index, now),
-                until: node.due,
-            },
-        }
-    }
-
-    fn why_timed(&mut self, index: Index, is_retry: bool, now: u32) -> Why {
-        let at = self.nodes.node(index).due;
-        let (domain, tenant) = (
-            self.domain_of(index).to_owned(),
-            self.tenant_of(index).to_owned(),
-        );
-        let is_meant = |field: &Field| field.is_domain(&domain) || field.is_tenant(&tenant);
-        match self.suspensions.find(now, is_meant) {
-            Some(suspension) => Why::Suspended {
-                by: suspension.field.to_string(),
-                until: suspension.until,
-            },
-            None if is_retry => Why::Retry { at },
-            None => Why::NotBefore { at },
-        }
-    }
-
-    fn why_ready(&mut self, index: Index, now: u32, now_millis: u64) -> Why {
-        let until = self.nodes.node(index).due;
-        let site = self.site_of(index, now);
-        let is_meant = |field: &Field| field.is_site(&site);
-        if let Some(suspension) = self.suspensions.find(now, is_meant) {
-            return Why::Suspended {
-                by: suspension.field.to_string(),
-                until: suspension.until,
-            };
-        }
-        let queue = self
-            .queue_of(index, now)
-            .and_then(|queue| self.queue(queue));
-        let Some(queue) = queue else {
-            return Why::Dns { until };
-        };
-        let source = &queue.source;
-        if let Some(obstacle) = source.obstacle(&site, now) {
-            return Why::of_source(source.says.name.clone(), site, obstacle);
-        }
-        if let Some(most) = source.says.connections_max
-            && source.open() >= most
-        {
-            return Why::Crowded {
-                source: source.says.name.clone(),
-                most,
-                until,
-            };
-        }
-        if let Some(millis) = queue.site.paused_until().checked_sub(now_millis)
-            && millis > 0
-        {
-            let secs = u32::try_from(millis.div_ceil(1000)).unwrap_or(u32::MAX);
-            return Why::Paused {
-                site,
-                at: now.saturating_add(secs),
-            };
-        }
-        Why::Turn {
-            site,
-            ready: queue.ready(),
-            open: queue.site.open(),
-            allowed: queue.site.allowed(queue.hop.route.pace.connections_max),
-            until,
-        }
-    }
-
-    fn site_of(&self, index: Index, now: u32) -> String {
-        let queue = self
-            .queue_of(index, now)
-            .and_then(|queue| self.queue(queue));
-        let name = queue.map(|queue| queue.site.name().to_owned());
-        name.unwrap_or_else(|| self.domain_of(index).to_owned())
-    }
-
-    /// The ready queue that a recipient is in, or would be.
-    #[must_use]
-    pub(super) fn queue_of(&self, index: Index, now: u32) -> Option<QueueIndex> {
-        let known = self.known(self.nodes.node(index).domain)?;
-        let source = self.source_of(index, known, now)?;
-        known.queue_of(source).or_else(|| {
-            let key = (source.id, Box::from(known.hop.exchange.as_str()));
-            self.by_key.get(&key).map(|at| QueueIndex(*at))
-        })
-    }
 }
 
 impl Queue {
@@ -525,7 +460,33 @@ impl Queue {
     pub(super) fn ready(&self) -> usize {
         self.lanes.count()
     }
+
+    /// A message was sent in this time.
+    pub(super) fn took(&mut self, micros: u64) {
+        self.took_micros = (self.took_micros * 7).saturating_add(micros) / 8;
+    }
+
+    /// A second has passed: whoever was swift may be stuck since.
+    pub(super) fn doubt(&mut self) {
+        self.took_micros = self.took_micros.max(SWIFT_MICROS_MAX);
+    }
+
+    /// How many are left to each courier who is at work. One that is soon back takes several: they
+    /// go out with the ends of each other, and nobody is woken for each.
+    #[must_use]
+    pub(super) fn left_to_each(&self) -> usize {
+        match self.took_micros < SWIFT_MICROS_MAX {
+            true => LEFT_TO_SWIFT,
+            false => 1,
+        }
+    }
 }
+
+/// A host that takes messages faster than this is swift.
+const SWIFT_MICROS_MAX: u64 = 2_000;
+
+/// Messages that wait for a courier of a swift one: some milliseconds.
+const LEFT_TO_SWIFT: usize = 4;
 
 /// A state without an event of its own is looked at this often: has its message expired?
 pub(super) const LOOK_SECS: u32 = 600;

@@ -70,7 +70,7 @@ impl Budget {
 
     /// A part, if there is room at once.
     pub(super) fn try_take(self: &Rc<Budget>, amount: u64) -> Option<Share> {
-        if !self.waiting.borrow().is_empty() || !self.has_room(amount) {
+        if !self.has_room_for(amount) {
             return None;
         }
         self.used.set(self.used.get() + amount);
@@ -83,6 +83,18 @@ impl Budget {
     #[must_use]
     pub(super) fn used(&self) -> u64 {
         self.used.get()
+    }
+
+    /// What is given out, in hundredths of all.
+    #[must_use]
+    pub(super) fn used_percent(&self) -> u64 {
+        self.used.get().saturating_mul(100) / self.most.get().max(1)
+    }
+
+    /// Whether [`try_take`](Self::try_take) would give a part.
+    #[must_use]
+    pub(super) fn has_room_for(&self, amount: u64) -> bool {
+        self.waiting.borrow().is_empty() && self.has_room(amount)
     }
 
     fn has_room(&self, amount: u64) -> bool {
@@ -133,6 +145,7 @@ mod tests {
         let budget = Budget::new(10);
         let mut context = Context::from_waker(Waker::noop());
         let first = budget.try_take(8).unwrap();
+        assert_eq!(budget.used_percent(), 80);
         let mut big = pin!(budget.take(100));
         let mut small = pin!(budget.take(1));
         assert!(big.as_mut().poll(&mut context).is_pending());

@@ -6,31 +6,42 @@
 //!    └── while something is ready, or comes within a few seconds ─────────────┘
 //! ```
 //!
+//! What is ready already is taken and read before a message is sent, so that its envelope goes out
+//! with the end of that message.
+//!
 //! The outcome of a message is written down while the next one is sent, and awaited before the one
 //! after it: a crash leaves at most two messages of a connection in doubt.
 
-use super::board::QueueIndex;
+use super::board::{Queue, QueueIndex};
 use super::budget;
 use super::connect::is_final;
 use super::dispatch::Dispatcher;
 use super::dsn::Event;
+use super::fit::fits;
 use super::hop::Hop;
 use super::letter::{Load, Parcel};
+use super::nodes::Index;
 use super::outcome::{Result as Came, Tried, said, said_of};
+use super::privacy::Unreached;
 use super::schedule::pause_secs;
-use super::site::{Permit, Rate};
-use super::source::{Leave, Source};
-use super::suspend::Field;
-use crate::egress::{Connection, Dialect, Disposition, Failure, Fate, Origin, Outcome, Stage};
+use super::site::{Counts, Permit, Rate};
+use super::source::{Leave, Ration, Source};
+use super::terms::Terms;
+use crate::egress::{
+    Connection, Dialect, Disposition, Failure, Fate, Letter, Origin, Outcome, Stage,
+};
 use crate::event;
 use crate::reactor::oneshot::{self, oneshot};
 use crate::reactor::{clock, sleep, spawn};
+use crate::telemetry::metric::Kind;
+use crate::wire::smtp::client::offer::Offer;
 use futures_util::future::{Either, select};
 use std::pin::pin;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
+use store::shard::{HostReply, Way};
 
 /// What a courier holds as long as it lives.
 pub(super) struct Courier {
@@ -40,115 +51,89 @@ pub(super) struct Courier {
     leave: Leave,
     pub(super) permit: Permit,
     _connection: budget::Share,
+    /// What comes next.
+    ahead: Option<Departing>,
     /// Ready when the outcome before the last is durable.
     noted: Option<oneshot::Receiver<()>>,
+    /// Where the last connection was refused, or not answered.
+    pub(super) failed: Option<Arc<Way>>,
+    /// Until a host has answered.
+    pub(super) probe: Option<budget::Share>,
+    /// Recipients, each with its item, of which nobody has said yet what came of them.
+    taken: Vec<(Index, u64)>,
+    /// What is counted of its egress source.
+    counts: Arc<Counts>,
+}
+
+/// What a courier needs to set out.
+pub(super) struct Pass {
+    pub(super) permit: Permit,
+    pub(super) leave: Leave,
+    pub(super) connection: budget::Share,
+    /// For a host that has not answered yet.
+    pub(super) probe: Option<budget::Share>,
+}
+
+/// A message that may leave.
+struct Departing {
+    load: Load,
+    letter: Letter,
+    ration: Ration,
 }
 
 /// An open connection and whom it leads to.
 pub(super) struct Link {
     pub(super) connection: Connection,
     pub(super) host: Rc<str>,
-}
-
-impl Dispatcher {
-    /// Sends as many couriers to a queue as it has work for and its site bears.
-    pub(super) fn serve(self: &Rc<Self>, index: QueueIndex) {
-        let mut called = 0;
-        while !self.is_ending() {
-            let now = self.second();
-            let mut board = self.board.borrow_mut();
-            board.part(index, now);
-            let Some(site) = board.queue(index).map(|queue| Arc::clone(&queue.site)) else {
-                return;
-            };
-            let is_meant = |field: &Field| field.is_site(site.name());
-            if board.suspensions.find(now, is_meant).is_some() {
-                return;
-            }
-            let Some(queue) = board.queue_mut(index) else {
-                return;
-            };
-            let busy = (queue.couriers as usize).saturating_sub(queue.idle.len());
-            if queue.ready() <= busy + called {
-                return;
-            }
-            if let Some(idle) = queue.idle.pop() {
-                // One that just left is counted no more either way.
-                let _ = idle.send(());
-                called += 1;
-                continue;
-            }
-            if !queue.source.is_usable(site.name(), now) {
-                return;
-            }
-            let most = queue.hop.route.pace.connections_max;
-            let now_millis = self.now().monotonic_millis;
-            let Ok(permit) = queue.site.permit(most, now_millis) else {
-                return;
-            };
-            let (Some(leave), Some(connection)) =
-                (queue.source.leave(), self.connections.try_take(1))
-            else {
-                return;
-            };
-            queue.couriers += 1;
-            let courier = Courier {
-                desk: Rc::clone(self),
-                queue: index,
-                hop: Rc::clone(&queue.hop),
-                leave,
-                permit,
-                _connection: connection,
-                noted: None,
-            };
-            drop(board);
-            spawn(courier.run());
-        }
-    }
-
-    fn courier_gone(&self, index: QueueIndex) {
-        let mut board = self.board.borrow_mut();
-        if let Some(queue) = board.queue_mut(index) {
-            queue.couriers = queue.couriers.saturating_sub(1);
-        }
-        board.prune(index);
-    }
-
-    /// Until when the operator keeps this queue's site from being sent to.
-    fn is_suspended(&self, site: &str) -> bool {
-        let now = self.second();
-        let mut board = self.board.borrow_mut();
-        board
-            .suspensions
-            .find(now, |field| field.is_site(site))
-            .is_some()
-    }
+    pub(super) way: Arc<Way>,
+    /// It was opened on other terms than the hosts ask for: good for one message.
+    pub(super) is_for_one: bool,
 }
 
 impl Courier {
-    async fn run(mut self) {
+    pub(super) fn new(
+        desk: &Rc<Dispatcher>,
+        (index, queue): (QueueIndex, &Queue),
+        pass: Pass,
+    ) -> Courier {
+        Courier {
+            desk: Rc::clone(desk),
+            queue: index,
+            hop: Rc::clone(&queue.hop),
+            counts: desk.sites.total(Kind::Source, &queue.source.says.name),
+            leave: pass.leave,
+            permit: pass.permit,
+            _connection: pass.connection,
+            ahead: None,
+            noted: None,
+            failed: None,
+            probe: pass.probe,
+            taken: Vec::new(),
+        }
+    }
+
+    pub(super) async fn run(mut self) {
         let (desk, queue) = (Rc::clone(&self.desk), self.queue);
         let mut link: Option<Link> = None;
         while !self.desk.is_ending() && !self.desk.is_suspended(self.permit.site().name()) {
-            if self.has_work() {
-                self.keep_pace(&mut link).await;
-            }
             // A source that is suspended or warms up gives its share to the others.
-            if !self.take_ration() {
+            if self.ahead.is_none() && !self.is_source_usable() {
                 break;
             }
-            let Some(load) = self.next_load().await else {
-                self.return_ration();
+            let Some(departing) = self.next(&mut link).await else {
                 let Some(link) = &mut link else { break };
                 match self.rest(link).await {
                     true => continue,
                     false => break,
                 }
             };
-            if !self.send(&mut link, load).await {
+            if !self.send(&mut link, departing).await {
                 break;
             }
             self.desk.serve(self.queue);
+            if self.is_others_turn(&link) {
+                break;
+            }
         }
         if let Some(link) = link {
             link.connection.quit().await;
@@ -158,8 +143,18 @@ impl Courier {
             let _ = noted.await;
         }
         drop(self);
+        // Those in line come before more of the same.
+        desk.call_next();
         desk.serve(queue);
         desk.turn();
+    }
+
+    /// Others wait for a connection, and this one has sent its share.
+    fn is_others_turn(&self, link: &Option<Link>) -> bool {
+        let next = link
+            .as_ref()
+            .map_or(0, |link| link.connection.next_number());
+        next > TURN_LETTERS && !self.desk.line.borrow().is_empty()
     }
 
     fn has_work(&self) -> bool {
@@ -172,40 +167,100 @@ impl Courier {
         self.leave.source()
     }
 
-    fn take_ration(&self) -> bool {
-        let (site, now) = (self.permit.site().name(), self.desk.second());
-        self.source().is_usable(site, now) && self.source().take_ration(site, now)
+    fn is_source_usable(&self) -> bool {
+        let site = self.permit.site().name();
+        self.source().is_usable(site, self.desk.second())
     }
 
-    fn return_ration(&self) {
-        let site = self.permit.site().name();
-        self.source().return_ration(site, self.desk.second());
+    fn ration(&self) -> Option<Ration> {
+        Ration::take(self.source(), self.permit.site(), self.desk.second())
     }
 
     /// Waits for a share of the rates of the site and of the source.
     async fn keep_pace(&self, link: &mut Option<Link>) {
-        let by_site = self.hop.route.pace.per_minute_max;
-        self.keep_rate(by_site, &self.permit.site().rate, link)
-            .await;
-        let source = self.source();
-        self.keep_rate(source.says.per_minute_max, &source.rate, link)
-            .await;
+        for (per_minute, rate) in self.rates() {
+            keep_rate(per_minute, rate, link).await;
+        }
     }
 
-    /// A long wait is not spent on an open connection.
-    async fn keep_rate(&self, per_minute: Option<u32>, rate: &Rate, link: &mut Option<Link>) {
-        let Some(per_minute) = per_minute else {
+    /// A share of each rate, where there is one at once.
+    fn is_in_pace(&self) -> bool {
+        let now_micros = clock::monotonic_micros();
+        let [site, source] = self.rates();
+        let take = |(per_minute, rate): (Option<u32>, &Rate)| {
+            per_minute.is_none_or(|per_minute| rate.take(per_minute, now_micros).is_ok())
+        };
+        if !take(site) {
+            return false;
+        }
+        let is_taken = take(source);
+        if let (false, (Some(per_minute), rate)) = (is_taken, site) {
+            rate.give_back(per_minute);
+        }
+        is_taken
+    }
+
+    /// Messages a minute, of the site and of the source.
+    fn rates(&self) -> [(Option<u32>, &Rate); 2] {
+        let source = self.source();
+        let by_site = self.hop.route.pace.per_minute_max;
+        [
+            (by_site, &self.permit.site().rate),
+            (source.says.per_minute_max, &source.rate),
+        ]
+    }
+
+    /// The next message, when it may leave; `None`: nothing is ready, or its source had its
+    /// messages of today.
+    async fn next(&mut self, link: &mut Option<Link>) -> Option<Departing> {
+        if self.ahead.is_some() {
+            return self.ahead.take();
+        }
+        if self.has_work() {
+            self.keep_pace(link).await;
+        }
+        let ration = self.ration()?;
+        let load = self.next_load().await?;
+        Some(self.departing(load, ration))
+    }
+
+    fn departing(&self, load: Load, ration: Ration) -> Departing {
+        Departing {
+            letter: self.desk.letter(&load.body, &load.parcels),
+            load,
+            ration,
+        }
+    }
+
+    /// Takes what comes behind the next letter of a connection, if something may at once. Behind
+    /// one of so many octets it would wait long, and a round trip is little.
+    async fn look_ahead(&mut self, link: &Link, octets: u64) {
+        let pace = &self.hop.route.pace;
+        let is_last = link.is_for_one
+            || link.connection.next_number() >= pace.messages_max
+            || octets > AHEAD_OF_BYTES_MAX
+            || self.desk.is_ending();
+        if is_last || self.ahead.is_some() || !self.has_work() || !self.is_source_usable() {
+            return;
+        }
+        let Some(ration) = self.ration().filter(|_| self.is_in_pace()) else {
             return;
         };
-        while let Err(at) = rate.take(per_minute, clock::monotonic_micros()) {
-            let wait = Duration::from_micros(at.saturating_sub(clock::monotonic_micros()));
-            if wait > IDLE_MAX
-                && let Some(link) = link.take()
-            {
-                link.connection.quit().await;
-            }
-            sleep(wait).await;
+        let now = self.desk.second();
+        let taken = self
+            .desk
+            .take(self.queue, pace.recipients_max as usize, now);
+        if let Some(load) = self.desk.load_at_once(taken, pace).await {
+            self.ahead = Some(self.departing(load, ration));
         }
+    }
+
+    /// What may ride behind the letter of this connection: what may take it, and takes it as it is.
+    fn chained(&self, link: &Link) -> Option<(&Letter, u64)> {
+        let Departing { load, letter, .. } = self.ahead.as_ref()?;
+        let is_fit = fits(&load.body, link.connection.offer());
+        let is_taken = is_fit && self.suits(link, terms(&load.parcels));
+        is_taken.then(|| (letter, load.body.octets()))
     }
 
     /// The next transaction's recipients with their message; passes over what cannot be read.
@@ -224,46 +279,81 @@ impl Courier {
     }
 
     /// `false`: the hosts cannot be reached, so that more would fare the same.
-    async fn send(&mut self, link: &mut Option<Link>, load: Load) -> bool {
-        let Load { parcels, body } = load;
-        let letter = self.desk.letter(&body, &parcels);
+    async fn send(&mut self, link: &mut Option<Link>, departing: Departing) -> bool {
+        let (mut letter, ration) = (departing.letter, departing.ration);
+        let Load { parcels, mut body } = departing.load;
+        self.clock(&parcels);
+        let named = |parcel: &Parcel| (parcel.index, parcel.item.id.0);
+        self.taken = parcels.iter().map(named).collect();
         let mut pieces = body.pieces();
+        // Also one that waited behind another.
+        let indexes = parcels.iter().map(|parcel| parcel.index);
+        self.desk.allow_time(indexes, body.octets());
+        let is_notice = letter.envelope.reverse_path.is_none();
         for _ in 0..STALE_MAX {
-            let mut open = match link.take() {
-                Some(open) if open.connection.letters() < self.hop.route.pace.messages_max => open,
-                spent => {
-                    if let Some(spent) = spent {
-                        spent.connection.quit().await;
-                    }
-                    match self.connect(&parcels).await {
-                        Ok(open) => open,
-                        Err((host, failure)) => {
-                            self.return_ration();
-                            self.unreached(parcels, &host, &failure).await;
-                            return false;
-                        }
-                    }
+            let mut open = match self.link_for(link.take(), &parcels, is_notice).await {
+                Ok(open) => open,
+                Err(Unreached::Site(host, failure)) => {
+                    self.unreached(parcels, &host, &failure).await;
+                    return false;
+                }
+                Err(Unreached::Private(host, failure)) => {
+                    self.not_private(parcels, &host, &failure).await;
+                    return true;
                 }
             };
-            let outcome = open.connection.send(&letter, &mut pieces).await;
+            if self.fit(&mut body, &parcels, open.connection.offer()).await {
+                (letter, pieces) = (self.desk.letter(&body, &parcels), body.pieces());
+            }
+            self.look_ahead(&open, body.octets()).await;
+            let next = self.chained(&open);
+            let begun = clock::monotonic_micros();
+            let sent = open.connection.send_before(&letter, &mut pieces, next);
+            let outcome = sent.await;
+            self.note_time(begun);
             if outcome.is_stale {
                 continue;
             }
-            let passes_on = open.connection.offer().dsn;
-            let host = Rc::clone(&open.host);
-            if outcome.is_open {
-                *link = Some(open);
+            let promises = Promises::of(open.connection.offer());
+            let (host, way) = (Rc::clone(&open.host), Arc::clone(&open.way));
+            match outcome.is_open {
+                true if open.is_for_one => open.connection.quit().await,
+                true => *link = Some(open),
+                false => {}
             }
             drop((body, pieces));
+            ration.spend();
             self.source().sent.fetch_add(1, Ordering::Relaxed);
             self.learn(&outcome);
-            self.write_down(parcels, &host, passes_on, &outcome).await;
+            self.write_down(parcels, (&host, way), promises, &outcome)
+                .await;
             return true;
         }
         // It closes every connection on us: as good as not there.
-        self.return_ration();
         self.give_back(parcels);
         false
+    }
+
+    /// The connection that is open, if it suits, or another one.
+    async fn link_for(
+        &mut self,
+        open: Option<Link>,
+        parcels: &[Parcel],
+        is_notice: bool,
+    ) -> Result<Link, Unreached> {
+        match open {
+            Some(open) if self.suits(&open, terms(parcels)) => return Ok(open),
+            Some(spent) => spent.connection.quit().await,
+            None => {}
+        }
+        self.connect_for(parcels, is_notice).await
+    }
+
+    fn note_time(&self, begun: u64) {
+        let took = clock::monotonic_micros().saturating_sub(begun);
+        if let Some(queue) = self.desk.board.borrow_mut().queue_mut(self.queue) {
+            queue.took(took);
+        }
     }
 
     /// What the site's answers say about how much it bears: 421, or a connection that ends in the
@@ -279,35 +369,46 @@ impl Courier {
             site.crowded();
         } else if outcome.recipients.iter().any(has_taken) {
             site.took(self.hop.route.pace.connections_max);
+        } else if outcome
+            .recipients
+            .iter()
+            .any(|one| one.fate == Fate::Deferred)
+        {
+            site.put_off();
         }
     }
 
     async fn write_down(
         &mut self,
         parcels: Vec<Parcel>,
-        host: &str,
-        passes_on: bool,
+        (host, way): (&str, Arc<Way>),
+        promises: Promises,
         outcome: &Outcome,
     ) {
         let mut tried = Vec::with_capacity(parcels.len());
+        let now = self.desk.now().unix_millis;
         for (parcel, disposition) in parcels.into_iter().zip(&outcome.recipients) {
+            if disposition.fate == Fate::Delivered {
+                let delay = now.saturating_sub(parcel.born_millis);
+                self.permit.site().counts.delivery.record(delay);
+            }
             let result = match Came::from(disposition) {
-                Came::Delivered(_) if !parcel.wants_success() => Came::Delivered(Event::PassedOn),
-                // LMTP puts it into its mailbox (RFC 2033).
-                Came::Delivered(_) if self.hop.dialect == Dialect::Lmtp => {
-                    Came::Delivered(Event::Delivered)
-                }
-                Came::Delivered(_) if passes_on => Came::Delivered(Event::PassedOn),
+                Came::Delivered(_) => Came::Delivered(self.told(&parcel, promises)),
                 other => other,
             };
             tried.push(Tried {
                 index: parcel.index,
                 item: parcel.item,
+                terms: parcel.terms,
                 result,
-                said: said(host, disposition.origin, &disposition.reply),
+                said: HostReply {
+                    way: Some(Arc::clone(&way)),
+                    ..said(host, disposition.origin, &disposition.reply)
+                },
             });
         }
         self.count(&tried);
+        self.taken.clear();
         let (done, noted) = oneshot();
         let (desk, route) = (Rc::clone(&self.desk), Rc::clone(&self.hop.route));
         spawn(async move {
@@ -321,16 +422,51 @@ impl Courier {
         }
     }
 
-    fn count(&self, tried: &[Tried]) {
-        let counts = &self.permit.site().counts;
-        for one in tried {
-            let cell = match one.result {
-                Came::Delivered(_) => &counts.sent,
-                Came::Deferred => &counts.deferred,
-                Came::Failed => &counts.failed,
-                Came::Untried => continue,
+    /// Who tells the sender of a recipient that the host took.
+    fn told(&self, parcel: &Parcel, promises: Promises) -> Event {
+        // LMTP puts it into its mailbox (RFC 2033).
+        if self.hop.dialect == Dialect::Lmtp {
+            return match parcel.wants_success() {
+                true => Event::Delivered,
+                false => Event::PassedOn,
             };
-            cell.fetch_add(1, Ordering::Relaxed);
+        }
+        let by = parcel.terms.by;
+        if by.is_some_and(|by| by.trace || !promises.deliver_by) {
+            return Event::Traced;
+        }
+        match parcel.wants_success() && !promises.dsn {
+            true => Event::Relayed,
+            false => Event::PassedOn,
+        }
+    }
+
+    pub(super) fn count(&self, tried: &[Tried]) {
+        let now_secs = self.desk.now().unix_secs();
+        let site = self.permit.site();
+        let mut tenant: Option<(Rc<str>, Arc<Counts>)> = None;
+        for one in tried {
+            if tenant
+                .as_ref()
+                .is_none_or(|(name, _)| *name != one.item.tenant)
+            {
+                let counts = self.desk.sites.total(Kind::Tenant, &one.item.tenant);
+                tenant = Some((Rc::clone(&one.item.tenant), counts));
+            }
+            let tenant = tenant.iter().map(|(_, counts)| &**counts);
+            for counts in tenant.chain([&site.counts, &*self.counts]) {
+                counts.came(&one.result, &one.said, now_secs);
+            }
+        }
+    }
+
+    /// How long the first attempts of these took to begin.
+    fn clock(&self, parcels: &[Parcel]) {
+        let now = self.desk.now().unix_millis;
+        let first = parcels.iter().filter(|parcel| parcel.item.attempts == 0);
+        for parcel in first {
+            let delay = now.saturating_sub(parcel.born_millis);
+            self.permit.site().counts.first.record(delay);
         }
     }
 
@@ -353,22 +489,28 @@ impl Courier {
             .map(|parcel| Tried {
                 index: parcel.index,
                 item: parcel.item,
+                terms: parcel.terms,
                 result,
-                said: said_of(host, failure),
+                said: HostReply {
+                    way: self.failed.clone(),
+                    ..said_of(host, failure)
+                },
             })
             .collect();
         self.count(&tried);
+        self.taken.clear();
         self.desk.settle(tried, pace).await;
         self.desk.turn();
     }
 
-    /// No fault of the site, and no attempt: others of the pool are asked at once.
-    fn suspend_source(&self, parcels: Vec<Parcel>, failure: &Failure) {
-        let source = self.source();
+    /// No fault of the site, and no attempt: others of the pool are asked at once, also for what
+    /// would have come next.
+    fn suspend_source(&mut self, parcels: Vec<Parcel>, failure: &Failure) {
+        self.taken.clear();
         let why = failure.reply.text.to_string();
         let now = self.desk.second();
-        if let Some(secs) = source.suspend(&why, now) {
-            let name = source.says.name.as_str();
+        if let Some(secs) = self.source().suspend(&why, now) {
+            let name = self.source().says.name.as_str();
             event!(
                 Warn,
                 "egress source suspended",
@@ -377,16 +519,15 @@ impl Courier {
                 why = why.as_str()
             );
         }
-        let mut board = self.desk.board.borrow_mut();
-        for parcel in parcels {
-            board.defer(parcel.index, now, now);
-        }
-        board.part(self.queue, now);
-        drop(board);
+        let ahead = self.ahead.take().map(|ahead| ahead.load.parcels);
+        let all = parcels.into_iter().chain(ahead.into_iter().flatten());
+        self.desk.make_ready(all.map(|parcel| parcel.index));
+        self.desk.board.borrow_mut().part(self.queue, now);
         self.desk.turn();
     }
 
-    fn give_back(&self, parcels: Vec<Parcel>) {
+    fn give_back(&mut self, parcels: Vec<Parcel>) {
+        self.taken.clear();
         let now = self.desk.second();
         let mut board = self.desk.board.borrow_mut();
         let wait = pause_secs(&self.hop.route.pace, 1);
@@ -397,7 +538,7 @@ impl Courier {
 
     /// Keeps the connection while there may be more to send; `false`: there was not.
     async fn rest(&self, link: &mut Link) -> bool {
-        if !link.connection.is_open() {
+        if !link.connection.is_open() || !self.desk.line.borrow().is_empty() {
             return false;
         }
         let (call, called) = oneshot();
@@ -422,15 +563,67 @@ impl Courier {
     }
 }
 
-/// Also where the task panicked: the watchdog finds the recipients that it had.
+/// A long wait is not spent on an open connection.
+async fn keep_rate(per_minute: Option<u32>, rate: &Rate, link: &mut Option<Link>) {
+    let Some(per_minute) = per_minute else {
+        return;
+    };
+    while let Err(at) = rate.take(per_minute, clock::monotonic_micros()) {
+        let wait = Duration::from_micros(at.saturating_sub(clock::monotonic_micros()));
+        if wait > IDLE_MAX
+            && let Some(link) = link.take()
+        {
+            link.connection.quit().await;
+        }
+        sleep(wait).await;
+    }
+}
+
+/// What a host that took a message does about telling its sender.
+#[derive(Clone, Copy)]
+struct Promises {
+    dsn: bool,
+    deliver_by: bool,
+}
+
+impl Promises {
+    fn of(offer: &Offer) -> Promises {
+        Promises {
+            dsn: offer.dsn,
+            deliver_by: offer.deliver_by_secs_min.is_some(),
+        }
+    }
+}
+
+/// Also where the task panicked: the recipients that it had are tried again.
 impl Drop for Courier {
     fn drop(&mut self) {
+        if let Some(ahead) = self.ahead.take() {
+            let taken = ahead.load.parcels.into_iter().map(|parcel| parcel.index);
+            self.desk.make_ready(taken);
+        }
+        let taken = std::mem::take(&mut self.taken);
+        self.desk
+            .recover(&taken, pause_secs(&self.hop.route.pace, 1));
         self.desk.courier_gone(self.queue);
     }
 }
 
+/// A message is sent within `egress::Patience`: of this size, before the watchdog looks at the one
+/// behind it.
+const AHEAD_OF_BYTES_MAX: u64 = 1 << 20;
+
 /// How long a connection without work is kept.
 const IDLE_MAX: Duration = Duration::from_secs(5);
 
+/// Messages that a connection sends before others in line have a turn.
+const TURN_LETTERS: u32 = 50;
+
 /// Connections that end before they answer anything, before a message waits.
 const STALE_MAX: usize = 3;
+
+/// What the sender asks of the way of a transaction; its recipients are of one mind.
+pub(super) fn terms(parcels: &[Parcel]) -> Terms {
+    let first = parcels.first();
+    first.map(|parcel| parcel.terms).unwrap_or_default()
+}

@@ -4,17 +4,20 @@
 //! recipient is durable before the board moves it on, so that a crash repeats an attempt and never
 //! forgets one.
 
-use super::board::{Arrival, Board, LOOK_SECS, QueueIndex};
+use super::board::{Arrival, Board, Queue, QueueIndex};
 use super::budget::Budget;
 use super::dsn::Event;
 use super::frail::Frail;
 use super::hop::{Asked, Guides, Hop, NoHop};
-use super::nodes::{Band, Index, State};
+use super::line::Line;
+use super::nodes::{Band, Index};
 use super::notice::News;
 use super::outcome::{Deed, Result as Came, Times, Tried};
 use super::pool::Pools;
+use super::probe::PROBES_PART;
 use super::site::Sites;
 use super::source::Sources;
+use super::terms::Terms;
 use super::time::Seconds;
 use super::tls_report::TlsReports;
 use crate::config::outbound::{Outbound, Pace};
@@ -63,17 +66,23 @@ pub struct Dispatcher {
     pub(super) bodies: Rc<Budget>,
     /// Connections open or opening.
     pub(super) connections: Rc<Budget>,
+    /// Messages that are being changed for their next hop.
+    pub(super) changes: Rc<Budget>,
+    /// Of these, for hosts that have not answered yet.
+    pub(super) probes: Rc<Budget>,
+    /// Queues that wait for one of these.
+    pub(super) line: RefCell<Line>,
     pub(super) random: Rc<dyn Fn() -> u64>,
     pub(super) sources: Arc<Sources>,
     pub(super) reports: Arc<TlsReports>,
     pub(super) frail: RefCell<Frail>,
     pub(super) guides: Guides,
-    sites: Arc<Sites>,
+    pub(super) sites: Arc<Sites>,
     questions: Rc<Budget>,
     seconds: Seconds,
     is_ending: Cell<bool>,
     /// Where the watchdog goes on.
-    looked: Cell<u32>,
+    pub(super) looked: Cell<u32>,
 }
 
 impl Dispatcher {
@@ -88,7 +97,10 @@ impl Dispatcher {
         let dispatcher = Rc::new(Dispatcher {
             bodies: Budget::new(queue.sending_bytes_max),
             connections: Budget::new(queue.connections_max),
+            probes: Budget::new(queue.connections_max / PROBES_PART),
+            line: RefCell::default(),
             questions: Budget::new(QUESTIONS_MAX),
+            changes: Budget::new(1),
             board: RefCell::new(Board::new(second, pools, messages(&equipment.store))),
             seconds,
             shard: equipment.shard,
@@ -108,6 +120,7 @@ impl Dispatcher {
             looked: Cell::new(0),
         });
         dispatcher.recall();
+        dispatcher.recall_suspensions();
         dispatcher
     }
 
@@ -150,6 +163,7 @@ impl Dispatcher {
         let queue = &config.outbound.queue;
         self.bodies.set(queue.sending_bytes_max);
         self.connections.set(queue.connections_max);
+        self.probes.set(queue.connections_max / PROBES_PART);
         let mut board = self.board.borrow_mut();
         board.pools = Pools::new(&config.outbound, &self.sources);
         board.doubt_all();
@@ -165,11 +179,15 @@ impl Dispatcher {
         self.seconds.look(now.monotonic_millis, now.unix_secs())
     }
 
-    pub(super) fn times(&self) -> Times {
+    fn times(&self, tried: &Tried) -> Times {
         Times {
             now: self.second(),
             wall: self.now().unix_secs() as i64,
-            random: (self.random)(),
+            // Only a wait is spread; asking the kernel for each message would cost.
+            random: match tried.result {
+                Came::Deferred => (self.random)(),
+                _ => 0,
+            },
         }
     }
 
@@ -215,13 +233,15 @@ impl Dispatcher {
             self.board.borrow_mut().advance(now);
             self.turn();
             let waiting: Vec<QueueIndex> = {
-                let board = self.board.borrow();
+                let mut board = self.board.borrow_mut();
+                board.queues_mut().for_each(Queue::doubt);
                 let ready = board.queues().filter(|(_, queue)| queue.ready() > 0);
                 ready.map(|(index, _)| index).collect()
             };
             waiting.into_iter().for_each(|queue| self.serve(queue));
             self.watch(now);
             self.count();
+            self.publish(now);
         }
     }
 
@@ -243,6 +263,14 @@ impl Dispatcher {
     }
 
     async fn resolve(self: Rc<Self>, number: u32, domain: String) {
+        if self.is_ours(&domain) {
+            let released = self
+                .board
+                .borrow_mut()
+                .unresolved((number, &domain), self.second());
+            self.bring_home(released).await;
+            return self.turn();
+        }
         let question = self.questions.take(1).await;
         let config = self.live.config.load_full();
         let found = match self.asked(&domain, &config.outbound) {
@@ -295,6 +323,7 @@ impl Dispatcher {
                 detail: why.status.2,
             }),
             text: why.words.clone(),
+            way: None,
         };
         let result = match why.is_permanent {
             true => Came::Failed,
@@ -305,6 +334,7 @@ impl Dispatcher {
             Some(Tried {
                 index,
                 item,
+                terms: Terms::default(),
                 result,
                 said: said.clone(),
             })
@@ -334,7 +364,7 @@ impl Dispatcher {
         let (mut notes, mut news, mut moves) = (Vec::new(), Vec::new(), Vec::new());
         for one in tried {
             self.report(&one);
-            match one.deed(pace, self.times()) {
+            match one.deed(pace, self.times(&one)) {
                 Deed::Again => moves.push((one.index, Move::At(0))),
                 Deed::Note(attempt) => {
                     moves.push((one.index, Move::to(attempt.due_secs)));
@@ -398,65 +428,6 @@ impl Dispatcher {
                 Move::Away => board.end(index),
             }
         }
-    }
-
-    /// Looks at some of the recipients: each within a minute. One whose state has outlived its time
-    /// is either of a state that only time ends, or something is wrong here.
-    fn watch(self: &Rc<Self>, now: u32) {
-        let share = (self.board.borrow().nodes.live() / WATCH_SECS).max(WATCH_MIN);
-        let most = u32::try_from(share).unwrap_or(u32::MAX);
-        let (late, next) = self.board.borrow().late(self.looked.get(), most, now);
-        self.looked.set(next);
-        for index in late {
-            self.look_at(index, now);
-        }
-    }
-
-    fn look_at(self: &Rc<Self>, index: Index, now: u32) {
-        let Some(item) = self.item_of(index) else {
-            return;
-        };
-        let state = self.board.borrow().nodes.node(index).state();
-        let mut board = self.board.borrow_mut();
-        match state {
-            State::Ready | State::Resolving | State::Held if now >= item.expiry_secs => {
-                let Some(index) = board.take_out(index) else {
-                    return;
-                };
-                board.give_up(index, now);
-                drop(board);
-                let this = Rc::clone(self);
-                spawn(async move { this.expire(index, item).await });
-            }
-            State::Ready | State::Resolving | State::Held => board.look_later(index, now),
-            State::Timed | State::Sending | State::Gone => {
-                board.look_later(index, now);
-                drop(board);
-                self.metrics.queue_overdue.one();
-                let state = state.name();
-                event!(
-                    Error,
-                    "overdue",
-                    shard = self.shard,
-                    item = item.id.0,
-                    state = state
-                );
-            }
-        }
-    }
-
-    async fn expire(self: Rc<Self>, index: Index, item: Item) {
-        let last = self.store.last_attempt(item.id).await.ok().flatten();
-        let said = last.map_or_else(never_tried, |last| last.reply);
-        let tried = Tried {
-            index,
-            item,
-            result: Came::Deferred,
-            said,
-        };
-        let config = self.live.config.load_full();
-        let pace = pace_of(&config.outbound, &tried.item.domain);
-        self.settle(vec![tried], &pace).await;
     }
 
     fn count(&self) {
@@ -523,19 +494,6 @@ fn is_silent(end: &End, event: Event) -> bool {
     matches!(end.ending, Ending::Delivered | Ending::Dropped) && event == Event::PassedOn
 }
 
-fn never_tried() -> HostReply {
-    HostReply {
-        host: String::new(),
-        code: 0,
-        enhanced: Some(Enhanced {
-            class: 4,
-            subject: 4,
-            detail: 7,
-        }),
-        text: "its time was over before it could be tried".to_owned(),
-    }
-}
-
 pub(super) fn pace_of(rules: &Outbound, domain: &str) -> Pace {
     let route = rules.route(domain);
     route.map_or_else(|| rules.queue.pace.clone(), |route| route.pace.clone())
@@ -559,13 +517,5 @@ const HOP_SECS_MAX: u32 = 3_600;
 /// Between two tries to write down an outcome.
 const LOG_PAUSE: Duration = Duration::from_secs(1);
 
-/// The watchdog has seen all within so many seconds.
-const WATCH_SECS: usize = 60;
-
-/// What it looks at in a second, at least.
-const WATCH_MIN: usize = 4_096;
-
 /// No retry waits longer (`config::outbound`).
 const WAIT_SECS_MAX: u32 = 7 * 86_400 + 7 * 86_400 / 5;
-
-const _: () = assert!(LOOK_SECS as usize >= WATCH_SECS);

@@ -54,6 +54,8 @@ pub(super) struct Reach {
     pub(super) server_name: Rc<str>,
     pub(super) addresses: Vec<SocketAddr>,
     pub(super) demand: Demand,
+    /// What the operator asks for, whatever the domain publishes; `None`: no mail.
+    pub(super) own_demand: Option<Demand>,
     /// `None`: a host of the configuration, of which nobody wants a report.
     pub(super) policed: Option<Rc<Policed>>,
 }
@@ -115,12 +117,14 @@ impl Guides {
         let addresses = self.addresses(&host).await?;
         let published = resolver::TlsDemand::Opportunistic;
         let demand = demanded(&asked.tls, own, &host.name, &published);
+        let demand = demand.ok_or_else(NoHop::forbidden)?;
         let reach_name: Rc<str> = host.name.into();
         Ok(Hop {
             exchange: format!("{} {name}", asked.places()),
             site: name,
             hosts: vec![Reach {
-                demand: demand.ok_or_else(NoHop::forbidden)?,
+                own_demand: Some(demand.clone()),
+                demand,
                 server_name: Rc::clone(&reach_name),
                 name: reach_name,
                 addresses,
@@ -217,7 +221,9 @@ impl Guides {
             _ => None,
         };
         let addresses = host.addresses.iter().take(ADDRESSES_MAX);
+        let nothing = resolver::TlsDemand::Opportunistic;
         Some(Reach {
+            own_demand: demanded(&asked.tls, own.clone(), &host.name, &nothing),
             demand: demanded(&asked.tls, own, &host.name, published)?,
             server_name: server_name.unwrap_or_else(|| Rc::clone(&name)),
             name,

@@ -2,9 +2,13 @@
 
 use super::board::{QueueIndex, SENDING_SECS_MAX};
 use super::budget;
+use super::choice::campaign;
 use super::dispatch::Dispatcher;
 use super::nodes::{Index, Nodes};
 use super::outcome::{Result as Came, Tried};
+use super::suspend;
+use super::terms::Terms;
+use super::watch::never_tried;
 use crate::config::outbound::Pace;
 use crate::egress::{Letter, Pieces};
 use crate::event;
@@ -13,7 +17,7 @@ use std::rc::Rc;
 use store::error::ReadError;
 use store::mail::envelope::{Envelope, Notify, Recipient};
 use store::mail::id::ItemId;
-use store::shard::{Enhanced, HostReply, Item, Message, Source};
+use store::shard::{Enhanced, HostReply, Item, Message, Queued, Source};
 
 /// One transaction to be.
 pub(super) struct Load {
@@ -26,15 +30,18 @@ pub(super) struct Parcel {
     pub(super) index: Index,
     pub(super) item: Item,
     pub(super) recipient: Recipient,
+    pub(super) terms: Terms,
+    /// When its transaction began, in milliseconds since 1970.
+    pub(super) born_millis: u64,
 }
 
 /// A message in memory.
 pub(super) struct Body {
-    source: Source,
+    pub(super) source: Source,
     tenant: String,
-    queue_id: String,
+    pub(super) queue_id: String,
     priority: i8,
-    pieces: Rc<[Rc<[u8]>]>,
+    pub(super) pieces: Rc<[Rc<[u8]>]>,
     _room: budget::Share,
 }
 
@@ -48,6 +55,11 @@ impl Parcel {
 impl Body {
     pub(super) fn pieces(&self) -> Pieces {
         Pieces::new(Rc::clone(&self.pieces))
+    }
+
+    /// Without the signatures.
+    pub(super) fn octets(&self) -> u64 {
+        self.pieces.iter().map(|piece| piece.len() as u64).sum()
     }
 }
 
@@ -67,13 +79,49 @@ impl Dispatcher {
     /// Reads the message of recipients that were taken. What cannot be sent is settled here;
     /// `None`: that was all of it.
     pub(super) async fn load(&self, taken: Vec<Index>, pace: &Pace) -> Option<Load> {
+        let (wanted, octets) = self.wanted(taken)?;
+        let room = self.bodies.take(octets).await;
+        self.load_into(wanted, room, pace).await
+    }
+
+    /// As [`load`](Self::load), for whoever has room for a message already and must not wait for
+    /// more: others may wait for his. Without room they are ready again.
+    pub(super) async fn load_at_once(&self, taken: Vec<Index>, pace: &Pace) -> Option<Load> {
+        let (wanted, octets) = self.wanted(taken)?;
+        match self.bodies.try_take(octets) {
+            Some(room) => self.load_into(wanted, room, pace).await,
+            None => {
+                self.make_ready(wanted.into_iter().map(|(index, _)| index));
+                None
+            }
+        }
+    }
+
+    /// Brings back what was taken and not tried.
+    pub(super) fn make_ready(&self, taken: impl Iterator<Item = Index>) {
+        let now = self.second();
+        let mut board = self.board.borrow_mut();
+        taken.for_each(|index| board.defer(index, now, now));
+    }
+
+    /// The items of recipients that were taken, and the octets of their message.
+    fn wanted(&self, taken: Vec<Index>) -> Option<(Vec<(Index, Item)>, u64)> {
         let wanted: Vec<(Index, Item)> = taken
             .into_iter()
             .filter_map(|index| Some((index, self.own_item_of(index)?)))
             .collect();
         let octets = wanted.first()?.1.octets;
-        self.allow_time(&wanted, octets);
-        let room = self.bodies.take(octets).await;
+        Some((wanted, octets))
+    }
+
+    async fn load_into(
+        &self,
+        wanted: Vec<(Index, Item)>,
+        room: budget::Share,
+        pace: &Pace,
+    ) -> Option<Load> {
+        let octets = wanted.first()?.1.octets;
+        self.allow_time(wanted.iter().map(|(index, _)| *index), octets);
         let ids: Vec<ItemId> = wanted.iter().map(|(_, item)| item.id).collect();
         let read = async {
             let queued = self.store.queued(&ids).await?;
@@ -89,26 +137,15 @@ impl Dispatcher {
         };
         let sender = queued.source.reverse_path.as_ref();
         let sender = sender.map(ToString::to_string).unwrap_or_default();
-        if self.put_off(&wanted, &sender) || self.change_pool(&wanted, &sender) {
+        if self.change_pool(&wanted, &sender) {
             return None;
         }
-        let mut parcels = Vec::with_capacity(wanted.len());
-        for (index, item) in wanted {
-            let found = queued.recipients.iter().find(|(id, _)| *id == item.id);
-            let Some((_, leaving)) = found else {
-                self.board.borrow_mut().end(index);
-                continue;
-            };
-            parcels.push(Parcel {
-                index,
-                recipient: Recipient {
-                    address: leaving.address.clone(),
-                    notify: leaving.notify,
-                    orcpt: leaving.orcpt.clone(),
-                },
-                item,
-            });
-        }
+        let campaign = match self.board.borrow().suspensions.asks_campaign() {
+            true => pieces.first().and_then(|piece| campaign(piece)),
+            false => None,
+        };
+        let parcels = self.parcels(wanted, &queued, &sender, campaign.as_deref());
+        let parcels = self.in_time(parcels, pace).await;
         let priority = parcels.first()?.item.priority;
         Some(Load {
             parcels,
@@ -123,17 +160,76 @@ impl Dispatcher {
         })
     }
 
+    /// Those that may leave now.
+    fn parcels(
+        &self,
+        wanted: Vec<(Index, Item)>,
+        queued: &Queued,
+        sender: &str,
+        campaign: Option<&str>,
+    ) -> Vec<Parcel> {
+        let born_millis = queue_id::given_millis(queued.queue);
+        let mut parcels = Vec::with_capacity(wanted.len());
+        for (index, item) in wanted {
+            let found = queued.recipients.iter().find(|(id, _)| *id == item.id);
+            let Some((_, leaving)) = found else {
+                self.board.borrow_mut().end(index);
+                continue;
+            };
+            let envelope = suspend::Envelope {
+                sender,
+                recipient: &leaving.address,
+                campaign,
+            };
+            if self.put_off(index, &envelope) {
+                continue;
+            }
+            parcels.push(Parcel {
+                index,
+                terms: Terms::of(leaving),
+                born_millis,
+                recipient: Recipient {
+                    address: leaving.address.clone(),
+                    notify: leaving.notify,
+                    orcpt: leaving.orcpt.clone(),
+                },
+                item,
+            });
+        }
+        parcels
+    }
+
+    /// What must not be delivered any more ends here (RFC 2852 §4, mode R).
+    async fn in_time(&self, parcels: Vec<Parcel>, pace: &Pace) -> Vec<Parcel> {
+        let now = i64::from(self.second());
+        let (over, rest): (Vec<_>, Vec<_>) =
+            parcels.into_iter().partition(|one| one.terms.is_over(now));
+        let mut tried = Vec::with_capacity(over.len());
+        for parcel in over {
+            let last = self.store.last_attempt(parcel.item.id).await.ok().flatten();
+            tried.push(Tried {
+                index: parcel.index,
+                said: last.map_or_else(never_tried, |last| last.reply),
+                item: parcel.item,
+                terms: parcel.terms,
+                result: Came::Deferred,
+            });
+        }
+        if !tried.is_empty() {
+            self.settle(tried, pace).await;
+        }
+        rest
+    }
+
     /// The watchdog leaves a large message the time that egress leaves it.
-    fn allow_time(&self, wanted: &[(Index, Item)], octets: u64) {
+    pub(super) fn allow_time(&self, indexes: impl Iterator<Item = Index>, octets: u64) {
         let extra = u32::try_from(octets / OCTETS_A_SEC_MIN).unwrap_or(u32::MAX);
         let due = self
             .second()
             .saturating_add(SENDING_SECS_MAX)
             .saturating_add(extra);
         let mut board = self.board.borrow_mut();
-        for (index, _) in wanted {
-            board.nodes.node_mut(*index).due = due;
-        }
+        indexes.for_each(|index| board.nodes.node_mut(index).due = due);
     }
 
     async fn pieces(&self, message: &Message) -> Result<Vec<Rc<[u8]>>, ReadError> {
@@ -147,22 +243,19 @@ impl Dispatcher {
         Ok(pieces)
     }
 
-    /// Mail of a suspended sender waits. `true`: it does.
-    fn put_off(&self, wanted: &[(Index, Item)], sender: &str) -> bool {
+    /// Mail of a suspended sender, recipient or campaign waits. `true`: it does.
+    fn put_off(&self, index: Index, envelope: &suspend::Envelope<'_>) -> bool {
         let now = self.second();
         let mut board = self.board.borrow_mut();
-        let found = board
-            .suspensions
-            .find(now, |field| field.is_sender(sender))
-            .cloned();
-        let Some(found) = found else {
+        if !board.suspensions.asks_envelope() {
+            return false;
+        }
+        let found = board.suspensions.find(now, |field| field.is_of(envelope));
+        let Some(until) = found.map(|found| found.until) else {
             return false;
         };
         let look = now.saturating_add(super::board::LOOK_SECS);
-        let until = found.until.map_or(look, |until| until.min(look));
-        for (index, _) in wanted {
-            board.defer(*index, until, now);
-        }
+        board.defer(index, until.map_or(look, |until| until.min(look)), now);
         true
     }
 
@@ -202,6 +295,7 @@ impl Dispatcher {
         let tried = wanted.into_iter().map(|(index, item)| Tried {
             index,
             item,
+            terms: Terms::default(),
             result,
             said: HostReply {
                 host: String::new(),
@@ -212,6 +306,7 @@ impl Dispatcher {
                     detail: 0,
                 }),
                 text: format!("the message cannot be read: {error}"),
+                way: None,
             },
         });
         self.settle(tried.collect(), pace).await;
@@ -230,7 +325,15 @@ impl Dispatcher {
             envid: source.envid.clone(),
             auth: None,
         };
+        // One MAIL brought them all, and its terms.
+        let terms = parcels
+            .first()
+            .map(|parcel| parcel.terms)
+            .unwrap_or_default();
+        let now = i64::from(self.second());
         Letter {
+            require_tls: terms.require_tls,
+            by: terms.by.map(|by| by.left(now)),
             priority: Some(body.priority).filter(|priority| *priority != 0),
             ..Letter::new(Rc::new(envelope), self.signatures(body).into())
         }

@@ -80,6 +80,22 @@ impl<T> Names<T> {
         entry.map(|entry| &mut entry.value)
     }
 
+    #[must_use]
+    pub(super) fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    pub(super) fn values(&self) -> impl Iterator<Item = &T> {
+        self.entries.iter().map(|(_, entry)| &entry.value)
+    }
+
+    /// Texts with what is known of each.
+    pub(super) fn entries(&self) -> impl Iterator<Item = (&str, &T)> {
+        self.entries
+            .iter()
+            .map(|(_, entry)| (&*entry.text, &entry.value))
+    }
+
     pub(super) fn values_mut(&mut self) -> impl Iterator<Item = &mut T> {
         self.entries.iter_mut().map(|(_, entry)| &mut entry.value)
     }

@@ -7,17 +7,17 @@
 use super::dispatch::Dispatcher;
 use super::dsn::{self, Event, Facts, Original, Status, Told, Words, classify, is_due};
 use super::outcome::Tried;
+use super::terms::Terms;
+use super::way_back::WayBack;
 use crate::event;
 use crate::intake::queue_id;
 use crate::post::Submitted;
-use crate::route::{self, Away, Route, home};
-use crate::session::smtp::trace;
+use crate::session::smtp;
 use std::collections::BTreeMap;
 use store::error::{ChangeError, ReadError};
-use store::mail::address::Address;
-use store::mail::envelope::Notify;
+use store::mail::envelope::Ret;
 use store::mail::id::{ItemId, ObjectId};
-use store::shard::{End, HAS_ENDED, HostReply, Item, Note, Outbound, Queued, Share, Source};
+use store::shard::{End, Ending, HAS_ENDED, HostReply, Item, Note, Queued};
 
 /// What is to be told of one recipient.
 #[derive(Clone, Debug)]
@@ -116,11 +116,16 @@ impl Dispatcher {
         let now = self.now();
         let queue = self.queue_ids.next(now.unix_millis * 1000);
         let id = queue_id::text(queue);
+        let terms = queued
+            .recipients
+            .first()
+            .map(|(_, leaving)| Terms::of(leaving));
+        let terms = terms.unwrap_or_default();
         let replies: Vec<String> = news.iter().map(|one| reply_line(&one.said)).collect();
         let told: Vec<Told<'_>> = news
             .iter()
             .zip(&replies)
-            .filter_map(|(one, reply)| told(one, reply, queued))
+            .filter_map(|(one, reply)| told(one, reply, queued, now.unix_secs() as i64))
             .collect();
         let facts = Facts {
             host: &config.hostname,
@@ -131,7 +136,12 @@ impl Dispatcher {
                 queue_id: &queue_id::text(queued.queue),
                 arrived_secs: queued.received_secs,
                 envid: queued.source.envid.as_deref(),
-                ret: queued.source.ret,
+                by_secs: terms.by.map(|by| by.at_secs),
+                // RFC 8689 §5: what was to be secret is not shown on a way that may not be.
+                ret: match terms.require_tls {
+                    true => Some(Ret::Headers),
+                    false => queued.source.ret,
+                },
                 smtputf8: queued.source.smtputf8,
                 octets,
                 size: queued.message.octets,
@@ -139,24 +149,19 @@ impl Dispatcher {
             recipients: &told,
         };
         let notice = dsn::build(&facts)?;
-        let source = Source {
-            is_transaction: true,
-            reverse_path: None,
-            body: notice.body,
-            smtputf8: notice.smtputf8,
-            ret: None,
-            envid: None,
+        let asked = smtp::Terms {
+            require_tls: terms.require_tls,
+            priority: news.first().map_or(0, |one| one.item.priority),
+            ..smtp::Terms::default()
         };
-        let (shares, outbound) = self.way_of_notice(sender, &id)?;
-        let submitted = Submitted {
-            queue,
-            source,
-            received_secs: now.unix_secs() as i64,
-            stream: None,
-            tail: Vec::new(),
-            each_alone: false,
-            shares,
-            outbound,
+        let way = WayBack {
+            live: &self.live,
+            shard: self.shard,
+            now_secs: now.unix_secs() as i64,
+        };
+        let Some(submitted) = way.submitted(queue, sender, &notice, &asked) else {
+            self.name_lost(&id, "there is no way to the sender");
+            return None;
         };
         event!(
             Info,
@@ -170,70 +175,13 @@ impl Dispatcher {
         Some((submitted, notice.octets))
     }
 
-    /// Where the sender is: with us, or wherever mail goes.
-    #[expect(clippy::type_complexity, reason = "as in `Submitted`")]
-    fn way_of_notice(
-        &self,
-        sender: &Address,
-        id: &str,
-    ) -> Option<(Vec<(usize, Vec<Share>)>, Vec<(usize, Vec<Outbound>)>)> {
-        let directory = self.live.directory.load();
-        let config = self.live.config.load();
-        match route::resolve(&directory, sender) {
-            Route::Local { targets, .. } => {
-                let mut prefix = Vec::new();
-                trace::return_path(None, &mut prefix);
-                trace::delivered_to(sender, &mut prefix);
-                let mut shares: Vec<(usize, Vec<Share>)> = vec![(self.shard, Vec::new())];
-                for target in targets.iter() {
-                    let owner = usize::from(target.account.shard.0);
-                    let share = Share {
-                        account: target.account.address.to_string(),
-                        recipient: sender.clone(),
-                        notify: Notify::NEVER,
-                        orcpt: None,
-                        prefix: prefix.clone(),
-                    };
-                    match shares.iter_mut().find(|(known, _)| *known == owner) {
-                        Some((_, list)) => list.push(share),
-                        None => shares.push((owner, vec![share])),
-                    }
-                }
-                Some((shares, Vec::new()))
-            }
-            Route::Foreign if route::away(&config.outbound, true, sender) == Away::Leaves => {
-                let rules = &config.outbound;
-                let route = rules.route(&sender.domain);
-                let pace = route.map_or(&rules.queue.pace, |route| &route.pace);
-                let expires = self.now().unix_secs() as i64 + i64::from(pace.expire_secs);
-                let outbound = Outbound {
-                    recipient: sender.clone(),
-                    notify: Notify::NEVER,
-                    orcpt: None,
-                    tenant: "<>".to_owned(),
-                    expiry_secs: expires,
-                    not_before_secs: 0,
-                    priority: 0,
-                    marks: 0,
-                    prefix: Vec::new(),
-                };
-                let home = usize::from(home(&sender.domain, directory.shards()).0);
-                Some((vec![(self.shard, Vec::new())], vec![(home, vec![outbound])]))
-            }
-            Route::Foreign | Route::Refused(_) => {
-                self.name_lost(id, "there is no way to the sender");
-                None
-            }
-        }
-    }
-
     fn name_lost(&self, id: &str, why: &str) {
         event!(Warn, "notice not delivered", queue_id = id, why = why);
     }
 }
 
 /// What a notice says of one recipient, if it is to say anything.
-fn told<'a>(news: &'a News, reply: &'a str, queued: &'a Queued) -> Option<Told<'a>> {
+fn told<'a>(news: &'a News, reply: &'a str, queued: &'a Queued, now_secs: i64) -> Option<Told<'a>> {
     let of_item = |(item, _): &&(ItemId, _)| *item == news.item.id;
     let (_, leaving) = queued.recipients.iter().find(of_item)?;
     let sender = queued.source.reverse_path.as_ref();
@@ -245,9 +193,16 @@ fn told<'a>(news: &'a News, reply: &'a str, queued: &'a Queued) -> Option<Told<'
         |said| Status::new(said.class, said.subject, said.detail),
     );
     let is_late = news.event == Event::Delayed;
+    let has_expired = news
+        .end
+        .as_ref()
+        .is_some_and(|end| end.ending == Ending::Expired);
+    let late_from = Terms::of(leaving).late_from();
     let status = match news.event {
         // What was tried in vain until its time was over has failed for good.
+        Event::Failed if has_expired => Status::new(5, 4, 7),
         Event::Failed => Status { class: 5, ..status },
+        Event::Delayed if late_from.is_some_and(|late| late <= now_secs) => Status::new(4, 4, 7),
         Event::Delayed => Status { class: 4, ..status },
         _ => Status { class: 2, ..status },
     };

@@ -1,19 +1,19 @@
 //! What the operator asks and orders of a shard's queue.
 //!
-//! Lists and orders walk the nodes a piece at a time, so that the shard goes on sending meanwhile.
+//! Lists and orders walk the nodes a piece at a time ([`super::choice`]), so that the shard goes on
+//! sending meanwhile. What an order changes is durable when it is answered.
 
 use super::dispatch::Dispatcher;
 use super::nodes::{Index, State};
-use super::suspend::{Field, Suspension};
+use super::suspend::{Envelope, Field, Suspension};
+use super::why::Why;
 use crate::event;
 use crate::intake::queue_id;
 use crate::post::{
-    LastReply, Pick, QueueAnswer, QueueAsk, QueueDeed, QueueField, QueueLine, QueueShown, SiteLine,
+    LastReply, Pick, QueueAnswer, QueueAsk, QueueDeed, QueueLine, QueueShown, SuspensionLine,
 };
-use crate::reactor::yield_now;
-use std::collections::BTreeMap;
+use std::ops::ControlFlow;
 use std::rc::Rc;
-use std::sync::atomic::Ordering;
 use store::mail::address::Address;
 use store::mail::id::ItemId;
 use store::shard::{End, Ending, Hold, HostReply, Item, Note};
@@ -25,11 +25,20 @@ impl Dispatcher {
         match ask {
             QueueAsk::List { pick, most } => QueueAnswer::Lines(self.list(&pick, most).await),
             QueueAsk::Show(item) => QueueAnswer::Shown(self.show(item).await.map(Box::new)),
-            QueueAsk::Carry { pick, deed } => {
+            QueueAsk::Carry {
+                pick,
+                is_trial: true,
+                ..
+            } => QueueAnswer::Count(self.count_picked(&pick).await),
+            QueueAsk::Carry { pick, deed, .. } => {
                 QueueAnswer::Count(self.carry_out_order(&pick, deed).await)
             }
-            QueueAsk::Suspend { field, until } => self.suspend(field, until),
+            QueueAsk::Suspend { field, until } => {
+                let field = field.into();
+                self.suspend(Suspension { field, until }).await
+            }
             QueueAsk::Resume(field) => self.resume(&field.into()).await,
+            QueueAsk::Suspensions => QueueAnswer::Suspensions(self.suspensions()),
             QueueAsk::Top => QueueAnswer::Sites(self.top()),
             QueueAsk::Sources => QueueAnswer::Sources(self.source_lines()),
             QueueAsk::TlsReports { day, domain } => {
@@ -40,44 +49,33 @@ impl Dispatcher {
 
     async fn list(&self, pick: &Pick, most: usize) -> Vec<QueueLine> {
         let mut lines = Vec::new();
-        let mut from = 0;
-        loop {
-            let (picked, next) = self.picked(pick, from);
-            for index in picked {
-                lines.extend(self.line(index));
+        self.each_picked(pick, async |picked| {
+            lines.extend(picked.iter().map(|(index, item)| self.line(*index, item)));
+            match lines.len() >= most {
+                true => ControlFlow::Break(()),
+                false => ControlFlow::Continue(()),
             }
-            from = next;
-            if next == 0 || lines.len() >= most {
-                lines.truncate(most);
-                return lines;
-            }
-            yield_now().await;
-        }
+        })
+        .await;
+        lines.truncate(most);
+        lines
     }
 
-    /// Those among some nodes that are meant, and where to go on; 0: that was all.
-    fn picked(&self, pick: &Pick, from: u32) -> (Vec<Index>, u32) {
-        let board = self.board.borrow();
-        let (found, next) = board.nodes.walk(from, LOOKED_AT_ONCE);
-        let named = match pick {
-            Pick::Item(name) => number(name),
-            _ => None,
-        };
-        let is_meant = |index: &Index| match pick {
-            Pick::All => true,
-            Pick::Domain(domain) => board.domain_of(*index) == domain,
-            Pick::Tenant(tenant) => board.tenant_of(*index) == tenant,
-            Pick::Item(_) => named == Some((self.shard as u64, board.nodes.node(*index).item)),
-        };
-        (found.filter(is_meant).collect(), next)
+    async fn count_picked(&self, pick: &Pick) -> u64 {
+        let mut count = 0;
+        self.each_picked(pick, async |picked| {
+            count += picked.len() as u64;
+            ControlFlow::Continue(())
+        })
+        .await;
+        count
     }
 
-    fn line(&self, index: Index) -> Option<QueueLine> {
-        let item = self.item_of(index)?;
+    fn line(&self, index: Index, item: &Item) -> QueueLine {
         let (now, now_millis) = (self.second(), self.now().monotonic_millis);
         let mut board = self.board.borrow_mut();
         let why = board.why(index, item.attempts > 0, now, now_millis);
-        Some(QueueLine {
+        QueueLine {
             item: format!("{}.{}", self.shard, item.id.0),
             domain: item.domain.to_string(),
             tenant: item.tenant.to_string(),
@@ -89,22 +87,37 @@ impl Dispatcher {
             state: board.nodes.node(index).state().name().to_owned(),
             why: why.to_string(),
             until_secs: why.until(),
-        })
+        }
     }
 
     async fn show(&self, item: u64) -> Option<QueueShown> {
-        let name = format!("{}.{item}", self.shard);
-        let line = self.list(&Pick::Item(name), 1).await.pop()?;
+        let pick = Pick {
+            item: Some(format!("{}.{item}", self.shard)),
+            ..Pick::default()
+        };
+        let mut line = self.list(&pick, 1).await.pop()?;
         let id = ItemId(item);
         let queued = self.store.queued(&[id]).await.ok()?;
         let last = self.store.last_attempt(id).await.ok().flatten();
         let sender = queued.source.reverse_path.as_ref();
+        let sender = sender.map(Address::to_string).unwrap_or_default();
         let (_, leaving) = queued.recipients.first()?;
+        let envelope = Envelope {
+            sender: &sender,
+            recipient: &leaving.address,
+            campaign: None,
+        };
+        if let Some(why) = self
+            .why_suspended(&envelope)
+            .filter(|_| line.state == DEFERRED)
+        {
+            (line.why, line.until_secs) = (why.to_string(), why.until());
+        }
         Some(QueueShown {
             line,
             queue_id: queue_id::text(queued.queue),
-            sender: sender.map(Address::to_string).unwrap_or_default(),
             recipient: leaving.address.to_string(),
+            sender,
             received_secs: queued.received_secs,
             last: last.map(|last| LastReply {
                 at_secs: last.at_secs,
@@ -115,20 +128,27 @@ impl Dispatcher {
         })
     }
 
+    /// A suspension by what only the message tells.
+    fn why_suspended(&self, envelope: &Envelope<'_>) -> Option<Why> {
+        let now = self.second();
+        let mut board = self.board.borrow_mut();
+        let found = board.suspensions.find(now, |field| field.is_of(envelope))?;
+        Some(Why::Suspended {
+            by: found.field.to_string(),
+            until: found.until,
+        })
+    }
+
     /// How many were meant and not just being sent.
     async fn carry_out_order(self: &Rc<Self>, pick: &Pick, deed: QueueDeed) -> u64 {
-        let (mut count, mut from) = (0, 0);
-        loop {
-            let (picked, next) = self.picked(pick, from);
+        let mut count = 0;
+        self.each_picked(pick, async |picked| {
             let taken = self.take_out(picked, deed);
             count += taken.len() as u64;
             self.dispose(taken, deed).await;
-            from = next;
-            if next == 0 {
-                break;
-            }
-            yield_now().await;
-        }
+            ControlFlow::Continue(())
+        })
+        .await;
         let shard = self.shard;
         event!(
             Info,
@@ -142,13 +162,10 @@ impl Dispatcher {
     }
 
     /// Takes those out of their lists to whom the order means something; nobody else touches them.
-    fn take_out(&self, picked: Vec<Index>, deed: QueueDeed) -> Vec<(Index, Item)> {
+    fn take_out(&self, picked: Vec<(Index, Item)>, deed: QueueDeed) -> Vec<(Index, Item)> {
         let now = self.second();
         let mut taken = Vec::with_capacity(picked.len());
-        for index in picked {
-            let Some(item) = self.item_of(index) else {
-                continue;
-            };
+        for (index, item) in picked {
             let mut board = self.board.borrow_mut();
             let is_held = board.nodes.node(index).state() == State::Held;
             let is_meant = match deed {
@@ -203,25 +220,45 @@ impl Dispatcher {
         }
     }
 
-    fn suspend(&self, field: QueueField, until: Option<u32>) -> QueueAnswer {
-        let suspension = Suspension {
-            field: field.into(),
-            until,
-        };
+    fn suspensions(&self) -> Vec<SuspensionLine> {
+        let now = self.second();
+        let mut board = self.board.borrow_mut();
+        // Those that are over go.
+        let _ = board.suspensions.find(now, |_| false);
+        let lines = board.suspensions.list().iter().cloned();
+        let lines = lines.map(|one| SuspensionLine {
+            field: one.field.into(),
+            until_secs: one.until,
+        });
+        lines.collect()
+    }
+
+    async fn suspend(&self, suspension: Suspension) -> QueueAnswer {
+        if let Err(why) = self.keep_suspension(&suspension).await {
+            return QueueAnswer::Refused(why);
+        }
         let is_added = self.board.borrow_mut().suspensions.add(suspension);
         QueueAnswer::Count(u64::from(is_added))
     }
 
     async fn resume(self: &Rc<Self>, field: &Field) -> QueueAnswer {
+        if let Err(why) = self.forget_suspension(field).await {
+            return QueueAnswer::Refused(why);
+        }
         let was_there = self.board.borrow_mut().suspensions.resume(field);
-        let pick = match field {
-            Field::Domain(name) => Some(Pick::Domain(name.clone())),
-            Field::Tenant(name) => Some(Pick::Tenant(name.clone())),
-            // What a site had stays ready; of senders nothing is known here.
-            Field::Site(_) => None,
-            Field::Sender(_) => Some(Pick::All),
-        };
-        if let Some(pick) = pick.filter(|_| was_there) {
+        let mut pick = Pick::default();
+        match field {
+            Field::Domain(name) => pick.domain = Some(name.clone()),
+            Field::Tenant(name) => pick.tenant = Some(name.clone()),
+            // Of these nothing is known here: whatever is due is tried.
+            Field::Sender(_) | Field::Recipient(_) | Field::Campaign(_) => {}
+            // What a site had stays ready.
+            Field::Site(_) => {
+                self.turn();
+                return QueueAnswer::Count(u64::from(was_there));
+            }
+        }
+        if was_there {
             self.stir(&pick).await;
         }
         self.turn();
@@ -230,15 +267,10 @@ impl Dispatcher {
 
     /// What waits for nothing but the end of a suspension starts.
     async fn stir(self: &Rc<Self>, pick: &Pick) {
-        let mut from = 0;
-        loop {
-            let (picked, next) = self.picked(pick, from);
+        self.each_picked(pick, async |picked| {
             let now = self.second();
-            for index in picked {
-                let Some(item) = self.item_of(index) else {
-                    continue;
-                };
-                let mut board = self.board.borrow_mut();
+            let mut board = self.board.borrow_mut();
+            for (index, item) in picked {
                 let is_timed = board.nodes.node(index).state() == State::Timed;
                 if is_timed
                     && item.due_secs <= now
@@ -247,41 +279,9 @@ impl Dispatcher {
                     board.defer(index, now, now);
                 }
             }
-            from = next;
-            if next == 0 {
-                return;
-            }
-            yield_now().await;
-        }
-    }
-
-    fn top(&self) -> Vec<SiteLine> {
-        let now_millis = self.now().monotonic_millis;
-        let board = self.board.borrow();
-        let mut lines: BTreeMap<&str, SiteLine> = BTreeMap::new();
-        for (_, queue) in board.queues() {
-            let site = &queue.site;
-            let count = |cell: &std::sync::atomic::AtomicU64| cell.load(Ordering::Relaxed);
-            let line = lines.entry(site.name()).or_insert_with(|| SiteLine {
-                site: site.name().to_owned(),
-                ready: 0,
-                connections: site.open(),
-                allowed: site.allowed(queue.hop.route.pace.connections_max),
-                paused_secs: site
-                    .paused_until()
-                    .saturating_sub(now_millis)
-                    .div_ceil(1000),
-                sent: count(&site.counts.sent),
-                deferred: count(&site.counts.deferred),
-                failed: count(&site.counts.failed),
-                unreached: count(&site.counts.unreached),
-            });
-            line.ready += queue.ready() as u64;
-        }
-        let mut lines: Vec<SiteLine> = lines.into_values().collect();
-        lines.sort_by_key(|line| std::cmp::Reverse(line.ready));
-        lines.truncate(SITES_SHOWN_MAX);
-        lines
+            ControlFlow::Continue(())
+        })
+        .await;
     }
 }
 
@@ -310,12 +310,6 @@ fn note(item: &Item, deed: QueueDeed, wall: i64) -> Option<Note> {
     }
 }
 
-/// Shard and number of `SHARD.NUMBER`.
-fn number(name: &str) -> Option<(u64, u64)> {
-    let (shard, item) = name.split_once('.')?;
-    Some((shard.parse().ok()?, item.parse().ok()?))
-}
-
 fn word(deed: QueueDeed) -> &'static str {
     match deed {
         QueueDeed::Retry => "retry",
@@ -325,19 +319,5 @@ fn word(deed: QueueDeed) -> &'static str {
     }
 }
 
-impl From<QueueField> for Field {
-    fn from(field: QueueField) -> Field {
-        match field {
-            QueueField::Domain(name) => Field::Domain(name),
-            QueueField::Site(name) => Field::Site(name),
-            QueueField::Tenant(name) => Field::Tenant(name),
-            QueueField::Sender(name) => Field::Sender(name),
-        }
-    }
-}
-
-/// Nodes that are looked at before others have a turn.
-const LOOKED_AT_ONCE: u32 = 16_384;
-
-/// Sites that are shown.
-const SITES_SHOWN_MAX: usize = 100;
+/// The state in which a suspension by sender, recipient or campaign leaves a recipient.
+const DEFERRED: &str = "deferred";

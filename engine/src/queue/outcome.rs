@@ -3,6 +3,7 @@
 use super::dsn::Event;
 use super::nodes::Index;
 use super::schedule::{self, Next};
+use super::terms::Terms;
 use crate::config::outbound::Pace;
 use crate::egress::{Disposition, Failure, Fate, Origin};
 use crate::wire::smtp::client::reply::Reply;
@@ -13,6 +14,8 @@ use store::shard::{Attempt, End, Ending, Enhanced, HostReply, Item};
 pub(super) struct Tried {
     pub(super) index: Index,
     pub(super) item: Item,
+    /// As far as they are known: of a message that was read.
+    pub(super) terms: Terms,
     pub(super) result: Result,
     pub(super) said: HostReply,
 }
@@ -81,21 +84,31 @@ impl Tried {
     }
 
     fn again(&self, due: u32, pace: &Pace, times: Times) -> Deed {
+        let wanted_by = self.terms.late_from();
+        // RFC 2852 §4: it is told when the time is over, not at the attempt after.
+        let soonest = wanted_by.filter(|by| *by > i64::from(times.now));
+        let due_secs = i64::from(due).min(soonest.unwrap_or(i64::MAX));
         let attempt = Attempt {
             item: self.item.id,
             at_secs: times.wall,
             attempts: u16::from(self.item.attempts).saturating_add(1),
-            due_secs: i64::from(due),
+            due_secs,
             reply: self.said.clone(),
         };
-        let late_from = pace
+        let usual = pace
             .warn_secs
-            .map(|secs| self.item.enqueued_secs.saturating_add(secs));
+            .map(|secs| self.released_secs().saturating_add(i64::from(secs)));
         // By the clock that attempts are written down with: the next one asks this one.
-        match late_from.map(i64::from) {
-            Some(late_secs) if times.wall >= late_secs => Deed::Warn { attempt, late_secs },
-            _ => Deed::Note(attempt),
+        let passed = [usual, wanted_by].into_iter().flatten();
+        match passed.filter(|late| *late <= times.wall).max() {
+            Some(late_secs) => Deed::Warn { attempt, late_secs },
+            None => Deed::Note(attempt),
         }
+    }
+
+    /// When its time began: its sender may have wanted it held (RFC 4865).
+    fn released_secs(&self) -> i64 {
+        i64::from(self.item.enqueued_secs).max(self.terms.not_before_secs)
     }
 }
 
@@ -125,6 +138,7 @@ pub(super) fn said(host: &str, origin: Origin, reply: &Reply) -> HostReply {
             detail: status.2,
         }),
         text: reply.text.to_string(),
+        way: None,
     }
 }
 
@@ -134,5 +148,93 @@ pub(super) fn said_of(host: &str, failure: &Failure) -> HostReply {
     HostReply {
         text: format!("{}: {}", failure.stage, reply.text),
         ..reply
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::nodes::{Band, Nodes};
+    use super::super::terms::{By, Terms};
+    use super::*;
+    use crate::wire::smtp::param::ByMode;
+    use store::mail::id::{ItemId, ObjectId};
+
+    const NOW: u32 = 1_800_000_000;
+
+    /// A recipient that a host put off, enqueued `age` seconds ago.
+    fn deferred(age: u32, terms: Terms) -> Tried {
+        let mut nodes = Nodes::default();
+        Tried {
+            index: nodes.add(1, 0, 0, Band::Normal).unwrap(),
+            item: Item {
+                id: ItemId(1),
+                record: ObjectId(1),
+                enqueued_secs: NOW - age,
+                due_secs: NOW,
+                expiry_secs: NOW + 100_000,
+                domain: "a.test".into(),
+                tenant: "t".into(),
+                attempts: 3,
+                priority: 0,
+                is_held: false,
+                octets: 1,
+            },
+            terms,
+            result: Result::Deferred,
+            said: HostReply::default(),
+        }
+    }
+
+    /// When it is tried again, and since when it is late.
+    fn again(tried: &Tried) -> (i64, Option<i64>) {
+        let times = Times {
+            now: NOW,
+            wall: i64::from(NOW),
+            random: 0,
+        };
+        let pace = Pace {
+            retry_secs: vec![1_000],
+            warn_secs: Some(500),
+            ..Pace::default()
+        };
+        match tried.deed(&pace, times) {
+            Deed::Note(attempt) => (attempt.due_secs - i64::from(NOW), None),
+            Deed::Warn { attempt, late_secs } => (
+                attempt.due_secs - i64::from(NOW),
+                Some(late_secs - i64::from(NOW)),
+            ),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    fn wanted_by(secs: i64) -> Terms {
+        Terms {
+            by: Some(By {
+                at_secs: i64::from(NOW) + secs,
+                mode: ByMode::Notify,
+                trace: false,
+            }),
+            ..Terms::default()
+        }
+    }
+
+    #[test]
+    fn who_wants_it_by_a_time_hears_at_that_time() {
+        assert_eq!(again(&deferred(0, Terms::default())), (1_000, None));
+        assert_eq!(again(&deferred(600, Terms::default())), (1_000, Some(-100)));
+        assert_eq!(again(&deferred(0, wanted_by(30))), (30, None));
+        assert_eq!(again(&deferred(0, wanted_by(-2))), (1_000, Some(-2)));
+        // Told by the usual time, and once more when the wanted one is over.
+        assert_eq!(again(&deferred(600, wanted_by(30))), (30, Some(-100)));
+        assert_eq!(again(&deferred(600, wanted_by(-2))), (1_000, Some(-2)));
+    }
+
+    #[test]
+    fn the_time_of_held_mail_begins_with_its_release() {
+        let held = Terms {
+            not_before_secs: i64::from(NOW) - 10,
+            ..Terms::default()
+        };
+        assert_eq!(again(&deferred(600, held)), (1_000, None));
     }
 }

@@ -1,12 +1,14 @@
 //! Lives of recipients on the board, second by second, with a clock of the test's own.
 
-use super::board::{Arrival, Board, LOOK_SECS, QueueIndex, SLACK_SECS};
+use super::board::{Arrival, Board, LOOK_SECS, QueueIndex, SENDING_SECS_MAX, SLACK_SECS};
 use super::hop::{Hop, HopTls};
 use super::nodes::{Band, Index, Nodes, State};
 use super::pool::Pools;
 use super::site::Sites;
 use super::source::{Source, Sources};
 use super::suspend::{Field, Suspension};
+use super::tally::Tally;
+use super::watch::Verdict;
 use super::why::Why;
 use crate::config::outbound::{self, EgressSource, Outbound, Pace, Route, TlsPolicy, Via};
 use crate::egress::Dialect;
@@ -167,6 +169,25 @@ fn mail_of_a_sender_changes_over_once() {
 }
 
 #[test]
+fn a_swift_host_is_left_more_until_a_second_passes_without_news() {
+    let mut world = World::new();
+    world.arrive(1, "a.test", 0);
+    world.resolve_all();
+    let queue = world.board.take_stirred()[0];
+    let queue = world.board.queue_mut(queue).unwrap();
+    assert_eq!(queue.left_to_each(), 1, "nothing is known of it");
+    queue.took(300);
+    let swift = queue.left_to_each();
+    assert!(swift > 1);
+    queue.doubt();
+    assert_eq!(queue.left_to_each(), 1, "who was swift may be stuck");
+    queue.took(300);
+    assert_eq!(queue.left_to_each(), swift);
+    queue.took(1_000_000);
+    assert_eq!(queue.left_to_each(), 1);
+}
+
+#[test]
 fn a_life_from_arrival_to_end() {
     let mut world = World::new();
     let index = world.arrive(1, "a.example", START);
@@ -311,6 +332,87 @@ fn what_is_suspended_waits_and_says_so() {
     assert_eq!(world.state(kept), State::Ready);
 }
 
+/// A recipient that is broken on purpose, in any state, is found and brought back into its life.
+#[test]
+fn what_is_broken_is_found_and_mended() {
+    let mut world = World::new();
+    let expires = Some(START + 100_000);
+    let lost = world.arrive(1, "a.example", START + 1_000);
+    let sending = world.arrive(2, "b.example", START);
+    world.resolve_all();
+    let queue = world.board.take_stirred()[0];
+    assert_eq!(world.take(queue), [sending]);
+    // The wheel forgets one: as if it had fired, and nobody had heard.
+    world.board.nodes.node_mut(lost).due = START + 1;
+    world.now = START + 1 + SLACK_SECS + 1;
+    let (late, _) = world.board.survey(0, u32::MAX, world.now);
+    assert_eq!(late, [lost]);
+    let verdict = world.board.judge(lost, expires, world.now);
+    assert_eq!(verdict, Verdict::Overdue(State::Timed));
+    world.resolve_all();
+    let items = |world: &World, state: State| -> Vec<u64> {
+        let (all, _) = world.board.nodes.walk(0, u32::MAX);
+        let found = all.filter(|index| world.state(*index) == state);
+        found
+            .map(|index| world.board.nodes.node(index).item)
+            .collect()
+    };
+    assert_eq!(items(&world, State::Ready), [1], "it starts again");
+    // A courier that never comes back: said, and left to it.
+    world.now = START + SENDING_SECS_MAX + SLACK_SECS + 1;
+    let (late, _) = world.board.survey(0, u32::MAX, world.now);
+    assert!(late.contains(&sending), "{late:?}");
+    let verdict = world.board.judge(sending, expires, world.now);
+    assert_eq!(verdict, Verdict::Overdue(State::Sending));
+    // What waits for others may, until its message expires.
+    let ready = late
+        .into_iter()
+        .find(|index| world.state(*index) == State::Ready)
+        .unwrap();
+    assert_eq!(world.board.judge(ready, expires, world.now), Verdict::Later);
+    let verdict = world.board.judge(ready, Some(world.now), world.now);
+    assert!(matches!(verdict, Verdict::Expired(_)), "{verdict:?}");
+    // One whose item has ended is let go.
+    let ended = world.arrive(3, "c.example", START + 90_000);
+    assert_eq!(world.board.judge(ended, None, world.now), Verdict::Ended);
+    assert!(!items(&world, State::Timed).contains(&3));
+}
+
+/// Tallies of sites and tenants are what one gets by counting, whatever has happened.
+fn assert_tallied(world: &mut World) {
+    let mut counted: BTreeMap<&str, u32> = BTreeMap::new();
+    let (all, _) = world.board.nodes.walk(0, u32::MAX);
+    for index in all {
+        *counted
+            .entry(world.board.nodes.node(index).state().name())
+            .or_default() += 1;
+    }
+    let mut tallied: BTreeMap<&str, u32> = BTreeMap::new();
+    let tallies: Vec<Tally> = world
+        .board
+        .parts(world.now)
+        .iter()
+        .map(|one| one.tally)
+        .collect();
+    let of_tenants: Vec<Tally> = world.board.tenants().map(|(_, tally)| *tally).collect();
+    for tallies in [tallies, of_tenants] {
+        tallied.clear();
+        for tally in tallies {
+            for (state, count) in [
+                (State::Timed, tally.timed),
+                (State::Resolving, tally.resolving),
+                (State::Ready, tally.ready),
+                (State::Sending, tally.sending),
+                (State::Held, tally.held),
+            ] {
+                *tallied.entry(state.name()).or_default() += count;
+            }
+        }
+        tallied.retain(|_, count| *count > 0);
+        assert_eq!(tallied, counted);
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(60))]
 
@@ -365,5 +467,6 @@ proptest! {
         prop_assert!(late.is_empty(), "{} late within {SLACK_SECS} s", late.len());
         let (all, _) = world.board.nodes.walk(0, u32::MAX);
         prop_assert_eq!(all.count(), alive.len());
+        assert_tallied(&mut world);
     }
 }

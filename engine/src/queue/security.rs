@@ -74,6 +74,16 @@ pub(super) fn demanded(
     })
 }
 
+/// As much as that, and a host that proves who it is.
+pub(super) fn verified(demand: &Demand, host: &str) -> Demand {
+    match demand {
+        Demand::Clear | Demand::Opportunistic | Demand::Required(Proof::Nothing) => {
+            Demand::Required(names(host))
+        }
+        Demand::Trial(proof) | Demand::Required(proof) => Demand::Required(proof.clone()),
+    }
+}
+
 /// What the operator himself says of the certificate.
 fn own_proof(
     policy: &TlsPolicy,
@@ -229,6 +239,24 @@ mod tests {
             let found: String = published.iter().map(|one| shown(demand, one)).collect();
             assert_eq!(found, expected, "{demand:?}");
         }
+    }
+
+    /// RFC 8689 §4.2.1: also where nobody else asks for a proof.
+    #[test]
+    fn what_must_be_private_is_proven() {
+        let any = Demand::Required(Proof::Nothing);
+        for demand in [Demand::Clear, Demand::Opportunistic, any] {
+            let found = verified(&demand, "mx.test");
+            assert!(
+                matches!(found, Demand::Required(Proof::Names(_))),
+                "{found:?}"
+            );
+        }
+        let tried = verified(&Demand::Trial(names("mx.test")), "mx.test");
+        assert!(matches!(tried, Demand::Required(Proof::Names(_))));
+        let judged = demanded(&policy(TlsDemand::Opportunistic), None, "mx.test", &dane());
+        let judged = verified(&judged.unwrap(), "mx.test");
+        assert!(matches!(judged, Demand::Required(Proof::Judge(_))));
     }
 
     #[test]

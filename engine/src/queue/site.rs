@@ -5,16 +5,25 @@
 //! Postfix: a connection that is refused, or 421, halves what is allowed, a message that is taken
 //! adds one.
 
-use crate::telemetry::metric::SiteSample;
+pub(super) use super::counts::Counts;
+use super::gauges::Gauges;
+use crate::telemetry::metric::{Kind, Sample, Stock};
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
 /// All sites that any shard sends to.
 #[derive(Default)]
 pub struct Sites {
     known: Mutex<HashMap<Box<str>, Arc<Site>>>,
+    /// Tenants and egress sources, what came of their mail.
+    totals: Mutex<Totals>,
+    /// What the shards have for them.
+    pub(super) gauges: Gauges,
 }
+
+/// By kind and name.
+type Totals = HashMap<(Kind, Box<str>), Arc<Counts>>;
 
 /// One set of mail exchangers.
 #[derive(Debug)]
@@ -29,6 +38,10 @@ pub struct Site {
     paused_until: AtomicU64,
     /// Connections that failed one after the other.
     failures: AtomicU32,
+    /// Messages that were put off one after the other.
+    deferrals: AtomicU32,
+    /// The last connection came to be.
+    is_proven: AtomicBool,
     pub counts: Counts,
 }
 
@@ -37,15 +50,6 @@ pub struct Site {
 pub(super) struct Rate {
     /// Microseconds of the monotonic clock.
     used_until: AtomicU64,
-}
-
-/// What came of messages to a site, since the start.
-#[derive(Debug, Default)]
-pub struct Counts {
-    pub sent: AtomicU64,
-    pub deferred: AtomicU64,
-    pub failed: AtomicU64,
-    pub unreached: AtomicU64,
 }
 
 /// Leave to have one connection to a site; given back when dropped.
@@ -81,14 +85,86 @@ impl Sites {
         site
     }
 
-    /// Every site that is known now, for the metrics.
-    pub fn samples(&self) -> Vec<SiteSample> {
+    /// What is counted of a tenant or an egress source. Beyond [`TOTALS_MAX`] names, new ones share
+    /// one.
+    pub(super) fn total(&self, kind: Kind, name: &str) -> Arc<Counts> {
+        let mut totals = self
+            .totals
+            .lock()
+            .unwrap_or_else(|broken| broken.into_inner());
+        let name = match totals.len() < TOTALS_MAX || totals.contains_key(&(kind, name.into())) {
+            true => name,
+            false => "other",
+        };
+        Arc::clone(totals.entry((kind, name.into())).or_default())
+    }
+
+    /// Sites that took something in the last minute.
+    pub(super) fn busy(&self, now_secs: u64) -> Vec<Arc<Site>> {
         let known = self
             .known
             .lock()
             .unwrap_or_else(|broken| broken.into_inner());
-        known.values().map(|site| site.sample()).collect()
+        let is_busy = |site: &&Arc<Site>| site.counts.per_minute(now_secs) > 0;
+        known.values().filter(is_busy).cloned().collect()
     }
+
+    /// Every site, tenant and source that is known now, for the metrics.
+    pub fn samples(&self, now_secs: u64, now_millis: u64) -> Vec<Sample> {
+        let mut stocks = self.gauges.stocks(now_secs);
+        let mut samples = Vec::new();
+        {
+            let known = self
+                .known
+                .lock()
+                .unwrap_or_else(|broken| broken.into_inner());
+            for site in known.values() {
+                let stock = stocks.remove(&(Kind::Site, site.name.clone()));
+                samples.push(Sample {
+                    kind: Kind::Site,
+                    name: label(&site.name),
+                    stock: site.stock(stock.unwrap_or_default(), now_secs, now_millis),
+                    flow: site.counts.flow(),
+                });
+            }
+        }
+        let totals = self
+            .totals
+            .lock()
+            .unwrap_or_else(|broken| broken.into_inner());
+        for ((kind, name), counts) in totals.iter() {
+            let stock = stocks.remove(&(*kind, name.clone())).unwrap_or_default();
+            samples.push(Sample {
+                kind: *kind,
+                name: label(name),
+                stock: Stock {
+                    per_minute: counts.per_minute(now_secs),
+                    ..stock
+                },
+                flow: counts.flow(),
+            });
+        }
+        // Those of whom nothing was tried yet.
+        samples.extend(stocks.into_iter().map(|((kind, name), stock)| Sample {
+            kind,
+            name: label(&name),
+            stock,
+            ..Sample::default()
+        }));
+        samples
+    }
+}
+
+/// A name as a label: nothing in it ends the label or the line.
+fn label(name: &str) -> String {
+    let plain = |c: char| {
+        if c.is_control() || c == '"' || c == '\\' {
+            '?'
+        } else {
+            c
+        }
+    };
+    name.chars().take(LABEL_CHARS_MAX).map(plain).collect()
 }
 
 impl Site {
@@ -100,19 +176,20 @@ impl Site {
             rate: Rate::default(),
             paused_until: AtomicU64::new(0),
             failures: AtomicU32::new(0),
+            deferrals: AtomicU32::new(0),
+            is_proven: AtomicBool::new(false),
             counts: Counts::default(),
         }
     }
 
-    fn sample(&self) -> SiteSample {
-        let count = |cell: &AtomicU64| cell.load(Ordering::Relaxed);
-        SiteSample {
-            site: self.name.to_string(),
+    /// What the shards have for it, with what the site itself knows.
+    fn stock(&self, stock: Stock, now_secs: u64, now_millis: u64) -> Stock {
+        Stock {
             connections: self.open().into(),
-            sent: count(&self.counts.sent),
-            deferred: count(&self.counts.deferred),
-            failed: count(&self.counts.failed),
-            unreached: count(&self.counts.unreached),
+            allowed: self.allowed(u32::MAX).into(),
+            per_minute: self.counts.per_minute(now_secs),
+            paused: u64::from(now_millis < self.paused_until()),
+            ..stock
         }
     }
 
@@ -132,14 +209,23 @@ impl Site {
         self.allowed.load(Ordering::Relaxed).clamp(1, most.max(1))
     }
 
-    /// Leave to connect. A site that was paused gets one connection to show that it is back.
+    /// Whether it took the last connection: one that did not may be dead, and is probed.
+    #[must_use]
+    pub fn is_proven(&self) -> bool {
+        self.is_proven.load(Ordering::Relaxed)
+    }
+
+    /// Leave to connect. A site of which nothing is known, or that was paused, gets one connection
+    /// to show that it is there.
     pub fn permit(self: &Arc<Site>, most: u32, now_millis: u64) -> Result<Permit, Refused> {
         let until_millis = self.paused_until.load(Ordering::Relaxed);
         if now_millis < until_millis {
             return Err(Refused::Paused { until_millis });
         }
-        let is_tried = self.failures.load(Ordering::Relaxed) > 0;
-        let allowed = if is_tried { 1 } else { self.allowed(most) };
+        let allowed = match self.is_proven() {
+            true => self.allowed(most),
+            false => 1,
+        };
         let one_more = |open: u32| (open < allowed).then_some(open + 1);
         let taken = self
             .open
@@ -161,14 +247,25 @@ impl Site {
     /// A host of it took a connection, up to the first command of mail.
     pub fn answered(&self) {
         self.failures.store(0, Ordering::Relaxed);
+        self.is_proven.store(true, Ordering::Relaxed);
     }
 
     /// A message was taken.
     pub fn took(&self, most: u32) {
+        self.deferrals.store(0, Ordering::Relaxed);
         let more = |allowed: u32| Some(allowed.saturating_add(1).min(most.max(1)));
         let _ = self
             .allowed
             .fetch_update(Ordering::Relaxed, Ordering::Relaxed, more);
+    }
+
+    /// A message was put off. A site that takes nothing at all gets no more than one connection
+    /// after a while: its answers cost as much work as those of one that takes mail.
+    pub fn put_off(&self) {
+        let before = self.deferrals.fetch_add(1, Ordering::Relaxed);
+        if before >= DEFERRALS_MAX {
+            self.crowded();
+        }
     }
 
     /// It said 421, or closed on us: fewer connections, no pause.
@@ -183,6 +280,7 @@ impl Site {
     /// the number of failures in a row.
     pub fn unreached(&self, now_millis: u64, pause_secs: impl Fn(u32) -> u32) {
         self.crowded();
+        self.is_proven.store(false, Ordering::Relaxed);
         self.counts.unreached.fetch_add(1, Ordering::Relaxed);
         // Several connections that fail together are one failure.
         if now_millis < self.paused_until.load(Ordering::Relaxed) {
@@ -214,6 +312,12 @@ impl Rate {
             .fetch_update(Ordering::Relaxed, Ordering::Relaxed, next);
         taken.map(drop).map_err(|used| used + share - burst)
     }
+
+    /// The message that it was taken for did not leave.
+    pub(super) fn give_back(&self, per_minute: u32) {
+        let share = MINUTE_MICROS / u64::from(per_minute.max(1));
+        self.used_until.fetch_sub(share, Ordering::Relaxed);
+    }
 }
 
 impl Permit {
@@ -231,6 +335,15 @@ impl Drop for Permit {
 
 /// Connections to a site of which nothing is known.
 const ALLOWED_FIRST: u32 = 5;
+
+/// Messages that a site may put off one after the other at full concurrency: greylisting is usual.
+const DEFERRALS_MAX: u32 = 10;
+
+/// Tenants and egress sources that are counted each by itself.
+const TOTALS_MAX: usize = 20_000;
+
+/// Longest label, in characters.
+const LABEL_CHARS_MAX: usize = 255;
 
 /// Beyond this, sites that no ready queue holds are forgotten before a new one is made.
 const SITES_KEPT_MAX: usize = 100_000;
@@ -250,6 +363,11 @@ mod tests {
         let sites = Sites::default();
         let site = sites.site("mx.example");
         assert!(Arc::ptr_eq(&site, &sites.site("mx.example")));
+        let probe = site.permit(20, 0).unwrap();
+        let alone = Refused::Crowded { allowed: 1 };
+        assert_eq!(site.permit(20, 0).unwrap_err(), alone, "it may be dead");
+        drop(probe);
+        site.answered();
         let held: Vec<_> = (0..5).map(|_| site.permit(20, 0).unwrap()).collect();
         assert_eq!(
             site.permit(20, 0).unwrap_err(),
@@ -269,6 +387,31 @@ mod tests {
             site.crowded();
         }
         assert_eq!(site.allowed(20), 1);
+    }
+
+    #[test]
+    fn a_site_that_takes_nothing_gets_one_connection() {
+        let site = Sites::default().site("later.example");
+        site.answered();
+        for _ in 0..DEFERRALS_MAX {
+            site.put_off();
+        }
+        assert_eq!(site.allowed(20), ALLOWED_FIRST);
+        for _ in 0..5 {
+            site.put_off();
+        }
+        assert_eq!(site.allowed(20), 1);
+        site.took(20);
+        site.put_off();
+        assert_eq!(site.allowed(20), 2, "it takes mail again");
+    }
+
+    #[test]
+    fn a_share_that_was_not_used_is_there_again() {
+        let rate = Rate::default();
+        assert!(rate.take(1, MINUTE_MICROS).is_ok() && rate.take(1, MINUTE_MICROS).is_err());
+        rate.give_back(1);
+        assert!(rate.take(1, MINUTE_MICROS).is_ok() && rate.take(1, MINUTE_MICROS).is_err());
     }
 
     #[test]

@@ -4,7 +4,7 @@
 //! each time; one that warms up has so many messages a day for each site. Meanwhile the others of
 //! its pool take its share. Times are seconds since 1970.
 
-use super::site::Rate;
+use super::site::{Rate, Site};
 use super::warmup::Days;
 use crate::config::outbound::EgressSource;
 use std::collections::HashMap;
@@ -50,6 +50,14 @@ struct Trouble {
 #[derive(Debug)]
 pub(super) struct Leave {
     source: Arc<Source>,
+}
+
+/// One message of today's where a source warms up; given back when dropped unless it was sent.
+#[derive(Debug)]
+pub(super) struct Ration {
+    /// `None`: they are not counted.
+    of: Option<(Arc<Source>, Arc<Site>)>,
+    taken: u32,
 }
 
 /// What keeps a source from sending to a site.
@@ -222,6 +230,32 @@ impl Leave {
     }
 }
 
+impl Ration {
+    /// `None`: there is none left.
+    pub(super) fn take(source: &Arc<Source>, site: &Arc<Site>, now: u32) -> Option<Ration> {
+        let is_counted = source.ration(site.name(), now).is_some();
+        if is_counted && !source.take_ration(site.name(), now) {
+            return None;
+        }
+        Some(Ration {
+            of: is_counted.then(|| (Arc::clone(source), Arc::clone(site))),
+            taken: now,
+        })
+    }
+
+    pub(super) fn spend(mut self) {
+        self.of = None;
+    }
+}
+
+impl Drop for Ration {
+    fn drop(&mut self) {
+        if let Some((source, site)) = &self.of {
+            source.return_ration(site.name(), self.taken);
+        }
+    }
+}
+
 impl Drop for Leave {
     fn drop(&mut self) {
         self.source.open.fetch_sub(1, Ordering::Relaxed);
@@ -248,6 +282,7 @@ const PAUSES_DOUBLED_MAX: u32 = 7;
 
 #[cfg(test)]
 mod tests {
+    use super::super::site::Sites;
     use super::*;
     use crate::config::outbound::{Ramp, Warmup};
 
@@ -329,6 +364,27 @@ mod tests {
             assert!(source.take_ration("s", until + DAY_SECS), "it is warm");
         }
         assert_eq!(source.today(NOON), [("google".to_owned(), 1)]);
+    }
+
+    /// Also what was to ride behind another message, and did not.
+    #[test]
+    fn what_did_not_leave_is_no_ration() {
+        let source = source(|says| {
+            says.warmup = Some(Warmup {
+                start_day: day(NOON),
+                ramp: Ramp::Days(vec![2]),
+                sites: Vec::new(),
+            });
+        });
+        let site = Sites::default().site("s");
+        let take = |now| Ration::take(&source, &site, now);
+        let (first, ahead) = (take(NOON).unwrap(), take(NOON).unwrap());
+        assert!(take(NOON).is_none());
+        first.spend();
+        drop(ahead);
+        assert_eq!(source.today(NOON), [("s".to_owned(), 1)]);
+        take(NOON).unwrap().spend();
+        assert!(take(NOON).is_none() && take(NOON + DAY_SECS).is_some());
     }
 
     #[test]

@@ -1,8 +1,9 @@
-//! What the operator keeps from being sent: by domain, site, tenant or sender, until a moment.
-//!
-//! Kept in memory: a restart forgets it. What must outlive one is a hold, which is in the log.
+//! What the operator keeps from being sent: by domain, site, tenant, sender, recipient or campaign,
+//! until a moment. Each is a note of the store as well, so that a restart keeps it.
 
+use crate::post::QueueField;
 use std::fmt;
+use store::mail::address::Address;
 
 /// Which mail is meant.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -12,6 +13,9 @@ pub enum Field {
     Tenant(String),
     /// An address, or `@` and a domain.
     Sender(String),
+    /// As `Sender`.
+    Recipient(String),
+    Campaign(String),
 }
 
 /// One order of the operator.
@@ -28,8 +32,20 @@ pub(super) struct Suspensions {
     list: Vec<Suspension>,
 }
 
+/// What only the message itself tells.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Envelope<'a> {
+    /// Empty: the null reverse-path.
+    pub(super) sender: &'a str,
+    pub(super) recipient: &'a Address,
+    pub(super) campaign: Option<&'a str>,
+}
+
 /// As many as an operator oversees.
 pub(super) const SUSPENSIONS_MAX: usize = 1_000;
+
+/// Longest name in a suspension, in octets: a note has a key of 512.
+pub(super) const NAME_BYTES_MAX: usize = 480;
 
 impl Suspensions {
     /// Adds one, or gives the one of the same field another end. `false`: there are too many.
@@ -68,18 +84,36 @@ impl Suspensions {
     pub(super) fn list(&self) -> &[Suspension] {
         &self.list
     }
+
+    /// Whether one is by what only the message tells.
+    #[must_use]
+    pub(super) fn asks_envelope(&self) -> bool {
+        let is_deep = |known: &Suspension| {
+            matches!(
+                known.field,
+                Field::Sender(_) | Field::Recipient(_) | Field::Campaign(_)
+            )
+        };
+        self.list.iter().any(is_deep)
+    }
+
+    #[must_use]
+    pub(super) fn asks_campaign(&self) -> bool {
+        let is_it = |known: &Suspension| matches!(known.field, Field::Campaign(_));
+        self.list.iter().any(is_it)
+    }
 }
 
 impl Field {
-    /// Is this about mail of this sender, as the envelope has it?
+    /// Is this about a message with this envelope?
     #[must_use]
-    pub fn is_sender(&self, sender: &str) -> bool {
+    pub(super) fn is_of(&self, envelope: &Envelope<'_>) -> bool {
         match self {
-            Field::Sender(known) if known.starts_with('@') => sender
-                .rfind('@')
-                .and_then(|at| sender.get(at..))
-                .is_some_and(|domain| domain.eq_ignore_ascii_case(known)),
-            Field::Sender(known) => known.eq_ignore_ascii_case(sender),
+            Field::Sender(known) => is_address(known, envelope.sender),
+            Field::Recipient(known) => is_address(known, &envelope.recipient.to_string()),
+            Field::Campaign(known) => envelope
+                .campaign
+                .is_some_and(|name| name.eq_ignore_ascii_case(known)),
             _ => false,
         }
     }
@@ -98,15 +132,73 @@ impl Field {
     pub fn is_tenant(&self, tenant: &str) -> bool {
         matches!(self, Field::Tenant(known) if known == tenant)
     }
+
+    fn parts(&self) -> (&'static str, &str) {
+        match self {
+            Field::Domain(name) => ("domain", name),
+            Field::Site(name) => ("site", name),
+            Field::Tenant(name) => ("tenant", name),
+            Field::Sender(name) => ("sender", name),
+            Field::Recipient(name) => ("recipient", name),
+            Field::Campaign(name) => ("campaign", name),
+        }
+    }
+
+    /// As [`Display`](fmt::Display) writes it, and a note keeps it.
+    #[must_use]
+    pub(super) fn parse(text: &str) -> Option<Field> {
+        let (kind, name) = text.split_once(' ')?;
+        let name = name.to_owned();
+        Some(match kind {
+            "domain" => Field::Domain(name),
+            "site" => Field::Site(name),
+            "tenant" => Field::Tenant(name),
+            "sender" => Field::Sender(name),
+            "recipient" => Field::Recipient(name),
+            "campaign" => Field::Campaign(name),
+            _ => return None,
+        })
+    }
+}
+
+/// Whether an address is the one that is meant: `@` and a domain means all of it.
+pub(super) fn is_address(meant: &str, address: &str) -> bool {
+    if !meant.starts_with('@') {
+        return meant.eq_ignore_ascii_case(address);
+    }
+    let domain = address.rfind('@').and_then(|at| address.get(at..));
+    domain.is_some_and(|domain| domain.eq_ignore_ascii_case(meant))
 }
 
 impl fmt::Display for Field {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Field::Domain(name) => write!(f, "domain {name}"),
-            Field::Site(name) => write!(f, "site {name}"),
-            Field::Tenant(name) => write!(f, "tenant {name}"),
-            Field::Sender(name) => write!(f, "sender {name}"),
+        let (kind, name) = self.parts();
+        write!(f, "{kind} {name}")
+    }
+}
+
+impl From<QueueField> for Field {
+    fn from(field: QueueField) -> Field {
+        match field {
+            QueueField::Domain(name) => Field::Domain(name),
+            QueueField::Site(name) => Field::Site(name),
+            QueueField::Tenant(name) => Field::Tenant(name),
+            QueueField::Sender(name) => Field::Sender(name),
+            QueueField::Recipient(name) => Field::Recipient(name),
+            QueueField::Campaign(name) => Field::Campaign(name),
+        }
+    }
+}
+
+impl From<Field> for QueueField {
+    fn from(field: Field) -> QueueField {
+        match field {
+            Field::Domain(name) => QueueField::Domain(name),
+            Field::Site(name) => QueueField::Site(name),
+            Field::Tenant(name) => QueueField::Tenant(name),
+            Field::Sender(name) => QueueField::Sender(name),
+            Field::Recipient(name) => QueueField::Recipient(name),
+            Field::Campaign(name) => QueueField::Campaign(name),
         }
     }
 }
@@ -124,18 +216,45 @@ mod tests {
             field: domain.clone(),
             until: Some(100),
         }));
+        assert!(!all.asks_envelope());
         assert!(all.add(Suspension {
             field: sender.clone(),
             until: None,
         }));
+        assert!(all.asks_envelope() && !all.asks_campaign());
         assert!(all.find(99, |field| field.is_domain("a.example")).is_some());
         assert!(
             all.find(100, |field| field.is_domain("a.example"))
                 .is_none()
         );
-        let is_kept = |field: &Field| field.is_sender("Alice@B.example");
-        assert!(all.find(u32::MAX, is_kept).is_some());
+        let recipient = Address::new("x", "y.example");
+        let envelope = Envelope {
+            sender: "Alice@B.example",
+            recipient: &recipient,
+            campaign: Some("Spring"),
+        };
+        assert!(all.find(u32::MAX, |field| field.is_of(&envelope)).is_some());
+        assert!(Field::Recipient("@y.example".into()).is_of(&envelope));
+        assert!(Field::Campaign("spring".into()).is_of(&envelope));
         assert!(all.resume(&sender) && !all.resume(&sender));
         assert!(all.list().is_empty());
+    }
+
+    #[test]
+    fn a_field_is_read_as_it_is_written() {
+        for name in ["a.example", "@b c", ""] {
+            for field in [
+                Field::Domain(name.into()),
+                Field::Site(name.into()),
+                Field::Tenant(name.into()),
+                Field::Sender(name.into()),
+                Field::Recipient(name.into()),
+                Field::Campaign(name.into()),
+            ] {
+                assert_eq!(Field::parse(&field.to_string()), Some(field));
+            }
+        }
+        assert_eq!(Field::parse("planet mars"), None);
+        assert_eq!(Field::parse("domain"), None);
     }
 }

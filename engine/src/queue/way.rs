@@ -6,6 +6,7 @@ use super::hop::Hop;
 use super::nodes::{Index, Nodes};
 use super::site::Site;
 use super::source::Source;
+use super::tally::Tally;
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -50,6 +51,24 @@ impl Board {
         }
     }
 
+    /// The ready queue that a recipient is in, or would be.
+    #[must_use]
+    pub(super) fn queue_of(&self, index: Index, now: u32) -> Option<QueueIndex> {
+        let known = self.known(self.nodes.node(index).domain)?;
+        let source = self.source_of(index, known, now)?;
+        known.queue_of(source).or_else(|| {
+            let key = (source.id, Box::from(known.hop.exchange.as_str()));
+            self.by_key.get(&key).map(|at| QueueIndex(*at))
+        })
+    }
+
+    /// The site of its domain, or the domain itself.
+    pub(super) fn site_of(&self, index: Index) -> String {
+        let known = self.known(self.nodes.node(index).domain);
+        let name = known.map(|known| known.site.name().to_owned());
+        name.unwrap_or_else(|| self.domain_of(index).to_owned())
+    }
+
     /// The source by which it leaves now.
     pub(super) fn source_of(&self, index: Index, known: &Known, now: u32) -> Option<&Arc<Source>> {
         let node = self.nodes.node(index);
@@ -75,8 +94,10 @@ impl Board {
         }
         let name = format!("{tenant}\0{pool}");
         let number = self.tenants.enter(&name);
+        self.count(index, Tally::leave);
         self.tenants.leave(before);
         self.nodes.node_mut(index).set_tenant(number);
+        self.count(index, Tally::enter);
         true
     }
 

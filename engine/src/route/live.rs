@@ -3,7 +3,7 @@
 use super::Directory;
 use crate::config::Config;
 use crate::sign::Signers;
-use crate::tls::{TlsContext, TlsFiles};
+use crate::tls::{Clients, TlsContext, TlsFiles};
 use arc_swap::ArcSwap;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -13,6 +13,8 @@ pub struct Live {
     pub directory: ArcSwap<Directory>,
     /// `None` where no listener wants TLS.
     pub tls: Option<TlsContext>,
+    /// Clients that may send to other hosts by their certificates.
+    pub clients: ArcSwap<Clients>,
     /// Keys that sign what leaves this host.
     pub signers: ArcSwap<Signers>,
     /// Authorities and certificates that single hosts want.
@@ -29,6 +31,7 @@ impl Live {
             config: ArcSwap::from_pointee(config),
             directory: ArcSwap::from_pointee(directory),
             tls,
+            clients: ArcSwap::default(),
             signers: ArcSwap::default(),
             tls_files: ArcSwap::default(),
             queued: shards.map(|_| AtomicU64::new(0)).collect(),

@@ -371,6 +371,8 @@ fn live(config: Config, shards: u16, tls: Option<TlsContext>) -> Result<Arc<Live
     let live = Live::new(config, directory, tls);
     live.signers.store(Arc::new(signers));
     live.tls_files.store(Arc::new(tls_files));
+    let clients = outbound::clients(&live.config.load()).map_err(Refusal)?;
+    live.clients.store(Arc::new(clients));
     Ok(Arc::new(live))
 }
 

@@ -5,7 +5,7 @@ use crate::event;
 use crate::listen::{Crowded, Hall, imap, smtp};
 use crate::reactor::net::Bound;
 use crate::reactor::{Listener, Side, Socket, spawn};
-use crate::session::smtp::{AuthOffer, Kind, Settings};
+use crate::session::smtp::{AuthOffer, FutureRelease, Kind, Settings};
 use crate::tls::Stream;
 use crate::wire::smtp::reply;
 use std::io;
@@ -76,7 +76,7 @@ pub(super) async fn listen(hall: Rc<Hall>, ear: Ear) {
 async fn welcome(hall: Rc<Hall>, socket: Socket, protocol: Protocol, door: imap::Door) {
     hall.metrics.connections.of(protocol.into()).one();
     hall.metrics.connections_open.of(protocol.into()).up();
-    if let Ok(stream) = begin(&hall, socket, door.tls).await {
+    if let Ok(stream) = begin(&hall, socket, protocol, door.tls).await {
         match protocol {
             Protocol::Imap => imap::serve(Rc::clone(&hall), stream, door).await,
             Protocol::Smtp | Protocol::Submission | Protocol::Lmtp => {
@@ -91,18 +91,27 @@ async fn welcome(hall: Rc<Hall>, socket: Socket, protocol: Protocol, door: imap:
 }
 
 /// Implicit TLS begins with the handshake.
-async fn begin(hall: &Hall, socket: Socket, tls: TlsMode) -> io::Result<Stream> {
+async fn begin(
+    hall: &Hall,
+    socket: Socket,
+    protocol: Protocol,
+    tls: TlsMode,
+) -> io::Result<Stream> {
     let limits = &hall.live.config.load().limits;
     socket.set_send_time_max(Duration::from_secs(limits.write_secs_max));
     if tls != TlsMode::Implicit {
         return Ok(Stream::plain(socket));
     }
-    let context = hall.live.tls.as_ref().ok_or(io::ErrorKind::Unsupported)?;
+    let context = match protocol {
+        Protocol::Imap | Protocol::Http => hall.live.tls.clone(),
+        Protocol::Smtp | Protocol::Submission | Protocol::Lmtp => hall.mail_tls(),
+    };
+    let context = context.ok_or(io::ErrorKind::Unsupported)?;
     socket.set_deadline(
         Side::Read,
         Duration::from_secs(limits.tls_handshake_secs_max),
     );
-    let shaken = Stream::plain(socket).start_tls(context).await;
+    let shaken = Stream::plain(socket).start_tls(&context).await;
     if shaken.is_err() {
         hall.metrics.tls_failures.one();
     }
@@ -144,7 +153,8 @@ fn settings(hall: &Hall, kind: Kind, door: imap::Door) -> Arc<Settings> {
         Kind::Submission => Settings::submission(&config.hostname, decoy),
         Kind::Lmtp => Settings::lmtp(&config.hostname, decoy),
     };
-    let limits = &config.limits;
+    let (limits, queue) = (&config.limits, &config.outbound.queue);
+    let holds = kind == Kind::Submission && config.outbound.is_on() && queue.hold_secs_max > 0;
     let small = |limit: u64| u32::try_from(limit).unwrap_or(u32::MAX);
     Arc::new(Settings {
         message_octets_max: limits.message_bytes_max,
@@ -157,6 +167,11 @@ fn settings(hall: &Hall, kind: Kind, door: imap::Door) -> Arc<Settings> {
             Kind::Submission if door.login_without_tls => AuthOffer::Always,
             _ => base.auth,
         },
+        future_release: holds.then(|| FutureRelease {
+            secs_max: queue.hold_secs_max,
+            until_secs: hall.now().unix_secs() as i64 + i64::from(queue.hold_secs_max),
+        }),
+        deliver_by_secs_min: base.deliver_by_secs_min.map(|_| queue.deliver_by_secs_min),
         command_secs_max: small(limits.smtp_idle_secs_max),
         body_secs_max: small(limits.smtp_data_idle_secs_max),
         ..base

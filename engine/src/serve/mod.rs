@@ -11,6 +11,7 @@ mod begin;
 mod compactor;
 mod ear;
 mod follow;
+mod interfaces;
 mod orders;
 mod outbound;
 mod resume;

@@ -1,18 +1,20 @@
 //! What shards need to send mail to other hosts, made once for all of them.
 
 use super::begin::Refusal;
+use super::interfaces;
 use crate::config::outbound::{Identity, Outbound};
-use crate::config::{Config, ListenAt};
+use crate::config::{Config, ListenAt, Protocol};
 use crate::egress::Tools;
 use crate::event;
 use crate::intake::{Heirs, Intake};
 use crate::listen::Hall;
 use crate::queue::{self, Dispatcher, Guides, Sites, Sources, TlsReports};
-use crate::reactor::{Pool, clock};
+use crate::reactor::{Now, Pool, clock};
 use crate::resolver::{self, Ourselves, Outside, Service};
 use crate::sign::Signers;
 use crate::telemetry::metric::Metrics;
-use crate::tls::{Authorities, CertificateError, CertificateFiles, TlsClient, TlsFiles};
+use crate::tls::{Authorities, CertificateError, CertificateFiles, Clients, TlsClient, TlsFiles};
+use std::net::{IpAddr, Ipv4Addr};
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -62,10 +64,13 @@ pub(super) fn open(
 }
 
 impl Ways {
-    /// The metrics show what came of mail to the busiest sites.
+    /// The metrics show what came of mail to the busiest sites, tenants, sources.
     pub(super) fn show_sites(&self, metrics: &Metrics) {
         let sites = Arc::clone(&self.sites);
-        metrics.show_sites(Box::new(move || sites.samples()));
+        let now = Now::read;
+        metrics.show_sites(Box::new(move || {
+            sites.samples(now().unix_secs(), now().monotonic_millis)
+        }));
     }
 }
 
@@ -118,19 +123,31 @@ fn ourselves(config: &Config) -> Ourselves {
         .sources
         .iter()
         .map(|source| source.hello.clone());
-    let address = |at: &ListenAt| match at {
-        ListenAt::Tcp(address) => Some(address.ip()),
-        ListenAt::Unix { .. } => None,
-    };
-    let listening = config.listeners.iter();
-    let listening = listening.filter_map(|listener| address(&listener.address));
     Ourselves {
         names: names.chain([config.hostname.clone()]).collect(),
-        addresses: listening
-            .filter(|ip| !ip.is_unspecified() && !ip.is_loopback())
-            .collect(),
+        addresses: exchanger_addresses(config, &interfaces::addresses()),
         is_loopback_foreign: config.resolver.loopback_hosts,
     }
+}
+
+/// Where we are a mail exchanger ourselves: of a listener on `0.0.0.0` or `[::]`, which takes IPv4
+/// too, all addresses of the host. What else listens here may have another exchanger beside it.
+fn exchanger_addresses(config: &Config, of_host: &[IpAddr]) -> Vec<IpAddr> {
+    let doors = config.listeners.iter();
+    let doors = doors.filter(|listener| listener.protocol == Protocol::Smtp);
+    let mut addresses = Vec::new();
+    for door in doors {
+        match &door.address {
+            ListenAt::Tcp(at) if at.ip() == IpAddr::V4(Ipv4Addr::UNSPECIFIED) => {
+                addresses.extend(of_host.iter().filter(|address| address.is_ipv4()));
+            }
+            ListenAt::Tcp(at) if at.ip().is_unspecified() => addresses.extend(of_host),
+            ListenAt::Tcp(at) => addresses.push(at.ip()),
+            ListenAt::Unix { .. } => {}
+        }
+    }
+    addresses.retain(|address| !address.is_loopback());
+    addresses
 }
 
 /// Reads the keys that sign; all that is wrong, a line each.
@@ -141,6 +158,13 @@ pub(super) fn signers(config: &Config) -> Result<Signers, String> {
             .map(|problem| format!("line {}: {}", problem.line, problem.what));
         lines.collect::<Vec<_>>().join("\n")
     })
+}
+
+/// Whose certificates let mail pass to other hosts.
+pub(super) fn clients(config: &Config) -> Result<Clients, String> {
+    let relay = &config.outbound.relay;
+    Clients::load(&relay.certificates, relay.client_authorities.as_deref())
+        .map_err(|error| format!("[relay] client_authorities: {error}"))
 }
 
 /// A reload neither begins to send nor ends it: the ways out are made at the start.
@@ -189,4 +213,34 @@ fn random() -> u64 {
     let mut octets = [0; 8];
     getrandom::fill(&mut octets).expect("the kernel gives randomness after boot");
     u64::from_ne_bytes(octets)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::path::Path;
+
+    /// What DNS may call us, whatever we listen on.
+    #[test]
+    fn a_listener_on_all_addresses_is_reached_by_each() {
+        let of_host: Vec<IpAddr> = ["127.0.0.1", "192.0.2.7", "2001:db8::7"]
+            .map(|address| address.parse().unwrap())
+            .into();
+        let mut config = Config::demo(Path::new("/d"), "secret");
+        for (at, expected) in [
+            ("0.0.0.0:25", &["192.0.2.7"][..]),
+            ("[::]:25", &["192.0.2.7", "2001:db8::7"]),
+            ("192.0.2.9:25", &["192.0.2.9"]),
+            ("127.0.0.1:25", &[]),
+        ] {
+            for listener in &mut config.listeners {
+                let is_door = listener.protocol == Protocol::Smtp;
+                let at = if is_door { at } else { "198.51.100.1:143" };
+                listener.address = ListenAt::Tcp(at.parse().unwrap());
+            }
+            let found = exchanger_addresses(&config, &of_host);
+            let found: Vec<String> = found.iter().map(IpAddr::to_string).collect();
+            assert_eq!(found, expected, "{at}");
+        }
+    }
 }

@@ -211,6 +211,7 @@ async fn try_reload(
     let tls_files = outbound::tls_files(&config).map_err(|error| error.to_string())?;
     live.signers.store(Arc::new(outbound::signers(&config)?));
     live.tls_files.store(Arc::new(tls_files));
+    live.clients.store(Arc::new(outbound::clients(&config)?));
     if let Some(tls) = &live.tls {
         tls.replace(load_certificates(&config).map_err(|refusal| refusal.0)?);
     }

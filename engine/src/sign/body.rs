@@ -12,6 +12,9 @@
 
 use crate::config::DkimCanon as Canon;
 use aws_lc_rs::digest::{Context, Digest, SHA256};
+use memchr::memmem::{self, FindIter};
+use memchr::{Memchr, memchr_iter};
+use std::iter::Peekable;
 
 /// A body that is being hashed.
 #[derive(Clone)]
@@ -48,22 +51,27 @@ impl BodyHash {
     }
 
     /// Takes the next piece of the body.
-    pub fn feed(&mut self, mut piece: &[u8]) {
-        while !piece.is_empty() {
+    pub fn feed(&mut self, piece: &[u8]) {
+        let mut oddities = (self.canon == Canon::Relaxed).then(|| Oddities::of(piece));
+        let mut rest = piece;
+        while !rest.is_empty() {
             if !self.is_pending() {
-                let (plain, rest) = piece.split_at(plain_len(piece, self.canon));
+                let at = piece.len() - rest.len();
+                let odd = oddities.as_mut().and_then(|oddities| oddities.first(at));
+                let even = piece.get(at..odd.unwrap_or(piece.len())).unwrap_or(rest);
+                let (plain, odd) = rest.split_at(plain_len(even, self.canon));
                 self.begun |= !plain.is_empty();
                 self.hash(plain);
-                piece = rest;
+                rest = odd;
             }
-            let mut octets = piece.iter();
+            let mut octets = rest.iter();
             for octet in octets.by_ref() {
                 self.octet(*octet);
                 if !self.is_pending() {
                     break;
                 }
             }
-            piece = octets.as_slice();
+            rest = octets.as_slice();
         }
     }
 
@@ -126,13 +134,8 @@ impl BodyHash {
     }
 }
 
-/// How many octets at the beginning are canonical as they are and end in one that counts.
-fn plain_len(piece: &[u8], canon: Canon) -> usize {
-    let plain = match canon {
-        Canon::Simple => piece,
-        Canon::Relaxed => piece.split_at(oddity(piece)).0,
-    };
-    let mut plain = plain;
+/// How many octets without an oddity are canonical as they are and end in one that counts.
+fn plain_len(mut plain: &[u8], canon: Canon) -> usize {
     loop {
         plain = match plain {
             [rest @ .., b'\r', b'\n'] | [rest @ .., b'\r'] => rest,
@@ -142,25 +145,39 @@ fn plain_len(piece: &[u8], canon: Canon) -> usize {
     }
 }
 
-/// Where white space stands that relaxed canonicalisation may change: a tab, or a space before
-/// white space or CR. A space that ends the piece is seen to by [`plain_len`].
-fn oddity(piece: &[u8]) -> usize {
-    let odd =
-        |at: u8, next: u8| at == b'\t' || (at == b' ' && matches!(next, b' ' | b'\t' | b'\r'));
-    // Without early exit inside a block the compiler takes many octets at once.
-    for (index, block) in piece.chunks(BLOCK_BYTES).enumerate() {
-        let start = index * BLOCK_BYTES;
-        let next = piece.get(start + 1..).unwrap_or_default();
-        let pairs = || block.iter().zip(next.iter().chain([&b'.']));
-        if pairs().fold(false, |found, (at, next)| found | odd(*at, *next)) {
-            let within = pairs().position(|(at, next)| odd(*at, *next));
-            return start + within.unwrap_or_default();
-        }
-    }
-    piece.len()
+/// Where white space stands in a piece that relaxed canonicalisation may change: a tab, two spaces,
+/// a space before CR. Each kind is looked for on its own and found once, so that work is linear
+/// however many there are. A space that ends the piece is seen to by [`plain_len`].
+struct Oddities<'p> {
+    tabs: Peekable<Memchr<'p>>,
+    spaces: Peekable<FindIter<'p, 'static>>,
+    line_ends: Peekable<FindIter<'p, 'static>>,
 }
 
-const BLOCK_BYTES: usize = 128;
+impl<'p> Oddities<'p> {
+    fn of(piece: &'p [u8]) -> Oddities<'p> {
+        Oddities {
+            tabs: memchr_iter(b'\t', piece).peekable(),
+            spaces: memmem::find_iter(piece, b"  ").peekable(),
+            line_ends: memmem::find_iter(piece, b" \r").peekable(),
+        }
+    }
+
+    /// The first one at `from` or behind it.
+    fn first(&mut self, from: usize) -> Option<usize> {
+        let found = [
+            first(&mut self.tabs, from),
+            first(&mut self.spaces, from),
+            first(&mut self.line_ends, from),
+        ];
+        found.into_iter().flatten().min()
+    }
+}
+
+fn first(places: &mut Peekable<impl Iterator<Item = usize>>, from: usize) -> Option<usize> {
+    while places.next_if(|place| *place < from).is_some() {}
+    places.peek().copied()
+}
 
 #[cfg(test)]
 mod tests {

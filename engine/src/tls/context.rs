@@ -2,6 +2,7 @@
 //! certificates, which are replaced whole.
 
 use super::certificates::Certificates;
+use super::clients::AskAny;
 use arc_swap::ArcSwap;
 use rustls::ServerConfig;
 use rustls::crypto::aws_lc_rs;
@@ -15,6 +16,8 @@ use std::sync::Arc;
 #[derive(Clone)]
 pub struct TlsContext {
     config: Arc<ServerConfig>,
+    /// As `config`, and asks clients for a certificate.
+    asking: Arc<ServerConfig>,
     resolver: Arc<BySni>,
 }
 
@@ -24,19 +27,21 @@ const TICKETS_PER_HANDSHAKE: usize = 1;
 impl TlsContext {
     pub fn new(certificates: Certificates) -> Result<TlsContext, rustls::Error> {
         let resolver = Arc::new(BySni(ArcSwap::from_pointee(certificates)));
-        // The provider is named, because a second one in the tree would make the default ambiguous.
-        let mut config = ServerConfig::builder_with_provider(aws_lc_rs::default_provider().into())
-            .with_protocol_versions(&[&rustls::version::TLS13, &rustls::version::TLS12])?
-            .with_no_client_auth()
-            .with_cert_resolver(resolver.clone());
-        config.ticketer = aws_lc_rs::Ticketer::new()?;
-        config.send_tls13_tickets = TICKETS_PER_HANDSHAKE;
-        // Tickets do without it, and it is a lock that all shards would share.
-        config.session_storage = Arc::new(NoServerSessionStorage {});
         Ok(TlsContext {
-            config: Arc::new(config),
+            config: Arc::new(server(&resolver, false)?),
+            asking: Arc::new(server(&resolver, true)?),
             resolver,
         })
+    }
+
+    /// The same, for handshakes in which clients are asked for a certificate; any is taken, and
+    /// none too ([`super::Clients`]).
+    #[must_use]
+    pub fn asking(&self) -> TlsContext {
+        TlsContext {
+            config: Arc::clone(&self.asking),
+            ..self.clone()
+        }
     }
 
     /// Handshakes from now on use these certificates.
@@ -47,6 +52,23 @@ impl TlsContext {
     pub(super) fn config(&self) -> Arc<ServerConfig> {
         self.config.clone()
     }
+}
+
+fn server(resolver: &Arc<BySni>, asks: bool) -> Result<ServerConfig, rustls::Error> {
+    let provider = Arc::new(aws_lc_rs::default_provider());
+    // The provider is named, because a second one in the tree would make the default ambiguous.
+    let builder = ServerConfig::builder_with_provider(Arc::clone(&provider))
+        .with_protocol_versions(&[&rustls::version::TLS13, &rustls::version::TLS12])?;
+    let builder = match asks {
+        true => builder.with_client_cert_verifier(Arc::new(AskAny(provider))),
+        false => builder.with_no_client_auth(),
+    };
+    let mut config = builder.with_cert_resolver(resolver.clone());
+    config.ticketer = aws_lc_rs::Ticketer::new()?;
+    config.send_tls13_tickets = TICKETS_PER_HANDSHAKE;
+    // Tickets do without it, and it is a lock that all shards would share.
+    config.session_storage = Arc::new(NoServerSessionStorage {});
+    Ok(config)
 }
 
 struct BySni(ArcSwap<Certificates>);

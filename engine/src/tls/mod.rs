@@ -2,6 +2,7 @@
 
 pub mod certificates;
 pub mod client;
+pub mod clients;
 pub mod context;
 pub mod demo;
 pub mod stream;
@@ -18,6 +19,7 @@ pub use certificates::{CertificateError, CertificateFiles, Certificates};
 pub use client::{
     Authorities, Doubt, Identity, Judge, Proof, Shown, Terms, TlsAsk, TlsClient, TlsFault,
 };
+pub use clients::{ClientProof, Clients};
 pub use context::TlsContext;
 pub use files::TlsFiles;
 pub use stream::{Stream, StreamParts, TlsInfo};

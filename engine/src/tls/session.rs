@@ -5,6 +5,7 @@
 //! (64 KiB) in, 32 key updates, 4 warnings and 1 renegotiation request without data between them.
 
 use crate::reactor::buffer;
+use rustls::pki_types::CertificateDer;
 use rustls::{Connection, HandshakeKind, ProtocolVersion};
 use std::io::{self, BufRead, ErrorKind, IoSlice, Write};
 
@@ -197,6 +198,11 @@ impl Session {
             Connection::Server(server) => server.server_name(),
             Connection::Client(_) => None,
         }
+    }
+
+    /// What the peer has shown, its own certificate first.
+    pub(super) fn peer_certificates(&self) -> &[CertificateDer<'static>] {
+        self.connection.peer_certificates().unwrap_or_default()
     }
 
     pub(super) fn is_resumed(&self) -> bool {

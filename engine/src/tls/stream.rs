@@ -17,6 +17,7 @@ use super::context::TlsContext;
 use super::session::{RECORD_BYTES_MAX, Session, Taken};
 use crate::reactor::socket::SocketParts;
 use crate::reactor::{Side, Socket, buffer};
+use rustls::pki_types::CertificateDer;
 use rustls::{Connection, ServerConnection};
 use std::io::{self, ErrorKind, IoSlice};
 use std::net::SocketAddr;
@@ -121,6 +122,13 @@ impl Stream {
     ) -> io::Result<Stream> {
         let client = client.connection(ask).map_err(io::Error::other)?;
         self.shake_hands(Connection::Client(client)).await
+    }
+
+    /// The certificates that the peer has shown, its own first.
+    #[must_use]
+    pub fn peer_certificates(&self) -> &[CertificateDer<'static>] {
+        let session = self.session.as_ref();
+        session.map_or(&[], |session| session.peer_certificates())
     }
 
     async fn shake_hands(mut self, connection: Connection) -> io::Result<Stream> {

@@ -12,6 +12,7 @@
 mod containers;
 mod damage;
 pub mod dump;
+pub mod facts;
 mod index;
 mod memos;
 mod objects;

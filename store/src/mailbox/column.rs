@@ -129,6 +129,22 @@ impl Column {
         }
     }
 
+    /// The positions of the numbers above `number`, ascending. Like [`each`](Self::each) it looks
+    /// at the width once.
+    pub(super) fn above(&self, number: u64) -> Vec<usize> {
+        let Some(limit) = number.checked_sub(self.base) else {
+            return (0..self.len).collect();
+        };
+        let octets = &self.distances;
+        match self.width {
+            Width::Zero => Vec::new(),
+            Width::One => above(octets, u8::from_le_bytes, limit),
+            Width::Two => above(octets, u16::from_le_bytes, limit),
+            Width::Four => above(octets, u32::from_le_bytes, limit),
+            Width::Eight => above(octets, u64::from_le_bytes, limit),
+        }
+    }
+
     pub(super) fn push(&mut self, number: u64) {
         if self.len == 0 {
             self.base = number;
@@ -283,6 +299,32 @@ fn extent<const OCTETS: usize, N: Ord + Copy + Into<u64>>(
     (low.into(), high.into())
 }
 
+/// Blocks without one are passed over whole: most of a column has not changed.
+fn above<const OCTETS: usize, N: Ord + Copy + TryFrom<u64>>(
+    octets: &[u8],
+    number: impl Fn([u8; OCTETS]) -> N,
+    limit: u64,
+) -> Vec<usize> {
+    let mut positions = Vec::new();
+    // No number of this width is above a limit that it cannot hold.
+    let Ok(limit) = N::try_from(limit) else {
+        return positions;
+    };
+    let (numbers, _) = octets.as_chunks();
+    for (block, numbers) in numbers.chunks(BLOCK_NUMBERS).enumerate() {
+        let is_above = |one: &[u8; OCTETS]| number(*one) > limit;
+        if numbers.iter().fold(false, |any, one| any | is_above(one)) {
+            let start = block * BLOCK_NUMBERS;
+            let found = numbers.iter().enumerate().filter(|(_, one)| is_above(one));
+            positions.extend(found.map(|(at, _)| start + at));
+        }
+    }
+    positions
+}
+
+/// Numbers that are looked at together.
+const BLOCK_NUMBERS: usize = 64;
+
 fn put_distance(distance: u64, width: Width, out: &mut Vec<u8>) {
     match width {
         Width::Zero => {}
@@ -362,7 +404,7 @@ mod tests {
     proptest! {
         #[test]
         fn a_column_is_a_vector(
-            mut numbers in prop::collection::vec(number(), 1..60),
+            mut numbers in prop::collection::vec(number(), 1..160),
             sets in prop::collection::vec((any::<prop::sample::Index>(), number()), 0..20),
             kept in any::<(prop::sample::Index, prop::sample::Index)>(),
         ) {
@@ -373,6 +415,11 @@ mod tests {
                 numbers[at] = number;
             }
             prop_assert_eq!(values_of(&column), numbers.clone());
+            for limit in [0, 5, 300, 60_000, u64::MAX - 1].into_iter().chain(numbers.clone()) {
+                let is_above = |at: &usize| numbers[*at] > limit;
+                let expected: Vec<usize> = (0..numbers.len()).filter(is_above).collect();
+                prop_assert_eq!(column.above(limit), expected);
+            }
             let mut bytes = Vec::new();
             column.encode(&mut bytes);
             let again = Column::decode(&mut Fields::new(&bytes), numbers.len(), u64::MAX).unwrap();

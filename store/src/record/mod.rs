@@ -15,7 +15,7 @@ pub use mailbox::{CopiedRow, Copy, Expunge, FlagChange, FlagOp, MailboxFact};
 pub use memo::{Memo, MemoChange, MemoFact, Space};
 pub use message::{Deliver, MessageHead, Piece, Source};
 pub use owner::{AccountFact, DomainFact, Offer, Share};
-pub use queue::{Attempt, End, Ending, Enhanced, Hold, HostReply, Leaving, Outbound, Queue};
+pub use queue::{Attempt, End, Ending, Enhanced, Hold, HostReply, Leaving, Outbound, Queue, Way};
 
 use crate::codec::{Fields, Put, Short};
 use crate::mail::id::ObjectId;
@@ -155,6 +155,15 @@ impl Fact {
     /// The same of memos.
     pub(crate) fn is_memo(&self) -> bool {
         matches!(self, Fact::Memo(_))
+    }
+
+    /// Whether it says how a reply came, which came with the memos.
+    pub(crate) fn has_way(&self) -> bool {
+        match self {
+            Fact::Attempt { attempt, .. } => attempt.reply.way.is_some(),
+            Fact::End(end) => end.reply.way.is_some(),
+            _ => false,
+        }
     }
 
     /// The kind byte, and the payload appended to `out`. A MESSAGE's body follows its head as

@@ -11,11 +11,12 @@
 use super::message::{read_address, write_address};
 use super::{Broken, kind};
 use crate::codec::{Fields, Put};
-use crate::limit::{HOST_BYTES_MAX, REPLY_BYTES_MAX};
+use crate::limit::{HOST_BYTES_MAX, REPLY_BYTES_MAX, WAY_BYTES_MAX};
 use crate::mail::address::Address;
 use crate::mail::envelope::Notify;
 use crate::mail::id::{ItemId, ObjectId};
 use std::ops::Range;
+use std::sync::Arc;
 
 /// One recipient at another host, as custody is taken of it. Times are seconds since 1970.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -31,8 +32,10 @@ pub struct Outbound {
     pub not_before_secs: i64,
     /// RFC 6710 §4: from −9 to 9.
     pub priority: i8,
-    /// What else the queue has to know of it, kept as it is.
+    /// What else the queue has to know of it, kept as it is; below 2^15.
     pub marks: u16,
+    /// It is to be delivered by then (RFC 2852); 0 for no such wish.
+    pub by_secs: i64,
     /// Received and other trace: octets before the body. Recipients of one message that have the
     /// same ones share them on disk.
     pub prefix: Vec<u8>,
@@ -62,6 +65,7 @@ pub struct Leaving {
     pub not_before_secs: i64,
     pub priority: i8,
     pub marks: u16,
+    pub by_secs: i64,
 }
 
 impl Queue {
@@ -118,7 +122,7 @@ impl Queue {
 
 impl Leaving {
     fn read(fields: &mut Fields<'_>) -> Result<Leaving, Broken> {
-        Ok(Leaving {
+        let mut leaving = Leaving {
             address: read_address(fields)?,
             notify: Notify(fields.u8()?),
             orcpt: fields.optional_text()?,
@@ -126,7 +130,16 @@ impl Leaving {
             not_before_secs: fields.i64()?,
             priority: fields.i8()?,
             marks: fields.u16()?,
-        })
+            by_secs: 0,
+        };
+        if leaving.marks & HAS_BY != 0 {
+            leaving.marks &= !HAS_BY;
+            leaving.by_secs = fields.i64()?;
+            if leaving.by_secs == 0 {
+                return Err(Broken("a time to deliver by that is none"));
+            }
+        }
+        Ok(leaving)
     }
 
     fn write(&self, out: &mut Vec<u8>) {
@@ -136,7 +149,14 @@ impl Leaving {
         out.put_i64(self.expiry_secs);
         out.put_i64(self.not_before_secs);
         out.put_i8(self.priority);
-        out.put_u16(self.marks);
+        assert!(self.marks & HAS_BY == 0, "the engine's marks are 15");
+        match self.by_secs {
+            0 => out.put_u16(self.marks),
+            by_secs => {
+                out.put_u16(self.marks | HAS_BY);
+                out.put_i64(by_secs);
+            }
+        }
     }
 }
 
@@ -151,6 +171,7 @@ impl Outbound {
             not_before_secs: self.not_before_secs,
             priority: self.priority,
             marks: self.marks,
+            by_secs: self.by_secs,
         };
         (leaving, self.tenant, self.prefix)
     }
@@ -175,6 +196,7 @@ impl Outbound {
             not_before_secs: leaving.not_before_secs,
             priority: leaving.priority,
             marks: leaving.marks,
+            by_secs: leaving.by_secs,
             prefix,
         })
     }
@@ -203,6 +225,41 @@ pub struct HostReply {
     pub enhanced: Option<Enhanced>,
     /// Its words, or ours where no reply came; at most [`REPLY_BYTES_MAX`] octets.
     pub text: String,
+    /// How it came; `None` where nobody was reached, and in records of the first builds.
+    pub way: Option<Arc<Way>>,
+}
+
+/// The connection that a reply came by. Each text has at most [`WAY_BYTES_MAX`] octets; longer ones
+/// are cut when written.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Way {
+    /// Address and port of the host.
+    pub address: String,
+    /// The address that we connected from; empty where the kernel chose it.
+    pub source: String,
+    /// Version and cipher, and whether the host has proven who it is; empty: in clear.
+    pub tls: String,
+}
+
+impl Way {
+    fn read(fields: &mut Fields<'_>) -> Result<Way, Broken> {
+        let way = Way {
+            address: fields.text()?,
+            source: fields.text()?,
+            tls: fields.text()?,
+        };
+        let texts = [&way.address, &way.source, &way.tls];
+        match texts.iter().any(|text| text.len() > WAY_BYTES_MAX) {
+            true => Err(Broken("the way of a reply is longer than any is kept")),
+            false => Ok(way),
+        }
+    }
+
+    fn write(&self, out: &mut Vec<u8>) {
+        for text in [&self.address, &self.source, &self.tls] {
+            out.put_text(cut(text, WAY_BYTES_MAX));
+        }
+    }
 }
 
 /// An enhanced status code: class, subject, detail (RFC 3463 §2).
@@ -215,7 +272,7 @@ pub struct Enhanced {
 
 impl HostReply {
     fn read(fields: &mut Fields<'_>) -> Result<HostReply, Broken> {
-        let reply = HostReply {
+        let mut reply = HostReply {
             host: fields.text()?,
             code: fields.u16()?,
             enhanced: match fields.u8()? {
@@ -227,7 +284,12 @@ impl HostReply {
                 }),
             },
             text: fields.text()?,
+            way: None,
         };
+        // The first builds ended here, and so does what has no way.
+        if !fields.is_empty() {
+            reply.way = Some(Arc::new(Way::read(fields)?));
+        }
         if reply.host.len() > HOST_BYTES_MAX || reply.text.len() > REPLY_BYTES_MAX {
             return Err(Broken("a reply is longer than any is kept"));
         }
@@ -246,6 +308,9 @@ impl HostReply {
             }
         }
         out.put_text(cut(&self.text, REPLY_BYTES_MAX));
+        if let Some(way) = &self.way {
+            way.write(out);
+        }
     }
 }
 
@@ -371,6 +436,9 @@ impl Hold {
         kind::HOLD
     }
 }
+
+/// The mark that says that a time to deliver by follows the marks.
+const HAS_BY: u16 = 1 << 15;
 
 /// Items are numbered below this: the checkpoint keeps them in 2^32 − 1 parts of 2^12.
 const ITEMS_MAX: u64 = ((1 << 32) - 1) << 12;

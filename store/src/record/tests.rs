@@ -2,28 +2,32 @@
 
 use super::{
     Attempt, End, Ending, Enhanced, Fact, Hold, HostReply, Leaving, Offer, Outbound, Queue, Share,
-    fuzz_record,
+    Way, fuzz_record,
 };
-use crate::limit::REPLY_BYTES_MAX;
+use crate::limit::{REPLY_BYTES_MAX, WAY_BYTES_MAX};
 use crate::mail::address::Address;
 use crate::mail::envelope::Notify;
 use crate::mail::id::{ItemId, ObjectId};
 use proptest::prelude::*;
+use std::sync::Arc;
 
 prop_compose! {
     fn replies()(
         host in ".{0,20}", code: u16, text in ".{0,60}",
         enhanced in proptest::option::of((1..6u8, any::<u16>(), any::<u16>())),
+        way in proptest::option::of((".{0,9}", ".{0,9}", ".{0,9}")),
     ) -> HostReply {
         let enhanced = enhanced.map(|(class, subject, detail)| Enhanced { class, subject, detail });
-        HostReply { host, code, enhanced, text }
+        let way = way.map(|(address, source, tls)| Arc::new(Way { address, source, tls }));
+        HostReply { host, code, enhanced, text, way }
     }
 }
 
 prop_compose! {
     fn outbound()(
         local in ".{0,9}", domain in "[a-z.]{0,9}", notify: u8, orcpt: Option<String>,
-        tenant in "[ab]", times: (i64, i64), priority: i8, marks: u16, prefix in "[ab]{0,1}",
+        tenant in "[ab]", times: (i64, i64, i64), priority: i8, marks in 0..1u16 << 15,
+        prefix in "[ab]{0,1}",
     ) -> Outbound {
         Outbound {
             recipient: Address::new(local, domain),
@@ -34,6 +38,7 @@ prop_compose! {
             not_before_secs: times.1,
             priority,
             marks,
+            by_secs: times.2 & -i64::from(marks & 1),
             prefix: prefix.into_bytes(),
         }
     }
@@ -170,8 +175,13 @@ fn an_offer_for_accounts_alone_is_written_as_ever() {
 
 #[test]
 fn the_words_of_others_are_bounded() {
+    let way = Way {
+        tls: "é".repeat(WAY_BYTES_MAX),
+        ..Way::default()
+    };
     let reply = HostReply {
         text: "é".repeat(REPLY_BYTES_MAX),
+        way: Some(Arc::new(way)),
         ..HostReply::default()
     };
     let end = End {
@@ -186,4 +196,20 @@ fn the_words_of_others_are_bounded() {
         panic!("it was cut and is not read");
     };
     assert_eq!(end.reply.text, "é".repeat(REPLY_BYTES_MAX / 2));
+    let way = end.reply.way.unwrap();
+    assert_eq!(way.tls, "é".repeat(WAY_BYTES_MAX / 2));
+}
+
+#[test]
+fn a_reply_of_the_first_builds_has_no_way() {
+    let end = End {
+        item: ItemId(1),
+        at_secs: 0,
+        ending: Ending::Delivered,
+        reply: HostReply::default(),
+    };
+    let mut payload = Vec::new();
+    let kind = Fact::End(Box::new(end.clone())).encode(&mut payload);
+    assert_eq!(payload.len(), 8 + 8 + 1 + 4 + 2 + 1 + 4);
+    assert_eq!(Fact::decode(kind, &payload), Ok(Fact::End(Box::new(end))));
 }

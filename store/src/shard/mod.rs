@@ -30,7 +30,7 @@ pub use crate::mailbox::Watch;
 pub use crate::pack::listing::{KEPT, is_kept, of_header};
 pub use crate::record::{
     Attempt, End, Ending, Enhanced, FlagOp, Hold, HostReply, Leaving, Memo, MemoChange, Offer,
-    Outbound, Share, Source, Space,
+    Outbound, Share, Source, Space, Way,
 };
 pub use crate::spool::{Item, Window};
 pub use crate::table::manifest::Manifest;
@@ -255,7 +255,7 @@ impl<D: Disk> Shard<D> {
         drop(parts);
         self.scratch.set(scratch);
         let appended = appended?;
-        let takes = |fact: &Fact| match fact.is_memo() {
+        let takes = |fact: &Fact| match fact.is_memo() || fact.has_way() {
             true => self.log.has_memos(),
             false => self.log.has_queue() || !fact.is_queue(),
         };

@@ -12,7 +12,9 @@
 use super::{Entry, Message, Shard};
 use crate::disk::Disk;
 use crate::error::{ChangeError, ReadError};
-use crate::limit::{FRAME_BYTES_MAX, HOST_BYTES_MAX, PREFIX_BYTES_MAX, REPLY_BYTES_MAX};
+use crate::limit::{
+    FRAME_BYTES_MAX, HOST_BYTES_MAX, PREFIX_BYTES_MAX, REPLY_BYTES_MAX, WAY_BYTES_MAX,
+};
 use crate::log::RECORD_HEADER_BYTES;
 use crate::mail::id::{AccountId, ItemId, ObjectId, QueueId};
 use crate::mailbox::Watch;
@@ -287,7 +289,7 @@ pub(super) const QUEUED_TOGETHER_MAX: usize = 128;
 
 /// An ATTEMPT or END with all that it can have.
 pub(super) const NOTE_BYTES_MAX: usize =
-    HOST_BYTES_MAX + REPLY_BYTES_MAX + 64 + RECORD_HEADER_BYTES;
+    HOST_BYTES_MAX + REPLY_BYTES_MAX + 3 * WAY_BYTES_MAX + 80 + RECORD_HEADER_BYTES;
 
 /// Notes that are appended together.
 const NOTES_IN_FRAME: usize = 1024;

@@ -86,6 +86,7 @@ fn queue(first: ItemId, object: ObjectId, recipients: usize, tenant: u8) -> Queu
         not_before_secs: at as i64,
         priority: 0,
         marks: 0,
+        by_secs: 0,
     };
     Queue {
         object,

@@ -384,6 +384,7 @@ fn outbound(domain: usize) -> Outbound {
         not_before_secs: 0,
         priority: domain as i8,
         marks: 1,
+        by_secs: 0,
         prefix: PREFIX.to_vec(),
     }
 }

@@ -71,6 +71,7 @@ fn notice(ret: Ret) -> Vec<u8> {
             queue_id: "1a2b",
             arrived_secs: 1_795_310_000,
             envid: None,
+            by_secs: None,
             ret: Some(ret),
             smtputf8: false,
             octets: MESSAGE,

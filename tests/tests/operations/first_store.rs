@@ -123,6 +123,7 @@ fn foreign() -> Custody {
             not_before_secs: 0,
             priority: 0,
             marks: 0,
+            by_secs: 0,
             prefix: b"Received: x\r\n".to_vec(),
         }],
         ..Custody::default()

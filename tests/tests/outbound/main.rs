@@ -4,10 +4,16 @@
 
 mod asking;
 mod cut;
+mod envelope;
+mod hostile;
+mod large;
 mod mx;
 mod peers;
+mod private;
+mod resets;
 mod sending;
 mod sources;
+mod story;
 mod tls;
 
 use tests::server::Server;

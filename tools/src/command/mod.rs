@@ -15,3 +15,5 @@ pub(crate) mod restore;
 mod salvage;
 mod sources;
 pub(crate) mod tls_report;
+pub(crate) mod top;
+pub(crate) mod trace;

@@ -1,11 +1,14 @@
 //! `ringpostctl queue`: list, show, why, retry, drop, hold, release, suspend, resume, top.
 
 use crate::client::{Client, table};
-use anyhow::{Context, bail};
+use crate::command::top::Top;
+use crate::usage::Usage;
+use anyhow::bail;
 use clap::{Args, Subcommand};
 use engine::admin::wire::{
-    Pick, QueueDeed, QueueField, QueueLine, QueueShown, Reply, Request, SiteLine,
+    Pick, QueueDeed, QueueField, QueueLine, QueueShown, Reply, Request, SuspensionLine,
 };
+use std::io::{self, BufRead, IsTerminal, Write};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 #[derive(Subcommand)]
@@ -32,27 +35,39 @@ pub(crate) enum Queue {
     Retry {
         #[command(flatten)]
         which: Which,
+        #[command(flatten)]
+        how: How,
     },
-    /// Take out of the queue; nobody is told
+    /// Take out of the queue; nobody is told. Asks before, unless told --yes
     Drop {
         #[command(flatten)]
         which: Which,
+        #[command(flatten)]
+        how: How,
+        /// Do not ask
+        #[arg(long)]
+        yes: bool,
     },
     /// Do not try until released, also after a restart
     Hold {
         #[command(flatten)]
         which: Which,
+        #[command(flatten)]
+        how: How,
     },
     /// Try what was held
     Release {
         #[command(flatten)]
         which: Which,
+        #[command(flatten)]
+        how: How,
     },
-    /// Send nothing for a domain, site, tenant or sender for a while
+    /// Send nothing for a domain, site, tenant, sender, recipient or campaign for a while, mail to
+    /// come included; also after a restart
     Suspend {
         #[command(flatten)]
         whose: Whose,
-        /// Until resumed where it is left out; a restart forgets it
+        /// Until resumed where it is left out
         #[arg(long, value_name = "SECONDS")]
         secs: Option<u32>,
     },
@@ -61,26 +76,54 @@ pub(crate) enum Queue {
         #[command(flatten)]
         whose: Whose,
     },
-    /// Show sites: what is ready, connections, replies; and egress sources
-    Top,
+    /// Show what is suspended
+    Suspensions,
+    /// Show sites: what waits for each, connections, rate, replies; live on a terminal;
+    /// said once, egress sources too
+    Top(Top),
     /// Show egress sources: connections, suspensions, warm-ups
     Sources,
 }
 
+/// Those for whom all that is said is so.
 #[derive(Args)]
-#[group(multiple = false)]
 pub(crate) struct Which {
     /// One recipient, for example 0.17
     item: Option<String>,
     /// All of a domain
     #[arg(long)]
     domain: Option<String>,
+    /// As `top` names it
+    #[arg(long)]
+    site: Option<String>,
     /// All that an account, or a network by the domain of its senders, has submitted
     #[arg(long)]
     tenant: Option<String>,
+    /// The sender of the envelope: an address, or @ and a domain
+    #[arg(long)]
+    sender: Option<String>,
+    /// A recipient: an address, or @ and a domain
+    #[arg(long)]
+    recipient: Option<String>,
+    /// As X-Campaign, X-Campaign-ID or the first part of Feedback-ID in the header has it
+    #[arg(long)]
+    campaign: Option<String>,
+    /// Waits for so long at least: 90s, 15m, 3h, 2d
+    #[arg(long, value_name = "TIME", value_parser = period)]
+    older_than: Option<u32>,
+    /// The last reply, with its code, has these words
+    #[arg(long, value_name = "WORDS")]
+    reply: Option<String>,
     /// All
     #[arg(long)]
     all: bool,
+}
+
+#[derive(Args)]
+pub(crate) struct How {
+    /// Say how many are meant, and do nothing
+    #[arg(long)]
+    dry_run: bool,
 }
 
 #[derive(Args)]
@@ -96,22 +139,34 @@ pub(crate) struct Whose {
     /// An address, or @ and a domain
     #[arg(long)]
     sender: Option<String>,
+    /// An address, or @ and a domain
+    #[arg(long)]
+    recipient: Option<String>,
+    /// As X-Campaign, X-Campaign-ID or the first part of Feedback-ID in the header has it
+    #[arg(long)]
+    campaign: Option<String>,
 }
 
 impl Queue {
     pub(crate) fn run(self, client: &Client) -> anyhow::Result<()> {
         match self {
-            Queue::List { which, most } => list(client, which.pick().unwrap_or(Pick::All), most),
+            Queue::List { which, most } => list(client, which.pick().unwrap_or_default(), most),
             Queue::Show { item } => show(client, item),
             Queue::Why { item } => why(client, item),
-            Queue::Retry { which } => carry(client, which, QueueDeed::Retry, "tried now"),
-            Queue::Drop { which } => carry(client, which, QueueDeed::Drop, "dropped"),
-            Queue::Hold { which } => carry(client, which, QueueDeed::Hold, "held"),
-            Queue::Release { which } => carry(client, which, QueueDeed::Release, "released"),
+            Queue::Retry { which, how } => {
+                carry(client, which, &how, QueueDeed::Retry, "tried now")
+            }
+            Queue::Drop { which, how, yes } => drop_some(client, which, &how, yes),
+            Queue::Hold { which, how } => carry(client, which, &how, QueueDeed::Hold, "held"),
+            Queue::Release { which, how } => {
+                carry(client, which, &how, QueueDeed::Release, "released")
+            }
             Queue::Suspend { whose, secs } => {
                 let field = whose.field()?;
-                client.order(Request::QueueSuspend { field, secs })?;
-                client.say("suspended");
+                match client.order(Request::QueueSuspend { field, secs })? {
+                    Reply::Count(0) => bail!("too many suspensions hold already; resume some"),
+                    _ => client.say("suspended"),
+                }
                 Ok(())
             }
             Queue::Resume { whose } => {
@@ -122,25 +177,34 @@ impl Queue {
                 }
                 Ok(())
             }
-            Queue::Top => {
-                top(client)?;
-                match client.is_json() {
-                    true => Ok(()),
-                    false => super::sources::show(client),
-                }
-            }
+            Queue::Suspensions => suspensions(client),
+            Queue::Top(top) => top.run(client),
             Queue::Sources => super::sources::show(client),
         }
     }
 }
 
 impl Which {
+    /// `None`: nothing was said.
     fn pick(self) -> Option<Pick> {
-        let item = self.item.map(Pick::Item);
-        let domain = self.domain.map(Pick::Domain);
-        let tenant = self.tenant.map(Pick::Tenant);
-        let all = self.all.then_some(Pick::All);
-        item.or(domain).or(tenant).or(all)
+        let pick = Pick {
+            item: self.item,
+            domain: self.domain,
+            site: self.site,
+            tenant: self.tenant,
+            sender: self.sender,
+            recipient: self.recipient,
+            campaign: self.campaign,
+            older_secs: self.older_than,
+            reply: self.reply,
+        };
+        (self.all || pick != Pick::default()).then_some(pick)
+    }
+
+    fn named(self) -> anyhow::Result<Pick> {
+        let which_ones = "say which ones: an item, --domain, --site, --tenant, --sender, \
+                          --recipient, --campaign, --older-than, --reply or --all";
+        self.pick().ok_or_else(|| Usage::of(which_ones))
     }
 }
 
@@ -150,7 +214,13 @@ impl Whose {
         let site = self.site.map(QueueField::Site);
         let tenant = self.tenant.map(QueueField::Tenant);
         let sender = self.sender.map(QueueField::Sender);
-        domain.or(site).or(tenant).or(sender).context("whose?")
+        let recipient = self.recipient.map(QueueField::Recipient);
+        let campaign = self.campaign.map(QueueField::Campaign);
+        let field = domain.or(site).or(tenant).or(sender);
+        field
+            .or(recipient)
+            .or(campaign)
+            .ok_or_else(|| Usage::of("whose?"))
     }
 }
 
@@ -170,11 +240,40 @@ fn list(client: &Client, pick: Pick, most: u32) -> anyhow::Result<()> {
             line.tenant.clone(),
             age(now, line.enqueued_secs),
             line.attempts.to_string(),
-            waiting(line, now),
+            waiting_at(line, now),
         ]
     };
     let head = ["ITEM", "DOMAIN", "TENANT", "AGE", "TRIES", "WAITING"];
     print!("{}", table(head, lines.iter().map(row)));
+    Ok(())
+}
+
+fn suspensions(client: &Client) -> anyhow::Result<()> {
+    let Reply::Suspensions(lines) = client.order(Request::QueueSuspensions)? else {
+        bail!("the server answered something else")
+    };
+    if client.is_json() {
+        println!("{}", serde_json::to_string(&lines)?);
+        return Ok(());
+    }
+    let now = now_secs();
+    let row = |line: &SuspensionLine| {
+        let (kind, name) = match &line.field {
+            QueueField::Domain(name) => ("domain", name),
+            QueueField::Site(name) => ("site", name),
+            QueueField::Tenant(name) => ("tenant", name),
+            QueueField::Sender(name) => ("sender", name),
+            QueueField::Recipient(name) => ("recipient", name),
+            QueueField::Campaign(name) => ("campaign", name),
+        };
+        let ends = line.until_secs.map(|until| distance(now, until));
+        [
+            kind.to_owned(),
+            name.clone(),
+            ends.unwrap_or_else(|| "when resumed".to_owned()),
+        ]
+    };
+    print!("{}", table(["BY", "NAME", "ENDS"], lines.iter().map(row)));
     Ok(())
 }
 
@@ -202,7 +301,7 @@ fn show(client: &Client, item: String) -> anyhow::Result<()> {
     println!("size       {} octets", line.octets);
     println!("age        {}", age(now, line.enqueued_secs));
     println!("given up   {}", distance(now, line.expiry_secs));
-    println!("waits      {}", waiting(line, now));
+    println!("waits      {}", waiting(line));
     println!("attempts   {}", line.attempts);
     if let Some(last) = &shown.last {
         let code = match last.code {
@@ -216,64 +315,79 @@ fn show(client: &Client, item: String) -> anyhow::Result<()> {
 
 fn why(client: &Client, item: String) -> anyhow::Result<()> {
     if let Some(shown) = shown(client, item)? {
-        let waits = waiting(&shown.line, now_secs());
-        println!("{} waits {waits}", shown.recipient);
+        println!("{} waits {}", shown.recipient, waiting(&shown.line));
     }
     Ok(())
 }
 
-fn carry(client: &Client, which: Which, deed: QueueDeed, done: &str) -> anyhow::Result<()> {
-    let which_ones = "say which ones: an item, --domain, --tenant or --all";
-    let pick = which.pick().context(which_ones)?;
-    let Reply::Count(count) = client.order(Request::QueueCarry { pick, deed })? else {
-        bail!("the server answered something else")
+fn count(client: &Client, pick: Pick, deed: QueueDeed, is_trial: bool) -> anyhow::Result<u64> {
+    let request = Request::QueueCarry {
+        pick,
+        deed,
+        is_trial,
     };
+    match client.order(request)? {
+        Reply::Count(count) => Ok(count),
+        _ => bail!("the server answered something else"),
+    }
+}
+
+fn carry(
+    client: &Client,
+    which: Which,
+    how: &How,
+    deed: QueueDeed,
+    done: &str,
+) -> anyhow::Result<()> {
+    let count = count(client, which.named()?, deed, how.dry_run)?;
     if client.is_json() {
         println!("{count}");
     }
-    client.say(&format!("{count} recipients {done}"));
+    match how.dry_run {
+        true => client.say(&format!("{count} recipients are meant; nothing was done")),
+        false => client.say(&format!("{count} recipients {done}")),
+    }
     Ok(())
 }
 
-fn top(client: &Client) -> anyhow::Result<()> {
-    let Reply::Sites(lines) = client.order(Request::QueueTop)? else {
-        bail!("the server answered something else")
-    };
-    if client.is_json() {
-        println!("{}", serde_json::to_string(&lines)?);
+/// What is dropped is gone, and nobody hears of it: whoever orders that is shown how many.
+fn drop_some(client: &Client, which: Which, how: &How, yes: bool) -> anyhow::Result<()> {
+    let pick = which.named()?;
+    if how.dry_run || yes {
+        let dropped = count(client, pick, QueueDeed::Drop, how.dry_run)?;
+        if client.is_json() {
+            println!("{dropped}");
+        }
+        match how.dry_run {
+            true => client.say(&format!("{dropped} recipients are meant; nothing was done")),
+            false => client.say(&format!("{dropped} recipients dropped")),
+        }
         return Ok(());
     }
-    let row = |line: &SiteLine| {
-        [
-            line.site.clone(),
-            line.ready.to_string(),
-            format!("{}/{}", line.connections, line.allowed),
-            match line.paused_secs {
-                0 => "-".to_owned(),
-                secs => format!("{secs} s"),
-            },
-            line.sent.to_string(),
-            line.deferred.to_string(),
-            line.failed.to_string(),
-            line.unreached.to_string(),
-        ]
-    };
-    let head = [
-        "SITE",
-        "READY",
-        "OPEN",
-        "PAUSED",
-        "SENT",
-        "DEFERRED",
-        "FAILED",
-        "UNREACHED",
-    ];
-    print!("{}", table(head, lines.iter().map(row)));
+    if !io::stdin().is_terminal() {
+        return Err(Usage::of(
+            "nobody can be asked here: say --yes or --dry-run",
+        ));
+    }
+    let meant = count(client, pick.clone(), QueueDeed::Drop, true)?;
+    eprint!("Drop {meant} recipients for good? Nobody is told. [y/N] ");
+    io::stderr().flush()?;
+    let mut answer = String::new();
+    io::stdin().lock().read_line(&mut answer)?;
+    if !matches!(answer.trim(), "y" | "Y" | "yes") {
+        bail!("nothing was dropped");
+    }
+    let dropped = count(client, pick, QueueDeed::Drop, false)?;
+    client.say(&format!("{dropped} recipients dropped"));
     Ok(())
 }
 
 /// For what, until when.
-fn waiting(line: &QueueLine, now: u32) -> String {
+pub(crate) fn waiting(line: &QueueLine) -> String {
+    waiting_at(line, now_secs())
+}
+
+fn waiting_at(line: &QueueLine, now: u32) -> String {
     match line.until_secs {
         Some(until) => format!("{}, {}", line.why, distance(now, until)),
         None => line.why.clone(),
@@ -291,7 +405,8 @@ fn age(now: u32, since: u32) -> String {
     span(now.saturating_sub(since))
 }
 
-fn span(secs: u32) -> String {
+/// Seconds as people say them.
+pub(crate) fn span(secs: u32) -> String {
     match secs {
         0..120 => format!("{secs} s"),
         120..7_200 => format!("{} min", secs / 60),
@@ -300,7 +415,23 @@ fn span(secs: u32) -> String {
     }
 }
 
-fn now_secs() -> u32 {
+/// `90s`, `15m`, `3h`, `2d` as seconds.
+fn period(text: &str) -> Result<u32, String> {
+    let wrong = || format!("{text}: write 90s, 15m, 3h or 2d");
+    let at = text.find(|c: char| !c.is_ascii_digit()).ok_or_else(wrong)?;
+    let (count, unit) = text.split_at_checked(at).ok_or_else(wrong)?;
+    let secs: u32 = match unit {
+        "s" => 1,
+        "m" | "min" => 60,
+        "h" => 3_600,
+        "d" => 86_400,
+        _ => return Err(wrong()),
+    };
+    let count: u32 = count.parse().map_err(|_| wrong())?;
+    count.checked_mul(secs).ok_or_else(wrong)
+}
+
+pub(crate) fn now_secs() -> u32 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH);
     since.map_or(0, |since| {
         u32::try_from(since.as_secs()).unwrap_or(u32::MAX)
@@ -318,5 +449,14 @@ mod tests {
         assert_eq!(distance(0, 3_600), "in 60 min");
         assert_eq!(age(500_000, 0), "5 d");
         assert_eq!(age(0, 5), "0 s");
+    }
+
+    #[test]
+    fn periods_are_read_and_others_refused() {
+        assert_eq!(period("90s"), Ok(90));
+        assert_eq!(period("2d"), Ok(172_800));
+        for wrong in ["", "5", "m", "5y", "9999999999d", "99999d"] {
+            assert!(period(wrong).is_err(), "{wrong}");
+        }
     }
 }

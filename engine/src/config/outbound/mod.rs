@@ -5,6 +5,7 @@
 //! so does the demo. The route of a domain is the most exact one: its own name, then `*.` with the
 //! longest end of it, then `*`. What a route does not say of its pace, `[queue]` says for all.
 
+mod loops;
 mod read;
 mod source;
 #[cfg(test)]
@@ -12,13 +13,16 @@ mod tests;
 mod tls;
 mod words;
 
+pub(super) use loops::loops;
 pub(super) use read::outbound;
 pub use source::{EgressSource, Pool, Proxy, Ramp, Warmup};
 pub use tls::{DomainTls, Identity, TlsCommon, TlsDemand, TlsPolicy};
 pub(super) use words::explain;
 
+use super::fingerprint::Fingerprint;
 use std::collections::BTreeMap;
 use std::net::IpAddr;
+use std::path::PathBuf;
 
 /// Everything about mail for other hosts.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
@@ -50,6 +54,10 @@ pub struct Queue {
     pub sending_bytes_max: u64,
     /// Connections of one shard to other hosts.
     pub connections_max: u64,
+    /// How long our users may have a message held before it is sent (RFC 4865); 0: not at all.
+    pub hold_secs_max: u32,
+    /// The least time in which a message may be wanted delivered or returned (RFC 2852).
+    pub deliver_by_secs_min: u32,
 }
 
 /// How mail of one route is tried, and how long.
@@ -125,6 +133,10 @@ pub struct Login {
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Relay {
     pub networks: Vec<Network>,
+    /// Clients that show one of these certificates.
+    pub certificates: Vec<Fingerprint>,
+    /// PEM: clients that show a certificate that one of these authorities signed.
+    pub client_authorities: Option<PathBuf>,
 }
 
 /// Addresses that share their first bits.
@@ -182,6 +194,12 @@ fn most_exact(index: &BTreeMap<String, usize>, domain: &str) -> Option<usize> {
 }
 
 impl Relay {
+    /// Are clients asked for a certificate?
+    #[must_use]
+    pub fn asks_for_certificates(&self) -> bool {
+        !self.certificates.is_empty() || self.client_authorities.is_some()
+    }
+
     /// May a client at this address send to other hosts without a login?
     #[must_use]
     pub fn allows(&self, peer: IpAddr) -> bool {
@@ -260,6 +278,8 @@ impl Default for Queue {
             items_max: 10_000_000,
             sending_bytes_max: 64 << 20,
             connections_max: 2_000,
+            hold_secs_max: 30 * DAY_SECS,
+            deliver_by_secs_min: 0,
         }
     }
 }

@@ -1,5 +1,6 @@
 //! TOML → [`Outbound`], every fault with its line.
 
+use super::super::fingerprint::Fingerprint;
 use super::super::name::domain_name;
 use super::super::quantity;
 use super::super::raw::{At, Notes, Section};
@@ -14,8 +15,8 @@ use std::net::{IpAddr, SocketAddr};
 /// All tables about mail that leaves. `hostname` is what we call ourselves where no source says.
 pub(in super::super) fn outbound(
     top: &mut Section<'_, '_>,
-    hostname: &str,
     base: &Base,
+    hostname: &str,
     notes: &mut Notes,
 ) -> Outbound {
     let queue = match top.section(notes, "queue", "[queue]") {
@@ -40,7 +41,7 @@ pub(in super::super) fn outbound(
         .filter_map(|section| tls_policy(section, base, notes))
         .collect();
     let relay = match top.section(notes, "relay", "[relay]") {
-        Some(section) => relay(section, notes),
+        Some(section) => relay(section, base, notes),
         None => Relay::default(),
     };
     let route_domains = routes
@@ -96,12 +97,16 @@ fn queue(mut section: Section<'_, '_>, notes: &mut Notes) -> Queue {
     let items_max = number("items_max", usual.items_max, 100_000_000);
     let connections_max = number("shard_connections_max", usual.connections_max, 100_000);
     let bytes = section.size(notes, "sending_bytes_max", 1 << 20, 1 << 40);
+    let hold = section.seconds(notes, "hold_max", 0, 366 * 86_400);
+    let deliver_by = section.seconds(notes, "deliver_by_min", 0, 30 * 86_400);
     section.finish(notes);
     Queue {
         pace,
         items_max,
         connections_max,
         sending_bytes_max: bytes.map_or(usual.sending_bytes_max, |found| found.value),
+        hold_secs_max: hold.map_or(usual.hold_secs_max, |found| found.value),
+        deliver_by_secs_min: deliver_by.map_or(usual.deliver_by_secs_min, |found| found.value),
     }
 }
 
@@ -354,9 +359,14 @@ pub(super) fn parse_host(text: &str, usual_port: u16) -> Option<NextHost> {
     })
 }
 
-fn relay(mut section: Section<'_, '_>, notes: &mut Notes) -> Relay {
+fn relay(mut section: Section<'_, '_>, base: &Base, notes: &mut Notes) -> Relay {
     let written = section.texts(notes, "networks");
+    let certificates = section.texts(notes, "certificates");
+    let authorities = section.text(notes, "client_authorities");
     section.finish(notes);
+    if let Some(file) = authorities {
+        base.check_readable(file, notes);
+    }
     let mut networks = Vec::with_capacity(written.len());
     for text in written {
         match Network::parse(text.value) {
@@ -370,7 +380,27 @@ fn relay(mut section: Section<'_, '_>, notes: &mut Notes) -> Relay {
             }
         }
     }
-    Relay { networks }
+    let certificates = certificates.into_iter();
+    Relay {
+        networks,
+        certificates: certificates
+            .filter_map(|text| fingerprint(text, notes))
+            .collect(),
+        client_authorities: authorities.map(|file| base.path(file.value)),
+    }
+}
+
+fn fingerprint(text: At<&str>, notes: &mut Notes) -> Option<Fingerprint> {
+    let found = Fingerprint::parse(text.value);
+    if found.is_none() {
+        let what = format!(
+            "certificates: \"{}\" is no SHA-256 fingerprint; \
+             `openssl x509 -noout -fingerprint -sha256 -in FILE` shows that of a certificate",
+            text.value
+        );
+        notes.problem(text.line, what);
+    }
+    found
 }
 
 /// What fits a reply line beside its codes.

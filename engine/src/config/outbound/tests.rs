@@ -131,6 +131,50 @@ fn wrong_lines_are_named() {
 }
 
 #[test]
+fn a_route_to_ourselves_is_a_loop() {
+    let text = |at: &str, host: &str| {
+        format!(
+            "[[listener]]\nprotocol = \"smtp\"\naddress = \"{at}\"\ntls = \"none\"\n\
+             [[route]]\ndomains = \"*\"\nvia = \"relay\"\nhost = \"{host}\"\n"
+        )
+    };
+    let what = "3: the [[route]] for * leads back to this listener";
+    for (at, host) in [
+        ("127.0.0.1:25", "127.0.0.1:25"),
+        ("0.0.0.0:25", "127.0.0.1:25"),
+        ("[::]:25", "[::1]:25"),
+    ] {
+        assert_eq!(faults(&text(at, host)), [what], "{at} {host}");
+    }
+    assert!(parse(&text("127.0.0.1:25", "127.0.0.1:2525")).is_ok());
+    assert!(parse(&text("0.0.0.0:25", "192.0.2.1:25")).is_ok());
+}
+
+#[test]
+fn certificates_and_times_of_senders_are_read() {
+    let fingerprint = ["AB"; 32].join(":");
+    let text = format!(
+        "[queue]\nhold_max = \"7d\"\ndeliver_by_min = \"1m\"\n\
+         [[route]]\ndomains = \"*\"\nvia = \"mx\"\n\
+         [relay]\ncertificates = [\"{fingerprint}\"]\nclient_authorities = \"ca.pem\"\n"
+    );
+    let config = parse(&text).unwrap();
+    let (queue, relay) = (&config.outbound.queue, &config.outbound.relay);
+    assert_eq!(
+        (queue.hold_secs_max, queue.deliver_by_secs_min),
+        (604_800, 60)
+    );
+    assert_eq!(relay.certificates, [Fingerprint([0xab; 32])]);
+    assert!(relay.asks_for_certificates());
+    let words = config.explain();
+    for word in ["sha256:abab", "ca.pem", "for up to 7d"] {
+        assert!(words.contains(word), "{word} in\n{words}");
+    }
+    let wrong = text.replace("AB:AB:AB", "XY");
+    assert!(faults(&wrong)[0].contains("openssl x509"), "{wrong}");
+}
+
+#[test]
 fn a_domain_has_one_route() {
     let text = "[[route]]\ndomains = \"A.test\"\nvia = \"mx\"\n\
         [[route]]\ndomains = \"a.test\"\nvia = \"discard\"\n";

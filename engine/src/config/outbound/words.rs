@@ -28,6 +28,16 @@ pub(in super::super) fn explain(outbound: &Outbound, out: &mut String) -> fmt::R
             named.join(", ")
         )?,
     }
+    for certificate in outbound.relay.certificates.iter().take(SHOWN_MAX) {
+        writeln!(out, "  and who shows the certificate {certificate}")?;
+    }
+    if let Some(file) = &outbound.relay.client_authorities {
+        let file = file.display();
+        writeln!(
+            out,
+            "  and who shows a certificate signed by an authority in {file}"
+        )?;
+    }
     for source in outbound.sources.iter().take(SHOWN_MAX) {
         show_source(source, out)?;
     }
@@ -157,6 +167,13 @@ fn queue(outbound: &Outbound, out: &mut String) -> fmt::Result {
     match warn_secs {
         Some(secs) => writeln!(out, ", tells the sender after {}", show_seconds(*secs))?,
         None => writeln!(out)?,
+    }
+    if queue.hold_secs_max > 0 {
+        let most = show_seconds(queue.hold_secs_max);
+        writeln!(
+            out,
+            "holds messages for up to {most} where a user asks for it"
+        )?;
     }
     writeln!(
         out,

@@ -8,6 +8,7 @@
 //! | SMTPUTF8, or addresses outside ASCII | SMTPUTF8 | 5.6.7 (RFC 6531 §3.2) |
 //! | REQUIRETLS | REQUIRETLS | 5.7.30 (RFC 8689 §4.2) |
 //! | REQUIRETLS | verified TLS | 4.7.10 |
+//! | BY=…;R | DELIVERBY, or the time it needs | 5.4.7 (RFC 2852 §4) |
 //! | more recipients or domains than LIMITS | | the rest untried (RFC 9422 §4) |
 
 use super::transaction::{Command, Transaction};
@@ -16,6 +17,7 @@ use crate::egress::letter::RECIPIENTS_MAX;
 use crate::egress::{Disposition, Fate, Letter, Origin, Stage};
 use crate::wire::smtp::client::command::{is_ascii, is_sendable};
 use crate::wire::smtp::client::reply::{Reply, Status};
+use crate::wire::smtp::param::ByMode;
 use std::collections::{BTreeSet, VecDeque};
 use std::rc::Rc;
 use store::mail::address::Address;
@@ -29,13 +31,28 @@ impl Dialogue {
         is_seven_bit: bool,
         out: &mut Output,
     ) {
+        let whole = self.target.patience.whole(octets);
+        self.whole_due_ms = self.now_ms.saturating_add(super::millis(whole));
+        if matches!(self.state, State::Ahead) {
+            return self.take_up(letter, out);
+        }
         assert!(
             matches!(self.state, State::Ready),
             "a letter waits its turn"
         );
+        let transaction = self.admit(letter, octets, is_seven_bit);
         self.letters = self.letters.saturating_add(1);
-        let whole = self.target.patience.whole(octets);
-        self.whole_due_ms = self.now_ms.saturating_add(super::millis(whole));
+        self.state = State::Envelope;
+        let is_over = transaction.is_over();
+        self.transaction = Some(Box::new(transaction));
+        match is_over {
+            true => self.settle(false, out),
+            false => self.write_envelope(out),
+        }
+    }
+
+    /// A transaction for those recipients that this server can have.
+    pub(super) fn admit(&self, letter: &Letter, octets: u64, is_seven_bit: bool) -> Transaction {
         let mut transaction = Transaction {
             letter: letter.clone(),
             octets,
@@ -54,13 +71,7 @@ impl Dialogue {
             transaction.resolve(fate, Stage::Mail, Origin::Us, &reply);
         }
         self.sift(&mut transaction);
-        self.state = State::Envelope;
-        let is_over = transaction.dispositions.iter().all(Option::is_some);
-        self.transaction = Some(Box::new(transaction));
-        match is_over {
-            true => self.settle(false, out),
-            false => self.write_envelope(out),
-        }
+        transaction
     }
 
     /// Whether a look at the body decides if this server can have it.
@@ -68,7 +79,7 @@ impl Dialogue {
         letter.envelope.body == BodyKind::EightBitMime && !self.offer.eight_bit_mime
     }
 
-    fn framing(&self) -> Framing {
+    pub(super) fn framing(&self) -> Framing {
         match self.offer.chunking && self.target.chunking {
             true => Framing::Chunk,
             false => Framing::Stuffed,
@@ -100,7 +111,11 @@ impl Dialogue {
             let text = format!("a message of {octets} octets is larger than the next hop takes");
             return failed(552, Status(5, 3, 4), &text);
         }
-        if letter.require_tls {
+        if let Some(text) = self.lacks_time(letter) {
+            return failed(554, Status(5, 4, 7), text);
+        }
+        let is_notice = sender.is_none();
+        if letter.require_tls && !is_notice {
             if self.security != (Security::Encrypted { is_verified: true }) {
                 let reply = Reply::own(450, Status(4, 7, 10), "REQUIRETLS needs verified TLS");
                 return Some((Fate::Deferred, reply));
@@ -136,6 +151,21 @@ impl Dialogue {
             return failed(553, Status(5, 6, 7), "the next hop does not take SMTPUTF8");
         }
         None
+    }
+
+    /// RFC 2852 §4: what must not be late goes to nobody who does not promise that.
+    fn lacks_time(&self, letter: &Letter) -> Option<&'static str> {
+        let by = letter.by.filter(|by| by.mode == ByMode::Return)?;
+        match self.offer.deliver_by_secs_min {
+            _ if by.secs <= 0 => Some("the time to deliver it is over (DELIVERBY)"),
+            // RFC 2033: its yes is the delivery.
+            _ if self.is_lmtp() => None,
+            None => Some("the next hop does not promise to deliver in time (DELIVERBY)"),
+            Some(least) if i64::from(by.secs) < i64::try_from(least).unwrap_or(i64::MAX) => {
+                Some("the next hop needs more time than is left (DELIVERBY)")
+            }
+            Some(_) => None,
+        }
     }
 
     /// Takes out the recipients that cannot be said, and those that are too many.

@@ -14,7 +14,7 @@ use std::io::Write;
 use std::rc::Rc;
 
 /// Commands in flight.
-const GROUP_MAX: usize = 100;
+pub(super) const GROUP_MAX: usize = 100;
 
 /// RFC 5321 §4.5.3.1.10: a 552 for too many recipients means 452.
 const TOO_MANY_RECIPIENTS: [u16; 2] = [452, 552];
@@ -96,7 +96,7 @@ impl Dialogue {
         if !transaction.awaited.is_empty() {
             return self.expect_within(self.target.patience.end);
         }
-        if is_refused_chunk {
+        if is_refused_chunk && self.ahead.is_none() {
             // RFC 3030 §2: what a failed BDAT leaves is for RSET to clear.
             self.reset(out);
         }
@@ -126,7 +126,7 @@ impl Dialogue {
             let reply = reply.clone();
             transaction.resolve(refusal(&reply), Stage::Data, Origin::Peer, &reply);
         }
-        let is_wanted = transaction.dispositions.contains(&None);
+        let is_wanted = !transaction.is_over();
         let is_begun = transaction.mail == Command::Granted;
         match (is_wanted, transaction.data == Command::Granted) {
             (true, _) => self.send_body(out),
@@ -174,7 +174,7 @@ impl Dialogue {
         self.awaits_reset = true;
     }
 
-    fn expect_reply(&mut self) {
+    pub(super) fn expect_reply(&mut self) {
         let due = self.transaction.as_ref().and_then(|tx| tx.awaited.front());
         let patience = self.target.patience;
         self.expect_within(match due {
@@ -189,7 +189,7 @@ impl Dialogue {
 
 impl Transaction {
     /// Writes one command, if there is one that may be written now.
-    fn write_next(&mut self, offer: &Offer, group: usize, out: &mut Output) -> bool {
+    pub(super) fn write_next(&mut self, offer: &Offer, group: usize, out: &mut Output) -> bool {
         if self.mail == Command::Unsaid {
             self.write_mail(offer, out);
             return true;
@@ -223,8 +223,12 @@ impl Transaction {
             smtputf8: self.smtputf8 && offer.smtputf8,
             ret: envelope.ret.filter(|_| offer.dsn),
             envid: envelope.envid.as_deref().filter(|_| offer.dsn),
-            require_tls: self.letter.require_tls,
+            require_tls: self.letter.require_tls && offer.require_tls,
             priority: self.letter.priority.filter(|_| offer.priority),
+            by: self
+                .letter
+                .by
+                .filter(|_| offer.deliver_by_secs_min.is_some()),
         };
         write_mail(envelope.reverse_path.as_ref(), &params, &mut out.octets);
         self.mail = Command::Said;
@@ -247,7 +251,7 @@ impl Transaction {
     }
 
     /// Takes note of a reply; `false`: it is none to this command.
-    fn judge(&mut self, due: Await, heard: &Heard<'_>) -> bool {
+    pub(super) fn judge(&mut self, due: Await, heard: &Heard<'_>) -> bool {
         self.is_answered |= due != Await::Reset;
         match (due, heard.class()) {
             (Await::Reset, class) => class == 2,

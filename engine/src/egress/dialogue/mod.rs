@@ -8,9 +8,9 @@
 //!                  ▲         └▶ AwaitStartTls ─▶ AwaitHandshake   │          │ Begin           │
 //!                  └──────────────────────────────────┘           │          ▼                 │
 //!                                                    AwaitDerived ┘       Envelope ─ refused ──┤
-//!                                                                            │ 354 or BDAT     │
-//!                                                                            ▼                 │
-//!                                                                          Body ─▶ End ────────┘
+//!                                                                 ▲          │ 354 or BDAT     │
+//!                                                           Begin │          ▼                 │
+//!                                                               Ahead ◀─── Body ─▶ End ────────┘
 //! anywhere: 421, nonsense, silence, the end of the stream ─▶ Closed
 //! ```
 //!
@@ -19,6 +19,7 @@
 //! believed any more.
 
 mod admission;
+mod ahead;
 mod envelope;
 mod login;
 mod opening;
@@ -52,6 +53,8 @@ pub(super) struct Dialogue {
     /// What was wrong with STARTTLS, if we go on without.
     tls_fault: Option<TlsFault>,
     transaction: Option<Box<Transaction>>,
+    /// The next letter, whose envelope goes out behind the message of this one.
+    ahead: Option<Box<Transaction>>,
     /// The reply to a RSET is still due.
     awaits_reset: bool,
     letters: u32,
@@ -80,6 +83,8 @@ enum State {
     /// The message could not be sent to its end; the peer may have said why.
     LastWords,
     End,
+    /// The next letter, whose envelope was sent already.
+    Ahead,
     AwaitQuit,
     Closed,
 }
@@ -127,6 +132,12 @@ pub(super) enum Input<'a> {
         letter: &'a Letter,
         octets: u64,
         is_seven_bit: bool,
+    },
+    /// While a message is wished for: the letter that comes next. What is to be said of it goes
+    /// behind the end of the message.
+    Next {
+        letter: &'a Letter,
+        octets: u64,
     },
     /// The message was sent to its end.
     BodySent,
@@ -179,6 +190,7 @@ impl Dialogue {
             security,
             tls_fault: None,
             transaction: None,
+            ahead: None,
             awaits_reset: false,
             letters: 0,
             now_ms,
@@ -202,6 +214,7 @@ impl Dialogue {
                 octets,
                 is_seven_bit,
             } => self.begin(letter, octets, is_seven_bit, out),
+            Input::Next { letter, octets } => self.write_ahead(letter, octets, out),
             Input::BodySent => self.body_sent(),
             Input::BodyStuck => self.body_stuck(),
             Input::BodyUnreadable(why) => self.body_unreadable(why, out),
@@ -213,7 +226,7 @@ impl Dialogue {
     /// is awaited from the peer.
     pub(super) fn due_ms(&self) -> Option<u64> {
         match self.state {
-            State::Ready | State::Closed => None,
+            State::Ready | State::Ahead | State::Closed => None,
             _ => Some(self.reply_due_ms.min(self.whole_due_ms)),
         }
     }
@@ -225,12 +238,17 @@ impl Dialogue {
 
     /// Whether it takes a letter.
     pub(super) fn is_ready(&self) -> bool {
-        let is_spent = self
-            .offer
-            .limits
-            .mail_max
-            .is_some_and(|max| self.letters >= max);
-        matches!(self.state, State::Ready) && !is_spent
+        match self.state {
+            State::Ready => !self.is_spent(),
+            State::Ahead => true,
+            _ => false,
+        }
+    }
+
+    /// The server takes no more letters on this connection.
+    fn is_spent(&self) -> bool {
+        let mail_max = self.offer.limits.mail_max;
+        mail_max.is_some_and(|max| self.letters >= max)
     }
 
     pub(super) fn is_closed(&self) -> bool {
@@ -241,8 +259,12 @@ impl Dialogue {
         &self.offer
     }
 
-    pub(super) fn letters(&self) -> u32 {
-        self.letters
+    /// Which letter begins next, from 1.
+    pub(super) fn next_number(&self) -> u32 {
+        match self.ahead {
+            Some(_) => self.letters,
+            None => self.letters.saturating_add(1),
+        }
     }
 
     /// Why STARTTLS is not used though it is offered and wanted.
@@ -286,6 +308,7 @@ impl Dialogue {
             State::Envelope => self.envelope_reply(heard, out),
             State::Body | State::LastWords => self.early_reply(heard, out),
             State::End => self.end_reply(heard, out),
+            State::Ahead => self.ahead_reply(heard, out),
             State::AwaitQuit => self.close(out),
             State::AwaitHandshake | State::Closed => {}
         }
@@ -294,6 +317,7 @@ impl Dialogue {
     /// The connection ends between letters. What was settled by the same input stays settled.
     fn disturbed(&mut self, why: Break, out: &mut Output) {
         self.state = State::Closed;
+        self.ahead = None;
         match out.wish {
             Some(Wish::Open) => self.fail(Stage::Hello, Origin::Us, why.reply(Stage::Hello), out),
             Some(_) => {}
@@ -306,7 +330,7 @@ impl Dialogue {
         let stage = self.stage();
         match self.state {
             State::Closed => {}
-            State::Ready => self.disturbed(why, out),
+            State::Ready | State::Ahead => self.disturbed(why, out),
             State::AwaitQuit => self.close(out),
             State::Envelope | State::Body | State::LastWords | State::End => {
                 self.transaction_broken_off(why, stage, out);
@@ -365,7 +389,7 @@ impl Dialogue {
             State::Envelope => self.envelope_stage(),
             State::Body | State::LastWords => Stage::Body,
             State::End => Stage::End,
-            State::Ready | State::AwaitQuit | State::Closed => Stage::Mail,
+            State::Ready | State::Ahead | State::AwaitQuit | State::Closed => Stage::Mail,
         }
     }
 }

@@ -75,6 +75,11 @@ impl Transaction {
     pub(super) fn is_resolved(&self, at: usize) -> bool {
         self.dispositions.get(at).is_none_or(Option::is_some)
     }
+
+    /// Whether every recipient has its disposition.
+    pub(super) fn is_over(&self) -> bool {
+        self.dispositions.iter().all(Option::is_some)
+    }
 }
 
 impl Dialogue {
@@ -87,7 +92,10 @@ impl Dialogue {
         // Nobody is left open by any way here; if one were, it would be tried again.
         transaction.resolve(Fate::Deferred, self.stage(), Origin::Us, &unsaid);
         if matches!(self.state, State::Envelope | State::End | State::Body) {
-            self.state = State::Ready;
+            self.state = match self.ahead {
+                Some(_) => State::Ahead,
+                None => State::Ready,
+            };
         }
         let recipients = transaction.dispositions.into_iter().flatten().collect();
         out.wish = Some(Wish::Settled(Outcome {
@@ -101,6 +109,7 @@ impl Dialogue {
     pub(super) fn transaction_broken_off(&mut self, why: Break, stage: Stage, out: &mut Output) {
         let is_end = matches!(self.state, State::End);
         self.state = State::Closed;
+        self.ahead = None;
         let is_used = self.letters > 1;
         let Some(transaction) = &mut self.transaction else {
             return;
@@ -120,6 +129,7 @@ impl Dialogue {
     pub(super) fn transaction_closed(&mut self, reply: &Rc<Reply>, out: &mut Output) {
         let stage = self.stage();
         self.state = State::Closed;
+        self.ahead = None;
         let is_used = self.letters > 1;
         let Some(transaction) = &mut self.transaction else {
             return;
@@ -149,12 +159,14 @@ impl Dialogue {
 
     pub(super) fn body_stuck(&mut self) {
         self.state = State::LastWords;
+        self.ahead = None;
         self.expect_within(self.target.patience.quit);
     }
 
     /// The message is not ended, so the peer will not take it.
     pub(super) fn body_unreadable(&mut self, why: &str, out: &mut Output) {
         self.state = State::Closed;
+        self.ahead = None;
         if let Some(transaction) = &mut self.transaction {
             let text = format!("the message cannot be read here: {why}");
             let reply = Reply::own(451, Status(4, 3, 0), &text);

@@ -7,14 +7,17 @@ use super::*;
 fn cut(server: Server) -> (Result<Fate, Stage>, Ledger) {
     let (address, ledgers) = server.serve();
     let fate = on_shard(move || async move {
-        let target = Target {
-            demand: Demand::Clear,
-            ..hasty(address)
-        };
-        let told = deliver(&target, &tools(), &text(200)).await;
+        let told = deliver(&in_clear(address), &tools(), &text(200)).await;
         told.map(|told| told.fate).map_err(|why| why.stage)
     });
     (fate, ledgers.recv().unwrap())
+}
+
+fn in_clear(address: SocketAddr) -> Target {
+    Target {
+        demand: Demand::Clear,
+        ..hasty(address)
+    }
 }
 
 fn every_cut(keywords: &[&'static str], cut_at: fn(&mut Server, usize)) {
@@ -44,6 +47,51 @@ fn every_cut(keywords: &[&'static str], cut_at: fn(&mut Server, usize)) {
         Ok(Fate::Delivered),
     ] {
         assert!(seen.contains(&fate), "{fate:?} never came");
+    }
+}
+
+/// The fates of two letters on one connection that breaks, the second right behind the first, and
+/// how many messages the server has.
+fn cut_between(server: Server) -> (Vec<Fate>, usize) {
+    let (address, ledgers) = server.serve();
+    let fates = on_shard(move || async move {
+        let opened = Connection::open(&in_clear(address), &tools()).await;
+        let Ok(mut connection) = opened else {
+            return Vec::new();
+        };
+        let (letters, text) = ([letter(1), letter(1)], text(200));
+        let next = [Some((&letters[1], text.len() as u64)), None];
+        let mut fates = Vec::new();
+        for (letter, next) in letters.iter().zip(next) {
+            let mut body = Pieces::from(&text[..]);
+            let outcome = connection.send_before(letter, &mut body, next).await;
+            fates.push(outcome.recipients[0].fate);
+        }
+        connection.quit().await;
+        fates
+    });
+    (fates, ledgers.recv().unwrap().messages.len())
+}
+
+#[test]
+fn reset_behind_any_octet_of_two_letters() {
+    for keywords in [&["PIPELINING"][..], &["PIPELINING", "CHUNKING"]] {
+        for octets in 0.. {
+            let (fates, messages) = cut_between(Server {
+                sends_max: Some(octets),
+                ..Server::offering(keywords)
+            });
+            let of = |fate| fates.iter().filter(|one| **one == fate).count();
+            assert!(
+                of(Fate::Delivered) <= messages
+                    && messages <= of(Fate::Delivered) + of(Fate::Unknown),
+                "behind {octets} octets: {fates:?}, and {messages} taken"
+            );
+            if of(Fate::Delivered) == 2 {
+                break;
+            }
+            assert!(octets < 2000, "it ends");
+        }
     }
 }
 

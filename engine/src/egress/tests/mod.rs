@@ -6,11 +6,12 @@ mod secure;
 mod server;
 mod slow;
 mod sound;
+mod stalls;
 
 use super::*;
 use crate::reactor::runtime::run_shard;
 use crate::reactor::{Backend, Clock, Seat};
-use crate::tls::{Authorities, TlsClient, TlsFault};
+use crate::tls::{Authorities, Proof, TlsClient, TlsFault};
 use server::{Ledger, Server};
 use std::net::SocketAddr;
 use std::rc::Rc;

@@ -1,7 +1,7 @@
 //! TLS to others: what is proven, what is not, and what happens then.
 
 use super::*;
-use crate::tls::{CertificateFiles, Judge, Proof, Shown, TlsFault};
+use crate::tls::{CertificateFiles, Judge, Shown};
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
 use rustls::RootCertStore;
 use rustls::ServerConfig;
@@ -11,7 +11,7 @@ use rustls::server::WebPkiClientVerifier;
 use std::path::PathBuf;
 
 /// An authority, a server that it has certified for `mx.test`, and a client certificate.
-struct Realm {
+pub(super) struct Realm {
     folder: tempfile::TempDir,
     authority: CertifiedIssuer<'static, KeyPair>,
     certificate: CertificateDer<'static>,
@@ -19,7 +19,7 @@ struct Realm {
 }
 
 impl Realm {
-    fn new() -> Realm {
+    pub(super) fn new() -> Realm {
         let mut parameters = CertificateParams::new(vec![]).unwrap();
         parameters.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         let key = KeyPair::generate().unwrap();
@@ -62,7 +62,7 @@ impl Realm {
         )
     }
 
-    fn server(&self) -> Server {
+    pub(super) fn server(&self) -> Server {
         Server {
             tls: Some(self.config(false)),
             ..Server::offering(&["PIPELINING", "REQUIRETLS"])

@@ -22,6 +22,8 @@ pub(super) struct Server {
     /// Reset behind so many octets that were sent or received.
     pub(super) sends_max: Option<usize>,
     pub(super) receives_max: Option<usize>,
+    /// Instead of a reset: nothing more is said, until the client has had enough.
+    pub(super) goes_silent: bool,
     /// Never answers a command that begins so; `""`: no banner.
     pub(super) silent_at: Option<&'static str>,
     /// Answers a command that begins so in these words.
@@ -44,6 +46,7 @@ struct Wire {
     socket: TcpStream,
     sends_left: usize,
     receives_left: usize,
+    goes_silent: bool,
 }
 
 impl Server {
@@ -77,6 +80,7 @@ impl Server {
             socket,
             sends_left: self.sends_max.unwrap_or(usize::MAX),
             receives_left: self.receives_max.unwrap_or(usize::MAX),
+            goes_silent: self.goes_silent,
         };
         let mut clear = BufReader::new(wire);
         if self.silent_at != Some("") {
@@ -197,7 +201,11 @@ fn message<S: Read + Write>(stream: &mut BufReader<S>) -> io::Result<Vec<u8>> {
 }
 
 impl Wire {
-    fn reset(&self) -> io::Error {
+    fn break_off(&mut self) -> io::Error {
+        if self.goes_silent {
+            // Until the client has had enough; then there is nobody to reset.
+            let _ = io::copy(&mut self.socket, &mut io::sink());
+        }
         set_socket_linger(&self.socket, Some(Duration::ZERO)).unwrap();
         io::ErrorKind::ConnectionReset.into()
     }
@@ -206,7 +214,7 @@ impl Wire {
 impl Read for Wire {
     fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
         if self.receives_left == 0 {
-            return Err(self.reset());
+            return Err(self.break_off());
         }
         let room = into.len().min(self.receives_left);
         let octets = self.socket.read(&mut into[..room])?;
@@ -222,7 +230,7 @@ impl Read for Wire {
 impl Write for Wire {
     fn write(&mut self, octets: &[u8]) -> io::Result<usize> {
         if self.sends_left == 0 {
-            return Err(self.reset());
+            return Err(self.break_off());
         }
         let room = octets.len().min(self.sends_left);
         let sent = self.socket.write(&octets[..room])?;

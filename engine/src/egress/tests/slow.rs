@@ -65,17 +65,31 @@ fn endless_words_end_in_clear_ones() {
     }
 }
 
+/// Answers the opening and an envelope, up to 354.
+fn grant(socket: &mut TcpStream) {
+    for reply in [
+        "220 x\r\n",
+        "250-x\r\n250 PIPELINING\r\n",
+        "250 a\r\n250 b\r\n354 c\r\n",
+    ] {
+        socket.write_all(reply.as_bytes()).unwrap();
+        assert!(socket.read(&mut [0; 4096]).unwrap() > 0);
+    }
+}
+
+/// What is said of a message that is too large for the buffers on the way.
+fn told_of_a_large_message(serve: impl FnOnce(TcpStream) + Send + 'static) -> Told {
+    let address = peer(serve);
+    on_shard(move || async move {
+        let told = deliver(&hasty(address), &tools(), &text(30_000_000)).await;
+        told.unwrap()
+    })
+}
+
 #[test]
 fn a_peer_that_does_not_read_the_message() {
-    let address = peer(|mut socket| {
-        for reply in [
-            "220 x\r\n",
-            "250-x\r\n250 PIPELINING\r\n",
-            "250 a\r\n250 b\r\n354 c\r\n",
-        ] {
-            socket.write_all(reply.as_bytes()).unwrap();
-            assert!(socket.read(&mut [0; 4096]).unwrap() > 0);
-        }
+    let told = told_of_a_large_message(|mut socket| {
+        grant(&mut socket);
         // Reads no more, and sees the end only when the client is gone.
         let mut poll = [rustix::event::PollFd::new(
             &socket,
@@ -83,34 +97,17 @@ fn a_peer_that_does_not_read_the_message() {
         )];
         rustix::event::poll(&mut poll, None).unwrap();
     });
-    let told = on_shard(move || async move {
-        deliver(&hasty(address), &tools(), &text(30_000_000))
-            .await
-            .unwrap()
-    });
     assert_eq!((told.fate, told.stage), (Fate::Deferred, Stage::Body));
 }
 
 #[test]
 fn last_words_before_the_end_of_the_message_are_heard() {
-    let address = peer(|mut socket| {
-        for reply in [
-            "220 x\r\n",
-            "250-x\r\n250 PIPELINING\r\n",
-            "250 a\r\n250 b\r\n354 c\r\n",
-        ] {
-            socket.write_all(reply.as_bytes()).unwrap();
-            assert!(socket.read(&mut [0; 4096]).unwrap() > 0);
-        }
+    let told = told_of_a_large_message(|mut socket| {
+        grant(&mut socket);
         socket.write_all(b"552 5.3.4 that is enough\r\n").unwrap();
         // What comes behind is met by a reset.
         socket.shutdown(std::net::Shutdown::Read).unwrap();
         let _ = socket.shutdown(std::net::Shutdown::Both);
-    });
-    let told = on_shard(move || async move {
-        deliver(&hasty(address), &tools(), &text(30_000_000))
-            .await
-            .unwrap()
     });
     assert_eq!(told.stage, Stage::Body);
     let reply = told.reply;

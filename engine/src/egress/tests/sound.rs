@@ -24,7 +24,7 @@ fn messages_arrive_as_they_are_on_a_kept_connection() {
                     assert_eq!(disposition.reply.to_string(), "250 2.0.0 taken");
                 }
             }
-            assert_eq!(connection.letters() as usize, SIZES.len());
+            assert_eq!(connection.next_number() as usize, SIZES.len() + 1);
             assert_eq!(*connection.tls(), TlsUse::NotOffered);
             connection.quit().await;
         });
@@ -32,6 +32,62 @@ fn messages_arrive_as_they_are_on_a_kept_connection() {
         let expected: Vec<_> = SIZES.iter().map(|octets| whole(&text(*octets))).collect();
         assert!(ledger.messages == expected, "with {keywords:?}");
         assert_eq!(ledger.commands.last().unwrap(), "QUIT");
+    }
+}
+
+#[test]
+fn letters_that_follow_each_other_closely_arrive_as_they_are() {
+    for keywords in [
+        &["PIPELINING", "CHUNKING"][..],
+        &["PIPELINING"],
+        &["CHUNKING"],
+        &[],
+    ] {
+        let (address, ledgers) = Server::offering(keywords).serve();
+        on_shard(move || async move {
+            let (target, tools) = (target(address), tools());
+            let mut connection = Connection::open(&target, &tools).await.unwrap();
+            let all = SIZES.map(|octets| (letter(2), text(octets)));
+            for (at, (letter, text)) in all.iter().enumerate() {
+                let next = all.get(at + 1);
+                let next = next.map(|(letter, text)| (letter, text.len() as u64));
+                let mut body = Pieces::from(&text[..]);
+                let outcome = connection.send_before(letter, &mut body, next).await;
+                assert!(outcome.is_open);
+                for disposition in &outcome.recipients {
+                    assert_eq!(disposition.reply.to_string(), "250 2.0.0 taken");
+                }
+            }
+            connection.quit().await;
+        });
+        let ledger = ledgers.recv().unwrap();
+        let expected: Vec<_> = SIZES.iter().map(|octets| whole(&text(*octets))).collect();
+        assert!(ledger.messages == expected, "with {keywords:?}");
+        assert_eq!(ledger.commands.last().unwrap(), "QUIT");
+    }
+}
+
+/// The server waits for its message: another one would be taken for it.
+#[test]
+fn a_letter_that_was_announced_and_never_comes_ends_the_connection() {
+    for another in [true, false] {
+        let (address, ledgers) = Server::offering(&["PIPELINING"]).serve();
+        on_shard(move || async move {
+            let mut connection = Connection::open(&target(address), &tools()).await.unwrap();
+            let (first, second) = (letter(1), letter(2));
+            let mut body = Pieces::from(&b"x\r\n"[..]);
+            let next = Some((&second, 3));
+            let sent = connection.send_before(&first, &mut body, next).await;
+            assert_eq!(sent.recipients[0].fate, Fate::Delivered);
+            if another {
+                let stale = connection.send(&letter(3), &mut body).await;
+                assert!(stale.is_stale && !connection.is_open());
+            }
+            connection.quit().await;
+        });
+        let ledger = ledgers.recv().unwrap();
+        assert_eq!(ledger.messages, [whole(b"x\r\n")]);
+        assert!(!ledger.commands.iter().any(|line| line == "QUIT"));
     }
 }
 

@@ -7,6 +7,7 @@
 //! Delivered       –       –        ×         –        –
 //! Relayed         –       –        ×         –        –     to a host without DSN
 //! Expanded        –       –        ×         –        –
+//! Traced          –       ×        ×         ×        ×     BY=…;…T, or N to no DELIVERBY
 //! PassedOn        –       –        –         –        –     to a host that tells by itself
 //! ```
 //!
@@ -30,6 +31,8 @@ pub enum Event {
     PassedOn,
     /// A list took it that does not say who is on it.
     Expanded,
+    /// A host took it, and its sender wants to hear that (RFC 2852 §4).
+    Traced,
 }
 
 impl Event {
@@ -40,7 +43,7 @@ impl Event {
             Event::Failed => "failed",
             Event::Delayed => "delayed",
             Event::Delivered => "delivered",
-            Event::Relayed | Event::PassedOn => "relayed",
+            Event::Relayed | Event::PassedOn | Event::Traced => "relayed",
             Event::Expanded => "expanded",
         }
     }
@@ -51,7 +54,7 @@ impl Event {
             Event::Failed => Some(Notify::FAILURE),
             Event::Delayed => Some(Notify::DELAY),
             Event::Delivered | Event::Relayed | Event::Expanded => Some(Notify::SUCCESS),
-            Event::PassedOn => None,
+            Event::PassedOn | Event::Traced => None,
         }
     }
 
@@ -65,7 +68,7 @@ impl Event {
 pub fn is_due(event: Event, notify: Notify, reverse_path: Option<&Address>) -> bool {
     let has = |bit: Notify| notify.0 & bit.0 != 0;
     let wanted = match event.asked_by() {
-        None => false,
+        None => event == Event::Traced && !has(Notify::NEVER),
         Some(_) if has(Notify::NEVER) => false,
         Some(_) if notify == Notify::UNSET => event.is_told_unasked(),
         Some(word) => has(word),
@@ -77,27 +80,43 @@ pub fn is_due(event: Event, notify: Notify, reverse_path: Option<&Address>) -> b
 mod tests {
     use super::*;
 
-    const EVENTS: [Event; 6] = [
+    const EVENTS: [Event; 7] = [
         Event::Failed,
         Event::Delayed,
         Event::Delivered,
         Event::Relayed,
         Event::Expanded,
         Event::PassedOn,
+        Event::Traced,
     ];
 
     #[test]
     fn the_table_holds() {
         let sender = Address::new("a", "b");
         for (notify, told) in [
-            (Notify::NEVER, [false, false, false, false, false, false]),
-            (Notify::UNSET, [true, true, false, false, false, false]),
-            (Notify::SUCCESS, [false, false, true, true, true, false]),
-            (Notify::FAILURE, [true, false, false, false, false, false]),
-            (Notify::DELAY, [false, true, false, false, false, false]),
+            (
+                Notify::NEVER,
+                [false, false, false, false, false, false, false],
+            ),
+            (
+                Notify::UNSET,
+                [true, true, false, false, false, false, true],
+            ),
+            (
+                Notify::SUCCESS,
+                [false, false, true, true, true, false, true],
+            ),
+            (
+                Notify::FAILURE,
+                [true, false, false, false, false, false, true],
+            ),
+            (
+                Notify::DELAY,
+                [false, true, false, false, false, false, true],
+            ),
             (
                 Notify(Notify::SUCCESS.0 | Notify::FAILURE.0 | Notify::DELAY.0),
-                [true, true, true, true, true, false],
+                [true, true, true, true, true, false, true],
             ),
         ] {
             for (event, told) in EVENTS.into_iter().zip(told) {

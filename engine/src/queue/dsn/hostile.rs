@@ -108,6 +108,7 @@ proptest! {
         let message = [MESSAGE, &message].concat();
         let original = Original {
             envid: Some(&envid),
+            by_secs: None,
             ret: Some(if is_full { Ret::Full } else { Ret::Headers }),
             ..original(&alice, &message)
         };

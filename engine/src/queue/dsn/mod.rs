@@ -69,6 +69,8 @@ pub struct Original<'a> {
     pub arrived_secs: i64,
     /// Decoded, as all parameters of the envelope.
     pub envid: Option<&'a str>,
+    /// Until when it was to be delivered (RFC 2852 §6).
+    pub by_secs: Option<i64>,
     pub ret: Option<Ret>,
     /// Whether it was declared SMTPUTF8.
     pub smtputf8: bool,

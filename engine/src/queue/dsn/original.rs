@@ -4,8 +4,9 @@
 //! large, and when its lines are such that SMTP carries them; else its header, in quoted-printable
 //! where that is needed, so that eight bits and NUL come back as they were sent.
 
-use super::quote::LINE_BYTES_MAX;
 use super::{Event, Facts, Original};
+use crate::wire::mime::downgrade::is_lines;
+use crate::wire::mime::encode::quoted_printable;
 use crate::wire::mime::header::{fields, last, unfold};
 use store::mail::envelope::{BodyKind, Ret};
 
@@ -109,66 +110,9 @@ fn header(original: &Original<'_>) -> Part {
     }
 }
 
-/// Whether the octets are lines as SMTP carries them without BINARYMIME: CRLF, no NUL, no other CR
-/// or LF, 998 octets each (RFC 2045 §2.7, §2.8).
-fn is_lines(octets: &[u8]) -> bool {
-    let mut rest = octets;
-    while !rest.is_empty() {
-        let end = memchr::memchr(b'\n', rest).unwrap_or(rest.len());
-        let (line, tail) = rest.split_at(end);
-        let line = match (line, tail) {
-            ([line @ .., b'\r'], [_, ..]) => line,
-            (line, []) => line,
-            _ => return false,
-        };
-        if line.len() > LINE_BYTES_MAX || memchr::memchr2(0, b'\r', line).is_some() {
-            return false;
-        }
-        rest = tail.get(1..).unwrap_or_default();
-    }
-    true
-}
-
-/// Writes text in quoted-printable (RFC 2045 §6.7); CRLF stays a line end.
-pub(super) fn quoted_printable(text: &[u8], out: &mut Vec<u8>) {
-    const HEX: &[u8; 16] = b"0123456789ABCDEF";
-    let hex = |nibble: u8| HEX.get(usize::from(nibble)).copied().unwrap_or_default();
-    let mut column = 0;
-    let mut at = 0;
-    while let Some(&octet) = text.get(at) {
-        let next = text.get(at + 1);
-        at += 1;
-        if octet == b'\r' && next == Some(&b'\n') {
-            out.extend_from_slice(b"\r\n");
-            (column, at) = (0, at + 1);
-            continue;
-        }
-        let ends_line = matches!(next, None | Some(b'\r'));
-        let is_plain = match octet {
-            b'=' => false,
-            b' ' | b'\t' => !ends_line,
-            octet => octet.is_ascii_graphic(),
-        };
-        let width = if is_plain { 1 } else { 3 };
-        if column + width >= QUOTED_COLUMNS {
-            out.extend_from_slice(b"=\r\n");
-            column = 0;
-        }
-        match is_plain {
-            true => out.push(octet),
-            false => out.extend_from_slice(&[b'=', hex(octet >> 4), hex(octet & 15)]),
-        }
-        column += width;
-    }
-}
-
-/// RFC 2045 §6.7 (5), the soft line end included.
-const QUOTED_COLUMNS: usize = 76;
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use proptest::prelude::*;
 
     #[test]
     fn message_ids_are_taken_only_when_they_are_one() {
@@ -187,39 +131,5 @@ mod tests {
             assert_eq!(id(wrong), None, "{wrong:?}");
         }
         assert_eq!(id(&format!("<{}>", "x".repeat(251))), None);
-    }
-
-    #[test]
-    fn lines_are_judged() {
-        for good in [&b""[..], b"a\r\nb", b"\r\n\r\n", &[b'x'; 998]] {
-            assert!(is_lines(good), "{}", good.escape_ascii());
-        }
-        for bad in [
-            &b"a\nb"[..],
-            b"a\rb",
-            b"\0",
-            b"a\r",
-            b"\n",
-            b"a\r\r\n",
-            &[b'x'; 999],
-        ] {
-            assert!(!is_lines(bad), "{}", bad.escape_ascii());
-        }
-    }
-
-    proptest! {
-        #[test]
-        fn quoted_text_comes_back(text in prop::collection::vec(any::<u8>(), 0..400)) {
-            let mut quoted = Vec::new();
-            quoted_printable(&text, &mut quoted);
-            prop_assert!(quoted.is_ascii() && is_lines(&quoted));
-            prop_assert!(quoted.split(|b| *b == b'\n').all(|line| line.len() <= 77));
-            let encoding = crate::wire::mime::content::Encoding(b"quoted-printable".to_vec());
-            let mut decoder = crate::wire::mime::transfer::Decoder::new(&encoding).unwrap();
-            let mut back = Vec::new();
-            decoder.feed(&quoted, &mut back);
-            decoder.finish(&mut back);
-            prop_assert_eq!(back, text);
-        }
     }
 }

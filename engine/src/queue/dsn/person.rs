@@ -1,9 +1,10 @@
 //! The part for a person: what happened, to whom, in whose words, and what to do about it.
 
-use super::original::{Part, quoted_printable};
+use super::original::Part;
 use super::quote::{self, ADDRESS_BYTES_MAX, Charset, NAME_BYTES_MAX, graphic, wrap};
 use super::{Event, Facts, RECIPIENTS_MAX, Told, Words};
 use crate::session::smtp::trace::push_date;
+use crate::wire::mime::encode::quoted_printable;
 use store::mail::date::InternalDate;
 use store::mail::envelope::BodyKind;
 
@@ -17,7 +18,7 @@ pub(super) fn subject(facts: &Facts<'_>) -> &'static str {
         Event::Failed => "Your message could not be delivered",
         Event::Delayed => "Your message is delayed",
         Event::Delivered => "Your message was delivered",
-        Event::Relayed | Event::PassedOn => "Your message was passed on",
+        Event::Relayed | Event::PassedOn | Event::Traced => "Your message was passed on",
         Event::Expanded => "Your message was passed on to a list",
     }
 }
@@ -85,12 +86,13 @@ fn text(facts: &Facts<'_>) -> String {
 }
 
 /// In the order in which they are told.
-const EVENTS: [Event; 6] = [
+const EVENTS: [Event; 7] = [
     Event::Failed,
     Event::Delayed,
     Event::Delivered,
     Event::Relayed,
     Event::PassedOn,
+    Event::Traced,
     Event::Expanded,
 ];
 
@@ -113,7 +115,7 @@ fn heading(event: Event) -> &'static str {
             "It lies in the mailboxes of the following addresses, as you asked to \
                              be told:"
         }
-        Event::Relayed | Event::PassedOn => {
+        Event::Relayed | Event::PassedOn | Event::Traced => {
             "It was passed on to the mail systems of the \
                           following addresses, which may tell you nothing further:"
         }

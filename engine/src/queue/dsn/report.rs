@@ -47,6 +47,9 @@ fn message(facts: &Facts<'_>, out: &mut String) {
     let host = graphic(facts.host, NAME_BYTES_MAX);
     push_field("Reporting-MTA", &format!("dns; {host}"), out);
     push_field("Arrival-Date", &date(original.arrived_secs), out);
+    if let Some(secs) = original.by_secs {
+        push_field("Deliver-By-Date", &date(secs), out);
+    }
     push_field(
         "X-Ringpost-Queue-ID",
         &graphic(original.queue_id, NAME_BYTES_MAX),

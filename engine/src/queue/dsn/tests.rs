@@ -15,6 +15,7 @@ pub(super) fn original<'a>(sender: &'a Address, octets: &'a [u8]) -> Original<'a
         queue_id: "1a2b",
         arrived_secs: 1_795_320_000,
         envid: None,
+        by_secs: None,
         ret: None,
         smtputf8: false,
         octets,

@@ -1,5 +1,6 @@
 //! What passes between the session and whoever drives it: octets, actions and their answers.
 
+use super::terms::Terms;
 use super::transaction::Summary;
 use super::watch::Missing;
 use crate::wire::sasl::Credentials;
@@ -89,8 +90,9 @@ pub enum Action {
 #[derive(PartialEq, Eq, Debug)]
 pub struct Commit {
     pub envelope: Envelope,
-    /// RFC 6710, of a client that has logged in; else 0.
-    pub priority: i8,
+    pub terms: Terms,
+    /// Since MAIL.
+    pub elapsed_ms: u64,
     /// Octets of the body.
     pub octets: u64,
     /// What we have to add.

@@ -6,6 +6,7 @@
 
 use super::action::{Action, Commit, Kind, Output, Verdicts};
 use super::settings::SWALLOW_BYTES_MAX;
+use super::terms::Terms;
 use super::transaction::{Body, End, Transaction};
 use super::watch::HeaderWatch;
 use super::{Chunk, Pending, Session, State};
@@ -227,7 +228,10 @@ impl Session {
             && recipients
                 .iter()
                 .any(|recipient| body.watch.was_delivered_to(&recipient.address));
-        if was_here || body.watch.hops() > self.settings.hops_max {
+        if body.watch.hops() > self.settings.hops_max {
+            return Err(reply::TOO_MANY_HOPS);
+        }
+        if was_here {
             return Err(reply::MAIL_LOOP);
         }
         Ok(octets)
@@ -240,6 +244,7 @@ impl Session {
         let recipients = transaction.envelope.recipients.len();
         // Only a submission is completed; what others hand on stays as it is (RFC 6409 §8).
         let body = transaction.body.as_ref();
+        let is_optional = body.is_some_and(|body| body.watch.is_tls_optional());
         let missing = body.filter(|_| self.kind == Kind::Submission);
         let missing = missing.map(|body| body.watch.missing()).unwrap_or_default();
         let envelope = std::mem::take(&mut transaction.envelope);
@@ -248,11 +253,16 @@ impl Session {
         if let [only] = envelope.recipients.as_slice() {
             transaction.envelope.recipients.push(only.clone());
         }
-        let priority = transaction.priority;
+        let terms = Terms {
+            tls_optional: is_optional && !transaction.terms.require_tls,
+            ..transaction.terms
+        };
+        let elapsed_ms = self.now_ms.saturating_sub(transaction.started_ms);
         self.pending = Some(Pending::Commit { recipients });
         out.action = Some(Action::Commit(Box::new(Commit {
             envelope,
-            priority,
+            terms,
+            elapsed_ms,
             octets,
             missing,
         })));

@@ -52,6 +52,9 @@ impl Session {
             "\r\n250-8BITMIME\r\n250-SMTPUTF8\r\n250-CHUNKING\r\n250-BINARYMIME\r\n\
              250-ENHANCEDSTATUSCODES\r\n250-DSN\r\n250-MT-PRIORITY\r\n",
         );
+        let mut terms = String::new();
+        self.list_terms(&mut terms);
+        out.say_text(&terms);
         if self.settings.starttls && self.peer.tls.is_none() {
             out.say_text("250-STARTTLS\r\n");
         }

@@ -2,6 +2,7 @@
 
 use super::action::{Action, Kind, Output};
 use super::settings::ENVELOPE_BYTES_MAX;
+use super::terms::Terms;
 use super::transaction::{End, Transaction};
 use super::{Pending, Session};
 use crate::wire::smtp::command::{Mail, Rcpt};
@@ -14,6 +15,9 @@ impl Session {
             return self.close(reply::TOO_MANY_MESSAGES, out);
         }
         if let Err(reply) = self.may_mail() {
+            return self.blame(reply, out);
+        }
+        if let Err(reply) = self.judge_terms(&mail.params) {
             return self.blame(reply, out);
         }
         // RFC 1870 §6.1: what is declared too large need not be sent.
@@ -53,11 +57,17 @@ impl Session {
     }
 
     pub(super) fn sender_settled(&mut self, mail: Mail, verdict: Verdict, out: &mut Output) {
+        let wanted = mail.params.priority;
         let transaction = self.begin(mail);
         match verdict {
             Ok(()) => {
+                // RFC 6710 §5: a client hears that it got another priority.
+                let is_changed = wanted.is_some_and(|wanted| wanted != transaction.terms.priority);
+                out.say(match is_changed {
+                    true => reply::PRIORITY_CHANGED,
+                    false => reply::SENDER_OK,
+                });
                 self.transaction = Some(Box::new(transaction));
-                out.say(reply::SENDER_OK);
             }
             Err(reply) => self.sender_refused(transaction, reply, out),
         }
@@ -65,6 +75,7 @@ impl Session {
 
     fn begin(&self, mail: Mail) -> Transaction {
         let params = mail.params;
+        let terms = Terms::new(&params, self.login.is_some());
         let envelope = Envelope {
             reverse_path: mail.reverse_path,
             recipients: Vec::new(),
@@ -79,11 +90,7 @@ impl Session {
             }),
         };
         Transaction {
-            // RFC 6710 §5: who is not logged in is not believed here either.
-            priority: params
-                .priority
-                .filter(|_| self.login.is_some())
-                .unwrap_or(0),
+            terms,
             ..Transaction::new(envelope, params.size, self.now_ms)
         }
     }

@@ -24,6 +24,7 @@ mod body;
 mod hello;
 mod mail;
 mod settings;
+mod terms;
 pub mod trace;
 mod transaction;
 pub mod watch;
@@ -37,6 +38,7 @@ pub use action::{Action, Answer, Commit, Kind, LoginRefusal, Output, Peer, Tls, 
 pub use settings::{
     AuthOffer, BODY_BYTES_MAX, ENVELOPE_BYTES_MAX, REPLY_BYTES_MAX, SWALLOW_BYTES_MAX, Settings,
 };
+pub use terms::{FutureRelease, Terms};
 pub use transaction::{End, Summary};
 pub use watch::Missing;
 
@@ -256,6 +258,14 @@ impl Session {
     #[must_use]
     pub fn envelope(&self) -> Option<&Envelope> {
         self.transaction.as_ref().map(|tx| &tx.envelope)
+    }
+
+    /// What is asked of the way of the message of the present transaction.
+    #[must_use]
+    pub fn terms(&self) -> Terms {
+        self.transaction
+            .as_ref()
+            .map_or_else(Terms::default, |tx| tx.terms)
     }
 
     /// Whether the session waits for a command and nothing is under way.

@@ -1,5 +1,6 @@
 //! What a listener lets its sessions do, and the upper bounds of a session.
 
+use super::terms::FutureRelease;
 use crate::wire::sasl::Mechanism;
 use crate::wire::sasl::scram::Decoy;
 use crate::wire::smtp::data::BareLineEnds;
@@ -50,6 +51,12 @@ pub struct Settings {
     /// No MAIL before AUTH (RFC 6409 §4.3).
     pub auth_required: bool,
     pub bare_line_ends: BareLineEnds,
+    /// RFC 4865; `None`: messages are not held for their senders.
+    pub future_release: Option<FutureRelease>,
+    /// RFC 2852: the least time in which a message may be wanted delivered; `None`: not offered.
+    pub deliver_by_secs_min: Option<u32>,
+    /// RFC 8689, under TLS.
+    pub require_tls: bool,
     /// Makes SCRAM keys of users that do not exist; the same on all shards and after a restart.
     pub decoy: Decoy,
     /// Longest wait for a command (RFC 5321 §4.5.3.2.7: at least 5 minutes).
@@ -86,6 +93,9 @@ impl Settings {
             mechanisms: Mechanism::ALL.to_vec(),
             auth_required: false,
             bare_line_ends: BareLineEnds::Reject,
+            future_release: None,
+            deliver_by_secs_min: Some(0),
+            require_tls: true,
             decoy,
             command_secs_max: 300,
             body_secs_max: 300,
@@ -107,6 +117,8 @@ impl Settings {
     pub fn lmtp(hostname: &str, decoy: Decoy) -> Settings {
         Settings {
             starttls: false,
+            deliver_by_secs_min: None,
+            require_tls: false,
             ..Settings::smtp(hostname, decoy)
         }
     }

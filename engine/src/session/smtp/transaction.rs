@@ -1,6 +1,7 @@
 //! One transaction: from MAIL to the end of data, and what is told of it afterwards.
 
 use super::action::{Kind, Peer};
+use super::terms::Terms;
 use super::watch::HeaderWatch;
 use crate::wire::smtp::data::BodyReceiver;
 use crate::wire::smtp::reply::Reply;
@@ -13,7 +14,7 @@ use store::mail::envelope::{Envelope, Recipient};
 pub(super) struct Transaction {
     pub(super) envelope: Envelope,
     pub(super) octets_hint: Option<u64>,
-    pub(super) priority: i8,
+    pub(super) terms: Terms,
     pub(super) body: Option<Body>,
     /// Octets of addresses and parameters so far.
     pub(super) envelope_bytes: usize,
@@ -73,7 +74,7 @@ impl Transaction {
         Transaction {
             envelope,
             octets_hint,
-            priority: 0,
+            terms: Terms::default(),
             body: None,
             envelope_bytes: 0,
             started_ms,

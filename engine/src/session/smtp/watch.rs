@@ -1,4 +1,5 @@
-//! Reads a header while it streams past: hops and Delivered-To for mail loops, and what is missing.
+//! Reads a header while it streams past: hops and Delivered-To for mail loops, what is missing, and
+//! whether TLS is (RFC 8689 §3).
 //!
 //! RFC 5321 §6.3 counts Received fields; a Delivered-To that names the recipient tells it one round
 //! earlier. The header is read as it comes, at most [`HEADER_BYTES_MAX`] of it, one line in memory.
@@ -22,6 +23,7 @@ pub struct HeaderWatch {
     delivered_to: Vec<Box<str>>,
     has_date: bool,
     has_message_id: bool,
+    is_tls_optional: bool,
     line: Vec<u8>,
     seen: usize,
     over: bool,
@@ -92,6 +94,12 @@ impl HeaderWatch {
         }
     }
 
+    /// Whether the sender wants it delivered also where TLS fails: `TLS-Required: No`.
+    #[must_use]
+    pub fn is_tls_optional(&self) -> bool {
+        self.is_tls_optional
+    }
+
     fn judge(&mut self, line: &[u8]) {
         if matches!(line, b"\r\n" | b"\n") {
             self.over = true;
@@ -103,6 +111,8 @@ impl HeaderWatch {
             self.hops += 1;
         } else if let Some(value) = strip_name(line, b"delivered-to:") {
             self.remember(value);
+        } else if let Some(value) = strip_name(line, b"tls-required:") {
+            self.is_tls_optional = value.trim_ascii().eq_ignore_ascii_case(b"no");
         }
     }
 
@@ -175,6 +185,19 @@ mod tests {
         assert_eq!(missing(""), (true, true));
         let long = "X: y\r\n".repeat(HEADER_BYTES_MAX / 6 + 1);
         assert_eq!(missing(&long), (false, false));
+    }
+
+    #[test]
+    fn knows_whose_sender_wants_no_tls() {
+        for (text, is_optional) in [
+            ("TLS-Required: No\r\n", true),
+            ("tls-required:no \r\n", true),
+            ("TLS-Required: Yes\r\n", false),
+            ("X: TLS-Required: No\r\n", false),
+            ("\r\nTLS-Required: No\r\n", false),
+        ] {
+            assert_eq!(watch(text.as_bytes(), 4).is_tls_optional(), is_optional);
+        }
     }
 
     #[test]

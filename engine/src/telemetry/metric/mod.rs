@@ -2,7 +2,8 @@
 //!
 //! A shard holds its [`ShardMetrics`] and alone writes them; [`Metrics`] holds those of all and
 //! renders them. The number of series is known at start: labels are enums, and nothing that a peer
-//! sends becomes one. The only names are those of the [`SITES_MAX`] busiest sites that we send to.
+//! sends becomes one. The only names are those of the [`SITES_MAX`] busiest sites that we send to,
+//! and of as many tenants and egress sources.
 
 mod cell;
 mod render;
@@ -12,16 +13,19 @@ mod sites;
 pub use cell::{Counter, Gauge, Histogram, Label, Labelled};
 pub use render::CONTENT_TYPE;
 pub use shard::{Attempt, Blame, End, Login, Lost, Protocol, Refusal, ShardMetrics, Verb};
-pub use sites::{SITES_MAX, SiteSample, SiteSource};
+pub use sites::{
+    DELAY_BOUNDS_MILLIS, Delays, Flow, Kind, SITES_MAX, Sample, Showcase, SiteSource, Stock,
+};
 
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock};
 
 /// The metrics of one process.
 pub struct Metrics {
     shards: Vec<Arc<ShardMetrics>>,
     process: Process,
     sites: OnceLock<Box<SiteSource>>,
+    showcase: Mutex<Showcase>,
 }
 
 /// What is the same for all shards.
@@ -41,12 +45,23 @@ impl Metrics {
             shards: (0..shards).map(|_| Arc::default()).collect(),
             process,
             sites: OnceLock::new(),
+            showcase: Mutex::default(),
         })
     }
 
     /// From now on sites are shown too; the first source stays.
     pub fn show_sites(&self, source: Box<SiteSource>) {
         let _ = self.sites.set(source);
+    }
+
+    /// What is shown of sites, tenants and egress sources.
+    fn named(&self) -> Vec<Sample> {
+        let samples = self.sites.get().map(|source| source());
+        let mut showcase = self
+            .showcase
+            .lock()
+            .unwrap_or_else(|broken| broken.into_inner());
+        samples.map_or_else(Vec::new, |samples| showcase.look(samples))
     }
 
     /// The cells of one shard; `None` where there is no such shard.
@@ -123,19 +138,26 @@ mod tests {
     fn only_the_busiest_sites_are_shown() {
         let metrics = metrics();
         metrics.show_sites(Box::new(|| {
-            let site = |n: u64| SiteSample {
-                site: format!("s{n}"),
-                sent: n,
-                ..SiteSample::default()
+            let site = |n: u64| Sample {
+                name: format!("s{n}"),
+                flow: Flow {
+                    sent: n,
+                    ..Flow::default()
+                },
+                ..Sample::default()
             };
             (0..500).map(site).collect()
         }));
         let text = metrics.render(Duration::ZERO);
         let of = |name: &str| text.lines().filter(|line| line.starts_with(name)).count();
-        assert_eq!(of("ringpost_site_connections{"), SITES_MAX);
-        assert_eq!(of("ringpost_site_recipients_total{"), SITES_MAX * 4);
+        assert_eq!(of("ringpost_site_connections{"), SITES_MAX + 1);
+        assert_eq!(of("ringpost_site_recipients_total{"), (SITES_MAX + 1) * 4);
         assert!(text.contains("ringpost_site_recipients_total{site=\"s499\",result=\"sent\"} 499"));
         assert!(!text.contains("site=\"s0\""));
+        let rest: u64 = (0..450).sum();
+        let other =
+            format!("ringpost_site_recipients_total{{site=\"other\",result=\"sent\"}} {rest}");
+        assert!(text.contains(&other), "{other}");
     }
 
     #[test]

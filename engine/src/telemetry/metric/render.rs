@@ -76,9 +76,9 @@ impl Collector for Scrape {
         for family in FAMILIES {
             self.family(family, &mut encoder)?;
         }
-        match self.metrics.sites.get() {
-            Some(source) => sites::encode(source(), &mut encoder),
-            None => Ok(()),
+        match self.metrics.named() {
+            none if none.is_empty() => Ok(()),
+            shown => sites::encode(&shown, &mut encoder),
         }
     }
 }

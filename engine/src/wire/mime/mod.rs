@@ -14,6 +14,8 @@ pub mod charset;
 pub mod content;
 mod cursor;
 pub mod date;
+pub mod downgrade;
+pub mod encode;
 pub mod envelope;
 pub mod fold;
 mod fuzz;

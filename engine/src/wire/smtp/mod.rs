@@ -7,6 +7,7 @@ pub mod client;
 pub mod command;
 pub mod data;
 pub mod line;
+pub mod moment;
 pub mod param;
 pub mod path;
 pub mod reply;

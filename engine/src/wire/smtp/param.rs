@@ -1,10 +1,12 @@
 //! ESMTP parameters of MAIL and RCPT.
 //!
 //! SIZE (RFC 1870), BODY (RFC 6152, RFC 3030), SMTPUTF8 (RFC 6531), RET, ENVID, NOTIFY and ORCPT
-//! (RFC 3461, RFC 6533), AUTH (RFC 4954). A parameter given twice, unknown or without the value it
+//! (RFC 3461, RFC 6533), AUTH (RFC 4954), MT-PRIORITY (RFC 6710), HOLDFOR and HOLDUNTIL (RFC 4865),
+//! BY (RFC 2852), REQUIRETLS (RFC 8689). A parameter given twice, unknown or without the value it
 //! needs fails the command (RFC 5321 §4.1.1.11). What is decoded from xtext holds no control
 //! character, so that it may stand in a DSN.
 
+use super::moment;
 use super::path;
 use super::reply::{self, Reply};
 use store::mail::envelope::{BodyKind, Notify, Ret};
@@ -31,6 +33,37 @@ pub struct MailParams {
     pub auth: Option<String>,
     /// RFC 6710 §4: from −9 to 9.
     pub priority: Option<i8>,
+    pub hold: Option<Hold>,
+    pub by: Option<DeliverBy>,
+    pub require_tls: bool,
+}
+
+/// Until when a message waits before it is sent (RFC 4865 §4).
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Hold {
+    /// Seconds from now.
+    For(u32),
+    /// Seconds since 1970.
+    Until(i64),
+}
+
+/// In which time a message is to be delivered (RFC 2852 §4).
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct DeliverBy {
+    /// From MAIL on; not above zero only with [`ByMode::Notify`]: that long ago.
+    pub secs: i32,
+    pub mode: ByMode,
+    /// Who relays it tells the sender so.
+    pub trace: bool,
+}
+
+/// What is done when the time is over.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum ByMode {
+    /// `R`: it is returned, and not delivered later.
+    Return,
+    /// `N`: its sender is told that it is late.
+    Notify,
 }
 
 /// Parameters of RCPT.
@@ -56,6 +89,10 @@ impl MailParams {
                 "ENVID",
                 "AUTH",
                 "MT-PRIORITY",
+                "HOLDFOR",
+                "HOLDUNTIL",
+                "BY",
+                "REQUIRETLS",
             ];
             match (seen.mark(keyword, &which)?, value) {
                 ("SIZE", Some(value)) => params.size = Some(size(value)?),
@@ -65,6 +102,14 @@ impl MailParams {
                 ("ENVID", Some(value)) => params.envid = Some(xtext(value, ENVID_BYTES_MAX)?),
                 ("AUTH", Some(value)) => params.auth = Some(submitter(value)?),
                 ("MT-PRIORITY", Some(value)) => params.priority = Some(priority(value)?),
+                // RFC 4865 §4: one of the two.
+                ("HOLDFOR" | "HOLDUNTIL", Some(_)) if params.hold.is_some() => {
+                    return Err(reply::DUPLICATE_PARAMETER);
+                }
+                ("HOLDFOR", Some(value)) => params.hold = Some(hold_for(value)?),
+                ("HOLDUNTIL", Some(value)) => params.hold = Some(hold_until(value)?),
+                ("BY", Some(value)) => params.by = Some(deliver_by(value)?),
+                ("REQUIRETLS", None) => params.require_tls = true,
                 _ => return Err(reply::BAD_PARAMETER),
             }
         }
@@ -91,7 +136,7 @@ impl RcptParams {
 
 /// Which keywords were there already.
 #[derive(Default)]
-struct Seen(u8);
+struct Seen(u16);
 
 impl Seen {
     /// The keyword in upper case, if it is one of `known` and comes for the first time.
@@ -204,6 +249,50 @@ fn priority(value: &str) -> Result<i8, Reply> {
     is_known.then_some(priority).ok_or(reply::BAD_PARAMETER)
 }
 
+/// RFC 4865 §4: 1 to 9 digits.
+fn hold_for(value: &str) -> Result<Hold, Reply> {
+    let secs = nine_digits(value).filter(|secs| *secs > 0);
+    secs.map(Hold::For).ok_or(reply::BAD_PARAMETER)
+}
+
+/// RFC 4865 §4: a moment as in RFC 3339.
+fn hold_until(value: &str) -> Result<Hold, Reply> {
+    let moment = moment::parse(value).map(Hold::Until);
+    moment.ok_or(reply::BAD_PARAMETER)
+}
+
+/// RFC 2852 §4: `by-time ";" by-mode [by-trace]`.
+fn deliver_by(value: &str) -> Result<DeliverBy, Reply> {
+    let (time, rest) = value.split_once(';').ok_or(reply::BAD_PARAMETER)?;
+    let (digits, is_over) = match time.split_at_checked(1) {
+        Some(("-", digits)) => (digits, true),
+        Some(("+", digits)) => (digits, false),
+        _ => (time, false),
+    };
+    let secs = nine_digits(digits).ok_or(reply::BAD_PARAMETER)?;
+    let secs = i32::try_from(secs).map_err(|_| reply::BAD_PARAMETER)?;
+    let secs = if is_over { -secs } else { secs };
+    let (mode, trace) = one_of(
+        rest,
+        [
+            ("R", (ByMode::Return, false)),
+            ("RT", (ByMode::Return, true)),
+            ("N", (ByMode::Notify, false)),
+            ("NT", (ByMode::Notify, true)),
+        ],
+    )?;
+    // What must be returned before it could be delivered need not be sent.
+    if mode == ByMode::Return && secs <= 0 {
+        return Err(reply::BAD_PARAMETER);
+    }
+    Ok(DeliverBy { secs, mode, trace })
+}
+
+fn nine_digits(digits: &str) -> Option<u32> {
+    let is_number = (1..=9).contains(&digits.len()) && digits.bytes().all(|b| b.is_ascii_digit());
+    is_number.then(|| digits.parse().ok())?
+}
+
 /// RFC 4954 §5: a mailbox or `<>` in xtext.
 fn submitter(value: &str) -> Result<String, Reply> {
     let decoded = xtext(value, AUTH_BYTES_MAX)?;
@@ -269,118 +358,5 @@ fn printable(text: String) -> Result<String, Reply> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn reads_every_parameter_of_mail() {
-        let text = " size=12345 BODY=8bitmime SMTPUTF8 RET=hdrs ENVID=QQ+2B1 \
-             AUTH=e+3Dmc2@example.com MT-PRIORITY=-3";
-        assert_eq!(
-            MailParams::parse(text),
-            Ok(MailParams {
-                size: Some(12345),
-                body: BodyKind::EightBitMime,
-                smtputf8: true,
-                ret: Some(Ret::Headers),
-                envid: Some("QQ+1".into()),
-                auth: Some("e=mc2@example.com".into()),
-                priority: Some(-3),
-            })
-        );
-        assert_eq!(MailParams::parse(""), Ok(MailParams::default()));
-        let null = MailParams::parse(" AUTH=<>").expect("the null submitter");
-        assert_eq!(null.auth.as_deref(), Some("<>"));
-    }
-
-    #[test]
-    fn reads_every_parameter_of_rcpt() {
-        let params = RcptParams::parse(" NOTIFY=success,DELAY ORCPT=rfc822;a+2Bb@c").expect("good");
-        assert_eq!(params.notify, Notify(Notify::SUCCESS.0 | Notify::DELAY.0));
-        assert_eq!(params.orcpt.as_deref(), Some("rfc822;a+b@c"));
-        let params = RcptParams::parse(" ORCPT=utf-8;\\x{3B4}@c NOTIFY=NEVER").expect("good");
-        assert_eq!(params.notify, Notify::NEVER);
-        assert_eq!(params.orcpt.as_deref(), Some("utf-8;δ@c"));
-    }
-
-    #[test]
-    fn refuses_wrong_values() {
-        for bad in [
-            "SIZE",
-            "SIZE=",
-            "SIZE=-1",
-            "SIZE=1x",
-            "SIZE=123456789012345678901",
-            "BODY=9BIT",
-            "BODY",
-            "SMTPUTF8=1",
-            "RET=SOME",
-            "ENVID=",
-            "ENVID=a+2",
-            "ENVID=a+2g",
-            "ENVID=a+2b",
-            "ENVID=+0A",
-            "ENVID=+00",
-            "AUTH=nobody",
-            "AUTH=<",
-            "SIZE=1=2",
-            "=1",
-            "-A=1",
-            "S?=1",
-            "ENVID=+FF",
-            "MT-PRIORITY",
-            "MT-PRIORITY=10",
-            "MT-PRIORITY=+1",
-            "MT-PRIORITY=-",
-        ] {
-            assert_eq!(MailParams::parse(bad), Err(reply::BAD_PARAMETER), "{bad}");
-        }
-        for bad in [
-            "NOTIFY",
-            "NOTIFY=",
-            "NOTIFY=NEVER,DELAY",
-            "NOTIFY=SUCCESS,",
-            "NOTIFY=FOO",
-            "ORCPT=a@b",
-            "ORCPT=;a",
-            "ORCPT=rfc822;",
-            "ORCPT=rfc822;a+0D+0Ab",
-            "ORCPT=utf-8;\\x{D800}",
-            "ORCPT=utf-8;\\x{A}",
-            "ORCPT=utf-8;\\x{41",
-            "ORCPT=r f;x",
-        ] {
-            assert!(RcptParams::parse(bad).is_err(), "{bad}");
-        }
-    }
-
-    #[test]
-    fn refuses_the_unknown_and_the_repeated() {
-        assert_eq!(MailParams::parse("FOO=1"), Err(reply::UNKNOWN_PARAMETER));
-        assert_eq!(
-            MailParams::parse("NOTIFY=NEVER"),
-            Err(reply::UNKNOWN_PARAMETER)
-        );
-        assert_eq!(RcptParams::parse("SIZE=1"), Err(reply::UNKNOWN_PARAMETER));
-        assert_eq!(
-            MailParams::parse("SIZE=1 size=1"),
-            Err(reply::DUPLICATE_PARAMETER)
-        );
-        assert_eq!(
-            RcptParams::parse("NOTIFY=NEVER NOTIFY=NEVER"),
-            Err(reply::DUPLICATE_PARAMETER)
-        );
-    }
-
-    #[test]
-    fn keeps_the_limits() {
-        let envid = |octets: usize| MailParams::parse(&format!("ENVID={}", "x".repeat(octets)));
-        assert!(envid(100).is_ok() && envid(101).is_err());
-        let orcpt = |octets: usize| RcptParams::parse(&format!("ORCPT=x;{}", "x".repeat(octets)));
-        assert!(orcpt(498).is_ok() && orcpt(499).is_err());
-        assert_eq!(
-            MailParams::parse("SIZE=99999999999999999999").map(|p| p.size),
-            Ok(Some(u64::MAX))
-        );
-    }
-}
+#[path = "param_test.rs"]
+mod tests;

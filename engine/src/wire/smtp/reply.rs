@@ -64,6 +64,8 @@ replies! {
     LOGGED_IN = "235 2.7.0 Authentication succeeded";
     OK = "250 2.0.0 OK";
     SENDER_OK = "250 2.1.0 Sender OK";
+    /// RFC 6710 §5: the number is the first word.
+    PRIORITY_CHANGED = "250 2.3.6 0 is the new priority: log in to ask for another";
     RECIPIENT_OK = "250 2.1.5 Recipient OK";
     CHUNK_OK = "250 2.0.0 Chunk received";
     /// RFC 5321 §3.5.3: neither confirmed nor denied, so that nobody is enumerated.
@@ -119,10 +121,13 @@ replies! {
     AUTH_TWICE = "503 5.5.1 Already authenticated";
     AUTH_IN_TRANSACTION = "503 5.5.1 No AUTH during a mail transaction";
     UNKNOWN_MECHANISM = "504 5.5.4 Unknown authentication mechanism";
+    HELD_TOO_LONG = "501 5.5.4 Messages are not held for so long";
+    TOO_LITTLE_TIME = "555 5.5.4 Less time than DELIVERBY announces";
     UTF8_UNDECLARED = "553 5.6.7 Address outside ASCII needs SMTPUTF8";
 
     // Who may do what.
     TLS_FIRST = "530 5.7.0 Issue a STARTTLS command first";
+    REQUIRETLS_NEEDS_TLS = "530 5.7.10 REQUIRETLS needs TLS: issue STARTTLS first";
     AUTH_FIRST = "530 5.7.0 Authentication required";
     LOGIN_FAILED = "535 5.7.8 Authentication credentials invalid";
     AUTH_NEEDS_TLS = "538 5.7.11 Encryption required for authentication";
@@ -130,6 +135,7 @@ replies! {
     LOGIN_SLOWED = "454 4.7.0 Too many failed logins, try again later";
     SENDER_NOT_OWNED = "553 5.7.1 Sender address is not yours";
     RELAY_DENIED = "550 5.7.1 Relaying denied: no outbound mail is sent from here";
+    CERTIFICATE_UNKNOWN = "550 5.7.1 Relaying denied: your certificate is not known here, log in";
     RELAY_NEEDS_LOGIN = "550 5.7.1 Relaying denied: log in to send to other hosts";
     NO_ROUTE = "550 5.7.1 Relaying denied: no route to that domain";
     NOT_ALLOWED = "550 5.7.1 Not allowed by local policy";
@@ -150,7 +156,8 @@ replies! {
     BARE_CR = "550 5.6.0 Message holds a bare CR; lines end with CRLF";
     BARE_LF = "550 5.6.0 Message holds a bare LF; lines end with CRLF";
     NUL_OCTET = "550 5.6.0 Message holds a NUL octet";
-    MAIL_LOOP = "554 5.4.6 Mail loop: too many hops or already delivered here";
+    MAIL_LOOP = "554 5.4.6 Mail loop: this was delivered here before (Delivered-To)";
+    TOO_MANY_HOPS = "554 5.4.6 Mail loop: too many hosts passed this on (Received)";
     TRANSACTION_FAILED = "554 5.6.0 Message refused";
     STORAGE_FULL = "452 4.3.1 Insufficient storage, try again later";
     STORAGE_FAILED = "451 4.3.0 Cannot store the message, try again later";

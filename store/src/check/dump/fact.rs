@@ -151,6 +151,11 @@ fn reply(reply: &HostReply) -> Fields {
         fields.push(("enhanced", format!("{class}.{subject}.{detail}")));
     }
     fields.push(("text", reply.text.clone()));
+    if let Some(way) = &reply.way {
+        fields.push(("address", way.address.clone()));
+        fields.push(("source", way.source.clone()));
+        fields.push(("tls", way.tls.clone()));
+    }
     fields
 }
 

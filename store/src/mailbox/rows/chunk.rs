@@ -124,14 +124,10 @@ impl Chunk {
         self.latest = self.latest.max(modseq);
     }
 
-    /// The positions from `from` on whose MODSEQ is above `modseq`.
-    pub(super) fn changed_since(
-        &self,
-        modseq: ModSeq,
-        from: usize,
-    ) -> impl Iterator<Item = usize> + '_ {
+    /// The positions whose MODSEQ is above `modseq`.
+    pub(super) fn changed_since(&self, modseq: ModSeq) -> impl Iterator<Item = usize> {
         let [_, modseqs, ..] = &self.columns;
-        (from..self.len()).filter(move |at| modseqs.at(*at) > modseq.0)
+        modseqs.above(modseq.0).into_iter()
     }
 
     /// Keeps the positions of `kept`, which ascend, and nothing else: perhaps no row at all.

@@ -118,7 +118,7 @@ impl Rows {
     pub fn changed_since(&self, modseq: ModSeq, end: Uid) -> impl Iterator<Item = Row> + '_ {
         let chunks = self.chunks.iter().filter(move |c| c.latest() > modseq);
         chunks
-            .flat_map(move |chunk| chunk.changed_since(modseq, 0).map(|at| chunk.row(at)))
+            .flat_map(move |chunk| chunk.changed_since(modseq).map(|at| chunk.row(at)))
             .take_while(move |row| row.uid < end)
     }
 

@@ -8,7 +8,7 @@ use proptest::prelude::*;
 fn played(target: &Target, segments: &[Vec<u8>], step: usize) -> Vec<String> {
     let mut play = Play::new(target, StartTls::IfOffered);
     let mut log = Vec::new();
-    let mut is_begun = false;
+    let (mut is_begun, mut next) = (false, None);
     for segment in segments.iter().map(Some).chain([None]) {
         match segment {
             Some(segment) => segment
@@ -21,7 +21,15 @@ fn played(target: &Target, segments: &[Vec<u8>], step: usize) -> Vec<String> {
             None => {}
             Some(Wish::StartTls) => play.input(Input::Secured { is_verified: false }),
             Some(Wish::Derive(_)) => play.input(Input::Lost),
-            Some(Wish::SendBody(_)) => play.input(Input::BodySent),
+            Some(Wish::SendBody(_)) => {
+                let letter = letter(2);
+                play.input(Input::Next {
+                    letter: &letter,
+                    octets: 100,
+                });
+                next = Some(letter);
+                play.input(Input::BodySent);
+            }
             Some(Wish::Open) => {
                 is_begun = true;
                 assert!(play.dialogue.is_ready(), "an opening is open");
@@ -33,7 +41,7 @@ fn played(target: &Target, segments: &[Vec<u8>], step: usize) -> Vec<String> {
                 log.extend(outcome.recipients.iter().map(shown));
                 play.out = Output::default();
                 if is_begun {
-                    play.begin(&letter(2));
+                    play.begin(&next.take().unwrap_or_else(|| letter(2)));
                 }
             }
             Some(Wish::Failed(failure)) => log.push(failure.to_string()),

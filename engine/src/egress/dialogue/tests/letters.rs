@@ -1,6 +1,7 @@
 //! Letters: grouped and one by one, DATA and BDAT, parameters, limits, LMTP.
 
 use super::*;
+use crate::wire::smtp::param::{ByMode, DeliverBy};
 use store::mail::envelope::{BodyKind, Notify, Ret};
 
 #[test]
@@ -26,7 +27,7 @@ fn pipelined() {
             );
         }
     }
-    assert_eq!(play.dialogue.letters(), 3);
+    assert_eq!(play.dialogue.next_number(), 4);
     play.input(Input::Quit);
     assert_eq!(play.heard(), "QUIT");
     play.says("221 bye\r\n");
@@ -244,6 +245,54 @@ fn requiretls_needs_both() {
             true => assert_eq!(play.heard(), "MAIL FROM:<s@us.test> REQUIRETLS"),
             false => assert!(play.fates()[0].starts_with("Failed Mail Us 550 5.7.30")),
         }
+    }
+}
+
+/// RFC 8689 §5: a notice is rather sent without than not at all.
+#[test]
+fn requiretls_is_a_wish_of_notices() {
+    let notice = Letter {
+        require_tls: true,
+        ..with(letter(1), |envelope| envelope.reverse_path = None)
+    };
+    let mut play = Play::opened(&target(), &[]);
+    play.begin(&notice);
+    assert_eq!(play.heard(), "MAIL FROM:<>");
+}
+
+#[test]
+fn the_time_that_is_left_is_passed_on_or_the_letter_is_not() {
+    let with_time = |secs, mode| Letter {
+        by: Some(DeliverBy {
+            secs,
+            mode,
+            trace: true,
+        }),
+        ..letter(1)
+    };
+    for (keyword, letter, mail) in [
+        ("DELIVERBY", with_time(90, ByMode::Return), " BY=90;RT"),
+        ("DELIVERBY 90", with_time(90, ByMode::Return), " BY=90;RT"),
+        ("DELIVERBY 90", with_time(-3, ByMode::Notify), " BY=-3;NT"),
+        ("HELP", with_time(90, ByMode::Notify), ""),
+    ] {
+        let mut play = Play::opened(&target(), &[keyword]);
+        play.begin(&letter);
+        assert_eq!(play.heard(), format!("MAIL FROM:<s@us.test>{mail}"));
+    }
+    let mut play = Play::opened(&lmtp(), &[]);
+    play.begin(&with_time(1, ByMode::Return));
+    assert_eq!(
+        play.heard(),
+        "MAIL FROM:<s@us.test>",
+        "LMTP delivers at once"
+    );
+    for (keyword, secs) in [("HELP", 90), ("DELIVERBY 91", 90), ("DELIVERBY", 0)] {
+        let fates = unsent(&[keyword], &with_time(secs, ByMode::Return), 100);
+        assert!(
+            fates[0].starts_with("Failed Mail Us 554 5.4.7"),
+            "{fates:?}"
+        );
     }
 }
 

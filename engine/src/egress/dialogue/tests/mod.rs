@@ -1,5 +1,6 @@
 //! Dialogues by script: what the peer says, what it hears, and what comes of it.
 
+mod ahead;
 mod fuzz;
 mod letters;
 mod opening;

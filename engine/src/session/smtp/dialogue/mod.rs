@@ -6,6 +6,7 @@ mod bodies;
 mod fuzzed;
 mod limits;
 mod logins;
+mod terms;
 mod verbs;
 
 use super::*;

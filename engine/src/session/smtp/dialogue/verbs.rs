@@ -24,7 +24,7 @@ fn lists_what_it_can_do() {
         smtp,
         "250-mx.here\r\n250-PIPELINING\r\n250-SIZE 1000\r\n250-8BITMIME\r\n250-SMTPUTF8\r\n\
          250-CHUNKING\r\n250-BINARYMIME\r\n250-ENHANCEDSTATUSCODES\r\n250-DSN\r\n\
-         250-MT-PRIORITY\r\n250-STARTTLS\r\n\
+         250-MT-PRIORITY\r\n250-DELIVERBY\r\n250-STARTTLS\r\n\
          250-LIMITS RCPTMAX=100 MAILMAX=100000\r\n250 HELP\r\n"
     );
     let submission = Dialogue::of(Kind::Submission).say("EHLO c\r\n");
@@ -295,7 +295,8 @@ fn received_says_how_the_message_came() {
     dialogue.say("EHLO c.example\r\n");
     let commit = Commit {
         envelope: Envelope::default(),
-        priority: 0,
+        terms: Terms::default(),
+        elapsed_ms: 0,
         octets: 0,
         missing: Default::default(),
     };

@@ -1,6 +1,7 @@
 //! Commands of a client: MAIL and RCPT with their parameters, written so that no value can end the
 //! line (RFC 5321 §4.1.2, RFC 3461 §4, RFC 6531 §3.4).
 
+use crate::wire::smtp::param::{ByMode, DeliverBy};
 use std::io::Write;
 use store::mail::address::Address;
 use store::mail::envelope::{BodyKind, Notify, Ret};
@@ -22,6 +23,8 @@ pub struct MailParams<'a> {
     pub require_tls: bool,
     /// RFC 6710 §4: -9 to 9.
     pub priority: Option<i8>,
+    /// With the time that is left.
+    pub by: Option<DeliverBy>,
 }
 
 /// Parameters of RCPT that this server gets.
@@ -86,7 +89,21 @@ pub fn write_mail(reverse_path: Option<&Address>, params: &MailParams<'_>, out: 
         // Into memory: it cannot fail.
         let _ = write!(out, " MT-PRIORITY={}", priority.clamp(-9, 9));
     }
+    if let Some(by) = params.by {
+        write_by(by, out);
+    }
     out.extend_from_slice(b"\r\n");
+}
+
+/// RFC 2852 §4: nine digits at most.
+fn write_by(by: DeliverBy, out: &mut Vec<u8>) {
+    let secs = by.secs.clamp(-999_999_999, 999_999_999);
+    let mode = match by.mode {
+        ByMode::Return => 'R',
+        ByMode::Notify => 'N',
+    };
+    let trace = if by.trace { "T" } else { "" };
+    let _ = write!(out, " BY={secs};{mode}{trace}");
 }
 
 /// Adds a RCPT command.
@@ -182,11 +199,16 @@ mod tests {
             envid: Some("a+b=c d"),
             require_tls: true,
             priority: Some(-4),
+            by: Some(DeliverBy {
+                secs: -7,
+                mode: ByMode::Notify,
+                trace: true,
+            }),
         };
         assert_eq!(
             mail(Some(&Address::new("a b", "c.test")), &params),
             "MAIL FROM:<\"a b\"@c.test> SIZE=12 BODY=8BITMIME SMTPUTF8 RET=HDRS \
-             ENVID=a+2Bb+3Dc+20d REQUIRETLS MT-PRIORITY=-4\r\n"
+             ENVID=a+2Bb+3Dc+20d REQUIRETLS MT-PRIORITY=-4 BY=-7;NT\r\n"
         );
         assert_eq!(mail(None, &MailParams::default()), "MAIL FROM:<>\r\n");
         let params = RcptParams {

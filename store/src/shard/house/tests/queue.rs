@@ -29,6 +29,7 @@ fn outbound(local: &str, domain: &str) -> Outbound {
         not_before_secs: 0,
         priority: -3,
         marks: 5,
+        by_secs: 0,
         prefix: b"Received: x\r\n".to_vec(),
     }
 }

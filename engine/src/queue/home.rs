@@ -1,0 +1,237 @@
+//! Mail for ourselves that its sender wanted held: out of the queue into its mailboxes (RFC 4865).
+//!
+//! Delivery and end are said in one frame, so that a crash delivers it once.
+
+use super::dispatch::{Dispatcher, pace_of};
+use super::letter::{Load, Parcel};
+use super::nodes::Index;
+use super::outcome::{Result as Came, Tried};
+use super::receipt::{Delivery, receipt};
+use super::way_back::{WayBack, put};
+use crate::event;
+use crate::intake::queue_id;
+use crate::post::Submitted;
+use crate::route::{self, Reason, Route, Targets};
+use crate::session::smtp;
+use crate::session::smtp::trace;
+use std::rc::Rc;
+use store::error::ChangeError;
+use store::mail::address::Address;
+use store::mail::id::QueueId;
+use store::shard::{End, Ending, Enhanced, HAS_ENDED, HostReply, Share, Source};
+
+impl Dispatcher {
+    /// Whether mail of a domain of the queue stays with us.
+    pub(super) fn is_ours(&self, domain: &str) -> bool {
+        self.live.directory.load().is_local(domain)
+    }
+
+    /// Delivers recipients of one domain of ours, one after the other.
+    pub(super) async fn bring_home(self: &Rc<Self>, released: Vec<Index>) {
+        let config = self.live.config.load_full();
+        for index in released {
+            let Some(item) = self.own_item_of(index) else {
+                continue;
+            };
+            let pace = pace_of(&config.outbound, &item.domain);
+            let Some(Load { mut parcels, body }) = self.load(vec![index], &pace).await else {
+                continue;
+            };
+            let Some(parcel) = parcels.pop() else {
+                continue;
+            };
+            let octets = body.pieces.concat();
+            if let Err(why) = self.deliver(&parcel, &body.source, octets).await {
+                let tried = tried(parcel, &why);
+                self.settle(vec![tried], &pace).await;
+            }
+        }
+    }
+
+    async fn deliver(&self, parcel: &Parcel, source: &Source, octets: Vec<u8>) -> Result<(), Why> {
+        let address = &parcel.recipient.address;
+        let targets = match route::resolve(&self.live.directory.load(), address) {
+            Route::Local { targets, .. } => targets,
+            Route::Refused(reason) => return Err(reason.into()),
+            Route::Foreign => return Err(Reason::NoSuchUser.into()),
+        };
+        let now = self.now();
+        let queue = self.queue_ids.next(now.unix_millis * 1000);
+        let submitted = self.submitted(parcel, source, &targets, queue);
+        let has_others = submitted.shares.len() > 1;
+        let end = End {
+            item: parcel.item.id,
+            at_secs: now.unix_secs() as i64,
+            ending: Ending::Delivered,
+            reply: HostReply {
+                text: "released and delivered here".to_owned(),
+                ..HostReply::default()
+            },
+        };
+        let head = octets
+            .get(..Delivery::HEAD_BYTES_MAX)
+            .unwrap_or(&octets)
+            .to_vec();
+        let taken = self
+            .intake
+            .take_own(octets, submitted, vec![end.clone()])
+            .await;
+        match taken {
+            Ok(taken) if has_others || taken.shares.iter().any(Result::is_ok) => {}
+            Ok(_) => return Err(Reason::OverQuota.into()),
+            Err(ChangeError::Cannot(HAS_ENDED)) => {
+                self.board.borrow_mut().end(parcel.index);
+                return Ok(());
+            }
+            Err(error) => return Err(Why::later((3, 0), error.to_string())),
+        }
+        self.board.borrow_mut().end(parcel.index);
+        event!(
+            Info,
+            "released",
+            shard = self.shard,
+            item = parcel.item.id.0,
+            queue_id = queue_id::text(queue),
+            to = address.to_string()
+        );
+        self.give_receipt(parcel, source, &targets, &head).await;
+        Ok(())
+    }
+
+    fn submitted(
+        &self,
+        parcel: &Parcel,
+        source: &Source,
+        targets: &Targets,
+        queue: QueueId,
+    ) -> Submitted {
+        let recipient = &parcel.recipient;
+        let mut shares = vec![(self.shard, Vec::new())];
+        for target in targets.iter() {
+            let share = Share {
+                account: target.account.address.to_string(),
+                recipient: recipient.address.clone(),
+                notify: recipient.notify,
+                orcpt: recipient.orcpt.clone(),
+                prefix: prefix(source.reverse_path.as_ref(), &recipient.address),
+            };
+            put(&mut shares, share, target);
+        }
+        Submitted {
+            queue,
+            source: source.clone(),
+            received_secs: self.now().unix_secs() as i64,
+            stream: None,
+            tail: Vec::new(),
+            each_alone: false,
+            shares,
+            outbound: Vec::new(),
+        }
+    }
+
+    async fn give_receipt(&self, parcel: &Parcel, source: &Source, targets: &Targets, head: &[u8]) {
+        let config = self.live.config.load_full();
+        let now = self.now();
+        let now_secs = now.unix_secs() as i64;
+        let queue = self.queue_ids.next(now.unix_millis * 1000);
+        let delivery = Delivery {
+            host: &config.hostname,
+            id: &queue_id::text(queue),
+            now_secs,
+            reverse_path: source.reverse_path.as_ref(),
+            queue_id: &format!("{}.{}", self.shard, parcel.item.id.0),
+            arrived_secs: i64::from(parcel.item.enqueued_secs),
+            envid: source.envid.as_deref(),
+            smtputf8: source.smtputf8,
+            head,
+        };
+        let way = WayBack {
+            live: &self.live,
+            shard: self.shard,
+            now_secs,
+        };
+        let notice = receipt(delivery, &[(&parcel.recipient, targets.len() > 1)]);
+        let (Some(notice), Some(sender)) = (notice, &source.reverse_path) else {
+            return;
+        };
+        let asked = smtp::Terms::default();
+        let submitted = way.submitted(queue, sender, &notice, &asked);
+        if let Some(submitted) = submitted
+            && let Err(error) = self
+                .intake
+                .take_own(notice.octets, submitted, Vec::new())
+                .await
+        {
+            event!(
+                Warn,
+                "receipt lost",
+                shard = self.shard,
+                why = error.to_string()
+            );
+        }
+    }
+}
+
+/// Why a mailbox of ours does not take it.
+struct Why {
+    is_permanent: bool,
+    status: (u16, u16),
+    text: String,
+}
+
+impl Why {
+    fn later(status: (u16, u16), text: String) -> Why {
+        Why {
+            is_permanent: false,
+            status,
+            text,
+        }
+    }
+}
+
+impl From<Reason> for Why {
+    fn from(reason: Reason) -> Why {
+        let (is_permanent, status, text) = match reason {
+            Reason::NoSuchUser | Reason::NoPostmaster => (true, (1, 1), "no such user here"),
+            Reason::AliasLoop | Reason::TooManyTargets => (true, (4, 6), "alias loop"),
+            Reason::Disabled => (true, (2, 1), "mailbox disabled"),
+            Reason::OverQuota => (false, (2, 2), "mailbox full"),
+        };
+        Why {
+            is_permanent,
+            status,
+            text: text.to_owned(),
+        }
+    }
+}
+
+fn tried(parcel: Parcel, why: &Why) -> Tried {
+    let (result, class) = match why.is_permanent {
+        true => (Came::Failed, 5),
+        false => (Came::Deferred, 4),
+    };
+    Tried {
+        index: parcel.index,
+        item: parcel.item,
+        terms: parcel.terms,
+        result,
+        said: HostReply {
+            host: String::new(),
+            code: 0,
+            enhanced: Some(Enhanced {
+                class,
+                subject: why.status.0,
+                detail: why.status.1,
+            }),
+            text: why.text.clone(),
+            way: None,
+        },
+    }
+}
+
+fn prefix(reverse_path: Option<&Address>, recipient: &Address) -> Vec<u8> {
+    let mut prefix = Vec::new();
+    trace::return_path(reverse_path, &mut prefix);
+    trace::delivered_to(recipient, &mut prefix);
+    prefix
+}
