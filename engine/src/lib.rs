@@ -6,8 +6,8 @@
 //! 7  serve               puts one shard together; the start and the end
 //! 6  listen  admin       sockets in; what tools say to the server
 //! 5  queue  egress       mail to other hosts, and what is told to senders
-//! 4  session  intake     conversation, custody
-//! 3  route  post         facts → way; letters between shards
+//! 4  session  inject  intake     conversation, requests, custody
+//! 3  route  post  events  facts → way; letters between shards; what programs are told
 //! 2  auth  tls  sign  resolver    facts from outside, signatures
 //! 1  wire  config  telemetry    pure: no I/O, no clock
 //! 0  reactor             runtimes, rings, timers, inboxes
@@ -20,6 +20,8 @@ pub mod admin;
 pub mod auth;
 pub mod config;
 pub mod egress;
+pub mod events;
+pub mod inject;
 pub mod intake;
 pub mod listen;
 pub mod post;

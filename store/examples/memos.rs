@@ -49,7 +49,8 @@ fn main() -> Done {
             pass_day(&shard, &disk, day).await?;
         }
         look_up(&shard, memos)?;
-        claim(&shard).await
+        claim(&shard).await?;
+        write_down(&shard, &disk).await
     })
 }
 
@@ -164,7 +165,7 @@ fn custody(at: u64, claims: bool) -> Custody {
         priority: 0,
         marks: 0,
         by_secs: 0,
-        prefix: vec![b'r'; 200],
+        prefix: [b'r'; 200].into(),
     };
     Custody {
         received_secs: 1_700_000_000,

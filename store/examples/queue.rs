@@ -93,7 +93,7 @@ fn custody(at: u64, domains: u64) -> Custody {
         priority: 0,
         marks: 0,
         by_secs: 0,
-        prefix: vec![b'r'; 200],
+        prefix: [b'r'; 200].into(),
     };
     Custody {
         queue: QueueId(at),

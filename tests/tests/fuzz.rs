@@ -27,6 +27,16 @@ fn smtp_sessions() {
 }
 
 #[test]
+fn http_requests() {
+    let samples = [HTTP, HTTP_CHUNKS].map(octets);
+    let connection = engine::wire::http::fuzz::fuzz_connection;
+    fuzz("http connection", &samples, HTTP_WORDS, connection);
+    let samples = [INJECT, INJECT_RAW].map(octets);
+    let request = engine::inject::fuzz::fuzz_request;
+    fuzz("request to inject", &samples, INJECT_WORDS, request);
+}
+
+#[test]
 fn imap_commands() {
     let samples = [IMAP, IMAP_FETCH, IMAP_LITERALS].map(octets);
     fuzz(
@@ -121,6 +131,26 @@ fn octets(text: &str) -> Vec<u8> {
 /// Quick in an unoptimised build; the nightly form has 100,000.
 const SEEDS: u64 = 10_000;
 const INPUT_BYTES_MAX: usize = 30_000;
+
+const HTTP: &str = "POST /v1/messages HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\nabcGET / \
+    HTTP/1.1\r\nHost: b\r\nConnection: close\r\n\r\n";
+const HTTP_CHUNKS: &str = "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\
+    Expect: 100-continue\r\n\r\n3;x=y\r\nabc\r\n0\r\nA: b\r\n\r\n";
+const HTTP_WORDS: &str = "\r\n|\n|\r|: |Content-Length: |Transfer-Encoding: chunked|\
+    Host: |0\r\n\r\n|ffffffffffffffff|-1|GET |HTTP/1.0|HTTP/1.1\r\n|gzip|, |\t|\u{0}|;";
+
+const INJECT: &str = r#"{"from":
+    {"email":"a@a.example","name":"\u00c4 \"x\""},"to":[{"email":"b@b.example",
+    "substitutions":{"n":"B","l":[{"x":1},{"x":2}]}},"c@b.example"],"cc":["d@b.example"],
+    "substitutions":{"g":true},"subject":"Hi {{n}}","text":"{{#l}}{{x}}{{/l}}\n","html":
+    "<a href=\"{{n}}\">{{n}}</a>","attachments":[{"name":"f.txt","type":"text/plain","content":
+    "aGVsbG8=","cid":"i@x"}],"headers":{"X-A":"{{n}}"},"send_at":"2026-12-01T00:00:00Z","dsn":
+    {"notify":["never"],"ret":"full"},"expire":"4h","campaign":"s","priority":3}"#;
+const INJECT_RAW: &str = r#"{"envelope_from":"a@a.example","to":["b@b.example"],"raw":
+    "RnJvbTogYUBhLmV4YW1wbGUNCg0KeA0K"}"#;
+const INJECT_WORDS: &str = "{{n}}|{{#l}}|{{/l}}|{{^g}}|\
+    {{{n}}}|{{|}}|\"|\\r\\n|\\u0000|\\ud800|[|]|{|}|,|:|null|\
+    <script>|<!--|'|=|1e999|\"raw\":|\"to\":|\"html\":|\"template\":true|\"separate\":false|@";
 
 const SMTP: &str = "EHLO client.test\r\nNOOP\r\nVRFY alice\r\nHELP\r\nRSET\r\nQUIT\r\n";
 const SMTP_TRANSFER: &str = "EHLO client.test\r\nMAIL FROM:<a@remote.test> SIZE=10 BODY=8BITMIME \

@@ -52,9 +52,20 @@ enum Command {
     Trace(command::trace::Trace),
     /// What came of TLS to other hosts, as RFC 8460 writes it down
     TlsReport(command::tls_report::TlsReport),
+    /// Where mail to an address goes now: maps, aliases, routes, hosts and their TLS
+    Route(command::route::Route),
+    /// What is done about replies of other hosts
+    #[command(subcommand)]
+    Rule(command::rule::Rule),
+    /// Addresses that no mail is sent to any more
+    #[command(subcommand)]
+    Suppress(command::suppress::Suppress),
     /// Keys that sign outgoing mail, and their DNS records
     #[command(subcommand)]
     Dkim(command::dkim::Dkim),
+    /// Secrets that may send mail by HTTP
+    #[command(subcommand)]
+    Token(command::token::Token),
     /// Copy the store, running or not, into a backup; verify or prune one
     Backup(command::backup::Backup),
     /// Make a store of a backup again, or take mail of one account out of it
@@ -83,7 +94,11 @@ fn main() -> ExitCode {
         Command::Queue(queue) => queue.run(&client).map(|()| true),
         Command::Trace(trace) => trace.run(&client),
         Command::TlsReport(report) => report.run(&client).map(|()| true),
+        Command::Route(route) => route.run(&client).map(|()| true),
+        Command::Rule(rule) => rule.run(&client),
+        Command::Suppress(suppress) => suppress.run(&client),
         Command::Dkim(dkim) => dkim.run(&client).map(|()| true),
+        Command::Token(token) => token.run(&client).map(|()| true),
         Command::Export(export) => export.run(&client),
         Command::Import(import) => import.run(&client),
         Command::Synthetic(synthetic) => synthetic.run(&arguments.data, &client).map(|()| true),

@@ -78,17 +78,10 @@ pub(crate) fn order(data: &Path, request: Request) -> anyhow::Result<Reply> {
             Ok(shard.remove_domain(name).await?)
         })?,
         Request::DomainList => return domains(&home),
-        Request::QueueList { .. }
-        | Request::QueueShow { .. }
-        | Request::QueueCarry { .. }
-        | Request::QueueSuspend { .. }
-        | Request::QueueResume { .. }
-        | Request::QueueSuspensions
-        | Request::QueueTop
-        | Request::QueueSources
-        | Request::TlsReport { .. } => {
-            bail!("the queue is asked of the running server; start it first")
-        }
+        _ => bail!(
+            "this is asked of the running server: start it first; rules are also known by \
+             --config FILE or --shipped"
+        ),
     }
     Ok(Reply::Done)
 }

@@ -21,6 +21,14 @@ pub(crate) fn messages(length: u64) -> ProgressBar {
     )
 }
 
+/// A bar of so many entries of a list; it clears itself when it is dropped.
+pub(crate) fn entries(length: u64) -> ProgressBar {
+    bar(
+        length,
+        "{wide_bar} {human_pos} of {human_len} entries, {per_sec}, {eta} left",
+    )
+}
+
 /// A bar of so many files; it clears itself when it is dropped.
 pub(crate) fn files(length: u64) -> ProgressBar {
     bar(

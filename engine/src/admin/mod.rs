@@ -4,4 +4,7 @@ pub mod control;
 pub mod http;
 pub mod office;
 mod queue;
+mod route;
+pub mod rules;
+mod suppress;
 pub mod wire;

@@ -91,6 +91,11 @@ impl Office {
         receiver.await.map_err(|_| Gone)
     }
 
+    /// Configuration and directory of now.
+    pub(super) fn live(&self) -> &Live {
+        &self.live
+    }
+
     /// How many there are.
     #[must_use]
     pub(super) fn shards(&self) -> u16 {
@@ -180,6 +185,15 @@ impl Office {
                 self.add_domain(&mut kept, &name, catch_all).await?;
             }
             Request::DomainRemove { name } => self.remove_domain(&mut kept, &name).await?,
+            Request::SuppressPut { .. }
+            | Request::SuppressRemove { .. }
+            | Request::SuppressCheck { .. }
+            | Request::SuppressList { .. } => {
+                drop(kept);
+                return self.suppress(request).await;
+            }
+            Request::RuleTest { reply, about } => return self.rule_test(&reply, &about),
+            Request::RuleList => return Ok(self.rule_list()),
             about_the_queue => {
                 drop(kept);
                 return self.queue(about_the_queue).await;

@@ -24,6 +24,15 @@ impl Office {
                 })
                 .await
             }
+            Request::QueueReroute { pick, via } => self.reroute(canonical(pick), &via).await,
+            Request::Route {
+                address,
+                from,
+                login,
+            } => {
+                self.explain(&address, from.as_deref(), login.as_deref())
+                    .await
+            }
             Request::QueueSuspend { field, secs } => {
                 let field = canonical_field(field);
                 let now = u32::try_from(Now::read().unix_secs()).unwrap_or(u32::MAX);
@@ -85,7 +94,7 @@ impl Office {
         }
     }
 
-    async fn count(&self, ask: impl Fn() -> QueueAsk) -> Result<Reply, String> {
+    pub(super) async fn count(&self, ask: impl Fn() -> QueueAsk) -> Result<Reply, String> {
         let mut all = 0;
         for shard in 0..self.shards() {
             if let QueueAnswer::Count(count) = self.ask_queue(shard, ask()).await? {
@@ -146,7 +155,7 @@ impl Office {
         Ok(Reply::Sources(lines))
     }
 
-    async fn ask_queue(&self, shard: u16, ask: QueueAsk) -> Result<QueueAnswer, String> {
+    pub(super) async fn ask_queue(&self, shard: u16, ask: QueueAsk) -> Result<QueueAnswer, String> {
         let answer = self.ask(shard, |done| Order::Queue { ask, done });
         match answer.await.map_err(say_gone)? {
             QueueAnswer::Off => Err("no mail leaves this host: there is no [[route]]".to_owned()),

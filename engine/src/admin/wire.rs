@@ -5,6 +5,7 @@ pub use crate::post::{
     LastReply, Pick, QueueDeed, QueueField, QueueLine, QueueShown, SiteLine, SuspensionLine,
 };
 pub use crate::post::{SourceLine, TlsReport, WarmSite};
+pub use crate::post::{SuppressReason, Suppressed};
 use serde::{Deserialize, Serialize};
 
 /// What an operator wants.
@@ -51,6 +52,20 @@ pub enum Request {
         #[serde(default)]
         is_trial: bool,
     },
+    /// Another way for what waits, from its next attempt on.
+    QueueReroute {
+        pick: Pick,
+        /// `config::outbound::Detour`.
+        via: String,
+    },
+    /// Where mail to an address goes now, step by step.
+    Route {
+        address: String,
+        /// `None`: the null reverse-path.
+        from: Option<String>,
+        /// The account that submits it.
+        login: Option<String>,
+    },
     QueueSuspend {
         field: QueueField,
         /// `None`: until it is resumed.
@@ -70,6 +85,71 @@ pub enum Request {
         day: Option<u32>,
         domain: Option<String>,
     },
+    /// Writes to the suppression list; at most [`SUPPRESS_TOGETHER_MAX`] at once.
+    SuppressPut {
+        entries: Vec<SuppressEntry>,
+    },
+    /// Takes back what is there of these.
+    SuppressRemove {
+        entries: Vec<SuppressEntry>,
+    },
+    SuppressCheck {
+        address: String,
+        /// `None`: mail of everybody.
+        tenant: Option<String>,
+    },
+    SuppressList {
+        domain: Option<String>,
+        /// Where the last answer ended.
+        after: Option<String>,
+        most: u32,
+    },
+    /// Which rule holds for a reply, and what it does.
+    RuleTest {
+        reply: String,
+        about: RuleAbout,
+    },
+    RuleList,
+}
+
+/// One line for the suppression list.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+pub struct SuppressEntry {
+    pub address: String,
+    /// `None`: mail of everybody.
+    pub tenant: Option<String>,
+    /// `None`: by hand.
+    pub reason: Option<SuppressReason>,
+    /// Seconds since 1970; `None`: now.
+    pub since_secs: Option<i64>,
+    /// The same; 0: never.
+    pub expiry_secs: i64,
+    pub text: String,
+}
+
+/// Whom a reply is about; what is empty is not known.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+pub struct RuleAbout {
+    pub site: String,
+    pub host: String,
+    pub domain: String,
+    pub phase: String,
+}
+
+/// One rule in words.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct RuleLine {
+    pub name: String,
+    /// Where it stands in the configuration; 0: it is a shipped one.
+    pub line: u64,
+    /// What it asks for.
+    pub when: String,
+    /// What it does to the message, each time.
+    pub message: Vec<String>,
+    /// What it does to the site.
+    pub site: Vec<String>,
+    /// As in `3/1h`; absent: each time.
+    pub threshold: Option<String>,
 }
 
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -86,8 +166,29 @@ pub enum Reply {
     Suspensions(Vec<SuspensionLine>),
     Sources(Vec<SourceLine>),
     TlsReports(Vec<TlsReport>),
+    Steps(Vec<RouteStep>),
+    Suppressed {
+        lines: Vec<Suppressed>,
+        /// Go on from here; absent: that was all.
+        next: Option<String>,
+    },
+    /// The rule that holds, with the class of the reply.
+    RuleFound {
+        rule: Option<RuleLine>,
+        class: String,
+    },
+    Rules(Vec<RuleLine>),
     /// A sentence for the operator.
     Refused(String),
+}
+
+/// One step of the way of an address.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct RouteStep {
+    /// How far inside of what came before it is.
+    pub level: u8,
+    pub what: String,
+    pub words: String,
 }
 
 /// One account as `ringpostctl account list` shows it.
@@ -120,6 +221,9 @@ pub enum Origin {
 
 /// Longest line in either direction, in octets: a list of accounts is long.
 pub const REPLY_BYTES_MAX: usize = 256 << 20;
+
+/// Entries of one request.
+pub const SUPPRESS_TOGETHER_MAX: usize = 100;
 
 /// Longest request, in octets.
 pub const REQUEST_BYTES_MAX: usize = 64 << 10;

@@ -13,6 +13,7 @@
 //! nanoseconds. Only [`Gate::verify`] and the first [`Gate::scram_keys`] of an account whose
 //! password is kept in clear are slow; both belong on a worker thread.
 
+use super::rates::Rates;
 use super::remember::{MemoryKey, REMEMBERED_MAX, Remember};
 use super::secret::{Random, Secrets, verify_nobody};
 use super::throttle::{Admission, Throttle, ThrottleLimits};
@@ -27,6 +28,8 @@ pub struct Gate {
     salt_key: hmac::Key,
     throttle: Mutex<Throttle>,
     remember: Mutex<Remember>,
+    /// What who has logged in may do in a minute.
+    pub rates: Rates,
 }
 
 /// Who tries to log in: the peer, and the account that the login name leads to, or the name itself
@@ -57,6 +60,7 @@ impl Gate {
             salt_key: hmac::Key::new(hmac::HMAC_SHA256, salt_secret),
             throttle: Mutex::new(Throttle::new(limits)),
             remember: Mutex::new(Remember::new(REMEMBERED_MAX)),
+            rates: Rates::default(),
         }
     }
 

@@ -2,6 +2,7 @@
 
 pub mod gate;
 pub mod prep;
+mod rates;
 pub mod remember;
 pub mod scram;
 pub mod secret;

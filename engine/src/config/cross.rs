@@ -3,22 +3,59 @@
 use super::dkim;
 use super::listener::{ListenAt, Listener, TlsMode};
 use super::name::partings;
+use super::outbound::rule::Pattern;
+use super::outbound::{Feedback, Outbound, Whom};
 use super::problem::Problem;
 use super::raw::Notes;
-use super::{Domain, Found, Parts, Protocol};
+use super::{Domain, Found, Parts, Protocol, ResolverConfig};
 use std::collections::{HashMap, HashSet};
 use store::mail::address::Address;
 
 /// Notes what contradicts itself and gives back what is allowed and probably not meant.
-pub(super) fn check(parts: &Parts, notes: &mut Notes) -> Vec<Problem> {
-    let names = Names::of(parts);
+pub(super) fn check(parts: &Parts, outbound: &Outbound, notes: &mut Notes) -> Vec<Problem> {
+    let names = Names::of(parts, outbound);
     domains(parts, notes);
     accounts(parts, &names, notes);
     aliases(parts, &names, notes);
     leads_somewhere(parts, &names, notes);
+    catch_alls(parts, &names, notes);
+    bounces_come_back(parts, &names, notes);
     listeners(&parts.listeners, parts, notes);
     dkim::check(&parts.dkim, notes);
     warnings(parts)
+}
+
+/// Rules about providers that are nowhere named, reports to domains of others.
+pub(super) fn replies(
+    outbound: &Outbound,
+    resolver: &ResolverConfig,
+    domains: &[Found<Domain>],
+    notes: &mut Notes,
+) {
+    let is_site = |name: &str| resolver.rollups.iter().any(|known| known.site == name);
+    for rule in outbound.rules.list().iter().filter(|rule| !rule.is_shipped) {
+        let providers = rule.sites.iter().filter_map(Pattern::provider);
+        for name in providers.filter(|name| !is_site(name)) {
+            let known: Vec<&str> = resolver.rollups.iter().map(|one| &*one.site).collect();
+            let what = format!(
+                "site: there is no [[resolver.rollup]] {name}; there are {}",
+                known.join(", ")
+            );
+            notes.problem(rule.line, what);
+        }
+    }
+    for Feedback { address, line, .. } in &outbound.feedback {
+        if !domains
+            .iter()
+            .any(|domain| domain.value.name == address.domain)
+        {
+            let what = format!(
+                "address {address}: there is no [[domain]] with name = \"{}\"",
+                address.domain
+            );
+            notes.problem(*line, what);
+        }
+    }
 }
 
 /// Every name that can take mail.
@@ -26,10 +63,11 @@ struct Names<'a> {
     domains: HashMap<&'a str, &'a Domain>,
     accounts: HashSet<&'a Address>,
     aliases: HashMap<&'a Address, Vec<&'a Address>>,
+    outbound: &'a Outbound,
 }
 
 impl<'a> Names<'a> {
-    fn of(parts: &'a Parts) -> Names<'a> {
+    fn of(parts: &'a Parts, outbound: &'a Outbound) -> Names<'a> {
         let mut aliases: HashMap<&Address, Vec<&Address>> = HashMap::new();
         for alias in &parts.aliases {
             for from in &alias.value.from {
@@ -42,6 +80,7 @@ impl<'a> Names<'a> {
             domains: domains.map(|d| (d.value.name.as_str(), &d.value)).collect(),
             accounts: accounts.map(|account| &account.value.address).collect(),
             aliases,
+            outbound,
         }
     }
 
@@ -68,7 +107,22 @@ impl<'a> Names<'a> {
 
     fn covers(&self, address: &Address) -> bool {
         let domain = self.domains.get(address.domain.as_str());
-        domain.is_some_and(|domain| domain.catch_all.is_some()) || self.taker(address).is_some()
+        let star = Address::new("*", address.domain.clone());
+        domain.is_some_and(|domain| domain.catch_all.is_some())
+            || self.aliases.contains_key(&star)
+            || self.taker(address).is_some()
+    }
+
+    /// Why mail for an address at another host has no way there; `None`: it has one, for some
+    /// senders at least.
+    fn no_way(&self, to: &Address) -> Option<&'static str> {
+        let has_route =
+            self.outbound.asks_whom() || self.outbound.route(&to.domain, Whom::default()).is_some();
+        match (self.outbound.is_on(), has_route) {
+            (false, _) => Some("mail for other hosts needs a [[route]]"),
+            (true, false) => Some("there is no [[route]] to its domain"),
+            (true, true) => None,
+        }
     }
 }
 
@@ -172,12 +226,14 @@ impl<'a> Walk<'a> {
     }
 }
 
-/// Targets of aliases, catch-alls and the postmaster must exist here: mail for other hosts is not
-/// sent yet.
+/// Targets of aliases, catch-alls and the postmaster must exist here, or have a route.
 fn leads_somewhere(parts: &Parts, names: &Names, notes: &mut Notes) {
     for alias in &parts.aliases {
         for to in &alias.value.to {
             leads("alias to", to, alias.line, names.covers(to), names, notes);
+        }
+        if let Some(to) = &alias.value.owner {
+            leads("owner", to, alias.line, names.covers(to), names, notes);
         }
     }
     for domain in &parts.domains {
@@ -201,10 +257,10 @@ fn leads_somewhere(parts: &Parts, names: &Names, notes: &mut Notes) {
 
 fn leads(what: &str, to: &Address, line: usize, found: bool, names: &Names, notes: &mut Notes) {
     let Some(domain) = names.domains.get(to.domain.as_str()) else {
-        let what = format!(
-            "{what} {to}: mail for other hosts is not sent yet; expected an address in a [[domain]]"
-        );
-        notes.problem(line, what);
+        if let Some(why) = names.no_way(to) {
+            let what = format!("{what} {to}: there is no [[domain]] of that name, and {why}");
+            notes.problem(line, what);
+        }
         return;
     };
     if !found && !domain.accounts_elsewhere {
@@ -213,6 +269,31 @@ fn leads(what: &str, to: &Address, line: usize, found: bool, names: &Names, note
              ringpostctl makes accounts, its [[domain]] says accounts_elsewhere = true"
         );
         notes.problem(line, what);
+    }
+}
+
+/// All that is unknown goes one way.
+fn catch_alls(parts: &Parts, names: &Names, notes: &mut Notes) {
+    for alias in &parts.aliases {
+        let stars = alias.value.from.iter().filter(|from| from.local == "*");
+        for star in stars {
+            let domain = names.domains.get(star.domain.as_str());
+            if domain.is_some_and(|domain| domain.catch_all.is_some()) {
+                let what = format!("alias {star}: its [[domain]] has a catch_all already");
+                notes.problem(alias.line, what);
+            }
+        }
+    }
+}
+
+/// Bounces come back to the domain that stands in rewritten reverse-paths: it must be ours.
+fn bounces_come_back(parts: &Parts, names: &Names, notes: &mut Notes) {
+    let (forwarding, line) = &parts.forwarding;
+    if let Some(srs) = &forwarding.srs
+        && !names.domains.contains_key(srs.domain.as_str())
+    {
+        let what = format!("srs: there is no [[domain]] with name = \"{}\"", srs.domain);
+        notes.problem(*line, what);
     }
 }
 
@@ -270,7 +351,7 @@ fn warnings(parts: &Parts) -> Vec<Problem> {
                     value.address
                 ),
             ),
-            Protocol::Http if outside => warn(
+            Protocol::Http if outside && !value.inject => warn(
                 *line,
                 format!("http on {} shows metrics to everybody", value.address),
             ),

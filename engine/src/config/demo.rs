@@ -1,8 +1,8 @@
 //! The configuration without a file: a safe demo on loopback high ports (design §11).
 
 use super::{
-    Account, Certificate, CertificateSource, Config, DELIMITER_DEFAULT, Domain, Limits, ListenAt,
-    Listener, Log, Outbound, Protocol, ResolverConfig, TlsMode,
+    Account, Certificate, CertificateSource, Config, DELIMITER_DEFAULT, Domain, Forwarding, Inject,
+    Limits, ListenAt, Listener, Log, Outbound, Protocol, ResolverConfig, Rewrites, TlsMode,
 };
 use std::net::Ipv4Addr;
 use std::path::Path;
@@ -10,6 +10,9 @@ use store::mail::address::Address;
 
 /// The password of both demo accounts where the operator gives none.
 pub const DEMO_PASSWORD: &str = "ringpost-demo";
+
+/// Where the demo takes mail by HTTP.
+const INJECT_PORT: u16 = 8081;
 
 /// The domain of the demo; RFC 2606 keeps it out of the real DNS.
 pub const DEMO_DOMAIN: &str = "example.test";
@@ -38,8 +41,12 @@ impl Config {
             }],
             accounts: ["alice", "bob"].map(|name| account(name, password)).into(),
             aliases: Vec::new(),
+            rewrites: Rewrites::default(),
+            forwarding: Forwarding::default(),
             outbound: Outbound::default(),
             dkim: Vec::new(),
+            inject: Inject::default(),
+            events: None,
             limits: Limits::default(),
             resolver: ResolverConfig::default(),
             log: Log::default(),
@@ -65,12 +72,14 @@ fn listeners() -> Vec<Listener> {
         (Protocol::Imap, 1143, TlsMode::StartTls),
         (Protocol::Imap, 1993, TlsMode::Implicit),
         (Protocol::Http, 8080, TlsMode::None),
+        (Protocol::Http, INJECT_PORT, TlsMode::None),
     ]
     .map(|(protocol, port, tls)| Listener {
         protocol,
         address: ListenAt::Tcp((Ipv4Addr::LOCALHOST, port).into()),
         tls,
         login_without_tls: true,
+        inject: port == INJECT_PORT,
     })
     .into()
 }

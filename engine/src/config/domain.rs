@@ -29,11 +29,14 @@ pub struct Account {
     pub quota: Option<u64>,
 }
 
-/// Mail for each of `from` goes to all of `to`.
+/// Mail for each of `from` goes to all of `to`, here or at other hosts.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Alias {
+    /// The local-part `*` is that of all names that nobody else takes.
     pub from: Vec<Address>,
     pub to: Vec<Address>,
+    /// Of a list: who hears of members that cannot be reached (RFC 5321 §3.9.2).
+    pub owner: Option<Address>,
 }
 
 /// The usual mark of a detail, RFC 5233.
@@ -103,6 +106,7 @@ pub(super) fn alias(mut section: Section<'_, '_>, notes: &mut Notes) -> Option<F
     let line = section.line;
     let from = section.texts(notes, "from");
     let to = section.texts(notes, "to");
+    let owner = section.text(notes, "owner");
     section.finish(notes);
     for (key, list) in [("from", &from), ("to", &to)] {
         if list.is_empty() {
@@ -116,9 +120,15 @@ pub(super) fn alias(mut section: Section<'_, '_>, notes: &mut Notes) -> Option<F
             .collect()
     };
     let (from, to) = (addresses("from", from), addresses("to", to));
+    let owner = owner.and_then(|text| Some((text.line, address("owner", text, notes)?)));
+    if let Some((line, owner)) = owner.as_ref().filter(|(_, owner)| from.contains(owner)) {
+        // RFC 5321 §3.9.2: what cannot be delivered must not go to the list again.
+        notes.problem(*line, format!("owner: {owner} is the list itself"));
+    }
+    let owner = owner.map(|(_, owner)| owner);
     (!from.is_empty() && !to.is_empty()).then_some(Found {
         line,
-        value: Alias { from, to },
+        value: Alias { from, to, owner },
     })
 }
 

@@ -1,9 +1,10 @@
 //! A configuration in words: what `ringpost check` prints, so that an operator sees what is meant.
 
 use super::quantity::show_size;
-use super::{CertificateSource, Config, LogFormat, LogTarget, TlsMode, outbound};
+use super::{Alias, CertificateSource, Config, Direction, LogFormat, LogTarget, TlsMode, outbound};
 use std::fmt::{self, Write};
 use std::path::Path;
+use store::mail::address::Address;
 
 /// Lists longer than this are cut and counted.
 const SHOWN_MAX: usize = 20;
@@ -32,8 +33,11 @@ fn write_all(config: &Config, out: &mut String) -> fmt::Result {
     listeners(config, out)?;
     certificates(config, out)?;
     owners(config, out)?;
+    aliases(config, out)?;
+    rewrites(config, out)?;
     outbound::explain(&config.outbound, out)?;
     dkim(config, out)?;
+    super::explain_inject::explain(config, out)?;
     log(config, out)?;
     writeln!(out, "limits")?;
     for (name, value) in config.limits.each() {
@@ -55,11 +59,11 @@ fn listeners(config: &Config, out: &mut String) -> fmt::Result {
             TlsMode::StartTls => "with STARTTLS",
             TlsMode::Implicit => "in TLS from the start",
         };
-        writeln!(
-            out,
-            "listens on {} for {} {tls}",
-            listener.address, listener.protocol
-        )?;
+        let what = match listener.inject {
+            true => "mail by http",
+            false => listener.protocol.name(),
+        };
+        writeln!(out, "listens on {} for {what} {tls}", listener.address)?;
     }
     Ok(())
 }
@@ -111,6 +115,70 @@ fn owners(config: &Config, out: &mut String) -> fmt::Result {
     }
     if let Some(postmaster) = &config.postmaster {
         writeln!(out, "  postmaster is {postmaster}")?;
+    }
+    Ok(())
+}
+
+/// Lists, and what leads to other hosts; the others are plain names.
+fn aliases(config: &Config, out: &mut String) -> fmt::Result {
+    let is_ours = |domain: &str| config.domains.iter().any(|known| known.name == domain);
+    let is_shown =
+        |alias: &&Alias| alias.owner.is_some() || alias.to.iter().any(|to| !is_ours(&to.domain));
+    for alias in config.aliases.iter().filter(is_shown).take(SHOWN_MAX) {
+        let away = alias.to.iter().filter(|to| !is_ours(&to.domain)).count();
+        let from: Vec<String> = alias
+            .from
+            .iter()
+            .take(SHOWN_MAX)
+            .map(Address::to_string)
+            .collect();
+        write!(
+            out,
+            "  alias {}: {} here, {away} at other hosts",
+            from.join(", "),
+            alias.to.len() - away
+        )?;
+        match &alias.owner {
+            Some(owner) => writeln!(out, ", a list of {owner}")?,
+            None => writeln!(out)?,
+        }
+    }
+    if let Some(srs) = &config.forwarding.srs {
+        let (domain, days) = (&srs.domain, srs.days);
+        writeln!(
+            out,
+            "  senders of forwarded mail are rewritten (SRS) to {domain} for {days} days"
+        )?;
+    }
+    Ok(())
+}
+
+fn rewrites(config: &Config, out: &mut String) -> fmt::Result {
+    for table in config.rewrites.list.iter().take(SHOWN_MAX) {
+        let whose = match (table.senders, table.recipients) {
+            (true, false) => "senders",
+            (false, true) => "recipients",
+            _ => "senders and recipients",
+        };
+        let when = match table.direction {
+            Direction::Outbound => "that leaves",
+            Direction::Inbound => "that comes",
+        };
+        let headers = if table.headers {
+            ", in the header, too"
+        } else {
+            ""
+        };
+        let from = table.from.join(", ");
+        writeln!(
+            out,
+            "rewrites {whose} of mail {when}: {from} to {}{headers}",
+            table.to
+        )?;
+    }
+    let left_out = config.rewrites.list.len().saturating_sub(SHOWN_MAX);
+    if left_out > 0 {
+        writeln!(out, "  … and by {left_out} more tables")?;
     }
     Ok(())
 }

@@ -53,6 +53,8 @@ pub struct Listener {
     pub tls: TlsMode,
     /// Passwords are taken without TLS; on loopback only, unless the operator says so.
     pub login_without_tls: bool,
+    /// It takes mail; else, of http, it shows pages.
+    pub inject: bool,
 }
 
 /// A certificate and the names for which it is shown (SNI); `*.example.org` covers one label.
@@ -145,6 +147,7 @@ pub(super) fn listener(
     let mode = section.text(notes, "mode");
     let tls = section.text(notes, "tls");
     let login_without_tls = section.bool(notes, "login_without_tls");
+    let inject = section.bool(notes, "inject");
     section.finish(notes);
 
     let protocol = protocol.and_then(|text| read_protocol(text, notes));
@@ -164,6 +167,11 @@ pub(super) fn listener(
             "http has no STARTTLS; expected tls = \"none\" or \"implicit\"",
         );
     }
+    if let Some(inject) = inject.filter(|inject| inject.value) {
+        let in_clear = tls.value == TlsMode::None && !address.value.is_local();
+        let is_meant = login_without_tls.is_some_and(|found| found.value);
+        check_inject(inject.line, protocol, in_clear && !is_meant, notes);
+    }
     if let ListenAt::Unix { .. } = address.value {
         check_socket(address.line, protocol, tls, notes);
     }
@@ -175,8 +183,20 @@ pub(super) fn listener(
             login_without_tls: login_without_tls
                 .map_or(address.value.is_local(), |found| found.value),
             address: address.value,
+            inject: inject.is_some_and(|found| found.value),
         },
     })
+}
+
+/// Whoever takes mail by HTTP takes passwords and tokens.
+fn check_inject(line: usize, protocol: Protocol, in_clear: bool, notes: &mut Notes) {
+    if protocol != Protocol::Http {
+        notes.problem(line, "inject is for protocol = \"http\"");
+    } else if in_clear {
+        let what = "inject takes passwords and tokens: say tls = \"implicit\", listen on \
+            loopback, or say login_without_tls = true";
+        notes.problem(line, what);
+    }
 }
 
 /// What speaks to users needs an address that they can reach.

@@ -17,6 +17,7 @@
 //! address = "0.0.0.0:25"
 //! tls = "starttls"                        # none starttls implicit
 //! login_without_tls = false               # default: true on loopback
+//! inject = false                          # http: takes mail (`inject`) instead of showing pages
 //!
 //! [[listener]]
 //! protocol = "lmtp"                       # for a Postfix in front
@@ -40,11 +41,23 @@
 //! quota = "10 GiB"                        # default: none
 //!
 //! [[alias]]
-//! from = ["team@example.org"]             # one text or a list, both
-//! to = ["alice@example.org", "bob+team@example.org"]
+//! from = ["team@example.org"]             # one text or a list, both; "*@…": all unknown names
+//! to = ["alice@example.org", "bob+team@example.org", "carol@example.net"]
+//! owner = "bob@example.org"               # of a list: who hears of members out of reach
+//!
+//! [[rewrite]]                             # see `rewrite`
+//! what = "sender"                         # sender recipient both
+//! direction = "outbound"                  # outbound inbound
+//! from = ["@host.internal"]               # addresses, @domain, *.domain
+//! to = "$1@example.org"
+//!
+//! [forward]                               # see `forward`
+//! srs = "example.org"                     # default: the reverse-path is kept
+//! secrets = ["long and random"]
 //!
 //! [[route]]                               # without one no mail leaves this host
 //! domains = ["*"]                         # "example.net", "*.example.net"; the most exact holds
+//! senders = ["@example.org"]              # default: all; then accounts: tenants = […]
 //! via = "mx"                              # mx smarthost relay lmtp discard reject
 //! host = "mail.example.net:587"           # smarthost, relay, lmtp
 //! user = "ringpost"                       # smarthost
@@ -62,6 +75,7 @@
 //! expire = "5d"
 //! warn = "4h"
 //! connections_max = 20                    # to one site
+//! postmaster_copies = ["failed"]          # failed delayed; default: none
 //!
 //! [[source]]                              # where mail leaves from; default: one
 //! name = "main"
@@ -94,6 +108,10 @@
 //! tls = "verified"
 //! tls_min = "1.3"
 //!
+//! [[rule]]                                # what is done about replies: see `outbound::rule`
+//! [suppression]                           # whom no mail is sent to: see `outbound::Suppression`
+//! [[feedback]]                            # who tells of complaints: see `outbound::Feedback`
+//!
 //! [[dkim]]                                # signs mail of the domain that leaves this host
 //! domain = "example.org"
 //! selector = "a2026"                      # a2026._domainkey.example.org holds the record
@@ -106,6 +124,9 @@
 //!
 //! [limits]                                # see `limits`, each with its default
 //! message_bytes_max = "50 MiB"
+//!
+//! [inject]                                # see `inject`, with [[token]]
+//! [events]                                # see `events`, with [[webhook]]
 //!
 //! [resolver]                              # see `resolver`, each key with its default
 //! servers = ["127.0.0.1:53"]
@@ -120,32 +141,43 @@ mod cross;
 mod demo;
 mod dkim;
 mod domain;
+mod events;
 mod explain;
+mod explain_inject;
 mod fingerprint;
+mod forward;
+pub mod inject;
 mod limits;
 mod listener;
 mod log;
 mod name;
 pub mod outbound;
+mod pattern;
 mod problem;
 mod quantity;
 mod raw;
 mod resolver;
+mod rewrite;
 #[cfg(test)]
 mod tests;
 
 pub use demo::{DEMO_DOMAIN, DEMO_PASSWORD};
 pub use dkim::{Dkim, DkimAlgorithm, DkimCanon, record_name};
 pub use domain::{Account, Alias, DELIMITER_DEFAULT, Domain};
+pub use events::{EventKind, EventKinds, Events, HookUrl, Webhook};
 pub use fingerprint::Fingerprint;
+pub use forward::{Forwarding, Srs};
+pub use inject::Inject;
 pub use limits::Limits;
 pub use listener::{Certificate, CertificateSource, ListenAt, Listener, Protocol, TlsMode};
 pub use log::{Log, LogFormat, LogLevel, LogTarget};
 pub use name::{LOCAL_PART_BYTES_MAX, address, canonical, canonical_local, domain_name, partings};
 pub use outbound::Outbound;
+pub use pattern::{NULL_PATH, text_of};
 pub use problem::{Problem, Problems};
-pub use quantity::{show_size, size};
+pub use quantity::{seconds, show_size, size};
 pub use resolver::{Dnssec, ResolverConfig, Rollup};
+pub use rewrite::{Direction, Rewrite, Rewrites, Whose};
 
 use raw::{At, Notes, Section};
 use std::io;
@@ -170,8 +202,13 @@ pub struct Config {
     pub domains: Vec<Domain>,
     pub accounts: Vec<Account>,
     pub aliases: Vec<Alias>,
+    pub rewrites: Rewrites,
+    pub forwarding: Forwarding,
     pub outbound: Outbound,
     pub dkim: Vec<Dkim>,
+    pub inject: Inject,
+    /// `None`: nothing is told to programs.
+    pub events: Option<Events>,
     pub limits: Limits,
     pub resolver: ResolverConfig,
     pub log: Log,
@@ -258,6 +295,9 @@ struct Parts {
     domains: Vec<Found<Domain>>,
     accounts: Vec<Found<Account>>,
     aliases: Vec<Found<Alias>>,
+    rewrites: Vec<Found<Rewrite>>,
+    /// And its line.
+    forwarding: (Forwarding, usize),
     dkim: Vec<Found<Dkim>>,
 }
 
@@ -312,10 +352,15 @@ fn top(mut section: Section<'_, '_>, base: &Base, notes: &mut Notes) -> Option<C
     let hostname = hostname.and_then(|text| read_hostname(text, notes));
     let own_name = hostname.as_deref().unwrap_or_default();
     let outbound = outbound::outbound(&mut section, base, own_name, notes);
+    let inject = inject::inject(&mut section, notes);
+    let events = events::events(&mut section, base, notes);
     section.finish(notes);
+    cross::replies(&outbound, &resolver, &parts.domains, notes);
 
     outbound::loops(&outbound, &parts.listeners, notes);
-    let warnings = cross::check(&parts, notes);
+    let mut warnings = cross::check(&parts, &outbound, notes);
+    let takes_http = parts.listeners.iter().any(|found| found.value.inject);
+    warnings.extend(inject::warnings(&inject, takes_http));
     let data = base.path(data?.value);
     let config = Config {
         hostname: hostname?,
@@ -323,15 +368,22 @@ fn top(mut section: Section<'_, '_>, base: &Base, notes: &mut Notes) -> Option<C
             .and_then(|found| u16::try_from(found.value).ok())
             .filter(|shards| *shards > 0),
         control: control.map_or_else(|| data.join(CONTROL_SOCKET), |text| base.path(text.value)),
-        data,
         postmaster: parts.postmaster.map(|found| found.value),
         listeners: values(parts.listeners),
         certificates: values(parts.certificates),
         domains: values(parts.domains),
         accounts: values(parts.accounts),
         aliases: values(parts.aliases),
+        rewrites: Rewrites::new(parts.rewrites, notes),
+        forwarding: parts.forwarding.0,
         outbound,
         dkim: values(parts.dkim),
+        inject,
+        events: events.map(|(events, file)| Events {
+            file: file.unwrap_or_else(|| data.join(&events.file)),
+            ..events
+        }),
+        data,
         limits,
         resolver,
         log,
@@ -353,6 +405,8 @@ fn parts(section: &mut Section<'_, '_>, base: &Base, notes: &mut Notes) -> Parts
     let domains = section.sections(notes, "domain", "[[domain]]");
     let accounts = section.sections(notes, "account", "[[account]]");
     let aliases = section.sections(notes, "alias", "[[alias]]");
+    let rewrites = section.sections(notes, "rewrite", "[[rewrite]]");
+    let forwarding = section.section(notes, "forward", "[forward]");
     let dkim = section.sections(notes, "dkim", "[[dkim]]");
     Parts {
         postmaster,
@@ -361,6 +415,8 @@ fn parts(section: &mut Section<'_, '_>, base: &Base, notes: &mut Notes) -> Parts
         domains: each(domains, |s| domain::domain(s, notes)),
         accounts: each(accounts, |s| domain::account(s, base, notes)),
         aliases: each(aliases, |s| domain::alias(s, notes)),
+        rewrites: each(rewrites, |s| rewrite::rewrite(s, notes)),
+        forwarding: forwarding.map_or_else(Default::default, |s| forward::forward(s, notes)),
         dkim: each(dkim, |s| dkim::dkim(s, base, notes)),
     }
 }

@@ -29,7 +29,7 @@ pub fn show_size(octets: u64) -> String {
 }
 
 /// Seconds of a written time, or nothing where it is none or does not fit 32 bits.
-pub(super) fn seconds(text: &str) -> Option<u32> {
+pub fn seconds(text: &str) -> Option<u32> {
     let text = text.trim();
     let digits = text
         .find(|c: char| !c.is_ascii_digit())

@@ -12,6 +12,7 @@
 //! mx_port = 25                    # not 25: tests, and hosts behind a gateway
 //! mta_sts = true                  # ask for the TLS policies of domains (RFC 8461)
 //! mta_sts_port = 443
+//! default_rollups = true          # the large providers that are known, behind those of the file
 //!
 //! [[resolver.rollup]]             # hosts of one provider share the limits of one site
 //! site = "google"
@@ -20,6 +21,7 @@
 
 use super::Base;
 use super::name::domain_name;
+use super::outbound::rule::shipped_rollups;
 use super::raw::{At, Notes, Section};
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
@@ -79,7 +81,7 @@ impl Default for ResolverConfig {
             mx_port: 25,
             mta_sts: true,
             mta_sts_port: 443,
-            rollups: Vec::new(),
+            rollups: shipped_rollups().to_vec(),
         }
     }
 }
@@ -101,7 +103,12 @@ impl ResolverConfig {
         let mx_port = port(section, notes, "mx_port");
         let mta_sts = section.bool(notes, "mta_sts");
         let mta_sts_port = port(section, notes, "mta_sts_port");
+        let default_rollups = section.bool(notes, "default_rollups");
         let rollups = section.sections(notes, "rollup", "[[resolver.rollup]]");
+        let mut rollups: Vec<Rollup> = each(rollups, |section| rollup(section, notes));
+        if default_rollups.is_none_or(|found| found.value) {
+            rollups.extend(default.rollups);
+        }
         if let Some(file) = anchors {
             base.check_readable(file, notes);
         }
@@ -118,7 +125,7 @@ impl ResolverConfig {
             mx_port: mx_port.unwrap_or(default.mx_port),
             mta_sts: mta_sts.is_none_or(|found| found.value),
             mta_sts_port: mta_sts_port.unwrap_or(default.mta_sts_port),
-            rollups: each(rollups, |section| rollup(section, notes)),
+            rollups,
         }
     }
 }
@@ -156,7 +163,8 @@ fn read_dnssec(text: At<&str>, notes: &mut Notes) -> Option<Dnssec> {
     }
 }
 
-fn rollup(mut section: Section<'_, '_>, notes: &mut Notes) -> Option<Rollup> {
+/// Also of the shipped ones.
+pub(super) fn rollup(mut section: Section<'_, '_>, notes: &mut Notes) -> Option<Rollup> {
     let line = section.line;
     let site = section.text_required(notes, "site", "\"google\"");
     let written = section.texts(notes, "mx");
@@ -233,7 +241,8 @@ mod tests {
         let text = "servers = [\"127.0.0.1:5353\", \"::1\"]\ntimeout_secs = 2\nattempts = 1\n\
                     dnssec = \"validate\"\ntrust_anchors = \"root.key\"\ncache_max = 1000\n\
                     loopback_hosts = true\nmx_port = 2525\nmta_sts = false\n\
-                    mta_sts_port = 8443\n[[rollup]]\nsite = \"google\"\nmx = \"Google.COM\"\n";
+                    mta_sts_port = 8443\ndefault_rollups = false\n\
+                    [[rollup]]\nsite = \"google\"\nmx = \"Google.COM\"\n";
         let (config, problems) = read(text);
         assert_eq!(problems, Vec::<String>::new());
         let expected = ResolverConfig {

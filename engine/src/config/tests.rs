@@ -298,9 +298,71 @@ fn aliases_that_lead_nowhere_or_in_a_circle_are_found() {
         [
             format!("3: alias to nobody@x.org leads nowhere: {NOWHERE}"),
             "6: aliases in a loop: b@x.org → c@x.org → b@x.org".to_owned(),
-            "12: alias to e@other.org: mail for other hosts is not sent yet; \
-             expected an address in a [[domain]]"
+            "12: alias to e@other.org: there is no [[domain]] of that name, and mail for other \
+             hosts needs a [[route]]"
                 .to_owned(),
+        ]
+    );
+}
+
+const ROUTE: &str = "[[route]]\ndomains = \"*.org\"\nvia = \"mx\"\n";
+
+#[test]
+fn aliases_may_lead_to_other_hosts_that_have_a_route() {
+    let head = "hostname = \"a.b\"\ndata = \"/d\"\n";
+    let away = alias("a@x.org", "e@other.org") + "owner = \"b@x.org\"\n";
+    let all = alias("*@x.org", "e@other.org");
+    let srs = "[forward]\nsrs = \"x.org\"\nsecrets = \"0123456789abcdef\"\n";
+    let text = [head, DOMAIN, &account("b@x.org"), &away, &all, ROUTE, srs].concat();
+    let config = parse(&text).unwrap();
+    assert_eq!(config.aliases[0].owner, Some(Address::new("b", "x.org")));
+    assert_eq!(config.forwarding.srs.as_ref().unwrap().days, 14);
+    let told = config.explain();
+    for wanted in [
+        "alias a@x.org: 0 here, 1 at other hosts, a list of b@x.org",
+        "rewritten (SRS) to x.org for 14 days",
+    ] {
+        assert!(told.contains(wanted), "{told}");
+    }
+    assert!(!format!("{config:?}").contains("0123456789abcdef"));
+}
+
+#[test]
+fn what_is_wrong_with_forwarding_is_named() {
+    let elsewhere = [DOMAIN, &alias("a@x.org", "e@other.net"), ROUTE].concat();
+    assert_eq!(
+        faults(&elsewhere),
+        [
+            "3: alias to e@other.net: there is no [[domain]] of that name, and there is no \
+          [[route]] to its domain"
+        ]
+    );
+    let owner = [DOMAIN, &account("b@x.org"), &alias("a@x.org", "b@x.org")].concat();
+    let own = owner.clone() + "owner = \"a@x.org\"\n";
+    assert_eq!(faults(&own), ["9: owner: a@x.org is the list itself"]);
+    let twice = owner + "[[alias]]\nfrom = \"*@x.org\"\nto = \"b@x.org\"\n";
+    let twice = twice.replacen(
+        "name = \"x.org\"",
+        "name = \"x.org\"\ncatch_all = \"b@x.org\"",
+        1,
+    );
+    assert_eq!(
+        faults(&twice),
+        ["10: alias *@x.org: its [[domain]] has a catch_all already"]
+    );
+    let forward = "[forward]\nsrs = \"y.org\"\nsecrets = \"short\"\n";
+    assert_eq!(
+        faults(forward),
+        [
+            "2: srs: there is no [[domain]] with name = \"y.org\"",
+            "3: secrets: expected at least 16 characters",
+        ]
+    );
+    assert_eq!(
+        faults("[forward]\nsrs = \"y.org\"\n"),
+        [
+            "2: srs needs secrets = [\"…\"], long and random, that only this host knows",
+            "2: srs: there is no [[domain]] with name = \"y.org\"",
         ]
     );
 }

@@ -2,7 +2,7 @@
 
 use super::heirs::Fates;
 use super::transaction::{custody, take};
-use super::{Heirs, Shard};
+use super::{Claims, Heirs, Shard, suppression};
 use crate::post::{Answer, Offered, Question, StreamId, Submitted, Taken};
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -14,16 +14,18 @@ use store::shard::{BodyWriter, Custody};
 pub struct Counter {
     store: Rc<Shard>,
     heirs: Heirs,
+    claims: Rc<Claims>,
     /// Bodies of which pieces have come, by sending shard. While a piece is being written, its body
     /// is not in the table: the sender waits for the answer before it goes on.
     bodies: RefCell<HashMap<(usize, StreamId), BodyWriter>>,
 }
 
 impl Counter {
-    pub fn new(store: Rc<Shard>, heirs: Heirs) -> Counter {
+    pub fn new(store: Rc<Shard>, heirs: Heirs, claims: Rc<Claims>) -> Counter {
         Counter {
             store,
             heirs,
+            claims,
             bodies: RefCell::default(),
         }
     }
@@ -38,7 +40,17 @@ impl Counter {
                 Answer::Written(Ok(()))
             }
             Question::Take(submitted) => Answer::Taken(self.take(from, *submitted).await),
+            Question::Claim { key, hash } => Answer::Claimed(self.claims.claim(key, hash)),
+            Question::Release { key } => {
+                self.claims.release(&key);
+                Answer::Written(Ok(()))
+            }
+            Question::Note(change) => Answer::Written(self.claims.note(*change).await),
             Question::Offer(offered) => Answer::Delivered(self.offered(from, *offered).await),
+            Question::Suppress(ask) => {
+                let suppressed = suppression::answer(&self.store, &self.heirs, *ask).await;
+                Answer::Suppressed(Box::new(suppressed))
+            }
         }
     }
 

@@ -197,6 +197,7 @@ async fn read_offer(
         each_alone: false,
         shares: vec![(target, offer.recipients.clone())],
         outbound: vec![(target, offer.outbound.clone())],
+        memos: Vec::new(),
     })
 }
 
@@ -211,6 +212,7 @@ fn nothing(target: usize) -> Submitted {
         each_alone: false,
         shares: vec![(target, Vec::new())],
         outbound: Vec::new(),
+        memos: Vec::new(),
     }
 }
 

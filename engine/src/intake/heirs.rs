@@ -13,7 +13,7 @@
 
 use super::queue_id;
 use crate::event;
-use crate::route::{Directory, Live, Route, resolve};
+use crate::route::{Directory, Live, Route, Targets, resolve};
 use crate::telemetry::metric::{Lost, ShardMetrics};
 use std::fmt::Display;
 use std::sync::Arc;
@@ -50,6 +50,10 @@ enum Fate {
 }
 
 impl Heirs {
+    pub(super) fn live(&self) -> &Live {
+        &self.live
+    }
+
     pub fn new(live: Arc<Live>, metrics: Arc<ShardMetrics>, shard: usize) -> Heirs {
         Heirs {
             live,
@@ -181,6 +185,11 @@ fn heirs(directory: &Directory, account: &str) -> Vec<(usize, String)> {
     let postmaster = Address::new("postmaster", address.domain.clone());
     let lead = |address: &Address| match resolve(directory, address) {
         Route::Local { targets, .. } => Some(targets),
+        // What we said 250 to stays here: who is elsewhere was not meant.
+        Route::Forwarded(forwarded) => {
+            let targets = Targets::Many(forwarded.targets);
+            Some(targets).filter(|targets| !targets.is_empty())
+        }
         Route::Refused(_) | Route::Foreign => None,
     };
     let targets = lead(&address).or_else(|| lead(&postmaster));

@@ -9,12 +9,18 @@
 //!                                    └─ letters ─→ Counter of the owner ─→ its log
 //! ```
 
+pub mod arf;
+#[cfg(test)]
+mod arf_test;
+mod claims;
 mod counter;
 mod feed;
 mod heirs;
 pub mod queue_id;
+pub mod suppression;
 mod transaction;
 
+pub use claims::Claims;
 pub use counter::Counter;
 pub use feed::Feeder;
 pub use heirs::Heirs;

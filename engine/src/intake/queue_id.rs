@@ -21,17 +21,22 @@ impl QueueIds {
     pub fn next(&self, unix_micros: u64) -> QueueId {
         let micros = unix_micros.max(self.last_micros.get() + 1);
         self.last_micros.set(micros);
-        QueueId(micros << 8 | u64::from(self.shard))
+        QueueId(micros << SHARD_BITS | u64::from(self.shard))
+    }
+
+    /// The first of `count` ids that follow each other, a microsecond apart.
+    pub fn reserve(&self, unix_micros: u64, count: usize) -> QueueId {
+        let first = self.next(unix_micros);
+        let last = self.last_micros.get();
+        self.last_micros
+            .set(last + (count as u64).saturating_sub(1));
+        first
     }
 }
 
-/// The id as logs, replies and Received show it: 12 letters and digits that are not mistaken for
-/// one another.
-pub fn text(id: QueueId) -> String {
-    let digit = |at: u32| ALPHABET.get((id.0 >> (5 * at) & 31) as usize).copied();
-    let mut text = String::with_capacity(12);
-    text.extend((0..12).rev().filter_map(digit).map(char::from));
-    text
+/// When an id was given out, in seconds since 1970.
+pub fn secs(id: QueueId) -> u64 {
+    (id.0 >> SHARD_BITS) / 1_000_000
 }
 
 /// The id that somebody copied from a log, a reply or a Received field; `None`: it is none. Letters
@@ -53,11 +58,23 @@ pub fn parse(text: &str) -> Option<QueueId> {
     id.map(QueueId)
 }
 
+/// The id as logs, replies and Received show it: 12 letters and digits that are not mistaken for
+/// one another.
+pub fn text(id: QueueId) -> String {
+    let digit = |at: u32| ALPHABET.get((id.0 >> (5 * at) & 31) as usize).copied();
+    let mut text = String::with_capacity(12);
+    text.extend((0..12).rev().filter_map(digit).map(char::from));
+    text
+}
+
 /// When the id was given out, in milliseconds since 1970.
 #[must_use]
 pub fn given_millis(id: QueueId) -> u64 {
-    (id.0 >> 8) / 1_000
+    (id.0 >> SHARD_BITS) / 1_000
 }
+
+/// What of an id names its shard.
+pub const SHARD_BITS: u32 = 8;
 
 /// Crockford's base 32.
 const ALPHABET: &[u8; 32] = b"0123456789ABCDEFGHJKMNPQRSTVWXYZ";
@@ -74,6 +91,11 @@ mod tests {
         assert_eq!(first.0 & 0xff, 7);
         assert_eq!(text(first).len(), 12);
         assert_ne!(text(first), text(second));
+        assert_eq!(parse(&text(first)), Some(first));
+        assert_eq!(parse("0123456789U?"), None);
+        let block = ids.reserve(5_000_000, 3);
+        assert_eq!((secs(block), block.0 >> SHARD_BITS), (5, 5_000_000));
+        assert_eq!(ids.next(0).0 >> SHARD_BITS, 5_000_003);
     }
 
     #[test]

@@ -12,9 +12,9 @@ use store::shard::{BodyWriter, Custody, End, Outbound};
 
 /// Where a shard's sessions bring their messages.
 pub struct Intake {
-    store: Rc<Shard>,
-    post: Rc<Post>,
-    heirs: Heirs,
+    pub(super) store: Rc<Shard>,
+    pub(super) post: Rc<Post>,
+    pub(super) heirs: Heirs,
     streams: Cell<u64>,
 }
 
@@ -200,6 +200,7 @@ pub(super) fn custody(heirs: &Heirs, body: BodyWriter, submitted: Submitted) -> 
             .map(|(home, outbound)| (home as u16, outbound))
             .collect(),
         ends: Vec::new(),
+        memos: submitted.memos,
         ..Custody::default()
     };
     (custody, settled.fates)

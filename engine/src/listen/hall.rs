@@ -29,6 +29,8 @@ pub struct Hall {
     pub metrics: Arc<ShardMetrics>,
     pub drain: Rc<Drain>,
     pub census: Rc<Census>,
+    /// What injections by HTTP share.
+    pub inject: super::http::Desk,
 }
 
 /// Why a login is refused. To a client, a stranger and a wrong password are the same.

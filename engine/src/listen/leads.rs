@@ -1,25 +1,44 @@
 //! Where the recipients of one transaction lead, and what each shard gets of it.
 
-use crate::config::outbound::Outbound as Rules;
-use crate::queue;
-use crate::route::Target;
-use crate::session::smtp::Commit;
-use std::collections::HashMap;
+use super::sending::Through;
+use crate::route::{Forward, Target, Targets};
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
 use store::mail::address::Address;
-use store::mail::date::InternalDate;
-use store::mail::envelope::{Envelope, Recipient};
+use store::mail::envelope::Recipient;
 use store::shard::{Outbound, Share};
 
 /// Where an accepted recipient leads.
 pub(super) enum Lead {
     /// To accounts of ours; at least one.
-    Accounts(Vec<Target>),
+    Accounts(Targets),
     /// To accounts of ours, and not before the sender wants it: by our own queue (RFC 4865).
-    Later { home: usize },
-    /// To another host, by the queue of this shard.
-    Away { home: usize },
+    Later(Leave),
+    /// Through an alias, to other hosts.
+    Forwarded(Box<Members>),
+    /// To another host.
+    Away(Leave),
     /// To nobody, as the operator wants it.
     Nowhere,
+}
+
+/// Whom an alias reaches.
+pub(super) struct Members {
+    pub(super) targets: Vec<Target>,
+    /// At least one.
+    pub(super) forwards: Vec<(Forward, Leave)>,
+}
+
+/// The way of a recipient at another host, as it was found at RCPT.
+#[derive(Clone, Debug)]
+pub(super) struct Leave {
+    /// Where it goes, if that is not what the client said.
+    pub(super) address: Option<Address>,
+    /// The shard that keeps its queue.
+    pub(super) home: usize,
+    pub(super) expire_secs: u32,
+    /// By which its sender's routes are found again.
+    pub(super) pattern: Option<String>,
 }
 
 impl Lead {
@@ -27,63 +46,49 @@ impl Lead {
     pub(super) fn count(&self) -> usize {
         match self {
             Lead::Accounts(targets) => targets.len(),
-            Lead::Later { .. } | Lead::Away { .. } | Lead::Nowhere => 1,
+            Lead::Forwarded(members) => members.targets.len() + members.forwards.len(),
+            Lead::Later(_) | Lead::Away(_) | Lead::Nowhere => 1,
         }
     }
 
     /// The shards that get it: one of them may as well have it first.
     pub(super) fn owners(&self) -> impl Iterator<Item = usize> + Clone {
-        let (targets, home) = match self {
-            Lead::Accounts(targets) => (targets.as_slice(), None),
-            Lead::Later { home } | Lead::Away { home } => (&[][..], Some(*home)),
-            Lead::Nowhere => (&[][..], None),
+        let (targets, home): (&[Target], _) = match self {
+            Lead::Accounts(targets) => (targets, None),
+            Lead::Forwarded(members) => (&members.targets, members.home()),
+            Lead::Later(leave) | Lead::Away(leave) => (&[], Some(leave.home)),
+            Lead::Nowhere => (&[], None),
         };
         targets.iter().map(owner).chain(home)
     }
+
+    /// Does any of it go by a queue?
+    pub(super) fn is_queued(&self) -> bool {
+        matches!(self, Lead::Forwarded(_) | Lead::Later(_) | Lead::Away(_))
+    }
 }
 
-/// A recipient of the queue as the store keeps it.
-pub(super) fn leaving(
-    recipient: &Recipient,
-    tenant: String,
-    received: &[u8],
-    date: InternalDate,
-    commit: &Commit,
-    rules: &Rules,
-) -> Outbound {
-    let route = rules.route(&recipient.address.domain);
-    let pace = route.map_or(&rules.queue.pace, |route| &route.pace);
-    let mut outbound = Outbound {
-        recipient: recipient.address.clone(),
-        notify: recipient.notify,
-        orcpt: recipient.orcpt.clone(),
-        tenant,
-        expiry_secs: 0,
-        not_before_secs: 0,
-        priority: 0,
-        marks: 0,
-        by_secs: 0,
-        prefix: received.to_vec(),
-    };
-    let elapsed_secs = i64::try_from(commit.elapsed_ms / 1000).unwrap_or(0);
-    let expire_secs = pace.expire_secs;
-    queue::agree(
-        &mut outbound,
-        &commit.terms,
-        date.unix_secs,
-        elapsed_secs,
-        expire_secs,
-    );
-    outbound
+impl Members {
+    /// The shard that keeps the queue of the first one, for who has nobody here.
+    fn home(&self) -> Option<usize> {
+        let first = self.forwards.first().filter(|_| self.targets.is_empty());
+        first.map(|(_, leave)| leave.home)
+    }
+
+    /// How the alias reaches those that have no owner.
+    pub(super) fn through(&self) -> Through {
+        let owners = self.targets.iter().map(|target| target.owner.as_deref());
+        let elsewhere = self.forwards.iter();
+        let mut owners = owners.chain(elsewhere.map(|(member, _)| member.owner.as_deref()));
+        let count = self.targets.len() + self.forwards.len();
+        Through::of(count, owners.find_map(|owner| owner))
+    }
 }
 
 /// Whose turn mail of a client counts for that has not logged in: the domain of its sender.
-pub(super) fn tenant(envelope: &Envelope) -> String {
+pub(super) fn tenant(reverse_path: Option<&Address>) -> String {
     let domain = |address: &Address| format!("@{}", address.domain);
-    envelope
-        .reverse_path
-        .as_ref()
-        .map_or_else(|| "<>".to_owned(), domain)
+    reverse_path.map_or_else(|| "<>".to_owned(), domain)
 }
 
 /// A message's recipients by owner, the coordinator first.
@@ -95,7 +100,8 @@ pub(super) struct Shares {
     pub(super) by_home: Vec<(usize, Vec<Outbound>)>,
     /// Nobody else can come, so nothing is remembered.
     pub(super) has_one: bool,
-    accounts: HashMap<String, (usize, usize)>,
+    accounts: HashMap<Arc<str>, (usize, usize)>,
+    away: HashSet<Address>,
 }
 
 impl Shares {
@@ -106,37 +112,54 @@ impl Shares {
             of_recipient: vec![Vec::new(); recipients],
             has_one: false,
             accounts: HashMap::new(),
+            away: HashSet::new(),
         }
     }
 
+    /// A share of an account of ours; one that it has already counts for both.
     pub(super) fn add(
         &mut self,
         position: usize,
         recipient: &Recipient,
         target: &Target,
-        prefix: &[u8],
+        prefix: Vec<u8>,
     ) {
         let account = target.account.address.to_string();
-        let place = match self.accounts.get(&account) {
-            Some(place) => *place,
-            None => {
-                let place = self.put(owner(target), recipient, &account, prefix);
-                if !self.has_one {
-                    self.accounts.insert(account, place);
+        let place = match self.has_one {
+            true => self.put(owner(target), recipient, account, prefix),
+            false => match self.accounts.get(account.as_str()) {
+                Some(place) => *place,
+                None => {
+                    let known = Arc::from(account.as_str());
+                    let place = self.put(owner(target), recipient, account, prefix);
+                    self.accounts.insert(known, place);
+                    place
                 }
-                place
-            }
+            },
         };
-        if let Some(places) = self.of_recipient.get_mut(position) {
-            places.push(place);
-        }
+        self.answered_by(position, place);
     }
 
-    /// A recipient at another host.
-    pub(super) fn leave(&mut self, home: usize, outbound: Outbound) {
+    /// A recipient at another host. With `is_once` one that the message goes to already is passed
+    /// over.
+    pub(super) fn leave(&mut self, home: usize, outbound: Outbound, is_once: bool) {
+        if is_once && !self.away.insert(outbound.recipient.clone()) {
+            return;
+        }
         match self.by_home.iter_mut().find(|(known, _)| *known == home) {
             Some((_, list)) => list.push(outbound),
             None => self.by_home.push((home, vec![outbound])),
+        }
+    }
+
+    /// Whatever becomes of its accounts, a recipient with members elsewhere is taken.
+    pub(super) fn is_taken_elsewhere(&mut self, position: usize) {
+        self.answered_by(position, ELSEWHERE);
+    }
+
+    fn answered_by(&mut self, position: usize, place: (usize, usize)) {
+        if let Some(places) = self.of_recipient.get_mut(position) {
+            places.push(place);
         }
     }
 
@@ -144,8 +167,8 @@ impl Shares {
         &mut self,
         owner: usize,
         recipient: &Recipient,
-        account: &str,
-        prefix: &[u8],
+        account: String,
+        prefix: Vec<u8>,
     ) -> (usize, usize) {
         let at = match self.by_owner.iter().position(|(known, _)| *known == owner) {
             Some(at) => at,
@@ -158,11 +181,11 @@ impl Shares {
             return (at, 0);
         };
         shares.push(Share {
-            account: account.to_owned(),
+            account,
             recipient: recipient.address.clone(),
             notify: recipient.notify,
             orcpt: recipient.orcpt.clone(),
-            prefix: prefix.to_vec(),
+            prefix,
         });
         (at, shares.len() - 1)
     }
@@ -171,3 +194,6 @@ impl Shares {
 fn owner(target: &Target) -> usize {
     usize::from(target.account.shard.0)
 }
+
+/// The place of a share that no coordinator refuses.
+const ELSEWHERE: (usize, usize) = (usize::MAX, 0);

@@ -2,12 +2,18 @@
 
 mod census;
 mod drain;
+mod feedback;
+mod finding;
 mod hall;
+pub mod http;
 pub mod imap;
 mod leads;
 mod receipt;
+mod recipient;
 mod report;
+mod sending;
 pub mod smtp;
+mod told;
 
 pub use census::{Census, Crowded, Pass, Room};
 pub use drain::Drain;

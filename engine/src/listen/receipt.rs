@@ -2,6 +2,7 @@
 
 use super::hall::Hall;
 use super::leads::Lead;
+use super::sending::Through;
 use crate::event;
 use crate::intake::queue_id;
 use crate::queue::{Delivery, WayBack, receipt, wants_receipt};
@@ -51,13 +52,19 @@ pub(super) fn asked(envelope: &Envelope, leads: &[Lead]) -> Option<Vec<Asked>> {
     }
     let sender = envelope.reverse_path.as_ref();
     let each = envelope.recipients.iter().zip(leads).enumerate();
-    let asked = each.filter_map(|(position, (recipient, lead))| match lead {
-        Lead::Accounts(targets) if wants_receipt(recipient, sender) => Some(Asked {
+    let asked = each.filter_map(|(position, (recipient, lead))| {
+        let through = match lead {
+            Lead::Accounts(targets) => Through::to(targets),
+            // Who is told of one elsewhere is told from there.
+            Lead::Forwarded(members) => Some(members.through()).filter(|it| *it != Through::One)?,
+            Lead::Later(_) | Lead::Away(_) | Lead::Nowhere => return None,
+        };
+        wants_receipt(recipient, sender).then(|| Asked {
             recipient: recipient.clone(),
             position,
-            is_list: targets.len() > 1,
-        }),
-        _ => None,
+            // RFC 3461 §5.2.7.1: to a list it is delivered.
+            is_list: through == Through::Several,
+        })
     });
     let asked: Vec<Asked> = asked.collect();
     (!asked.is_empty()).then_some(asked)

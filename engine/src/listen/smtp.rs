@@ -1,20 +1,22 @@
 //! Drives an SMTP, submission or LMTP session: octets to the machine, its actions to the world.
 
+use super::feedback::{self, Report};
 use super::hall::{Hall, Refused};
-use super::leads::{Lead, Shares, leaving, tenant};
+use super::leads::{Lead, Shares, tenant};
 use super::receipt::{self, Given};
-use crate::config::Protocol;
-use crate::config::outbound::Relay;
+use super::sending::{Sending, Through, share_out};
+use super::told::{About, Told};
+use crate::config::{Direction, Protocol, Whose};
 use crate::event;
 use crate::intake::{Refusal, Transaction, queue_id};
 use crate::post::{Submitted, Taken};
+use crate::queue::owner;
 use crate::reactor::{Side, buffer, spawn};
-use crate::route::{self, Away, Reason, Route, Target, home};
+use crate::route;
 use crate::session::smtp::{
     Action, Answer, Commit, Kind, LoginRefusal, Output, Peer, REPLY_BYTES_MAX, Session, Settings,
-    Tls, Verdicts, trace,
+    Tls, Verdicts,
 };
-use crate::telemetry::metric;
 use crate::tls::{ClientProof, Stream, TlsInfo};
 use crate::wire::sasl::Credentials;
 use crate::wire::smtp::reply::{self, Reply, Verdict};
@@ -23,7 +25,6 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 use store::error::{ChangeError, LogError};
-use store::limit::RECIPIENTS_MAX;
 use store::mail::address::Address;
 use store::mail::date::InternalDate;
 use store::shard::Source;
@@ -55,6 +56,9 @@ pub async fn serve(hall: Rc<Hall>, stream: Stream, settings: Arc<Settings>, kind
         leads: Vec::new(),
         head: Vec::new(),
         client: ClientProof::Nothing,
+        sender: None,
+        renamed: Vec::new(),
+        report: None,
     };
     conversation.judge_client();
     // Whatever ended the connection has been said to the peer, or there is nobody to say it to.
@@ -62,12 +66,12 @@ pub async fn serve(hall: Rc<Hall>, stream: Stream, settings: Arc<Settings>, kind
     conversation.finish().await;
 }
 
-struct Conversation {
-    hall: Rc<Hall>,
-    protocol: Protocol,
+pub(super) struct Conversation {
+    pub(super) hall: Rc<Hall>,
+    pub(super) protocol: Protocol,
     /// Away only while the handshake has it.
     stream: Option<Stream>,
-    session: Session,
+    pub(super) session: Session,
     out: Output,
     /// When the whole connection has lasted long enough.
     ends_ms: u64,
@@ -75,11 +79,17 @@ struct Conversation {
     /// Why the body cannot be stored; said at its end.
     body_refusal: Option<Reply>,
     /// Where each accepted recipient of the transaction leads.
-    leads: Vec<Lead>,
+    pub(super) leads: Vec<Lead>,
     /// The beginning of a message that somebody wants a receipt of.
     head: Vec<u8>,
     /// Who the client has proven to be by its certificate.
-    client: ClientProof,
+    pub(super) client: ClientProof,
+    /// The reverse-path of the transaction, where a map gave it another.
+    pub(super) sender: Option<Address>,
+    /// Recipients that got another address, and which.
+    pub(super) renamed: Vec<(Address, Address)>,
+    /// What is kept of a message to an address that takes reports.
+    pub(super) report: Option<Report>,
 }
 
 /// Whether the dialogue goes on.
@@ -171,6 +181,8 @@ impl Conversation {
                 self.body = None;
                 self.leads.clear();
                 self.head.clear();
+                self.renamed.clear();
+                self.report = None;
                 super::report::transaction(&self.hall, &summary);
             }
             let Some(action) = self.out.action.take() else {
@@ -194,6 +206,9 @@ impl Conversation {
         if receipt::is_wanted(self.session.envelope()) {
             receipt::keep(&mut self.head, &self.out.body);
         }
+        if let Some(report) = &mut self.report {
+            report.keep(&self.out.body);
+        }
         if let Some(body) = &mut self.body
             && let Err(refusal) = self.hall.intake.write(body, &mut self.out.body).await
         {
@@ -215,7 +230,7 @@ impl Conversation {
             Action::Recipient {
                 address,
                 octets_hint,
-            } => self.recipient(&address, octets_hint),
+            } => self.recipient(&address, octets_hint).await,
             Action::BeginBody { .. } => {
                 self.body_refusal = None;
                 self.body = Some(self.hall.intake.begin(self.coordinator()));
@@ -288,7 +303,10 @@ impl Conversation {
         }
     }
 
-    fn sender(&self, reverse_path: Option<&Address>) -> Verdict {
+    fn sender(&mut self, reverse_path: Option<&Address>) -> Verdict {
+        let rewrites = &self.hall.live.config.load().rewrites;
+        self.sender = reverse_path
+            .and_then(|path| rewrites.envelope(Whose::Sender, Direction::Inbound, path));
         let (Some(login), Some(sender)) = (self.session.login(), reverse_path) else {
             return Ok(());
         };
@@ -297,91 +315,6 @@ impl Conversation {
             Some(account) if route::owns(&directory, account, sender) => Ok(()),
             _ => Err(reply::SENDER_NOT_OWNED),
         }
-    }
-
-    fn recipient(&mut self, address: &Address, octets_hint: Option<u64>) -> Answer {
-        let directory = self.hall.live.directory.load();
-        let targets: Vec<Target> = match route::resolve(&directory, address) {
-            Route::Local { targets, .. } => targets.iter().cloned().collect(),
-            Route::Refused(reason) => return self.refuse(reason.into(), reason_reply(reason)),
-            Route::Foreign => return self.foreign(address),
-        };
-        let hint = octets_hint.unwrap_or(0);
-        if targets.iter().all(|target| !target.account.has_room(hint)) {
-            return self.refuse(metric::Refusal::OverQuota, reply::MAILBOX_FULL);
-        }
-        if self.session.terms().hold.is_none() {
-            return self.lead(Lead::Accounts(targets));
-        }
-        let home = self.home(address);
-        self.lead_by(home, Lead::Later { home })
-    }
-
-    /// Another host's recipient: for those who may, where there is a route.
-    fn foreign(&mut self, address: &Address) -> Answer {
-        let config = self.hall.live.config.load_full();
-        let outbound = &config.outbound;
-        let home = self.home(address);
-        let lead = match route::away(outbound, self.may_send(&outbound.relay), address) {
-            Away::Leaves => Lead::Away { home },
-            Away::Discarded => Lead::Nowhere,
-            Away::Rejected(words) => {
-                self.count_refusal(metric::Refusal::Relay);
-                return Answer::Refused(words.into());
-            }
-            Away::Denied => {
-                let words = match self.client {
-                    ClientProof::Unknown(..) => reply::CERTIFICATE_UNKNOWN,
-                    _ => reply::RELAY_NEEDS_LOGIN,
-                };
-                return self.refuse(metric::Refusal::Relay, words);
-            }
-            Away::NoRoute if outbound.is_on() => {
-                return self.refuse(metric::Refusal::Relay, reply::NO_ROUTE);
-            }
-            Away::NoRoute => return self.refuse(metric::Refusal::Relay, reply::RELAY_DENIED),
-        };
-        self.lead_by(home, lead)
-    }
-
-    /// The shard that queues mail for it.
-    fn home(&self, address: &Address) -> usize {
-        let shards = self.hall.live.directory.load().shards();
-        usize::from(home(&address.domain, shards).0)
-    }
-
-    /// By the queue of a shard, as long as it takes more.
-    fn lead_by(&mut self, home: usize, lead: Lead) -> Answer {
-        match self.hall.live.is_queue_full(home) {
-            true => self.refuse(metric::Refusal::Unavailable, reply::STORAGE_FULL),
-            false => self.lead(lead),
-        }
-    }
-
-    /// Whoever has logged in, networks that the operator names, and who shows a certificate that is
-    /// known; never over LMTP, which is for our own mailboxes.
-    fn may_send(&self, relay: &Relay) -> bool {
-        let has_certificate = matches!(self.client, ClientProof::Known(_));
-        let is_known = self.session.login().is_some() || has_certificate;
-        self.protocol != Protocol::Lmtp && (is_known || relay.allows(self.session.peer().address))
-    }
-
-    fn lead(&mut self, lead: Lead) -> Answer {
-        let led_to: usize = self.leads.iter().map(Lead::count).sum();
-        if !self.leads.is_empty() && led_to + lead.count() > RECIPIENTS_MAX {
-            return Answer::Verdict(Err(reply::TOO_MANY_RECIPIENTS));
-        }
-        self.leads.push(lead);
-        Answer::Verdict(Ok(()))
-    }
-
-    fn refuse(&self, why: metric::Refusal, reply: Reply) -> Answer {
-        self.count_refusal(why);
-        Answer::Verdict(Err(reply))
-    }
-
-    fn count_refusal(&self, why: metric::Refusal) {
-        self.hall.metrics.refusals.of(why).one();
     }
 
     /// Of the owners of the recipients, we ourselves if we are one, else the first: the message
@@ -397,7 +330,7 @@ impl Conversation {
         }
     }
 
-    async fn commit(&mut self, commit: Commit) -> Answer {
+    async fn commit(&mut self, mut commit: Commit) -> Answer {
         let now = self.hall.now();
         let queue = self.hall.queue_ids.next(now.unix_millis * 1000);
         let queue_id = queue_id::text(queue);
@@ -408,7 +341,9 @@ impl Conversation {
             return Answer::Committed { queue_id, verdicts };
         };
         let received_secs = now.unix_secs() as i64;
+        self.name_renamed(&mut commit, &queue_id);
         let asked = receipt::asked(&commit.envelope, &self.leads);
+        let (told, octets) = (self.told(&commit), commit.octets);
         let Shares {
             by_owner,
             by_home,
@@ -433,6 +368,7 @@ impl Conversation {
             each_alone: self.protocol == Protocol::Lmtp,
             shares: by_owner,
             outbound: by_home,
+            memos: Vec::new(),
         };
         let given = asked.map(|asked| Given {
             asked,
@@ -440,8 +376,12 @@ impl Conversation {
             queue_id: queue_id.clone(),
             head: std::mem::take(&mut self.head),
         });
+        let report = self.report.take();
         let verdicts = match self.hall.intake.commit(body, submitted).await {
             Ok(taken) => {
+                if let Some(told) = told {
+                    told.tell(queue, octets).await;
+                }
                 let verdicts = verdicts(recipients, &of_recipient, &taken);
                 if let Some(given) = given {
                     spawn(receipt::give(
@@ -450,11 +390,34 @@ impl Conversation {
                         verdicts.clone(),
                     ));
                 }
+                if let Some(report) = report {
+                    let hall = Rc::clone(&self.hall);
+                    spawn(feedback::read(hall, report, queue_id.clone()));
+                }
                 Verdicts::Each(verdicts)
             }
             Err(refusal) => Verdicts::All(Err(refused(&refusal))),
         };
         Answer::Committed { queue_id, verdicts }
+    }
+
+    /// What programs are told when it is taken.
+    fn told(&self, commit: &Commit) -> Option<Told> {
+        let login = self.session.login().map_or("", |login| login);
+        let tenant = self.tenant(commit.envelope.reverse_path.as_ref());
+        let mut told = Told::of(About {
+            protocol: self.protocol.name(),
+            peer: self.session.peer().address.to_string(),
+            login,
+            sender: commit.envelope.reverse_path.as_ref(),
+            owner: (&tenant, commit.campaign.as_deref().unwrap_or_default()),
+            request: "",
+            metadata: serde_json::Value::Null,
+        })?;
+        for (recipient, lead) in commit.envelope.recipients.iter().zip(&self.leads) {
+            told.add(&recipient.address, lead, serde_json::Value::Null);
+        }
+        Some(told)
     }
 
     /// Every account gets the message once, however many recipients lead to it.
@@ -467,31 +430,67 @@ impl Conversation {
         let trace = self.session.received(commit, queue_id, date);
         trace.write(&mut received);
         trace.complete(commit.missing, &mut received);
-        let config = self.hall.live.config.load();
-        let sender = self.session.login().map(|login| login.to_string());
-        for (position, (recipient, lead)) in
-            commit.envelope.recipients.iter().zip(leads).enumerate()
-        {
-            let targets = match lead {
-                Lead::Accounts(targets) => targets,
-                Lead::Nowhere => continue,
-                Lead::Later { home } | Lead::Away { home } => {
-                    let tenant = sender.clone().unwrap_or_else(|| tenant(&commit.envelope));
-                    let outbound =
-                        leaving(recipient, tenant, &received, date, commit, &config.outbound);
-                    shares.leave(home, outbound);
-                    continue;
+        // Mail for accounts needs neither.
+        let live = leads.iter().any(Lead::is_queued).then(|| {
+            let live = &self.hall.live;
+            (live.config.load_full(), live.directory.load_full())
+        });
+        let mut sending = live.as_ref().map(|(config, directory)| Sending {
+            config,
+            directory,
+            reverse_path: commit.envelope.reverse_path.as_ref(),
+            terms: (&commit.terms, commit.elapsed_ms),
+            expiry_secs: None,
+            date,
+            received: &received,
+            owner: owner::join(
+                &self.tenant(commit.envelope.reverse_path.as_ref()),
+                commit.campaign.as_deref(),
+            ),
+            has_aliases: leads.iter().any(|lead| matches!(lead, Lead::Forwarded(_))),
+            last: None,
+        });
+        let sender = commit.envelope.reverse_path.as_ref();
+        let recipients = commit.envelope.recipients.iter().zip(leads);
+        for (position, (recipient, lead)) in recipients.enumerate() {
+            match (lead, &mut sending) {
+                (Lead::Accounts(targets), _) => {
+                    let member = Through::to(&targets).account(recipient);
+                    let to = (position, &*targets);
+                    share_out(sender, &member, to, &received, &mut shares);
                 }
-            };
-            let mut prefix = Vec::with_capacity(received.len() + 128);
-            trace::return_path(commit.envelope.reverse_path.as_ref(), &mut prefix);
-            trace::delivered_to(&recipient.address, &mut prefix);
-            prefix.extend_from_slice(&received);
-            for target in targets {
-                shares.add(position, recipient, &target, &prefix);
+                (Lead::Forwarded(members), Some(sending)) => {
+                    let member = members.through().account(recipient);
+                    let to = (position, &*members.targets);
+                    share_out(sender, &member, to, &received, &mut shares);
+                    shares.is_taken_elsewhere(position);
+                    sending.forward(recipient, *members, &mut shares);
+                }
+                (Lead::Later(leave), Some(sending)) => sending.hold(recipient, leave, &mut shares),
+                (Lead::Away(leave), Some(sending)) => sending.leave(recipient, leave, &mut shares),
+                (Lead::Nowhere | Lead::Forwarded(_) | Lead::Later(_) | Lead::Away(_), _) => {}
             }
         }
         shares
+    }
+
+    /// Whose turn this mail counts for, beside that of others.
+    pub(super) fn tenant(&self, reverse_path: Option<&Address>) -> String {
+        let login = self.session.login().map(|login| login.to_string());
+        login.unwrap_or_else(|| tenant(reverse_path))
+    }
+
+    /// Gives the sender its other address; says who got one.
+    fn name_renamed(&mut self, commit: &mut Commit, queue_id: &str) {
+        if let Some(sender) = self.sender.take() {
+            let before = commit.envelope.reverse_path.replace(sender);
+            let (from, to) = (before, commit.envelope.reverse_path.as_ref());
+            self.renamed.extend(from.zip(to.cloned()));
+        }
+        for (from, to) in self.renamed.drain(..) {
+            let (from, to) = (from.to_string(), to.to_string());
+            event!(Info, "rewritten", queue_id = queue_id, from = from, to = to);
+        }
     }
 
     /// RFC 2920 §3.2: replies to pipelined commands gather and leave together.
@@ -574,15 +573,6 @@ fn named(login: Result<Arc<route::Account>, Refused>) -> Result<Rc<str>, LoginRe
         Err(Refused::Wrong) => Err(LoginRefusal::Wrong),
         Err(Refused::Slowed) => Err(LoginRefusal::Slowed),
         Err(Refused::Busy) => Err(LoginRefusal::Unavailable),
-    }
-}
-
-fn reason_reply(reason: Reason) -> Reply {
-    match reason {
-        Reason::NoSuchUser | Reason::NoPostmaster => reply::UNKNOWN_USER,
-        Reason::AliasLoop | Reason::TooManyTargets => reply::ALIAS_LOOP,
-        Reason::Disabled => reply::ACCOUNT_DISABLED,
-        Reason::OverQuota => reply::MAILBOX_FULL,
     }
 }
 

@@ -1,12 +1,13 @@
 //! What shards say to each other.
 
 use super::queue::{QueueAnswer, QueueAsk};
+use super::suppress::{SuppressAnswer, SuppressAsk};
 use crate::reactor::oneshot;
 use crate::tls::StreamParts;
 use std::collections::BTreeMap;
-use store::error::ChangeError;
+use store::error::{ChangeError, ReadError};
 use store::mail::id::QueueId;
-use store::shard::{Outbound, Share, Source, StoredAccount};
+use store::shard::{Memo, MemoChange, Outbound, Share, Source, StoredAccount};
 
 /// One item of an inbox.
 pub enum Letter {
@@ -36,8 +37,16 @@ pub enum Question {
     Abandon { stream: StreamId },
     /// Take custody.
     Take(Box<Submitted>),
+    /// Begin a request under a key whose home is there.
+    Claim { key: [u8; 32], hash: [u8; 32] },
+    /// The request under this key is over.
+    Release { key: [u8; 32] },
+    /// Say something of such a request that rides with no message.
+    Note(Box<MemoChange>),
     /// Deliver what we took custody of; several at a time, taken in the order of their numbers.
     Offer(Box<Offered>),
+    /// About addresses whose domains it keeps.
+    Suppress(Box<SuppressAsk>),
 }
 
 /// A message with its envelope, as the shard that talked to the client puts it together.
@@ -54,6 +63,8 @@ pub struct Submitted {
     pub shares: Vec<(usize, Vec<Share>)>,
     /// Recipients at other hosts by the shard that keeps their queue.
     pub outbound: Vec<(usize, Vec<Outbound>)>,
+    /// In force exactly if the message is in custody, with the shard that coordinates.
+    pub memos: Vec<Memo>,
 }
 
 pub struct Offered {
@@ -64,8 +75,22 @@ pub struct Offered {
 pub enum Answer {
     Written(Result<(), ChangeError>),
     Taken(Result<Taken, ChangeError>),
+    Claimed(Result<Claimed, ReadError>),
     /// The offer is durable and need not be made again.
     Delivered(Result<(), ChangeError>),
+    Suppressed(Box<SuppressAnswer>),
+}
+
+/// What became of a claim.
+pub enum Claimed {
+    /// It is ours until it is released; what is noted of it, each under a number.
+    Yours(Vec<(u8, Vec<u8>)>),
+    /// The same request is being carried out.
+    UnderWay,
+    /// Another request has this key.
+    Other,
+    /// More are under way than may be.
+    TooMany,
 }
 
 /// What became of the coordinator's own recipients; all others are in its custody.
@@ -124,6 +149,11 @@ pub enum Order {
     Queue {
         ask: QueueAsk,
         done: oneshot::Sender<QueueAnswer>,
+    },
+    /// About the suppression list.
+    Suppress {
+        ask: SuppressAsk,
+        done: oneshot::Sender<SuppressAnswer>,
     },
     /// Configuration and directory were exchanged.
     Reloaded(oneshot::Sender<()>),

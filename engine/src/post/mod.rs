@@ -6,16 +6,19 @@
 mod desk;
 mod letter;
 mod queue;
+pub mod suppress;
 mod tls_report;
 
 pub use desk::{Post, Undelivered};
 pub use letter::{
-    Answer, Done, Handover, Letter, Offered, Order, Question, StreamId, Submitted, Taken, Via,
+    Answer, Claimed, Done, Handover, Letter, Offered, Order, Question, StreamId, Submitted, Taken,
+    Via,
 };
 pub use queue::{
     LastReply, Pick, QueueAnswer, QueueAsk, QueueDeed, QueueField, QueueLine, QueueShown, SiteLine,
     SourceLine, SuspensionLine, WarmSite,
 };
+pub use suppress::{Bounced, SuppressAnswer, SuppressAsk, SuppressReason, Suppressed};
 pub use tls_report::{
     DateRange, FailureDetail, PolicyResult, PolicyShown, PolicyType, Summary, TlsReport,
 };

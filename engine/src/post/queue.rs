@@ -11,11 +11,25 @@ pub enum QueueAsk {
         most: usize,
     },
     Show(u64),
+    /// All recipients that wait of the message with this queue id.
+    OfMessage(String),
     Carry {
         pick: Pick,
         deed: QueueDeed,
         /// Nothing is done: how many would be meant?
         is_trial: bool,
+    },
+    /// Another way for what waits: a `config::outbound::Detour`.
+    Reroute {
+        pick: Pick,
+        via: String,
+    },
+    /// What the next hop of a destination is now.
+    Hop {
+        domain: String,
+        sender: String,
+        tenant: String,
+        via: Option<String>,
     },
     Suspend {
         field: QueueField,
@@ -37,10 +51,13 @@ pub enum QueueAsk {
 pub enum QueueAnswer {
     Lines(Vec<QueueLine>),
     Shown(Option<Box<QueueShown>>),
+    All(Vec<QueueShown>),
     /// So many recipients were meant.
     Count(u64),
     Sites(Vec<SiteLine>),
     Suspensions(Vec<SuspensionLine>),
+    /// The next hop, in words.
+    Hop(Vec<String>),
     /// It was not done; a sentence for the operator.
     Refused(String),
     Sources(Vec<SourceLine>),
@@ -99,11 +116,11 @@ pub enum QueueField {
     Domain(String),
     Site(String),
     Tenant(String),
+    Campaign(String),
     /// An address, or `@` and a domain.
     Sender(String),
     /// As `Sender`.
     Recipient(String),
-    Campaign(String),
 }
 
 /// One suspension that holds.
@@ -121,6 +138,9 @@ pub struct QueueLine {
     pub item: String,
     pub domain: String,
     pub tenant: String,
+    /// Empty where there is none.
+    #[serde(default)]
+    pub campaign: String,
     pub octets: u64,
     /// RFC 6710: from −9 to 9.
     pub priority: i8,
@@ -154,6 +174,8 @@ pub struct LastReply {
     /// 0: there was no reply.
     pub code: u16,
     pub text: String,
+    /// Why the recipient was not taken, in one word.
+    pub class: String,
 }
 
 /// What one shard has for one site, and how the site fares with all of them.
@@ -189,6 +211,8 @@ pub struct SiteLine {
     pub unreached: u64,
     /// The last thing it said that was no yes.
     pub last: Option<LastReply>,
+    /// What rules have ordered of it, a sentence each.
+    pub rules: Vec<String>,
 }
 
 /// One egress source. What is ready is that of one shard, or of all where it says so.

@@ -4,16 +4,21 @@
 //! connection; whoever sends takes it, and brings it back with a time or lets it go. Whatever must
 //! be done elsewhere is handed out: domains to resolve, queues to serve, recipients that are late.
 
+mod asked;
+mod ruled;
+
+use super::destination::domain_of;
 use super::hop::Hop;
 use super::lanes::Lanes;
 use super::names::Names;
 use super::nodes::{Band, Chain, Full, Index, Nodes, State};
+use super::owner;
 use super::pool::Pools;
 use super::site::Site;
 use super::source::Source;
 use super::suspend::{Field, Suspensions};
 use super::tally::Tally;
-use super::way::{Known, parts_of};
+use super::way::Known;
 use super::wheel::Wheel;
 use crate::reactor::oneshot;
 use slab::Slab;
@@ -27,8 +32,8 @@ pub(super) struct Board {
     pub(super) suspensions: Suspensions,
     wheel: Wheel,
     pub(super) domains: Names<Domain>,
-    /// A tenant whose mail leaves by the pool of its sender is one of its own: `TENANT\0POOL`.
-    pub(super) tenants: Names<Tally>,
+    /// Tenants, each also with its campaigns, and with the pools of its senders ([`owner`]).
+    pub(super) owners: Names<Owner>,
     pub(super) pools: Pools,
     /// The message of an item: its recipients leave together.
     pub(super) message_of: Box<dyn Fn(u64) -> u64>,
@@ -42,7 +47,9 @@ pub(super) struct Board {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Arrival<'a> {
     pub(super) item: u64,
-    pub(super) domain: &'a str,
+    /// The name of its destination.
+    pub(super) to: &'a str,
+    /// Tenant and campaign ([`owner`]).
     pub(super) tenant: &'a str,
     pub(super) band: Band,
     /// Not before then.
@@ -54,7 +61,15 @@ pub(super) struct Arrival<'a> {
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub(super) struct QueueIndex(pub(super) usize);
 
-/// What is known of a domain.
+/// What is known of a tenant, or of a part of its mail: a campaign, what leaves by another pool.
+#[derive(Default)]
+pub(super) struct Owner {
+    /// Of a part: the number of the tenant, whose turns it shares, and who is counted for it.
+    pub(super) turn: Option<u32>,
+    pub(super) tally: Tally,
+}
+
+/// What is known of a destination.
 #[derive(Default)]
 pub(super) struct Domain {
     pub(super) standing: Standing,
@@ -105,7 +120,7 @@ impl Board {
             suspensions: Suspensions::default(),
             wheel: Wheel::new(now),
             domains: Names::default(),
-            tenants: Names::default(),
+            owners: Names::default(),
             pools,
             message_of: Box::new(message_of),
             queues: Slab::new(),
@@ -117,12 +132,12 @@ impl Board {
 
     /// Takes in a recipient, of the log or new.
     pub(super) fn arrive(&mut self, arrival: Arrival<'_>, now: u32) -> Result<Index, Full> {
-        let domain = self.domains.enter(arrival.domain);
-        let tenant = self.tenants.enter(arrival.tenant);
-        let added = self.nodes.add(arrival.item, domain, tenant, arrival.band);
+        let domain = self.domains.enter(arrival.to);
+        let owner = self.enter_owner(arrival.tenant);
+        let added = self.nodes.add(arrival.item, domain, owner, arrival.band);
         let Ok(index) = added else {
             self.domains.leave(domain);
-            self.tenants.leave(tenant);
+            self.leave_owner(owner);
             return added;
         };
         self.count(index, Tally::enter);
@@ -131,6 +146,31 @@ impl Board {
             false => self.defer(index, arrival.due, now),
         }
         Ok(index)
+    }
+
+    pub(super) fn enter_owner(&mut self, text: &str) -> u32 {
+        let number = self.owners.enter(text);
+        let (tenant, ..) = owner::parts(text);
+        if tenant.len() < text.len() {
+            let turn = self.owners.enter(tenant);
+            if let Some(known) = self.owners.value_mut(number) {
+                known.turn = Some(turn);
+            }
+        }
+        number
+    }
+
+    pub(super) fn leave_owner(&mut self, number: u32) {
+        let turn = self.turn_of(number);
+        self.owners.leave(number);
+        if let Some(turn) = turn {
+            self.owners.leave(turn);
+        }
+    }
+
+    /// The tenant that a part of its mail shares its turns with.
+    fn turn_of(&self, owner: u32) -> Option<u32> {
+        self.owners.value(owner).and_then(|owner| owner.turn)
     }
 
     /// Brings the board to `now`: what is due starts.
@@ -174,11 +214,15 @@ impl Board {
     }
 
     fn make_ready(&mut self, index: Index, queue: QueueIndex, look: u32) {
-        let Some(ready) = self.queues.get_mut(queue.0) else {
+        if self.queues.get(queue.0).is_none() {
             return;
-        };
-        ready.lanes.push(&mut self.nodes, index);
+        }
         self.enter(index, State::Ready, look);
+        let owner = self.nodes.node(index).tenant();
+        let turn = self.turn_of(owner).unwrap_or(owner);
+        if let Some(ready) = self.queues.get_mut(queue.0) {
+            ready.lanes.push(&mut self.nodes, index, turn);
+        }
         if self.to_serve.last() != Some(&queue) {
             self.to_serve.push(queue);
         }
@@ -189,9 +233,11 @@ impl Board {
             return None;
         }
         let node = self.nodes.node(index);
-        let (tenant, _) = parts_of(self.tenants.text(node.tenant()));
-        let domain = self.domains.text(node.domain);
-        let is_meant = |field: &Field| field.is_domain(domain) || field.is_tenant(tenant);
+        let (tenant, campaign, _) = owner::parts(self.owners.text(node.tenant()));
+        let domain = domain_of(self.domains.text(node.domain));
+        let is_meant = |field: &Field| {
+            field.is_domain(domain) || field.is_tenant(tenant) || field.is_campaign(campaign)
+        };
         let found = self.suspensions.find(now, is_meant)?;
         let look = now.saturating_add(LOOK_SECS);
         Some(found.until.map_or(look, |until| until.min(look)))
@@ -201,7 +247,9 @@ impl Board {
     pub(super) fn take_questions(&mut self) -> Vec<(u32, String)> {
         let asked = std::mem::take(&mut self.to_resolve);
         let named = |number| (number, self.domains.text(number).to_owned());
-        asked.into_iter().map(named).collect()
+        // The last one that waited for it may have left meanwhile.
+        let is_there = |(_, name): &(u32, String)| !name.is_empty();
+        asked.into_iter().map(named).filter(is_there).collect()
     }
 
     /// Queues that have something new.
@@ -301,6 +349,16 @@ impl Board {
         }
     }
 
+    /// The same for the destination of one recipient: what is known of it is not its route.
+    pub(super) fn doubt(&mut self, index: Index) {
+        let number = self.nodes.node(index).domain;
+        if let Some(domain) = self.domains.value_mut(number)
+            && let Standing::Known(known) = &mut domain.standing
+        {
+            known.until = 0;
+        }
+    }
+
     /// Takes one transaction's recipients for sending.
     pub(super) fn take(
         &mut self,
@@ -324,9 +382,14 @@ impl Board {
     pub(super) fn end(&mut self, index: Index) {
         let node = *self.nodes.node(index);
         self.let_go(index);
-        self.tenants.leave(node.tenant());
-        if self.domains.users(node.domain) == 1
-            && let Some(domain) = self.domains.value_mut(node.domain)
+        self.leave_owner(node.tenant());
+        self.leave(node.domain);
+    }
+
+    /// One recipient less goes there; with the last one goes what is known of it.
+    fn leave(&mut self, number: u32) {
+        if self.domains.users(number) == 1
+            && let Some(domain) = self.domains.value_mut(number)
         {
             let standing = std::mem::take(&mut domain.standing);
             // What is `Gone` and still chained has left already.
@@ -334,7 +397,29 @@ impl Board {
             while self.nodes.pop(&mut pending).is_some() {}
             self.forget(standing);
         }
-        self.domains.leave(node.domain);
+        self.domains.leave(number);
+    }
+
+    /// Gives a recipient another destination. One that waits for hosts or a connection starts anew;
+    /// what is being sent stays with whoever has it.
+    pub(super) fn redirect(&mut self, index: Index, to: &str, now: u32) {
+        let state = self.nodes.node(index).state();
+        let starts = matches!(state, State::Resolving | State::Ready);
+        let index = match starts {
+            true => self.take_out(index),
+            false => Some(index).filter(|_| state != State::Gone),
+        };
+        let Some(index) = index else {
+            return;
+        };
+        let number = self.domains.enter(to);
+        self.count(index, Tally::leave);
+        let before = std::mem::replace(&mut self.nodes.node_mut(index).domain, number);
+        self.count(index, Tally::enter);
+        self.leave(before);
+        if starts {
+            self.start(index, now);
+        }
     }
 
     fn forget(&mut self, standing: Standing) {
@@ -409,12 +494,13 @@ impl Board {
 
     pub(super) fn count(&mut self, index: Index, change: fn(&mut Tally, State)) {
         let node = self.nodes.node(index);
-        let (state, domain, tenant) = (node.state(), node.domain, node.tenant());
+        let (state, domain, owner) = (node.state(), node.domain, node.tenant());
         if let Some(domain) = self.domains.value_mut(domain) {
             change(&mut domain.tally, state);
         }
-        if let Some(tally) = self.tenants.value_mut(tenant) {
-            change(tally, state);
+        let tenant = self.turn_of(owner).unwrap_or(owner);
+        if let Some(tenant) = self.owners.value_mut(tenant) {
+            change(&mut tenant.tally, state);
         }
     }
 
@@ -445,12 +531,25 @@ impl Board {
 
     #[must_use]
     pub(super) fn domain_of(&self, index: Index) -> &str {
+        domain_of(self.destination_of(index))
+    }
+
+    /// The name of a recipient's destination.
+    #[must_use]
+    pub(super) fn destination_of(&self, index: Index) -> &str {
         self.domains.text(self.nodes.node(index).domain)
     }
 
     #[must_use]
     pub(super) fn tenant_of(&self, index: Index) -> &str {
-        parts_of(self.tenants.text(self.nodes.node(index).tenant())).0
+        self.owner_of(index).0
+    }
+
+    /// Tenant and campaign.
+    #[must_use]
+    pub(super) fn owner_of(&self, index: Index) -> (&str, &str) {
+        let (tenant, campaign, _) = owner::parts(self.owners.text(self.nodes.node(index).tenant()));
+        (tenant, campaign)
     }
 }
 

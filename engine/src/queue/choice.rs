@@ -5,12 +5,12 @@
 
 use super::dispatch::Dispatcher;
 use super::nodes::{Index, State};
+use super::origin;
 use super::suspend::is_address;
 use crate::post::Pick;
 use futures_util::future::join_all;
-use memchr::memchr;
 use std::ops::ControlFlow;
-use store::shard::{Item, Message};
+use store::shard::Item;
 
 /// Recipients that are meant, among some that were looked at.
 pub(super) struct Picked {
@@ -70,6 +70,7 @@ impl Dispatcher {
                 item.is_none_or(|item| item == Some((self.shard as u64, node.item)))
                     && is_same(&pick.domain, board.domain_of(*index))
                     && is_same(&pick.tenant, board.tenant_of(*index))
+                    && is_same(&pick.campaign, board.owner_of(*index).1)
                     && (pick.site.is_none() || is_same(&pick.site, &board.site_of(*index)))
             };
             (found.filter(is_meant).collect::<Vec<Index>>(), next)
@@ -93,12 +94,13 @@ impl Dispatcher {
                 return false;
             }
         }
-        if pick.sender.is_none() && pick.recipient.is_none() && pick.campaign.is_none() {
+        if pick.sender.is_none() && pick.recipient.is_none() {
             return true;
         }
         let Ok(queued) = self.store.queued(&[item.id]).await else {
             return false;
         };
+        let (queued, _) = origin::settled(queued);
         let sender = queued.source.reverse_path.as_ref();
         let sender = sender.map(ToString::to_string).unwrap_or_default();
         let recipient = queued
@@ -110,22 +112,7 @@ impl Dispatcher {
                 .as_ref()
                 .is_none_or(|wanted| is_address(wanted, address))
         };
-        if !is_one(&pick.sender, &sender)
-            || !is_one(&pick.recipient, &recipient.unwrap_or_default())
-        {
-            return false;
-        }
-        let Some(wanted) = &pick.campaign else {
-            return true;
-        };
-        let campaign = self.campaign_of(&queued.message).await;
-        campaign.is_some_and(|campaign| campaign.eq_ignore_ascii_case(wanted))
-    }
-
-    async fn campaign_of(&self, message: &Message) -> Option<String> {
-        let to = message.octets.min(HEADER_BYTES_MAX);
-        let octets = self.store.read(message, 0, to).await.ok()?;
-        campaign(&octets)
+        is_one(&pick.sender, &sender) && is_one(&pick.recipient, &recipient.unwrap_or_default())
     }
 
     /// Whether the node is still the one that was looked at.
@@ -136,43 +123,8 @@ impl Dispatcher {
     }
 }
 
-/// The campaign that a message is of: the value of one of [`CAMPAIGN_FIELDS`] in its header.
-/// Of Feedback-ID, which has four parts, the first is meant.
-#[must_use]
-pub(super) fn campaign(octets: &[u8]) -> Option<String> {
-    let mut rest = octets;
-    while let Some(end) = memchr(b'\n', rest) {
-        let (line, behind) = rest.split_at_checked(end + 1)?;
-        if line.trim_ascii().is_empty() {
-            return None;
-        }
-        for name in CAMPAIGN_FIELDS {
-            let is_it = line
-                .get(..name.len())
-                .is_some_and(|start| start.eq_ignore_ascii_case(name.as_bytes()));
-            if !is_it || line.get(name.len()) != Some(&b':') {
-                continue;
-            }
-            let value = line.get(name.len() + 1..)?.trim_ascii();
-            let first = value.split(|octet| *octet == b':').next()?.trim_ascii();
-            return Some(String::from_utf8_lossy(first).into_owned());
-        }
-        rest = behind;
-    }
-    None
-}
-
 fn asks_log(pick: &Pick) -> bool {
-    let Pick {
-        sender,
-        recipient,
-        campaign,
-        reply,
-        ..
-    } = pick;
-    [sender, recipient, campaign, reply]
-        .iter()
-        .any(|wanted| wanted.is_some())
+    pick.sender.is_some() || pick.recipient.is_some() || pick.reply.is_some()
 }
 
 /// Whether a reply with its code has these words, in any case.
@@ -182,16 +134,10 @@ fn has_words(text: &str, code: u16, words: &str) -> bool {
 }
 
 /// Shard and number of `SHARD.NUMBER`.
-fn number(name: &str) -> Option<(u64, u64)> {
+pub(super) fn number(name: &str) -> Option<(u64, u64)> {
     let (shard, item) = name.split_once('.')?;
     Some((shard.parse().ok()?, item.parse().ok()?))
 }
-
-/// Fields that name a campaign; the first that a header has counts.
-const CAMPAIGN_FIELDS: [&str; 3] = ["X-Campaign", "X-Campaign-ID", "Feedback-ID"];
-
-/// How much of a message is looked at for its campaign, in octets.
-pub(super) const HEADER_BYTES_MAX: u64 = 16 << 10;
 
 /// Nodes that are looked at before others have a turn.
 const LOOKED_AT_ONCE: u32 = 16_384;
@@ -202,22 +148,6 @@ const READ_TOGETHER_MAX: usize = 32;
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_campaign_stands_in_the_header() {
-        for (text, name) in [
-            ("X-Campaign: Spring 26\r\n\r\n", Some("Spring 26")),
-            (
-                "From: x\r\nfeedback-id: c1:cust:type:sender\r\n\r\n",
-                Some("c1"),
-            ),
-            ("X-Campaigns: no\r\n\r\nX-Campaign: body\r\n", None),
-            ("X-Campaign-ID:7\r\n", Some("7")),
-            ("", None),
-        ] {
-            assert_eq!(campaign(text.as_bytes()).as_deref(), name, "{text:?}");
-        }
-    }
 
     #[test]
     fn words_of_a_reply_are_found_in_any_case() {

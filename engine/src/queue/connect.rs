@@ -153,7 +153,7 @@ impl Courier {
             Unreached::Site(Rc::from(host.name.as_str()), failure)
         };
         let found = self.desk.guides.addresses(host).await;
-        let found = found.map_err(|why| unknown(&why.words))?;
+        let (found, _) = found.map_err(|why| unknown(&why.words))?;
         let at = found
             .first()
             .ok_or_else(|| unknown("the proxy has no address"))?;

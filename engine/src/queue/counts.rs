@@ -1,6 +1,7 @@
 //! What is counted of a site, a tenant or an egress source: outcomes, replies, delays, the pace of
 //! the last minute. Written by all shards, read by whoever asks; each cell is an atomic.
 
+use super::notice::class_of;
 use super::outcome::Result as Came;
 use crate::post::LastReply;
 use crate::telemetry::metric::{DELAY_BOUNDS_MILLIS, Delays, Flow};
@@ -45,7 +46,7 @@ impl Counts {
     pub(super) fn came(&self, result: &Came, said: &HostReply, now_secs: u64) {
         let cell = match result {
             Came::Delivered(_) => return self.took(said, now_secs),
-            Came::Deferred => &self.deferred,
+            Came::Deferred | Came::Later(_) => &self.deferred,
             Came::Failed => &self.failed,
             Came::Untried => return,
         };
@@ -56,6 +57,7 @@ impl Counts {
             host: said.host.clone(),
             code: said.code,
             text: said.text.clone(),
+            class: class_of(said).name().to_owned(),
         });
     }
 

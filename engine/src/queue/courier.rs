@@ -12,30 +12,28 @@
 //! The outcome of a message is written down while the next one is sent, and awaited before the one
 //! after it: a crash leaves at most two messages of a connection in doubt.
 
+mod ledger;
+
 use super::board::{Queue, QueueIndex};
 use super::budget;
-use super::connect::is_final;
 use super::dispatch::Dispatcher;
-use super::dsn::Event;
 use super::fit::fits;
 use super::hop::Hop;
 use super::letter::{Load, Parcel};
 use super::nodes::Index;
-use super::outcome::{Result as Came, Tried, said, said_of};
+use super::outcome::{Tried, said_of};
 use super::privacy::Unreached;
 use super::schedule::pause_secs;
 use super::site::{Counts, Permit, Rate};
 use super::source::{Leave, Ration, Source};
 use super::terms::Terms;
-use crate::egress::{
-    Connection, Dialect, Disposition, Failure, Fate, Letter, Origin, Outcome, Stage,
-};
+use crate::egress::{Connection, Disposition, Failure, Fate, Letter, Origin, Outcome, Stage};
 use crate::event;
 use crate::reactor::oneshot::{self, oneshot};
-use crate::reactor::{clock, sleep, spawn};
+use crate::reactor::{clock, sleep};
 use crate::telemetry::metric::Kind;
-use crate::wire::smtp::client::offer::Offer;
 use futures_util::future::{Either, select};
+use ledger::Promises;
 use std::pin::pin;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -115,9 +113,9 @@ impl Courier {
     pub(super) async fn run(mut self) {
         let (desk, queue) = (Rc::clone(&self.desk), self.queue);
         let mut link: Option<Link> = None;
-        while !self.desk.is_ending() && !self.desk.is_suspended(self.permit.site().name()) {
+        while !self.desk.is_ending() && !self.is_kept_back() {
             // A source that is suspended or warms up gives its share to the others.
-            if self.ahead.is_none() && !self.is_source_usable() {
+            if self.ahead.is_none() && !self.is_open() {
                 break;
             }
             let Some(departing) = self.next(&mut link).await else {
@@ -167,9 +165,11 @@ impl Courier {
         self.leave.source()
     }
 
-    fn is_source_usable(&self) -> bool {
-        let site = self.permit.site().name();
-        self.source().is_usable(site, self.desk.second())
+    /// Whether mail leaves by the source of this connection now.
+    fn is_open(&self) -> bool {
+        let (board, now) = (self.desk.board.borrow(), self.desk.second());
+        let queue = board.queue(self.queue);
+        queue.is_some_and(|queue| board.is_open(queue, now))
     }
 
     fn ration(&self) -> Option<Ration> {
@@ -203,7 +203,7 @@ impl Courier {
     /// Messages a minute, of the site and of the source.
     fn rates(&self) -> [(Option<u32>, &Rate); 2] {
         let source = self.source();
-        let by_site = self.hop.route.pace.per_minute_max;
+        let by_site = self.per_minute_max();
         [
             (by_site, &self.permit.site().rate),
             (source.says.per_minute_max, &source.rate),
@@ -240,7 +240,10 @@ impl Courier {
             || link.connection.next_number() >= pace.messages_max
             || octets > AHEAD_OF_BYTES_MAX
             || self.desk.is_ending();
-        if is_last || self.ahead.is_some() || !self.has_work() || !self.is_source_usable() {
+        if is_last || self.ahead.is_some() || !self.has_work() || !self.is_open() {
+            return;
+        }
+        if self.is_kept_back() {
             return;
         }
         let Some(ration) = self.ration().filter(|_| self.is_in_pace()) else {
@@ -250,7 +253,8 @@ impl Courier {
         let taken = self
             .desk
             .take(self.queue, pace.recipients_max as usize, now);
-        if let Some(load) = self.desk.load_at_once(taken, pace).await {
+        let taken = self.desk.keep_back(taken, self.permit.site(), now);
+        if let Some(load) = self.desk.load_at_once(self.queue, taken, pace).await {
             self.ahead = Some(self.departing(load, ration));
         }
     }
@@ -272,7 +276,12 @@ impl Courier {
             if taken.is_empty() {
                 return None;
             }
-            if let Some(load) = self.desk.load(taken, &self.hop.route.pace).await {
+            let taken = self.desk.keep_back(taken, self.permit.site(), now);
+            if let Some(load) = self
+                .desk
+                .load(Some(self.queue), taken, &self.hop.route.pace)
+                .await
+            {
                 return Some(load);
             }
         }
@@ -316,8 +325,10 @@ impl Courier {
             }
             let promises = Promises::of(open.connection.offer());
             let (host, way) = (Rc::clone(&open.host), Arc::clone(&open.way));
+            let judged = self.judge(&parcels, &host, &outcome);
+            let drops = judged.iter().flatten().any(|judged| judged.drops);
             match outcome.is_open {
-                true if open.is_for_one => open.connection.quit().await,
+                true if open.is_for_one || drops => open.connection.quit().await,
                 true => *link = Some(open),
                 false => {}
             }
@@ -325,8 +336,8 @@ impl Courier {
             ration.spend();
             self.source().sent.fetch_add(1, Ordering::Relaxed);
             self.learn(&outcome);
-            self.write_down(parcels, (&host, way), promises, &outcome)
-                .await;
+            let came = (&outcome, judged.as_slice());
+            self.write_down(parcels, (&host, way), promises, came).await;
             return true;
         }
         // It closes every connection on us: as good as not there.
@@ -378,98 +389,6 @@ impl Courier {
         }
     }
 
-    async fn write_down(
-        &mut self,
-        parcels: Vec<Parcel>,
-        (host, way): (&str, Arc<Way>),
-        promises: Promises,
-        outcome: &Outcome,
-    ) {
-        let mut tried = Vec::with_capacity(parcels.len());
-        let now = self.desk.now().unix_millis;
-        for (parcel, disposition) in parcels.into_iter().zip(&outcome.recipients) {
-            if disposition.fate == Fate::Delivered {
-                let delay = now.saturating_sub(parcel.born_millis);
-                self.permit.site().counts.delivery.record(delay);
-            }
-            let result = match Came::from(disposition) {
-                Came::Delivered(_) => Came::Delivered(self.told(&parcel, promises)),
-                other => other,
-            };
-            tried.push(Tried {
-                index: parcel.index,
-                item: parcel.item,
-                terms: parcel.terms,
-                result,
-                said: HostReply {
-                    way: Some(Arc::clone(&way)),
-                    ..said(host, disposition.origin, &disposition.reply)
-                },
-            });
-        }
-        self.count(&tried);
-        self.taken.clear();
-        let (done, noted) = oneshot();
-        let (desk, route) = (Rc::clone(&self.desk), Rc::clone(&self.hop.route));
-        spawn(async move {
-            desk.settle(tried, &route.pace).await;
-            desk.turn();
-            // A courier that is gone does not wait.
-            let _ = done.send(());
-        });
-        if let Some(before) = self.noted.replace(noted) {
-            let _ = before.await;
-        }
-    }
-
-    /// Who tells the sender of a recipient that the host took.
-    fn told(&self, parcel: &Parcel, promises: Promises) -> Event {
-        // LMTP puts it into its mailbox (RFC 2033).
-        if self.hop.dialect == Dialect::Lmtp {
-            return match parcel.wants_success() {
-                true => Event::Delivered,
-                false => Event::PassedOn,
-            };
-        }
-        let by = parcel.terms.by;
-        if by.is_some_and(|by| by.trace || !promises.deliver_by) {
-            return Event::Traced;
-        }
-        match parcel.wants_success() && !promises.dsn {
-            true => Event::Relayed,
-            false => Event::PassedOn,
-        }
-    }
-
-    pub(super) fn count(&self, tried: &[Tried]) {
-        let now_secs = self.desk.now().unix_secs();
-        let site = self.permit.site();
-        let mut tenant: Option<(Rc<str>, Arc<Counts>)> = None;
-        for one in tried {
-            if tenant
-                .as_ref()
-                .is_none_or(|(name, _)| *name != one.item.tenant)
-            {
-                let counts = self.desk.sites.total(Kind::Tenant, &one.item.tenant);
-                tenant = Some((Rc::clone(&one.item.tenant), counts));
-            }
-            let tenant = tenant.iter().map(|(_, counts)| &**counts);
-            for counts in tenant.chain([&site.counts, &*self.counts]) {
-                counts.came(&one.result, &one.said, now_secs);
-            }
-        }
-    }
-
-    /// How long the first attempts of these took to begin.
-    fn clock(&self, parcels: &[Parcel]) {
-        let now = self.desk.now().unix_millis;
-        let first = parcels.iter().filter(|parcel| parcel.item.attempts == 0);
-        for parcel in first {
-            let delay = now.saturating_sub(parcel.born_millis);
-            self.permit.site().counts.first.record(delay);
-        }
-    }
-
     /// No host took a connection. One message pays for it with an attempt; the others wait until
     /// the site is tried again.
     async fn unreached(&mut self, parcels: Vec<Parcel>, host: &str, failure: &Failure) {
@@ -480,10 +399,7 @@ impl Courier {
         let pace = &self.hop.route.pace;
         let now_millis = self.desk.now().monotonic_millis;
         site.unreached(now_millis, |failures| pause_secs(pace, failures));
-        let result = match is_final(failure) {
-            true => Came::Failed,
-            false => Came::Deferred,
-        };
+        let result = self.judged_failure(&parcels, host, failure);
         let tried: Vec<Tried> = parcels
             .into_iter()
             .map(|parcel| Tried {
@@ -576,22 +492,6 @@ async fn keep_rate(per_minute: Option<u32>, rate: &Rate, link: &mut Option<Link>
             link.connection.quit().await;
         }
         sleep(wait).await;
-    }
-}
-
-/// What a host that took a message does about telling its sender.
-#[derive(Clone, Copy)]
-struct Promises {
-    dsn: bool,
-    deliver_by: bool,
-}
-
-impl Promises {
-    fn of(offer: &Offer) -> Promises {
-        Promises {
-            dsn: offer.dsn,
-            deliver_by: offer.deliver_by_secs_min.is_some(),
-        }
     }
 }
 

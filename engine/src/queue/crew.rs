@@ -27,9 +27,18 @@ impl Dispatcher {
             if board.suspensions.find(now, is_meant).is_some() {
                 return;
             }
+            if !board
+                .queue(index)
+                .is_some_and(|queue| board.is_open(queue, now))
+            {
+                return;
+            }
             let Some(queue) = board.queue_mut(index) else {
                 return;
             };
+            if queue.suspended(now).is_some() {
+                return;
+            }
             let busy = (queue.couriers as usize).saturating_sub(queue.idle.len());
             if queue.ready() <= (busy + called) * queue.left_to_each() {
                 return;
@@ -53,10 +62,7 @@ impl Dispatcher {
     /// What one more courier of a queue needs; `None`: not now.
     fn pass(&self, index: QueueIndex, queue: &mut Queue, now: u32) -> Option<Pass> {
         let site = &queue.site;
-        if !queue.source.is_usable(site.name(), now) {
-            return None;
-        }
-        let most = queue.hop.route.pace.connections_max;
+        let most = site.most(queue.hop.route.pace.connections_max, now);
         let permit = site.permit(most, self.now().monotonic_millis).ok()?;
         let leave = queue.source.leave()?;
         let is_proven = site.is_proven();
@@ -118,13 +124,14 @@ impl Dispatcher {
         board.prune(index);
     }
 
-    /// Until when the operator keeps this queue's site from being sent to.
-    pub(super) fn is_suspended(&self, site: &str) -> bool {
+    /// Whether the operator, or a rule, keeps this queue from being sent.
+    pub(super) fn is_suspended(&self, index: QueueIndex, site: &str) -> bool {
         let now = self.second();
         let mut board = self.board.borrow_mut();
-        board
-            .suspensions
-            .find(now, |field| field.is_site(site))
-            .is_some()
+        let is_meant = |field: &Field| field.is_site(site);
+        board.suspensions.find(now, is_meant).is_some()
+            || board
+                .queue(index)
+                .is_some_and(|queue| queue.suspended(now).is_some())
     }
 }

@@ -6,21 +6,26 @@
 
 use super::board::{Arrival, Board, Queue, QueueIndex};
 use super::budget::Budget;
+use super::destination::{Destination, domain_of};
 use super::dsn::Event;
 use super::frail::Frail;
 use super::hop::{Asked, Guides, Hop, NoHop};
 use super::line::Line;
 use super::nodes::{Band, Index};
 use super::notice::News;
+use super::origin;
 use super::outcome::{Deed, Result as Came, Times, Tried};
 use super::pool::Pools;
 use super::probe::PROBES_PART;
+use super::reroute::Reroutes;
 use super::site::Sites;
 use super::source::Sources;
 use super::terms::Terms;
 use super::time::Seconds;
 use super::tls_report::TlsReports;
-use crate::config::outbound::{Outbound, Pace};
+use super::told;
+use crate::config::Config;
+use crate::config::outbound::{Outbound, Pace, Route};
 use crate::egress::Tools;
 use crate::event;
 use crate::intake::{Intake, QueueIds, Shard};
@@ -76,8 +81,15 @@ pub struct Dispatcher {
     pub(super) sources: Arc<Sources>,
     pub(super) reports: Arc<TlsReports>,
     pub(super) frail: RefCell<Frail>,
-    pub(super) guides: Guides,
+    pub(super) remembered: told::Remembered,
     pub(super) sites: Arc<Sites>,
+    pub(super) guides: Guides,
+    /// How often the configuration was exchanged.
+    pub(super) generation: Cell<u64>,
+    /// The last one.
+    config: RefCell<Arc<Config>>,
+    /// Orders of the operator about waiting mail.
+    pub(super) reroutes: RefCell<Reroutes>,
     questions: Rc<Budget>,
     seconds: Seconds,
     is_ending: Cell<bool>,
@@ -95,6 +107,9 @@ impl Dispatcher {
         let second = seconds.look(now.monotonic_millis, now.unix_secs());
         let pools = Pools::new(&config.outbound, &equipment.sources);
         let dispatcher = Rc::new(Dispatcher {
+            config: RefCell::new(equipment.live.config.load_full()),
+            generation: Cell::new(0),
+            reroutes: RefCell::default(),
             bodies: Budget::new(queue.sending_bytes_max),
             connections: Budget::new(queue.connections_max),
             probes: Budget::new(queue.connections_max / PROBES_PART),
@@ -116,11 +131,13 @@ impl Dispatcher {
             tools: equipment.tools,
             metrics: equipment.metrics,
             random: equipment.random,
+            remembered: told::Remembered::default(),
             is_ending: Cell::new(false),
             looked: Cell::new(0),
         });
         dispatcher.recall();
         dispatcher.recall_suspensions();
+        dispatcher.recall_reroutes();
         dispatcher
     }
 
@@ -157,16 +174,23 @@ impl Dispatcher {
         self.connections.used()
     }
 
-    /// The configuration was exchanged.
-    pub fn reconfigured(&self) {
-        let config = self.live.config.load();
-        let queue = &config.outbound.queue;
-        self.bodies.set(queue.sending_bytes_max);
-        self.connections.set(queue.connections_max);
-        self.probes.set(queue.connections_max / PROBES_PART);
-        let mut board = self.board.borrow_mut();
-        board.pools = Pools::new(&config.outbound, &self.sources);
-        board.doubt_all();
+    /// The configuration was exchanged: what waits goes by the new routes.
+    pub fn reconfigured(self: &Rc<Self>) {
+        let config = self.live.config.load_full();
+        let rules = &config.outbound;
+        self.bodies.set(rules.queue.sending_bytes_max);
+        self.connections.set(rules.queue.connections_max);
+        self.probes.set(rules.queue.connections_max / PROBES_PART);
+        self.generation.set(self.generation.get() + 1);
+        {
+            let mut board = self.board.borrow_mut();
+            board.pools = Pools::new(rules, &self.sources);
+            board.doubt_all();
+        }
+        let before = self.config.replace(Arc::clone(&config));
+        if before.outbound.routes != rules.routes {
+            spawn(Rc::clone(self).redirect_all());
+        }
     }
 
     pub(super) fn now(&self) -> Now {
@@ -209,10 +233,11 @@ impl Dispatcher {
     }
 
     fn arrive(&self, item: &Item, now: u32) {
+        let rules = &self.live.config.load().outbound;
         let arrival = Arrival {
             item: item.id.0,
-            domain: &item.domain,
-            tenant: &item.tenant,
+            to: &self.destination(item, rules),
+            tenant: origin::parts(&item.tenant).0,
             band: match item.priority {
                 1.. => Band::High,
                 0 => Band::Normal,
@@ -239,9 +264,11 @@ impl Dispatcher {
                 ready.map(|(index, _)| index).collect()
             };
             waiting.into_iter().for_each(|queue| self.serve(queue));
+            self.turn();
             self.watch(now);
             self.count();
             self.publish(now);
+            self.forget_reroutes().await;
         }
     }
 
@@ -262,55 +289,74 @@ impl Dispatcher {
         }
     }
 
-    async fn resolve(self: Rc<Self>, number: u32, domain: String) {
-        if self.is_ours(&domain) {
+    async fn resolve(self: Rc<Self>, number: u32, name: String) {
+        let config = self.live.config.load_full();
+        let to = Destination::of(&name);
+        if self.is_ours(to.domain) {
             let released = self
                 .board
                 .borrow_mut()
-                .unresolved((number, &domain), self.second());
+                .unresolved((number, &name), self.second());
             self.bring_home(released).await;
             return self.turn();
         }
         let question = self.questions.take(1).await;
-        let config = self.live.config.load_full();
-        let found = match self.asked(&domain, &config.outbound) {
-            Some(asked) => self.guides.hop(asked).await,
-            None => Err(NoHop::withdrawn()),
-        };
+        let found = self.hop(&to, &config.outbound).await;
         drop(question);
         let now = self.second();
         match found {
-            Ok(hop) => self.lead((number, &domain), hop, now),
+            Ok(hop) => self.lead((number, &name), hop, now),
             Err(why) => {
-                self.report_no_hop(&domain, &why);
-                let waited = self.board.borrow_mut().unresolved((number, &domain), now);
-                let pace = pace_of(&config.outbound, &domain);
+                self.report_no_hop(to.domain, &why);
+                let waited = self.board.borrow_mut().unresolved((number, &name), now);
+                let pace = to.pace(&config.outbound);
                 self.settle(self.without_hop(waited, &why), &pace).await;
             }
         }
         self.turn();
     }
 
-    fn asked(&self, domain: &str, rules: &Outbound) -> Option<Asked> {
-        let (place, route) = rules.route_and_place(domain)?;
+    /// The next hop of a destination.
+    pub(super) async fn hop(&self, to: &Destination<'_>, rules: &Outbound) -> Result<Hop, NoHop> {
+        let generation = self.generation.get();
+        let hop = match to.via {
+            Some(via) => self.detour(to.domain, via, rules).await,
+            None => match rules.route(to.domain, to.whom()) {
+                Some((place, route)) => {
+                    let asked = self.asked(to.domain, (place, route.clone()), rules);
+                    self.guides.hop(asked).await
+                }
+                None => Err(NoHop::withdrawn()),
+            },
+        };
+        hop.map(|hop| Hop { generation, ..hop })
+    }
+
+    /// What is asked of a domain by a route, with its place.
+    pub(super) fn asked(
+        &self,
+        domain: &str,
+        (place, route): (usize, Route),
+        rules: &Outbound,
+    ) -> Asked {
         let own = rules.tls_policy(domain);
-        Some(Asked {
+        Asked {
             domain: domain.to_owned(),
             place,
             tls_place: own.map(|(place, _)| place),
             tls: own.map_or(&route.tls, |(_, policy)| policy).clone(),
-            route: Rc::new(route.clone()),
+            route: Rc::new(route),
             files: self.live.tls_files.load_full(),
-        })
+        }
     }
 
-    /// Lets a domain know where it leads.
-    fn lead(&self, domain: (u32, &str), hop: Hop, now: u32) {
-        self.report_sts_fault(domain.1, &hop);
+    /// Lets a destination know where it leads.
+    fn lead(&self, to: (u32, &str), hop: Hop, now: u32) {
+        self.report_sts_fault(domain_of(to.1), &hop);
         let site = self.sites.site(&hop.site);
         let until = now.saturating_add(hop.ttl_secs.clamp(HOP_SECS_MIN, HOP_SECS_MAX));
         let mut board = self.board.borrow_mut();
-        board.resolved(domain, Rc::new(hop), site, until, now);
+        board.resolved(to, Rc::new(hop), site, until, now);
     }
 
     fn without_hop(&self, waited: Vec<Index>, why: &NoHop) -> Vec<Tried> {
@@ -345,7 +391,8 @@ impl Dispatcher {
     /// The item of a node; `None`: it has ended, and whoever sends it is about to say so.
     pub(super) fn item_of(&self, index: Index) -> Option<Item> {
         let name = self.board.borrow().nodes.node(index).item;
-        self.store.queue_item(ItemId(name))
+        let item = self.store.queue_item(ItemId(name));
+        item.map(origin::plain_item)
     }
 
     /// As [`item_of`](Self::item_of), for a node that is ours to decide about: what has ended
@@ -362,9 +409,12 @@ impl Dispatcher {
     /// the log has taken it: what another host has must not be sent again.
     pub(super) async fn settle(&self, tried: Vec<Tried>, pace: &Pace) {
         let (mut notes, mut news, mut moves) = (Vec::new(), Vec::new(), Vec::new());
+        let mut told = Vec::new();
         for one in tried {
             self.report(&one);
-            match one.deed(pace, self.times(&one)) {
+            let deed = one.deed(pace, self.times(&one));
+            told.extend(told::News::of(&one, &deed));
+            match deed {
                 Deed::Again => moves.push((one.index, Move::At(0))),
                 Deed::Note(attempt) => {
                     moves.push((one.index, Move::to(attempt.due_secs)));
@@ -387,6 +437,7 @@ impl Dispatcher {
                 }
             }
         }
+        self.tell_events(told).await;
         self.insist(notes, news).await;
         self.carry_out(moves);
     }
@@ -492,11 +543,6 @@ fn due_of(item: &Item, now: u32) -> u32 {
 /// Most ends are of mail that arrived, of which nobody wants to hear.
 fn is_silent(end: &End, event: Event) -> bool {
     matches!(end.ending, Ending::Delivered | Ending::Dropped) && event == Event::PassedOn
-}
-
-pub(super) fn pace_of(rules: &Outbound, domain: &str) -> Pace {
-    let route = rules.route(domain);
-    route.map_or_else(|| rules.queue.pace.clone(), |route| route.pace.clone())
 }
 
 const TICK: Duration = Duration::from_secs(1);

@@ -2,12 +2,13 @@
 //!
 //! Delivery and end are said in one frame, so that a crash delivers it once.
 
-use super::dispatch::{Dispatcher, pace_of};
+use super::dispatch::Dispatcher;
 use super::letter::{Load, Parcel};
 use super::nodes::Index;
 use super::outcome::{Result as Came, Tried};
 use super::receipt::{Delivery, receipt};
 use super::way_back::{WayBack, put};
+use crate::config::outbound::Whom;
 use crate::event;
 use crate::intake::queue_id;
 use crate::post::Submitted;
@@ -33,8 +34,9 @@ impl Dispatcher {
             let Some(item) = self.own_item_of(index) else {
                 continue;
             };
-            let pace = pace_of(&config.outbound, &item.domain);
-            let Some(Load { mut parcels, body }) = self.load(vec![index], &pace).await else {
+            let pace = config.outbound.pace(&item.domain, Whom::default()).clone();
+            let loaded = self.load(None, vec![index], &pace).await;
+            let Some(Load { mut parcels, body }) = loaded else {
                 continue;
             };
             let Some(parcel) = parcels.pop() else {
@@ -50,15 +52,21 @@ impl Dispatcher {
 
     async fn deliver(&self, parcel: &Parcel, source: &Source, octets: Vec<u8>) -> Result<(), Why> {
         let address = &parcel.recipient.address;
-        let targets = match route::resolve(&self.live.directory.load(), address) {
-            Route::Local { targets, .. } => targets,
+        let (targets, members) = match route::resolve(&self.live.directory.load(), address) {
+            Route::Local { targets, .. } => (targets, None),
+            Route::Forwarded(forwarded) => {
+                (Targets::Many(forwarded.targets), Some(forwarded.forwards))
+            }
             Route::Refused(reason) => return Err(reason.into()),
             Route::Foreign => return Err(Reason::NoSuchUser.into()),
         };
         let now = self.now();
         let queue = self.queue_ids.next(now.unix_millis * 1000);
-        let submitted = self.submitted(parcel, source, &targets, queue);
-        let has_others = submitted.shares.len() > 1;
+        let mut submitted = self.submitted(parcel, source, &targets, queue);
+        if let Some(members) = members {
+            submitted.outbound = self.onward(parcel, source, &members);
+        }
+        let has_others = submitted.shares.len() > 1 || !submitted.outbound.is_empty();
         let end = End {
             item: parcel.item.id,
             at_secs: now.unix_secs() as i64,
@@ -126,6 +134,7 @@ impl Dispatcher {
             each_alone: false,
             shares,
             outbound: Vec::new(),
+            memos: Vec::new(),
         }
     }
 

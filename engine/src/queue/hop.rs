@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! [[route]] ─┬─ mx    → resolver: hosts by preference, MTA-STS, DANE
-//!            └─ host  → its address, or the addresses of its name by the system's own lookup
+//!            └─ host  → its address, or the addresses of its name
 //! ```
 //!
 //! Domains with the same hosts and the same demands share a hop, and with it connections and
@@ -12,12 +12,11 @@ use super::security::{demanded, heed, policed};
 use super::tls_report::Policed;
 use crate::config::outbound::{HopProtocol, NextHost, Route, TlsDemand, TlsPolicy, Via};
 use crate::egress::{Demand, Dialect};
-use crate::reactor::Pool;
 use crate::resolver::sts::StsFault;
 use crate::resolver::{self, DnsFailure, Host, Resolver, Ways};
 use crate::tls::{Terms, TlsFiles};
 use rustls::RootCertStore;
-use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
+use std::net::{IpAddr, SocketAddr};
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -33,6 +32,8 @@ pub(super) struct Hop {
     pub(super) dialect: Dialect,
     pub(super) route: Rc<Route>,
     pub(super) tls: HopTls,
+    /// By which configuration it was found.
+    pub(super) generation: u64,
     /// How long this holds, in seconds.
     pub(super) ttl_secs: u32,
 }
@@ -86,8 +87,6 @@ pub(super) struct NoHop {
 #[derive(Clone)]
 pub struct Guides {
     pub resolver: Resolver,
-    /// Threads for the system's own lookup, which blocks.
-    pub lookups: Pool,
     /// Where mail exchangers listen.
     pub mx_port: u16,
 }
@@ -114,13 +113,16 @@ impl Guides {
         own: Option<Arc<RootCertStore>>,
     ) -> Result<Hop, NoHop> {
         let name = host.to_string();
-        let addresses = self.addresses(&host).await?;
+        let (addresses, ttl_secs) = self.addresses(&host).await?;
         let published = resolver::TlsDemand::Opportunistic;
         let demand = demanded(&asked.tls, own, &host.name, &published);
         let demand = demand.ok_or_else(NoHop::forbidden)?;
         let reach_name: Rc<str> = host.name.into();
         Ok(Hop {
-            exchange: format!("{} {name}", asked.places()),
+            exchange: match protocol {
+                HopProtocol::Smtp => format!("{} {name}", asked.places()),
+                HopProtocol::Lmtp => format!("{} {name} lmtp", asked.places()),
+            },
             site: name,
             hosts: vec![Reach {
                 own_demand: Some(demand.clone()),
@@ -136,37 +138,30 @@ impl Guides {
             },
             route: Rc::clone(&asked.route),
             tls: asked.hop_tls(None),
-            ttl_secs: FIXED_TTL_SECS,
+            generation: 0,
+            ttl_secs,
         })
     }
 
-    /// The addresses of a host that the configuration names, by the system's own lookup.
-    pub(super) async fn addresses(&self, host: &NextHost) -> Result<Vec<SocketAddr>, NoHop> {
-        match host.name.parse::<IpAddr>() {
-            Ok(address) => Ok(vec![SocketAddr::new(address, host.port)]),
-            Err(_) => self.look_up(host).await,
+    /// The addresses of a host that the configuration names, and for how many seconds they hold.
+    pub(super) async fn addresses(&self, host: &NextHost) -> Result<(Vec<SocketAddr>, u32), NoHop> {
+        if let Ok(address) = host.name.parse::<IpAddr>() {
+            return Ok((vec![SocketAddr::new(address, host.port)], FIXED_TTL_SECS));
         }
-    }
-
-    async fn look_up(&self, host: &NextHost) -> Result<Vec<SocketAddr>, NoHop> {
-        let (name, port) = (host.name.clone(), host.port);
-        let found = self.lookups.offload(move || {
-            let found = (name.as_str(), port).to_socket_addrs();
-            found.map(|all| all.take(ADDRESSES_MAX).collect::<Vec<SocketAddr>>())
-        });
-        let why = match found.await {
-            Ok(Ok(addresses)) if !addresses.is_empty() => return Ok(addresses),
-            Ok(Ok(_)) => "it has no address".to_owned(),
-            Ok(Err(error)) => error.to_string(),
-            Err(_) => "too many lookups are under way".to_owned(),
-        };
-        // A name in our own configuration: the operator will see to it.
-        Err(NoHop {
-            is_bogus: false,
-            is_permanent: false,
-            status: (4, 4, 3),
-            words: format!("next hop {}: {why}", host.name),
-        })
+        match self.resolver.addresses(&host.name).await {
+            Ok((found, ttl_secs)) => {
+                let found = found.into_iter().take(ADDRESSES_MAX);
+                let found = found.map(|address| SocketAddr::new(address, host.port));
+                Ok((found.collect(), ttl_secs))
+            }
+            // A name in our own configuration: the operator will see to it.
+            Err(failure) => Err(NoHop {
+                is_permanent: false,
+                is_bogus: failure == DnsFailure::Bogus,
+                status: (4, 4, 3),
+                words: format!("next hop {}: {failure}", host.name),
+            }),
+        }
     }
 
     async fn exchangers(
@@ -202,6 +197,7 @@ impl Guides {
             dialect: Dialect::Smtp,
             route: Rc::clone(&asked.route),
             tls: asked.hop_tls(sts_fault),
+            generation: 0,
             ttl_secs: ways.ttl_secs,
         })
     }
@@ -330,5 +326,5 @@ const HOSTS_MAX: usize = 20;
 /// Addresses of one host that are tried.
 const ADDRESSES_MAX: usize = 8;
 
-/// How long the addresses of a fixed host are kept.
+/// How long an address in digits is kept.
 const FIXED_TTL_SECS: u32 = 60;

@@ -30,8 +30,9 @@ struct Lane {
 }
 
 impl Lanes {
-    pub(super) fn push(&mut self, nodes: &mut Nodes, index: Index) {
-        let (tenant, band) = (nodes.node(index).tenant(), nodes.node(index).band());
+    /// `tenant` is whose turn it shares.
+    pub(super) fn push(&mut self, nodes: &mut Nodes, index: Index, tenant: u32) {
+        let band = nodes.node(index).band();
         let turns = self.turns(band);
         let lane = turns.lanes.entry(tenant).or_insert_with(|| {
             turns.order.push_back(tenant);
@@ -135,7 +136,7 @@ mod tests {
         for (tenant, count, band) in tenants {
             for _ in 0..*count {
                 let index = nodes.add(item, 0, *tenant, *band).unwrap();
-                lanes.push(&mut nodes, index);
+                lanes.push(&mut nodes, index, *tenant);
                 item += 1;
             }
         }

@@ -2,10 +2,12 @@
 
 use super::board::{QueueIndex, SENDING_SECS_MAX};
 use super::budget;
-use super::choice::campaign;
 use super::dispatch::Dispatcher;
+use super::header;
 use super::nodes::{Index, Nodes};
+use super::origin;
 use super::outcome::{Result as Came, Tried};
+use super::site::Site;
 use super::suspend;
 use super::terms::Terms;
 use super::watch::never_tried;
@@ -17,7 +19,7 @@ use std::rc::Rc;
 use store::error::ReadError;
 use store::mail::envelope::{Envelope, Notify, Recipient};
 use store::mail::id::ItemId;
-use store::shard::{Enhanced, HostReply, Item, Message, Queued, Source};
+use store::shard::{Enhanced, HostReply, Item, Leaving, Message, Queued, Source};
 
 /// One transaction to be.
 pub(super) struct Load {
@@ -46,6 +48,20 @@ pub(super) struct Body {
 }
 
 impl Parcel {
+    fn of(index: Index, item: Item, leaving: &Leaving, born_millis: u64) -> Parcel {
+        Parcel {
+            index,
+            terms: Terms::of(leaving),
+            born_millis,
+            recipient: Recipient {
+                address: leaving.address.clone(),
+                notify: leaving.notify,
+                orcpt: leaving.orcpt.clone(),
+            },
+            item,
+        }
+    }
+
     /// Whether its sender wants to hear that it arrived.
     pub(super) fn wants_success(&self) -> bool {
         self.recipient.notify.0 & Notify::SUCCESS.0 != 0
@@ -77,19 +93,29 @@ impl Dispatcher {
     }
 
     /// Reads the message of recipients that were taken. What cannot be sent is settled here;
-    /// `None`: that was all of it.
-    pub(super) async fn load(&self, taken: Vec<Index>, pace: &Pace) -> Option<Load> {
+    /// `None`: that was all of it. What is of no ready queue is for a mailbox of ours.
+    pub(super) async fn load(
+        &self,
+        queue: Option<QueueIndex>,
+        taken: Vec<Index>,
+        pace: &Pace,
+    ) -> Option<Load> {
         let (wanted, octets) = self.wanted(taken)?;
         let room = self.bodies.take(octets).await;
-        self.load_into(wanted, room, pace).await
+        self.load_into(queue, wanted, room, pace).await
     }
 
     /// As [`load`](Self::load), for whoever has room for a message already and must not wait for
     /// more: others may wait for his. Without room they are ready again.
-    pub(super) async fn load_at_once(&self, taken: Vec<Index>, pace: &Pace) -> Option<Load> {
+    pub(super) async fn load_at_once(
+        &self,
+        queue: QueueIndex,
+        taken: Vec<Index>,
+        pace: &Pace,
+    ) -> Option<Load> {
         let (wanted, octets) = self.wanted(taken)?;
         match self.bodies.try_take(octets) {
-            Some(room) => self.load_into(wanted, room, pace).await,
+            Some(room) => self.load_into(Some(queue), wanted, room, pace).await,
             None => {
                 self.make_ready(wanted.into_iter().map(|(index, _)| index));
                 None
@@ -116,6 +142,7 @@ impl Dispatcher {
 
     async fn load_into(
         &self,
+        queue: Option<QueueIndex>,
         wanted: Vec<(Index, Item)>,
         room: budget::Share,
         pace: &Pace,
@@ -124,11 +151,11 @@ impl Dispatcher {
         self.allow_time(wanted.iter().map(|(index, _)| *index), octets);
         let ids: Vec<ItemId> = wanted.iter().map(|(_, item)| item.id).collect();
         let read = async {
-            let queued = self.store.queued(&ids).await?;
+            let (queued, sent_path) = origin::settled(self.store.queued(&ids).await?);
             let pieces = self.pieces(&queued.message).await?;
-            Ok((queued, pieces))
+            Ok((queued, sent_path, pieces))
         };
-        let (queued, pieces) = match read.await {
+        let (mut queued, sent_path, pieces) = match read.await {
             Ok(read) => read,
             Err(error) => {
                 self.unread(wanted, &error, pace).await;
@@ -137,14 +164,23 @@ impl Dispatcher {
         };
         let sender = queued.source.reverse_path.as_ref();
         let sender = sender.map(ToString::to_string).unwrap_or_default();
-        if self.change_pool(&wanted, &sender) {
+        if queue.is_some() && self.change_pool(&wanted, &sender) {
             return None;
         }
-        let campaign = match self.board.borrow().suspensions.asks_campaign() {
-            true => pieces.first().and_then(|piece| campaign(piece)),
-            false => None,
+        let addresses = queued
+            .recipients
+            .iter()
+            .map(|(id, leaving)| (*id, &leaving.address));
+        self.remembered.keep(queued.queue, &sender, addresses);
+        let wanted = match queue {
+            Some(queue) => {
+                let wanted = self.keep_on_route(queue, wanted, &queued);
+                self.without_suppressed(wanted, &queued, pace).await
+            }
+            None => wanted,
         };
-        let parcels = self.parcels(wanted, &queued, &sender, campaign.as_deref());
+        queued.source.reverse_path = sent_path;
+        let parcels = self.parcels(wanted, &queued, &sender);
         let parcels = self.in_time(parcels, pace).await;
         let priority = parcels.first()?.item.priority;
         Some(Load {
@@ -154,20 +190,14 @@ impl Dispatcher {
                 tenant: queued.tenant,
                 queue_id: queue_id::text(queued.queue),
                 priority,
-                pieces: pieces.into(),
+                pieces: header::renamed(&self.live.config.load().rewrites, pieces).into(),
                 _room: room,
             },
         })
     }
 
     /// Those that may leave now.
-    fn parcels(
-        &self,
-        wanted: Vec<(Index, Item)>,
-        queued: &Queued,
-        sender: &str,
-        campaign: Option<&str>,
-    ) -> Vec<Parcel> {
+    fn parcels(&self, wanted: Vec<(Index, Item)>, queued: &Queued, sender: &str) -> Vec<Parcel> {
         let born_millis = queue_id::given_millis(queued.queue);
         let mut parcels = Vec::with_capacity(wanted.len());
         for (index, item) in wanted {
@@ -179,22 +209,11 @@ impl Dispatcher {
             let envelope = suspend::Envelope {
                 sender,
                 recipient: &leaving.address,
-                campaign,
             };
             if self.put_off(index, &envelope) {
                 continue;
             }
-            parcels.push(Parcel {
-                index,
-                terms: Terms::of(leaving),
-                born_millis,
-                recipient: Recipient {
-                    address: leaving.address.clone(),
-                    notify: leaving.notify,
-                    orcpt: leaving.orcpt.clone(),
-                },
-                item,
-            });
+            parcels.push(Parcel::of(index, item, leaving, born_millis));
         }
         parcels
     }
@@ -243,7 +262,7 @@ impl Dispatcher {
         Ok(pieces)
     }
 
-    /// Mail of a suspended sender, recipient or campaign waits. `true`: it does.
+    /// Mail of a suspended sender or recipient waits. `true`: it does.
     fn put_off(&self, index: Index, envelope: &suspend::Envelope<'_>) -> bool {
         let now = self.second();
         let mut board = self.board.borrow_mut();
@@ -277,6 +296,22 @@ impl Dispatcher {
                 .for_each(|(index, _)| board.defer(*index, now, now));
         }
         has_changed
+    }
+
+    /// Leaves out what rules let wait at this site because of its tenant or its campaign.
+    pub(super) fn keep_back(&self, taken: Vec<Index>, site: &Site, now: u32) -> Vec<Index> {
+        if !site.effects.are_any(now) {
+            return taken;
+        }
+        let mut board = self.board.borrow_mut();
+        let mut kept = Vec::with_capacity(taken.len());
+        for index in taken {
+            match site.effects.suspended(&board.mail_of(index), now) {
+                Some(suspended) => board.defer(index, suspended.until, now),
+                None => kept.push(index),
+            }
+        }
+        kept
     }
 
     /// A message that is lost ends, and its sender hears of it; one that cannot be read now waits.

@@ -5,18 +5,20 @@
 //! notice that has no way is named in the log; its recipients end all the same.
 
 use super::dispatch::Dispatcher;
-use super::dsn::{self, Event, Facts, Original, Status, Told, Words, classify, is_due};
+use super::dsn::{self, Class, Event, Facts, Original, Status, Told, Words, classify, is_due};
+use super::origin;
 use super::outcome::Tried;
 use super::terms::Terms;
-use super::way_back::WayBack;
+use super::way_back::{WayBack, is_copied};
 use crate::event;
 use crate::intake::queue_id;
 use crate::post::Submitted;
 use crate::session::smtp;
 use std::collections::BTreeMap;
 use store::error::{ChangeError, ReadError};
-use store::mail::envelope::Ret;
-use store::mail::id::{ItemId, ObjectId};
+use store::mail::address::Address;
+use store::mail::envelope::{Notify, Ret};
+use store::mail::id::{ItemId, ObjectId, QueueId};
 use store::shard::{End, Ending, HAS_ENDED, HostReply, Item, Note, Queued};
 
 /// What is to be told of one recipient.
@@ -103,7 +105,7 @@ impl Dispatcher {
 
     /// Envelope and what a notice may return of the message.
     async fn read(&self, items: &[ItemId]) -> Result<(Queued, Vec<u8>), ReadError> {
-        let queued = self.store.queued(items).await?;
+        let (queued, _) = origin::settled(self.store.queued(items).await?);
         let returned = queued.message.octets.min(READ_BYTES_MAX);
         let octets = self.store.read(&queued.message, 0, returned).await?;
         Ok((queued, octets))
@@ -111,28 +113,35 @@ impl Dispatcher {
 
     /// The notice of everything that is due, if there is any and it has a way.
     fn draft(&self, news: &[News], queued: &Queued, octets: &[u8]) -> Option<(Submitted, Vec<u8>)> {
-        let sender = queued.source.reverse_path.as_ref()?;
         let config = self.live.config.load_full();
+        let copies = config.outbound.queue.postmaster_copies;
+        let sender = queued.source.reverse_path.as_ref();
         let now = self.now();
         let queue = self.queue_ids.next(now.unix_millis * 1000);
         let id = queue_id::text(queue);
-        let terms = queued
-            .recipients
-            .first()
-            .map(|(_, leaving)| Terms::of(leaving));
-        let terms = terms.unwrap_or_default();
+        let terms = terms_of(queued);
         let replies: Vec<String> = news.iter().map(|one| reply_line(&one.said)).collect();
-        let told: Vec<Told<'_>> = news
-            .iter()
-            .zip(&replies)
-            .filter_map(|(one, reply)| told(one, reply, queued, now.unix_secs() as i64))
-            .collect();
+        let now_secs = now.unix_secs() as i64;
+        let told = |is_meant: &dyn Fn(&News, Notify) -> bool| -> Vec<Told<'_>> {
+            let by = (now_secs, is_meant);
+            let news = news.iter().zip(&replies);
+            let told = news.filter_map(|(one, reply)| told(one, reply, queued, by));
+            told.collect()
+        };
+        let due = told(&|one, notify| is_due(one.event, notify, sender));
+        let copied = told(&|one, _| is_copied(copies, one.event));
+        let postmaster = Address::new("postmaster", config.hostname.clone());
+        let copy = Some(&postmaster).filter(|_| !copied.is_empty());
+        let (to, told) = match sender.filter(|_| !due.is_empty()) {
+            Some(sender) => (sender, due),
+            None => (copy?, copied),
+        };
         let facts = Facts {
             host: &config.hostname,
             id: &id,
-            now_secs: now.unix_secs() as i64,
+            now_secs,
             original: Original {
-                reverse_path: Some(sender),
+                reverse_path: Some(to),
                 queue_id: &queue_id::text(queued.queue),
                 arrived_secs: queued.received_secs,
                 envid: queued.source.envid.as_deref(),
@@ -157,22 +166,28 @@ impl Dispatcher {
         let way = WayBack {
             live: &self.live,
             shard: self.shard,
-            now_secs: now.unix_secs() as i64,
+            now_secs,
         };
-        let Some(submitted) = way.submitted(queue, sender, &notice, &asked) else {
+        let is_of_notice = sender.is_none();
+        let submitted = way.with_copy(queue, (to, copy), is_of_notice, &notice, &asked);
+        let Some(submitted) = submitted else {
             self.name_lost(&id, "there is no way to the sender");
             return None;
         };
+        self.name_notice(&id, queued.queue, to, &told);
+        Some((submitted, notice.octets))
+    }
+
+    fn name_notice(&self, id: &str, of: QueueId, to: &Address, told: &[Told<'_>]) {
         event!(
             Info,
             "notice",
-            queue_id = id.as_str(),
-            of = queue_id::text(queued.queue),
-            to = sender.to_string(),
+            queue_id = id,
+            of = queue_id::text(of),
+            to = to.to_string(),
             event = told.first().map_or("", |told| told.event.action()),
             recipients = told.len(),
         );
-        Some((submitted, notice.octets))
     }
 
     fn name_lost(&self, id: &str, why: &str) {
@@ -180,12 +195,25 @@ impl Dispatcher {
     }
 }
 
+/// What the sender asked of the way.
+fn terms_of(queued: &Queued) -> Terms {
+    let first = queued.recipients.first();
+    first.map_or_else(Terms::default, |(_, leaving)| Terms::of(leaving))
+}
+
+/// Whether a notice is to tell of a recipient with these wishes.
+type IsMeant<'f> = dyn Fn(&News, Notify) -> bool + 'f;
+
 /// What a notice says of one recipient, if it is to say anything.
-fn told<'a>(news: &'a News, reply: &'a str, queued: &'a Queued, now_secs: i64) -> Option<Told<'a>> {
+fn told<'a>(
+    news: &'a News,
+    reply: &'a str,
+    queued: &'a Queued,
+    (now_secs, is_meant): (i64, &IsMeant<'_>),
+) -> Option<Told<'a>> {
     let of_item = |(item, _): &&(ItemId, _)| *item == news.item.id;
     let (_, leaving) = queued.recipients.iter().find(of_item)?;
-    let sender = queued.source.reverse_path.as_ref();
-    if !is_due(news.event, leaving.notify, sender) {
+    if !is_meant(news, leaving.notify) {
         return None;
     }
     let status = news.said.enhanced.map_or_else(
@@ -210,7 +238,7 @@ fn told<'a>(news: &'a News, reply: &'a str, queued: &'a Queued, now_secs: i64) -
         address: &leaving.address,
         orcpt: leaving.orcpt.as_deref(),
         event: news.event,
-        class: classify(reply.as_bytes()),
+        class: class_of(&news.said),
         status,
         words: match news.said.code {
             0 => Words::Local(&news.said.text),
@@ -222,6 +250,19 @@ fn told<'a>(news: &'a News, reply: &'a str, queued: &'a Queued, now_secs: i64) -
         attempt_secs: news.end.as_ref().map(|end| end.at_secs),
         retry_until_secs: is_late.then_some(i64::from(news.item.expiry_secs)),
     })
+}
+
+/// Why a recipient was not taken.
+pub(super) fn class_of(said: &HostReply) -> Class {
+    let is_of_tls = ["TLS handshake: ", "STARTTLS: "]
+        .iter()
+        .any(|stage| said.text.starts_with(stage));
+    match (said.code, said.enhanced) {
+        (0, _) if is_of_tls => Class::Tls,
+        // Our own words are not those that other hosts use.
+        (0, Some(status)) => Class::of_own(status.subject, status.detail),
+        _ => classify(reply_line(said).as_bytes()),
+    }
 }
 
 /// A reply in one line, as it came or as it would have come.

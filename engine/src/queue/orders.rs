@@ -3,8 +3,12 @@
 //! Lists and orders walk the nodes a piece at a time ([`super::choice`]), so that the shard goes on
 //! sending meanwhile. What an order changes is durable when it is answered.
 
+use super::destination::Destination;
 use super::dispatch::Dispatcher;
 use super::nodes::{Index, State};
+use super::notice::class_of;
+use super::origin;
+use super::owner;
 use super::suspend::{Envelope, Field, Suspension};
 use super::why::Why;
 use crate::event;
@@ -24,6 +28,7 @@ impl Dispatcher {
         self.take_in().await;
         match ask {
             QueueAsk::List { pick, most } => QueueAnswer::Lines(self.list(&pick, most).await),
+            QueueAsk::OfMessage(id) => QueueAnswer::All(self.of_message(&id).await),
             QueueAsk::Show(item) => QueueAnswer::Shown(self.show(item).await.map(Box::new)),
             QueueAsk::Carry {
                 pick,
@@ -32,6 +37,21 @@ impl Dispatcher {
             } => QueueAnswer::Count(self.count_picked(&pick).await),
             QueueAsk::Carry { pick, deed, .. } => {
                 QueueAnswer::Count(self.carry_out_order(&pick, deed).await)
+            }
+            QueueAsk::Reroute { pick, via } => self.reroute(pick, via).await,
+            QueueAsk::Hop {
+                domain,
+                sender,
+                tenant,
+                via,
+            } => {
+                let to = Destination {
+                    domain: &domain,
+                    sender: &sender,
+                    tenant: &tenant,
+                    via: via.as_deref(),
+                };
+                QueueAnswer::Hop(self.show_hop(&to).await)
             }
             QueueAsk::Suspend { field, until } => {
                 let field = field.into();
@@ -75,10 +95,12 @@ impl Dispatcher {
         let (now, now_millis) = (self.second(), self.now().monotonic_millis);
         let mut board = self.board.borrow_mut();
         let why = board.why(index, item.attempts > 0, now, now_millis);
+        let (tenant, campaign) = owner::split(&item.tenant);
         QueueLine {
             item: format!("{}.{}", self.shard, item.id.0),
             domain: item.domain.to_string(),
-            tenant: item.tenant.to_string(),
+            tenant: tenant.to_owned(),
+            campaign: campaign.to_owned(),
             octets: item.octets,
             priority: item.priority,
             attempts: item.attempts.into(),
@@ -90,14 +112,14 @@ impl Dispatcher {
         }
     }
 
-    async fn show(&self, item: u64) -> Option<QueueShown> {
+    pub(super) async fn show(&self, item: u64) -> Option<QueueShown> {
         let pick = Pick {
             item: Some(format!("{}.{item}", self.shard)),
             ..Pick::default()
         };
         let mut line = self.list(&pick, 1).await.pop()?;
         let id = ItemId(item);
-        let queued = self.store.queued(&[id]).await.ok()?;
+        let (queued, _) = origin::settled(self.store.queued(&[id]).await.ok()?);
         let last = self.store.last_attempt(id).await.ok().flatten();
         let sender = queued.source.reverse_path.as_ref();
         let sender = sender.map(Address::to_string).unwrap_or_default();
@@ -105,7 +127,6 @@ impl Dispatcher {
         let envelope = Envelope {
             sender: &sender,
             recipient: &leaving.address,
-            campaign: None,
         };
         if let Some(why) = self
             .why_suspended(&envelope)
@@ -120,6 +141,7 @@ impl Dispatcher {
             sender,
             received_secs: queued.received_secs,
             last: last.map(|last| LastReply {
+                class: class_of(&last.reply).name().to_owned(),
                 at_secs: last.at_secs,
                 host: last.reply.host,
                 code: last.reply.code,
@@ -196,6 +218,7 @@ impl Dispatcher {
             let why = error.to_string();
             event!(Warn, "queue order failed", shard = self.shard, why = why);
         }
+        self.tell_dropped(&taken, deed, noted.is_ok()).await;
         let mut board = self.board.borrow_mut();
         for (index, _) in taken {
             match (deed, &noted) {
@@ -245,24 +268,30 @@ impl Dispatcher {
         if let Err(why) = self.forget_suspension(field).await {
             return QueueAnswer::Refused(why);
         }
-        let was_there = self.board.borrow_mut().suspensions.resume(field);
+        let was_there = self.board.borrow_mut().suspensions.resume(field) | self.pardon(field);
         let mut pick = Pick::default();
         match field {
             Field::Domain(name) => pick.domain = Some(name.clone()),
             Field::Tenant(name) => pick.tenant = Some(name.clone()),
-            // Of these nothing is known here: whatever is due is tried.
-            Field::Sender(_) | Field::Recipient(_) | Field::Campaign(_) => {}
-            // What a site had stays ready.
-            Field::Site(_) => {
-                self.turn();
-                return QueueAnswer::Count(u64::from(was_there));
-            }
+            Field::Campaign(name) => pick.campaign = Some(name.clone()),
+            // Of these nothing is known here, nor of tenants that a rule suspended at a site:
+            // whatever is due is tried.
+            Field::Sender(_) | Field::Recipient(_) | Field::Site(_) => {}
         }
-        if was_there {
+        // Another shard may have taken back what rules ordered before us.
+        if was_there || matches!(field, Field::Site(_)) {
             self.stir(&pick).await;
         }
         self.turn();
         QueueAnswer::Count(u64::from(was_there))
+    }
+
+    /// What rules ordered of a site is over too, in all shards.
+    fn pardon(&self, field: &Field) -> bool {
+        match field {
+            Field::Site(name) => self.sites.site(name).effects.forget(self.second()),
+            _ => false,
+        }
     }
 
     /// What waits for nothing but the end of a suspension starts.
@@ -319,5 +348,5 @@ fn word(deed: QueueDeed) -> &'static str {
     }
 }
 
-/// The state in which a suspension by sender, recipient or campaign leaves a recipient.
+/// The state in which a suspension by sender or recipient leaves a recipient.
 const DEFERRED: &str = "deferred";

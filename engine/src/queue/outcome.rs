@@ -25,6 +25,8 @@ pub(super) enum Result {
     /// Another host has it; `Event` says who tells the sender of it.
     Delivered(Event),
     Deferred,
+    /// As `Deferred`, and tried again after so many seconds, whatever the schedule says.
+    Later(u32),
     Failed,
     /// Not asked about: at once again.
     Untried,
@@ -61,16 +63,21 @@ impl Tried {
             Result::Untried => return Deed::Again,
             Result::Delivered(event) => return self.end(Ending::Delivered, event, times),
             Result::Failed => Ending::Failed,
-            Result::Deferred => {
-                let attempts = u32::from(self.item.attempts) + 1;
-                let expires = self.item.expiry_secs;
-                match schedule::next(pace, times.now, expires, attempts, times.random) {
-                    Next::At(due) => return self.again(due, pace, times),
-                    Next::Expired => Ending::Expired,
-                }
-            }
+            Result::Deferred | Result::Later(_) => match self.next(pace, times) {
+                Next::At(due) => return self.again(due, pace, times),
+                Next::Expired => Ending::Expired,
+            },
         };
         self.end(ending, Event::Failed, times)
+    }
+
+    fn next(&self, pace: &Pace, times: Times) -> Next {
+        let attempts = u32::from(self.item.attempts) + 1;
+        let expires = self.item.expiry_secs;
+        match self.result {
+            Result::Later(secs) => schedule::after(secs, times.now, expires, times.random),
+            _ => schedule::next(pace, times.now, expires, attempts, times.random),
+        }
     }
 
     fn end(&self, ending: Ending, event: Event, times: Times) -> Deed {

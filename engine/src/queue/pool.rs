@@ -13,6 +13,7 @@ use std::sync::Arc;
 #[derive(Default)]
 pub(super) struct Pools {
     list: Vec<Pool>,
+    by_name: HashMap<String, u16>,
     by_tenant: HashMap<String, u16>,
     by_sender: HashMap<String, u16>,
 }
@@ -41,11 +42,38 @@ impl Pools {
             let members = says.members.iter().filter_map(member).collect();
             pools.list.push(Pool { members });
             let tenants = says.tenants.iter().map(|name| (name.clone(), number));
+            pools.by_name.insert(says.name.clone(), number);
             pools.by_tenant.extend(tenants);
             let senders = says.senders.iter().map(|name| (name.clone(), number));
             pools.by_sender.extend(senders);
         }
+        sources.iter().for_each(|source| pools.add_alone(source));
         pools
+    }
+
+    /// A source is also a pool of its own, where no other one has its name.
+    fn add_alone(&mut self, source: &Arc<Source>) {
+        let name = &source.says.name;
+        let Ok(number) = u16::try_from(self.list.len()) else {
+            return;
+        };
+        if self.by_name.contains_key(name) {
+            return;
+        }
+        self.by_name.insert(name.clone(), number);
+        let source = Arc::clone(source);
+        let members = vec![Member { source, weight: 1 }];
+        self.list.push(Pool { members });
+    }
+
+    /// The pool of this name.
+    pub(super) fn named(&self, name: &str) -> Option<u16> {
+        self.by_name.get(name).copied()
+    }
+
+    pub(super) fn has(&self, pool: u16, source: &Source) -> bool {
+        let pool = self.list.get(usize::from(pool));
+        pool.is_some_and(|pool| pool.members.iter().any(|one| one.source.id == source.id))
     }
 
     /// The pool that names this sender, which the envelope shows; its domain, or the address.

@@ -1,10 +1,11 @@
 //! Lives of recipients on the board, second by second, with a clock of the test's own.
 
-use super::board::{Arrival, Board, LOOK_SECS, QueueIndex, SENDING_SECS_MAX, SLACK_SECS};
+use super::board::{Arrival, Board, LOOK_SECS, Queue, QueueIndex, SENDING_SECS_MAX, SLACK_SECS};
 use super::hop::{Hop, HopTls};
 use super::nodes::{Band, Index, Nodes, State};
 use super::pool::Pools;
-use super::site::Sites;
+use super::rules::{Mail, Suspended, Switched};
+use super::site::{Site, Sites};
 use super::source::{Source, Sources};
 use super::suspend::{Field, Suspension};
 use super::tally::Tally;
@@ -37,7 +38,7 @@ impl World {
     fn arrive(&mut self, item: u64, domain: &str, due: u32) -> Index {
         let arrival = Arrival {
             item,
-            domain,
+            to: domain,
             tenant: "alice@example.test",
             band: Band::Normal,
             due,
@@ -50,21 +51,7 @@ impl World {
     fn resolve_all(&mut self) {
         for (number, domain) in self.board.take_questions() {
             let site = domain.rsplit('.').next().unwrap().to_owned();
-            let hop = Rc::new(Hop {
-                exchange: site.clone(),
-                site: site.clone(),
-                hosts: Vec::new(),
-                dialect: Dialect::Smtp,
-                route: Rc::new(Route {
-                    domains: Vec::new(),
-                    via: Via::Mx,
-                    tls: TlsPolicy::default(),
-                    pool: None,
-                    pace: Pace::default(),
-                }),
-                tls: HopTls::default(),
-                ttl_secs: 300,
-            });
+            let hop = Rc::new(hop(&site));
             let site = self.sites.site(&site);
             self.board
                 .resolved((number, &domain), hop, site, self.now + 300, self.now);
@@ -161,11 +148,33 @@ fn mail_of_a_sender_changes_over_once() {
     assert!(world.board.change_pool(index, pool));
     assert!(!world.board.change_pool(index, pool));
     assert_eq!(world.board.tenant_of(index), "alice@example.test");
+    assert_tallied(&mut world);
     world.board.defer(index, world.now, world.now);
     assert_eq!(world.state(index), State::Ready);
     let taken = world.take(queue);
     world.board.end(taken[0]);
     assert_eq!(world.board.nodes.live(), 0);
+}
+
+fn hop(site: &str) -> Hop {
+    Hop {
+        exchange: site.to_owned(),
+        site: site.to_owned(),
+        hosts: Vec::new(),
+        dialect: Dialect::Smtp,
+        route: Rc::new(Route {
+            domains: Vec::new(),
+            senders: Vec::new(),
+            tenants: Vec::new(),
+            via: Via::Mx,
+            tls: TlsPolicy::default(),
+            pool: None,
+            pace: Pace::default(),
+        }),
+        tls: HopTls::default(),
+        generation: 0,
+        ttl_secs: 300,
+    }
 }
 
 #[test]
@@ -246,6 +255,51 @@ fn an_answer_of_dns_that_is_old_is_asked_for_again() {
     assert_eq!(world.state(first), State::Resolving);
     assert_eq!(world.board.take_questions().len(), 1);
     world.board.doubt_all();
+}
+
+/// Wherever a recipient waits, it goes the other way; who waits for a time still waits for it.
+#[test]
+fn a_redirected_recipient_goes_the_other_way() {
+    let mut world = World::new();
+    let ready = world.arrive(1, "a.old", START);
+    let timed = world.arrive(2, "a.old", START + 60);
+    world.resolve_all();
+    let asking = world.arrive(3, "b.old", START);
+    let old = world.board.take_stirred();
+    for (index, name) in [
+        (ready, "a.old\t\t\tx.new"),
+        (timed, "a.old\t\t\tx.new"),
+        (asking, "b.new"),
+    ] {
+        world.board.redirect(index, name, world.now);
+    }
+    assert_eq!(world.state(timed), State::Timed);
+    assert!(
+        world.take(old[0]).is_empty(),
+        "nobody is ready there any more"
+    );
+    world.board.prune(old[0]);
+    world.resolve_all();
+    let new = world.board.take_stirred();
+    assert_eq!(new.len(), 1, "both go to the same site: {new:?}");
+    let first = world.take(new[0]);
+    let second = world.take(new[0]);
+    let names: Vec<&str> = [first[0], second[0]]
+        .map(|index| world.board.domain_of(index))
+        .into();
+    assert_eq!(
+        names,
+        ["a.old", "b.new"],
+        "the domain of mail stays what it is"
+    );
+    world.advance(60);
+    let due = world.board.take_stirred();
+    assert_eq!(world.take(due[0]), [timed]);
+    for index in [first[0], second[0], timed] {
+        world.board.end(index);
+    }
+    assert_eq!(world.board.nodes.live(), 0);
+    assert_eq!(world.board.queues().count(), 0, "no queue is left behind");
 }
 
 #[test]
@@ -411,6 +465,145 @@ fn assert_tallied(world: &mut World) {
         tallied.retain(|_, count| *count > 0);
         assert_eq!(tallied, counted);
     }
+}
+
+/// Two sources of one pool, and what rules order of a site.
+struct Ruled {
+    world: World,
+    site: Arc<Site>,
+    sources: [Arc<Source>; 2],
+}
+
+impl Ruled {
+    fn new() -> Ruled {
+        let (mut world, sources) = (World::new(), Sources::default());
+        world.board.pools = pools(&sources, &["main", "second"]);
+        Ruled {
+            site: world.sites.site("far"),
+            world,
+            sources: sources.all().try_into().unwrap(),
+        }
+    }
+
+    /// Mail of the site by both sources, ready.
+    fn arrive(&mut self, items: std::ops::Range<u64>) -> Vec<Index> {
+        let world = &mut self.world;
+        let all: Vec<Index> = items
+            .map(|item| world.arrive(item, "d.far", world.now))
+            .collect();
+        world.resolve_all();
+        all
+    }
+
+    fn suspend(&self, name: &str) {
+        let suspended = Suspended {
+            mail: Mail::Source(name.into()),
+            until: START + 100,
+            by: "listed".into(),
+        };
+        self.site.effects.suspend(suspended, START);
+    }
+
+    fn switch(&self, pool: &str) {
+        self.site.effects.switch(Switched {
+            pool: pool.into(),
+            until: START + 100,
+            by: "blocked".into(),
+        });
+    }
+
+    /// What each queue looks for after a second.
+    fn part(&mut self) {
+        let board = &mut self.world.board;
+        let all: Vec<QueueIndex> = board.queues().map(|(index, _)| index).collect();
+        all.into_iter()
+            .for_each(|index| board.part(index, self.world.now));
+    }
+
+    fn ready(&self) -> [usize; 2] {
+        self.sources.each_ref().map(|source| {
+            let mut queues = self.world.board.queues();
+            let found = queues.find(|(_, queue)| queue.source.id == source.id);
+            found.map_or(0, |(_, queue)| Queue::ready(queue))
+        })
+    }
+}
+
+#[test]
+fn what_a_suspended_source_had_leaves_by_another() {
+    let mut ruled = Ruled::new();
+    ruled.arrive(1..101);
+    let [main, second] = ruled.ready();
+    assert!(main > 20 && second > 20, "{main} and {second}");
+    ruled.suspend("main");
+    ruled.part();
+    assert_eq!(ruled.ready(), [0, 100]);
+    ruled.arrive(101..151);
+    assert_eq!(ruled.ready(), [0, 150], "what comes now goes there at once");
+    ruled.world.now = START + 100;
+    ruled.arrive(151..251);
+    assert!(ruled.ready()[0] > 20, "the suspension is over");
+}
+
+#[test]
+fn a_rule_about_one_site_leaves_a_source_to_the_others() {
+    let mut ruled = Ruled::new();
+    ruled.suspend("main");
+    for item in 0..100 {
+        ruled.world.arrive(item, "d.near", START);
+    }
+    ruled.world.resolve_all();
+    assert!(ruled.ready()[0] > 20, "{:?}", ruled.ready());
+}
+
+#[test]
+fn mail_of_a_switched_site_leaves_by_the_other_source() {
+    let mut ruled = Ruled::new();
+    ruled.arrive(1..51);
+    ruled.switch("main");
+    ruled.part();
+    ruled.arrive(51..101);
+    assert_eq!(ruled.ready(), [100, 0]);
+    ruled.switch("default");
+    ruled.arrive(101..201);
+    assert!(ruled.ready()[1] > 20, "the last order holds");
+}
+
+#[test]
+fn where_all_sources_are_suspended_mail_waits_and_says_why() {
+    let mut ruled = Ruled::new();
+    ruled.suspend("main");
+    ruled.suspend("second");
+    let all = ruled.arrive(1..11);
+    let before = ruled.ready();
+    assert_eq!(before.iter().sum::<usize>(), 10);
+    ruled.part();
+    assert_eq!(ruled.ready(), before, "nowhere is better");
+    let why = ruled.world.why(all[0]);
+    assert_eq!(why.until(), Some(START + 100));
+    assert!(why.to_string().contains("by rule listed"), "{why}");
+}
+
+#[test]
+fn a_tenant_that_a_rule_suspended_is_told_why_it_waits() {
+    let mut world = World::new();
+    let index = world.arrive(1, "d.far", START);
+    world.resolve_all();
+    let mail = Mail::Tenant("alice@example.test".into());
+    let suspended = Suspended {
+        mail,
+        until: START + 100,
+        by: "noisy".into(),
+    };
+    world.sites.site("far").effects.suspend(suspended, START);
+    let queue = world.board.take_stirred()[0];
+    assert_eq!(world.take(queue), [index]);
+    world.board.defer(index, START + 100, START);
+    let why = world.why(index).to_string();
+    assert!(
+        why.contains("tenant alice@example.test at far by rule noisy"),
+        "{why}"
+    );
 }
 
 proptest! {

@@ -9,6 +9,10 @@ pub(super) fn wait_secs(pace: &Pace, attempts: u32, random: u64) -> u32 {
     let place = attempts.saturating_sub(1) as usize;
     let last = pace.retry_secs.last().copied().unwrap_or(RETRY_SECS);
     let wait = pace.retry_secs.get(place).copied().unwrap_or(last);
+    with_jitter(wait, random)
+}
+
+fn with_jitter(wait: u32, random: u64) -> u32 {
     let spread = u64::from(wait) / JITTER_PARTS;
     let late = if spread == 0 {
         0
@@ -44,6 +48,15 @@ pub(super) fn next(pace: &Pace, now: u32, expires: u32, attempts: u32, random: u
     Next::At(at.min(expires))
 }
 
+/// As [`next`], after a wait that is given.
+#[must_use]
+pub(super) fn after(wait: u32, now: u32, expires: u32, random: u64) -> Next {
+    if now >= expires {
+        return Next::Expired;
+    }
+    Next::At(now.saturating_add(with_jitter(wait, random)).min(expires))
+}
+
 /// The wait where a configuration names none.
 const RETRY_SECS: u32 = 1_800;
 
@@ -75,6 +88,9 @@ mod tests {
         assert_eq!(next(&pace, 100, 1_000, 1, 0), Next::At(160));
         assert_eq!(next(&pace, 100, 130, 1, 0), Next::At(130));
         assert_eq!(next(&pace, 130, 130, 2, 0), Next::Expired);
+        assert_eq!(after(3_600, 100, 100_000, 0), Next::At(3_700));
+        assert_eq!(after(3_600, 100, 200, 0), Next::At(200));
+        assert_eq!(after(3_600, 200, 200, 0), Next::Expired);
     }
 
     proptest! {

@@ -7,6 +7,7 @@
 
 pub(super) use super::counts::Counts;
 use super::gauges::Gauges;
+use super::rules::{self, Effects};
 use crate::telemetry::metric::{Kind, Sample, Stock};
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
@@ -20,6 +21,8 @@ pub struct Sites {
     totals: Mutex<Totals>,
     /// What the shards have for them.
     pub(super) gauges: Gauges,
+    /// How often rules held, at whatever site.
+    pub rules: rules::Counts,
 }
 
 /// By kind and name.
@@ -42,6 +45,8 @@ pub struct Site {
     deferrals: AtomicU32,
     /// The last connection came to be.
     is_proven: AtomicBool,
+    /// What rules have ordered.
+    pub effects: Effects,
     pub counts: Counts,
 }
 
@@ -178,6 +183,7 @@ impl Site {
             failures: AtomicU32::new(0),
             deferrals: AtomicU32::new(0),
             is_proven: AtomicBool::new(false),
+            effects: Effects::default(),
             counts: Counts::default(),
         }
     }
@@ -213,6 +219,13 @@ impl Site {
     #[must_use]
     pub fn is_proven(&self) -> bool {
         self.is_proven.load(Ordering::Relaxed)
+    }
+
+    /// Connections that may be open: what the configuration allows, or less where a rule wants it.
+    #[must_use]
+    pub fn most(&self, most: u32, now: u32) -> u32 {
+        let slow = self.effects.slow(now);
+        slow.map_or(most, |slow| slow.connections.min(most))
     }
 
     /// Leave to connect. A site of which nothing is known, or that was paused, gets one connection

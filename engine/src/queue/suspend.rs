@@ -11,11 +11,11 @@ pub enum Field {
     Domain(String),
     Site(String),
     Tenant(String),
+    Campaign(String),
     /// An address, or `@` and a domain.
     Sender(String),
     /// As `Sender`.
     Recipient(String),
-    Campaign(String),
 }
 
 /// One order of the operator.
@@ -38,7 +38,6 @@ pub(super) struct Envelope<'a> {
     /// Empty: the null reverse-path.
     pub(super) sender: &'a str,
     pub(super) recipient: &'a Address,
-    pub(super) campaign: Option<&'a str>,
 }
 
 /// As many as an operator oversees.
@@ -88,19 +87,9 @@ impl Suspensions {
     /// Whether one is by what only the message tells.
     #[must_use]
     pub(super) fn asks_envelope(&self) -> bool {
-        let is_deep = |known: &Suspension| {
-            matches!(
-                known.field,
-                Field::Sender(_) | Field::Recipient(_) | Field::Campaign(_)
-            )
-        };
+        let is_deep =
+            |known: &Suspension| matches!(known.field, Field::Sender(_) | Field::Recipient(_));
         self.list.iter().any(is_deep)
-    }
-
-    #[must_use]
-    pub(super) fn asks_campaign(&self) -> bool {
-        let is_it = |known: &Suspension| matches!(known.field, Field::Campaign(_));
-        self.list.iter().any(is_it)
     }
 }
 
@@ -111,9 +100,6 @@ impl Field {
         match self {
             Field::Sender(known) => is_address(known, envelope.sender),
             Field::Recipient(known) => is_address(known, &envelope.recipient.to_string()),
-            Field::Campaign(known) => envelope
-                .campaign
-                .is_some_and(|name| name.eq_ignore_ascii_case(known)),
             _ => false,
         }
     }
@@ -133,14 +119,19 @@ impl Field {
         matches!(self, Field::Tenant(known) if known == tenant)
     }
 
+    #[must_use]
+    pub fn is_campaign(&self, campaign: &str) -> bool {
+        matches!(self, Field::Campaign(known) if known == campaign)
+    }
+
     fn parts(&self) -> (&'static str, &str) {
         match self {
             Field::Domain(name) => ("domain", name),
             Field::Site(name) => ("site", name),
             Field::Tenant(name) => ("tenant", name),
+            Field::Campaign(name) => ("campaign", name),
             Field::Sender(name) => ("sender", name),
             Field::Recipient(name) => ("recipient", name),
-            Field::Campaign(name) => ("campaign", name),
         }
     }
 
@@ -153,9 +144,9 @@ impl Field {
             "domain" => Field::Domain(name),
             "site" => Field::Site(name),
             "tenant" => Field::Tenant(name),
+            "campaign" => Field::Campaign(name),
             "sender" => Field::Sender(name),
             "recipient" => Field::Recipient(name),
-            "campaign" => Field::Campaign(name),
             _ => return None,
         })
     }
@@ -221,7 +212,7 @@ mod tests {
             field: sender.clone(),
             until: None,
         }));
-        assert!(all.asks_envelope() && !all.asks_campaign());
+        assert!(all.asks_envelope());
         assert!(all.find(99, |field| field.is_domain("a.example")).is_some());
         assert!(
             all.find(100, |field| field.is_domain("a.example"))
@@ -231,11 +222,10 @@ mod tests {
         let envelope = Envelope {
             sender: "Alice@B.example",
             recipient: &recipient,
-            campaign: Some("Spring"),
         };
         assert!(all.find(u32::MAX, |field| field.is_of(&envelope)).is_some());
         assert!(Field::Recipient("@y.example".into()).is_of(&envelope));
-        assert!(Field::Campaign("spring".into()).is_of(&envelope));
+        assert!(Field::Campaign("spring".into()).is_campaign("spring"));
         assert!(all.resume(&sender) && !all.resume(&sender));
         assert!(all.list().is_empty());
     }

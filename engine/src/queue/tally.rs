@@ -7,7 +7,6 @@ use super::board::Board;
 use super::nodes::{Index, State};
 use super::site::Site;
 use super::suspend::Field;
-use super::way::parts_of;
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -120,10 +119,10 @@ impl Board {
         self.domains.len()
     }
 
-    /// Tenants with what they have; one whose mail leaves by several pools comes for each.
+    /// Tenants with what they have.
     pub(super) fn tenants(&self) -> impl Iterator<Item = (&str, &Tally)> {
-        let entries = self.tenants.entries();
-        entries.map(|(name, tally)| (parts_of(name).0, tally))
+        let tenants = self.owners.entries().filter(|(_, one)| one.turn.is_none());
+        tenants.map(|(name, one)| (name, &one.tally))
     }
 }
 

@@ -151,7 +151,7 @@ mod tests {
             priority: 0,
             marks: 0,
             by_secs: 0,
-            prefix: Vec::new(),
+            prefix: [].into(),
         };
         agree(&mut outbound, &asked, NOW, 5, 1_000);
         outbound

@@ -55,7 +55,8 @@ impl Dispatcher {
         SiteLine {
             site: site.name().to_owned(),
             connections: site.open(),
-            allowed: site.allowed(part.connections_max),
+            allowed: site.allowed(site.most(part.connections_max, self.second())),
+            rules: site.effects.shown(self.second()),
             per_minute: site.counts.per_minute(now.unix_secs()),
             is_proven: site.is_proven(),
             paused_secs: left.div_ceil(1000),

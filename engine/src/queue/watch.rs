@@ -5,7 +5,8 @@
 //! expired), or something is wrong here: that is counted, said, and mended where it can be.
 
 use super::board::{Board, LOOK_SECS};
-use super::dispatch::{Dispatcher, pace_of};
+use super::destination::Destination;
+use super::dispatch::Dispatcher;
 use super::nodes::{Index, State};
 use super::outcome::{Result as Came, Tried};
 use super::terms::Terms;
@@ -122,8 +123,11 @@ impl Dispatcher {
             result: Came::Deferred,
             said,
         };
-        let config = self.live.config.load_full();
-        let pace = pace_of(&config.outbound, &tried.item.domain);
+        let pace = {
+            let board = self.board.borrow();
+            let to = Destination::of(board.destination_of(index));
+            to.pace(&self.live.config.load().outbound)
+        };
         self.settle(vec![tried], &pace).await;
     }
 }

@@ -4,6 +4,7 @@
 use super::board::{Board, QueueIndex, Standing};
 use super::hop::Hop;
 use super::nodes::{Index, Nodes};
+use super::owner;
 use super::site::Site;
 use super::source::Source;
 use super::tally::Tally;
@@ -72,30 +73,33 @@ impl Board {
     /// The source by which it leaves now.
     pub(super) fn source_of(&self, index: Index, known: &Known, now: u32) -> Option<&Arc<Source>> {
         let node = self.nodes.node(index);
-        let (tenant, own) = parts_of(self.tenants.text(node.tenant()));
+        let (tenant, _, own) = owner::parts(self.owners.text(node.tenant()));
+        let by_rule = self.switched(&known.site, now);
         let by_route = known
             .hop
             .route
             .pool
             .and_then(|pool| u16::try_from(pool).ok());
-        let pool = own.or_else(|| self.pools.of_tenant(tenant)).or(by_route);
+        let own = by_rule.or(own).or_else(|| self.pools.of_tenant(tenant));
         let key = || (self.message_of)(node.item);
-        let is_usable = |source: &Source| source.is_usable(known.site.name(), now);
-        self.pools.choose(pool.unwrap_or(0), key, is_usable)
+        let is_usable = |source: &Source| source.may_send_to(&known.site, now);
+        let pool = own.or(by_route).unwrap_or(0);
+        self.pools.choose(pool, key, is_usable)
     }
 
     /// The pool of a sender, which is known once its message was read, is another one than that of
     /// its tenant: a recipient in no list changes over. `false`: it leaves by that pool already.
     pub(super) fn change_pool(&mut self, index: Index, pool: u16) -> bool {
         let before = self.nodes.node(index).tenant();
-        let (tenant, own) = parts_of(self.tenants.text(before));
+        let text = self.owners.text(before);
+        let (tenant, _, own) = owner::parts(text);
         if own.or_else(|| self.pools.of_tenant(tenant)) == Some(pool) {
             return false;
         }
-        let name = format!("{tenant}\0{pool}");
-        let number = self.tenants.enter(&name);
+        let name = owner::by_pool(text, pool);
+        let number = self.enter_owner(&name);
         self.count(index, Tally::leave);
-        self.tenants.leave(before);
+        self.leave_owner(before);
         self.nodes.node_mut(index).set_tenant(number);
         self.count(index, Tally::enter);
         true
@@ -104,10 +108,10 @@ impl Board {
     /// What is ready in a queue that cannot send now goes to the others of its pool, a piece at a
     /// time; what none of them can take stays.
     pub(super) fn part(&mut self, index: QueueIndex, now: u32) {
-        let Some(queue) = self.queues.get_mut(index.0) else {
+        let Some(queue) = self.queues.get(index.0) else {
             return;
         };
-        if now < queue.parted || queue.source.is_usable(queue.site.name(), now) {
+        if now < queue.parted || self.is_open(queue, now) {
             return;
         }
         let ready = queue.lanes.count();
@@ -136,14 +140,6 @@ impl Known {
     pub(super) fn queue_of(&self, source: &Source) -> Option<QueueIndex> {
         let found = self.queues.iter().find(|(id, _)| *id == source.id);
         found.map(|(_, queue)| *queue)
-    }
-}
-
-/// A tenant, and the pool of its sender where that is another one.
-pub(super) fn parts_of(tenant: &str) -> (&str, Option<u16>) {
-    match tenant.split_once('\0') {
-        Some((tenant, pool)) => (tenant, pool.parse().ok()),
-        None => (tenant, None),
     }
 }
 

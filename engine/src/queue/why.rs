@@ -1,9 +1,6 @@
 //! What a recipient is waiting for, until when: the answer that every state must be able to give.
 
-use super::board::Board;
-use super::nodes::{Index, State};
 use super::source::Obstacle;
-use super::suspend::Field;
 use std::fmt;
 
 /// Times are seconds since 1970.
@@ -21,6 +18,13 @@ pub enum Why {
         by: String,
         until: Option<u32>,
     },
+    /// A reply met a rule that wants this mail to wait.
+    Ruled {
+        rule: String,
+        /// Whose mail, and where.
+        mail: String,
+        until: u32,
+    },
     /// DNS is asked for the hosts of its domain.
     Dns {
         until: u32,
@@ -31,6 +35,8 @@ pub enum Why {
         ready: usize,
         open: u32,
         allowed: u32,
+        /// The rule that wants the site to be sent to more slowly.
+        slowed: Option<String>,
         until: u32,
     },
     /// The site cannot be reached and is left alone.
@@ -68,87 +74,6 @@ pub enum Why {
     },
 }
 
-impl Board {
-    /// What a recipient is waiting for. `now_millis` is of the monotonic clock.
-    pub(super) fn why(&mut self, index: Index, is_retry: bool, now: u32, now_millis: u64) -> Why {
-        let node = *self.nodes.node(index);
-        match node.state() {
-            State::Timed => self.why_timed(index, is_retry, now),
-            State::Resolving => Why::Dns { until: node.due },
-            State::Held => Why::Held { until: node.due },
-            State::Ready => self.why_ready(index, now, now_millis),
-            State::Sending | State::Gone => Why::Reply {
-                site: self.site_of(index),
-                until: node.due,
-            },
-        }
-    }
-
-    fn why_timed(&mut self, index: Index, is_retry: bool, now: u32) -> Why {
-        let at = self.nodes.node(index).due;
-        let (domain, tenant) = (
-            self.domain_of(index).to_owned(),
-            self.tenant_of(index).to_owned(),
-        );
-        let is_meant = |field: &Field| field.is_domain(&domain) || field.is_tenant(&tenant);
-        match self.suspensions.find(now, is_meant) {
-            Some(suspension) => Why::Suspended {
-                by: suspension.field.to_string(),
-                until: suspension.until,
-            },
-            None if is_retry => Why::Retry { at },
-            None => Why::NotBefore { at },
-        }
-    }
-
-    fn why_ready(&mut self, index: Index, now: u32, now_millis: u64) -> Why {
-        let until = self.nodes.node(index).due;
-        let site = self.site_of(index);
-        let is_meant = |field: &Field| field.is_site(&site);
-        if let Some(suspension) = self.suspensions.find(now, is_meant) {
-            return Why::Suspended {
-                by: suspension.field.to_string(),
-                until: suspension.until,
-            };
-        }
-        let queue = self
-            .queue_of(index, now)
-            .and_then(|queue| self.queue(queue));
-        let Some(queue) = queue else {
-            return Why::Dns { until };
-        };
-        let source = &queue.source;
-        if let Some(obstacle) = source.obstacle(&site, now) {
-            return Why::of_source(source.says.name.clone(), site, obstacle);
-        }
-        if let Some(most) = source.says.connections_max
-            && source.open() >= most
-        {
-            return Why::Crowded {
-                source: source.says.name.clone(),
-                most,
-                until,
-            };
-        }
-        if let Some(millis) = queue.site.paused_until().checked_sub(now_millis)
-            && millis > 0
-        {
-            let secs = u32::try_from(millis.div_ceil(1000)).unwrap_or(u32::MAX);
-            return Why::Paused {
-                site,
-                at: now.saturating_add(secs),
-            };
-        }
-        Why::Turn {
-            site,
-            ready: queue.ready(),
-            open: queue.site.open(),
-            allowed: queue.site.allowed(queue.hop.route.pace.connections_max),
-            until,
-        }
-    }
-}
-
 impl Why {
     pub(super) fn of_source(source: String, site: String, obstacle: Obstacle) -> Why {
         match obstacle {
@@ -177,6 +102,7 @@ impl Why {
             | Why::Rationed { at, .. } => Some(*at),
             Why::Suspended { until, .. } => *until,
             Why::Dns { until }
+            | Why::Ruled { until, .. }
             | Why::Turn { until, .. }
             | Why::Crowded { until, .. }
             | Why::Reply { until, .. }
@@ -194,17 +120,28 @@ impl fmt::Display for Why {
                 write!(f, "for the operator, who suspended {by}")
             }
             Why::Suspended { by, .. } => write!(f, "for the end of a suspension of {by}"),
+            Why::Ruled { rule, mail, .. } => {
+                write!(f, "for the end of a suspension of {mail} by rule {rule}")
+            }
             Why::Dns { .. } => f.write_str("for DNS to name the hosts of its domain"),
             Why::Turn {
                 site,
                 ready,
                 open,
                 allowed,
+                slowed,
                 ..
-            } => write!(
-                f,
-                "for its turn at {site}: {ready} are ready, {open} of {allowed} connections open"
-            ),
+            } => {
+                write!(
+                    f,
+                    "for its turn at {site}: {ready} are ready, {open} of {allowed} connections \
+                     open"
+                )?;
+                match slowed {
+                    Some(rule) => write!(f, ", slowed by rule {rule}"),
+                    None => Ok(()),
+                }
+            }
             Why::Paused { site, .. } => {
                 write!(f, "for {site} to be tried again: it cannot be reached")
             }

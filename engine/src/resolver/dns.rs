@@ -5,7 +5,6 @@ use super::dane::{RECORDS_MAX, Tlsa};
 use super::exchange::{Addresses, Mx};
 use super::upstream::{Trust, Upstream, noting};
 use super::{DnsFailure, Dnssec, ResolverConfig};
-use hickory_resolver::Resolver;
 use hickory_resolver::config::{
     ConnectionConfig, NameServerConfig, ResolveHosts, ResolverConfig as Servers, ResolverOpts,
 };
@@ -13,9 +12,10 @@ use hickory_resolver::lookup::Lookup;
 use hickory_resolver::net::runtime::TokioRuntimeProvider;
 use hickory_resolver::net::{DnsError, NetError};
 use hickory_resolver::proto::dnssec::TrustAnchors;
-use hickory_resolver::proto::op::ResponseCode;
+use hickory_resolver::proto::op::{Query, ResponseCode};
 use hickory_resolver::proto::rr::{Name, RData, RecordType};
 use hickory_resolver::system_conf::read_system_conf;
+use hickory_resolver::{Hosts, Resolver};
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
@@ -23,6 +23,8 @@ use std::time::Duration;
 /// The name servers, and hickory's cache of their answers.
 pub(super) struct Dns {
     resolver: Resolver<Upstream>,
+    /// The system's own list, for hosts that the operator names.
+    hosts: Hosts,
     is_validating: bool,
 }
 
@@ -70,6 +72,8 @@ impl Dns {
         let resolver = resolver.map_err(|error| ResolverError(format!("resolver: {error}")))?;
         Ok(Dns {
             resolver,
+            // A host without such a list has no such names.
+            hosts: Hosts::from_system().unwrap_or_default(),
             is_validating,
         })
     }
@@ -84,6 +88,20 @@ impl Dns {
             }),
             _ => None,
         })
+    }
+
+    /// What the system's list of hosts says of one.
+    pub(super) fn listed(&self, host: &str) -> Vec<IpAddr> {
+        let Ok(name) = Name::from_ascii(host) else {
+            return Vec::new();
+        };
+        let of = |family| {
+            let query = Query::query(name.clone(), family);
+            let found = self.hosts.lookup_static_host(&query);
+            let found = found.and_then(|lookup| self.found(&lookup, address).ok());
+            found.map_or_else(Vec::new, |found| found.records)
+        };
+        [of(RecordType::A), of(RecordType::AAAA)].concat()
     }
 
     /// IPv4 and IPv6 addresses of a host, asked at once.
@@ -113,11 +131,7 @@ impl Dns {
 
     async fn addresses_of(&self, host: &str, family: RecordType) -> Result<Found<IpAddr>, Lack> {
         let lookup = self.lookup(host, family).await?;
-        self.found(&lookup, |data| match data {
-            RData::A(four) => Some(four.0.into()),
-            RData::AAAA(six) => Some(six.0.into()),
-            _ => None,
-        })
+        self.found(&lookup, address)
     }
 
     /// Texts, each with its character strings joined (RFC 7208 §3.3 does so, too).
@@ -204,6 +218,14 @@ impl Lack {
             Lack::NoRecord => DnsFailure::NoAddress,
             Lack::Failed(failure) => failure,
         }
+    }
+}
+
+fn address(data: &RData) -> Option<IpAddr> {
+    match data {
+        RData::A(four) => Some(four.0.into()),
+        RData::AAAA(six) => Some(six.0.into()),
+        _ => None,
     }
 }
 

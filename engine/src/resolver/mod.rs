@@ -35,6 +35,7 @@ use desk::{Bounds, Clerk, Desk};
 use dns::Dns;
 use names::{Answer, Association, Names, Question};
 use rustls::RootCertStore;
+use std::net::IpAddr;
 use std::rc::Rc;
 use std::sync::Arc;
 use sts::{Fetcher, Keeper, Millis, Mode, Standing};
@@ -120,6 +121,18 @@ impl Resolver {
         Ok(ways)
     }
 
+    /// The addresses of a host that the operator named, at least one, in random order, and how many
+    /// seconds they hold. Cancel-safe.
+    pub async fn addresses(&self, host: &str) -> Result<(Vec<IpAddr>, u32), DnsFailure> {
+        let question = Question::Addresses(canonical(host)?);
+        let Answer::Addresses(found) = self.desk.ask(question).await? else {
+            return Err(DnsFailure::Garbled);
+        };
+        let (mut addresses, ttl_secs) = found?;
+        ways::shuffle(&mut addresses, &*self.random);
+        Ok((addresses, ttl_secs))
+    }
+
     /// What TLS must prove to one of the hosts of a domain. A temporary failure means that this
     /// host must not be used now: what it would have to prove is hidden from us.
     pub async fn demand(
@@ -199,7 +212,7 @@ impl Resolver {
         }
         match self.desk.ask(Question::Policy(domain)).await? {
             Answer::Policy(standing) => Ok(standing),
-            Answer::Hosts(_) | Answer::Tlsa(_) => Err(DnsFailure::Garbled),
+            _ => Err(DnsFailure::Garbled),
         }
     }
 }

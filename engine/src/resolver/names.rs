@@ -8,6 +8,7 @@ use super::sts::{Keeper, Standing};
 use super::ways::{Origin, Ways};
 use super::{DnsFailure, ResolverConfig, site};
 use futures_util::stream::{self, StreamExt};
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,6 +16,8 @@ use std::time::Duration;
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub(super) enum Question {
     Hosts(Arc<str>),
+    /// The addresses of one host that the operator named.
+    Addresses(Arc<str>),
     /// The TLSA records of a host that is known securely.
     Tlsa(Arc<str>, u16),
     Policy(Arc<str>),
@@ -24,6 +27,8 @@ pub(super) enum Question {
 #[derive(Clone, Debug)]
 pub(super) enum Answer {
     Hosts(Result<Arc<Ways>, DnsFailure>),
+    /// With the seconds that they hold.
+    Addresses(Result<(Vec<IpAddr>, u32), DnsFailure>),
     Tlsa(Result<Association, DnsFailure>),
     Policy(Standing),
 }
@@ -55,6 +60,10 @@ impl Oracle for Names {
             Question::Hosts(domain) => {
                 let hosts = tokio::time::timeout(time, self.hosts(domain)).await;
                 Answer::Hosts(hosts.unwrap_or(Err(DnsFailure::Silent)))
+            }
+            Question::Addresses(host) => {
+                let found = tokio::time::timeout(time, self.named(host)).await;
+                Answer::Addresses(found.unwrap_or(Err(DnsFailure::Silent)))
             }
             Question::Tlsa(host, port) => {
                 let found = tokio::time::timeout(time, self.association(host, *port)).await;
@@ -107,6 +116,20 @@ impl Names {
         }))
     }
 
+    /// What the operator named may be this host, on another port; the system's list of hosts goes
+    /// before DNS, as everywhere on a host.
+    async fn named(&self, host: &str) -> Result<(Vec<IpAddr>, u32), DnsFailure> {
+        let listed = self.dns.listed(host);
+        if !listed.is_empty() {
+            return Ok((listed, LISTED_TTL_SECS));
+        }
+        let found = self.dns.addresses(host).await.map_err(Lack::failure)?;
+        match found.list.is_empty() {
+            true => Err(DnsFailure::NoAddress),
+            false => Ok((found.list, found.ttl_secs)),
+        }
+    }
+
     async fn addresses(&self, wanted: Vec<Mx>) -> Vec<(Mx, Result<Addresses, DnsFailure>)> {
         let asked = wanted.into_iter().map(|mx| async {
             let addresses = self.dns.addresses(&mx.name).await;
@@ -146,8 +169,8 @@ pub(super) fn literal(domain: &str, own: &Ourselves) -> Result<Ways, DnsFailure>
         .split_at_checked(5)
         .filter(|(tag, _)| tag.eq_ignore_ascii_case("ipv6:"));
     let address = match six {
-        Some((_, six)) => six.parse().map(std::net::IpAddr::V6),
-        None => inner.parse().map(std::net::IpAddr::V4),
+        Some((_, six)) => six.parse().map(IpAddr::V6),
+        None => inner.parse().map(IpAddr::V4),
     };
     let addresses = Addresses {
         canonical: None,
@@ -176,6 +199,9 @@ const HOSTS_AT_ONCE: usize = 4;
 
 /// How often the patience with one question fits into the whole.
 const STEPS: u32 = 2 + (HOSTS_MAX / HOSTS_AT_ONCE) as u32;
+
+/// The list of hosts is read at the start.
+const LISTED_TTL_SECS: u32 = 3_600;
 
 /// It never changes, but routes do.
 const LITERAL_TTL_SECS: u32 = 3_600;

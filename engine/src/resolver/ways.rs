@@ -57,7 +57,7 @@ impl Ways {
 }
 
 /// Fisher and Yates. The rest of a division favours no element of so few noticeably.
-fn shuffle<T>(list: &mut [T], random: &dyn Fn() -> u64) {
+pub(super) fn shuffle<T>(list: &mut [T], random: &dyn Fn() -> u64) {
     for last in (1..list.len()).rev() {
         let other = random() % (last as u64 + 1);
         list.swap(last, other as usize);

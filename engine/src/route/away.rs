@@ -4,14 +4,14 @@
 //! names, and nothing leaves without a `[[route]]`. Both are asked for every recipient, so that no
 //! order of commands opens a relay (attack class 20).
 
-use crate::config::outbound::{Outbound, Via};
+use crate::config::outbound::{Outbound, Via, Whom};
 use store::mail::address::Address;
 
 /// What becomes of a recipient at another host.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Away<'c> {
-    /// It is queued.
-    Leaves,
+    /// It is queued, for so many seconds at most.
+    Leaves { expire_secs: u32 },
     /// It is taken and thrown away: the operator wants that.
     Discarded,
     /// The operator wants it refused in these words.
@@ -22,19 +22,28 @@ pub enum Away<'c> {
     Denied,
 }
 
-/// The way of `recipient`, whose domain is not ours.
+/// The way of `recipient`, whose domain is not ours, for mail of `whom`.
 #[must_use]
-pub fn away<'c>(outbound: &'c Outbound, may_send: bool, recipient: &Address) -> Away<'c> {
+pub fn away<'c>(
+    outbound: &'c Outbound,
+    may_send: bool,
+    recipient: &Address,
+    whom: Whom<'_>,
+) -> Away<'c> {
     if !may_send {
         return match outbound.is_on() {
             true => Away::Denied,
             false => Away::NoRoute,
         };
     }
-    match outbound.route(&recipient.domain).map(|route| &route.via) {
-        None => Away::NoRoute,
-        Some(Via::Discard) => Away::Discarded,
-        Some(Via::Reject { reason }) => Away::Rejected(reason),
-        Some(Via::Mx | Via::Host { .. }) => Away::Leaves,
+    let Some((_, route)) = outbound.route(&recipient.domain, whom) else {
+        return Away::NoRoute;
+    };
+    match &route.via {
+        Via::Discard => Away::Discarded,
+        Via::Reject { reason } => Away::Rejected(reason),
+        Via::Mx | Via::Host { .. } => Away::Leaves {
+            expire_secs: route.pace.expire_secs,
+        },
     }
 }

@@ -71,16 +71,32 @@ pub(super) struct Name {
 #[derive(Clone)]
 pub(super) enum Leads {
     Account(u32),
-    Alias(Box<[Leaf]>),
+    Alias(Arc<Members>),
     Nowhere(Reason),
 }
 
-/// One target of an alias.
+/// Whom an alias reaches; at least one.
+#[derive(Default)]
+pub(super) struct Members {
+    pub(super) leaves: Box<[Leaf]>,
+    pub(super) forwards: Arc<[Forward]>,
+}
+
+/// One account that an alias reaches.
 #[derive(Clone, PartialEq, Eq)]
 pub(super) struct Leaf {
     pub(super) account: u32,
     /// The detail that the alias itself names.
     pub(super) detail: Option<Box<str>>,
+    pub(super) owner: Option<Arc<Address>>,
+}
+
+/// One address at another host that an alias reaches.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Forward {
+    pub address: Address,
+    /// The reverse-path from here on, where the alias is a list (RFC 5321 §3.9.2).
+    pub owner: Option<Arc<Address>>,
 }
 
 impl Directory {

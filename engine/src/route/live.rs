@@ -3,9 +3,10 @@
 use super::Directory;
 use crate::config::Config;
 use crate::sign::Signers;
+use crate::telemetry::metric::Complaints;
 use crate::tls::{Clients, TlsContext, TlsFiles};
 use arc_swap::ArcSwap;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 /// Read by every shard without a lock, exchanged by the service thread.
 pub struct Live {
@@ -21,6 +22,11 @@ pub struct Live {
     pub tls_files: ArcSwap<TlsFiles>,
     /// Recipients at other hosts that wait, by the shard that keeps them and alone says it.
     pub queued: Box<[AtomicU64]>,
+    /// Whether the suppression list of a shard has entries: who asks for a recipient need not ask
+    /// a shard that has none.
+    pub suppresses: Box<[AtomicBool]>,
+    /// What recipients complained about.
+    pub complaints: Complaints,
 }
 
 impl Live {
@@ -34,8 +40,24 @@ impl Live {
             clients: ArcSwap::default(),
             signers: ArcSwap::default(),
             tls_files: ArcSwap::default(),
+            complaints: Complaints::default(),
+            suppresses: shards.clone().map(|_| AtomicBool::new(false)).collect(),
             queued: shards.map(|_| AtomicU64::new(0)).collect(),
         }
+    }
+
+    /// From now on the suppression list of this shard is asked.
+    pub fn has_suppressed(&self, shard: usize) {
+        if let Some(suppresses) = self.suppresses.get(shard) {
+            suppresses.store(true, Ordering::Relaxed);
+        }
+    }
+
+    /// Does the suppression list of this shard have entries?
+    #[must_use]
+    pub fn suppresses(&self, shard: usize) -> bool {
+        let suppresses = self.suppresses.get(shard);
+        suppresses.is_some_and(|suppresses| suppresses.load(Ordering::Relaxed))
     }
 
     /// Does the queue of this shard hold as much as it may?

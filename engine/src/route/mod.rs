@@ -9,25 +9,31 @@
 //! anything else   the catch-all, but never what looks like a route: `%`, `!`, `@`, `:`
 //! ```
 //!
-//! A local-part is never taken apart into another address, so `user%other@ours`,
-//! `other!user@ours` and source routes lead to a name of ours or nowhere (attack class 20).
+//! An alias reaches accounts and addresses at other hosts; what it leads to is known before the
+//! first message comes (`Plan`). A local-part is never taken apart into another address, so
+//! `user%other@ours`, `other!user@ours` and source routes lead to a name of ours or nowhere
+//! (attack class 20).
 
 mod away;
 mod directory;
+pub mod explain;
+mod found;
 mod live;
 mod place;
 mod plan;
+pub mod srs;
 #[cfg(test)]
 mod tests;
 
 pub use away::{Away, away};
-pub use directory::{Account, Directory, Origin};
+pub use directory::{Account, Directory, Forward, Origin};
+pub use found::{Found, find};
 pub use live::Live;
 pub use place::{PARTITIONS, home, partition, shard};
 pub use plan::{ACCOUNTS_MAX, ALIAS_DEPTH_MAX, ALIAS_TARGETS_MAX, Plan, PlannedAccount};
 
 use crate::config::LOCAL_PART_BYTES_MAX;
-use directory::{Leads, Leaf};
+use directory::{Leads, Members};
 use std::fmt;
 use std::ops::Deref;
 use std::sync::Arc;
@@ -42,9 +48,21 @@ pub enum Route {
         /// Members of an alias that take no mail now; whoever gives custody must log them.
         left_out: Vec<(Address, Reason)>,
     },
+    /// By an alias, to other hosts and perhaps to accounts of ours.
+    Forwarded(Forwarded),
     Refused(Reason),
     /// The domain is not ours: relay, for those who may.
     Foreign,
+}
+
+/// Whom an alias reaches that leads to other hosts, too. One copy for each.
+#[derive(Debug)]
+pub struct Forwarded {
+    pub targets: Vec<Target>,
+    /// At least one.
+    pub forwards: Arc<[Forward]>,
+    /// As in [`Route::Local`].
+    pub left_out: Vec<(Address, Reason)>,
 }
 
 /// One account that gets the message.
@@ -53,6 +71,8 @@ pub struct Target {
     pub account: Arc<Account>,
     /// `detail` of `user+detail`, in its case.
     pub detail: Option<Box<str>>,
+    /// The reverse-path from here on, where a list leads here.
+    pub owner: Option<Arc<Address>>,
 }
 
 /// The accounts of one recipient; no allocation for one.
@@ -68,7 +88,7 @@ pub enum Reason {
     NoSuchUser,
     /// The alias leads to itself, or through more than [`ALIAS_DEPTH_MAX`] others.
     AliasLoop,
-    /// The alias leads to more than [`ALIAS_TARGETS_MAX`] accounts.
+    /// The alias leads to more than [`ALIAS_TARGETS_MAX`] accounts and other addresses.
     TooManyTargets,
     Disabled,
     OverQuota,
@@ -85,7 +105,7 @@ pub fn resolve(directory: &Directory, address: &Address) -> Route {
     }
     match directory.find(address) {
         Some((Leads::Account(place), detail)) => one(directory, *place, detail),
-        Some((Leads::Alias(leaves), detail)) => many(directory, leaves, detail),
+        Some((Leads::Alias(members), detail)) => many(directory, members, detail),
         Some((Leads::Nowhere(reason), _)) => Route::Refused(*reason),
         // RFC 5321 §4.1.2: only <postmaster> may come without a domain.
         None if address.domain.is_empty() => Route::Refused(Reason::NoSuchUser),
@@ -103,7 +123,10 @@ pub fn owns(directory: &Directory, login: &Account, sender: &Address) -> bool {
     };
     match directory.find(sender) {
         Some((Leads::Account(place), _)) => is_login(*place),
-        Some((Leads::Alias(leaves), _)) => leaves.iter().any(|leaf| is_login(leaf.account)),
+        Some((Leads::Alias(members), _)) => {
+            let mut leaves = members.leaves.iter();
+            leaves.any(|leaf| is_login(leaf.account))
+        }
         Some((Leads::Nowhere(_), _)) | None => false,
     }
 }
@@ -119,15 +142,16 @@ fn one(directory: &Directory, place: u32, detail: Option<&str>) -> Route {
         targets: Targets::One(Target {
             account: Arc::clone(account),
             detail: detail.map(Into::into),
+            owner: None,
         }),
         left_out: Vec::new(),
     }
 }
 
-fn many(directory: &Directory, leaves: &[Leaf], detail: Option<&str>) -> Route {
-    let mut targets = Vec::with_capacity(leaves.len());
+fn many(directory: &Directory, members: &Members, detail: Option<&str>) -> Route {
+    let mut targets = Vec::with_capacity(members.leaves.len());
     let mut left_out = Vec::new();
-    for leaf in leaves {
+    for leaf in &members.leaves {
         let Some(account) = directory.accounts.get(leaf.account as usize) else {
             continue;
         };
@@ -136,8 +160,16 @@ fn many(directory: &Directory, leaves: &[Leaf], detail: Option<&str>) -> Route {
             None => targets.push(Target {
                 account: Arc::clone(account),
                 detail: leaf.detail.as_deref().or(detail).map(Into::into),
+                owner: leaf.owner.clone(),
             }),
         }
+    }
+    if !members.forwards.is_empty() {
+        return Route::Forwarded(Forwarded {
+            targets,
+            forwards: Arc::clone(&members.forwards),
+            left_out,
+        });
     }
     if !targets.is_empty() {
         let targets = Targets::Many(targets);

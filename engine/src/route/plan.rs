@@ -5,7 +5,7 @@
 //! because a directory must be had even when one line of it is stale.
 
 use super::Reason;
-use super::directory::{Account, Directory, Domain, Leads, Leaf, Name, Origin};
+use super::directory::{Account, Directory, Domain, Forward, Leads, Leaf, Members, Name, Origin};
 use super::place;
 use crate::auth::Secrets;
 use crate::config::{self, Alias, Config, canonical, canonical_local, partings};
@@ -16,7 +16,8 @@ use store::mail::address::Address;
 /// Aliases that lead to aliases, one behind the other.
 pub const ALIAS_DEPTH_MAX: usize = 16;
 
-/// Accounts that one alias can lead to.
+/// Accounts and addresses at other hosts that one alias can lead to: a list of that size is one
+/// custody.
 pub const ALIAS_TARGETS_MAX: usize = store::limit::RECIPIENTS_MAX;
 
 /// Accounts of one host; their places are 32 bits wide.
@@ -97,18 +98,35 @@ struct Builder {
     accounts: Vec<Arc<Account>>,
     /// Canonical address → place in `accounts`.
     places: HashMap<Address, u32>,
-    aliases: HashMap<Address, Vec<Address>>,
+    aliases: HashMap<Address, Listed>,
     delimiters: HashMap<String, Option<char>>,
     left_out: Vec<String>,
 }
 
-/// One alias on its way to its accounts.
+/// What the tables say of one alias, together.
+#[derive(Default)]
+struct Listed {
+    to: Vec<Address>,
+    owner: Option<Arc<Address>>,
+}
+
+/// One alias on its way to its members.
 struct Expansion<'b> {
     builder: &'b Builder,
     path: Vec<Address>,
     seen: HashSet<Address>,
     leaves: Vec<Leaf>,
+    accounts: HashSet<u32>,
+    forwards: Vec<Forward>,
     missing: Vec<Address>,
+}
+
+/// What an alias says of the way through it.
+#[derive(Clone, Copy)]
+struct Passing<'p> {
+    detail: Option<&'p str>,
+    /// Of the list that was met last.
+    owner: Option<&'p Arc<Address>>,
 }
 
 impl Builder {
@@ -150,10 +168,12 @@ impl Builder {
 
     fn alias(&mut self, alias: &Alias) {
         let to: Vec<Address> = alias.to.iter().map(canonical_target).collect();
+        let owner = alias.owner.clone().map(Arc::new);
         for from in alias.from.iter().map(canonical) {
             if self.delimiters.contains_key(&from.domain) {
-                let targets = self.aliases.entry(from).or_default();
-                targets.extend(to.iter().cloned());
+                let listed = self.aliases.entry(from).or_default();
+                listed.to.extend(to.iter().cloned());
+                listed.owner = listed.owner.take().or_else(|| owner.clone());
             } else {
                 self.left_out
                     .push(format!("alias {from}: its domain is not ours"));
@@ -175,7 +195,7 @@ impl Builder {
             if domains.contains_key(name.as_str()) {
                 continue;
             }
-            let catch_all = domain.catch_all.as_ref().map(|address| self.leads(address));
+            let catch_all = self.catch_all(&name, domain.catch_all.as_ref());
             let of_domain = postmaster.clone().or_else(|| catch_all.clone());
             let held = Domain {
                 delimiter: domain.delimiter,
@@ -217,6 +237,15 @@ impl Builder {
         self.left_out.append(&mut left_out);
     }
 
+    /// What takes the unknown names of a domain: its alias `*`, or the address that it names.
+    fn catch_all(&mut self, domain: &str, named: Option<&Address>) -> Option<Leads> {
+        let star = Address::new(CATCH_ALL, domain);
+        match self.aliases.contains_key(&star) {
+            true => Some(self.leads(&star)),
+            false => named.map(|address| self.leads(address)),
+        }
+    }
+
     /// Where an address of the configuration leads, without any catch-all.
     fn leads(&mut self, address: &Address) -> Leads {
         let target = canonical_target(address);
@@ -229,6 +258,14 @@ impl Builder {
                 .places
                 .get(&name)
                 .map_or(NOBODY, |at| Leads::Account(*at)),
+            None if self.is_foreign(&target) => Leads::Alias(Arc::new(Members {
+                leaves: Box::default(),
+                forwards: [Forward {
+                    address: target,
+                    owner: None,
+                }]
+                .into(),
+            })),
             None => NOBODY,
         };
         if matches!(leads, Leads::Nowhere(_)) {
@@ -249,6 +286,11 @@ impl Builder {
         configured
             .or_else(|| first().map(|place| Leads::Account(place as u32)))
             .unwrap_or(Leads::Nowhere(Reason::NoPostmaster))
+    }
+
+    /// Is this the address of another host?
+    fn is_foreign(&self, address: &Address) -> bool {
+        !self.delimiters.contains_key(&address.domain)
     }
 
     /// The name that takes mail for `address`, and the detail that is left.
@@ -272,9 +314,15 @@ impl Builder {
             path: Vec::new(),
             seen: HashSet::new(),
             leaves: Vec::new(),
+            accounts: HashSet::new(),
+            forwards: Vec::new(),
             missing: Vec::new(),
         };
-        if let Err(reason) = expansion.visit(from, None) {
+        let nothing = Passing {
+            detail: None,
+            owner: None,
+        };
+        if let Err(reason) = expansion.visit(from, nothing) {
             left_out.push(format!("alias {from}: {reason}"));
             return Leads::Nowhere(reason);
         }
@@ -283,66 +331,108 @@ impl Builder {
                 "alias {from}: {target} is no account or alias here"
             ));
         }
-        match expansion.leaves.is_empty() {
-            true => NOBODY,
-            false => Leads::Alias(expansion.leaves.into()),
+        match expansion.count() {
+            0 => NOBODY,
+            _ => Leads::Alias(Arc::new(Members {
+                leaves: expansion.leaves.into(),
+                forwards: expansion.forwards.into(),
+            })),
         }
     }
 }
 
-impl Expansion<'_> {
+impl<'b> Expansion<'b> {
     /// Follows an alias; recursion ends at [`ALIAS_DEPTH_MAX`].
-    fn visit(&mut self, alias: &Address, detail: Option<&str>) -> Result<(), Reason> {
+    fn visit(&mut self, alias: &Address, passing: Passing<'_>) -> Result<(), Reason> {
         if self.path.len() >= ALIAS_DEPTH_MAX {
             return Err(Reason::AliasLoop);
         }
-        let Some(targets) = self.builder.aliases.get(alias) else {
+        let builder: &'b Builder = self.builder;
+        let Some(listed) = builder.aliases.get(alias) else {
             return Ok(());
         };
         self.path.push(alias.clone());
         self.seen.insert(alias.clone());
-        for target in targets {
-            self.target(target, detail)?;
+        let passing = Passing {
+            owner: listed.owner.as_ref().or(passing.owner),
+            ..passing
+        };
+        for target in &listed.to {
+            self.target(target, passing)?;
         }
         self.path.pop();
         Ok(())
     }
 
-    fn target(&mut self, target: &Address, detail: Option<&str>) -> Result<(), Reason> {
+    fn target(&mut self, target: &Address, passing: Passing<'_>) -> Result<(), Reason> {
         let Some((name, own)) = self.builder.taker(target) else {
-            self.missing.push(target.clone());
-            return Ok(());
+            return match self.builder.is_foreign(target) {
+                true => self.forward(target, passing.owner),
+                false => {
+                    self.missing.push(target.clone());
+                    Ok(())
+                }
+            };
         };
-        let detail = own.as_deref().or(detail);
+        let passing = Passing {
+            detail: own.as_deref().or(passing.detail),
+            ..passing
+        };
         let account = self.builder.places.get(&name);
         match (self.builder.aliases.contains_key(&name), account) {
             (true, account) if self.path.contains(&name) => {
                 // An alias that comes back to itself means its own account, or goes in a circle.
                 let place = account.ok_or(Reason::AliasLoop)?;
-                self.leaf(*place, detail)
+                self.leaf(*place, passing)
             }
             (true, _) if self.seen.contains(&name) => Ok(()),
-            (true, _) => self.visit(&name, detail),
-            (false, Some(place)) => self.leaf(*place, detail),
+            (true, _) => self.visit(&name, passing),
+            (false, Some(place)) => self.leaf(*place, passing),
             (false, None) => Ok(()),
         }
     }
 
     /// One copy for each account, whatever ways lead to it; the first way says the detail.
-    fn leaf(&mut self, account: u32, detail: Option<&str>) -> Result<(), Reason> {
-        if self.leaves.iter().any(|leaf| leaf.account == account) {
+    fn leaf(&mut self, account: u32, passing: Passing<'_>) -> Result<(), Reason> {
+        if !self.accounts.insert(account) {
             return Ok(());
         }
-        if self.leaves.len() >= ALIAS_TARGETS_MAX {
-            return Err(Reason::TooManyTargets);
-        }
+        self.has_room()?;
         self.leaves.push(Leaf {
             account,
-            detail: detail.map(Into::into),
+            detail: passing.detail.map(Into::into),
+            owner: passing.owner.cloned(),
         });
         Ok(())
     }
+
+    /// One copy for each address at another host, too.
+    fn forward(&mut self, to: &Address, owner: Option<&Arc<Address>>) -> Result<(), Reason> {
+        if !self.seen.insert(to.clone()) {
+            return Ok(());
+        }
+        self.has_room()?;
+        self.forwards.push(Forward {
+            address: to.clone(),
+            owner: owner.cloned(),
+        });
+        Ok(())
+    }
+
+    fn has_room(&self) -> Result<(), Reason> {
+        match self.count() >= ALIAS_TARGETS_MAX {
+            true => Err(Reason::TooManyTargets),
+            false => Ok(()),
+        }
+    }
+
+    fn count(&self) -> usize {
+        self.leaves.len() + self.forwards.len()
+    }
 }
+
+/// The name of an alias that takes all unknown names of its domain.
+pub(super) const CATCH_ALL: &str = "*";
 
 const NOBODY: Leads = Leads::Nowhere(Reason::NoSuchUser);
 

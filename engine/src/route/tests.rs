@@ -35,6 +35,7 @@ fn alias(from: &[&str], to: &[&str]) -> Alias {
     Alias {
         from: from.iter().map(|text| at(text)).collect(),
         to: to.iter().map(|text| at(text)).collect(),
+        owner: None,
     }
 }
 
@@ -67,6 +68,17 @@ fn ways(directory: &Directory, address: &Address) -> Vec<String> {
                 None => target.account.address.to_string(),
             };
             targets.iter().map(shown).collect()
+        }
+        Route::Forwarded(forwarded) => {
+            let owner = |owner: &Option<Arc<Address>>| match owner {
+                Some(owner) => format!(" by {owner}"),
+                None => String::new(),
+            };
+            let targets = forwarded.targets.iter();
+            let here = targets.map(|to| format!("{}{}", to.account.address, owner(&to.owner)));
+            let there = forwarded.forwards.iter();
+            let there = there.map(|to| format!("→{}{}", to.address, owner(&to.owner)));
+            here.chain(there).collect()
         }
         Route::Refused(reason) => vec![reason.to_string()],
         Route::Foreign => vec!["foreign".to_owned()],
@@ -173,6 +185,66 @@ fn loops_and_dead_ends_are_told_and_refused() {
     assert!(
         left_out.contains(&"alias half@a.org: nobody@a.org is no account or alias here".into())
     );
+}
+
+/// Members elsewhere are reached through any depth, once each; a list gives them its owner.
+#[test]
+fn aliases_lead_to_other_hosts() {
+    let mut plan = plan();
+    plan.aliases = vec![
+        alias(&["alice@a.org"], &["alice@a.org", "alice@far.org"]),
+        alias(&["away@a.org"], &["x@far.org"]),
+        alias(
+            &["all@a.org"],
+            &["away@a.org", "list@a.org", "bob@a.org", "X@far.org"],
+        ),
+        Alias {
+            owner: Some(at("owner@a.org")),
+            ..alias(&["list@a.org"], &["y@far.org", "carol@b.org", "x@far.org"])
+        },
+    ];
+    let directory = built(plan);
+    assert_eq!(way(&directory, "alice@a.org"), "alice@a.org →alice@far.org");
+    assert_eq!(way(&directory, "away+d@a.org"), "→x@far.org");
+    assert_eq!(
+        way(&directory, "list@a.org"),
+        "carol@b.org by owner@a.org →y@far.org by owner@a.org →x@far.org by owner@a.org"
+    );
+    assert_eq!(
+        way(&directory, "all@a.org"),
+        "carol@b.org by owner@a.org bob@a.org →x@far.org →y@far.org by owner@a.org →X@far.org"
+    );
+}
+
+/// A list may have as many members as one custody takes, and not one more.
+#[test]
+fn a_list_is_bounded() {
+    let members = |count: usize| {
+        let to: Vec<String> = (0..count)
+            .map(|n| format!("m{n}@far{}.org", n % 7))
+            .collect();
+        let to: Vec<&str> = to.iter().map(String::as_str).collect();
+        let mut plan = plan();
+        plan.aliases = vec![alias(&["list@a.org"], &to)];
+        let (directory, _) = plan.build(None);
+        ways(&directory, &at("list@a.org"))
+    };
+    assert_eq!(members(ALIAS_TARGETS_MAX).len(), ALIAS_TARGETS_MAX);
+    assert_eq!(members(ALIAS_TARGETS_MAX + 1), ["too-many-targets"]);
+}
+
+/// The alias `*` takes what nobody else takes, here and elsewhere, and no routes.
+#[test]
+fn an_alias_may_take_the_rest() {
+    let mut plan = plan();
+    plan.aliases = vec![alias(&["*@a.org"], &["bob@a.org", "rest@far.org"])];
+    plan.domains[1].catch_all = Some(at("rest@far.org"));
+    let directory = built(plan);
+    assert_eq!(way(&directory, "whoever@a.org"), "bob@a.org →rest@far.org");
+    assert_eq!(way(&directory, "alice@a.org"), "alice@a.org");
+    assert_eq!(way(&directory, "whoever@b.org"), "→rest@far.org");
+    let trick = Address::new("u%other.org", "a.org");
+    assert_eq!(ways(&directory, &trick), ["no-such-user"]);
 }
 
 #[test]
@@ -393,6 +465,7 @@ proptest! {
             .map(|(from, to)| Alias {
                 from: vec![name(*from)],
                 to: to.iter().map(|n| name(*n)).collect(),
+                owner: None,
             })
             .collect();
         let (directory, _) = plan.build(None);
@@ -422,6 +495,7 @@ proptest! {
         match resolve(&directory, &address) {
             Route::Foreign => return Err(TestCaseError::fail("led outside")),
             Route::Refused(_) => {}
+            Route::Forwarded(_) => return Err(TestCaseError::fail("forwarded")),
             Route::Local { targets, .. } => {
                 let user = &targets[0].account.address.local;
                 prop_assert!(local.to_lowercase().starts_with(user.as_str()));

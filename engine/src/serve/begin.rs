@@ -5,6 +5,7 @@ use super::ear::Ear;
 use super::outbound::{self, Ways};
 use super::service::{self, Bureau};
 use super::shard::{self, Equipment};
+use super::told;
 use crate::auth::{Gate, Secrets, ThrottleLimits};
 use crate::config::{
     CertificateSource, Config, ListenAt, Listener, LogFormat, LogLevel, LogTarget, Protocol,
@@ -108,7 +109,9 @@ impl Server {
         let config = self.live.config.load_full();
         for listener in &config.listeners {
             match &listener.address {
-                ListenAt::Tcp(address) if listener.protocol == Protocol::Http => {
+                ListenAt::Tcp(address)
+                    if listener.protocol == Protocol::Http && !listener.inject =>
+                {
                     self.pages.push(*address);
                 }
                 ListenAt::Tcp(address) => self.bind_address(listener, *address)?,
@@ -162,16 +165,18 @@ impl Server {
             file,
         } = self;
         let (logger, log_ending) = logger;
+        let told = told::start(&live.config.load())?;
         let shards = home.identity.shards;
         let workers = Workers::start(&live, &home.path, shards)?;
-        let (ways, names) =
-            outbound::open(&live.config.load(), &workers.files, &workers.logins)?.unzip();
+        let (ways, names) = outbound::open(&live.config.load(), &workers.logins)?.unzip();
         let logins = workers.logins.clone();
         let process = process(backend, &logger);
         let metrics = Metrics::new(shards, process);
         if let Some(ways) = &ways {
             ways.show_sites(&metrics);
         }
+        let (hooks, told_ending) = told.map(|told| told.show(&metrics)).unzip();
+        outbound::show_series(&metrics, &live, ways.as_ref());
         let secret = home.secret().map_err(|error| Refusal(error.to_string()))?;
         let gate = Arc::new(gate(&live.config.load(), &secret));
         let mut endpoints = Mesh::<Letter>::new(usize::from(shards) + 1, LANE)
@@ -206,10 +211,14 @@ impl Server {
             file,
             logger,
             names,
+            hooks,
         };
         let ended = service::run(backend, bureau);
         socket_files.iter().for_each(remove_quietly);
         drop(home);
+        if let Some(ending) = told_ending {
+            ending.finish();
+        }
         log_ending.finish();
         ended
     }

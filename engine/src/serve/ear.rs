@@ -2,7 +2,7 @@
 
 use crate::config::{self, Protocol, TlsMode};
 use crate::event;
-use crate::listen::{Crowded, Hall, imap, smtp};
+use crate::listen::{Crowded, Hall, http, imap, smtp};
 use crate::reactor::net::Bound;
 use crate::reactor::{Listener, Side, Socket, spawn};
 use crate::session::smtp::{AuthOffer, FutureRelease, Kind, Settings};
@@ -84,7 +84,7 @@ async fn welcome(hall: Rc<Hall>, socket: Socket, protocol: Protocol, door: imap:
                 let settings = settings(&hall, kind, door);
                 smtp::serve(Rc::clone(&hall), stream, settings, kind).await;
             }
-            Protocol::Http => {}
+            Protocol::Http => http::serve(Rc::clone(&hall), stream).await,
         }
     }
     hall.metrics.connections_open.of(protocol.into()).down();
@@ -131,6 +131,7 @@ async fn turn_away(hall: Rc<Hall>, socket: Socket, protocol: Protocol, crowded: 
     );
     let text = match protocol {
         Protocol::Imap => b"* BYE Too many connections, try again later\r\n".to_vec(),
+        Protocol::Http => http::TOO_MANY_CONNECTIONS.to_vec(),
         _ => reply::TOO_MANY_CONNECTIONS.as_bytes().to_vec(),
     };
     socket.set_send_time_max(Duration::from_secs(1));
@@ -172,6 +173,10 @@ fn settings(hall: &Hall, kind: Kind, door: imap::Door) -> Arc<Settings> {
             until_secs: hall.now().unix_secs() as i64 + i64::from(queue.hold_secs_max),
         }),
         deliver_by_secs_min: base.deliver_by_secs_min.map(|_| queue.deliver_by_secs_min),
+        campaign_field: match kind {
+            Kind::Submission => config.inject.campaign_header.as_deref().map(Into::into),
+            Kind::Smtp | Kind::Lmtp => None,
+        },
         command_secs_max: small(limits.smtp_idle_secs_max),
         body_secs_max: small(limits.smtp_data_idle_secs_max),
         ..base

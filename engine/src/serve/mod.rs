@@ -20,6 +20,7 @@ mod shard;
 mod tempo;
 #[cfg(test)]
 mod tests;
+mod told;
 
 pub use begin::{Refusal, Server, check_secret};
 pub use outbound::tls_files;

@@ -3,6 +3,7 @@
 use super::follow;
 use super::resume;
 use super::shard::{Desk, open_doors};
+use crate::events;
 use crate::post::{Order, QueueAnswer, QueueAsk};
 use crate::queue::Dispatcher;
 use crate::reactor::sleep;
@@ -57,6 +58,9 @@ pub(super) async fn carry_out(desk: &Desk, order: Order) {
             let _ = done.send(());
         }
         Order::Queue { ask, done } => drop(done.send(answer(desk, ask).await)),
+        Order::Suppress { ask, done } => {
+            drop(done.send(desk.hall.intake.suppression(ask).await));
+        }
         Order::Seen(done) => drop(done.send(resume::seen(desk))),
         Order::ResumeOffers { seen, done } => {
             drop(done.send(resume::offers(desk, &seen).await));
@@ -98,6 +102,7 @@ async fn close(desk: &Desk) {
     }
     follow::last_round(desk).await;
     log::flush();
+    events::flush();
 }
 
 async fn set_account(

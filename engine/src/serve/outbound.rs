@@ -11,6 +11,7 @@ use crate::listen::Hall;
 use crate::queue::{self, Dispatcher, Guides, Sites, Sources, TlsReports};
 use crate::reactor::{Now, Pool, clock};
 use crate::resolver::{self, Ourselves, Outside, Service};
+use crate::route::Live;
 use crate::sign::Signers;
 use crate::telemetry::metric::Metrics;
 use crate::tls::{Authorities, CertificateError, CertificateFiles, Clients, TlsClient, TlsFiles};
@@ -29,12 +30,8 @@ pub(super) struct Ways {
 }
 
 /// The ways out and who answers questions about them; `None` where no mail leaves this host.
-/// `lookups` and `logins` are threads for what would block a shard.
-pub(super) fn open(
-    config: &Config,
-    lookups: &Pool,
-    logins: &Pool,
-) -> Result<Option<(Ways, Service)>, Refusal> {
+/// `logins` are threads for what would block a shard.
+pub(super) fn open(config: &Config, logins: &Pool) -> Result<Option<(Ways, Service)>, Refusal> {
     if !config.outbound.is_on() {
         return Ok(None);
     }
@@ -49,7 +46,6 @@ pub(super) fn open(
     let ways = Ways {
         guides: Guides {
             resolver,
-            lookups: lookups.clone(),
             mx_port: config.resolver.mx_port,
         },
         tools: Tools {
@@ -72,6 +68,16 @@ impl Ways {
             sites.samples(now().unix_secs(), now().monotonic_millis)
         }));
     }
+}
+
+/// The metrics show which rules held, and who was complained about.
+pub(super) fn show_series(metrics: &Metrics, live: &Arc<Live>, ways: Option<&Ways>) {
+    let (live, sites) = (Arc::clone(live), ways.map(|ways| Arc::clone(&ways.sites)));
+    metrics.show_series(Box::new(move || {
+        let mut series = live.complaints.series();
+        series.extend(sites.iter().flat_map(|sites| sites.rules.series()));
+        series
+    }));
 }
 
 /// A host without authorities still sends; what must be verified waits until it has some. Those

@@ -8,6 +8,7 @@ use crate::admin::http::{self, Seen};
 use crate::admin::office::{Gone, Office};
 use crate::config::{Config, Limits};
 use crate::event;
+use crate::events;
 use crate::post::{Letter, Order, Post};
 use crate::reactor::inbox::Receiver;
 use crate::reactor::signal::{Signal, start_signals};
@@ -38,6 +39,8 @@ pub(super) struct Bureau {
     pub(super) logger: Logger,
     /// Answers the shards' questions about other hosts.
     pub(super) names: Option<resolver::Service>,
+    /// Programs that are told of messages.
+    pub(super) hooks: Option<events::Hooks>,
 }
 
 /// Runs the service on this thread until the server has ended.
@@ -60,8 +63,12 @@ async fn serve(mut bureau: Bureau) -> Result<(), Refusal> {
         file,
         logger,
         names,
+        hooks,
         ..
     } = bureau;
+    if let Some(hooks) = hooks {
+        events::run_hooks(hooks);
+    }
     if let Some(names) = names {
         tokio::task::spawn_local(names.run());
     }
@@ -245,6 +252,7 @@ fn fixed_until_restart(started: &Config, wanted: &Config) -> Vec<&'static str> {
         ("[[listener]]", started.listeners != wanted.listeners),
         ("[tls]", started.outbound.tls != wanted.outbound.tls),
         ("[log]", started.log != wanted.log),
+        ("[events], [[webhook]]", started.events != wanted.events),
         ("[resolver]", started.resolver != wanted.resolver),
         (
             "[[route]], the first or none",

@@ -7,8 +7,9 @@ use super::orders;
 use super::outbound::{self, Ways};
 use super::tempo::Tempo;
 use crate::auth::Gate;
-use crate::intake::{Counter, Feeder, Heirs, Intake, QueueIds, Shard};
-use crate::listen::{Census, Drain, Hall, imap};
+use crate::events;
+use crate::intake::{Claims, Counter, Feeder, Heirs, Intake, QueueIds, Shard};
+use crate::listen::{Census, Drain, Hall, http, imap};
 use crate::post::{Letter, Post};
 use crate::queue::Dispatcher;
 use crate::reactor::inbox::{Fill, Receiver};
@@ -107,6 +108,7 @@ fn furnish(equipment: Equipment, store: Rc<Shard>) -> (Rc<Desk>, Receiver<Letter
         shard,
     );
     let queue_ids = Rc::new(QueueIds::new(equipment.shard as u8));
+    let claims = Claims::new(Rc::clone(&store));
     let hall = Hall {
         shard,
         intake: Intake::new(Rc::clone(&store), Rc::clone(&post), heirs.clone()),
@@ -118,12 +120,17 @@ fn furnish(equipment: Equipment, store: Rc<Shard>) -> (Rc<Desk>, Receiver<Letter
         metrics: equipment.metrics,
         drain: Drain::new(),
         census: Census::new(),
+        inject: http::Desk::new(Rc::clone(&claims)),
         store: Rc::clone(&store),
         post,
     };
+    let dispatcher = outbound::dispatcher(equipment.ways, &hall, &heirs);
+    if let Some(queue) = &dispatcher {
+        hall.inject.know(queue);
+    }
     let desk = Desk {
-        counter: Counter::new(store, heirs.clone()),
-        dispatcher: outbound::dispatcher(equipment.ways, &hall, &heirs),
+        counter: Counter::new(store, heirs.clone(), claims),
+        dispatcher,
         heirs,
         shards: usize::from(equipment.shards),
         compactor: equipment.compactor,
@@ -197,6 +204,7 @@ async fn tend(hall: Rc<Hall>, inbox: Fill) {
     loop {
         sleep(LINES_WAIT).await;
         log::flush();
+        events::flush();
         hall.metrics.inbox_bytes.set(inbox.bytes() as u64);
         let stats = hall.store.log().stats();
         hall.metrics.log_zeroed_bytes.set(stats.zeroed_bytes);
@@ -214,6 +222,7 @@ const LINES_WAIT: Duration = Duration::from_millis(64);
 /// directory is whole only now, and who is not in it has no account.
 pub(super) fn open_doors(desk: &Desk) {
     let hall = &desk.hall;
+    hall.intake.begin_suppression();
     for target in (0..desk.shards).filter(|target| *target != hall.shard) {
         let (store, post) = (Rc::clone(&hall.store), Rc::clone(&hall.post));
         let metrics = Arc::clone(&hall.metrics);

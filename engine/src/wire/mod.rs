@@ -1,5 +1,6 @@
 //! Bytes ↔ types of every protocol, pure.
 
+pub mod http;
 pub mod imap;
 pub mod mime;
 pub mod sasl;

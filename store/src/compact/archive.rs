@@ -225,7 +225,7 @@ fn shortened(fact: Fact) -> Option<Fact> {
 }
 
 fn without_texts(mut queue: Queue) -> Queue {
-    queue.prefix.clear();
+    queue.prefix = [].into();
     for recipient in &mut queue.recipients {
         recipient.address.local.clear();
         recipient.orcpt = None;

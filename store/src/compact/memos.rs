@@ -102,9 +102,9 @@ async fn merge<D: Disk>(
     site.publish(manifest).await
 }
 
-/// Whether a record that is emptied must go to the archive, so that an index that is made of archives
-/// and log has the same memos: what is removed or replaced by now says nothing any more, and what
-/// was put first and will be over leaves nothing behind.
+/// Whether a record that is emptied must go to the archive, so that an index that is made of
+/// archives and log has the same memos: what is removed or replaced by now says nothing any more,
+/// and what was put first and will be over leaves nothing behind.
 pub(super) fn needs(shelf: &Shelf, record: &RecordRef<'_>) -> bool {
     let Ok(Fact::Memo(fact)) = Fact::decode(record.kind, record.payload) else {
         return true;

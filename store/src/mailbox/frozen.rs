@@ -17,8 +17,8 @@ use std::sync::Arc;
 #[derive(Debug, Default)]
 pub struct Frozen {
     octets: Vec<u8>,
-    /// Ascending by account and mailbox; mailbox 0 is the account itself, account 0 the shard, whose
-    /// other parts are `items`.
+    /// Ascending by account and mailbox; mailbox 0 is the account itself, account 0 the shard,
+    /// whose other parts are `items`.
     parts: Vec<(AccountId, MailboxId, Range<usize>)>,
     /// Ascending by account.
     cards: Vec<(AccountId, Range<usize>)>,

@@ -1,7 +1,7 @@
 //! A run of memos: an index file whose parts are blocks of entries, what leads to them, a filter.
 //!
 //! ```text
-//!   (0, 0) block │ (0, 1) block │ … │ (1, 0) counts and the first key of each block │ (2, 0) filter
+//!   (0, 0) block │ (0, 1) block │ … │ (1, 0) counts, first key of each block │ (2, 0) filter
 //! ```
 //!
 //! The last two are in memory; a block is looked at where it lies in the map, and its checksum each

@@ -22,6 +22,8 @@ impl Space {
     pub const SUSPENSION: Space = Space(3);
     /// Numbers that outlive a start.
     pub const COUNTER: Space = Space(4);
+    /// Other ways that the operator ordered for mail that waits.
+    pub const REROUTE: Space = Space(5);
 }
 
 /// A small durable fact.

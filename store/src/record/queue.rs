@@ -37,8 +37,8 @@ pub struct Outbound {
     /// It is to be delivered by then (RFC 2852); 0 for no such wish.
     pub by_secs: i64,
     /// Received and other trace: octets before the body. Recipients of one message that have the
-    /// same ones share them on disk.
-    pub prefix: Vec<u8>,
+    /// same ones share them, here and on disk.
+    pub prefix: Arc<[u8]>,
 }
 
 /// Recipients of one message at other hosts. They are the items from `first_item` on.
@@ -51,7 +51,7 @@ pub struct Queue {
     /// Octets of prefix and body.
     pub octets: u32,
     pub tenant: String,
-    pub prefix: Vec<u8>,
+    pub prefix: Arc<[u8]>,
     pub recipients: Vec<Leaving>,
 }
 
@@ -87,7 +87,7 @@ impl Queue {
             enqueued_secs: fields.i64()?,
             octets: fields.u32()?,
             tenant: fields.text()?,
-            prefix: fields.blob()?.to_vec(),
+            prefix: fields.blob()?.into(),
             recipients: Vec::new(),
         };
         let count = fields.u32()?;
@@ -162,7 +162,7 @@ impl Leaving {
 
 impl Outbound {
     /// Tenant and prefix, which recipients of one message share, and the rest.
-    pub(crate) fn split(self) -> (Leaving, String, Vec<u8>) {
+    pub(crate) fn split(self) -> (Leaving, String, Arc<[u8]>) {
         let leaving = Leaving {
             address: self.recipient,
             notify: self.notify,
@@ -183,7 +183,7 @@ impl Outbound {
     ) -> Result<Outbound, Broken> {
         let leaving = Leaving::read(fields)?;
         let (tenant, prefix) = match (fields.u8()?, before) {
-            (0, _) => (fields.text()?, fields.blob()?.to_vec()),
+            (0, _) => (fields.text()?, fields.blob()?.into()),
             (1, Some(before)) => (before.tenant.clone(), before.prefix.clone()),
             _ => return Err(Broken("trace that is neither there nor that of another")),
         };

@@ -39,7 +39,7 @@ prop_compose! {
             priority,
             marks,
             by_secs: times.2 & -i64::from(marks & 1),
-            prefix: prefix.into_bytes(),
+            prefix: prefix.into_bytes().into(),
         }
     }
 }
@@ -122,7 +122,7 @@ fn facts() -> impl Strategy<Value = Fact> {
             recipient: Address::new("a", "b"),
             notify: Notify::UNSET,
             orcpt: None,
-            prefix: vec![1],
+            prefix: [1].into(),
         };
         let recipients = has_share.then_some(share).into_iter().collect();
         let message = ObjectId(sequence);

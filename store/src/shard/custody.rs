@@ -2,7 +2,7 @@
 
 use super::change::named;
 use super::memo::{draft_memos, may_claim, memo_bytes};
-use super::queue::{NOTE_BYTES_MAX, draft_ends, draft_queue, may_end};
+use super::queue::{NOTE_BYTES_MAX, QUEUED_TOGETHER_MAX, draft_ends, draft_queue, may_end};
 use super::{BodyWriter, Entry, FlagNames, Shard};
 use crate::disk::Disk;
 use crate::error::ChangeError;
@@ -211,18 +211,12 @@ impl<D: Disk> Shard<D> {
             if claims {
                 may_claim(&state, &memos, (self.now_secs)())?;
             }
-            if let Some((source, sequence)) = offered {
-                assert_eq!(state.spool.judge(source, sequence), Judgement::Fresh);
-                state.spool.taking(source, sequence);
-                let seen = Entry::of(Fact::Seen { source, sequence });
-                batches.push((AccountId(0), seen));
-            }
+            batches.extend(offered.map(|offer| draft_seen(&mut state, offer)));
             let head = self.draft_message(&mut state, queue, source, &body, Some(received_secs));
             let message = head.object;
             let entry = Entry {
-                fact: Fact::Message(head),
                 body: &body.tail,
-                landed: None,
+                ..Entry::of(Fact::Message(head))
             };
             batches.push((AccountId(0), entry));
             let size = body.octets();
@@ -323,6 +317,13 @@ pub(super) struct Arrival {
     pub(super) object: ObjectId,
     pub(super) message: ObjectId,
     pub(super) octets: u64,
+}
+
+/// Says that an offer is taken, whose turn it is.
+fn draft_seen<'a>(state: &mut State, (source, sequence): (u16, u64)) -> (AccountId, Entry<'a>) {
+    assert_eq!(state.spool.judge(source, sequence), Judgement::Fresh);
+    state.spool.taking(source, sequence);
+    (AccountId(0), Entry::of(Fact::Seen { source, sequence }))
 }
 
 fn are_all_full(state: &State, shares: &[Share], body_octets: u64) -> bool {
@@ -466,16 +467,10 @@ fn custody_bytes(custody: &Custody) -> Result<usize, ChangeError> {
             + SHARE_BYTES
             + RECORD_HEADER_BYTES;
     }
-    let offered = custody.outbound_offers.iter().flat_map(|(_, to)| to);
-    for outbound in custody.outbound.iter().chain(offered) {
-        recipients += 1;
-        bytes += outbound.prefix.len()
-            + outbound.tenant.len()
-            + outbound.recipient.local.len()
-            + outbound.recipient.domain.len()
-            + outbound.orcpt.as_ref().map_or(0, String::len)
-            + SHARE_BYTES
-            + RECORD_HEADER_BYTES;
+    let offered = custody.outbound_offers.iter().map(|(_, to)| to);
+    for together in [&custody.outbound].into_iter().chain(offered) {
+        recipients += together.len();
+        bytes += outbound_bytes(together);
     }
     bytes += custody.ends.len() * NOTE_BYTES_MAX;
     let memos = custody.memos.iter();
@@ -486,11 +481,31 @@ fn custody_bytes(custody: &Custody) -> Result<usize, ChangeError> {
     Ok(bytes)
 }
 
+/// What recipients at other hosts take in the log: those with the same trace have it once in a
+/// record.
+fn outbound_bytes(together: &[Outbound]) -> usize {
+    let (mut bytes, mut prefix): (usize, &[u8]) = (0, &[]);
+    for (place, outbound) in together.iter().enumerate() {
+        if place.is_multiple_of(QUEUED_TOGETHER_MAX) || *prefix != *outbound.prefix {
+            prefix = &outbound.prefix;
+            bytes += prefix.len();
+        }
+        bytes += outbound.tenant.len()
+            + outbound.recipient.local.len()
+            + outbound.recipient.domain.len()
+            + outbound.orcpt.as_ref().map_or(0, String::len)
+            + SHARE_BYTES
+            + RECORD_HEADER_BYTES;
+    }
+    bytes
+}
+
 /// The fixed fields of a DELIVER or of a share in an OFFER, rounded up.
 const SHARE_BYTES: usize = 160;
 
 /// Shares in one OFFER record.
 const OFFERED_SHARES_MAX: usize = 128;
 
+const _: () = assert!(OFFERED_SHARES_MAX == QUEUED_TOGETHER_MAX);
 const _: () =
     assert!(OFFERED_SHARES_MAX * (PREFIX_BYTES_MAX + 2048) < crate::limit::RECORD_BYTES_MAX);

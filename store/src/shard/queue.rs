@@ -24,6 +24,7 @@ use crate::record::{
 };
 use crate::spool::Item;
 use std::ops::ControlFlow;
+use std::rc::Rc;
 
 /// What is said of an item in a later frame.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -121,7 +122,7 @@ impl<D: Disk> Shard<D> {
             recipients,
             ..
         } = self.queue_record(record).await?;
-        let (head, message) = self.body_of(message, prefix.into()).await?;
+        let (head, message) = self.body_of(message, Rc::from(&*prefix)).await?;
         let state = self.state.borrow();
         let all = (first_item.0..).map(ItemId).zip(recipients);
         let wanted = all.filter(|(item, _)| items.contains(item) && state.items.is_live(*item));

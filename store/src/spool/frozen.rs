@@ -1,7 +1,7 @@
 //! What changed of the queue, as another thread can write it down.
 //!
-//! A million items are frozen in a few milliseconds: their slots are lent, and copied chunk by chunk
-//! by the first changes that come meanwhile. Only the names are copied at once, each once.
+//! A million items are frozen in some twenty milliseconds: their slots are lent, and copied chunk
+//! by chunk by the first changes that come meanwhile. Only the names are copied at once, each once.
 
 use super::chunk::{Slot, encode};
 use super::names::Names;

@@ -95,7 +95,7 @@ fn queue(first: ItemId, object: ObjectId, recipients: usize, tenant: u8) -> Queu
         enqueued_secs: 10,
         octets: 5000,
         tenant: tenant.to_string(),
-        prefix: Vec::new(),
+        prefix: [].into(),
         recipients: (0..recipients).map(recipient).collect(),
     }
 }

@@ -385,7 +385,7 @@ fn outbound(domain: usize) -> Outbound {
         priority: domain as i8,
         marks: 1,
         by_secs: 0,
-        prefix: PREFIX.to_vec(),
+        prefix: PREFIX.into(),
     }
 }
 
@@ -395,6 +395,7 @@ fn reply(item: ItemId) -> HostReply {
         code: 451,
         enhanced: None,
         text: format!("not now, {item}"),
+        way: None,
     }
 }
 

@@ -22,8 +22,8 @@ const ENGINE: [&[&str]; 8] = [
     &["reactor"],
     &["wire", "config", "telemetry"],
     &["auth", "tls", "resolver", "sign"],
-    &["policy", "route", "post"],
-    &["session", "intake"],
+    &["policy", "route", "post", "events"],
+    &["session", "intake", "inject"],
     &["queue", "deliver", "egress"],
     &["listen", "admin"],
     &["serve", "main"],
@@ -43,7 +43,7 @@ const BENCH: [&[&str]; 6] = [
 /// memo and mailbox are views of one log, a pack holds records of the log, a repair is written down
 /// by the compactor, authentication binds to the TLS channel, the queue drives
 /// egress, and a comparison ends as a report.
-const SAME_FLOOR: [(&str, &str, &str); 15] = [
+const SAME_FLOOR: [(&str, &str, &str); 17] = [
     ("store", "mail", "limit"),
     ("store", "mail", "codec"),
     ("store", "mail", "error"),
@@ -57,6 +57,8 @@ const SAME_FLOOR: [(&str, &str, &str); 15] = [
     ("store", "pack", "log"),
     ("store", "check", "compact"),
     ("engine", "auth", "tls"),
+    ("engine", "inject", "intake"),
+    ("engine", "inject", "session"),
     ("engine", "queue", "egress"),
     ("bench", "compare", "report"),
 ];

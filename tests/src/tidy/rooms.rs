@@ -22,6 +22,7 @@ const RULES: [Rule; 4] = [
             "engine/src/serve",
             "engine/src/admin/control.rs",
             "engine/src/telemetry/log",
+            "engine/src/events",
             "store/examples",
             "tools/src",
             "bench/benches/inner/instructions.rs",

@@ -124,7 +124,7 @@ fn foreign() -> Custody {
             priority: 0,
             marks: 0,
             by_secs: 0,
-            prefix: b"Received: x\r\n".to_vec(),
+            prefix: b"Received: x\r\n"[..].into(),
         }],
         ..Custody::default()
     }

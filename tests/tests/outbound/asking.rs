@@ -155,7 +155,7 @@ fn orders_mean_those_that_are_picked() {
         (&["--all"][..], 3),
         (&["--reply", "mailbox full"], 2),
         (&["--reply", "451 gREY"], 1),
-        (&["--domain", "b.test", "--campaign", "TWO"], 2),
+        (&["--domain", "b.test", "--campaign", "two"], 2),
         (&["--campaign", "two", "--reply", "full"], 1),
         (&["--recipient", "@A.test"], 1),
         (&["--recipient", "x@b.test"], 1),

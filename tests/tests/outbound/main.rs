@@ -5,12 +5,16 @@
 mod asking;
 mod cut;
 mod envelope;
+mod hooks;
 mod hostile;
+mod inject;
 mod large;
 mod mx;
 mod peers;
 mod private;
 mod resets;
+mod routing;
+mod rules;
 mod sending;
 mod sources;
 mod story;

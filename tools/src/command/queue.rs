@@ -1,4 +1,4 @@
-//! `ringpostctl queue`: list, show, why, retry, drop, hold, release, suspend, resume, top.
+//! `ringpostctl queue`: list, show, why, retry, drop, hold, release, reroute, suspend, resume, top.
 
 use crate::client::{Client, table};
 use crate::command::top::Top;
@@ -62,7 +62,16 @@ pub(crate) enum Queue {
         #[command(flatten)]
         how: How,
     },
-    /// Send nothing for a domain, site, tenant, sender, recipient or campaign for a while, mail to
+    /// Send what waits another way from its next attempt on, also after a restart; what comes
+    /// later goes by its route
+    Reroute {
+        #[command(flatten)]
+        which: Which,
+        /// smarthost:HOST[:PORT], lmtp:HOST[:PORT], mx:DOMAIN, or route for the configured one
+        #[arg(long)]
+        via: String,
+    },
+    /// Send nothing for a domain, site, tenant, campaign, sender or recipient for a while, mail to
     /// come included; also after a restart
     Suspend {
         #[command(flatten)]
@@ -105,7 +114,7 @@ pub(crate) struct Which {
     /// A recipient: an address, or @ and a domain
     #[arg(long)]
     recipient: Option<String>,
-    /// As X-Campaign, X-Campaign-ID or the first part of Feedback-ID in the header has it
+    /// All of a campaign
     #[arg(long)]
     campaign: Option<String>,
     /// Waits for so long at least: 90s, 15m, 3h, 2d
@@ -136,15 +145,14 @@ pub(crate) struct Whose {
     site: Option<String>,
     #[arg(long)]
     tenant: Option<String>,
+    #[arg(long)]
+    campaign: Option<String>,
     /// An address, or @ and a domain
     #[arg(long)]
     sender: Option<String>,
     /// An address, or @ and a domain
     #[arg(long)]
     recipient: Option<String>,
-    /// As X-Campaign, X-Campaign-ID or the first part of Feedback-ID in the header has it
-    #[arg(long)]
-    campaign: Option<String>,
 }
 
 impl Queue {
@@ -160,6 +168,17 @@ impl Queue {
             Queue::Hold { which, how } => carry(client, which, &how, QueueDeed::Hold, "held"),
             Queue::Release { which, how } => {
                 carry(client, which, &how, QueueDeed::Release, "released")
+            }
+            Queue::Reroute { which, via } => {
+                let pick = which.named()?;
+                match client.order(Request::QueueReroute { pick, via })? {
+                    Reply::Count(count) => {
+                        let done = "re-routed; retry tries them at once";
+                        client.say(&format!("{count} recipients {done}"));
+                    }
+                    _ => bail!("the server answered something else"),
+                }
+                Ok(())
             }
             Queue::Suspend { whose, secs } => {
                 let field = whose.field()?;
@@ -298,6 +317,9 @@ fn show(client: &Client, item: String) -> anyhow::Result<()> {
     println!("sender     <{}>", shown.sender);
     println!("queue id   {}", shown.queue_id);
     println!("tenant     {}", line.tenant);
+    if !line.campaign.is_empty() {
+        println!("campaign   {}", line.campaign);
+    }
     println!("size       {} octets", line.octets);
     println!("age        {}", age(now, line.enqueued_secs));
     println!("given up   {}", distance(now, line.expiry_secs));
@@ -309,6 +331,7 @@ fn show(client: &Client, item: String) -> anyhow::Result<()> {
             code => format!("{code} "),
         };
         println!("last       {}: {code}{}", last.host, last.text);
+        println!("class      {}", last.class);
     }
     Ok(())
 }

@@ -145,7 +145,14 @@ fn sites(lines: &[SiteLine], now: u32) -> String {
         "FAILED",
         "LAST WORD",
     ];
-    table(head, lines.iter().map(|line| row(line, now)))
+    let mut shown = table(head, lines.iter().map(|line| row(line, now)));
+    for line in lines {
+        for rule in &line.rules {
+            let site = printable(&line.site, SITE_CHARS_MAX);
+            shown.push_str(&format!("{site}: rule {rule}\n"));
+        }
+    }
+    shown
 }
 
 fn row(line: &SiteLine, now: u32) -> [String; 13] {
@@ -348,6 +355,7 @@ mod tests {
             host: "mx.test".to_owned(),
             code: 450,
             text: "busy\x1b[2J".to_owned(),
+            class: String::new(),
         });
         let text = sites(&[one.clone()], 1_000);
         for wanted in ["mx.test", "dead, 90 s", "100 s", "10 s ago: 450 busy?[2J"] {

@@ -1,28 +1,40 @@
 //! What leaves this host and how: `[[route]]`, `[relay]`, `[queue]`, `[[source]]`, `[[pool]]`,
-//! `[[tls_policy]]`, `[tls]`.
+//! `[[tls_policy]]`, `[tls]`; and what replies and reports bring about: `[[rule]]`,
+//! `[suppression]`, `[[feedback]]`.
 //!
 //! Nothing leaves without a route: a file without `[[route]]` refuses every foreign recipient, and
 //! so does the demo. The route of a domain is the most exact one: its own name, then `*.` with the
-//! longest end of it, then `*`. What a route does not say of its pace, `[queue]` says for all.
+//! longest end of it, then `*`; routes of one pattern may be for some senders and tenants
+//! ([`Whom`]). What a route does not say of its pace, `[queue]` says for all.
 
+mod detour;
+mod feedback;
 mod loops;
 mod read;
+pub mod rule;
 mod source;
 #[cfg(test)]
 mod tests;
 mod tls;
+mod whom;
 mod words;
 
+pub use detour::Detour;
+pub use feedback::{Feedback, Suppression};
 pub(super) use loops::loops;
 pub(super) use read::outbound;
+pub use rule::Rules;
 pub use source::{EgressSource, Pool, Proxy, Ramp, Warmup};
 pub use tls::{DomainTls, Identity, TlsCommon, TlsDemand, TlsPolicy};
+pub use whom::Whom;
 pub(super) use words::explain;
 
 use super::fingerprint::Fingerprint;
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::path::PathBuf;
+use whom::Index;
 
 /// Everything about mail for other hosts.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
@@ -37,9 +49,12 @@ pub struct Outbound {
     pub pools: Vec<Pool>,
     pub tls: TlsCommon,
     pub tls_policies: Vec<DomainTls>,
-    /// Pattern of a domain → its place in `routes`.
-    pub(super) index: BTreeMap<String, usize>,
-    /// The same for `tls_policies`.
+    pub rules: Rules,
+    pub suppression: Suppression,
+    pub feedback: Vec<Feedback>,
+    /// Which of `routes` holds.
+    pub(super) index: Index,
+    /// Which of `tls_policies` holds.
     pub(super) tls_index: BTreeMap<String, usize>,
 }
 
@@ -58,6 +73,17 @@ pub struct Queue {
     pub hold_secs_max: u32,
     /// The least time in which a message may be wanted delivered or returned (RFC 2852).
     pub deliver_by_secs_min: u32,
+    /// Whether the shipped rules hold behind those of the file.
+    pub default_rules: bool,
+    /// Notices that postmaster gets, too.
+    pub postmaster_copies: Copies,
+}
+
+/// What postmaster is told of.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Copies {
+    pub failed: bool,
+    pub delayed: bool,
 }
 
 /// How mail of one route is tried, and how long.
@@ -84,6 +110,10 @@ pub struct Pace {
 pub struct Route {
     /// As written, canonical: `example.net`, `*.example.net`, `*`.
     pub domains: Vec<String>,
+    /// Patterns of senders; empty: for all.
+    pub senders: Vec<String>,
+    /// Accounts that submit, or `@` and their domain; empty: for all.
+    pub tenants: Vec<String>,
     pub via: Via,
     pub tls: TlsPolicy,
     /// Place among the pools.
@@ -147,16 +177,11 @@ pub struct Network {
 }
 
 impl Outbound {
-    /// The most exact route of a canonical domain; `None`: its mail does not leave this host.
+    /// The most exact route of a canonical domain for mail of `whom`, with its place among the
+    /// routes; `None`: it does not leave this host.
     #[must_use]
-    pub fn route(&self, domain: &str) -> Option<&Route> {
-        self.routes.get(self.place(domain)?)
-    }
-
-    /// As [`route`](Self::route), with its place among the routes.
-    #[must_use]
-    pub fn route_and_place(&self, domain: &str) -> Option<(usize, &Route)> {
-        let place = self.place(domain)?;
+    pub fn route(&self, domain: &str, whom: Whom<'_>) -> Option<(usize, &Route)> {
+        let place = self.index.find(domain, whom)?;
         Some((place, self.routes.get(place)?))
     }
 
@@ -167,8 +192,30 @@ impl Outbound {
         Some((place, &self.tls_policies.get(place)?.policy))
     }
 
-    fn place(&self, domain: &str) -> Option<usize> {
-        most_exact(&self.index, domain)
+    /// The pace of mail that has, or had, this route.
+    #[must_use]
+    pub fn pace(&self, domain: &str, whom: Whom<'_>) -> &Pace {
+        let route = self.route(domain, whom);
+        route.map_or(&self.queue.pace, |(_, route)| &route.pace)
+    }
+
+    /// What has to be known of a sender to find its routes again: the most exact pattern that fits
+    /// it, of those that routes name.
+    #[must_use]
+    pub fn sender_pattern<'a>(&self, sender: &'a str) -> Option<Cow<'a, str>> {
+        self.index.sender(sender)
+    }
+
+    /// Does any route name senders?
+    #[must_use]
+    pub fn has_senders(&self) -> bool {
+        self.index.has_senders()
+    }
+
+    /// Does any route name senders or tenants?
+    #[must_use]
+    pub fn asks_whom(&self) -> bool {
+        self.index.asks_whom()
     }
 
     /// Does any mail leave this host?
@@ -280,6 +327,8 @@ impl Default for Queue {
             connections_max: 2_000,
             hold_secs_max: 30 * DAY_SECS,
             deliver_by_secs_min: 0,
+            default_rules: true,
+            postmaster_copies: Copies::default(),
         }
     }
 }

@@ -2,12 +2,13 @@
 
 use super::super::fingerprint::Fingerprint;
 use super::super::name::domain_name;
+use super::super::pattern::{self, NULL_PATH};
 use super::super::quantity;
 use super::super::raw::{At, Notes, Section};
 use super::super::{Base, Found};
 use super::{
-    ALL, DomainTls, HopProtocol, Login, Network, NextHost, Outbound, Pace, Pool, Queue, Relay,
-    Route, Via, source, tls,
+    ALL, Copies, DomainTls, HopProtocol, Index, Login, Network, NextHost, Outbound, Pace, Pool,
+    Queue, Relay, Route, Via, feedback, rule, source, tls,
 };
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
@@ -44,15 +45,20 @@ pub(in super::super) fn outbound(
         Some(section) => relay(section, base, notes),
         None => Relay::default(),
     };
-    let route_domains = routes
-        .iter()
-        .map(|at| (at.line, at.value.domains.as_slice()));
-    let tls_domains = policies
-        .iter()
-        .map(|at| (at.line, at.value.domains.as_slice()));
+    // A rule may name a source where it means that one alone.
+    let mut leaves_by: Vec<&str> = pools.iter().map(|pool| pool.name.as_str()).collect();
+    for source in &sources {
+        if !leaves_by.contains(&source.name.as_str()) {
+            leaves_by.push(&source.name);
+        }
+    }
+    let has_shipped = queue.default_rules && !routes.is_empty();
     Outbound {
-        index: index("[[route]]", route_domains, notes),
-        tls_index: index("[[tls_policy]]", tls_domains, notes),
+        index: index(&routes, notes),
+        tls_index: tls_index(&policies, notes),
+        rules: rule::rules(top, has_shipped, &leaves_by, notes),
+        suppression: feedback::suppression(top, notes),
+        feedback: feedback::feedback(top, notes),
         tls: tls::common(top, base, notes),
         tls_policies: policies.into_iter().map(|found| found.value).collect(),
         sources,
@@ -70,18 +76,30 @@ struct Usual<'a> {
     base: &'a Base<'a>,
 }
 
-/// Every pattern of every table; one that stands twice is a fault.
-fn index<'a>(
-    table: &str,
-    all: impl Iterator<Item = (usize, &'a [String])>,
-    notes: &mut Notes,
-) -> BTreeMap<String, usize> {
+/// Every pattern of every policy; one that stands twice is a fault.
+fn tls_index(policies: &[Found<DomainTls>], notes: &mut Notes) -> BTreeMap<String, usize> {
     let mut index = BTreeMap::new();
-    for (place, (line, domains)) in all.enumerate() {
-        for domain in domains {
+    for (place, policy) in policies.iter().enumerate() {
+        for domain in &policy.value.domains {
             if index.insert(domain.clone(), place).is_some() {
-                notes.problem(line, format!("there is another {table} for {domain}"));
+                let what = format!("there is another [[tls_policy]] for {domain}");
+                notes.problem(policy.line, what);
             }
+        }
+    }
+    index
+}
+
+/// Every pattern of every route; one that stands twice for the same mail is a fault.
+fn index(routes: &[Found<Route>], notes: &mut Notes) -> Index {
+    let mut index = Index::default();
+    for (place, route) in routes.iter().enumerate() {
+        if let Some(domain) = index.add(place, &route.value) {
+            let what = match route.value.senders.is_empty() && route.value.tenants.is_empty() {
+                true => format!("there is another [[route]] for {domain}"),
+                false => format!("there is another [[route]] for {domain} and the same mail"),
+            };
+            notes.problem(route.line, what);
         }
     }
     index
@@ -99,15 +117,35 @@ fn queue(mut section: Section<'_, '_>, notes: &mut Notes) -> Queue {
     let bytes = section.size(notes, "sending_bytes_max", 1 << 20, 1 << 40);
     let hold = section.seconds(notes, "hold_max", 0, 366 * 86_400);
     let deliver_by = section.seconds(notes, "deliver_by_min", 0, 30 * 86_400);
+    let postmaster_copies = copies(section.texts(notes, "postmaster_copies"), notes);
+    let default_rules = section.bool(notes, "default_rules");
     section.finish(notes);
     Queue {
         pace,
+        postmaster_copies,
+        default_rules: default_rules.map_or(usual.default_rules, |at| at.value),
         items_max,
         connections_max,
         sending_bytes_max: bytes.map_or(usual.sending_bytes_max, |found| found.value),
         hold_secs_max: hold.map_or(usual.hold_secs_max, |found| found.value),
         deliver_by_secs_min: deliver_by.map_or(usual.deliver_by_secs_min, |found| found.value),
     }
+}
+
+fn copies(words: Vec<At<&str>>, notes: &mut Notes) -> Copies {
+    let mut copies = Copies::default();
+    for word in words {
+        match word.value {
+            "failed" => copies.failed = true,
+            "delayed" => copies.delayed = true,
+            other => {
+                let what =
+                    format!("postmaster_copies: \"{other}\" is neither \"failed\" nor \"delayed\"");
+                notes.problem(word.line, what);
+            }
+        }
+    }
+    copies
 }
 
 /// The keys that `[queue]` and `[[route]]` have in common.
@@ -152,6 +190,16 @@ fn wait(text: At<&str>, notes: &mut Notes) -> Option<u32> {
 fn route(mut section: Section<'_, '_>, usual: &Usual, notes: &mut Notes) -> Option<Found<Route>> {
     let line = section.line;
     let domains = domains(&mut section, notes);
+    let senders = section.texts(notes, "senders");
+    let senders = senders
+        .into_iter()
+        .filter_map(|text| sender(text, notes))
+        .collect();
+    let tenants = section.texts(notes, "tenants");
+    let tenants = tenants
+        .into_iter()
+        .filter_map(|text| pattern::read("tenants", text, notes))
+        .collect();
     let via = via(&mut section, notes);
     let tls = tls::policy(&mut section, usual.base, notes);
     let pool = section.text(notes, "pool");
@@ -160,6 +208,8 @@ fn route(mut section: Section<'_, '_>, usual: &Usual, notes: &mut Notes) -> Opti
     section.finish(notes);
     let value = Route {
         domains,
+        senders,
+        tenants,
         via: via?,
         tls: tls?,
         pool,
@@ -221,6 +271,13 @@ fn check_login(line: usize, route: &Route, notes: &mut Notes) {
     if !is_here && !route.tls.demand.is_always() {
         let what = "a login needs tls = \"verified\", \"required\" or \"implicit\"";
         notes.problem(line, what);
+    }
+}
+
+fn sender(text: At<&str>, notes: &mut Notes) -> Option<String> {
+    match text.value {
+        NULL_PATH => Some(NULL_PATH.to_owned()),
+        _ => pattern::read("senders", text, notes),
     }
 }
 

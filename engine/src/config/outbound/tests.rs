@@ -28,7 +28,12 @@ fn faults(text: &str) -> Vec<String> {
 fn without_a_route_nothing_leaves() {
     let config = parse("[queue]\nretry = [\"1s\"]\n").unwrap();
     assert!(!config.outbound.is_on());
-    assert!(config.outbound.route("example.net").is_none());
+    assert!(
+        config
+            .outbound
+            .route("example.net", Whom::default())
+            .is_none()
+    );
     assert!(config.explain().contains("sends no mail to other hosts"));
 }
 
@@ -40,7 +45,14 @@ fn the_most_exact_route_holds() {
         [[route]]\ndomains = \"x.corp.test\"\nvia = \"lmtp\"\nhost = \"[::1]:2424\"\n\
         [[route]]\ndomains = \"bad.test\"\nvia = \"reject\"\nreason = \"No\"\n";
     let outbound = outbound(text);
-    let via = |domain: &str| outbound.route(domain).unwrap().via.clone();
+    let via = |domain: &str| {
+        outbound
+            .route(domain, Whom::default())
+            .unwrap()
+            .1
+            .via
+            .clone()
+    };
     assert_eq!(via("example.net"), Via::Mx);
     assert_eq!(via("[192.0.2.1]"), Via::Mx);
     assert_eq!(
@@ -72,7 +84,7 @@ fn a_route_has_the_pace_of_the_queue_where_it_says_nothing() {
         [[route]]\ndomains = \"slow.test\"\nvia = \"mx\"\nconnections_max = 1\n\
         messages_per_minute_max = 30\nexpire = \"1h\"\n";
     let outbound = outbound(text);
-    let pace = |domain: &str| outbound.route(domain).unwrap().pace.clone();
+    let pace = |domain: &str| outbound.pace(domain, Whom::default()).clone();
     assert_eq!(pace("a.test").retry_secs, [10, 120]);
     assert_eq!(
         (pace("a.test").expire_secs, pace("a.test").warn_secs),
@@ -88,7 +100,7 @@ fn a_smarthost_may_ask_for_a_login_over_tls() {
     let text = "[[route]]\ndomains = \"*\"\nvia = \"smarthost\"\nhost = \"mail.test\"\n\
         user = \"u\"\npassword = \"secret\"\ntls = \"verified\"\n";
     let config = parse(text).unwrap();
-    let route = config.outbound.route("a.test").unwrap();
+    let (_, route) = config.outbound.route("a.test", Whom::default()).unwrap();
     assert_eq!(route.tls.demand, TlsDemand::Verified);
     assert!(!format!("{:?}", config.outbound).contains("secret"));
     assert!(!config.explain().contains("secret"));
@@ -214,7 +226,8 @@ fn sources_and_pools_are_read() {
         (bulk.tenants[0].as_str(), bulk.senders[0].as_str()),
         ("news@example.org", "@bulk.example")
     );
-    assert_eq!(outbound.route("x.test").unwrap().pool, Some(1));
+    let (_, route) = outbound.route("x.test", Whom::default()).unwrap();
+    assert_eq!(route.pool, Some(1));
     let Some(Proxy::Socks5(host, Some(login))) = &outbound.sources[1].proxy else {
         panic!("{:?}", outbound.sources[1].proxy);
     };
@@ -282,7 +295,12 @@ fn a_policy_of_a_domain_goes_before_its_route() {
     );
     let outbound = outbound(&text);
     assert_eq!(
-        outbound.route("a.test").unwrap().tls.demand,
+        outbound
+            .route("a.test", Whom::default())
+            .unwrap()
+            .1
+            .tls
+            .demand,
         TlsDemand::Dane
     );
     assert_eq!(outbound.tls_policy("a.test"), None);
@@ -301,5 +319,102 @@ fn a_policy_of_a_domain_goes_before_its_route() {
     assert_eq!(
         faults(&wrong),
         ["8: tls_min: expected \"1.2\" or \"1.3\", not \"1.1\""]
+    );
+}
+
+const BY_WHOM: &str = r#"
+[[route]]
+domains = "*"
+via = "mx"
+[[route]]
+domains = "*"
+tenants = "@b.test"
+via = "relay"
+host = "tenant.test"
+[[route]]
+domains = "*"
+senders = ["<>", "*.lists.test", "ann@b.test"]
+via = "relay"
+host = "sender.test"
+[[route]]
+domains = "*"
+senders = "ann@b.test"
+tenants = "bob@b.test"
+via = "relay"
+host = "both.test"
+[[route]]
+domains = "own.test"
+via = "relay"
+host = "own.test"
+[[route]]
+domains = "some.test"
+senders = "@b.test"
+via = "relay"
+host = "some.test"
+"#;
+
+/// The domain first, then the sender, then the tenant; a pattern for others does not hold.
+#[test]
+fn the_most_exact_route_of_a_sender_holds() {
+    let outbound = outbound(BY_WHOM);
+    let host = |domain: &str, sender: &str, tenant: &str| {
+        let (_, route) = outbound.route(domain, Whom { sender, tenant }).unwrap();
+        match &route.via {
+            Via::Host { host, .. } => host.name.clone(),
+            _ => "mx".to_owned(),
+        }
+    };
+    assert_eq!(host("far.test", "x@c.test", "x@c.test"), "mx");
+    assert_eq!(host("far.test", "x@c.test", "x@b.test"), "tenant.test");
+    assert_eq!(host("far.test", "ann@b.test", "x@b.test"), "sender.test");
+    assert_eq!(host("far.test", "ann@b.test", "bob@b.test"), "both.test");
+    assert_eq!(
+        host("far.test", "l@x.lists.test", "x@c.test"),
+        "sender.test"
+    );
+    assert_eq!(host("far.test", "l@lists.test", "x@c.test"), "mx");
+    assert_eq!(host("far.test", "<>", "<>"), "sender.test");
+    assert_eq!(host("own.test", "ann@b.test", "bob@b.test"), "own.test");
+    assert_eq!(host("some.test", "ann@b.test", ""), "some.test");
+    assert_eq!(
+        host("some.test", "x@c.test", ""),
+        "mx",
+        "the pattern is for others"
+    );
+    // What is kept of a sender finds the same routes.
+    for sender in [
+        "ann@b.test",
+        "l@x.lists.test",
+        "<>",
+        "x@c.test",
+        "bo@b.test",
+    ] {
+        let pattern = outbound.sender_pattern(sender).unwrap_or_default();
+        for domain in ["far.test", "own.test", "some.test"] {
+            for tenant in ["", "bob@b.test", "x@c.test"] {
+                assert_eq!(
+                    host(domain, &pattern, tenant),
+                    host(domain, sender, tenant),
+                    "{sender} {domain} {tenant}"
+                );
+            }
+        }
+    }
+}
+
+#[test]
+fn two_routes_for_the_same_mail_are_a_fault() {
+    let twice = BY_WHOM.replace("tenants = \"bob@b.test\"", "");
+    let told = faults(&twice);
+    let what = "there is another [[route]] for * and the same mail";
+    assert!(told.iter().any(|told| told.contains(what)), "{told:?}");
+    let told = faults("[[route]]\ndomains = \"*\"\nvia = \"mx\"\nsenders = \"b.test\"\n");
+    let what = "senders: \"b.test\" is no address, no \"@example.org\" and no \"*.example.org\"";
+    assert!(told.iter().any(|told| told.contains(what)), "{told:?}");
+    let told = faults("[queue]\npostmaster_copies = \"sent\"\n");
+    assert!(
+        told.iter()
+            .any(|told| told.contains("neither \"failed\" nor")),
+        "{told:?}"
     );
 }

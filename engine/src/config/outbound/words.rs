@@ -2,7 +2,9 @@
 
 use super::super::quantity::{show_seconds, show_size};
 use super::source::DEFAULT;
-use super::{EgressSource, HopProtocol, Outbound, Pace, Pool, Proxy, Ramp, Route, TlsPolicy, Via};
+use super::{
+    Copies, EgressSource, HopProtocol, Outbound, Pace, Pool, Proxy, Ramp, Route, TlsPolicy, Via,
+};
 use std::fmt::{self, Write};
 
 /// Lists longer than this are cut and counted.
@@ -60,11 +62,47 @@ pub(in super::super) fn explain(outbound: &Outbound, out: &mut String) -> fmt::R
         show_tls(&one.policy, out)?;
         writeln!(out)?;
     }
-    queue(outbound, out)
+    queue(outbound, out)?;
+    replies(outbound, out)
+}
+
+/// What replies and reports bring about.
+fn replies(outbound: &Outbound, out: &mut String) -> fmt::Result {
+    let rules = outbound.rules.list();
+    let (shipped, own): (Vec<_>, Vec<_>) = rules.iter().partition(|rule| rule.is_shipped);
+    writeln!(
+        out,
+        "obeys {} rules of this file and {} shipped ones about replies",
+        own.len(),
+        shipped.len()
+    )?;
+    for rule in own.iter().take(SHOWN_MAX) {
+        let actions: Vec<String> = rule.actions.iter().map(ToString::to_string).collect();
+        writeln!(out, "  rule {}: {}", rule.name, actions.join(", "))?;
+    }
+    let suppression = &outbound.suppression;
+    if suppression.hard_bounces > 0 {
+        writeln!(
+            out,
+            "sends nothing more to an address that was refused as unknown {} times within {}",
+            suppression.hard_bounces,
+            show_seconds(suppression.within_secs)
+        )?;
+    }
+    for feedback in &outbound.feedback {
+        writeln!(out, "reads reports to {}", feedback.address)?;
+    }
+    Ok(())
 }
 
 fn show_route(route: &Route, out: &mut String) -> fmt::Result {
     write!(out, "mail for {} ", route.domains.join(", "))?;
+    if !route.senders.is_empty() {
+        write!(out, "from {} ", route.senders.join(", "))?;
+    }
+    if !route.tenants.is_empty() {
+        write!(out, "submitted by {} ", route.tenants.join(", "))?;
+    }
     match &route.via {
         Via::Mx => write!(out, "goes to its mail exchangers")?,
         Via::Host {
@@ -175,10 +213,20 @@ fn queue(outbound: &Outbound, out: &mut String) -> fmt::Result {
             "holds messages for up to {most} where a user asks for it"
         )?;
     }
+    copies(queue.postmaster_copies, out)?;
     writeln!(
         out,
         "holds at most {} recipients a shard, {} of messages in memory",
         queue.items_max,
         show_size(queue.sending_bytes_max)
     )
+}
+
+fn copies(copies: Copies, out: &mut String) -> fmt::Result {
+    match (copies.failed, copies.delayed) {
+        (false, false) => Ok(()),
+        (true, false) => writeln!(out, "tells postmaster, too, of mail that failed"),
+        (false, true) => writeln!(out, "tells postmaster, too, of mail that is late"),
+        (true, true) => writeln!(out, "tells postmaster, too, of mail that failed or is late"),
+    }
 }

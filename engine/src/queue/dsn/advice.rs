@@ -28,6 +28,7 @@ impl Class {
             Class::Loop => "The message goes in circles between mail systems.",
             Class::System => "The other mail system is out of order.",
             Class::Expired => "The message could not be handed over in the time it has.",
+            Class::Suppressed => "This mail system sends nothing more to the address.",
             Class::Other => "The other mail system did not take the message.",
         }
     }
@@ -58,6 +59,9 @@ impl Class {
             Class::Content => "Leave attachments out, or pass them on in another way.",
             Class::Size => "Send it in parts, or pass the large files on in another way.",
             Class::Loop => "Show this notice to the recipient: a forwarding points back.",
+            Class::Suppressed => {
+                "Those who look after your mail can say why, and take the address off the list."
+            }
         }
     }
 }

@@ -49,6 +49,8 @@ pub enum Class {
     System,
     /// Tried until its time was over.
     Expired,
+    /// Not tried: the recipient is on our list of those that get no mail.
+    Suppressed,
     Other,
 }
 
@@ -131,6 +133,23 @@ fn of_code(code: u16) -> Option<Class> {
 }
 
 impl Class {
+    /// What we found ourselves, by the status that we gave it: no host said a word.
+    #[must_use]
+    pub fn of_own(subject: u16, detail: u16) -> Class {
+        match (subject, detail) {
+            // Here it is not their policy but our demand that was not met.
+            (7, 4..=7) => Class::Tls,
+            (7, 1) => Class::Suppressed,
+            _ => of_status(Status::new(4, subject, detail)).unwrap_or(Class::Other),
+        }
+    }
+
+    /// Whether the recipient is there no more: mail to it is worth nothing, now or later.
+    #[must_use]
+    pub fn is_hard(self) -> bool {
+        matches!(self, Class::BadMailbox | Class::InactiveMailbox)
+    }
+
     /// The word of logs, metrics and rules.
     #[must_use]
     pub fn name(self) -> &'static str {
@@ -154,6 +173,7 @@ impl Class {
             Class::Loop => "loop",
             Class::System => "system",
             Class::Expired => "expired",
+            Class::Suppressed => "suppressed",
             Class::Other => "other",
         }
     }

@@ -378,6 +378,7 @@ fn every_class_has_its_own_name_and_words() {
         Class::Loop,
         Class::System,
         Class::Expired,
+        Class::Suppressed,
         Class::Other,
     ];
     let names: std::collections::HashSet<_> = classes.iter().map(|class| class.name()).collect();

@@ -3,7 +3,7 @@
 use super::{on_a_shard, open_store, run_log};
 use crate::auth::Secrets;
 use crate::config::{Config, Domain};
-use crate::intake::{Counter, Feeder, Heirs, Intake, Shard, queue_id};
+use crate::intake::{Claims, Counter, Feeder, Heirs, Intake, Shard, queue_id};
 use crate::post::{Letter, Post, Submitted};
 use crate::reactor::inbox::{Limit, Receiver};
 use crate::reactor::{Clock, Mesh, oneshot, spawn, yield_now};
@@ -227,7 +227,11 @@ async fn open_one(
     let store = open_store(path, me, live).await;
     let metrics = Arc::<ShardMetrics>::default();
     let heirs = Heirs::new(Arc::clone(live), Arc::clone(&metrics), me);
-    let counter = Rc::new(Counter::new(Rc::clone(&store), heirs.clone()));
+    let counter = Rc::new(Counter::new(
+        Rc::clone(&store),
+        heirs.clone(),
+        Claims::new(Rc::clone(&store)),
+    ));
     spawn(answer(Rc::clone(&post), counter, inbox));
     let written = run_log(&store);
     let (of_feeder, of_intake) = (heirs.clone(), heirs);
@@ -285,6 +289,7 @@ async fn send(
         each_alone: false,
         shares: shares.to_vec(),
         outbound: Vec::new(),
+        memos: Vec::new(),
     };
     side.intake.commit(body, submitted).await.unwrap().shares
 }

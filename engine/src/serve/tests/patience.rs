@@ -4,8 +4,8 @@
 use super::{on_a_shard, open_store, run_log};
 use crate::auth::{Gate, ThrottleLimits};
 use crate::config::{Config, Limits, Protocol, TlsMode};
-use crate::intake::{Heirs, Intake, QueueIds};
-use crate::listen::{Census, Drain, Hall, imap};
+use crate::intake::{Claims, Heirs, Intake, QueueIds};
+use crate::listen::{Census, Drain, Hall, http, imap};
 use crate::post::{Handover, Post, Via};
 use crate::reactor::net::Bound;
 use crate::reactor::{Clock, Pool, Socket, oneshot, spawn};
@@ -99,6 +99,22 @@ fn a_client_that_keeps_talking_must_still_log_in() {
         answered
     });
     assert!(answered > 1, "it was not silence");
+}
+
+/// Slow-loris by HTTP: however often a head drips, its time is over some day.
+#[test]
+fn a_head_by_http_cannot_be_dragged_out() {
+    with_client(Limits::default(), Protocol::Http, |client| {
+        client.say_part("POST /v1/messages HTTP/1.1\r\n");
+        loop {
+            client.say_part("X: y\r\n");
+            if client.waits_for_a_line(Duration::from_millis(1)) {
+                break;
+            }
+        }
+        let line = client.line();
+        assert!(line.starts_with("HTTP/1.1 4"), "{line}");
+    });
 }
 
 #[test]
@@ -285,6 +301,7 @@ async fn hall(path: &Path, limits: Limits) -> Rc<Hall> {
         metrics,
         drain: Drain::new(),
         census: Census::new(),
+        inject: http::Desk::new(Claims::new(Rc::clone(&store))),
         store,
         post,
     })

@@ -97,6 +97,8 @@ pub struct Commit {
     pub octets: u64,
     /// What we have to add.
     pub missing: Missing,
+    /// What its header names, of a client that has logged in.
+    pub campaign: Option<String>,
 }
 
 /// The answer to an [`Action`].

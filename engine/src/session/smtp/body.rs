@@ -63,7 +63,13 @@ impl Session {
                     settings.bare_line_ends,
                     settings.message_octets_max,
                 ),
-                watch: HeaderWatch::new(),
+                watch: HeaderWatch::for_campaign(
+                    // Who is not logged in names nobody's campaigns.
+                    settings
+                        .campaign_field
+                        .as_deref()
+                        .filter(|_| self.login.is_some()),
+                ),
                 taken: 0,
                 chunked: framing != Framing::Stuffed,
             });
@@ -246,6 +252,9 @@ impl Session {
         let body = transaction.body.as_ref();
         let is_optional = body.is_some_and(|body| body.watch.is_tls_optional());
         let missing = body.filter(|_| self.kind == Kind::Submission);
+        let campaign = body
+            .and_then(|body| body.watch.campaign())
+            .map(str::to_owned);
         let missing = missing.map(|body| body.watch.missing()).unwrap_or_default();
         let envelope = std::mem::take(&mut transaction.envelope);
         // What the summary is going to say.
@@ -265,6 +274,7 @@ impl Session {
             elapsed_ms,
             octets,
             missing,
+            campaign,
         })));
     }
 

@@ -57,6 +57,8 @@ pub struct Settings {
     pub deliver_by_secs_min: Option<u32>,
     /// RFC 8689, under TLS.
     pub require_tls: bool,
+    /// The field of a submitted message that names its campaign, in lower case.
+    pub campaign_field: Option<Box<str>>,
     /// Makes SCRAM keys of users that do not exist; the same on all shards and after a restart.
     pub decoy: Decoy,
     /// Longest wait for a command (RFC 5321 §4.5.3.2.7: at least 5 minutes).
@@ -96,6 +98,7 @@ impl Settings {
             future_release: None,
             deliver_by_secs_min: Some(0),
             require_tls: true,
+            campaign_field: None,
             decoy,
             command_secs_max: 300,
             body_secs_max: 300,

@@ -4,6 +4,7 @@
 //! RFC 5321 §6.3 counts Received fields; a Delivered-To that names the recipient tells it one round
 //! earlier. The header is read as it comes, at most [`HEADER_BYTES_MAX`] of it, one line in memory.
 
+use crate::config::inject::is_owner_name;
 use memchr::memchr;
 use store::mail::address::Address;
 
@@ -24,6 +25,9 @@ pub struct HeaderWatch {
     has_date: bool,
     has_message_id: bool,
     is_tls_optional: bool,
+    /// The field that names a campaign, in lower case with its colon, and what it says.
+    campaign_field: Option<Box<str>>,
+    campaign: Option<String>,
     line: Vec<u8>,
     seen: usize,
     over: bool,
@@ -40,6 +44,21 @@ impl HeaderWatch {
     #[must_use]
     pub fn new() -> HeaderWatch {
         HeaderWatch::default()
+    }
+
+    /// Looks for the name of a campaign too, in the field of this name.
+    #[must_use]
+    pub fn for_campaign(field: Option<&str>) -> HeaderWatch {
+        HeaderWatch {
+            campaign_field: field.map(|field| format!("{field}:").into()),
+            ..HeaderWatch::default()
+        }
+    }
+
+    /// The campaign that the header names.
+    #[must_use]
+    pub fn campaign(&self) -> Option<&str> {
+        self.campaign.as_deref()
     }
 
     /// Takes the next octets of the message.
@@ -113,6 +132,12 @@ impl HeaderWatch {
             self.remember(value);
         } else if let Some(value) = strip_name(line, b"tls-required:") {
             self.is_tls_optional = value.trim_ascii().eq_ignore_ascii_case(b"no");
+        } else if let Some(field) = &self.campaign_field
+            && self.campaign.is_none()
+            && let Some(value) = strip_name(line, field.as_bytes())
+        {
+            let value = str::from_utf8(value).ok().map(str::trim);
+            self.campaign = value.filter(|name| is_owner_name(name)).map(str::to_owned);
         }
     }
 
@@ -198,6 +223,21 @@ mod tests {
         ] {
             assert_eq!(watch(text.as_bytes(), 4).is_tls_optional(), is_optional);
         }
+    }
+
+    #[test]
+    fn a_campaign_is_named_once_and_plainly() {
+        let campaign = |text: &str| {
+            let mut watch = HeaderWatch::for_campaign(Some("x-campaign"));
+            text.as_bytes()
+                .chunks(5)
+                .for_each(|piece| watch.feed(piece));
+            watch.campaign().map(str::to_owned)
+        };
+        let two = "X-CAMPAIGN: spring \r\nX-Campaign: b\r\n\r\n";
+        assert_eq!(campaign(two).as_deref(), Some("spring"));
+        assert_eq!(campaign("Subject: x\r\n\r\nX-Campaign: b\r\n"), None);
+        assert_eq!(campaign("X-Campaign: a\u{1f}b\r\n\r\n"), None);
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use super::cell::{Counter, Gauge, Histogram, Label, Labelled};
 use super::shard::FAMILIES;
-use super::{Metrics, sites};
+use super::{Metrics, hooks, series, sites};
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::text::encode;
 use prometheus_client::encoding::{DescriptorEncoder, MetricEncoder, NoLabelSet};
@@ -76,9 +76,16 @@ impl Collector for Scrape {
         for family in FAMILIES {
             self.family(family, &mut encoder)?;
         }
-        match self.metrics.named() {
-            none if none.is_empty() => Ok(()),
-            shown => sites::encode(&shown, &mut encoder),
+        if let Some(source) = self.metrics.events.get() {
+            hooks::encode(&source(), &mut encoder)?;
+        }
+        let shown = self.metrics.named();
+        if !shown.is_empty() {
+            sites::encode(&shown, &mut encoder)?;
+        }
+        match self.metrics.series.get() {
+            Some(source) => series::encode(source(), &mut encoder),
+            None => Ok(()),
         }
     }
 }

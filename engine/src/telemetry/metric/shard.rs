@@ -29,6 +29,7 @@ label! {
         TooManyHops = "too-many-hops",
         NotLoggedIn = "not-logged-in",
         NotTheirSender = "not-their-sender",
+        Suppressed = "suppressed",
         Malformed = "malformed",
         Unavailable = "unavailable",
     }
@@ -97,6 +98,33 @@ label! {
         Later = "4yz",
         Never = "5yz",
         Nothing = "none",
+    }
+}
+
+label! {
+    /// Why a recipient was not taken (`queue::dsn::Class`).
+    "class" ReplyClass {
+        BadMailbox = "bad-mailbox",
+        InactiveMailbox = "inactive-mailbox",
+        BadDomain = "bad-domain",
+        Quota = "quota",
+        Greylisted = "greylisted",
+        RateLimited = "rate-limited",
+        Reputation = "reputation",
+        Spam = "spam",
+        Authentication = "authentication",
+        Policy = "policy",
+        Content = "content",
+        Size = "size",
+        Protocol = "protocol",
+        Tls = "tls",
+        Dns = "dns",
+        Network = "network",
+        Loop = "loop",
+        System = "system",
+        Expired = "expired",
+        Suppressed = "suppressed",
+        Other = "other",
     }
 }
 
@@ -201,10 +229,19 @@ shard_metrics! {
     gauge queue_body_bytes: Gauge,
     /// What came of recipients that were tried.
     counter queue_attempts: Labelled<Attempt, Counter>,
+    /// Attempts that did not deliver, by what the reply means.
+    counter queue_refusals: Labelled<ReplyClass, Counter>,
     /// How recipients ended.
     counter queue_ends: Labelled<End, Counter>,
     /// Recipients that the watchdog found in a state that should have been over.
     counter queue_overdue: Counter,
+
+    /// Complaints of recipients that came as mail.
+    counter complaints: Counter,
+    /// Refusals of recipients that came as mail.
+    counter bounces_by_mail: Counter,
+    /// Mail to an address that takes reports, and that is none.
+    counter reports_unread: Counter,
 
     /// Letters of other threads that wait, in bytes: 512 for each beside what it carries.
     gauge inbox_bytes: Gauge,

@@ -382,10 +382,10 @@ impl<D: Disk> Repair<'_, D> {
         Ok(())
     }
 
-    /// Moves index and manifest out of the way, but for `memos`, which stay. The manifest goes last: until then a start is
-    /// refused because files are missing that it names, and from then on, up to the next manifest,
-    /// because files are there and no manifest is. Where all is in the log it may start: it replays
-    /// the log.
+    /// Moves index and manifest out of the way, but for `memos`, which stay. The manifest goes
+    /// last: until then a start is refused because files are missing that it names, and from then
+    /// on, up to the next manifest, because files are there and no manifest is. Where all is in the
+    /// log it may start: it replays the log.
     async fn set_aside(&mut self, memos: &[RunName]) -> Result<(), RepairError> {
         let index = format!("{}/{}", self.owner.directory, name::INDEX);
         let aside = format!("{}/{}", self.order.aside, self.owner.directory);

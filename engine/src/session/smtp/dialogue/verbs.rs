@@ -294,6 +294,7 @@ fn received_says_how_the_message_came() {
     let mut dialogue = Dialogue::of(Kind::Submission);
     dialogue.say("EHLO c.example\r\n");
     let commit = Commit {
+        campaign: None,
         envelope: Envelope::default(),
         terms: Terms::default(),
         elapsed_ms: 0,

@@ -30,7 +30,7 @@ fn outbound(local: &str, domain: &str) -> Outbound {
         priority: -3,
         marks: 5,
         by_secs: 0,
-        prefix: b"Received: x\r\n".to_vec(),
+        prefix: b"Received: x\r\n"[..].into(),
     }
 }
 

@@ -1,0 +1,135 @@
+//! A request under an Idempotency-Key: claimed at its home shard, given back when it is over.
+
+use super::super::hall::Hall;
+use crate::inject::{LANES, Lane, Problem};
+use crate::post::{Answer, Claimed, Question};
+use crate::reactor::spawn;
+use aws_lc_rs::digest::{Context, SHA256, digest};
+use std::rc::Rc;
+use store::error::ChangeError;
+use store::shard::{Memo, MemoChange, Space};
+
+/// Held as long as the request is carried out.
+pub(super) struct Claim {
+    hall: Rc<Hall>,
+    key: [u8; 32],
+    /// Of the body.
+    pub(super) hash: [u8; 32],
+    /// The shard that takes custody of what is sent in under the key.
+    pub(super) home: usize,
+    /// What is durable of it.
+    pub(super) lanes: Vec<Option<Lane>>,
+    expiry_secs: i64,
+}
+
+impl Claim {
+    /// The key of a tenant for a request of these octets.
+    pub(super) async fn make(
+        hall: &Rc<Hall>,
+        tenant: &str,
+        key: &str,
+        body: &[u8],
+    ) -> Result<Claim, Problem> {
+        let key = key_of(tenant, key);
+        let hash = sha256(digest(&SHA256, body).as_ref());
+        let shards = usize::from(hall.live.directory.load().shards()).max(1);
+        let (first, _) = key.split_first_chunk().unwrap_or((&[0; 8], &[]));
+        let home = (u64::from_le_bytes(*first) % shards as u64) as usize;
+        let claimed = match home == hall.shard {
+            true => hall.inject.claims.claim(key, hash),
+            false => match hall.post.ask(home, Question::Claim { key, hash }).await {
+                Ok(Answer::Claimed(claimed)) => claimed,
+                _ => return Err(closing()),
+            },
+        };
+        let known = match claimed {
+            Ok(Claimed::Yours(known)) => known,
+            Ok(Claimed::UnderWay) => return Err(under_way()),
+            Ok(Claimed::Other) => return Err(another()),
+            Ok(Claimed::TooMany) | Err(_) => return Err(closing()),
+        };
+        let kept = i64::from(hall.live.config.load().inject.keys_kept_secs);
+        let mut claim = Claim {
+            hall: Rc::clone(hall),
+            key,
+            hash,
+            home,
+            lanes: vec![None; LANES],
+            expiry_secs: (hall.now().unix_secs() as i64).saturating_add(kept),
+        };
+        for (number, value) in known {
+            let lane = Lane::decode(&value).ok_or_else(closing)?;
+            if lane.hash != hash {
+                return Err(another());
+            }
+            if let Some(place) = claim.lanes.get_mut(usize::from(number)) {
+                *place = Some(lane);
+            }
+        }
+        Ok(claim)
+    }
+
+    /// What rides with the next message of a lane.
+    pub(super) fn memo(&self, number: usize, lane: &Lane) -> Memo {
+        let mut key = self.key.to_vec();
+        key.push(number as u8);
+        Memo {
+            space: Space::IDEMPOTENCY,
+            key,
+            value: lane.encode(),
+            expiry_secs: self.expiry_secs,
+        }
+    }
+
+    /// Says what rides with no message, because nobody got one.
+    pub(super) async fn note(&self, number: usize, lane: &Lane) -> Result<(), ChangeError> {
+        let change = MemoChange::Put(self.memo(number, lane));
+        if self.home == self.hall.shard {
+            return self.hall.inject.claims.note(change).await;
+        }
+        let question = Question::Note(Box::new(change));
+        match self.hall.post.ask(self.home, question).await {
+            Ok(Answer::Written(written)) => written,
+            _ => Err(ChangeError::Cannot("the server ends")),
+        }
+    }
+}
+
+impl Drop for Claim {
+    fn drop(&mut self) {
+        if self.home == self.hall.shard {
+            return self.hall.inject.claims.release(&self.key);
+        }
+        let (hall, home, key) = (Rc::clone(&self.hall), self.home, self.key);
+        spawn(async move {
+            let _ = hall.post.ask(home, Question::Release { key }).await;
+        });
+    }
+}
+
+/// Keys of tenants never meet.
+fn key_of(tenant: &str, key: &str) -> [u8; 32] {
+    let mut context = Context::new(&SHA256);
+    context.update(&(tenant.len() as u64).to_le_bytes());
+    context.update(tenant.as_bytes());
+    context.update(key.as_bytes());
+    sha256(context.finish().as_ref())
+}
+
+fn sha256(digest: &[u8]) -> [u8; 32] {
+    *digest.first_chunk().expect("SHA-256 has 32 octets")
+}
+
+fn under_way() -> Problem {
+    let title = "The same request is being carried out.";
+    Problem::new(409, "under-way", title).after(1)
+}
+
+fn another() -> Problem {
+    let title = "Another request was sent in under this Idempotency-Key.";
+    Problem::new(422, "key-used", title)
+}
+
+fn closing() -> Problem {
+    Problem::new(503, "try-again", "The request cannot be carried out now.").after(5)
+}
