@@ -188,7 +188,7 @@ impl Dispatcher {
             board.doubt_all();
         }
         let before = self.config.replace(Arc::clone(&config));
-        if before.outbound.routes != rules.routes {
+        if leads_elsewhere(&before.outbound, rules) {
             spawn(Rc::clone(self).redirect_all());
         }
     }
@@ -538,6 +538,14 @@ fn due_of(item: &Item, now: u32) -> u32 {
         0 => item.due_secs,
         _ => item.due_secs.min(now.saturating_add(WAIT_SECS_MAX)),
     }
+}
+
+/// Whether what waits may have another hop, another source or other TLS than before.
+fn leads_elsewhere(before: &Outbound, now: &Outbound) -> bool {
+    before.routes != now.routes
+        || before.tls_policies != now.tls_policies
+        || before.sources != now.sources
+        || before.pools != now.pools
 }
 
 /// Most ends are of mail that arrived, of which nobody wants to hear.
