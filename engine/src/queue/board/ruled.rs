@@ -18,7 +18,7 @@ impl Board {
         [Mail::Tenant(tenant.into()), Mail::Campaign(campaign.into())]
     }
 
-    /// Whether the source of a ready queue may send to its site now, and rules let mail leave by it.
+    /// Whether the source of a ready queue may send to its site now, and rules want it used.
     #[must_use]
     pub(in super::super) fn is_open(&self, queue: &Queue, now: u32) -> bool {
         let (source, site) = (&queue.source, &queue.site);
