@@ -1,9 +1,10 @@
 //! `ringpost`: serves mail; `ringpost check`: explains a configuration.
 
 use clap::{Parser, Subcommand};
-use engine::config::{Config, DEMO_DOMAIN, DEMO_PASSWORD, Problems};
-use engine::serve::{Server, check_secret};
+use engine::config::{Config, DEMO_DOMAIN, DEMO_PASSWORD, Problem, Problems};
+use engine::serve::{Server, check_secret, tls_files};
 use engine::sign::Signers;
+use engine::tls::CertificateError;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -49,7 +50,7 @@ fn check(file: &Path) -> ExitCode {
     let config = Config::read(file, &check_secret).and_then(|config| {
         // Reading a key is more than reading its file: what is wrong with one is told here, too.
         match Signers::load(&config.dkim, &|key| std::fs::read(key)) {
-            Ok(_) => Ok(config),
+            Ok(_) => with_tls_files(file, config),
             Err(problems) => Err(Problems::new(file.display().to_string(), problems)),
         }
     });
@@ -60,6 +61,16 @@ fn check(file: &Path) -> ExitCode {
         }
         Err(problems) => wrong(&problems),
     }
+}
+
+/// The same for authorities and certificates.
+fn with_tls_files(file: &Path, config: Config) -> Result<Config, Problems> {
+    let problem = |error: CertificateError| {
+        let all = vec![Problem::new(0, error.to_string())];
+        Problems::new(file.display().to_string(), all)
+    };
+    tls_files(&config).map_err(problem)?;
+    Ok(config)
 }
 
 fn serve(arguments: Arguments) -> ExitCode {

@@ -1,10 +1,10 @@
 //! A self-signed certificate for 127.0.0.1, and a TLS client that accepts any.
 
-use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
-use rustls::crypto::{CryptoProvider, aws_lc_rs, verify_tls12_signature, verify_tls13_signature};
+use engine::tls::anybody;
+use rustls::ClientConfig;
+use rustls::crypto::aws_lc_rs;
 use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
-use rustls::{ClientConfig, DigitallySignedStruct, Error, SignatureScheme};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
@@ -34,7 +34,7 @@ pub fn client(versions: &[&'static rustls::SupportedProtocolVersion]) -> Arc<Cli
         .with_protocol_versions(versions)
         .expect("the provider has these versions")
         .dangerous()
-        .with_custom_certificate_verifier(Arc::new(TrustAny(provider)))
+        .with_custom_certificate_verifier(anybody(&provider))
         .with_no_client_auth();
     Arc::new(config)
 }
@@ -44,7 +44,7 @@ pub fn showing_client() -> (Arc<ClientConfig>, String) {
     let made = rcgen::generate_simple_self_signed(vec!["client.test".to_owned()]);
     let made = made.expect("the name is valid");
     let shown = made.cert.der().clone();
-    let key = rustls::pki_types::PrivateKeyDer::try_from(made.signing_key.serialize_der());
+    let key = PrivateKeyDer::try_from(made.signing_key.serialize_der());
     let provider = Arc::new(aws_lc_rs::default_provider());
     let digest = sha256(&shown);
     let pairs: Vec<&str> = (0..32)
@@ -54,7 +54,7 @@ pub fn showing_client() -> (Arc<ClientConfig>, String) {
         .with_safe_default_protocol_versions()
         .expect("the provider has them")
         .dangerous()
-        .with_custom_certificate_verifier(Arc::new(TrustAny(provider)))
+        .with_custom_certificate_verifier(anybody(&provider))
         .with_client_auth_cert(vec![shown], key.expect("it was just made"));
     let config = config.expect("key and certificate belong together");
     (Arc::new(config), pairs.join(":"))
@@ -78,44 +78,4 @@ fn sha256(octets: &[u8]) -> String {
     let digest = sha256.hash(octets);
     let digits = digest.as_ref().iter().map(|octet| format!("{octet:02x}"));
     digits.collect()
-}
-
-#[derive(Debug)]
-struct TrustAny(Arc<CryptoProvider>);
-
-impl ServerCertVerifier for TrustAny {
-    fn verify_server_cert(
-        &self,
-        _: &CertificateDer<'_>,
-        _: &[CertificateDer<'_>],
-        _: &ServerName<'_>,
-        _: &[u8],
-        _: UnixTime,
-    ) -> Result<ServerCertVerified, Error> {
-        Ok(ServerCertVerified::assertion())
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        message: &[u8],
-        cert: &CertificateDer<'_>,
-        signed: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        let algorithms = &self.0.signature_verification_algorithms;
-        verify_tls12_signature(message, cert, signed, algorithms)
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        cert: &CertificateDer<'_>,
-        signed: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        let algorithms = &self.0.signature_verification_algorithms;
-        verify_tls13_signature(message, cert, signed, algorithms)
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.0.signature_verification_algorithms.supported_schemes()
-    }
 }

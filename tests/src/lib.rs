@@ -6,6 +6,7 @@
 //! dialog      readable scripts and their runner         peer  real clients, found or skipped
 //! corpus      odd messages                              ledger  what was acknowledged
 //! sink        a mail host that does as it is told       postfix, raised  real ones
+//! authority   certificates, right and wrong             web  the policy host of MTA-STS
 //! dns         a name server that says what a test wants
 //! usage       what a process uses                       cage  a process with little memory
 //! volume      a disk to be filled and broken            tidy  the rules of the house, a program
@@ -14,6 +15,7 @@
 //! Nothing here sleeps: whoever waits, waits for an event and gives up at a deadline.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
 
+pub mod authority;
 pub mod binary;
 pub mod cage;
 pub mod certificate;
@@ -36,3 +38,4 @@ pub mod smtp;
 pub mod tidy;
 pub mod usage;
 pub mod volume;
+pub mod web;

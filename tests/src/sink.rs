@@ -1,9 +1,10 @@
 //! A mail host that is told how to answer, and keeps what it took: the other side of our queue.
 //!
 //! One thread a connection. The policy is asked for a reply at RCPT and at the end of data; who
-//! waits for messages waits for an event of those threads.
+//! waits for messages waits for an event of those threads. With a certificate it offers STARTTLS.
 
-use std::io::{self, BufRead, BufReader, Write};
+use rustls::{ServerConfig, ServerConnection, StreamOwned};
+use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::{Duration, Instant};
@@ -24,9 +25,36 @@ pub struct Taken {
     pub reply: String,
     /// Which connection brought it, counted from 1.
     pub connection: usize,
+    pub client: Client,
     /// The MAIL command, and those of the recipients that were taken.
     pub mail: String,
     pub rcpts: Vec<String>,
+}
+
+/// Who brought a message.
+#[derive(Clone, Debug)]
+pub struct Client {
+    pub address: SocketAddr,
+    /// What it called itself.
+    pub hello: String,
+    /// `None`: it came in clear.
+    pub tls: Option<ClientTls>,
+}
+
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct ClientTls {
+    /// The name that it asked for.
+    pub server_name: Option<String>,
+    /// Certificates that it showed.
+    pub certificates: usize,
+}
+
+/// How a sink does TLS.
+#[derive(Clone)]
+pub struct SinkTls {
+    pub config: Arc<ServerConfig>,
+    /// Said behind the 220 to STARTTLS, in the same packet.
+    pub injected: &'static str,
 }
 
 /// When the sink asks how to answer.
@@ -76,20 +104,47 @@ impl Sink {
         keywords: &[&str],
         policy: impl Fn(Moment<'_>) -> Option<String> + Send + Sync + 'static,
     ) -> Sink {
+        Sink::begin(address, None, keywords, policy)
+    }
+
+    /// Takes everything, and offers STARTTLS.
+    pub fn with_tls(address: SocketAddr, config: Arc<ServerConfig>) -> Sink {
+        let tls = SinkTls {
+            config,
+            injected: "",
+        };
+        Sink::open(address, Some(tls), |_| None)
+    }
+
+    /// Answers as `policy` wants, with TLS or without.
+    pub fn open(
+        address: SocketAddr,
+        tls: Option<SinkTls>,
+        policy: impl Fn(Moment<'_>) -> Option<String> + Send + Sync + 'static,
+    ) -> Sink {
+        Sink::begin(address, tls, USUAL, policy)
+    }
+
+    fn begin(
+        address: SocketAddr,
+        tls: Option<SinkTls>,
+        keywords: &[&str],
+        policy: impl Fn(Moment<'_>) -> Option<String> + Send + Sync + 'static,
+    ) -> Sink {
         let greeting: String = keywords
             .iter()
             .map(|word| format!("250-{word}\r\n"))
             .collect();
-        let greeting: Arc<str> = format!("250-sink.test\r\n{greeting}250 HELP").into();
+        let greeting: Arc<str> = greeting.into();
         let listener = TcpListener::bind(address).expect("the port is free");
         let kept = Arc::new(Kept::default());
         let (shared, policy): (_, Arc<Policy>) = (Arc::clone(&kept), Arc::new(policy));
         std::thread::spawn(move || {
             for stream in listener.incoming().map_while(Result::ok) {
                 let (kept, policy) = (Arc::clone(&shared), Arc::clone(&policy));
-                let greeting = Arc::clone(&greeting);
+                let (tls, greeting) = (tls.clone(), Arc::clone(&greeting));
                 // A client that goes away ends its thread, and nobody asks why.
-                std::thread::spawn(move || drop(serve(stream, &kept, &*policy, &greeting)));
+                std::thread::spawn(move || drop(serve(stream, tls, &kept, &*policy, &greeting)));
             }
         });
         Sink { address, kept }
@@ -144,19 +199,31 @@ fn accepted(state: &State) -> impl Iterator<Item = &Taken> {
     taken.filter(|taken| taken.reply.starts_with("250"))
 }
 
-fn serve(stream: TcpStream, kept: &Kept, policy: &Policy, greeting: &str) -> io::Result<()> {
+fn serve(
+    stream: TcpStream,
+    tls: Option<SinkTls>,
+    kept: &Kept,
+    policy: &Policy,
+    greeting: &str,
+) -> io::Result<()> {
     stream.set_read_timeout(Some(DEADLINE))?;
     let connection = kept.note(|state| {
         state.connections += 1;
         state.connections
     });
+    let client = Client {
+        address: stream.peer_addr()?,
+        hello: String::new(),
+        tls: None,
+    };
     let mut dialogue = Dialogue {
         kept,
         policy,
         connection,
         greeting,
-        writer: stream.try_clone()?,
-        reader: BufReader::new(stream),
+        client,
+        offers_tls: tls.is_some(),
+        stream: BufReader::new(stream),
         from: String::new(),
         to: Vec::new(),
         mail: String::new(),
@@ -167,37 +234,81 @@ fn serve(stream: TcpStream, kept: &Kept, policy: &Policy, greeting: &str) -> io:
         Some(reply) => return dialogue.say(&reply),
         None => dialogue.say("220 sink.test ESMTP")?,
     }
-    dialogue.run()
+    let wants_tls = dialogue.run()?;
+    match tls.filter(|_| wants_tls) {
+        Some(tls) => dialogue.start_tls(&tls)?.run().map(drop),
+        None => Ok(()),
+    }
 }
 
 /// One connection.
-struct Dialogue<'a> {
+struct Dialogue<'a, S> {
     kept: &'a Kept,
     policy: &'a Policy,
     connection: usize,
     greeting: &'a str,
-    writer: TcpStream,
-    reader: BufReader<TcpStream>,
+    client: Client,
+    offers_tls: bool,
+    stream: BufReader<S>,
     from: String,
     to: Vec<String>,
     mail: String,
     rcpts: Vec<String>,
 }
 
-impl Dialogue<'_> {
-    fn run(&mut self) -> io::Result<()> {
+type Secret = StreamOwned<ServerConnection, TcpStream>;
+
+impl<'a> Dialogue<'a, TcpStream> {
+    fn start_tls(self, tls: &SinkTls) -> io::Result<Dialogue<'a, Secret>> {
+        let mut socket = self.stream.into_inner();
+        socket.write_all(format!("220 2.0.0 Go ahead\r\n{}", tls.injected).as_bytes())?;
+        let session = ServerConnection::new(Arc::clone(&tls.config)).map_err(io::Error::other)?;
+        let mut stream = StreamOwned::new(session, socket);
+        while stream.conn.is_handshaking() {
+            stream.conn.complete_io(&mut stream.sock)?;
+        }
+        let shown = ClientTls {
+            server_name: stream.conn.server_name().map(str::to_owned),
+            certificates: stream.conn.peer_certificates().map_or(0, <[_]>::len),
+        };
+        Ok(Dialogue {
+            kept: self.kept,
+            policy: self.policy,
+            connection: self.connection,
+            greeting: self.greeting,
+            client: Client {
+                tls: Some(shown),
+                ..self.client
+            },
+            offers_tls: false,
+            stream: BufReader::new(stream),
+            from: String::new(),
+            to: Vec::new(),
+            mail: String::new(),
+            rcpts: Vec::new(),
+        })
+    }
+}
+
+impl<S: Read + Write> Dialogue<'_, S> {
+    /// Answers until the end; `true`: until TLS is to begin.
+    fn run(&mut self) -> io::Result<bool> {
         loop {
             let mut line = String::new();
-            if self.reader.read_line(&mut line)? == 0 {
-                return Ok(());
+            if self.stream.read_line(&mut line)? == 0 {
+                return Ok(false);
             }
-            let reply = self.obey(line.trim_end())?;
+            let command = line.trim_end();
+            if self.offers_tls && command.eq_ignore_ascii_case("STARTTLS") {
+                return Ok(true);
+            }
+            let reply = self.obey(command)?;
             if reply == DROP {
-                return Ok(());
+                return Ok(false);
             }
             self.say(&reply)?;
             if reply.starts_with("221") {
-                return Ok(());
+                return Ok(false);
             }
         }
     }
@@ -205,7 +316,12 @@ impl Dialogue<'_> {
     fn obey(&mut self, command: &str) -> io::Result<String> {
         let verb = command.split([' ', ':']).next().unwrap_or("");
         Ok(match verb.to_ascii_uppercase().as_str() {
-            "EHLO" | "LHLO" => self.greeting.to_owned(),
+            "EHLO" | "LHLO" => {
+                let (_, name) = command.split_once(' ').unwrap_or_default();
+                name.clone_into(&mut self.client.hello);
+                let start_tls = if self.offers_tls { START_TLS } else { "" };
+                format!("250-sink.test\r\n{start_tls}{}250 HELP", self.greeting)
+            }
             "MAIL" => {
                 (self.from, self.to) = (path(command), Vec::new());
                 (self.mail, self.rcpts) = (command.to_owned(), Vec::new());
@@ -237,7 +353,7 @@ impl Dialogue<'_> {
 
     fn data(&mut self) -> io::Result<String> {
         self.say("354 Go ahead")?;
-        let text = body(&mut self.reader)?;
+        let text = body(&mut self.stream)?;
         let before = self.kept.note(|state| state.taken.len());
         let reply = (self.policy)(Moment::Data(&text, before));
         let reply = reply.unwrap_or_else(|| "250 2.0.0 Taken".to_owned());
@@ -247,6 +363,7 @@ impl Dialogue<'_> {
             text,
             reply: reply.clone(),
             connection: self.connection,
+            client: self.client.clone(),
             mail: std::mem::take(&mut self.mail),
             rcpts: std::mem::take(&mut self.rcpts),
         };
@@ -255,7 +372,9 @@ impl Dialogue<'_> {
     }
 
     fn say(&mut self, text: &str) -> io::Result<()> {
-        self.writer.write_all(format!("{text}\r\n").as_bytes())
+        let stream = self.stream.get_mut();
+        stream.write_all(format!("{text}\r\n").as_bytes())?;
+        stream.flush()
     }
 }
 
@@ -291,6 +410,7 @@ fn path(command: &str) -> String {
 }
 
 const USUAL: &[&str] = &["PIPELINING", "8BITMIME", "SIZE", "ENHANCEDSTATUSCODES"];
+const START_TLS: &str = "250-STARTTLS\r\n";
 
 const DROP: &str = "drop";
 const DEADLINE: Duration = Duration::from_secs(60);

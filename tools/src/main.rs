@@ -50,6 +50,8 @@ enum Command {
     Queue(command::queue::Queue),
     /// The whole story of a message: who brought it, where it went or what it waits for
     Trace(command::trace::Trace),
+    /// What came of TLS to other hosts, as RFC 8460 writes it down
+    TlsReport(command::tls_report::TlsReport),
     /// Where mail to an address goes now: maps, aliases, routes, hosts and their TLS
     Route(command::route::Route),
     /// What is done about replies of other hosts
@@ -91,6 +93,7 @@ fn main() -> ExitCode {
         Command::Domain(domain) => domain.run(&client).map(|()| true),
         Command::Queue(queue) => queue.run(&client).map(|()| true),
         Command::Trace(trace) => trace.run(&client),
+        Command::TlsReport(report) => report.run(&client).map(|()| true),
         Command::Route(route) => route.run(&client).map(|()| true),
         Command::Rule(rule) => rule.run(&client),
         Command::Suppress(suppress) => suppress.run(&client),

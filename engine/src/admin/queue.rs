@@ -49,6 +49,16 @@ impl Office {
             }
             Request::QueueSuspensions => self.suspensions().await,
             Request::QueueTop => self.top().await,
+            Request::QueueSources => self.sources().await,
+            Request::TlsReport { day, domain: of } => {
+                let domain = of.map(|name| domain(&name));
+                let ask = QueueAsk::TlsReports { day, domain };
+                // The counts of all shards are one.
+                match self.ask_queue(0, ask).await? {
+                    QueueAnswer::TlsReports(reports) => Ok(Reply::TlsReports(reports)),
+                    _ => Err("there is no report".to_owned()),
+                }
+            }
             _ => Err("this is not about the queue".to_owned()),
         }
     }
@@ -125,6 +135,24 @@ impl Office {
         let mut lines: Vec<SiteLine> = lines.into_values().collect();
         lines.sort_by(|a, b| b.load().cmp(&a.load()).then(a.site.cmp(&b.site)));
         Ok(Reply::Sites(lines))
+    }
+
+    /// What is ready in any shard; the rest is that of all shards already.
+    async fn sources(&self) -> Result<Reply, String> {
+        let mut lines: Vec<super::wire::SourceLine> = Vec::new();
+        for shard in 0..self.shards() {
+            let answer = self.ask_queue(shard, QueueAsk::Sources).await?;
+            let QueueAnswer::Sources(more) = answer else {
+                continue;
+            };
+            for line in more {
+                match lines.iter_mut().find(|known| known.source == line.source) {
+                    Some(known) => known.ready += line.ready,
+                    None => lines.push(line),
+                }
+            }
+        }
+        Ok(Reply::Sources(lines))
     }
 
     pub(super) async fn ask_queue(&self, shard: u16, ask: QueueAsk) -> Result<QueueAnswer, String> {

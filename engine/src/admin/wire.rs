@@ -4,6 +4,7 @@
 pub use crate::post::{
     LastReply, Pick, QueueDeed, QueueField, QueueLine, QueueShown, SiteLine, SuspensionLine,
 };
+pub use crate::post::{SourceLine, TlsReport, WarmSite};
 pub use crate::post::{SuppressReason, Suppressed};
 use serde::{Deserialize, Serialize};
 
@@ -77,6 +78,13 @@ pub enum Request {
     QueueSuspensions,
     /// Sites by how much there is to do for them.
     QueueTop,
+    /// Egress sources.
+    QueueSources,
+    /// What came of TLS to other hosts on a day in UTC, counted from 1970; absent: today.
+    TlsReport {
+        day: Option<u32>,
+        domain: Option<String>,
+    },
     /// Writes to the suppression list; at most [`SUPPRESS_TOGETHER_MAX`] at once.
     SuppressPut {
         entries: Vec<SuppressEntry>,
@@ -156,6 +164,8 @@ pub enum Reply {
     Count(u64),
     Sites(Vec<SiteLine>),
     Suspensions(Vec<SuspensionLine>),
+    Sources(Vec<SourceLine>),
+    TlsReports(Vec<TlsReport>),
     Steps(Vec<RouteStep>),
     Suppressed {
         lines: Vec<Suppressed>,

@@ -265,7 +265,7 @@ fn read_canon(text: At<&str>, notes: &mut Notes) -> Option<(DkimCanon, DkimCanon
 }
 
 /// The second at which a day written `YYYY-MM-DD` begins in UTC.
-fn day(key: &str, text: At<&str>, notes: &mut Notes) -> Option<i64> {
+pub(super) fn day(key: &str, text: At<&str>, notes: &mut Notes) -> Option<i64> {
     let found = read_day(text.value);
     if found.is_none() {
         let what = format!(

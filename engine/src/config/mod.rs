@@ -62,7 +62,8 @@
 //! host = "mail.example.net:587"           # smarthost, relay, lmtp
 //! user = "ringpost"                       # smarthost
 //! password = "secret"
-//! tls = "opportunistic"                   # never opportunistic required verified implicit
+//! tls = "opportunistic"                   # never opportunistic required verified implicit dane
+//!                                         # dane-only sts, and the keys of [[tls_policy]]
 //! reason = "Not from here"                # reject
 //! retry = ["1m", "1h"]                    # and the other keys of [queue] about pace
 //!
@@ -76,11 +77,36 @@
 //! connections_max = 20                    # to one site
 //! postmaster_copies = ["failed"]          # failed delayed; default: none
 //!
-//! [[egress]]
+//! [[source]]                              # where mail leaves from; default: one
 //! name = "main"
-//! address = "192.0.2.1"
+//! address = ["192.0.2.1", "2001:db8::1"]  # default: the kernel chooses
 //! hello = "mx1.example.org"
-//! weight = 1
+//! weight = 1                              # in the pool of all
+//! proxy = "haproxy:10.0.0.9:5000"         # or "socks5://user:password@host:port"
+//! connections_max = 500                   # of all shards to all sites, as the next
+//! messages_per_minute_max = 6000
+//! cert = "client.pem"                     # shown to hosts that ask for one; with key
+//!
+//! [source.warmup]                         # a day's messages to each site
+//! start = "2026-12-01"
+//! days = [50, 100, 500, 1000]             # or first = 50, growth_percent = 50, target = 100000
+//! [[source.warmup.site]]                  # another ramp for one site
+//! site = "google"
+//! days = [10, 20, 40]
+//!
+//! [[pool]]                                # a route names one: pool = "bulk"
+//! name = "bulk"                           # "default": all mail that nothing else is said of
+//! source = [{ name = "main", weight = 3 }]
+//! tenants = ["news@example.org"]          # whose mail leaves here, whatever its route
+//! senders = ["@news.example.org"]
+//!
+//! [tls]                                   # to other hosts, see `outbound::tls`
+//! authorities = "ca.pem"
+//!
+//! [[tls_policy]]                          # goes before what the route says of TLS
+//! domains = ["bank.example"]
+//! tls = "verified"
+//! tls_min = "1.3"
 //!
 //! [[rule]]                                # what is done about replies: see `outbound::rule`
 //! [suppression]                           # whom no mail is sent to: see `outbound::Suppression`

@@ -124,6 +124,30 @@ impl<'d, 't> Section<'d, 't> {
         found.map(|value| At { value, line })
     }
 
+    /// A list of whole numbers in `from..=to`.
+    pub(super) fn numbers(
+        &mut self,
+        notes: &mut Notes,
+        key: &'static str,
+        from: u64,
+        to: u64,
+    ) -> Vec<u64> {
+        let Some(value) = self.find(key) else {
+            return Vec::new();
+        };
+        let line = notes.line_of(value.span().start);
+        let read = |entry: &Spanned<DeValue<'_>>| {
+            integer(entry.get_ref()).filter(|n| (from..=to).contains(n))
+        };
+        let list = value.get_ref().as_array();
+        let found: Option<Vec<u64>> = list.and_then(|list| list.iter().map(read).collect());
+        if found.is_none() {
+            let what = format!("{key}: expected a list of whole numbers from {from} to {to}");
+            notes.problem(line, what);
+        }
+        found.unwrap_or_default()
+    }
+
     /// A size such as `"10 GiB"` in `from..=to` octets.
     pub(super) fn size(
         &mut self,

@@ -9,13 +9,14 @@ use super::sending::{Around, Sending, Unsent, is_seven_bit};
 use super::{Body, Demand, Disposition, Failure, Fate, Letter, Origin, Outcome, Stage};
 use super::{Target, TlsUse, Tools};
 use crate::reactor::{Now, Side, net};
-use crate::tls::{Proof, Stream, TlsFault};
+use crate::tls::{Doubt, Proof, Stream, TlsAsk, TlsFault};
 use crate::wire::sasl::client::{Derivation, Salted};
 use crate::wire::smtp::client::offer::Offer;
 use crate::wire::smtp::client::reply::{Reply, Status};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD_NO_PAD;
 use std::io;
+use std::net::IpAddr;
 use std::time::Duration;
 
 /// A connection that is ready for a letter, or has ended.
@@ -24,6 +25,7 @@ pub struct Connection {
     stream: Option<Stream>,
     dialogue: Dialogue,
     tls: TlsUse,
+    doubt: Option<TlsFault>,
     /// For a block of a message.
     block: Duration,
     /// A letter is under way; one that was dropped in the middle leaves this behind.
@@ -37,6 +39,8 @@ struct Opening<'a> {
     start_tls: StartTls,
     /// What the peer has to prove.
     proof: Proof,
+    /// What a proof that is only tried found wrong.
+    doubt: Option<Doubt>,
 }
 
 /// Octets taken from the socket at once: some replies.
@@ -154,6 +158,19 @@ impl Connection {
     #[must_use]
     pub fn tls(&self) -> &TlsUse {
         &self.tls
+    }
+
+    /// What a proof that is only tried found wrong.
+    #[must_use]
+    pub fn doubt(&self) -> Option<&TlsFault> {
+        self.doubt.as_ref()
+    }
+
+    /// The address that we have on it.
+    #[must_use]
+    pub fn local_ip(&self) -> Option<IpAddr> {
+        let address = self.stream.as_ref()?.local_addr().ok()?;
+        Some(address.ip())
     }
 
     async fn transact<B: Body>(
@@ -288,9 +305,17 @@ impl Connection {
 
 impl<'a> Opening<'a> {
     fn new(target: &'a Target, tools: &'a Tools) -> Opening<'a> {
+        let mut doubt = None;
         let (start_tls, proof) = match &target.demand {
             Demand::Clear => (StartTls::Never, Proof::Nothing),
             Demand::Opportunistic => (StartTls::IfOffered, Proof::Nothing),
+            Demand::Trial(proof) => {
+                let noted = doubt.insert(Doubt::default()).clone();
+                (
+                    StartTls::IfOffered,
+                    Proof::Trial(Box::new(proof.clone()), noted),
+                )
+            }
             Demand::Required(proof) => (StartTls::Demanded, proof.clone()),
         };
         Opening {
@@ -298,6 +323,7 @@ impl<'a> Opening<'a> {
             tools,
             start_tls,
             proof,
+            doubt,
         }
     }
 
@@ -326,11 +352,13 @@ impl<'a> Opening<'a> {
             stream: Some(stream),
             dialogue,
             tls: TlsUse::Unwanted,
+            doubt: None,
             block: self.target.patience.block,
             is_busy: false,
         };
         self.introduce(&mut connection, due_ms).await?;
         connection.tls = self.tls_use(&connection);
+        connection.doubt = self.doubt.as_ref().and_then(Doubt::fault).cloned();
         if let Some(stream) = &connection.stream {
             stream.clear_deadline(Side::Read);
         }
@@ -339,14 +367,17 @@ impl<'a> Opening<'a> {
 
     async fn introduce(&self, connection: &mut Connection, due_ms: u64) -> Result<(), Failure> {
         let mut out = Output::default();
+        let mut has_shaken = false;
         loop {
             match out.wish.take() {
                 None => out = connection.turn(out).await,
                 Some(Wish::Open) => return Ok(()),
+                Some(Wish::Failed(failure)) if has_shaken => return Err(unconfirmed(failure)),
                 Some(Wish::Failed(failure)) => return Err(failure),
                 Some(Wish::StartTls) => {
                     let stream = connection.stream.take().ok_or_else(lost)?;
                     connection.stream = Some(self.shake_hands(stream, due_ms).await?);
+                    has_shaken = true;
                     let Security::Encrypted { is_verified } = self.secured() else {
                         return Err(lost());
                     };
@@ -368,26 +399,40 @@ impl<'a> Opening<'a> {
             source,
             address,
             patience,
+            proxy,
             ..
         } = self.target;
         let time = patience.connect.min(patience.open);
-        let socket = net::connect(*source, *address, time).await;
-        let socket = socket.map_err(|error| {
-            let text = match error.kind() {
-                io::ErrorKind::TimedOut => String::from("no answer to connecting in time"),
-                _ => format!("cannot connect: {error}"),
+        let Some(proxy) = proxy else {
+            let socket = net::connect(*source, *address, time).await;
+            let stage = |error: &io::Error| match source.is_some() && is_of_bind(error) {
+                true => Stage::Source,
+                false => Stage::Connect,
             };
-            ours(Stage::Connect, Status(4, 4, 1), &text)
-        })?;
-        Ok(Stream::plain(socket))
+            return Ok(Stream::plain(
+                socket.map_err(|e| unconnected(stage(&e), &e))?,
+            ));
+        };
+        let socket = net::connect(None, proxy.address(), time).await;
+        let socket = socket.map_err(|error| unconnected(Stage::Source, &error))?;
+        let mut stream = Stream::plain(socket);
+        stream.set_deadline(Side::Read, time);
+        stream.set_send_time_max(time);
+        proxy.pass(&mut stream, *address).await?;
+        stream.clear_deadline(Side::Read);
+        Ok(stream)
     }
 
     async fn shake_hands(&self, stream: Stream, due_ms: u64) -> Result<Stream, Failure> {
         let time = self.target.patience.handshake.min(left(Some(due_ms)));
         stream.set_deadline(Side::Read, time);
         stream.set_send_time_max(time);
-        let (client, host) = (&self.tools.tls, &self.target.host);
-        let shaken = stream.start_tls_as_client(client, host, &self.proof).await;
+        let ask = TlsAsk {
+            name: &self.target.server_name,
+            proof: &self.proof,
+            terms: &self.target.terms,
+        };
+        let shaken = stream.start_tls_as_client(&self.tools.tls, &ask).await;
         shaken.map_err(|error| {
             let fault = TlsFault::from(&error);
             let status = match fault {
@@ -411,8 +456,16 @@ impl<'a> Opening<'a> {
 
     fn secured(&self) -> Security {
         Security::Encrypted {
-            is_verified: !matches!(self.proof, Proof::Nothing),
+            is_verified: self.is_verified(),
         }
+    }
+
+    fn is_verified(&self) -> bool {
+        let is_in_doubt = self
+            .doubt
+            .as_ref()
+            .is_some_and(|doubt| doubt.fault().is_some());
+        !is_in_doubt && !matches!(self.proof, Proof::Nothing)
     }
 
     fn tls_use(&self, connection: &Connection) -> TlsUse {
@@ -421,7 +474,7 @@ impl<'a> Opening<'a> {
         match (info, fault) {
             (Some(info), _) => TlsUse::Encrypted {
                 info,
-                is_verified: !matches!(self.proof, Proof::Nothing),
+                is_verified: self.is_verified(),
             },
             (None, Some(fault)) => TlsUse::Failed(fault),
             (None, None) if self.start_tls == StartTls::Never => TlsUse::Unwanted,
@@ -463,7 +516,38 @@ fn deferred(letter: &Letter, stage: Stage, status: Status, text: &str) -> Outcom
     }
 }
 
-fn ours(stage: Stage, status: Status, text: &str) -> Failure {
+/// RFC 8446 §4.4: in TLS 1.3 the server may still refuse us when our side of the handshake is over,
+/// and shows it by breaking off before it says anything.
+fn unconfirmed(failure: Failure) -> Failure {
+    if failure.stage != Stage::Hello || failure.origin != Origin::Us {
+        return failure;
+    }
+    Failure {
+        stage: Stage::Handshake,
+        tls: Some(TlsFault::Handshake(failure.reply.text.to_string())),
+        ..failure
+    }
+}
+
+/// What `bind` says of an address that is none of this host's, or not ours to use.
+fn is_of_bind(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::AddrNotAvailable
+            | io::ErrorKind::AddrInUse
+            | io::ErrorKind::PermissionDenied
+    )
+}
+
+fn unconnected(stage: Stage, error: &io::Error) -> Failure {
+    let text = match error.kind() {
+        io::ErrorKind::TimedOut => String::from("no answer to connecting in time"),
+        _ => format!("cannot connect: {error}"),
+    };
+    ours(stage, Status(4, 4, 1), &text)
+}
+
+pub(super) fn ours(stage: Stage, status: Status, text: &str) -> Failure {
     Failure {
         stage,
         origin: Origin::Us,

@@ -22,6 +22,7 @@ mod connection;
 mod dialogue;
 mod letter;
 mod outcome;
+mod proxy;
 mod sending;
 mod target;
 
@@ -29,6 +30,7 @@ pub use body::{Body, Pieces};
 pub use connection::Connection;
 pub use letter::Letter;
 pub use outcome::{Disposition, Failure, Fate, Origin, Outcome, Stage, TlsUse};
+pub use proxy::{Proxy, ProxyLogin};
 pub use target::{Demand, Dialect, Login, Patience, Target, Tools};
 
 #[cfg(test)]

@@ -53,6 +53,8 @@ pub enum Origin {
 /// What was being done.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub enum Stage {
+    /// Leaving here: the address to connect from, or the proxy. No fault of the peer.
+    Source,
     Connect,
     Banner,
     Hello,
@@ -119,6 +121,7 @@ impl TlsUse {
 impl fmt::Display for Stage {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
+            Stage::Source => "egress source",
             Stage::Connect => "connect",
             Stage::Banner => "banner",
             Stage::Hello => "EHLO",

@@ -1,7 +1,8 @@
 //! Whom to connect to, from where, under which name, with how much patience and which TLS.
 
+use super::Proxy;
 use crate::reactor::Pool;
-use crate::tls::{Proof, TlsClient};
+use crate::tls::{Proof, Terms, TlsClient};
 use crate::wire::sasl::Password;
 use std::net::SocketAddr;
 use std::rc::Rc;
@@ -13,12 +14,17 @@ pub struct Target {
     pub address: SocketAddr,
     /// The address to connect from; port 0 takes a free one.
     pub source: Option<SocketAddr>,
-    /// The peer's name: for SNI, and for what is said of it.
+    /// What connects for us; then `source` is not used.
+    pub proxy: Option<Proxy>,
+    /// The peer's name, for what is said of it.
     pub host: Rc<str>,
+    /// The name that is asked for in SNI; RFC 7672 §8.1: that of its TLSA records.
+    pub server_name: Rc<str>,
     pub dialect: Dialect,
     /// The name that we say in EHLO.
     pub hello: Rc<str>,
     pub demand: Demand,
+    pub terms: Terms,
     /// TLS from the first octet on (RFC 8314 §3.3) instead of STARTTLS.
     pub implicit_tls: bool,
     pub login: Option<Rc<Login>>,
@@ -54,6 +60,8 @@ pub enum Demand {
     /// in clear.
     #[default]
     Opportunistic,
+    /// As `Opportunistic`; what the proof finds wrong is only told (RFC 8461 §5, mode "testing").
+    Trial(Proof),
     /// No mail without it. With [`Proof::Nothing`]: encrypted, to whomever.
     Required(Proof),
 }
@@ -128,10 +136,13 @@ impl Target {
         Target {
             address,
             source: None,
+            proxy: None,
             host: host.into(),
+            server_name: host.into(),
             dialect: Dialect::Smtp,
             hello: hello.into(),
             demand: Demand::Opportunistic,
+            terms: Terms::default(),
             implicit_tls: false,
             login: None,
             patience: Patience::default(),

@@ -7,6 +7,7 @@ mod desk;
 mod letter;
 mod queue;
 pub mod suppress;
+mod tls_report;
 
 pub use desk::{Post, Undelivered};
 pub use letter::{
@@ -15,6 +16,9 @@ pub use letter::{
 };
 pub use queue::{
     LastReply, Pick, QueueAnswer, QueueAsk, QueueDeed, QueueField, QueueLine, QueueShown, SiteLine,
-    SuspensionLine,
+    SourceLine, SuspensionLine, WarmSite,
 };
 pub use suppress::{Bounced, SuppressAnswer, SuppressAsk, SuppressReason, Suppressed};
+pub use tls_report::{
+    DateRange, FailureDetail, PolicyResult, PolicyShown, PolicyType, Summary, TlsReport,
+};

@@ -1,5 +1,6 @@
 //! What is asked and ordered of a shard's queue, and what it says. Times are seconds since 1970.
 
+use super::TlsReport;
 use serde::{Deserialize, Serialize};
 
 /// One question or order.
@@ -37,6 +38,12 @@ pub enum QueueAsk {
     Resume(QueueField),
     Suspensions,
     Top,
+    Sources,
+    /// What came of TLS on a day in UTC, counted from 1970; `None`: today.
+    TlsReports {
+        day: Option<u32>,
+        domain: Option<String>,
+    },
 }
 
 /// What a shard says.
@@ -53,6 +60,8 @@ pub enum QueueAnswer {
     Hop(Vec<String>),
     /// It was not done; a sentence for the operator.
     Refused(String),
+    Sources(Vec<SourceLine>),
+    TlsReports(Vec<TlsReport>),
     /// No mail leaves this host.
     Off,
 }
@@ -204,4 +213,31 @@ pub struct SiteLine {
     pub last: Option<LastReply>,
     /// What rules have ordered of it, a sentence each.
     pub rules: Vec<String>,
+}
+
+/// One egress source. What is ready is that of one shard, or of all where it says so.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct SourceLine {
+    pub source: String,
+    pub hello: String,
+    /// Empty: somebody else chooses.
+    pub addresses: Vec<String>,
+    pub ready: u64,
+    pub connections: u32,
+    pub connections_max: Option<u32>,
+    /// Messages since the start.
+    pub sent: u64,
+    /// Why nobody leaves from it now.
+    pub suspended: Option<String>,
+    pub suspended_secs: u32,
+    /// What it has sent today where it warms up, the busiest sites first.
+    pub warming: Vec<WarmSite>,
+}
+
+/// A day of a warm-up at one site.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct WarmSite {
+    pub site: String,
+    pub sent: u32,
+    pub most: u32,
 }

@@ -13,12 +13,14 @@ use super::lanes::Lanes;
 use super::names::Names;
 use super::nodes::{Band, Chain, Full, Index, Nodes, State};
 use super::owner;
+use super::pool::Pools;
 use super::site::Site;
+use super::source::Source;
 use super::suspend::{Field, Suspensions};
-use super::tally::{Part, Tally};
+use super::tally::Tally;
+use super::way::Known;
 use super::wheel::Wheel;
 use crate::reactor::oneshot;
-use ruled::choose;
 use slab::Slab;
 use std::collections::HashMap;
 use std::rc::Rc;
@@ -29,11 +31,14 @@ pub(super) struct Board {
     pub(super) nodes: Nodes,
     pub(super) suspensions: Suspensions,
     wheel: Wheel,
-    domains: Names<Domain>,
-    /// Tenants, each also with its campaigns.
-    owners: Names<Owner>,
-    queues: Slab<Queue>,
-    by_key: HashMap<(u32, Box<str>), usize>,
+    pub(super) domains: Names<Domain>,
+    /// Tenants, each also with its campaigns, and with the pools of its senders ([`owner`]).
+    pub(super) owners: Names<Owner>,
+    pub(super) pools: Pools,
+    /// The message of an item: its recipients leave together.
+    pub(super) message_of: Box<dyn Fn(u64) -> u64>,
+    pub(super) queues: Slab<Queue>,
+    pub(super) by_key: HashMap<(u32, Box<str>), usize>,
     to_resolve: Vec<u32>,
     to_serve: Vec<QueueIndex>,
 }
@@ -54,56 +59,45 @@ pub(super) struct Arrival<'a> {
 
 /// Names a ready queue as long as it is there.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
-pub(super) struct QueueIndex(usize);
+pub(super) struct QueueIndex(pub(super) usize);
 
-/// What is known of a tenant, or of one of its campaigns.
+/// What is known of a tenant, or of a part of its mail: a campaign, what leaves by another pool.
 #[derive(Default)]
-struct Owner {
-    /// Of a campaign: the number of the tenant, whose turns it shares, and who is counted for it.
-    turn: Option<u32>,
-    tally: Tally,
+pub(super) struct Owner {
+    /// Of a part: the number of the tenant, whose turns it shares, and who is counted for it.
+    pub(super) turn: Option<u32>,
+    pub(super) tally: Tally,
 }
 
 /// What is known of a destination.
 #[derive(Default)]
-struct Domain {
-    standing: Standing,
+pub(super) struct Domain {
+    pub(super) standing: Standing,
     /// Those that wait for its hosts.
     pending: Chain,
-    tally: Tally,
+    pub(super) tally: Tally,
     /// The last that was known.
-    site: Option<Arc<Site>>,
+    pub(super) site: Option<Arc<Site>>,
     /// Its oldest recipient: of the last round of the watchdog, and as far as this one has come.
-    oldest: Option<u64>,
-    oldest_so_far: Option<u64>,
+    pub(super) oldest: Option<u64>,
+    pub(super) oldest_so_far: Option<u64>,
 }
 
 #[derive(Default)]
-enum Standing {
+pub(super) enum Standing {
     #[default]
     Unknown,
     Asked,
-    /// Its ready queues, by egress source.
-    Known {
-        queues: Box<[Share]>,
-        until: u32,
-    },
-}
-
-/// A ready queue and its part of the mail.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) struct Share {
-    pub(super) queue: QueueIndex,
-    pub(super) weight: u32,
+    Known(Known),
 }
 
 /// What is ready for one (egress source, hop).
 pub(super) struct Queue {
     pub(super) site: Arc<Site>,
-    /// Place of the egress source in the configuration.
-    pub(super) source: u32,
-    pub(super) source_name: Arc<str>,
-    lanes: Lanes,
+    pub(super) source: Arc<Source>,
+    pub(super) lanes: Lanes,
+    /// Not before then others are asked to take what is ready.
+    pub(super) parted: u32,
     /// Connections that serve it.
     pub(super) couriers: u32,
     /// Of these, those that have nothing to send now; told when there is something.
@@ -111,7 +105,7 @@ pub(super) struct Queue {
     /// It waits for leave to probe its hosts.
     pub(super) is_in_line: bool,
     /// Domains whose hosts it stands for.
-    users: u32,
+    pub(super) users: u32,
     /// What a message took of late, in microseconds, as a moving mean.
     took_micros: u64,
     /// Its hosts, as DNS named them last.
@@ -120,13 +114,15 @@ pub(super) struct Queue {
 
 impl Board {
     #[must_use]
-    pub(super) fn new(now: u32) -> Board {
+    pub(super) fn new(now: u32, pools: Pools, message_of: impl Fn(u64) -> u64 + 'static) -> Board {
         Board {
             nodes: Nodes::default(),
             suspensions: Suspensions::default(),
             wheel: Wheel::new(now),
             domains: Names::default(),
             owners: Names::default(),
+            pools,
+            message_of: Box::new(message_of),
             queues: Slab::new(),
             by_key: HashMap::new(),
             to_resolve: Vec::new(),
@@ -152,10 +148,10 @@ impl Board {
         Ok(index)
     }
 
-    fn enter_owner(&mut self, text: &str) -> u32 {
+    pub(super) fn enter_owner(&mut self, text: &str) -> u32 {
         let number = self.owners.enter(text);
-        let (tenant, campaign) = owner::split(text);
-        if !campaign.is_empty() {
+        let (tenant, ..) = owner::parts(text);
+        if tenant.len() < text.len() {
             let turn = self.owners.enter(tenant);
             if let Some(known) = self.owners.value_mut(number) {
                 known.turn = Some(turn);
@@ -164,7 +160,7 @@ impl Board {
         number
     }
 
-    fn leave_owner(&mut self, number: u32) {
+    pub(super) fn leave_owner(&mut self, number: u32) {
         let turn = self.turn_of(number);
         self.owners.leave(number);
         if let Some(turn) = turn {
@@ -172,7 +168,7 @@ impl Board {
         }
     }
 
-    /// The tenant that a campaign shares its turns with.
+    /// The tenant that a part of its mail shares its turns with.
     fn turn_of(&self, owner: u32) -> Option<u32> {
         self.owners.value(owner).and_then(|owner| owner.turn)
     }
@@ -196,22 +192,19 @@ impl Board {
     }
 
     /// Towards a connection: a recipient in no list.
-    fn start(&mut self, index: Index, now: u32) {
+    pub(super) fn start(&mut self, index: Index, now: u32) {
         if let Some(until) = self.suspended_until(index, now) {
             self.enter(index, State::Timed, until);
             return self.wheel.add(&mut self.nodes, index);
         }
-        let (number, item) = (self.nodes.node(index).domain, self.nodes.node(index).item);
+        let number = self.nodes.node(index).domain;
         let look = now.saturating_add(LOOK_SECS);
+        if let Some(queue) = self.way(index, now) {
+            return self.make_ready(index, queue, look);
+        }
         let Some(domain) = self.domains.value_mut(number) else {
             return;
         };
-        if let Standing::Known { queues, until } = &domain.standing
-            && now < *until
-            && let Some(queue) = choose(&self.queues, queues, item, now)
-        {
-            return self.make_ready(index, queue, look);
-        }
         if !matches!(domain.standing, Standing::Asked) {
             domain.standing = Standing::Asked;
             self.to_resolve.push(number);
@@ -240,7 +233,7 @@ impl Board {
             return None;
         }
         let node = self.nodes.node(index);
-        let (tenant, campaign) = owner::split(self.owners.text(node.tenant()));
+        let (tenant, campaign, _) = owner::parts(self.owners.text(node.tenant()));
         let domain = domain_of(self.domains.text(node.domain));
         let is_meant = |field: &Field| {
             field.is_domain(domain) || field.is_tenant(tenant) || field.is_campaign(campaign)
@@ -271,11 +264,11 @@ impl Board {
     /// something is in it, or a courier serves it.
     pub(super) fn queue_for(
         &mut self,
-        (source, name): (u32, &str),
+        source: &Arc<Source>,
         hop: &Rc<Hop>,
         site: &Arc<Site>,
     ) -> QueueIndex {
-        let key = (source, Box::from(hop.exchange.as_str()));
+        let key = (source.id, Box::from(hop.exchange.as_str()));
         if let Some(at) = self.by_key.get(&key).copied() {
             if let Some(queue) = self.queues.get_mut(at) {
                 queue.hop = Rc::clone(hop);
@@ -284,9 +277,9 @@ impl Board {
         }
         let at = self.queues.insert(Queue {
             site: Arc::clone(site),
-            source,
-            source_name: name.into(),
+            source: Arc::clone(source),
             lanes: Lanes::default(),
+            parted: 0,
             couriers: 0,
             idle: Vec::new(),
             is_in_line: false,
@@ -303,34 +296,30 @@ impl Board {
     pub(super) fn resolved(
         &mut self,
         (number, name): (u32, &str),
-        shares: Box<[Share]>,
+        hop: Rc<Hop>,
+        site: Arc<Site>,
         until: u32,
         now: u32,
     ) {
         if self.domains.text(number) != name {
-            return shares.iter().for_each(|share| self.prune(share.queue));
+            return;
         }
-        let mut site = None;
-        for share in &shares {
-            if let Some(queue) = self.queues.get_mut(share.queue.0) {
-                queue.users += 1;
-                site = Some(Arc::clone(&queue.site));
-            }
-        }
-        let known = Standing::Known {
-            queues: shares,
-            until: until.max(now.saturating_add(1)),
-        };
         let Some(domain) = self.domains.value_mut(number) else {
             return;
         };
-        domain.site = site;
+        domain.site = Some(Arc::clone(&site));
+        let known = Standing::Known(Known {
+            hop,
+            site,
+            queues: Vec::new(),
+            until: until.max(now.saturating_add(1)),
+        });
         let before = std::mem::replace(&mut domain.standing, known);
         let mut pending = std::mem::take(&mut domain.pending);
-        self.forget(before);
         while let Some(index) = self.nodes.pop(&mut pending) {
             self.start(index, now);
         }
+        self.forget(before);
     }
 
     /// DNS named none: gives back those that waited, now `Sending` until somebody decides.
@@ -354,8 +343,8 @@ impl Board {
     /// Hosts and routes are asked for again before the next start: the configuration changed.
     pub(super) fn doubt_all(&mut self) {
         for domain in self.domains.values_mut() {
-            if let Standing::Known { until, .. } = &mut domain.standing {
-                *until = 0;
+            if let Standing::Known(known) = &mut domain.standing {
+                known.until = 0;
             }
         }
     }
@@ -364,9 +353,9 @@ impl Board {
     pub(super) fn doubt(&mut self, index: Index) {
         let number = self.nodes.node(index).domain;
         if let Some(domain) = self.domains.value_mut(number)
-            && let Standing::Known { until, .. } = &mut domain.standing
+            && let Standing::Known(known) = &mut domain.standing
         {
-            *until = 0;
+            known.until = 0;
         }
     }
 
@@ -434,14 +423,14 @@ impl Board {
     }
 
     fn forget(&mut self, standing: Standing) {
-        let Standing::Known { queues, .. } = standing else {
+        let Standing::Known(known) = standing else {
             return;
         };
-        for share in queues {
-            if let Some(queue) = self.queues.get_mut(share.queue.0) {
+        for (_, index) in known.queues {
+            if let Some(queue) = self.queues.get_mut(index.0) {
                 queue.users = queue.users.saturating_sub(1);
             }
-            self.prune(share.queue);
+            self.prune(index);
         }
     }
 
@@ -453,7 +442,7 @@ impl Board {
         if queue.users == 0 && queue.couriers == 0 && queue.lanes.count() == 0 {
             let queue = self.queues.remove(index.0);
             let exchange = Box::from(queue.hop.exchange.as_str());
-            self.by_key.remove(&(queue.source, exchange));
+            self.by_key.remove(&(queue.source.id, exchange));
         }
     }
 
@@ -503,7 +492,7 @@ impl Board {
         self.nodes.let_go(index);
     }
 
-    fn count(&mut self, index: Index, change: fn(&mut Tally, State)) {
+    pub(super) fn count(&mut self, index: Index, change: fn(&mut Tally, State)) {
         let node = self.nodes.node(index);
         let (state, domain, owner) = (node.state(), node.domain, node.tenant());
         if let Some(domain) = self.domains.value_mut(domain) {
@@ -513,62 +502,6 @@ impl Board {
         if let Some(tenant) = self.owners.value_mut(tenant) {
             change(&mut tenant.tally, state);
         }
-    }
-
-    /// As [`late`](Self::late); on the way it is seen which recipient of each domain is the oldest:
-    /// numbers rise.
-    pub(super) fn survey(&mut self, from: u32, most: u32, now: u32) -> (Vec<Index>, u32) {
-        let (found, next) = self.nodes.walk(from, most);
-        for index in found {
-            let node = self.nodes.node(index);
-            if let Some(domain) = self.domains.value_mut(node.domain) {
-                let oldest = domain.oldest_so_far.get_or_insert(node.item);
-                *oldest = node.item.min(*oldest);
-            }
-        }
-        if next == 0 {
-            for domain in self.domains.values_mut() {
-                domain.oldest = domain.oldest_so_far.take();
-            }
-        }
-        self.late(from, most, now)
-    }
-
-    /// What there is for each site. `None` of a part: for domains whose hosts were never known.
-    pub(super) fn parts(&mut self, now: u32) -> Vec<Part> {
-        let mut parts: HashMap<Option<*const Site>, Part> = HashMap::new();
-        for domain in self.domains.values() {
-            let site = domain.site.as_ref();
-            let part = parts.entry(site.map(Arc::as_ptr)).or_default();
-            part.site = site.cloned();
-            part.tally.add(&domain.tally);
-            part.oldest = part.oldest.into_iter().chain(domain.oldest).min();
-        }
-        for (_, queue) in self.queues.iter() {
-            if let Some(part) = parts.get_mut(&Some(Arc::as_ptr(&queue.site))) {
-                let pace = &queue.hop.route.pace;
-                part.connections_max = part.connections_max.max(pace.connections_max);
-                part.per_minute_max = pace.per_minute_max;
-            }
-        }
-        let mut parts: Vec<Part> = parts.into_values().collect();
-        for part in &mut parts {
-            let Some(site) = &part.site else { continue };
-            let is_meant = |field: &Field| field.is_site(site.name());
-            part.is_suspended = self.suspensions.find(now, is_meant).is_some();
-        }
-        parts
-    }
-
-    #[must_use]
-    pub(super) fn domain_count(&self) -> usize {
-        self.domains.len()
-    }
-
-    /// Tenants with what they have.
-    pub(super) fn tenants(&self) -> impl Iterator<Item = (&str, &Tally)> {
-        let tenants = self.owners.entries().filter(|(_, one)| one.turn.is_none());
-        tenants.map(|(name, one)| (name, &one.tally))
     }
 
     /// Those among the next `most` places whose state has outlived its time, and where to go on.
@@ -615,17 +548,8 @@ impl Board {
     /// Tenant and campaign.
     #[must_use]
     pub(super) fn owner_of(&self, index: Index) -> (&str, &str) {
-        owner::split(self.owners.text(self.nodes.node(index).tenant()))
-    }
-
-    /// The ready queue that a recipient is in, or would be.
-    #[must_use]
-    pub(super) fn queue_of(&self, index: Index, now: u32) -> Option<QueueIndex> {
-        let node = self.nodes.node(index);
-        match &self.domains.value(node.domain)?.standing {
-            Standing::Known { queues, .. } => choose(&self.queues, queues, node.item, now),
-            _ => None,
-        }
+        let (tenant, campaign, _) = owner::parts(self.owners.text(self.nodes.node(index).tenant()));
+        (tenant, campaign)
     }
 }
 

@@ -71,7 +71,7 @@ impl Dispatcher {
                     && is_same(&pick.domain, board.domain_of(*index))
                     && is_same(&pick.tenant, board.tenant_of(*index))
                     && is_same(&pick.campaign, board.owner_of(*index).1)
-                    && (pick.site.is_none() || is_same(&pick.site, &board.site_of(*index, now)))
+                    && (pick.site.is_none() || is_same(&pick.site, &board.site_of(*index)))
             };
             (found.filter(is_meant).collect::<Vec<Index>>(), next)
         };

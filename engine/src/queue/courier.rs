@@ -18,33 +18,26 @@ use super::board::{Queue, QueueIndex};
 use super::budget;
 use super::dispatch::Dispatcher;
 use super::fit::fits;
-use super::hop::{Hop, Reach};
+use super::hop::Hop;
 use super::letter::{Load, Parcel};
-use super::nodes::{Index, State};
+use super::nodes::Index;
 use super::outcome::{Tried, said_of};
-use super::passage::way_of;
 use super::privacy::Unreached;
-use super::probe;
 use super::schedule::pause_secs;
-use super::site::{Counts, Permit};
-use super::suspend::Field;
+use super::site::{Counts, Permit, Rate};
+use super::source::{Leave, Ration, Source};
 use super::terms::Terms;
-use crate::config::outbound::{EgressSource, TlsDemand, Via};
-use crate::egress::{
-    Connection, Disposition, Failure, Fate, Letter, Login, Origin, Outcome, Patience, Stage,
-    Target, TlsUse,
-};
+use crate::egress::{Connection, Disposition, Failure, Fate, Letter, Origin, Outcome, Stage};
+use crate::event;
 use crate::reactor::oneshot::{self, oneshot};
-use crate::reactor::{clock, sleep, spawn};
+use crate::reactor::{clock, sleep};
 use crate::telemetry::metric::Kind;
-use crate::wire::sasl::Password;
-use crate::wire::smtp::client::reply::{Reply, Status};
 use futures_util::future::{Either, select};
 use ledger::Promises;
-use std::net::SocketAddr;
 use std::pin::pin;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 use store::shard::{HostReply, Way};
 
@@ -53,21 +46,37 @@ pub(super) struct Courier {
     pub(super) desk: Rc<Dispatcher>,
     pub(super) queue: QueueIndex,
     pub(super) hop: Rc<Hop>,
-    pub(super) source: EgressSource,
+    leave: Leave,
     pub(super) permit: Permit,
     _connection: budget::Share,
     /// What comes next.
-    ahead: Option<(Load, Letter)>,
+    ahead: Option<Departing>,
     /// Ready when the outcome before the last is durable.
     noted: Option<oneshot::Receiver<()>>,
     /// Where the last connection was refused, or not answered.
-    failed: Option<Arc<Way>>,
+    pub(super) failed: Option<Arc<Way>>,
     /// Until a host has answered.
-    probe: Option<budget::Share>,
+    pub(super) probe: Option<budget::Share>,
     /// Recipients, each with its item, of which nobody has said yet what came of them.
     taken: Vec<(Index, u64)>,
     /// What is counted of its egress source.
     counts: Arc<Counts>,
+}
+
+/// What a courier needs to set out.
+pub(super) struct Pass {
+    pub(super) permit: Permit,
+    pub(super) leave: Leave,
+    pub(super) connection: budget::Share,
+    /// For a host that has not answered yet.
+    pub(super) probe: Option<budget::Share>,
+}
+
+/// A message that may leave.
+struct Departing {
+    load: Load,
+    letter: Letter,
+    ration: Ration,
 }
 
 /// An open connection and whom it leads to.
@@ -79,142 +88,44 @@ pub(super) struct Link {
     pub(super) is_for_one: bool,
 }
 
-impl Dispatcher {
-    /// Sends as many couriers to a queue as it has work for and its site bears.
-    pub(super) fn serve(self: &Rc<Self>, index: QueueIndex) {
-        let mut called = 0;
-        while !self.is_ending() {
-            let config = self.live.config.load();
-            let now = self.second();
-            let mut board = self.board.borrow_mut();
-            let Some(site) = board.queue(index).map(|queue| Arc::clone(&queue.site)) else {
-                return;
-            };
-            let is_meant = |field: &Field| field.is_site(site.name());
-            if board.suspensions.find(now, is_meant).is_some() {
-                return;
-            }
-            let Some(queue) = board.queue_mut(index) else {
-                return;
-            };
-            if queue.suspended(now).is_some() {
-                return;
-            }
-            let busy = (queue.couriers as usize).saturating_sub(queue.idle.len());
-            if queue.ready() <= (busy + called) * queue.left_to_each() {
-                return;
-            }
-            if let Some(idle) = queue.idle.pop() {
-                // One that just left is counted no more either way.
-                let _ = idle.send(());
-                called += 1;
-                continue;
-            }
-            let most = queue.site.most(queue.hop.route.pace.connections_max, now);
-            let now_millis = self.now().monotonic_millis;
-            let Ok(permit) = queue.site.permit(most, now_millis) else {
-                return;
-            };
-            let probe = match queue.site.is_proven() {
-                true => None,
-                false => match self.probes.try_take(1) {
-                    None => return self.stand_in_line(queue, index),
-                    probe => probe,
-                },
-            };
-            let Some(connection) = self.connections.try_take(1) else {
-                return self.stand_in_line(queue, index);
-            };
-            let sources = &config.outbound.sources;
-            let Some(source) = sources.get(queue.source as usize).or(sources.first()) else {
-                return;
-            };
-            queue.couriers += 1;
-            let courier = Courier {
-                desk: Rc::clone(self),
-                queue: index,
-                hop: Rc::clone(&queue.hop),
-                source: source.clone(),
-                permit,
-                _connection: connection,
-                ahead: None,
-                noted: None,
-                failed: None,
-                probe,
-                taken: Vec::new(),
-                counts: self.sites.total(Kind::Source, &source.name),
-            };
-            drop(board);
-            spawn(courier.run());
-        }
-    }
-
-    fn stand_in_line(&self, queue: &mut Queue, index: QueueIndex) {
-        if !std::mem::replace(&mut queue.is_in_line, true) {
-            let is_proven = queue.site.is_proven();
-            self.line.borrow_mut().stand(index, is_proven);
-        }
-    }
-
-    /// A connection has ended: the next ones in line, as long as there is room.
-    fn call_next(self: &Rc<Self>) {
-        while self.connections.has_room_for(1) {
-            let may_probe = self.probes.has_room_for(1);
-            let Some(index) = self.line.borrow_mut().next(may_probe) else {
-                return;
-            };
-            if let Some(queue) = self.board.borrow_mut().queue_mut(index) {
-                queue.is_in_line = false;
-            }
-            self.serve(index);
-        }
-    }
-
-    /// Lets recipients whose courier was lost wait for another.
-    fn recover(&self, taken: &[(Index, u64)], wait_secs: u32) {
-        let now = self.second();
-        let mut board = self.board.borrow_mut();
-        for (index, item) in taken {
-            let node = board.nodes.node(*index);
-            if node.item == *item && node.state() == State::Sending {
-                board.defer(*index, now.saturating_add(wait_secs), now);
-            }
-        }
-    }
-
-    fn courier_gone(&self, index: QueueIndex) {
-        let mut board = self.board.borrow_mut();
-        if let Some(queue) = board.queue_mut(index) {
-            queue.couriers = queue.couriers.saturating_sub(1);
-        }
-        board.prune(index);
-    }
-
-    /// Whether the operator, or a rule, keeps this queue from being sent.
-    pub(super) fn is_suspended(&self, index: QueueIndex, site: &str) -> bool {
-        let now = self.second();
-        let mut board = self.board.borrow_mut();
-        let is_meant = |field: &Field| field.is_site(site);
-        board.suspensions.find(now, is_meant).is_some()
-            || board
-                .queue(index)
-                .is_some_and(|queue| queue.suspended(now).is_some())
-    }
-}
-
 impl Courier {
-    async fn run(mut self) {
+    pub(super) fn new(
+        desk: &Rc<Dispatcher>,
+        (index, queue): (QueueIndex, &Queue),
+        pass: Pass,
+    ) -> Courier {
+        Courier {
+            desk: Rc::clone(desk),
+            queue: index,
+            hop: Rc::clone(&queue.hop),
+            counts: desk.sites.total(Kind::Source, &queue.source.says.name),
+            leave: pass.leave,
+            permit: pass.permit,
+            _connection: pass.connection,
+            ahead: None,
+            noted: None,
+            failed: None,
+            probe: pass.probe,
+            taken: Vec::new(),
+        }
+    }
+
+    pub(super) async fn run(mut self) {
         let (desk, queue) = (Rc::clone(&self.desk), self.queue);
         let mut link: Option<Link> = None;
         while !self.desk.is_ending() && !self.is_kept_back() {
-            let Some((load, letter)) = self.next(&mut link).await else {
+            // A source that is suspended or warms up gives its share to the others.
+            if self.ahead.is_none() && !self.is_open() {
+                break;
+            }
+            let Some(departing) = self.next(&mut link).await else {
                 let Some(link) = &mut link else { break };
                 match self.rest(link).await {
                     true => continue,
                     false => break,
                 }
             };
-            if !self.send(&mut link, load, letter).await {
+            if !self.send(&mut link, departing).await {
                 break;
             }
             self.desk.serve(self.queue);
@@ -233,6 +144,7 @@ impl Courier {
         // Those in line come before more of the same.
         desk.call_next();
         desk.serve(queue);
+        desk.turn();
     }
 
     /// Others wait for a connection, and this one has sent its share.
@@ -249,34 +161,75 @@ impl Courier {
         queue.is_some_and(|queue| queue.ready() > 0)
     }
 
-    /// Waits for a share of the rate; a long wait is not spent on an open connection.
+    pub(super) fn source(&self) -> &Arc<Source> {
+        self.leave.source()
+    }
+
+    /// Whether mail leaves by the source of this connection now.
+    fn is_open(&self) -> bool {
+        let (board, now) = (self.desk.board.borrow(), self.desk.second());
+        let queue = board.queue(self.queue);
+        queue.is_some_and(|queue| board.is_open(queue, now))
+    }
+
+    fn ration(&self) -> Option<Ration> {
+        Ration::take(self.source(), self.permit.site(), self.desk.second())
+    }
+
+    /// Waits for a share of the rates of the site and of the source.
     async fn keep_pace(&self, link: &mut Option<Link>) {
-        let site = self.permit.site();
-        let Some(per_minute) = self.per_minute_max() else {
-            return;
-        };
-        while let Err(at) = site.pace(per_minute, clock::monotonic_micros()) {
-            let wait = Duration::from_micros(at.saturating_sub(clock::monotonic_micros()));
-            if wait > IDLE_MAX
-                && let Some(link) = link.take()
-            {
-                link.connection.quit().await;
-            }
-            sleep(wait).await;
+        for (per_minute, rate) in self.rates() {
+            keep_rate(per_minute, rate, link).await;
         }
     }
 
-    /// The next transaction, when it may begin; `None`: nothing is ready.
-    async fn next(&mut self, link: &mut Option<Link>) -> Option<(Load, Letter)> {
+    /// A share of each rate, where there is one at once.
+    fn is_in_pace(&self) -> bool {
+        let now_micros = clock::monotonic_micros();
+        let [site, source] = self.rates();
+        let take = |(per_minute, rate): (Option<u32>, &Rate)| {
+            per_minute.is_none_or(|per_minute| rate.take(per_minute, now_micros).is_ok())
+        };
+        if !take(site) {
+            return false;
+        }
+        let is_taken = take(source);
+        if let (false, (Some(per_minute), rate)) = (is_taken, site) {
+            rate.give_back(per_minute);
+        }
+        is_taken
+    }
+
+    /// Messages a minute, of the site and of the source.
+    fn rates(&self) -> [(Option<u32>, &Rate); 2] {
+        let source = self.source();
+        let by_site = self.per_minute_max();
+        [
+            (by_site, &self.permit.site().rate),
+            (source.says.per_minute_max, &source.rate),
+        ]
+    }
+
+    /// The next message, when it may leave; `None`: nothing is ready, or its source had its
+    /// messages of today.
+    async fn next(&mut self, link: &mut Option<Link>) -> Option<Departing> {
         if self.ahead.is_some() {
             return self.ahead.take();
         }
         if self.has_work() {
             self.keep_pace(link).await;
         }
+        let ration = self.ration()?;
         let load = self.next_load().await?;
-        let letter = self.desk.letter(&load.body, &load.parcels);
-        Some((load, letter))
+        Some(self.departing(load, ration))
+    }
+
+    fn departing(&self, load: Load, ration: Ration) -> Departing {
+        Departing {
+            letter: self.desk.letter(&load.body, &load.parcels),
+            load,
+            ration,
+        }
     }
 
     /// Takes what comes behind the next letter of a connection, if something may at once. Behind
@@ -287,28 +240,28 @@ impl Courier {
             || link.connection.next_number() >= pace.messages_max
             || octets > AHEAD_OF_BYTES_MAX
             || self.desk.is_ending();
-        if is_last || self.ahead.is_some() || !self.has_work() {
+        if is_last || self.ahead.is_some() || !self.has_work() || !self.is_open() {
             return;
         }
-        let now_micros = clock::monotonic_micros();
-        let is_slow = |per_minute| self.permit.site().pace(per_minute, now_micros).is_err();
-        if self.per_minute_max().is_some_and(is_slow) || self.is_kept_back() {
+        if self.is_kept_back() {
             return;
         }
+        let Some(ration) = self.ration().filter(|_| self.is_in_pace()) else {
+            return;
+        };
         let now = self.desk.second();
         let taken = self
             .desk
             .take(self.queue, pace.recipients_max as usize, now);
         let taken = self.desk.keep_back(taken, self.permit.site(), now);
         if let Some(load) = self.desk.load_at_once(self.queue, taken, pace).await {
-            let letter = self.desk.letter(&load.body, &load.parcels);
-            self.ahead = Some((load, letter));
+            self.ahead = Some(self.departing(load, ration));
         }
     }
 
     /// What may ride behind the letter of this connection: what may take it, and takes it as it is.
     fn chained(&self, link: &Link) -> Option<(&Letter, u64)> {
-        let (load, letter) = self.ahead.as_ref()?;
+        let Departing { load, letter, .. } = self.ahead.as_ref()?;
         let is_fit = fits(&load.body, link.connection.offer());
         let is_taken = is_fit && self.suits(link, terms(&load.parcels));
         is_taken.then(|| (letter, load.body.octets()))
@@ -335,8 +288,9 @@ impl Courier {
     }
 
     /// `false`: the hosts cannot be reached, so that more would fare the same.
-    async fn send(&mut self, link: &mut Option<Link>, load: Load, mut letter: Letter) -> bool {
-        let Load { parcels, mut body } = load;
+    async fn send(&mut self, link: &mut Option<Link>, departing: Departing) -> bool {
+        let (mut letter, ration) = (departing.letter, departing.ration);
+        let Load { parcels, mut body } = departing.load;
         self.clock(&parcels);
         let named = |parcel: &Parcel| (parcel.index, parcel.item.id.0);
         self.taken = parcels.iter().map(named).collect();
@@ -344,28 +298,17 @@ impl Courier {
         // Also one that waited behind another.
         let indexes = parcels.iter().map(|parcel| parcel.index);
         self.desk.allow_time(indexes, body.octets());
-        let terms = terms(&parcels);
+        let is_notice = letter.envelope.reverse_path.is_none();
         for _ in 0..STALE_MAX {
-            let mut open = match link.take() {
-                Some(open) if self.suits(&open, terms) => open,
-                spent => {
-                    if let Some(spent) = spent {
-                        spent.connection.quit().await;
-                    }
-                    match self
-                        .connect_for(terms, letter.envelope.reverse_path.is_none())
-                        .await
-                    {
-                        Ok(open) => open,
-                        Err(Unreached::Site(host, failure)) => {
-                            self.unreached(parcels, &host, &failure).await;
-                            return false;
-                        }
-                        Err(Unreached::Private(host, failure)) => {
-                            self.not_private(parcels, &host, &failure).await;
-                            return true;
-                        }
-                    }
+            let mut open = match self.link_for(link.take(), &parcels, is_notice).await {
+                Ok(open) => open,
+                Err(Unreached::Site(host, failure)) => {
+                    self.unreached(parcels, &host, &failure).await;
+                    return false;
+                }
+                Err(Unreached::Private(host, failure)) => {
+                    self.not_private(parcels, &host, &failure).await;
+                    return true;
                 }
             };
             if self.fit(&mut body, &parcels, open.connection.offer()).await {
@@ -390,6 +333,8 @@ impl Courier {
                 false => {}
             }
             drop((body, pieces));
+            ration.spend();
+            self.source().sent.fetch_add(1, Ordering::Relaxed);
             self.learn(&outcome);
             let came = (&outcome, judged.as_slice());
             self.write_down(parcels, (&host, way), promises, came).await;
@@ -398,6 +343,21 @@ impl Courier {
         // It closes every connection on us: as good as not there.
         self.give_back(parcels);
         false
+    }
+
+    /// The connection that is open, if it suits, or another one.
+    async fn link_for(
+        &mut self,
+        open: Option<Link>,
+        parcels: &[Parcel],
+        is_notice: bool,
+    ) -> Result<Link, Unreached> {
+        match open {
+            Some(open) if self.suits(&open, terms(parcels)) => return Ok(open),
+            Some(spent) => spent.connection.quit().await,
+            None => {}
+        }
+        self.connect_for(parcels, is_notice).await
     }
 
     fn note_time(&self, begun: u64) {
@@ -432,6 +392,9 @@ impl Courier {
     /// No host took a connection. One message pays for it with an attempt; the others wait until
     /// the site is tried again.
     async fn unreached(&mut self, parcels: Vec<Parcel>, host: &str, failure: &Failure) {
+        if failure.stage == Stage::Source {
+            return self.suspend_source(parcels, failure);
+        }
         let site = self.permit.site();
         let pace = &self.hop.route.pace;
         let now_millis = self.desk.now().monotonic_millis;
@@ -456,6 +419,29 @@ impl Courier {
         self.desk.turn();
     }
 
+    /// No fault of the site, and no attempt: others of the pool are asked at once, also for what
+    /// would have come next.
+    fn suspend_source(&mut self, parcels: Vec<Parcel>, failure: &Failure) {
+        self.taken.clear();
+        let why = failure.reply.text.to_string();
+        let now = self.desk.second();
+        if let Some(secs) = self.source().suspend(&why, now) {
+            let name = self.source().says.name.as_str();
+            event!(
+                Warn,
+                "egress source suspended",
+                source = name,
+                secs = secs,
+                why = why.as_str()
+            );
+        }
+        let ahead = self.ahead.take().map(|ahead| ahead.load.parcels);
+        let all = parcels.into_iter().chain(ahead.into_iter().flatten());
+        self.desk.make_ready(all.map(|parcel| parcel.index));
+        self.desk.board.borrow_mut().part(self.queue, now);
+        self.desk.turn();
+    }
+
     fn give_back(&mut self, parcels: Vec<Parcel>) {
         self.taken.clear();
         let now = self.desk.second();
@@ -464,99 +450,6 @@ impl Courier {
         for parcel in parcels {
             board.defer(parcel.index, now.saturating_add(wait), now);
         }
-    }
-
-    /// A host took a connection: its site is alive, and others in line may come.
-    pub(super) fn reached(
-        &mut self,
-        target: &Target,
-        connection: Connection,
-        is_for_one: bool,
-    ) -> Link {
-        self.permit.site().answered();
-        if let Some(probe) = self.probe.take() {
-            drop(probe);
-            // There may be more to send, and now there may be more connections.
-            self.desk.serve(self.queue);
-            self.desk.call_next();
-        }
-        Link {
-            way: Arc::new(way_of(target, connection.tls())),
-            host: Rc::clone(&target.host),
-            connection,
-            is_for_one,
-        }
-    }
-
-    /// The first host that takes a connection, best ones first.
-    pub(super) async fn connect(&mut self) -> Result<Link, (Rc<str>, Failure)> {
-        if let Some(queue) = self.desk.board.borrow().queue(self.queue) {
-            self.hop = Rc::clone(&queue.hop);
-        }
-        let mut last: Option<(Rc<str>, Failure)> = None;
-        let begun = self.desk.now();
-        let hop = Rc::clone(&self.hop);
-        let all = hop.hosts.iter();
-        let ways = all.flat_map(|host| host.addresses.iter().map(move |address| (host, *address)));
-        for (host, address) in ways.take(TRIES_MAX) {
-            let target = self.target(host, address);
-            match Connection::open(&target, &self.desk.tools).await {
-                Ok(connection) => {
-                    return Ok(self.reached(&target, connection, false));
-                }
-                // A refusal for now says more of the set of hosts than one for good.
-                Err(failure) => match &last {
-                    Some((_, known)) if !is_final(known) => {}
-                    _ => {
-                        self.failed = Some(Arc::new(way_of(&target, &TlsUse::NotOffered)));
-                        last = Some((Rc::clone(&host.name), failure));
-                    }
-                },
-            }
-            if self.desk.is_ending() || self.desk.now().since(begun) > CONNECTING_MAX {
-                break;
-            }
-        }
-        Err(last.unwrap_or_else(nowhere))
-    }
-
-    pub(super) fn target(&self, host: &Reach, address: SocketAddr) -> Target {
-        let source = self.source.address;
-        let is_same_family = |source: &std::net::IpAddr| source.is_ipv4() == address.is_ipv4();
-        Target {
-            source: source
-                .filter(is_same_family)
-                .map(|source| SocketAddr::new(source, 0)),
-            dialect: self.hop.dialect,
-            demand: host.demand.clone(),
-            implicit_tls: self.hop.route.tls == TlsDemand::Implicit,
-            login: self.login(),
-            patience: match &self.probe {
-                Some(_) => probe::patience(self.desk.probes.used_percent()),
-                None => Patience::default(),
-            },
-            ..Target::new(address, &host.name, &self.source.hello)
-        }
-    }
-
-    fn login(&self) -> Option<Rc<Login>> {
-        let Via::Host {
-            login: Some(login),
-            host,
-            ..
-        } = &self.hop.route.via
-        else {
-            return None;
-        };
-        let is_here = host
-            .name
-            .parse()
-            .is_ok_and(|address: std::net::IpAddr| address.is_loopback());
-        Some(Rc::new(Login {
-            user: login.user.clone(),
-            password: Password::new(login.password.clone()),
-            in_clear: is_here,
-        }))
     }
 
     /// Keeps the connection while there may be more to send; `false`: there was not.
@@ -586,11 +479,27 @@ impl Courier {
     }
 }
 
+/// A long wait is not spent on an open connection.
+async fn keep_rate(per_minute: Option<u32>, rate: &Rate, link: &mut Option<Link>) {
+    let Some(per_minute) = per_minute else {
+        return;
+    };
+    while let Err(at) = rate.take(per_minute, clock::monotonic_micros()) {
+        let wait = Duration::from_micros(at.saturating_sub(clock::monotonic_micros()));
+        if wait > IDLE_MAX
+            && let Some(link) = link.take()
+        {
+            link.connection.quit().await;
+        }
+        sleep(wait).await;
+    }
+}
+
 /// Also where the task panicked: the recipients that it had are tried again.
 impl Drop for Courier {
     fn drop(&mut self) {
-        if let Some((load, _)) = self.ahead.take() {
-            let taken = load.parcels.into_iter().map(|parcel| parcel.index);
+        if let Some(ahead) = self.ahead.take() {
+            let taken = ahead.load.parcels.into_iter().map(|parcel| parcel.index);
             self.desk.make_ready(taken);
         }
         let taken = std::mem::take(&mut self.taken);
@@ -600,36 +509,12 @@ impl Drop for Courier {
     }
 }
 
-/// Whether every host said, in words of its own, that it will never take mail from us. What is
-/// wrong with TLS or with our login is for the operators to mend, and mail waits for that.
-pub(super) fn is_final(failure: &Failure) -> bool {
-    !failure.is_temporary() && matches!(failure.stage, Stage::Banner | Stage::Hello)
-}
-
-/// A hop without an address: nobody makes one.
-pub(super) fn nowhere() -> (Rc<str>, Failure) {
-    let failure = Failure {
-        stage: Stage::Connect,
-        origin: Origin::Us,
-        reply: Reply::own(451, Status(4, 4, 4), "there is no host to connect to"),
-        tls: None,
-    };
-    (Rc::from(""), failure)
-}
-
 /// A message is sent within `egress::Patience`: of this size, before the watchdog looks at the one
 /// behind it.
 const AHEAD_OF_BYTES_MAX: u64 = 1 << 20;
 
 /// How long a connection without work is kept.
 const IDLE_MAX: Duration = Duration::from_secs(5);
-
-/// Addresses of all hosts that are tried for one connection.
-pub(super) const TRIES_MAX: usize = 16;
-
-/// No further host is tried after so long: with one more, and the transaction, it stays below what
-/// the watchdog gives an attempt.
-const CONNECTING_MAX: Duration = Duration::from_secs(900);
 
 /// Messages that a connection sends before others in line have a turn.
 const TURN_LETTERS: u32 = 50;
@@ -638,7 +523,7 @@ const TURN_LETTERS: u32 = 50;
 const STALE_MAX: usize = 3;
 
 /// What the sender asks of the way of a transaction; its recipients are of one mind.
-fn terms(parcels: &[Parcel]) -> Terms {
+pub(super) fn terms(parcels: &[Parcel]) -> Terms {
     let first = parcels.first();
     first.map(|parcel| parcel.terms).unwrap_or_default()
 }

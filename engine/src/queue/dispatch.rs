@@ -4,24 +4,28 @@
 //! recipient is durable before the board moves it on, so that a crash repeats an attempt and never
 //! forgets one.
 
-use super::board::{Arrival, Board, Queue, QueueIndex, Share};
+use super::board::{Arrival, Board, Queue, QueueIndex};
 use super::budget::Budget;
-use super::destination::Destination;
+use super::destination::{Destination, domain_of};
 use super::dsn::Event;
-use super::hop::{Guides, Hop, NoHop};
+use super::frail::Frail;
+use super::hop::{Asked, Guides, Hop, NoHop};
 use super::line::Line;
 use super::nodes::{Band, Index};
 use super::notice::News;
 use super::origin;
 use super::outcome::{Deed, Result as Came, Times, Tried};
+use super::pool::Pools;
 use super::probe::PROBES_PART;
 use super::reroute::Reroutes;
 use super::site::Sites;
+use super::source::Sources;
 use super::terms::Terms;
 use super::time::Seconds;
+use super::tls_report::TlsReports;
 use super::told;
 use crate::config::Config;
-use crate::config::outbound::{Outbound, Pace};
+use crate::config::outbound::{Outbound, Pace, Route};
 use crate::egress::Tools;
 use crate::event;
 use crate::intake::{Intake, QueueIds, Shard};
@@ -45,6 +49,8 @@ pub struct Equipment {
     pub queue_ids: Rc<QueueIds>,
     pub live: Arc<Live>,
     pub sites: Arc<Sites>,
+    pub sources: Arc<Sources>,
+    pub reports: Arc<TlsReports>,
     pub guides: Guides,
     pub tools: Tools,
     pub metrics: Arc<ShardMetrics>,
@@ -72,6 +78,9 @@ pub struct Dispatcher {
     /// Queues that wait for one of these.
     pub(super) line: RefCell<Line>,
     pub(super) random: Rc<dyn Fn() -> u64>,
+    pub(super) sources: Arc<Sources>,
+    pub(super) reports: Arc<TlsReports>,
+    pub(super) frail: RefCell<Frail>,
     pub(super) remembered: told::Remembered,
     pub(super) sites: Arc<Sites>,
     pub(super) guides: Guides,
@@ -93,8 +102,10 @@ impl Dispatcher {
     pub fn new(equipment: Equipment) -> Rc<Dispatcher> {
         let now = Now::here();
         let seconds = Seconds::new(now.monotonic_millis, now.unix_secs());
-        let queue = &equipment.live.config.load().outbound.queue;
+        let config = equipment.live.config.load_full();
+        let queue = &config.outbound.queue;
         let second = seconds.look(now.monotonic_millis, now.unix_secs());
+        let pools = Pools::new(&config.outbound, &equipment.sources);
         let dispatcher = Rc::new(Dispatcher {
             config: RefCell::new(equipment.live.config.load_full()),
             generation: Cell::new(0),
@@ -105,7 +116,7 @@ impl Dispatcher {
             line: RefCell::default(),
             questions: Budget::new(QUESTIONS_MAX),
             changes: Budget::new(1),
-            board: RefCell::new(Board::new(second)),
+            board: RefCell::new(Board::new(second, pools, messages(&equipment.store))),
             seconds,
             shard: equipment.shard,
             store: equipment.store,
@@ -113,6 +124,9 @@ impl Dispatcher {
             queue_ids: equipment.queue_ids,
             live: Arc::clone(&equipment.live),
             sites: equipment.sites,
+            sources: equipment.sources,
+            reports: equipment.reports,
+            frail: RefCell::default(),
             guides: equipment.guides,
             tools: equipment.tools,
             metrics: equipment.metrics,
@@ -121,6 +135,7 @@ impl Dispatcher {
             is_ending: Cell::new(false),
             looked: Cell::new(0),
         });
+        dispatcher.recall();
         dispatcher.recall_suspensions();
         dispatcher.recall_reroutes();
         dispatcher
@@ -129,6 +144,7 @@ impl Dispatcher {
     /// Runs as long as the shard.
     pub async fn run(self: Rc<Self>) {
         spawn(Rc::clone(&self).tick());
+        spawn(Rc::clone(&self).keep_counts());
         let mut arrivals = self.store.watch_queue();
         loop {
             self.take_in().await;
@@ -166,9 +182,13 @@ impl Dispatcher {
         self.connections.set(rules.queue.connections_max);
         self.probes.set(rules.queue.connections_max / PROBES_PART);
         self.generation.set(self.generation.get() + 1);
-        self.board.borrow_mut().doubt_all();
+        {
+            let mut board = self.board.borrow_mut();
+            board.pools = Pools::new(rules, &self.sources);
+            board.doubt_all();
+        }
         let before = self.config.replace(Arc::clone(&config));
-        if before.outbound.routes != rules.routes {
+        if leads_elsewhere(&before.outbound, rules) {
             spawn(Rc::clone(self).redirect_all());
         }
     }
@@ -243,10 +263,7 @@ impl Dispatcher {
                 let ready = board.queues().filter(|(_, queue)| queue.ready() > 0);
                 ready.map(|(index, _)| index).collect()
             };
-            for queue in waiting {
-                self.board.borrow_mut().move_on(queue, MOVED_MAX, now);
-                self.serve(queue);
-            }
+            waiting.into_iter().for_each(|queue| self.serve(queue));
             self.turn();
             self.watch(now);
             self.count();
@@ -255,16 +272,21 @@ impl Dispatcher {
         }
     }
 
-    /// What the board wants done.
+    /// What the board wants done. Serving one queue may part it, which stirs others.
     pub(super) fn turn(self: &Rc<Self>) {
-        let (to_resolve, to_serve) = {
-            let mut board = self.board.borrow_mut();
-            (board.take_questions(), board.take_stirred())
-        };
-        for (number, domain) in to_resolve {
-            spawn(Rc::clone(self).resolve(number, domain));
+        for _ in 0..ROUNDS_MAX {
+            let (to_resolve, to_serve) = {
+                let mut board = self.board.borrow_mut();
+                (board.take_questions(), board.take_stirred())
+            };
+            if to_resolve.is_empty() && to_serve.is_empty() {
+                return;
+            }
+            for (number, domain) in to_resolve {
+                spawn(Rc::clone(self).resolve(number, domain));
+            }
+            to_serve.into_iter().for_each(|queue| self.serve(queue));
         }
-        to_serve.into_iter().for_each(|queue| self.serve(queue));
     }
 
     async fn resolve(self: Rc<Self>, number: u32, name: String) {
@@ -283,8 +305,9 @@ impl Dispatcher {
         drop(question);
         let now = self.second();
         match found {
-            Ok(hop) => self.lead((number, &name), hop, &config.outbound, now),
+            Ok(hop) => self.lead((number, &name), hop, now),
             Err(why) => {
+                self.report_no_hop(to.domain, &why);
                 let waited = self.board.borrow_mut().unresolved((number, &name), now);
                 let pace = to.pace(&config.outbound);
                 self.settle(self.without_hop(waited, &why), &pace).await;
@@ -300,8 +323,8 @@ impl Dispatcher {
             Some(via) => self.detour(to.domain, via, rules).await,
             None => match rules.route(to.domain, to.whom()) {
                 Some((place, route)) => {
-                    let route = Rc::new(route.clone());
-                    self.guides.hop(to.domain, place, route).await
+                    let asked = self.asked(to.domain, (place, route.clone()), rules);
+                    self.guides.hop(asked).await
                 }
                 None => Err(NoHop::withdrawn()),
             },
@@ -309,21 +332,31 @@ impl Dispatcher {
         hop.map(|hop| Hop { generation, ..hop })
     }
 
-    /// Gives a domain its ready queues, one for each egress source.
-    fn lead(&self, to: (u32, &str), hop: Hop, rules: &Outbound, now: u32) {
-        let hop = Rc::new(hop);
-        let site = self.sites.site(&hop.site);
-        let mut board = self.board.borrow_mut();
-        let mut shares = Vec::with_capacity(rules.sources.len());
-        for (source, says) in rules.sources.iter().enumerate() {
-            let queue = board.queue_for((source as u32, &says.name), &hop, &site);
-            shares.push(Share {
-                queue,
-                weight: says.weight,
-            });
+    /// What is asked of a domain by a route, with its place.
+    pub(super) fn asked(
+        &self,
+        domain: &str,
+        (place, route): (usize, Route),
+        rules: &Outbound,
+    ) -> Asked {
+        let own = rules.tls_policy(domain);
+        Asked {
+            domain: domain.to_owned(),
+            place,
+            tls_place: own.map(|(place, _)| place),
+            tls: own.map_or(&route.tls, |(_, policy)| policy).clone(),
+            route: Rc::new(route),
+            files: self.live.tls_files.load_full(),
         }
+    }
+
+    /// Lets a destination know where it leads.
+    fn lead(&self, to: (u32, &str), hop: Hop, now: u32) {
+        self.report_sts_fault(domain_of(to.1), &hop);
+        let site = self.sites.site(&hop.site);
         let until = now.saturating_add(hop.ttl_secs.clamp(HOP_SECS_MIN, HOP_SECS_MAX));
-        board.resolved(to, shares.into(), until, now);
+        let mut board = self.board.borrow_mut();
+        board.resolved(to, Rc::new(hop), site, until, now);
     }
 
     fn without_hop(&self, waited: Vec<Index>, why: &NoHop) -> Vec<Tried> {
@@ -486,6 +519,15 @@ impl Move {
     }
 }
 
+/// Recipients of one record are those of one message.
+fn messages(store: &Rc<Shard>) -> impl Fn(u64) -> u64 + 'static {
+    let store = Rc::clone(store);
+    move |item| {
+        let found = store.queue_item(ItemId(item));
+        found.map_or(item, |item| item.record.0)
+    }
+}
+
 /// When a recipient of the log is due. One that was never tried is due at once unless its sender
 /// wants it later, whatever the clocks said; a wait for an attempt lasts no longer than any can.
 fn due_of(item: &Item, now: u32) -> u32 {
@@ -498,6 +540,14 @@ fn due_of(item: &Item, now: u32) -> u32 {
     }
 }
 
+/// Whether what waits may have another hop, another source or other TLS than before.
+fn leads_elsewhere(before: &Outbound, now: &Outbound) -> bool {
+    before.routes != now.routes
+        || before.tls_policies != now.tls_policies
+        || before.sources != now.sources
+        || before.pools != now.pools
+}
+
 /// Most ends are of mail that arrived, of which nobody wants to hear.
 fn is_silent(end: &End, event: Event) -> bool {
     matches!(end.ending, Ending::Delivered | Ending::Dropped) && event == Event::PassedOn
@@ -505,11 +555,11 @@ fn is_silent(end: &End, event: Event) -> bool {
 
 const TICK: Duration = Duration::from_secs(1);
 
+/// What is stirred again and again waits for the next second.
+const ROUNDS_MAX: usize = 4;
+
 /// Arrivals that are taken in before others have a turn.
 const ARRIVALS_MAX: usize = 512;
-
-/// Recipients of one queue that leave by another source from now on, in one second.
-const MOVED_MAX: usize = 4_096;
 
 /// Domains whose hosts are asked for at one time.
 const QUESTIONS_MAX: u64 = 512;

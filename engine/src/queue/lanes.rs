@@ -66,13 +66,6 @@ impl Lanes {
         Vec::new()
     }
 
-    /// One that waits, left where it is.
-    pub(super) fn first(&mut self, nodes: &mut Nodes) -> Option<Index> {
-        let turns = self.bands.iter_mut();
-        let mut lanes = turns.flat_map(|turns| turns.lanes.values_mut());
-        lanes.find_map(|lane| nodes.first(&mut lane.chain))
-    }
-
     /// How many wait, those included that are gone and not yet met.
     #[must_use]
     pub(super) fn count(&self) -> usize {

@@ -19,7 +19,7 @@ use std::rc::Rc;
 use store::error::ReadError;
 use store::mail::envelope::{Envelope, Notify, Recipient};
 use store::mail::id::ItemId;
-use store::shard::{Enhanced, HostReply, Item, Leaving, Message, Source};
+use store::shard::{Enhanced, HostReply, Item, Leaving, Message, Queued, Source};
 
 /// One transaction to be.
 pub(super) struct Load {
@@ -164,12 +164,14 @@ impl Dispatcher {
         };
         let sender = queued.source.reverse_path.as_ref();
         let sender = sender.map(ToString::to_string).unwrap_or_default();
+        if queue.is_some() && self.change_pool(&wanted, &sender) {
+            return None;
+        }
         let addresses = queued
             .recipients
             .iter()
             .map(|(id, leaving)| (*id, &leaving.address));
         self.remembered.keep(queued.queue, &sender, addresses);
-        let born_millis = queue_id::given_millis(queued.queue);
         let wanted = match queue {
             Some(queue) => {
                 let wanted = self.keep_on_route(queue, wanted, &queued);
@@ -178,22 +180,7 @@ impl Dispatcher {
             None => wanted,
         };
         queued.source.reverse_path = sent_path;
-        let mut parcels = Vec::with_capacity(wanted.len());
-        for (index, item) in wanted {
-            let found = queued.recipients.iter().find(|(id, _)| *id == item.id);
-            let Some((_, leaving)) = found else {
-                self.board.borrow_mut().end(index);
-                continue;
-            };
-            let envelope = suspend::Envelope {
-                sender: &sender,
-                recipient: &leaving.address,
-            };
-            if self.put_off(index, &envelope) {
-                continue;
-            }
-            parcels.push(Parcel::of(index, item, leaving, born_millis));
-        }
+        let parcels = self.parcels(wanted, &queued, &sender);
         let parcels = self.in_time(parcels, pace).await;
         let priority = parcels.first()?.item.priority;
         Some(Load {
@@ -207,6 +194,28 @@ impl Dispatcher {
                 _room: room,
             },
         })
+    }
+
+    /// Those that may leave now.
+    fn parcels(&self, wanted: Vec<(Index, Item)>, queued: &Queued, sender: &str) -> Vec<Parcel> {
+        let born_millis = queue_id::given_millis(queued.queue);
+        let mut parcels = Vec::with_capacity(wanted.len());
+        for (index, item) in wanted {
+            let found = queued.recipients.iter().find(|(id, _)| *id == item.id);
+            let Some((_, leaving)) = found else {
+                self.board.borrow_mut().end(index);
+                continue;
+            };
+            let envelope = suspend::Envelope {
+                sender,
+                recipient: &leaving.address,
+            };
+            if self.put_off(index, &envelope) {
+                continue;
+            }
+            parcels.push(Parcel::of(index, item, leaving, born_millis));
+        }
+        parcels
     }
 
     /// What must not be delivered any more ends here (RFC 2852 §4, mode R).
@@ -267,6 +276,26 @@ impl Dispatcher {
         let look = now.saturating_add(super::board::LOOK_SECS);
         board.defer(index, until.map_or(look, |until| until.min(look)), now);
         true
+    }
+
+    /// Mail of a sender that has a pool of its own leaves by that one; only who has read it knows.
+    /// `true`: it was in another.
+    fn change_pool(&self, wanted: &[(Index, Item)], sender: &str) -> bool {
+        let now = self.second();
+        let mut board = self.board.borrow_mut();
+        let Some(pool) = board.pools.of_sender(sender) else {
+            return false;
+        };
+        let mut has_changed = false;
+        for (index, _) in wanted {
+            has_changed |= board.change_pool(*index, pool);
+        }
+        if has_changed {
+            wanted
+                .iter()
+                .for_each(|(index, _)| board.defer(*index, now, now));
+        }
+        has_changed
     }
 
     /// Leaves out what rules let wait at this site because of its tenant or its campaign.

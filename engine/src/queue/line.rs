@@ -45,13 +45,7 @@ impl Line {
 
 #[cfg(test)]
 mod tests {
-    use super::super::hop::Hop;
     use super::*;
-    use crate::config::outbound::{Pace, Route, TlsDemand, Via};
-    use crate::egress::Dialect;
-    use crate::queue::Sites;
-    use crate::queue::board::Board;
-    use std::rc::Rc;
 
     #[test]
     fn both_lines_move_and_the_unproven_wait_for_leave() {
@@ -68,26 +62,6 @@ mod tests {
     }
 
     fn queues(count: usize) -> Vec<QueueIndex> {
-        let (mut board, sites) = (Board::new(0), Sites::default());
-        let mut queue = |n: usize| {
-            let hop = Hop {
-                exchange: format!("x{n}"),
-                site: format!("x{n}"),
-                hosts: Vec::new(),
-                dialect: Dialect::Smtp,
-                route: Rc::new(Route {
-                    domains: Vec::new(),
-                    senders: Vec::new(),
-                    tenants: Vec::new(),
-                    via: Via::Mx,
-                    tls: TlsDemand::default(),
-                    pace: Pace::default(),
-                }),
-                generation: 0,
-                ttl_secs: 300,
-            };
-            board.queue_for((0, "default"), &Rc::new(hop), &sites.site("x"))
-        };
-        (0..count).map(&mut queue).collect()
+        (0..count).map(QueueIndex).collect()
     }
 }

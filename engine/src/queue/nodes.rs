@@ -281,6 +281,11 @@ impl Node {
         self.packed >> TENANT_SHIFT
     }
 
+    pub(super) fn set_tenant(&mut self, tenant: u32) {
+        let rest = self.packed & ((1 << TENANT_SHIFT) - 1);
+        self.packed = (tenant.min(TENANT_MAX) << TENANT_SHIFT) | rest;
+    }
+
     #[must_use]
     pub(super) fn is_linked(&self) -> bool {
         self.packed & LINKED != 0

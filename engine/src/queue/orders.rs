@@ -60,6 +60,10 @@ impl Dispatcher {
             QueueAsk::Resume(field) => self.resume(&field.into()).await,
             QueueAsk::Suspensions => QueueAnswer::Suspensions(self.suspensions()),
             QueueAsk::Top => QueueAnswer::Sites(self.top()),
+            QueueAsk::Sources => QueueAnswer::Sources(self.source_lines()),
+            QueueAsk::TlsReports { day, domain } => {
+                QueueAnswer::TlsReports(self.tls_reports(day, domain.as_deref()))
+            }
         }
     }
 

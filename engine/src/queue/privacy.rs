@@ -9,13 +9,12 @@
 //!
 //! A connection that was opened on looser terms carries one message.
 
-use super::courier::{Courier, Link, TRIES_MAX, is_final, nowhere};
-use super::hop::demanded;
+use super::connect::{Manner, is_final};
+use super::courier::{Courier, Link, terms};
 use super::letter::Parcel;
 use super::outcome::{Result as Came, Tried, said_of};
 use super::terms::Terms;
-use crate::config::outbound::TlsDemand;
-use crate::egress::{Connection, Demand, Failure, Origin, Stage, Target};
+use crate::egress::{Connection, Failure, Origin, Stage};
 use crate::wire::smtp::client::reply::{Reply, Status};
 use std::rc::Rc;
 
@@ -36,74 +35,30 @@ impl Courier {
 
     pub(super) async fn connect_for(
         &mut self,
-        terms: Terms,
+        parcels: &[Parcel],
         is_notice: bool,
     ) -> Result<Link, Unreached> {
+        let terms = terms(parcels);
         if terms.require_tls {
-            match self.connect_privately().await {
+            match self.connect(Manner::Private, parcels).await {
                 Err(_) if is_notice => {}
                 reached => return reached,
             }
         }
-        match self.connect().await {
-            Ok(link) => Ok(link),
-            Err((_, failure)) if terms.tls_optional && is_about_tls(&failure) => {
-                self.connect_loosely().await
+        match self.connect(Manner::Usual, parcels).await {
+            Err(Unreached::Site(_, failure))
+                if terms.tls_optional && is_about_tls(&failure) && self.may_loosen() =>
+            {
+                self.connect(Manner::Loose, parcels).await
             }
-            Err((host, failure)) => Err(Unreached::Site(host, failure)),
+            reached => reached,
         }
     }
 
-    async fn connect_privately(&mut self) -> Result<Link, Unreached> {
-        let hop = Rc::clone(&self.hop);
-        let all = hop.hosts.iter();
-        let ways = all.flat_map(|host| host.addresses.iter().map(move |address| (host, *address)));
-        let mut missed = Missed::default();
-        for (host, address) in ways.take(TRIES_MAX) {
-            let target = Target {
-                demand: demanded(TlsDemand::Verified, &host.name, host.demand.clone()),
-                ..self.target(host, address)
-            };
-            match Connection::open(&target, &self.desk.tools).await {
-                Ok(connection) if is_private(&connection) => {
-                    return Ok(self.reached(&target, connection, false));
-                }
-                Ok(connection) => {
-                    self.permit.site().answered();
-                    connection.quit().await;
-                    missed.note(&host.name, lacking());
-                }
-                Err(failure) if is_about_tls(&failure) => {
-                    missed.note(&host.name, unverified(&failure));
-                }
-                Err(failure) => missed.note(&host.name, failure),
-            }
-        }
-        let (host, failure) = missed.nearest.unwrap_or_else(nowhere);
-        Err(match missed.has_answered {
-            true => Unreached::Private(host, failure),
-            false => Unreached::Site(host, failure),
-        })
-    }
-
-    /// Without what MTA-STS or DANE ask for; what the operator's route asks for stays.
-    async fn connect_loosely(&mut self) -> Result<Link, Unreached> {
-        let hop = Rc::clone(&self.hop);
-        let all = hop.hosts.iter();
-        let ways = all.flat_map(|host| host.addresses.iter().map(move |address| (host, *address)));
-        let mut last = None;
-        for (host, address) in ways.take(TRIES_MAX) {
-            let target = Target {
-                demand: demanded(hop.route.tls, &host.name, Demand::Opportunistic),
-                ..self.target(host, address)
-            };
-            match Connection::open(&target, &self.desk.tools).await {
-                Ok(connection) => return Ok(self.reached(&target, connection, true)),
-                Err(failure) => last = Some((Rc::clone(&host.name), failure)),
-            }
-        }
-        let (host, failure) = last.unwrap_or_else(nowhere);
-        Err(Unreached::Site(host, failure))
+    /// Without what the domain publishes there is a host still.
+    fn may_loosen(&self) -> bool {
+        let mut hosts = self.hop.hosts.iter();
+        hosts.any(|host| host.own_demand.is_some())
     }
 
     /// No host is private enough: the message comes back, or waits for one that did not answer. To
@@ -127,24 +82,9 @@ impl Courier {
     }
 }
 
-/// Hosts that are not private.
-#[derive(Default)]
-struct Missed {
-    nearest: Option<(Rc<str>, Failure)>,
-    /// One was there.
-    has_answered: bool,
-}
-
-impl Missed {
-    fn note(&mut self, host: &Rc<str>, failure: Failure) {
-        self.has_answered |= is_refusal(&failure);
-        // Who did not answer may be the private one; else the nearest miss is told.
-        let rank = |failure: &Failure| (!is_refusal(failure), failure.reply.status_or_class().2);
-        let known = self.nearest.as_ref();
-        if known.is_none_or(|(_, known)| rank(&failure) > rank(known)) {
-            self.nearest = Some((Rc::clone(host), failure));
-        }
-    }
+/// Who did not answer may be the private one; else the nearest miss is told.
+pub(super) fn nearness(failure: &Failure) -> (bool, u16) {
+    (!is_refusal(failure), failure.reply.status_or_class().2)
 }
 
 /// Whether it is one of our own words below.
@@ -153,20 +93,20 @@ fn is_refusal(failure: &Failure) -> bool {
 }
 
 /// RFC 8689 §4.2.1: verified, and it promises to go on likewise.
-fn is_private(connection: &Connection) -> bool {
+pub(super) fn is_private(connection: &Connection) -> bool {
     connection.tls().is_verified() && connection.offer().require_tls
 }
 
-fn is_about_tls(failure: &Failure) -> bool {
+pub(super) fn is_about_tls(failure: &Failure) -> bool {
     matches!(failure.stage, Stage::StartTls | Stage::Handshake)
 }
 
-fn lacking() -> Failure {
+pub(super) fn lacking() -> Failure {
     let text = "the message asks for REQUIRETLS, which the next hop does not offer";
     refusal(Status(5, 7, 30), text)
 }
 
-fn unverified(failure: &Failure) -> Failure {
+pub(super) fn unverified(failure: &Failure) -> Failure {
     let why = &failure.reply.text;
     let text =
         format!("the message asks for verified TLS, which the next hop does not have: {why}");

@@ -1,17 +1,17 @@
 //! Lives of recipients on the board, second by second, with a clock of the test's own.
 
-use super::board::{
-    Arrival, Board, LOOK_SECS, Queue, QueueIndex, SENDING_SECS_MAX, SLACK_SECS, Share,
-};
-use super::hop::Hop;
+use super::board::{Arrival, Board, LOOK_SECS, Queue, QueueIndex, SENDING_SECS_MAX, SLACK_SECS};
+use super::hop::{Hop, HopTls};
 use super::nodes::{Band, Index, Nodes, State};
+use super::pool::Pools;
 use super::rules::{Mail, Suspended, Switched};
 use super::site::{Site, Sites};
+use super::source::{Source, Sources};
 use super::suspend::{Field, Suspension};
 use super::tally::Tally;
 use super::watch::Verdict;
 use super::why::Why;
-use crate::config::outbound::{Pace, Route, TlsDemand, Via};
+use crate::config::outbound::{self, EgressSource, Outbound, Pace, Route, TlsPolicy, Via};
 use crate::egress::Dialect;
 use proptest::prelude::*;
 use std::collections::BTreeMap;
@@ -29,7 +29,7 @@ struct World {
 impl World {
     fn new() -> World {
         World {
-            board: Board::new(START),
+            board: Board::new(START, pools(&Sources::default(), &["one"]), |item| item),
             sites: Sites::default(),
             now: START,
         }
@@ -52,12 +52,9 @@ impl World {
         for (number, domain) in self.board.take_questions() {
             let site = domain.rsplit('.').next().unwrap().to_owned();
             let hop = Rc::new(hop(&site));
-            let queue = self
-                .board
-                .queue_for((0, "default"), &hop, &self.sites.site(&site));
-            let shares = [Share { queue, weight: 1 }].into();
+            let site = self.sites.site(&site);
             self.board
-                .resolved((number, &domain), shares, self.now + 300, self.now);
+                .resolved((number, &domain), hop, site, self.now + 300, self.now);
         }
     }
 
@@ -81,6 +78,84 @@ impl World {
     }
 }
 
+/// One pool of these sources, each with the same weight.
+fn pools(sources: &Sources, names: &[&str]) -> Pools {
+    let source = |name: &&str| EgressSource {
+        name: (*name).to_owned(),
+        ..EgressSource::only("mx.test")
+    };
+    let mut rules = Outbound::default();
+    rules.sources = names.iter().map(source).collect();
+    rules.pools = vec![outbound::Pool {
+        name: "default".to_owned(),
+        members: (0..names.len()).map(|at| (at, 1)).collect(),
+        tenants: Vec::new(),
+        senders: vec!["news@example.test".to_owned()],
+    }];
+    Pools::new(&rules, sources)
+}
+
+#[test]
+fn a_source_that_fails_gives_its_share_to_the_others() {
+    let mut world = World::new();
+    let sources = Sources::default();
+    world.board.pools = pools(&sources, &["a", "b"]);
+    let [a, b] = <[_; 2]>::try_from(sources.all()).unwrap();
+    for item in 0..100 {
+        world.arrive(item, "x.test", START);
+    }
+    world.resolve_all();
+    let ready = |world: &World, source: &Arc<Source>| {
+        let mut queues = world.board.queues();
+        let found = queues.find(|(_, queue)| queue.source.id == source.id);
+        found.map(|(index, queue)| (index, queue.ready())).unwrap()
+    };
+    let ((of_a, before), (_, others)) = (ready(&world, &a), ready(&world, &b));
+    assert!(before > 20 && others > 20 && before + others == 100);
+    a.suspend("cannot bind 192.0.2.1", world.now);
+    world.board.part(of_a, world.now);
+    assert_eq!((ready(&world, &a).1, ready(&world, &b).1), (0, 100));
+    b.suspend("its proxy is dead", world.now);
+    let index = world.arrive(100, "x.test", START);
+    let why = world.why(index).to_string();
+    assert!(
+        why.contains("egress source") && why.contains("suspended"),
+        "{why}"
+    );
+    assert!(
+        world
+            .why(index)
+            .until()
+            .is_some_and(|until| until > world.now)
+    );
+    world.now += 10;
+    assert!(
+        matches!(world.why(index), Why::Turn { .. }),
+        "they are back"
+    );
+}
+
+#[test]
+fn mail_of_a_sender_changes_over_once() {
+    let mut world = World::new();
+    let sources = Sources::default();
+    world.board.pools = pools(&sources, &["a"]);
+    let index = world.arrive(1, "x.test", START);
+    world.resolve_all();
+    let queue = world.board.take_stirred()[0];
+    assert_eq!(world.take(queue), [index]);
+    let pool = world.board.pools.of_sender("news@example.test").unwrap();
+    assert!(world.board.change_pool(index, pool));
+    assert!(!world.board.change_pool(index, pool));
+    assert_eq!(world.board.tenant_of(index), "alice@example.test");
+    assert_tallied(&mut world);
+    world.board.defer(index, world.now, world.now);
+    assert_eq!(world.state(index), State::Ready);
+    let taken = world.take(queue);
+    world.board.end(taken[0]);
+    assert_eq!(world.board.nodes.live(), 0);
+}
+
 fn hop(site: &str) -> Hop {
     Hop {
         exchange: site.to_owned(),
@@ -92,9 +167,11 @@ fn hop(site: &str) -> Hop {
             senders: Vec::new(),
             tenants: Vec::new(),
             via: Via::Mx,
-            tls: TlsDemand::default(),
+            tls: TlsPolicy::default(),
+            pool: None,
             pace: Pace::default(),
         }),
+        tls: HopTls::default(),
         generation: 0,
         ttl_secs: 300,
     }
@@ -390,111 +467,119 @@ fn assert_tallied(world: &mut World) {
     }
 }
 
-/// Two sources of one site, and what rules order of it.
-struct Sources {
+/// Two sources of one pool, and what rules order of a site.
+struct Ruled {
     world: World,
     site: Arc<Site>,
-    main: QueueIndex,
-    second: QueueIndex,
+    sources: [Arc<Source>; 2],
 }
 
-impl Sources {
-    fn new() -> Sources {
-        let mut world = World::new();
-        world.arrive(0, "d.far", START + 100_000);
-        let site = world.sites.site("far");
-        let hop = Rc::new(hop("far"));
-        let mut queue = |at: u32, name: &str| {
-            let board = &mut world.board;
-            board.queue_for((at, name), &hop, &site)
-        };
-        let (main, second) = (queue(0, "main"), queue(1, "second"));
-        Sources {
+impl Ruled {
+    fn new() -> Ruled {
+        let (mut world, sources) = (World::new(), Sources::default());
+        world.board.pools = pools(&sources, &["main", "second"]);
+        Ruled {
+            site: world.sites.site("far"),
             world,
-            site,
-            main,
-            second,
+            sources: sources.all().try_into().unwrap(),
         }
     }
 
     /// Mail of the site by both sources, ready.
     fn arrive(&mut self, items: std::ops::Range<u64>) -> Vec<Index> {
         let world = &mut self.world;
-        let all = items.map(|item| world.arrive(item, "d.far", START));
-        let all: Vec<Index> = all.collect();
-        for (number, domain) in world.board.take_questions() {
-            let share = |queue| Share { queue, weight: 1 };
-            let shares = [share(self.main), share(self.second)].into();
-            let until = world.now + 300;
-            world
-                .board
-                .resolved((number, &domain), shares, until, world.now);
-        }
+        let all: Vec<Index> = items
+            .map(|item| world.arrive(item, "d.far", world.now))
+            .collect();
+        world.resolve_all();
         all
     }
 
-    fn ready(&self) -> (usize, usize) {
-        let of = |queue| self.world.board.queue(queue).map_or(0, Queue::ready);
-        (of(self.main), of(self.second))
-    }
-}
-
-#[test]
-fn what_a_suspended_source_had_leaves_by_another() {
-    let mut sources = Sources::new();
-    sources.arrive(1..101);
-    let (main, second) = sources.ready();
-    assert!(main > 20 && second > 20, "{main} and {second}");
-    let suspended = Suspended {
-        mail: Mail::Source("main".into()),
-        until: START + 100,
-        by: "listed".into(),
-    };
-    sources.site.effects.suspend(suspended, START);
-    let board = &mut sources.world.board;
-    board.move_on(sources.main, 1_000, START);
-    board.move_on(sources.second, 1_000, START);
-    assert_eq!(sources.ready(), (0, 100));
-    sources.arrive(101..151);
-    assert_eq!(
-        sources.ready(),
-        (0, 150),
-        "what comes now goes there at once"
-    );
-    sources.world.now = START + 100;
-    sources.arrive(151..251);
-    assert!(sources.ready().0 > 20, "the suspension is over");
-}
-
-#[test]
-fn mail_of_a_switched_site_leaves_by_the_other_source() {
-    let mut sources = Sources::new();
-    sources.site.effects.switch(Switched {
-        pool: "main".into(),
-        until: START + 100,
-        by: "blocked".into(),
-    });
-    sources.arrive(1..51);
-    assert_eq!(sources.ready(), (50, 0));
-}
-
-#[test]
-fn where_all_sources_are_suspended_mail_waits_and_says_why() {
-    let mut sources = Sources::new();
-    for name in ["main", "second"] {
+    fn suspend(&self, name: &str) {
         let suspended = Suspended {
             mail: Mail::Source(name.into()),
             until: START + 100,
             by: "listed".into(),
         };
-        sources.site.effects.suspend(suspended, START);
+        self.site.effects.suspend(suspended, START);
     }
-    let all = sources.arrive(1..11);
-    let (main, second) = sources.ready();
-    assert_eq!(main + second, 10);
-    sources.world.board.move_on(sources.main, 100, START);
-    assert_eq!(sources.ready(), (main, second), "nowhere is better");
-    let why = sources.world.why(all[0]);
+
+    fn switch(&self, pool: &str) {
+        self.site.effects.switch(Switched {
+            pool: pool.into(),
+            until: START + 100,
+            by: "blocked".into(),
+        });
+    }
+
+    /// What each queue looks for after a second.
+    fn part(&mut self) {
+        let board = &mut self.world.board;
+        let all: Vec<QueueIndex> = board.queues().map(|(index, _)| index).collect();
+        all.into_iter()
+            .for_each(|index| board.part(index, self.world.now));
+    }
+
+    fn ready(&self) -> [usize; 2] {
+        self.sources.each_ref().map(|source| {
+            let mut queues = self.world.board.queues();
+            let found = queues.find(|(_, queue)| queue.source.id == source.id);
+            found.map_or(0, |(_, queue)| Queue::ready(queue))
+        })
+    }
+}
+
+#[test]
+fn what_a_suspended_source_had_leaves_by_another() {
+    let mut ruled = Ruled::new();
+    ruled.arrive(1..101);
+    let [main, second] = ruled.ready();
+    assert!(main > 20 && second > 20, "{main} and {second}");
+    ruled.suspend("main");
+    ruled.part();
+    assert_eq!(ruled.ready(), [0, 100]);
+    ruled.arrive(101..151);
+    assert_eq!(ruled.ready(), [0, 150], "what comes now goes there at once");
+    ruled.world.now = START + 100;
+    ruled.arrive(151..251);
+    assert!(ruled.ready()[0] > 20, "the suspension is over");
+}
+
+#[test]
+fn a_rule_about_one_site_leaves_a_source_to_the_others() {
+    let mut ruled = Ruled::new();
+    ruled.suspend("main");
+    for item in 0..100 {
+        ruled.world.arrive(item, "d.near", START);
+    }
+    ruled.world.resolve_all();
+    assert!(ruled.ready()[0] > 20, "{:?}", ruled.ready());
+}
+
+#[test]
+fn mail_of_a_switched_site_leaves_by_the_other_source() {
+    let mut ruled = Ruled::new();
+    ruled.arrive(1..51);
+    ruled.switch("main");
+    ruled.part();
+    ruled.arrive(51..101);
+    assert_eq!(ruled.ready(), [100, 0]);
+    ruled.switch("default");
+    ruled.arrive(101..201);
+    assert!(ruled.ready()[1] > 20, "the last order holds");
+}
+
+#[test]
+fn where_all_sources_are_suspended_mail_waits_and_says_why() {
+    let mut ruled = Ruled::new();
+    ruled.suspend("main");
+    ruled.suspend("second");
+    let all = ruled.arrive(1..11);
+    let before = ruled.ready();
+    assert_eq!(before.iter().sum::<usize>(), 10);
+    ruled.part();
+    assert_eq!(ruled.ready(), before, "nowhere is better");
+    let why = ruled.world.why(all[0]);
     assert_eq!(why.until(), Some(START + 100));
     assert!(why.to_string().contains("by rule listed"), "{why}");
 }

@@ -3,10 +3,9 @@
 use super::destination::Destination;
 use super::dispatch::Dispatcher;
 use super::hop::{Hop, NoHop, Reach};
-use crate::config::outbound::{Detour, Outbound, TlsDemand};
+use crate::config::outbound::{Detour, Outbound};
 use crate::egress::{Demand, Dialect};
 use crate::tls::Proof;
-use std::rc::Rc;
 
 impl Dispatcher {
     /// A line for the hop and one for each host, the best first.
@@ -37,12 +36,13 @@ impl Dispatcher {
     ) -> Result<Hop, NoHop> {
         let detour = Detour::parse(via).ok_or_else(NoHop::withdrawn)?;
         let to = Destination::of(domain);
-        let route = Rc::new(detour.route(rules, to.pace(rules)));
+        let route = detour.route(rules, to.pace(rules));
         let domain = match &detour {
             Detour::Mx(other) => other.as_str(),
             Detour::Host { .. } | Detour::Route => domain,
         };
-        self.guides.hop(domain, DETOURS, route).await
+        let asked = self.asked(domain, (DETOURS, route), rules);
+        self.guides.hop(asked).await
     }
 }
 
@@ -51,9 +51,9 @@ fn lines(hop: &Hop) -> Vec<String> {
         Dialect::Smtp => "SMTP",
         Dialect::Lmtp => "LMTP",
     };
-    let implicit = match hop.route.tls {
-        TlsDemand::Implicit => ", TLS from the first octet",
-        _ => "",
+    let implicit = match hop.tls.is_implicit {
+        true => ", TLS from the first octet",
+        false => "",
     };
     let pace = &hop.route.pace;
     let head = format!(
@@ -70,13 +70,26 @@ fn reach(host: &Reach) -> String {
     let tls = match &host.demand {
         Demand::Clear => "no TLS".to_owned(),
         Demand::Opportunistic => "TLS where it is offered".to_owned(),
-        Demand::Required(Proof::Nothing) => "TLS required, any certificate".to_owned(),
-        Demand::Required(Proof::Names(names)) => {
-            format!("TLS required, a certificate for {}", names.join(" or "))
+        Demand::Trial(proof) => {
+            format!("TLS where it is offered, tried for {}", proven(proof))
         }
-        Demand::Required(Proof::Judge(_)) => "TLS required, proven by DANE".to_owned(),
+        Demand::Required(proof) => format!("TLS required, {}", proven(proof)),
     };
     format!("{} {}: {tls}", host.name, addresses.join(" "))
+}
+
+/// What a host must show.
+fn proven(proof: &Proof) -> String {
+    match proof {
+        Proof::Nothing => "any certificate".to_owned(),
+        Proof::Names(names) => format!("a certificate for {}", names.join(" or ")),
+        Proof::Vouched(names, _) => format!(
+            "a certificate for {} by authorities of the configuration",
+            names.join(" or ")
+        ),
+        Proof::Judge(_) => "proven by DANE or by its fingerprint".to_owned(),
+        Proof::Trial(proof, _) => proven(proof),
+    }
 }
 
 /// Detours are no routes of the configuration: they share nothing with any.

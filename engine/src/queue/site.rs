@@ -3,7 +3,7 @@
 //! A site is a set of mail exchangers, which many domains may share. It is looked up once for each
 //! ready queue; after that every question is a few atomic operations. Concurrency adapts as in
 //! Postfix: a connection that is refused, or 421, halves what is allowed, a message that is taken
-//! adds one. The rate is GCRA: the moment up to which the past has used it.
+//! adds one.
 
 pub(super) use super::counts::Counts;
 use super::gauges::Gauges;
@@ -36,8 +36,7 @@ pub struct Site {
     open: AtomicU32,
     /// Connections that it bears, as far as we have learnt.
     allowed: AtomicU32,
-    /// GCRA: microseconds of the monotonic clock.
-    used_until: AtomicU64,
+    pub(super) rate: Rate,
     /// Milliseconds of the monotonic clock.
     paused_until: AtomicU64,
     /// Connections that failed one after the other.
@@ -49,6 +48,13 @@ pub struct Site {
     /// What rules have ordered.
     pub effects: Effects,
     pub counts: Counts,
+}
+
+/// Messages a minute, by GCRA: the moment up to which the past has used them.
+#[derive(Default, Debug)]
+pub(super) struct Rate {
+    /// Microseconds of the monotonic clock.
+    used_until: AtomicU64,
 }
 
 /// Leave to have one connection to a site; given back when dropped.
@@ -172,7 +178,7 @@ impl Site {
             name: name.into(),
             open: AtomicU32::new(0),
             allowed: AtomicU32::new(ALLOWED_FIRST),
-            used_until: AtomicU64::new(0),
+            rate: Rate::default(),
             paused_until: AtomicU64::new(0),
             failures: AtomicU32::new(0),
             deferrals: AtomicU32::new(0),
@@ -303,9 +309,11 @@ impl Site {
     pub fn resume(&self) {
         self.paused_until.store(0, Ordering::Relaxed);
     }
+}
 
+impl Rate {
     /// Takes one message's share of the rate; `Err`: the microsecond at which there is one.
-    pub fn pace(&self, per_minute: u32, now_micros: u64) -> Result<(), u64> {
+    pub(super) fn take(&self, per_minute: u32, now_micros: u64) -> Result<(), u64> {
         let share = MINUTE_MICROS / u64::from(per_minute.max(1));
         let burst = share * u64::from((per_minute / BURSTS_A_MINUTE).max(1));
         let next = |used: u64| {
@@ -316,6 +324,12 @@ impl Site {
             .used_until
             .fetch_update(Ordering::Relaxed, Ordering::Relaxed, next);
         taken.map(drop).map_err(|used| used + share - burst)
+    }
+
+    /// The message that it was taken for did not leave.
+    pub(super) fn give_back(&self, per_minute: u32) {
+        let share = MINUTE_MICROS / u64::from(per_minute.max(1));
+        self.used_until.fetch_sub(share, Ordering::Relaxed);
     }
 }
 
@@ -406,6 +420,14 @@ mod tests {
     }
 
     #[test]
+    fn a_share_that_was_not_used_is_there_again() {
+        let rate = Rate::default();
+        assert!(rate.take(1, MINUTE_MICROS).is_ok() && rate.take(1, MINUTE_MICROS).is_err());
+        rate.give_back(1);
+        assert!(rate.take(1, MINUTE_MICROS).is_ok() && rate.take(1, MINUTE_MICROS).is_err());
+    }
+
+    #[test]
     fn a_dead_site_is_left_alone_longer_and_longer() {
         let site = Sites::default().site("dead.example");
         let pause = |failures: u32| failures * 10;
@@ -442,11 +464,11 @@ mod tests {
             let (mut now, mut taken) = (start, 0u64);
             for step in steps {
                 now += step;
-                match site.pace(per_minute, now) {
+                match site.rate.take(per_minute, now) {
                     Ok(()) => taken += 1,
                     Err(at) => {
                         prop_assert!(at > now);
-                        prop_assert!(site.pace(per_minute, at).is_ok());
+                        prop_assert!(site.rate.take(per_minute, at).is_ok());
                         (now, taken) = (at, taken + 1);
                     }
                 }

@@ -3,8 +3,11 @@
 //! A tally changes with every state that is entered, so that nobody counts nodes. What a site has
 //! is the sum of its domains, made when somebody asks.
 
-use super::nodes::State;
+use super::board::Board;
+use super::nodes::{Index, State};
 use super::site::Site;
+use super::suspend::Field;
+use std::collections::HashMap;
 use std::sync::Arc;
 
 /// Recipients by state.
@@ -62,6 +65,64 @@ impl Tally {
             State::Held => Some(&mut self.held),
             State::Gone => None,
         }
+    }
+}
+
+impl Board {
+    /// As [`late`](Self::late); on the way it is seen which recipient of each domain is the oldest:
+    /// numbers rise.
+    pub(super) fn survey(&mut self, from: u32, most: u32, now: u32) -> (Vec<Index>, u32) {
+        let (found, next) = self.nodes.walk(from, most);
+        for index in found {
+            let node = self.nodes.node(index);
+            if let Some(domain) = self.domains.value_mut(node.domain) {
+                let oldest = domain.oldest_so_far.get_or_insert(node.item);
+                *oldest = node.item.min(*oldest);
+            }
+        }
+        if next == 0 {
+            for domain in self.domains.values_mut() {
+                domain.oldest = domain.oldest_so_far.take();
+            }
+        }
+        self.late(from, most, now)
+    }
+
+    /// What there is for each site. `None` of a part: for domains whose hosts were never known.
+    pub(super) fn parts(&mut self, now: u32) -> Vec<Part> {
+        let mut parts: HashMap<Option<*const Site>, Part> = HashMap::new();
+        for domain in self.domains.values() {
+            let site = domain.site.as_ref();
+            let part = parts.entry(site.map(Arc::as_ptr)).or_default();
+            part.site = site.cloned();
+            part.tally.add(&domain.tally);
+            part.oldest = part.oldest.into_iter().chain(domain.oldest).min();
+        }
+        for (_, queue) in self.queues.iter() {
+            if let Some(part) = parts.get_mut(&Some(Arc::as_ptr(&queue.site))) {
+                let pace = &queue.hop.route.pace;
+                part.connections_max = part.connections_max.max(pace.connections_max);
+                part.per_minute_max = pace.per_minute_max;
+            }
+        }
+        let mut parts: Vec<Part> = parts.into_values().collect();
+        for part in &mut parts {
+            let Some(site) = &part.site else { continue };
+            let is_meant = |field: &Field| field.is_site(site.name());
+            part.is_suspended = self.suspensions.find(now, is_meant).is_some();
+        }
+        parts
+    }
+
+    #[must_use]
+    pub(super) fn domain_count(&self) -> usize {
+        self.domains.len()
+    }
+
+    /// Tenants with what they have.
+    pub(super) fn tenants(&self) -> impl Iterator<Item = (&str, &Tally)> {
+        let tenants = self.owners.entries().filter(|(_, one)| one.turn.is_none());
+        tenants.map(|(name, one)| (name, &one.tally))
     }
 }
 

@@ -87,20 +87,16 @@ impl Dispatcher {
         let board = self.board.borrow();
         let tenants = board.tenants();
         gauges.extend(tenants.map(|(name, tally)| gauge(Kind::Tenant, name, tally)));
-        let config = self.live.config.load();
-        let mut sources: HashMap<u32, Stock> = HashMap::new();
+        let mut sources: HashMap<&str, Stock> = HashMap::new();
         for (_, queue) in board.queues() {
-            let stock = sources.entry(queue.source).or_default();
+            let stock = sources.entry(&queue.source.says.name).or_default();
             stock.ready += queue.ready() as u64;
             stock.connections += u64::from(queue.couriers);
         }
-        for (source, stock) in sources {
-            let Some(source) = config.outbound.sources.get(source as usize) else {
-                continue;
-            };
+        for (name, stock) in sources {
             gauges.push(Gauge {
                 kind: Kind::Source,
-                name: source.name.as_str().into(),
+                name: name.into(),
                 stock,
                 oldest_secs: None,
             });

@@ -1,5 +1,6 @@
 //! What a recipient is waiting for, until when: the answer that every state must be able to give.
 
+use super::source::Obstacle;
 use std::fmt;
 
 /// Times are seconds since 1970.
@@ -43,6 +44,25 @@ pub enum Why {
         site: String,
         at: u32,
     },
+    /// The egress source cannot be used, and no other one of its pool can.
+    Unusable {
+        source: String,
+        why: String,
+        at: u32,
+    },
+    /// The egress source warms up, and had its messages of today for the site.
+    Rationed {
+        source: String,
+        site: String,
+        most: u32,
+        at: u32,
+    },
+    /// The egress source has all the connections that it may have.
+    Crowded {
+        source: String,
+        most: u32,
+        until: u32,
+    },
     /// It is being sent.
     Reply {
         site: String,
@@ -55,15 +75,36 @@ pub enum Why {
 }
 
 impl Why {
+    pub(super) fn of_source(source: String, site: String, obstacle: Obstacle) -> Why {
+        match obstacle {
+            Obstacle::Suspended { why, until } => Why::Unusable {
+                source,
+                why,
+                at: until,
+            },
+            Obstacle::Rationed { most, until } => Why::Rationed {
+                source,
+                site,
+                most,
+                at: until,
+            },
+        }
+    }
+
     /// The moment by which this wait is over, one way or another.
     #[must_use]
     pub fn until(&self) -> Option<u32> {
         match self {
-            Why::Retry { at } | Why::NotBefore { at } | Why::Paused { at, .. } => Some(*at),
+            Why::Retry { at }
+            | Why::NotBefore { at }
+            | Why::Paused { at, .. }
+            | Why::Unusable { at, .. }
+            | Why::Rationed { at, .. } => Some(*at),
             Why::Suspended { until, .. } => *until,
             Why::Dns { until }
             | Why::Ruled { until, .. }
             | Why::Turn { until, .. }
+            | Why::Crowded { until, .. }
             | Why::Reply { until, .. }
             | Why::Held { until } => Some(*until),
         }
@@ -104,6 +145,23 @@ impl fmt::Display for Why {
             Why::Paused { site, .. } => {
                 write!(f, "for {site} to be tried again: it cannot be reached")
             }
+            Why::Unusable { source, why, .. } => {
+                write!(
+                    f,
+                    "for the egress source {source}, which is suspended: {why}"
+                )
+            }
+            Why::Rationed {
+                source, site, most, ..
+            } => write!(
+                f,
+                "for tomorrow: the egress source {source} warms up and has sent its {most} \
+                 messages of today to {site}"
+            ),
+            Why::Crowded { source, most, .. } => write!(
+                f,
+                "for its turn at the egress source {source}: all of its {most} connections are open"
+            ),
             Why::Reply { site, .. } => write!(f, "for the reply of {site}: it is being sent"),
             Why::Held { .. } => f.write_str("for the operator, who holds it"),
         }

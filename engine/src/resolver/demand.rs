@@ -1,8 +1,22 @@
 //! What TLS must prove to a host before it is given mail.
 
 use super::dane::Tlsa;
-use super::sts::Policy;
+use super::sts::{Policy, StsFault};
 use std::sync::Arc;
+
+/// What of that which a domain publishes is looked at.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Heed {
+    pub dane: bool,
+    pub mta_sts: bool,
+}
+
+/// A verdict, and what was wrong with the policy of the domain on the way to it.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Verdict {
+    pub demand: TlsDemand,
+    pub sts_fault: Option<StsFault>,
+}
 
 /// The verdict for one host of one domain. DANE goes before MTA-STS (RFC 8461 §2).
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -38,6 +52,13 @@ pub struct DaneDemand {
     /// Reference identifiers of DANE-TA (RFC 7672 §3.2.2): the name of the records first; that one
     /// is also the server name to send in the handshake.
     pub names: Vec<Arc<str>>,
+}
+
+impl Heed {
+    pub const ALL: Heed = Heed {
+        dane: true,
+        mta_sts: true,
+    };
 }
 
 impl TlsDemand {

@@ -25,7 +25,7 @@ mod upstream;
 mod ways;
 
 pub use crate::config::{Dnssec, ResolverConfig, Rollup};
-pub use demand::{DaneDemand, StsDemand, TlsDemand};
+pub use demand::{DaneDemand, Heed, StsDemand, TlsDemand, Verdict};
 pub use dns::ResolverError;
 pub use exchange::Ourselves;
 pub use failure::DnsFailure;
@@ -38,7 +38,7 @@ use rustls::RootCertStore;
 use std::net::IpAddr;
 use std::rc::Rc;
 use std::sync::Arc;
-use sts::{Fetcher, Keeper, Millis, Mode, Policy};
+use sts::{Fetcher, Keeper, Millis, Mode, Standing};
 
 /// Where a shard asks; clones ask the same service.
 #[derive(Clone)]
@@ -141,25 +141,48 @@ impl Resolver {
         ways: &Ways,
         host: &Host,
     ) -> Result<TlsDemand, DnsFailure> {
+        let verdict = self.verdict(domain, ways, host, Heed::ALL).await?;
+        Ok(verdict.demand)
+    }
+
+    /// As [`demand`](Self::demand), of what is heeded.
+    pub async fn verdict(
+        &self,
+        domain: &str,
+        ways: &Ways,
+        host: &Host,
+        heed: Heed,
+    ) -> Result<Verdict, DnsFailure> {
+        let mut verdict = Verdict {
+            demand: TlsDemand::Opportunistic,
+            sts_fault: None,
+        };
         if ways.origin == Origin::Literal {
-            return Ok(TlsDemand::Opportunistic);
+            return Ok(verdict);
         }
         let domain = canonical(domain)?;
         // RFC 7672 §2.2.1: an unsigned MX can name any host, whose records then prove nothing.
-        if ways.is_secure
+        if heed.dane
+            && ways.is_secure
             && host.is_secure
             && let Some(demand) = self.dane(&domain, host).await?
         {
-            return Ok(demand);
+            verdict.demand = demand;
+            return Ok(verdict);
         }
-        let policy = self.policy(domain).await?;
-        Ok(policy.map_or(TlsDemand::Opportunistic, |policy| {
-            TlsDemand::MtaSts(StsDemand {
+        if !heed.mta_sts {
+            return Ok(verdict);
+        }
+        let standing = self.policy(domain).await?;
+        verdict.sts_fault = standing.fault;
+        if let Some(policy) = standing.policy {
+            verdict.demand = TlsDemand::MtaSts(StsDemand {
                 is_enforced: policy.mode == Mode::Enforce,
                 is_listed: policy.lists(&host.name),
                 policy,
-            })
-        }))
+            });
+        }
+        Ok(verdict)
     }
 
     /// RFC 7672 §2.2.2: the records of the name that an alias stands for go before its own.
@@ -183,12 +206,12 @@ impl Resolver {
         Ok(None)
     }
 
-    async fn policy(&self, domain: Arc<str>) -> Result<Option<Arc<Policy>>, DnsFailure> {
+    async fn policy(&self, domain: Arc<str>) -> Result<Standing, DnsFailure> {
         if !self.asks_policies {
-            return Ok(None);
+            return Ok(Standing::default());
         }
         match self.desk.ask(Question::Policy(domain)).await? {
-            Answer::Policy(policy) => Ok(policy),
+            Answer::Policy(standing) => Ok(standing),
             _ => Err(DnsFailure::Garbled),
         }
     }

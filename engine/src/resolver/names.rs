@@ -4,7 +4,7 @@ use super::dane::{self, Tlsa};
 use super::desk::Oracle;
 use super::dns::{Dns, Lack};
 use super::exchange::{Addresses, HOSTS_MAX, Mx, Ourselves, candidates, reachable};
-use super::sts::{Keeper, Policy};
+use super::sts::{Keeper, Standing};
 use super::ways::{Origin, Ways};
 use super::{DnsFailure, ResolverConfig, site};
 use futures_util::stream::{self, StreamExt};
@@ -30,8 +30,7 @@ pub(super) enum Answer {
     /// With the seconds that they hold.
     Addresses(Result<(Vec<IpAddr>, u32), DnsFailure>),
     Tlsa(Result<Association, DnsFailure>),
-    /// `None`: the domain has none that holds.
-    Policy(Option<Arc<Policy>>),
+    Policy(Standing),
 }
 
 /// What the TLSA records of a host come to (RFC 7672 §2.2).

@@ -4,7 +4,7 @@ use super::Directory;
 use crate::config::Config;
 use crate::sign::Signers;
 use crate::telemetry::metric::Complaints;
-use crate::tls::{Clients, TlsContext};
+use crate::tls::{Clients, TlsContext, TlsFiles};
 use arc_swap::ArcSwap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
@@ -18,6 +18,8 @@ pub struct Live {
     pub clients: ArcSwap<Clients>,
     /// Keys that sign what leaves this host.
     pub signers: ArcSwap<Signers>,
+    /// Authorities and certificates that single hosts want.
+    pub tls_files: ArcSwap<TlsFiles>,
     /// Recipients at other hosts that wait, by the shard that keeps them and alone says it.
     pub queued: Box<[AtomicU64]>,
     /// Whether the suppression list of a shard has entries: who asks for a recipient need not ask
@@ -37,6 +39,7 @@ impl Live {
             tls,
             clients: ArcSwap::default(),
             signers: ArcSwap::default(),
+            tls_files: ArcSwap::default(),
             complaints: Complaints::default(),
             suppresses: shards.clone().map(|_| AtomicBool::new(false)).collect(),
             queued: shards.map(|_| AtomicU64::new(0)).collect(),

@@ -375,9 +375,11 @@ fn start_log(config: &Config) -> Result<(Logger, log::Ending), Refusal> {
 fn live(config: Config, shards: u16, tls: Option<TlsContext>) -> Result<Arc<Live>, Refusal> {
     let plan = Plan::from_config(&config, shards).map_err(Refusal)?;
     let signers = outbound::signers(&config).map_err(Refusal)?;
+    let tls_files = outbound::tls_files(&config).map_err(|error| Refusal(error.to_string()))?;
     let (directory, _) = plan.build(None);
     let live = Live::new(config, directory, tls);
     live.signers.store(Arc::new(signers));
+    live.tls_files.store(Arc::new(tls_files));
     let clients = outbound::clients(&live.config.load()).map_err(Refusal)?;
     live.clients.store(Arc::new(clients));
     Ok(Arc::new(live))

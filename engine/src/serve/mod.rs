@@ -23,3 +23,4 @@ mod tests;
 mod told;
 
 pub use begin::{Refusal, Server, check_secret};
+pub use outbound::tls_files;

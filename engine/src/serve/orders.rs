@@ -93,6 +93,9 @@ async fn answer(desk: &Desk, ask: QueueAsk) -> QueueAnswer {
 
 /// Everything becomes durable, and the next start has little to replay.
 async fn close(desk: &Desk) {
+    if let Some(dispatcher) = &desk.dispatcher {
+        dispatcher.remember().await;
+    }
     desk.hall.store.close();
     if let Some(written) = desk.written.take() {
         let _ = written.await;

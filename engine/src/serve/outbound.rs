@@ -2,19 +2,19 @@
 
 use super::begin::Refusal;
 use super::interfaces;
-use crate::config::outbound::Outbound;
+use crate::config::outbound::{Identity, Outbound};
 use crate::config::{Config, ListenAt, Protocol};
 use crate::egress::Tools;
 use crate::event;
 use crate::intake::{Heirs, Intake};
 use crate::listen::Hall;
-use crate::queue::{self, Dispatcher, Guides, Sites};
+use crate::queue::{self, Dispatcher, Guides, Sites, Sources, TlsReports};
 use crate::reactor::{Now, Pool, clock};
 use crate::resolver::{self, Ourselves, Outside, Service};
 use crate::route::Live;
 use crate::sign::Signers;
 use crate::telemetry::metric::Metrics;
-use crate::tls::{Authorities, Clients, TlsClient};
+use crate::tls::{Authorities, CertificateError, CertificateFiles, Clients, TlsClient, TlsFiles};
 use std::net::{IpAddr, Ipv4Addr};
 use std::rc::Rc;
 use std::sync::Arc;
@@ -25,6 +25,8 @@ pub(super) struct Ways {
     guides: Guides,
     tools: Tools,
     sites: Arc<Sites>,
+    sources: Arc<Sources>,
+    reports: Arc<TlsReports>,
 }
 
 /// The ways out and who answers questions about them; `None` where no mail leaves this host.
@@ -33,7 +35,7 @@ pub(super) fn open(config: &Config, logins: &Pool) -> Result<Option<(Ways, Servi
     if !config.outbound.is_on() {
         return Ok(None);
     }
-    let tls = tls_client()?;
+    let tls = tls_client(&config.outbound)?;
     let outside = Outside {
         random: Arc::new(random),
         millis: Arc::new(|| clock::monotonic_micros() / 1000),
@@ -51,6 +53,8 @@ pub(super) fn open(config: &Config, logins: &Pool) -> Result<Option<(Ways, Servi
             pool: Some(logins.clone()),
         },
         sites: Arc::default(),
+        sources: Arc::default(),
+        reports: Arc::default(),
     };
     Ok(Some((ways, service)))
 }
@@ -76,18 +80,47 @@ pub(super) fn show_series(metrics: &Metrics, live: &Arc<Live>, ways: Option<&Way
     }));
 }
 
-/// A host without authorities still sends; what must be verified waits until it has some.
-fn tls_client() -> Result<TlsClient, Refusal> {
+/// A host without authorities still sends; what must be verified waits until it has some. Those
+/// that the operator names must be there.
+fn tls_client(outbound: &Outbound) -> Result<TlsClient, Refusal> {
     let refused = |error| Refusal(format!("TLS to other hosts cannot be set up: {error}"));
-    TlsClient::load(&Authorities::System, None).or_else(|error| {
+    let identity = outbound.tls.identity.as_ref().map(|own| CertificateFiles {
+        names: Vec::new(),
+        cert: own.cert.clone(),
+        key: own.key.clone(),
+    });
+    if let Some(file) = &outbound.tls.authorities {
+        let named = Authorities::File(file.clone());
+        return TlsClient::load(&named, identity.as_ref()).map_err(refused);
+    }
+    TlsClient::load(&Authorities::System, identity.as_ref()).or_else(|error| {
         let why = error.to_string();
         event!(
             Warn,
             "certificates of other hosts cannot be verified",
             why = why
         );
-        TlsClient::load(&Authorities::Nobody, None).map_err(refused)
+        TlsClient::load(&Authorities::Nobody, identity.as_ref()).map_err(refused)
     })
+}
+
+/// Reads the authorities and certificates that routes, policies and sources name. Blocking.
+pub fn tls_files(config: &Config) -> Result<TlsFiles, CertificateError> {
+    let outbound = &config.outbound;
+    let of_routes = outbound.routes.iter().map(|route| &route.tls);
+    let of_domains = outbound.tls_policies.iter().map(|one| &one.policy);
+    let policies = of_routes.chain(of_domains);
+    let authorities = policies
+        .clone()
+        .filter_map(|one| one.authorities.as_deref());
+    let of_sources = outbound.sources.iter().map(|source| &source.identity);
+    let identities = policies.map(|one| &one.identity).chain(of_sources);
+    let files = |own: &'_ Identity| (own.cert.clone(), own.key.clone());
+    let identities: Vec<_> = identities.flatten().map(files).collect();
+    let identities = identities
+        .iter()
+        .map(|(cert, key)| (cert.as_path(), key.as_path()));
+    TlsFiles::load(authorities, identities)
 }
 
 fn ourselves(config: &Config) -> Ourselves {
@@ -173,6 +206,8 @@ pub(super) fn dispatcher(ways: Option<Ways>, hall: &Hall, heirs: &Heirs) -> Opti
         queue_ids: Rc::clone(&hall.queue_ids),
         live: Arc::clone(&hall.live),
         sites: ways.sites,
+        sources: ways.sources,
+        reports: ways.reports,
         guides: ways.guides,
         tools: ways.tools,
         metrics: Arc::clone(&hall.metrics),

@@ -215,7 +215,9 @@ async fn try_reload(
         event!(Warn, "changes at the next start only", what = what);
     }
     let config = outbound::as_started(started, config);
+    let tls_files = outbound::tls_files(&config).map_err(|error| error.to_string())?;
     live.signers.store(Arc::new(outbound::signers(&config)?));
+    live.tls_files.store(Arc::new(tls_files));
     live.clients.store(Arc::new(outbound::clients(&config)?));
     if let Some(tls) = &live.tls {
         tls.replace(load_certificates(&config).map_err(|refusal| refusal.0)?);
@@ -248,6 +250,7 @@ fn fixed_until_restart(started: &Config, wanted: &Config) -> Vec<&'static str> {
         ("shards", started.shards != wanted.shards),
         ("control", started.control != wanted.control),
         ("[[listener]]", started.listeners != wanted.listeners),
+        ("[tls]", started.outbound.tls != wanted.outbound.tls),
         ("[log]", started.log != wanted.log),
         ("[events], [[webhook]]", started.events != wanted.events),
         ("[resolver]", started.resolver != wanted.resolver),

@@ -4,28 +4,27 @@
 //! |---|---|
 //! | nothing | anything: encrypted, but not against an active attacker (RFC 7435) |
 //! | names | signed by a known authority, valid now, for one of the names (RFC 9525) |
+//! | vouched | the same, where only the named authorities count |
 //! | judge | what the caller's judgement says: DANE (RFC 7672), pins |
 //!
 //! MTA-STS (RFC 8461 §4.1) is proof by the name of the MX.
+//!
+//! A trial asks for a proof and goes on without: what was wrong is a [`Doubt`], for reports.
 //!
 //! In every case the server has to prove that it holds the key of the certificate it shows.
 //! Sessions are not resumed, so that each handshake stands for itself.
 
 use super::certificates::{CertificateError, CertificateFiles, load_chain, load_one, wrong};
-use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
-use rustls::client::{Resumption, verify_server_cert_signed_by_trust_anchor, verify_server_name};
-use rustls::crypto::{CryptoProvider, aws_lc_rs, verify_tls12_signature, verify_tls13_signature};
-use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
-use rustls::server::ParsedCertificate;
+use super::verifier::{Judgement, Verifier};
+use rustls::client::Resumption;
+use rustls::crypto::{CryptoProvider, aws_lc_rs};
+use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::sign::SingleCertAndKey;
-use rustls::{
-    CertificateError as Flaw, ClientConfig, ClientConnection, DigitallySignedStruct, Error,
-    RootCertStore, SignatureScheme,
-};
+use rustls::{CertificateError as Flaw, ClientConfig, ClientConnection, Error, RootCertStore};
 use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 /// Where Debian keeps the authorities that the host trusts (package `ca-certificates`).
 pub const SYSTEM_AUTHORITIES: &str = "/etc/ssl/certs/ca-certificates.crt";
@@ -47,7 +46,7 @@ pub enum Authorities {
 pub struct TlsClient {
     authorities: Arc<RootCertStore>,
     provider: Arc<CryptoProvider>,
-    identity: Option<Arc<SingleCertAndKey>>,
+    identity: Option<Identity>,
     /// For connections that need no proof.
     trusting: Arc<ClientConfig>,
 }
@@ -59,8 +58,38 @@ pub enum Proof {
     Nothing,
     /// That it is one of these hosts.
     Names(Arc<[String]>),
+    /// The same, to these authorities.
+    Vouched(Arc<[String]>, Arc<RootCertStore>),
     Judge(Arc<dyn Judge>),
+    /// What is asked for and not insisted on.
+    Trial(Box<Proof>, Doubt),
 }
+
+/// What was wrong with a proof that is not insisted on; that of one handshake.
+#[derive(Clone, Default, Debug)]
+pub struct Doubt(Arc<OnceLock<TlsFault>>);
+
+/// One handshake to be.
+#[derive(Clone, Copy, Debug)]
+pub struct TlsAsk<'a> {
+    /// The server's name, for SNI (RFC 6066 §3), or its address.
+    pub name: &'a str,
+    pub proof: &'a Proof,
+    pub terms: &'a Terms,
+}
+
+/// What a handshake is held to beside the proof.
+#[derive(Clone, Debug, Default)]
+pub struct Terms {
+    /// Shown where the server asks for a certificate; `None`: the one of the client.
+    pub identity: Option<Identity>,
+    /// TLS 1.2 is refused.
+    pub is_13_only: bool,
+}
+
+/// A certificate of ours with its key.
+#[derive(Clone)]
+pub struct Identity(Arc<SingleCertAndKey>);
 
 /// Decides whether a certificate is the right one.
 pub trait Judge: Send + Sync + fmt::Debug {
@@ -96,14 +125,9 @@ impl TlsClient {
         identity: Option<&CertificateFiles>,
     ) -> Result<TlsClient, CertificateError> {
         let provider = Arc::new(aws_lc_rs::default_provider());
-        let identity = identity.map(load_one).transpose()?;
-        let identity = identity.map(|certified| Arc::new(SingleCertAndKey::from(certified)));
-        let anybody = Arc::new(Verifier {
-            algorithms: provider.clone(),
-            authorities: Arc::new(RootCertStore::empty()),
-            proof: Proof::Nothing,
-        });
-        let trusting = config(&provider, anybody, identity.as_ref());
+        let identity = identity.map(Identity::load).transpose()?;
+        let anybody = Arc::new(Verifier::anybody(&provider));
+        let trusting = config(&provider, anybody, identity.as_ref(), false);
         Ok(TlsClient {
             authorities: Arc::new(roots(authorities)?),
             identity,
@@ -124,22 +148,62 @@ impl TlsClient {
         Arc::clone(&self.authorities)
     }
 
-    /// A session with the server `name`, before its handshake.
-    pub(super) fn connection(&self, name: &str, proof: &Proof) -> Result<ClientConnection, Error> {
+    /// A session with a server, before its handshake.
+    pub(super) fn connection(&self, ask: &TlsAsk<'_>) -> Result<ClientConnection, Error> {
+        let TlsAsk { name, proof, terms } = ask;
         let invalid = |_| Error::General(String::from("not the name of a server"));
-        let name = ServerName::try_from(name.trim_end_matches('.').to_owned()).map_err(invalid)?;
+        let name = ServerName::try_from(bare(name).to_owned()).map_err(invalid)?;
+        let is_usual = terms.identity.is_none() && !terms.is_13_only;
         let config = match proof {
-            Proof::Nothing => self.trusting.clone(),
+            Proof::Nothing if is_usual => self.trusting.clone(),
             proof => {
                 let verifier = Arc::new(Verifier {
                     algorithms: self.provider.clone(),
                     authorities: self.authorities.clone(),
-                    proof: proof.clone(),
+                    proof: Proof::clone(proof),
                 });
-                Arc::new(config(&self.provider, verifier, self.identity.as_ref())?)
+                let identity = terms.identity.as_ref().or(self.identity.as_ref());
+                Arc::new(config(
+                    &self.provider,
+                    verifier,
+                    identity,
+                    terms.is_13_only,
+                )?)
             }
         };
         ClientConnection::new(config, name)
+    }
+}
+
+impl Identity {
+    /// Reads the certificate and its key. Blocking.
+    pub fn load(files: &CertificateFiles) -> Result<Identity, CertificateError> {
+        let certified = load_one(files)?;
+        Ok(Identity(Arc::new(SingleCertAndKey::from(certified))))
+    }
+}
+
+impl Doubt {
+    /// What was wrong, once the handshake is over.
+    #[must_use]
+    pub fn fault(&self) -> Option<&TlsFault> {
+        self.0.get()
+    }
+
+    pub(super) fn note(&self, fault: TlsFault) {
+        // The first one is what a proof would have failed by.
+        let _ = self.0.set(fault);
+    }
+}
+
+/// Reads the authorities of a PEM file. Blocking.
+pub fn authorities_of(file: &Path) -> Result<Arc<RootCertStore>, CertificateError> {
+    roots(&Authorities::File(file.to_owned())).map(Arc::new)
+}
+
+impl fmt::Debug for Identity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Identity")
     }
 }
 
@@ -154,9 +218,15 @@ impl From<&io::Error> for TlsFault {
         let inner = error
             .get_ref()
             .and_then(|inner| inner.downcast_ref::<Error>());
-        let Some(Error::InvalidCertificate(flaw)) = inner else {
-            return TlsFault::Handshake(error.to_string());
-        };
+        match inner {
+            Some(Error::InvalidCertificate(flaw)) => TlsFault::from(flaw),
+            _ => TlsFault::Handshake(error.to_string()),
+        }
+    }
+}
+
+impl From<&Flaw> for TlsFault {
+    fn from(flaw: &Flaw) -> TlsFault {
         match flaw {
             Flaw::Expired
             | Flaw::ExpiredContext { .. }
@@ -189,19 +259,38 @@ impl fmt::Display for TlsFault {
 fn config(
     provider: &Arc<CryptoProvider>,
     verifier: Arc<Verifier>,
-    identity: Option<&Arc<SingleCertAndKey>>,
+    identity: Option<&Identity>,
+    is_13_only: bool,
 ) -> Result<ClientConfig, Error> {
+    let versions: &[_] = match is_13_only {
+        true => &[&rustls::version::TLS13],
+        false => &[&rustls::version::TLS13, &rustls::version::TLS12],
+    };
     // The provider is named, because a second one in the tree would make the default ambiguous.
     let builder = ClientConfig::builder_with_provider(provider.clone())
-        .with_protocol_versions(&[&rustls::version::TLS13, &rustls::version::TLS12])?
+        .with_protocol_versions(versions)?
         .dangerous()
         .with_custom_certificate_verifier(verifier);
     let mut config = match identity {
-        Some(identity) => builder.with_client_cert_resolver(identity.clone()),
+        Some(identity) => builder.with_client_cert_resolver(Arc::clone(&identity.0) as _),
         None => builder.with_no_client_auth(),
     };
     config.resumption = Resumption::disabled();
     Ok(config)
+}
+
+/// The name without the last dot; an address literal (RFC 5321 §4.1.3) without its brackets.
+fn bare(name: &str) -> &str {
+    let name = name.trim_end_matches('.');
+    let inner = name
+        .strip_prefix('[')
+        .and_then(|name| name.strip_suffix(']'));
+    let Some(inner) = inner else {
+        return name;
+    };
+    let six = inner.split_at_checked(5);
+    let six = six.filter(|(tag, _)| tag.eq_ignore_ascii_case("ipv6:"));
+    six.map_or(inner, |(_, address)| address)
 }
 
 fn roots(authorities: &Authorities) -> Result<RootCertStore, CertificateError> {
@@ -216,104 +305,5 @@ fn roots(authorities: &Authorities) -> Result<RootCertStore, CertificateError> {
     match known {
         0 => Err(wrong(file, "no authority in it can be read")),
         _ => Ok(roots),
-    }
-}
-
-/// What the judge said, on its way through rustls.
-#[derive(Debug)]
-struct Judgement(String);
-
-impl fmt::Display for Judgement {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-impl std::error::Error for Judgement {}
-
-#[derive(Debug)]
-struct Verifier {
-    algorithms: Arc<CryptoProvider>,
-    authorities: Arc<RootCertStore>,
-    proof: Proof,
-}
-
-impl Verifier {
-    fn verify_names(
-        &self,
-        names: &[String],
-        end_entity: &CertificateDer<'_>,
-        intermediates: &[CertificateDer<'_>],
-        now: UnixTime,
-    ) -> Result<(), Error> {
-        let parsed = ParsedCertificate::try_from(end_entity)?;
-        let algorithms = self.algorithms.signature_verification_algorithms.all;
-        verify_server_cert_signed_by_trust_anchor(
-            &parsed,
-            &self.authorities,
-            intermediates,
-            now,
-            algorithms,
-        )?;
-        let is_for = |name: &String| {
-            let name = ServerName::try_from(name.trim_end_matches('.'));
-            name.is_ok_and(|name| verify_server_name(&parsed, &name).is_ok())
-        };
-        match names.iter().any(is_for) {
-            true => Ok(()),
-            false => Err(Flaw::NotValidForName.into()),
-        }
-    }
-}
-
-impl ServerCertVerifier for Verifier {
-    fn verify_server_cert(
-        &self,
-        end_entity: &CertificateDer<'_>,
-        intermediates: &[CertificateDer<'_>],
-        _: &ServerName<'_>,
-        _: &[u8],
-        now: UnixTime,
-    ) -> Result<ServerCertVerified, Error> {
-        match &self.proof {
-            Proof::Nothing => {}
-            Proof::Names(names) => self.verify_names(names, end_entity, intermediates, now)?,
-            Proof::Judge(judge) => {
-                let shown = Shown {
-                    end_entity,
-                    intermediates,
-                    unix_secs: now.as_secs(),
-                };
-                let judged = judge.judge(&shown).map_err(Judgement);
-                judged.map_err(|why| Flaw::Other(rustls::OtherError(Arc::new(why))))?;
-            }
-        }
-        Ok(ServerCertVerified::assertion())
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signed: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        let algorithms = &self.algorithms.signature_verification_algorithms;
-        verify_tls12_signature(message, certificate, signed, algorithms)
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signed: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        let algorithms = &self.algorithms.signature_verification_algorithms;
-        verify_tls13_signature(message, certificate, signed, algorithms)
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.algorithms
-            .signature_verification_algorithms
-            .supported_schemes()
     }
 }

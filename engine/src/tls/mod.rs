@@ -7,14 +7,20 @@ pub mod context;
 pub mod demo;
 pub mod stream;
 
+mod files;
 mod session;
 mod validity;
+mod verifier;
 
 #[cfg(test)]
 mod tests;
 
 pub use certificates::{CertificateError, CertificateFiles, Certificates};
-pub use client::{Authorities, Judge, Proof, Shown, TlsClient, TlsFault};
+pub use client::{
+    Authorities, Doubt, Identity, Judge, Proof, Shown, Terms, TlsAsk, TlsClient, TlsFault,
+};
 pub use clients::{ClientProof, Clients};
 pub use context::TlsContext;
+pub use files::TlsFiles;
 pub use stream::{Stream, StreamParts, TlsInfo};
+pub use verifier::anybody;

@@ -12,7 +12,7 @@
 //!   The caller forgets what it has received itself.
 //! - A send that was abandoned half-way makes the stream unusable for sending.
 
-use super::client::{Proof, TlsClient};
+use super::client::{TlsAsk, TlsClient};
 use super::context::TlsContext;
 use super::session::{RECORD_BYTES_MAX, Session, Taken};
 use crate::reactor::socket::SocketParts;
@@ -111,17 +111,16 @@ impl Stream {
         self.shake_hands(Connection::Server(server)).await
     }
 
-    /// Performs the handshake as a client of the server `name`, who has to give `proof`, under the
+    /// Performs the handshake as a client of a server that has to prove what is asked, under the
     /// deadlines that are set. What the server sent in clear before it never gets into the session:
     /// the caller forgets what it has received, and what is still in the kernel is no handshake
     /// (RFC 3207 §4.2).
     pub async fn start_tls_as_client(
         self,
         client: &TlsClient,
-        name: &str,
-        proof: &Proof,
+        ask: &TlsAsk<'_>,
     ) -> io::Result<Stream> {
-        let client = client.connection(name, proof).map_err(io::Error::other)?;
+        let client = client.connection(ask).map_err(io::Error::other)?;
         self.shake_hands(Connection::Client(client)).await
     }
 

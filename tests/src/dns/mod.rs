@@ -10,6 +10,7 @@
 //! // servers = [dns.address()]
 //! ```
 
+pub mod signed;
 mod wire;
 mod zone;
 

@@ -16,7 +16,9 @@ mod resets;
 mod routing;
 mod rules;
 mod sending;
+mod sources;
 mod story;
+mod tls;
 
 use tests::server::Server;
 use tests::setup::{PASSWORD, Setup};

@@ -2,71 +2,11 @@
 //! forged is not, and the AD bit of a stranger counts for nothing.
 
 use super::{Scene, names};
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
 use engine::resolver::{DnsFailure, Dnssec, TlsDemand};
-use hickory_resolver::proto::dnssec::crypto::Ed25519SigningKey;
-use hickory_resolver::proto::dnssec::rdata::{DNSKEY, RRSIG};
-use hickory_resolver::proto::dnssec::{DnssecSigner, SigningKey};
 use hickory_resolver::proto::rr::rdata::tlsa::{CertUsage, Matching, Selector};
 use hickory_resolver::proto::rr::rdata::{A, MX, TLSA};
-use hickory_resolver::proto::rr::{DNSClass, Name, RData, Record, RecordSet};
-use hickory_resolver::proto::serialize::binary::BinEncodable;
-use std::time::Duration;
-use tests::dns::{DnsServer, Kind};
-
-/// A key of the root.
-struct Root {
-    signer: DnssecSigner,
-    key: DNSKEY,
-}
-
-impl Root {
-    fn make() -> Root {
-        let pkcs8 = Ed25519SigningKey::generate_pkcs8().unwrap();
-        let secret = Ed25519SigningKey::from_pkcs8(&pkcs8).unwrap();
-        let key = DNSKEY::from_key(&secret.to_public_key().unwrap());
-        let years = Duration::from_secs(30 * 31_556_952);
-        let signer = DnssecSigner::new(key.clone(), Box::new(secret), Name::root(), years);
-        Root { signer, key }
-    }
-
-    /// As in a file of trust anchors.
-    fn anchor(&self) -> String {
-        let octets = self.key.to_bytes().unwrap();
-        format!(
-            ". 300 IN DNSKEY 257 3 15 {}\n",
-            STANDARD.encode(&octets[4..])
-        )
-    }
-
-    fn publish_key(&self, dns: &DnsServer) {
-        let key = self.key.to_bytes().unwrap();
-        let set = set(Name::root(), &RData::from(self.key.clone()));
-        dns.add("", Kind::Other(48), key);
-        dns.add("", Kind::Other(46), self.signature(&set));
-    }
-
-    fn publish(&self, dns: &DnsServer, name: &str, data: &RData) {
-        let set = set(Name::from_ascii(format!("{name}.")).unwrap(), data);
-        dns.add(
-            name,
-            Kind::of(set.record_type().into()),
-            data.to_bytes().unwrap(),
-        );
-        dns.add(name, Kind::Other(46), self.signature(&set));
-    }
-
-    fn signature(&self, set: &RecordSet) -> Vec<u8> {
-        let begin = rcgen::date_time_ymd(2020, 1, 1);
-        let signature = RRSIG::from_rrset(set, DNSClass::IN, begin, &self.signer);
-        signature.unwrap().to_bytes().unwrap()
-    }
-}
-
-fn set(name: Name, data: &RData) -> RecordSet {
-    RecordSet::from(Record::from_rdata(name, 300, data.clone()))
-}
+use hickory_resolver::proto::rr::{Name, RData};
+use tests::dns::signed::Root;
 
 /// The zone of this root, asked by a resolver that trusts `trusted`.
 fn scene(root: &Root, trusted: &Root) -> Scene {

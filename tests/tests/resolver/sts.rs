@@ -2,25 +2,26 @@
 
 use super::Scene;
 use engine::resolver::{StsDemand, TlsDemand};
-use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
-use rustls::crypto::aws_lc_rs::default_provider;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer};
-use rustls::{RootCertStore, ServerConfig, ServerConnection, StreamOwned};
-use std::io::{BufRead, BufReader, Write};
-use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use rustls::RootCertStore;
+use std::ops::Deref;
+use tests::authority::Authority;
 use tests::dns::{Fault, Kind};
+use tests::web::{self, ok, response};
 
 const POLICY: &str = "version: STSv1\nmode: enforce\nmx: mx.sts.test\nmax_age: 604800\n";
 
-/// An HTTPS server that says the same to everybody.
+/// The policy host of sts.test, and who vouches for it.
 struct Web {
-    address: SocketAddr,
+    web: web::Web,
     roots: RootCertStore,
-    said: Arc<Mutex<Vec<u8>>>,
-    visits: Arc<AtomicUsize>,
+}
+
+impl Deref for Web {
+    type Target = web::Web;
+
+    fn deref(&self) -> &web::Web {
+        &self.web
+    }
 }
 
 impl Web {
@@ -30,32 +31,18 @@ impl Web {
 
     /// With a certificate for this name.
     fn named(name: &str) -> Web {
-        let (root, config) = certificate(name);
-        let mut roots = RootCertStore::empty();
-        roots.add(root).unwrap();
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let web = Web {
-            address: listener.local_addr().unwrap(),
-            roots,
-            said: Arc::new(Mutex::new(ok(POLICY))),
-            visits: Arc::default(),
-        };
-        let (said, visits) = (Arc::clone(&web.said), Arc::clone(&web.visits));
-        std::thread::spawn(move || {
-            for stream in listener.incoming().flatten() {
-                // A client that breaks off is what some tests are about.
-                let _ = answer(stream, &config, &said, &visits);
-            }
-        });
-        web
-    }
-
-    fn say(&self, response: Vec<u8>) {
-        *self.said.lock().unwrap() = response;
-    }
-
-    fn visits(&self) -> usize {
-        self.visits.load(Ordering::Relaxed)
+        let authority = Authority::make();
+        let expected = [
+            "GET /.well-known/mta-sts.txt HTTP/1.1",
+            "host: mta-sts.sts.test",
+        ];
+        let expected = expected.map(str::to_owned).into();
+        let web = web::Web::start(authority.certify(name).server(), expected);
+        web.say(ok(POLICY));
+        Web {
+            web,
+            roots: authority.roots(),
+        }
     }
 
     /// A scene whose resolver trusts this server's root and comes to its port.
@@ -72,62 +59,6 @@ impl Web {
         );
         scene
     }
-}
-
-fn certificate(name: &str) -> (CertificateDer<'static>, Arc<ServerConfig>) {
-    let (root_key, key) = (KeyPair::generate().unwrap(), KeyPair::generate().unwrap());
-    let mut root = CertificateParams::new(Vec::new()).unwrap();
-    root.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-    let own = CertificateParams::new(vec![name.to_owned()]).unwrap();
-    let own = own
-        .signed_by(&key, &Issuer::from_params(&root, &root_key))
-        .unwrap();
-    let root = root.self_signed(&root_key).unwrap();
-    let key = PrivateKeyDer::Pkcs8(key.serialize_der().into());
-    let config = ServerConfig::builder_with_provider(default_provider().into())
-        .with_safe_default_protocol_versions()
-        .unwrap()
-        .with_no_client_auth()
-        .with_single_cert(vec![own.der().clone()], key)
-        .unwrap();
-    (root.der().clone(), Arc::new(config))
-}
-
-fn answer(
-    stream: TcpStream,
-    config: &Arc<ServerConfig>,
-    said: &Mutex<Vec<u8>>,
-    visits: &AtomicUsize,
-) -> std::io::Result<()> {
-    stream.set_read_timeout(Some(Duration::from_secs(30)))?;
-    let connection = ServerConnection::new(Arc::clone(config)).map_err(std::io::Error::other)?;
-    let mut stream = BufReader::new(StreamOwned::new(connection, stream));
-    let (mut line, mut head) = (String::new(), String::new());
-    while stream.read_line(&mut line)? > 2 {
-        head.push_str(&line);
-        line.clear();
-    }
-    assert!(
-        head.starts_with("GET /.well-known/mta-sts.txt HTTP/1.1\r\n"),
-        "{head}"
-    );
-    assert!(head.contains("host: mta-sts.sts.test\r\n"), "{head}");
-    visits.fetch_add(1, Ordering::Relaxed);
-    let said = said.lock().unwrap().clone();
-    let stream = stream.get_mut();
-    stream.write_all(&said)?;
-    stream.conn.send_close_notify();
-    stream.flush()
-}
-
-fn ok(policy: &str) -> Vec<u8> {
-    response("200 OK", "text/plain; charset=utf-8", policy)
-}
-
-fn response(status: &str, kind: &str, body: &str) -> Vec<u8> {
-    let length = body.len();
-    let head = format!("HTTP/1.1 {status}\r\nContent-Type: {kind}\r\nContent-Length: {length}\r\n");
-    format!("{head}Location: https://mta-sts.sts.test/\r\n\r\n{body}").into_bytes()
 }
 
 /// The demand to the host of this place in the order.

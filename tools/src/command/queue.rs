@@ -87,8 +87,11 @@ pub(crate) enum Queue {
     },
     /// Show what is suspended
     Suspensions,
-    /// Show sites: what waits for each, connections, rate, replies; live on a terminal
+    /// Show sites: what waits for each, connections, rate, replies; live on a terminal;
+    /// said once, egress sources too
     Top(Top),
+    /// Show egress sources: connections, suspensions, warm-ups
+    Sources,
 }
 
 /// Those for whom all that is said is so.
@@ -195,6 +198,7 @@ impl Queue {
             }
             Queue::Suspensions => suspensions(client),
             Queue::Top(top) => top.run(client),
+            Queue::Sources => super::sources::show(client),
         }
     }
 }

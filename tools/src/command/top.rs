@@ -59,7 +59,7 @@ impl Top {
             return Ok(());
         }
         print!("{}", sites(&lines, now_secs()));
-        Ok(())
+        super::sources::show(client)
     }
 }
 

@@ -3,7 +3,7 @@
 
 use super::super::name::domain_name;
 use super::read::parse_host;
-use super::{HopProtocol, NextHost, Outbound, Pace, Route, TlsDemand, Via};
+use super::{HopProtocol, NextHost, Outbound, Pace, Route, TlsPolicy, Via};
 use std::fmt;
 
 /// Where re-routed mail goes.
@@ -47,7 +47,8 @@ impl Detour {
             senders: Vec::new(),
             tenants: Vec::new(),
             via,
-            tls: TlsDemand::default(),
+            tls: TlsPolicy::default(),
+            pool: None,
             pace,
         };
         match self {
@@ -67,7 +68,8 @@ impl Detour {
                 match known {
                     Some(known) => Route {
                         via: known.via.clone(),
-                        tls: known.tls,
+                        tls: known.tls.clone(),
+                        pool: known.pool,
                         ..own
                     },
                     None => own,

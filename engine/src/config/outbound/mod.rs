@@ -1,5 +1,6 @@
-//! What leaves this host and how: `[[route]]`, `[relay]`, `[queue]`, `[[egress]]`; and what replies
-//! and reports bring about: `[[rule]]`, `[suppression]`, `[[feedback]]`.
+//! What leaves this host and how: `[[route]]`, `[relay]`, `[queue]`, `[[source]]`, `[[pool]]`,
+//! `[[tls_policy]]`, `[tls]`; and what replies and reports bring about: `[[rule]]`,
+//! `[suppression]`, `[[feedback]]`.
 //!
 //! Nothing leaves without a route: a file without `[[route]]` refuses every foreign recipient, and
 //! so does the demo. The route of a domain is the most exact one: its own name, then `*.` with the
@@ -11,8 +12,10 @@ mod feedback;
 mod loops;
 mod read;
 pub mod rule;
+mod source;
 #[cfg(test)]
 mod tests;
+mod tls;
 mod whom;
 mod words;
 
@@ -21,11 +24,14 @@ pub use feedback::{Feedback, Suppression};
 pub(super) use loops::loops;
 pub(super) use read::outbound;
 pub use rule::Rules;
+pub use source::{EgressSource, Pool, Proxy, Ramp, Warmup};
+pub use tls::{DomainTls, Identity, TlsCommon, TlsDemand, TlsPolicy};
 pub use whom::Whom;
 pub(super) use words::explain;
 
 use super::fingerprint::Fingerprint;
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::path::PathBuf;
 use whom::Index;
@@ -38,10 +44,18 @@ pub struct Outbound {
     pub relay: Relay,
     /// At least one when there is a route.
     pub sources: Vec<EgressSource>,
+    /// The first one is that of all mail that nothing else is said of; at least that one when
+    /// there is a route.
+    pub pools: Vec<Pool>,
+    pub tls: TlsCommon,
+    pub tls_policies: Vec<DomainTls>,
     pub rules: Rules,
     pub suppression: Suppression,
     pub feedback: Vec<Feedback>,
+    /// Which of `routes` holds.
     pub(super) index: Index,
+    /// Which of `tls_policies` holds.
+    pub(super) tls_index: BTreeMap<String, usize>,
 }
 
 /// What the queue of one shard may hold and use.
@@ -101,7 +115,9 @@ pub struct Route {
     /// Accounts that submit, or `@` and their domain; empty: for all.
     pub tenants: Vec<String>,
     pub via: Via,
-    pub tls: TlsDemand,
+    pub tls: TlsPolicy,
+    /// Place among the pools.
+    pub pool: Option<usize>,
     pub pace: Pace,
 }
 
@@ -143,21 +159,6 @@ pub struct Login {
     pub password: String,
 }
 
-/// How private the way to the next hop must be.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub enum TlsDemand {
-    Never,
-    /// Where it is offered, with any certificate; in clear where it fails (RFC 7435).
-    #[default]
-    Opportunistic,
-    /// Always, with any certificate.
-    Required,
-    /// Always, with a certificate of the host that an authority vouches for.
-    Verified,
-    /// As `Verified`, from the first octet (RFC 8314 §3).
-    Implicit,
-}
-
 /// Who may send to other hosts without a login; whoever has logged in always may.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Relay {
@@ -175,18 +176,6 @@ pub struct Network {
     pub bits: u8,
 }
 
-/// Where connections come from.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct EgressSource {
-    pub name: String,
-    /// `None`: the kernel chooses.
-    pub address: Option<IpAddr>,
-    /// What we call ourselves there.
-    pub hello: String,
-    /// Share of the mail, beside the others.
-    pub weight: u32,
-}
-
 impl Outbound {
     /// The most exact route of a canonical domain for mail of `whom`, with its place among the
     /// routes; `None`: it does not leave this host.
@@ -194,6 +183,13 @@ impl Outbound {
     pub fn route(&self, domain: &str, whom: Whom<'_>) -> Option<(usize, &Route)> {
         let place = self.index.find(domain, whom)?;
         Some((place, self.routes.get(place)?))
+    }
+
+    /// The most exact TLS policy of a canonical domain with its place; `None`: its route decides.
+    #[must_use]
+    pub fn tls_policy(&self, domain: &str) -> Option<(usize, &TlsPolicy)> {
+        let place = most_exact(&self.tls_index, domain)?;
+        Some((place, &self.tls_policies.get(place)?.policy))
     }
 
     /// The pace of mail that has, or had, this route.
@@ -227,6 +223,21 @@ impl Outbound {
     pub fn is_on(&self) -> bool {
         !self.routes.is_empty()
     }
+}
+
+/// The name itself, then `*.` with the longest end of it, then `*`.
+fn most_exact(index: &BTreeMap<String, usize>, domain: &str) -> Option<usize> {
+    if let Some(place) = index.get(domain) {
+        return Some(*place);
+    }
+    let mut rest = domain;
+    while let Some((_, parent)) = rest.split_once('.') {
+        if let Some(place) = index.get(&format!("*.{parent}")) {
+            return Some(*place);
+        }
+        rest = parent;
+    }
+    index.get(ALL).copied()
 }
 
 impl Relay {
@@ -303,19 +314,6 @@ impl std::fmt::Display for NextHost {
         match self.name.contains(':') {
             true => write!(f, "[{}]:{}", self.name, self.port),
             false => write!(f, "{}:{}", self.name, self.port),
-        }
-    }
-}
-
-impl TlsDemand {
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        match self {
-            TlsDemand::Never => "never",
-            TlsDemand::Opportunistic => "opportunistic",
-            TlsDemand::Required => "required",
-            TlsDemand::Verified => "verified",
-            TlsDemand::Implicit => "implicit",
         }
     }
 }

@@ -7,9 +7,10 @@ use super::super::quantity;
 use super::super::raw::{At, Notes, Section};
 use super::super::{Base, Found};
 use super::{
-    ALL, Copies, EgressSource, HopProtocol, Index, Login, Network, NextHost, Outbound, Pace, Queue,
-    Relay, Route, TlsDemand, Via, feedback, rule,
+    ALL, Copies, DomainTls, HopProtocol, Index, Login, Network, NextHost, Outbound, Pace, Pool,
+    Queue, Relay, Route, Via, feedback, rule, source, tls,
 };
+use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 
 /// All tables about mail that leaves. `hostname` is what we call ourselves where no source says.
@@ -23,37 +24,70 @@ pub(in super::super) fn outbound(
         Some(section) => queue(section, notes),
         None => Queue::default(),
     };
+    let sources = source::sources(top, hostname, base, notes);
+    let pools = source::pools(top, &sources, notes);
     let routes = top.sections(notes, "route", "[[route]]");
+    let usual = Usual {
+        pace: &queue.pace,
+        pools: &pools,
+        base,
+    };
     let routes: Vec<Found<Route>> = routes
         .into_iter()
-        .filter_map(|section| route(section, &queue.pace, notes))
+        .filter_map(|section| route(section, &usual, notes))
+        .collect();
+    let policies = top.sections(notes, "tls_policy", "[[tls_policy]]");
+    let policies: Vec<Found<DomainTls>> = policies
+        .into_iter()
+        .filter_map(|section| tls_policy(section, base, notes))
         .collect();
     let relay = match top.section(notes, "relay", "[relay]") {
         Some(section) => relay(section, base, notes),
         None => Relay::default(),
     };
-    let sources = top.sections(notes, "egress", "[[egress]]");
-    let sources = sources
-        .into_iter()
-        .filter_map(|section| source(section, hostname, notes))
-        .collect();
-    let sources = sources_or_one(sources, hostname);
-    let pools: Vec<&str> = sources.iter().map(|source| source.name.as_str()).collect();
+    // A rule may name a source where it means that one alone.
+    let mut leaves_by: Vec<&str> = pools.iter().map(|pool| pool.name.as_str()).collect();
+    for source in &sources {
+        if !leaves_by.contains(&source.name.as_str()) {
+            leaves_by.push(&source.name);
+        }
+    }
+    let has_shipped = queue.default_rules && !routes.is_empty();
     Outbound {
         index: index(&routes, notes),
-        rules: rule::rules(
-            top,
-            queue.default_rules && !routes.is_empty(),
-            &pools,
-            notes,
-        ),
+        tls_index: tls_index(&policies, notes),
+        rules: rule::rules(top, has_shipped, &leaves_by, notes),
         suppression: feedback::suppression(top, notes),
         feedback: feedback::feedback(top, notes),
+        tls: tls::common(top, base, notes),
+        tls_policies: policies.into_iter().map(|found| found.value).collect(),
         sources,
+        pools,
         routes: routes.into_iter().map(|found| found.value).collect(),
         queue,
         relay,
     }
+}
+
+/// What a route has where it says nothing else.
+struct Usual<'a> {
+    pace: &'a Pace,
+    pools: &'a [Pool],
+    base: &'a Base<'a>,
+}
+
+/// Every pattern of every policy; one that stands twice is a fault.
+fn tls_index(policies: &[Found<DomainTls>], notes: &mut Notes) -> BTreeMap<String, usize> {
+    let mut index = BTreeMap::new();
+    for (place, policy) in policies.iter().enumerate() {
+        for domain in &policy.value.domains {
+            if index.insert(domain.clone(), place).is_some() {
+                let what = format!("there is another [[tls_policy]] for {domain}");
+                notes.problem(policy.line, what);
+            }
+        }
+    }
+    index
 }
 
 /// Every pattern of every route; one that stands twice for the same mail is a fault.
@@ -69,18 +103,6 @@ fn index(routes: &[Found<Route>], notes: &mut Notes) -> Index {
         }
     }
     index
-}
-
-fn sources_or_one(sources: Vec<EgressSource>, hostname: &str) -> Vec<EgressSource> {
-    if !sources.is_empty() {
-        return sources;
-    }
-    vec![EgressSource {
-        name: "default".to_owned(),
-        address: None,
-        hello: hostname.to_owned(),
-        weight: 1,
-    }]
 }
 
 fn queue(mut section: Section<'_, '_>, notes: &mut Notes) -> Queue {
@@ -165,31 +187,24 @@ fn wait(text: At<&str>, notes: &mut Notes) -> Option<u32> {
     secs
 }
 
-fn route(mut section: Section<'_, '_>, usual: &Pace, notes: &mut Notes) -> Option<Found<Route>> {
+fn route(mut section: Section<'_, '_>, usual: &Usual, notes: &mut Notes) -> Option<Found<Route>> {
     let line = section.line;
-    let patterns = section.texts(notes, "domains");
+    let domains = domains(&mut section, notes);
     let senders = section.texts(notes, "senders");
-    let tenants = section.texts(notes, "tenants");
-    if patterns.is_empty() {
-        let what = "[[route]] needs domains = [\"example.net\"], or \"*\" for all others";
-        notes.problem(line, what);
-    }
-    let domains = patterns
-        .into_iter()
-        .filter_map(|text| pattern(text, notes))
-        .collect();
     let senders = senders
         .into_iter()
         .filter_map(|text| sender(text, notes))
         .collect();
+    let tenants = section.texts(notes, "tenants");
     let tenants = tenants
         .into_iter()
         .filter_map(|text| pattern::read("tenants", text, notes))
         .collect();
     let via = via(&mut section, notes);
-    let tls = section.text(notes, "tls");
-    let tls = tls.map_or(Some(TlsDemand::default()), |text| tls_demand(text, notes));
-    let pace = pace(&mut section, usual, notes);
+    let tls = tls::policy(&mut section, usual.base, notes);
+    let pool = section.text(notes, "pool");
+    let pool = pool.and_then(|name| pool_of(name, usual.pools, notes));
+    let pace = pace(&mut section, usual.pace, notes);
     section.finish(notes);
     let value = Route {
         domains,
@@ -197,10 +212,46 @@ fn route(mut section: Section<'_, '_>, usual: &Pace, notes: &mut Notes) -> Optio
         tenants,
         via: via?,
         tls: tls?,
+        pool,
         pace,
     };
     check_login(line, &value, notes);
     Some(Found { line, value })
+}
+
+fn tls_policy(
+    mut section: Section<'_, '_>,
+    base: &Base,
+    notes: &mut Notes,
+) -> Option<Found<DomainTls>> {
+    let line = section.line;
+    let domains = domains(&mut section, notes);
+    let policy = tls::policy(&mut section, base, notes);
+    section.finish(notes);
+    let value = DomainTls {
+        domains,
+        policy: policy?,
+    };
+    Some(Found { line, value })
+}
+
+fn domains(section: &mut Section<'_, '_>, notes: &mut Notes) -> Vec<String> {
+    let patterns = section.texts(notes, "domains");
+    if patterns.is_empty() {
+        let what = "needs domains = [\"example.net\"], or \"*\" for all others";
+        notes.problem(section.line, format!("{} {what}", section.name));
+    }
+    let patterns = patterns.into_iter();
+    patterns.filter_map(|text| pattern(text, notes)).collect()
+}
+
+fn pool_of(name: At<&str>, pools: &[Pool], notes: &mut Notes) -> Option<usize> {
+    let place = pools.iter().position(|pool| pool.name == name.value);
+    if place.is_none() {
+        let what = format!("pool: there is no [[pool]] with name = \"{}\"", name.value);
+        notes.problem(name.line, what);
+    }
+    place
 }
 
 /// A password goes over no line that others may read.
@@ -217,7 +268,7 @@ fn check_login(line: usize, route: &Route, notes: &mut Notes) {
         .name
         .parse()
         .is_ok_and(|address: IpAddr| address.is_loopback());
-    if !is_here && matches!(route.tls, TlsDemand::Never | TlsDemand::Opportunistic) {
+    if !is_here && !route.tls.demand.is_always() {
         let what = "a login needs tls = \"verified\", \"required\" or \"implicit\"";
         notes.problem(line, what);
     }
@@ -365,22 +416,6 @@ pub(super) fn parse_host(text: &str, usual_port: u16) -> Option<NextHost> {
     })
 }
 
-fn tls_demand(text: At<&str>, notes: &mut Notes) -> Option<TlsDemand> {
-    Some(match text.value {
-        "never" => TlsDemand::Never,
-        "opportunistic" => TlsDemand::Opportunistic,
-        "required" => TlsDemand::Required,
-        "verified" => TlsDemand::Verified,
-        "implicit" => TlsDemand::Implicit,
-        other => {
-            let known = "never, opportunistic, required, verified or implicit";
-            let what = format!("tls: expected {known}, not \"{other}\"");
-            notes.problem(text.line, what);
-            return None;
-        }
-    })
-}
-
 fn relay(mut section: Section<'_, '_>, base: &Base, notes: &mut Notes) -> Relay {
     let written = section.texts(notes, "networks");
     let certificates = section.texts(notes, "certificates");
@@ -423,42 +458,6 @@ fn fingerprint(text: At<&str>, notes: &mut Notes) -> Option<Fingerprint> {
         notes.problem(text.line, what);
     }
     found
-}
-
-fn source(mut section: Section<'_, '_>, hostname: &str, notes: &mut Notes) -> Option<EgressSource> {
-    let name = section.text_required(notes, "name", "\"main\"");
-    let address = section.text(notes, "address");
-    let hello = section.text(notes, "hello");
-    let weight = section.number(notes, "weight", 1, 1_000_000);
-    section.finish(notes);
-    let address = match address {
-        None => None,
-        Some(text) => match text.value.parse() {
-            Ok(address) => Some(address),
-            Err(_) => {
-                let what = format!("address: \"{}\" is no IP address", text.value);
-                notes.problem(text.line, what);
-                return None;
-            }
-        },
-    };
-    let hello = match hello {
-        None => hostname.to_owned(),
-        Some(text) => match domain_name(text.value) {
-            Some(name) => name,
-            None => {
-                let what = format!("hello: \"{}\" is no host name", text.value);
-                notes.problem(text.line, what);
-                return None;
-            }
-        },
-    };
-    Some(EgressSource {
-        name: name?.value.to_owned(),
-        address,
-        hello,
-        weight: weight.map_or(1, |at| u32::try_from(at.value).unwrap_or(1)),
-    })
 }
 
 /// What fits a reply line beside its codes.

@@ -101,7 +101,7 @@ fn a_smarthost_may_ask_for_a_login_over_tls() {
         user = \"u\"\npassword = \"secret\"\ntls = \"verified\"\n";
     let config = parse(text).unwrap();
     let (_, route) = config.outbound.route("a.test", Whom::default()).unwrap();
-    assert_eq!(route.tls, TlsDemand::Verified);
+    assert_eq!(route.tls.demand, TlsDemand::Verified);
     assert!(!format!("{:?}", config.outbound).contains("secret"));
     assert!(!config.explain().contains("secret"));
     assert!(
@@ -121,7 +121,7 @@ fn wrong_lines_are_named() {
     let text = "[queue]\nretry = [\"soon\"]\nexpire = \"1y\"\n[[route]]\nvia = \"mx\"\n\
         [[route]]\ndomains = \"a b\"\nvia = \"pigeon\"\n[[route]]\ndomains = \"c.test\"\n\
         via = \"relay\"\nhost = \"a:b:c\"\n[relay]\nnetworks = \"10.0.0.1/8\"\n\
-        [[egress]]\naddress = \"here\"\nname = \"x\"\n";
+        [[source]]\naddress = \"here\"\nname = \"x\"\n";
     let faults = faults(text);
     for (line, word) in [
         (2, "retry"),
@@ -206,6 +206,120 @@ fn networks_hold_their_own() {
     for wrong in ["10.0.0.1/8", "10.0.0.0/33", "::/129", "10.0.0.0/", "x", ""] {
         assert_eq!(Network::parse(wrong), None, "{wrong}");
     }
+}
+
+#[test]
+fn sources_and_pools_are_read() {
+    let text = "[[route]]\ndomains = \"*\"\nvia = \"mx\"\npool = \"bulk\"\n\
+        [[source]]\nname = \"a\"\naddress = [\"192.0.2.1\", \"2001:db8::1\"]\nweight = 3\n\
+        [source.warmup]\nstart = \"2026-12-01\"\ndays = [10, 20]\n\
+        site = [{ site = \"google\", first = 5, growth_percent = 100, target = 30 }]\n\
+        [[source]]\nname = \"b\"\nproxy = \"socks5://u:p@w@10.0.0.9:1080\"\n\
+        [[pool]]\nname = \"bulk\"\nsource = [{ name = \"b\" }, { name = \"a\", weight = 7 }]\n\
+        tenants = [\"News@example.org\"]\nsenders = [\"@Bulk.example\"]\n";
+    let config = parse(text).unwrap();
+    let outbound = &config.outbound;
+    assert_eq!(outbound.pools[0].members, [(0, 3), (1, 1)]);
+    let bulk = &outbound.pools[1];
+    assert_eq!(bulk.members, [(1, 1), (0, 7)]);
+    assert_eq!(
+        (bulk.tenants[0].as_str(), bulk.senders[0].as_str()),
+        ("news@example.org", "@bulk.example")
+    );
+    let (_, route) = outbound.route("x.test", Whom::default()).unwrap();
+    assert_eq!(route.pool, Some(1));
+    let Some(Proxy::Socks5(host, Some(login))) = &outbound.sources[1].proxy else {
+        panic!("{:?}", outbound.sources[1].proxy);
+    };
+    assert_eq!(
+        (host.to_string(), login.password.as_str()),
+        ("10.0.0.9:1080".into(), "p@w")
+    );
+    let warmup = outbound.sources[0].warmup.clone().unwrap();
+    let first = warmup.start_day;
+    let on = |site, day| warmup.allows(site, first + day);
+    assert_eq!(warmup.allows("x", first - 1), Some(0));
+    assert_eq!(
+        [on("x", 0), on("x", 1), on("x", 2)],
+        [Some(10), Some(20), None]
+    );
+    assert_eq!(
+        [
+            on("google", 0),
+            on("google", 2),
+            on("google", 3),
+            on("google", 9_999)
+        ],
+        [Some(5), Some(20), None, None]
+    );
+    assert!(!config.explain().contains("p@w"), "{}", config.explain());
+}
+
+#[test]
+fn wrong_sources_and_pools_are_named() {
+    let text = "[[source]]\nname = \"a\"\naddress = [\"192.0.2.1\", \"192.0.2.2\"]\n\
+        [[source]]\nname = \"a\"\nproxy = \"http://secret@x\"\n[[source]]\nname = \"c\"\n\
+        address = \"192.0.2.3\"\nproxy = \"socks5://h.test:1080\"\n[source.warmup]\n\
+        start = \"soon\"\nfirst = 5\n[[pool]]\nname = \"p\"\nsource = [{ name = \"z\" }]\n\
+        [[pool]]\nname = \"q\"\nsource = [{ name = \"a\" }, { name = \"a\" }]\n\
+        [[route]]\ndomains = \"*\"\nvia = \"mx\"\npool = \"r\"\n[[egress]]\nname = \"o\"\n";
+    let faults = faults(text);
+    for (line, word) in [
+        (3, "one of IPv4"),
+        (6, "haproxy:host:port"),
+        (7, "SOCKS5 proxy chooses"),
+        (12, "YYYY-MM-DD"),
+        (11, "growth_percent"),
+        (16, "\"z\""),
+        (17, "twice"),
+        (23, "\"r\""),
+        (24, "[[source]] now"),
+    ] {
+        let named =
+            |fault: &&String| fault.starts_with(&format!("{line}: ")) && fault.contains(word);
+        assert!(
+            faults.iter().any(|fault| named(&fault)),
+            "{line} {word}: {faults:#?}"
+        );
+    }
+    assert!(!faults.concat().contains("secret"));
+}
+
+#[test]
+fn a_policy_of_a_domain_goes_before_its_route() {
+    let pin = "ab".repeat(32);
+    let text = format!(
+        "[[route]]\ndomains = \"*\"\nvia = \"mx\"\ntls = \"dane\"\n[[tls_policy]]\n\
+         domains = [\"bank.test\", \"*.bank.test\"]\ntls = \"verified\"\ntls_min = \"1.3\"\n\
+         fingerprints = \"{pin}\"\n"
+    );
+    let outbound = outbound(&text);
+    assert_eq!(
+        outbound
+            .route("a.test", Whom::default())
+            .unwrap()
+            .1
+            .tls
+            .demand,
+        TlsDemand::Dane
+    );
+    assert_eq!(outbound.tls_policy("a.test"), None);
+    let (place, policy) = outbound.tls_policy("mail.bank.test").unwrap();
+    assert_eq!(
+        (place, policy.fingerprints.as_slice()),
+        (0, &[[0xab; 32]][..])
+    );
+    assert!(policy.is_13_only && policy.demand == TlsDemand::Verified);
+    let wrong = text.replace("verified", "opportunistic");
+    assert_eq!(
+        faults(&wrong),
+        ["5: fingerprints and ca need tls = \"verified\" or \"implicit\""]
+    );
+    let wrong = text.replace("\"1.3\"", "\"1.1\"");
+    assert_eq!(
+        faults(&wrong),
+        ["8: tls_min: expected \"1.2\" or \"1.3\", not \"1.1\""]
+    );
 }
 
 const BY_WHOM: &str = r#"

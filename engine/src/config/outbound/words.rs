@@ -1,7 +1,10 @@
 //! What leaves this host, in words: the part of `ringpost check` about routes and the queue.
 
 use super::super::quantity::{show_seconds, show_size};
-use super::{Copies, HopProtocol, Outbound, Pace, Route, Via};
+use super::source::DEFAULT;
+use super::{
+    Copies, EgressSource, HopProtocol, Outbound, Pace, Pool, Proxy, Ramp, Route, TlsPolicy, Via,
+};
 use std::fmt::{self, Write};
 
 /// Lists longer than this are cut and counted.
@@ -37,12 +40,27 @@ pub(in super::super) fn explain(outbound: &Outbound, out: &mut String) -> fmt::R
             "  and who shows a certificate signed by an authority in {file}"
         )?;
     }
-    for source in &outbound.sources {
-        write!(out, "sends as {}", source.hello)?;
-        match source.address {
-            Some(address) => writeln!(out, " from {address}, weight {}", source.weight)?,
-            None => writeln!(out, ", weight {}", source.weight)?,
-        }
+    for source in outbound.sources.iter().take(SHOWN_MAX) {
+        show_source(source, out)?;
+    }
+    let is_said = |pool: &&Pool| pool.name != DEFAULT || outbound.pools.len() > 1;
+    for pool in outbound.pools.iter().filter(is_said).take(SHOWN_MAX) {
+        show_pool(pool, &outbound.sources, out)?;
+    }
+    if let Some(file) = &outbound.tls.authorities {
+        writeln!(out, "other hosts are vouched for by {}", file.display())?;
+    }
+    if let Some(own) = &outbound.tls.identity {
+        writeln!(
+            out,
+            "shows other hosts the certificate {}",
+            own.cert.display()
+        )?;
+    }
+    for one in outbound.tls_policies.iter().take(SHOWN_MAX) {
+        write!(out, "mail for {}", one.domains.join(", "))?;
+        show_tls(&one.policy, out)?;
+        writeln!(out)?;
     }
     queue(outbound, out)?;
     replies(outbound, out)
@@ -104,7 +122,69 @@ fn show_route(route: &Route, out: &mut String) -> fmt::Result {
         Via::Discard => return writeln!(out, "is taken and thrown away"),
         Via::Reject { reason } => return writeln!(out, "is refused: {reason}"),
     }
-    writeln!(out, ", tls {}", route.tls.name())
+    show_tls(&route.tls, out)?;
+    writeln!(out)
+}
+
+fn show_tls(policy: &TlsPolicy, out: &mut String) -> fmt::Result {
+    write!(out, ", tls {}", policy.demand.name())?;
+    if policy.is_13_only {
+        write!(out, " of version 1.3")?;
+    }
+    if !policy.fingerprints.is_empty() {
+        write!(out, ", {} fingerprints", policy.fingerprints.len())?;
+    }
+    match &policy.authorities {
+        Some(file) => write!(out, ", signed by {}", file.display()),
+        None => Ok(()),
+    }
+}
+
+fn show_source(source: &EgressSource, out: &mut String) -> fmt::Result {
+    write!(out, "source {} sends as {}", source.name, source.hello)?;
+    let addresses: Vec<String> = source.addresses.iter().map(ToString::to_string).collect();
+    if !addresses.is_empty() {
+        write!(out, " from {}", addresses.join(" and "))?;
+    }
+    match &source.proxy {
+        Some(Proxy::HaProxy(host)) => write!(out, " by the PROXY protocol through {host}")?,
+        Some(Proxy::Socks5(host, _)) => write!(out, " through SOCKS5 at {host}")?,
+        None => {}
+    }
+    write!(out, ", weight {}", source.weight)?;
+    if let Some(most) = source.connections_max {
+        write!(out, ", at most {most} connections")?;
+    }
+    if let Some(most) = source.per_minute_max {
+        write!(out, ", at most {most} messages a minute")?;
+    }
+    match source.warmup.as_ref().map(|warmup| &warmup.ramp) {
+        Some(Ramp::Days(days)) => write!(out, ", warms up in {} days", days.len())?,
+        Some(Ramp::Curve { first, target, .. }) => {
+            write!(out, ", warms up from {first} to {target} messages a day")?;
+        }
+        None => {}
+    }
+    writeln!(out)
+}
+
+fn show_pool(pool: &Pool, sources: &[EgressSource], out: &mut String) -> fmt::Result {
+    let named = |(at, weight): &(usize, u32)| {
+        let source = sources.get(*at)?;
+        Some(format!("{} (weight {weight})", source.name))
+    };
+    let members: Vec<String> = pool.members.iter().filter_map(named).collect();
+    write!(out, "pool {} is {}", pool.name, members.join(", "))?;
+    let parties: Vec<&str> = pool
+        .tenants
+        .iter()
+        .chain(&pool.senders)
+        .map(String::as_str)
+        .collect();
+    match parties.is_empty() {
+        true => writeln!(out),
+        false => writeln!(out, ", for {}", parties.join(", ")),
+    }
 }
 
 fn queue(outbound: &Outbound, out: &mut String) -> fmt::Result {

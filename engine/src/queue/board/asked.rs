@@ -21,7 +21,7 @@ impl Board {
             State::Held => Why::Held { until: node.due },
             State::Ready => self.why_ready(index, now, now_millis),
             State::Sending | State::Gone => Why::Reply {
-                site: self.site_of(index, now),
+                site: self.site_of(index),
                 until: node.due,
             },
         }
@@ -61,7 +61,7 @@ impl Board {
 
     fn why_ready(&mut self, index: Index, now: u32, now_millis: u64) -> Why {
         let until = self.nodes.node(index).due;
-        let site = self.site_of(index, now);
+        let site = self.site_of(index);
         let is_meant = |field: &Field| field.is_site(&site);
         if let Some(suspension) = self.suspensions.find(now, is_meant) {
             return Why::Suspended {
@@ -80,6 +80,19 @@ impl Board {
                 rule: found.by.to_string(),
                 mail: format!("{} at {site}", found.mail),
                 until: found.until,
+            };
+        }
+        let source = &queue.source;
+        if let Some(obstacle) = source.obstacle(&site, now) {
+            return Why::of_source(source.says.name.clone(), site, obstacle);
+        }
+        if let Some(most) = source.says.connections_max
+            && source.open() >= most
+        {
+            return Why::Crowded {
+                source: source.says.name.clone(),
+                most,
+                until,
             };
         }
         if let Some(millis) = queue.site.paused_until().checked_sub(now_millis)
@@ -101,13 +114,5 @@ impl Board {
             slowed: queue.site.effects.slow(now).map(|slow| slow.by.to_string()),
             until,
         }
-    }
-
-    pub(in super::super) fn site_of(&self, index: Index, now: u32) -> String {
-        let queue = self
-            .queue_of(index, now)
-            .and_then(|queue| self.queue(queue));
-        let name = queue.map(|queue| queue.site.name().to_owned());
-        name.unwrap_or_else(|| self.domain_of(index).to_owned())
     }
 }

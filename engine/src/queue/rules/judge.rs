@@ -166,7 +166,8 @@ pub(in super::super) fn said(reply: &Reply) -> String {
 
 fn phase(stage: Stage) -> Phase {
     match stage {
-        Stage::Connect | Stage::Banner => Phase::Connect,
+        // What our own proxy says is judged by nobody.
+        Stage::Source | Stage::Connect | Stage::Banner => Phase::Connect,
         Stage::Hello => Phase::Hello,
         Stage::StartTls | Stage::Handshake => Phase::Tls,
         Stage::Login => Phase::Login,

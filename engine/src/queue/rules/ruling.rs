@@ -1,6 +1,7 @@
 //! A courier and the rules: what they make of the replies it hears, and whether it may go on.
 
-use super::super::courier::{Courier, is_final};
+use super::super::connect::is_final;
+use super::super::courier::Courier;
 use super::super::letter::Parcel;
 use super::super::outcome::Result as Came;
 use super::super::owner;
@@ -84,7 +85,7 @@ impl Courier {
         let (tenant, campaign) = owner::split(&parcel.item.tenant);
         Case {
             site: self.permit.site(),
-            source: &self.source.name,
+            source: &self.source().says.name,
             host,
             domain: &parcel.item.domain,
             tenant,

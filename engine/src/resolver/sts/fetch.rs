@@ -42,6 +42,42 @@ pub(crate) enum FetchError {
     Policy(BadPolicy),
 }
 
+/// Why there is no policy, in the terms of RFC 8460 §4.3.2.3.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum StsFault {
+    Fetch,
+    Invalid,
+    WebPki,
+}
+
+impl StsFault {
+    /// As in a report.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            StsFault::Fetch => "sts-policy-fetch-error",
+            StsFault::Invalid => "sts-policy-invalid",
+            StsFault::WebPki => "sts-webpki-invalid",
+        }
+    }
+}
+
+impl FetchError {
+    pub(crate) fn fault(&self) -> StsFault {
+        match self {
+            FetchError::Policy(_) => StsFault::Invalid,
+            FetchError::Tls(error) if is_of_certificate(error) => StsFault::WebPki,
+            _ => StsFault::Fetch,
+        }
+    }
+}
+
+fn is_of_certificate(error: &std::io::Error) -> bool {
+    let inner = error.get_ref();
+    let inner = inner.and_then(|inner| inner.downcast_ref::<rustls::Error>());
+    matches!(inner, Some(rustls::Error::InvalidCertificate(_)))
+}
+
 impl Fetcher {
     pub(crate) fn new(
         roots: Arc<RootCertStore>,

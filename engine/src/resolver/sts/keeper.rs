@@ -12,7 +12,7 @@
 //!
 //! "Unknown" is a name server that fails or is silent; it is asked again after RETRY_SECS.
 
-use super::fetch::Fetcher;
+use super::fetch::{FetchError, Fetcher, StsFault};
 use super::policy::{Mode, Policy};
 use super::record::Record;
 use crate::event;
@@ -33,6 +33,15 @@ pub(crate) struct Keeper {
     kept: RefCell<HashMap<Arc<str>, Entry>>,
 }
 
+/// How it stands with the policy of a domain.
+#[derive(Clone, Default, Debug)]
+pub(crate) struct Standing {
+    /// The one that holds, if any; one of mode none is none.
+    pub(crate) policy: Option<Arc<Policy>>,
+    /// What was wrong with the last one that was announced.
+    pub(crate) fault: Option<StsFault>,
+}
+
 /// What is known of one domain.
 #[derive(Default)]
 struct Entry {
@@ -41,7 +50,7 @@ struct Entry {
     /// The id that the last fetch was for, and when it was tried.
     id: Box<str>,
     tried_millis: u64,
-    failed: bool,
+    failed: Option<StsFault>,
     /// When nobody could tell us of the record.
     silent_millis: Option<u64>,
 }
@@ -56,9 +65,10 @@ impl Keeper {
         }
     }
 
-    /// The policy that holds for a domain, if any; one of mode none is none.
-    pub(crate) async fn policy(&self, domain: &Arc<str>) -> Option<Arc<Policy>> {
-        let fetcher = self.fetcher.as_ref()?;
+    pub(crate) async fn policy(&self, domain: &Arc<str>) -> Standing {
+        let Some(fetcher) = &self.fetcher else {
+            return Standing::default();
+        };
         if self.is_resting(domain) {
             return self.holding(domain);
         }
@@ -84,7 +94,7 @@ impl Keeper {
                     what = error.to_string()
                 );
             }
-            self.note(domain, record, fetched.ok());
+            self.note(domain, record, fetched);
         }
         self.holding(domain)
     }
@@ -116,25 +126,25 @@ impl Keeper {
         let age_secs = now.saturating_sub(entry.tried_millis) / 1000;
         if entry.id != record.id {
             // A domain that changes its record with every answer makes us ask no more for it.
-            return !entry.failed || age_secs >= RETRY_SECS;
+            return entry.failed.is_none() || age_secs >= RETRY_SECS;
         }
         let lifetime = entry.policy.as_ref();
         let lifetime_secs = lifetime.map_or(0, |(policy, _)| u64::from(policy.max_age_secs));
         let fresh_secs = match entry.failed {
-            true => RETRY_SECS,
-            false => REFRESH_SECS.min(lifetime_secs / 2),
+            Some(_) => RETRY_SECS,
+            None => REFRESH_SECS.min(lifetime_secs / 2),
         };
         age_secs >= fresh_secs
     }
 
-    fn note(&self, domain: &Arc<str>, record: Record, fetched: Option<Policy>) {
+    fn note(&self, domain: &Arc<str>, record: Record, fetched: Result<Policy, FetchError>) {
         let now = (self.millis)();
         let mut kept = self.kept.borrow_mut();
         if !kept.contains_key(domain) {
             make_room(&mut kept, now);
         }
-        let failed = fetched.is_none();
-        let fresh = fetched.map(|policy| {
+        let failed = fetched.as_ref().err().map(FetchError::fault);
+        let fresh = fetched.ok().map(|policy| {
             let until = now.saturating_add(u64::from(policy.max_age_secs) * 1000);
             (Arc::new(policy), until)
         });
@@ -149,12 +159,18 @@ impl Keeper {
         kept.insert(Arc::clone(domain), entry);
     }
 
-    fn holding(&self, domain: &str) -> Option<Arc<Policy>> {
+    fn holding(&self, domain: &str) -> Standing {
         let now = (self.millis)();
         let kept = self.kept.borrow();
-        let (policy, until) = kept.get(domain)?.policy.as_ref()?;
-        let holds = *until > now && policy.mode != Mode::None;
-        holds.then(|| Arc::clone(policy))
+        let Some(entry) = kept.get(domain) else {
+            return Standing::default();
+        };
+        let policy = entry.policy.as_ref();
+        let holds = policy.filter(|(policy, until)| *until > now && policy.mode != Mode::None);
+        Standing {
+            policy: holds.map(|(policy, _)| Arc::clone(policy)),
+            fault: entry.failed,
+        }
     }
 }
 

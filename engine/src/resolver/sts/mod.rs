@@ -11,6 +11,7 @@ mod policy;
 mod record;
 
 pub(super) use fetch::Fetcher;
-pub(super) use keeper::{Keeper, Millis};
+pub use fetch::StsFault;
+pub(super) use keeper::{Keeper, Millis, Standing};
 pub use policy::{BadPolicy, Mode, POLICY_BYTES_MAX, Pattern, Policy};
 pub use record::{BadRecord, Record};
