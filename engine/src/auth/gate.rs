@@ -17,7 +17,7 @@ use super::rates::Rates;
 use super::remember::{MemoryKey, REMEMBERED_MAX, Remember};
 use super::secret::{Random, Secrets, verify_nobody};
 use super::throttle::{Admission, Throttle, ThrottleLimits};
-use crate::wire::sasl::scram::{Keys, SALT_BYTES};
+use crate::wire::sasl::scram::{Hash, Keys, SALT_BYTES};
 use aws_lc_rs::hmac;
 use std::net::IpAddr;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -112,13 +112,13 @@ impl Gate {
     /// The keys for a SCRAM exchange; `None` for nobody and for secrets without such keys, and the
     /// exchange puts its decoy in their place.
     #[must_use]
-    pub fn scram_keys(&self, account: &str, secrets: Option<&Secrets>) -> Option<Keys> {
+    pub fn scram_keys(&self, hash: Hash, account: &str, secrets: Option<&Secrets>) -> Option<Keys> {
         let salt = || {
             let tag = hmac::sign(&self.salt_key, account.as_bytes());
             let first = tag.as_ref().first_chunk::<SALT_BYTES>();
             *first.expect("HMAC-SHA-256 is longer than a salt")
         };
-        secrets?.scram(salt).cloned()
+        secrets?.scram(hash, salt).cloned()
     }
 
     /// Counts an attempt that was decided elsewhere: a SCRAM dialogue.
@@ -200,14 +200,20 @@ mod tests {
     fn scram_keys_of_a_password_in_clear_are_steady() {
         let gate = gate();
         let plain = Secrets::parse("{PLAIN}right").unwrap();
-        let keys = gate.scram_keys("alice", Some(&plain)).unwrap();
+        let keys = gate
+            .scram_keys(Hash::Sha256, "alice", Some(&plain))
+            .unwrap();
         assert!(crate::auth::scram::fit(&keys, "right"));
         let again = Secrets::parse("{PLAIN}right").unwrap();
-        assert_eq!(gate.scram_keys("alice", Some(&again)), Some(keys.clone()));
-        let bob = gate.scram_keys("bob", Some(&Secrets::parse("{PLAIN}right").unwrap()));
+        assert_eq!(
+            gate.scram_keys(Hash::Sha256, "alice", Some(&again)),
+            Some(keys.clone())
+        );
+        let same = Secrets::parse("{PLAIN}right").unwrap();
+        let bob = gate.scram_keys(Hash::Sha256, "bob", Some(&same));
         assert!(bob.unwrap().salt != keys.salt);
         let hashed = Secrets::parse("{SHA}Oxr4unudPMw4aFJlLRhtiCrQFW8=").unwrap();
-        assert_eq!(gate.scram_keys("bob", Some(&hashed)), None);
-        assert_eq!(gate.scram_keys("ghost", None), None);
+        assert_eq!(gate.scram_keys(Hash::Sha256, "bob", Some(&hashed)), None);
+        assert_eq!(gate.scram_keys(Hash::Sha256, "ghost", None), None);
     }
 }

@@ -1,7 +1,7 @@
-//! SCRAM-SHA-256 keys as they are kept: Dovecot's text `iterations,salt,StoredKey,ServerKey`, the
-//! last three in base64. The keys themselves and their use in an exchange are `wire::sasl::scram`.
+//! SCRAM keys as they are kept: Dovecot's text `iterations,salt,StoredKey,ServerKey`, the last three
+//! in base64. The keys themselves and their use in an exchange are `wire::sasl::scram`.
 
-use crate::wire::sasl::scram::{KEY_BYTES, Keys};
+use crate::wire::sasl::scram::{Hash, Keys};
 use aws_lc_rs::constant_time::verify_slices_are_equal;
 use base64::prelude::{BASE64_STANDARD, Engine};
 use std::num::NonZeroU32;
@@ -15,8 +15,8 @@ pub const ITERATIONS_MAX: u32 = 5_000_000;
 const SALT_BYTES_MAX: usize = 64;
 
 /// Reads the text form; says what is wrong with it.
-pub(super) fn parse(text: &str) -> Result<Keys, &'static str> {
-    const FORM: &str = "expected {SCRAM-SHA-256}iterations,salt,stored key,server key";
+pub(super) fn parse(hash: Hash, text: &str) -> Result<Keys, &'static str> {
+    const FORM: &str = "expected {SCRAM-SHA-…}iterations,salt,stored key,server key";
     let fields: Vec<&str> = text.split(',').collect();
     let [iterations, salt, stored_key, server_key] = fields.as_slice() else {
         return Err(FORM);
@@ -30,18 +30,19 @@ pub(super) fn parse(text: &str) -> Result<Keys, &'static str> {
         return Err(FORM);
     }
     Ok(Keys {
+        hash,
         salt,
         iterations,
-        stored_key: read_key(stored_key).ok_or(FORM)?,
-        server_key: read_key(server_key).ok_or(FORM)?,
+        stored_key: read_key(hash, stored_key).ok_or(FORM)?,
+        server_key: read_key(hash, server_key).ok_or(FORM)?,
     })
 }
 
-/// The text form without `{SCRAM-SHA-256}`.
+/// The text form without `{SCRAM-SHA-…}`.
 pub(super) fn show(keys: &Keys) -> String {
     let salt = BASE64_STANDARD.encode(&keys.salt);
-    let stored_key = BASE64_STANDARD.encode(keys.stored_key);
-    let server_key = BASE64_STANDARD.encode(keys.server_key);
+    let stored_key = BASE64_STANDARD.encode(&keys.stored_key);
+    let server_key = BASE64_STANDARD.encode(&keys.server_key);
     format!("{},{salt},{stored_key},{server_key}", keys.iterations)
 }
 
@@ -50,12 +51,13 @@ pub(super) fn fit(keys: &Keys, prepared: &str) -> bool {
     let Some(iterations) = NonZeroU32::new(keys.iterations) else {
         return false;
     };
-    let derived = Keys::derive(prepared, &keys.salt, iterations);
+    let derived = Keys::derive(keys.hash, prepared, &keys.salt, iterations);
     verify_slices_are_equal(&derived.stored_key, &keys.stored_key).is_ok()
 }
 
-fn read_key(text: &str) -> Option<[u8; KEY_BYTES]> {
-    BASE64_STANDARD.decode(text).ok()?.try_into().ok()
+fn read_key(hash: Hash, text: &str) -> Option<Vec<u8>> {
+    let key = BASE64_STANDARD.decode(text).ok()?;
+    (key.len() == hash.octets()).then_some(key)
 }
 
 #[cfg(test)]
@@ -67,16 +69,18 @@ mod tests {
     #[test]
     fn the_text_form_comes_back() {
         let salt = BASE64_STANDARD.decode("W22ZaJ0SNY7soEsUEjb6gQ==").unwrap();
-        let keys = Keys::derive("pencil", &salt, NonZeroU32::new(4096).unwrap());
+        let iterations = NonZeroU32::new(4096).unwrap();
+        let keys = Keys::derive(Hash::Sha256, "pencil", &salt, iterations);
         let text = show(&keys);
         assert!(text.starts_with(
             "4096,W22ZaJ0SNY7soEsUEjb6gQ==,WG5d8oPm3OtcPnkdi4Uo7BkeZkBFzpcXkuLmtbsT4qY=,"
         ));
-        assert!(parse(&text) == Ok(keys.clone()));
+        assert!(parse(Hash::Sha256, &text) == Ok(keys.clone()));
+        assert!(parse(Hash::Sha1, &text).is_err());
         assert!(fit(&keys, "pencil") && !fit(&keys, "pencils"));
-        assert!(parse(&format!("{text},x")).is_err());
+        assert!(parse(Hash::Sha256, &format!("{text},x")).is_err());
         assert!(
-            parse(&text.replacen("4096", "100", 1))
+            parse(Hash::Sha256, &text.replacen("4096", "100", 1))
                 .unwrap_err()
                 .contains("iterations")
         );
@@ -92,7 +96,7 @@ mod tests {
             "4096,AA==,",
             "-1,AA==,A,A",
         ] {
-            assert!(parse(text).is_err(), "{text}");
+            assert!(parse(Hash::Sha256, text).is_err(), "{text}");
         }
     }
 }

@@ -1,8 +1,8 @@
 //! The configuration without a file: a safe demo on loopback high ports (design §11).
 
 use super::{
-    Account, Certificate, CertificateSource, Config, DELIMITER_DEFAULT, Domain, Forwarding, Inject,
-    Limits, ListenAt, Listener, Log, Outbound, Protocol, ResolverConfig, Rewrites, TlsMode,
+    Account, Auth, Certificate, CertificateSource, Config, DELIMITER_DEFAULT, Domain, Forwarding,
+    Inject, Limits, ListenAt, Listener, Log, Outbound, Protocol, ResolverConfig, Rewrites, TlsMode,
 };
 use std::net::Ipv4Addr;
 use std::path::Path;
@@ -40,6 +40,7 @@ impl Config {
                 accounts_elsewhere: true,
             }],
             accounts: ["alice", "bob"].map(|name| account(name, password)).into(),
+            auth: Auth::default(),
             aliases: Vec::new(),
             rewrites: Rewrites::default(),
             forwarding: Forwarding::default(),

@@ -321,7 +321,7 @@ fn read_secret(text: At<&str>, notes: &mut Notes) -> Option<Vec<u8>> {
     secret
 }
 
-fn read_url(text: At<&str>, notes: &mut Notes) -> Option<HookUrl> {
+pub(super) fn read_url(text: At<&str>, notes: &mut Notes) -> Option<HookUrl> {
     let url = split_url(text.value);
     let Some(url) = url else {
         let what = format!(

@@ -40,6 +40,9 @@
 //! password = "$argon2id$…"
 //! quota = "10 GiB"                        # default: none
 //!
+//! [auth]                                  # how users log in: see `auth`, `oauth`
+//! mechanisms = ["SCRAM-SHA-256", "PLAIN"] # default: all that can work
+//!
 //! [[alias]]
 //! from = ["team@example.org"]             # one text or a list, both; "*@…": all unknown names
 //! to = ["alice@example.org", "bob+team@example.org", "carol@example.net"]
@@ -137,6 +140,7 @@
 //! target = "stderr"                       # or a file
 //! ```
 
+mod auth;
 mod cross;
 mod demo;
 mod dkim;
@@ -151,6 +155,7 @@ mod limits;
 mod listener;
 mod log;
 mod name;
+mod oauth;
 pub mod outbound;
 mod pattern;
 mod problem;
@@ -161,6 +166,7 @@ mod rewrite;
 #[cfg(test)]
 mod tests;
 
+pub use auth::{Auth, Holder, MECHANISMS};
 pub use demo::{DEMO_DOMAIN, DEMO_PASSWORD};
 pub use dkim::{Dkim, DkimAlgorithm, DkimCanon, record_name};
 pub use domain::{Account, Alias, DELIMITER_DEFAULT, Domain};
@@ -172,6 +178,7 @@ pub use limits::Limits;
 pub use listener::{Certificate, CertificateSource, ListenAt, Listener, Protocol, TlsMode};
 pub use log::{Log, LogFormat, LogLevel, LogTarget};
 pub use name::{LOCAL_PART_BYTES_MAX, address, canonical, canonical_local, domain_name, partings};
+pub use oauth::{ClientLogin, OAuth, TokenJudge};
 pub use outbound::Outbound;
 pub use pattern::{NULL_PATH, text_of};
 pub use problem::{Problem, Problems};
@@ -201,6 +208,7 @@ pub struct Config {
     pub certificates: Vec<Certificate>,
     pub domains: Vec<Domain>,
     pub accounts: Vec<Account>,
+    pub auth: Auth,
     pub aliases: Vec<Alias>,
     pub rewrites: Rewrites,
     pub forwarding: Forwarding,
@@ -352,6 +360,7 @@ fn top(mut section: Section<'_, '_>, base: &Base, notes: &mut Notes) -> Option<C
     let hostname = hostname.and_then(|text| read_hostname(text, notes));
     let own_name = hostname.as_deref().unwrap_or_default();
     let outbound = outbound::outbound(&mut section, base, own_name, notes);
+    let auth = auth::auth(&mut section, base, notes);
     let inject = inject::inject(&mut section, notes);
     let events = events::events(&mut section, base, notes);
     section.finish(notes);
@@ -373,6 +382,7 @@ fn top(mut section: Section<'_, '_>, base: &Base, notes: &mut Notes) -> Option<C
         certificates: values(parts.certificates),
         domains: values(parts.domains),
         accounts: values(parts.accounts),
+        auth,
         aliases: values(parts.aliases),
         rewrites: Rewrites::new(parts.rewrites, notes),
         forwarding: parts.forwarding.0,

@@ -1,7 +1,8 @@
 //! Drives an IMAP dialogue: login on the shard that accepted, the rest on the shard that owns the
 //! account.
 
-use super::hall::{Hall, Refused};
+use super::hall::Hall;
+use super::login::Visitor;
 use crate::config::{Protocol, TlsMode};
 use crate::event;
 use crate::post::{Handover, Letter, Via};
@@ -9,18 +10,16 @@ use crate::reactor::{Side, sleep, yield_now};
 use crate::route::Account;
 use crate::session::imap::dialogue::Dialogue;
 use crate::session::imap::io::{Ended, Io, StartTls};
-use crate::session::imap::login::{Gate, LoggedIn, Login, Rules, Verdict};
+use crate::session::imap::login::{Gate, LoggedIn, Login, Rules};
 use crate::session::imap::{Session, Terms, Trouble};
 use crate::telemetry::metric::Verb;
 use crate::tls::Stream;
 use crate::wire::imap::command::Body;
 use crate::wire::imap::receive::Receiver;
-use crate::wire::sasl::Credentials;
-use crate::wire::sasl::scram::{Decoy, Keys};
-use base64::Engine;
+use crate::wire::sasl::{Answer, Offer, Question};
 use futures_util::future::{Either, select};
+use std::cell::RefCell;
 use std::io;
-use std::net::IpAddr;
 use std::pin::pin;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -36,7 +35,7 @@ pub struct Door {
 
 /// A connection before login, from the greeting on.
 pub async fn serve(hall: Rc<Hall>, stream: Stream, door: Door) {
-    let peer = stream.peer_addr().ip().to_canonical();
+    let visitor = Rc::new(RefCell::new(Visitor::of(&hall, &stream)));
     let limits = hall.live.config.load().limits.clone();
     let ends_ms = hall.now().monotonic_millis + limits.imap_login_secs_max * 1000;
     let line = Line {
@@ -44,14 +43,15 @@ pub async fn serve(hall: Rc<Hall>, stream: Stream, door: Door) {
         stream: Some(stream),
         door,
         ends_ms: Some(ends_ms),
+        visitor: Some(Rc::clone(&visitor)),
     };
     let mut dialogue = Dialogue::new(line);
     let mut porter = Porter {
         hall: Rc::clone(&hall),
-        peer,
+        visitor,
+        in_clear: door.login_without_tls,
     };
     let rules = Rules {
-        plaintext_without_tls: door.login_without_tls,
         append_bytes_max: limits.message_bytes_max,
         patience: Duration::from_secs(limits.imap_login_secs_max),
     };
@@ -137,6 +137,7 @@ async fn go_on(
         stream: Some(stream),
         door,
         ends_ms: None,
+        visitor: None,
     };
     let mut dialogue = Dialogue::resume(line, Receiver::new(), unread);
     let account = match hall.store.open_account(&account.address.to_string()).await {
@@ -190,6 +191,8 @@ struct Line {
     door: Door,
     /// When the client must have logged in.
     ends_ms: Option<u64>,
+    /// Until login: told of TLS.
+    visitor: Option<Rc<RefCell<Visitor>>>,
 }
 
 impl Line {
@@ -281,13 +284,16 @@ impl StartTls for Line {
     async fn start_tls(&mut self) -> Result<(), Ended> {
         let limits = &self.hall.live.config.load().limits;
         let patience = Duration::from_secs(limits.tls_handshake_secs_max);
-        let context = self.hall.live.tls.as_ref().ok_or(Ended::Closed)?;
+        let context = self.hall.tls(Protocol::Imap).ok_or(Ended::Closed)?;
         let stream = self.stream.take().ok_or(Ended::Closed)?;
         stream.set_deadline(Side::Read, patience);
         let stream = stream
-            .start_tls(context)
+            .start_tls(&context)
             .await
             .map_err(|error| ended(&error))?;
+        if let Some(visitor) = &self.visitor {
+            visitor.replace(Visitor::of(&self.hall, &stream));
+        }
         self.stream = Some(stream);
         Ok(())
     }
@@ -303,35 +309,20 @@ fn ended(error: &io::Error) -> Ended {
 /// Asks the hall who may come in.
 struct Porter {
     hall: Rc<Hall>,
-    peer: IpAddr,
+    visitor: Rc<RefCell<Visitor>>,
+    in_clear: bool,
 }
 
 impl Gate for Porter {
     type Account = Arc<Account>;
 
-    async fn verify(&mut self, credentials: Credentials) -> Verdict<Arc<Account>> {
-        let password = credentials.password.as_str();
-        verdict(
-            self.hall
-                .login(self.peer, &credentials.identity, password)
-                .await,
-        )
+    fn offer(&self) -> Offer {
+        self.hall.offer(&self.visitor.borrow(), self.in_clear)
     }
 
-    async fn keys(&mut self, user: &str) -> Option<Keys> {
-        self.hall.scram_keys(user).await
-    }
-
-    async fn proven(&mut self, user: &str, proven: bool) -> Verdict<Arc<Account>> {
-        verdict(self.hall.settle(self.peer, user, proven))
-    }
-
-    fn nonce(&mut self) -> String {
-        base64::engine::general_purpose::STANDARD_NO_PAD.encode(self.hall.nonce())
-    }
-
-    fn decoy(&self) -> &Decoy {
-        &self.hall.decoy
+    async fn answer(&mut self, question: Question) -> Answer<Arc<Account>> {
+        let visitor = self.visitor.borrow().clone();
+        self.hall.answer(&visitor, question).await
     }
 }
 
@@ -343,11 +334,3 @@ const SLOW: Duration = Duration::from_millis(200);
 
 /// Octets received in one go.
 const RECEIVE_BYTES: usize = 16 << 10;
-
-fn verdict(login: Result<Arc<Account>, Refused>) -> Verdict<Arc<Account>> {
-    match login {
-        Ok(account) => Verdict::Welcome(account),
-        Err(Refused::Wrong) => Verdict::Refused,
-        Err(Refused::Slowed | Refused::Busy) => Verdict::Unavailable,
-    }
-}

@@ -8,6 +8,7 @@ mod hall;
 pub mod http;
 pub mod imap;
 mod leads;
+mod login;
 mod receipt;
 mod recipient;
 mod report;
@@ -17,4 +18,5 @@ mod told;
 
 pub use census::{Census, Crowded, Pass, Room};
 pub use drain::Drain;
-pub use hall::{Hall, Refused};
+pub use hall::Hall;
+pub use login::Visitor;

@@ -1,8 +1,9 @@
 //! Drives an SMTP, submission or LMTP session: octets to the machine, its actions to the world.
 
 use super::feedback::{self, Report};
-use super::hall::{Hall, Refused};
+use super::hall::Hall;
 use super::leads::{Lead, Shares, tenant};
+use super::login::Visitor;
 use super::receipt::{self, Given};
 use super::sending::{Sending, Through, share_out};
 use super::told::{About, Told};
@@ -14,11 +15,10 @@ use crate::queue::owner;
 use crate::reactor::{Side, buffer, spawn};
 use crate::route;
 use crate::session::smtp::{
-    Action, Answer, Commit, Kind, LoginRefusal, Output, Peer, REPLY_BYTES_MAX, Session, Settings,
-    Tls, Verdicts,
+    Action, Answer, Commit, Kind, Output, Peer, REPLY_BYTES_MAX, Session, Settings, Tls, Verdicts,
 };
 use crate::tls::{ClientProof, Stream, TlsInfo};
-use crate::wire::sasl::Credentials;
+use crate::wire::sasl::{self, Question};
 use crate::wire::smtp::reply::{self, Reply, Verdict};
 use std::io;
 use std::rc::Rc;
@@ -31,10 +31,12 @@ use store::shard::Source;
 
 /// One connection, from the greeting to the end.
 pub async fn serve(hall: Rc<Hall>, stream: Stream, settings: Arc<Settings>, kind: Kind) {
+    let visitor = Visitor::of(&hall, &stream);
     let peer = Peer {
-        address: stream.peer_addr().ip().to_canonical(),
+        address: visitor.address,
         name: None,
         tls: stream.info().map(tls),
+        channel: visitor.channel,
     };
     let session = Session::new(settings, peer, kind);
     let protocol = match kind {
@@ -48,6 +50,7 @@ pub async fn serve(hall: Rc<Hall>, stream: Stream, settings: Arc<Settings>, kind
         hall,
         protocol,
         stream: Some(stream),
+        visitor,
         session,
         out: Output::default(),
         ends_ms,
@@ -71,6 +74,8 @@ pub(super) struct Conversation {
     pub(super) protocol: Protocol,
     /// Away only while the handshake has it.
     stream: Option<Stream>,
+    /// Who logs in.
+    visitor: Visitor,
     pub(super) session: Session,
     out: Output,
     /// When the whole connection has lasted long enough.
@@ -220,12 +225,7 @@ impl Conversation {
 
     async fn act(&mut self, action: Action) -> Answer {
         match action {
-            Action::Verify(credentials) => Answer::Login(self.verify(credentials).await),
-            Action::ScramSecret { user } => self.scram_secret(&user).await,
-            Action::ScramProof { user, proven } => {
-                let peer = self.session.peer().address;
-                Answer::Login(named(self.hall.settle(peer, &user, proven)))
-            }
+            Action::Ask(question) => Answer::Login(self.ask(question).await),
             Action::Sender { reverse_path } => Answer::Verdict(self.sender(reverse_path.as_ref())),
             Action::Recipient {
                 address,
@@ -245,12 +245,14 @@ impl Conversation {
         self.flush().await?;
         let limits = &self.hall.live.config.load().limits;
         let patience = Duration::from_secs(limits.tls_handshake_secs_max);
-        let context = self.hall.mail_tls().ok_or(io::ErrorKind::Unsupported)?;
+        let context = self.hall.tls(self.protocol);
+        let context = context.ok_or(io::ErrorKind::Unsupported)?;
         let stream = self.stream.take().ok_or(io::ErrorKind::NotConnected)?;
         stream.set_deadline(Side::Read, patience);
         let stream = self.stream.insert(stream.start_tls(&context).await?);
         let info = stream.info().ok_or(io::ErrorKind::InvalidData)?;
-        let answer = Answer::Tls(tls(info));
+        self.visitor = Visitor::of(&self.hall, stream);
+        let answer = Answer::Tls(tls(info), self.visitor.channel);
         self.judge_client();
         Ok(answer)
     }
@@ -289,17 +291,12 @@ impl Conversation {
         }
     }
 
-    async fn verify(&self, credentials: Credentials) -> Result<Rc<str>, LoginRefusal> {
-        let peer = self.session.peer().address;
-        let password = credentials.password.as_str();
-        named(self.hall.login(peer, &credentials.identity, password).await)
-    }
-
-    async fn scram_secret(&self, user: &str) -> Answer {
-        let keys = self.hall.scram_keys(user).await;
-        Answer::Secret {
-            keys,
-            nonce: self.hall.nonce(),
+    async fn ask(&self, question: Question) -> sasl::Answer<Rc<str>> {
+        match self.hall.answer(&self.visitor, question).await {
+            sasl::Answer::Keys(known) => sasl::Answer::Keys(known),
+            sasl::Answer::Verdict(verdict) => {
+                sasl::Answer::Verdict(verdict.map(|account| account.address.to_string().into()))
+            }
         }
     }
 
@@ -564,15 +561,6 @@ fn tls(info: TlsInfo) -> Tls {
     Tls {
         version: info.version,
         cipher: info.cipher,
-    }
-}
-
-fn named(login: Result<Arc<route::Account>, Refused>) -> Result<Rc<str>, LoginRefusal> {
-    match login {
-        Ok(account) => Ok(account.address.to_string().into()),
-        Err(Refused::Wrong) => Err(LoginRefusal::Wrong),
-        Err(Refused::Slowed) => Err(LoginRefusal::Slowed),
-        Err(Refused::Busy) => Err(LoginRefusal::Unavailable),
     }
 }
 

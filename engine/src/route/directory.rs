@@ -11,6 +11,7 @@
 use super::Reason;
 use crate::auth::Secrets;
 use crate::config::{canonical_local, domain_name, partings};
+use crate::wire::sasl::scram::Hash;
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -26,6 +27,14 @@ pub struct Directory {
     pub(super) postmaster: Leads,
     pub(super) hostname: Box<str>,
     pub(super) shards: u16,
+    pub(super) scram: ScramServed,
+}
+
+/// With which hashes every account can log in by SCRAM.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) struct ScramServed {
+    sha1: bool,
+    sha256: bool,
 }
 
 /// An owner of mailboxes.
@@ -143,6 +152,15 @@ impl Directory {
         self.shards
     }
 
+    /// Can whoever has an account log in by SCRAM with this hash?
+    #[must_use]
+    pub fn serves_scram(&self, hash: Hash) -> bool {
+        match hash {
+            Hash::Sha1 => self.scram.sha1,
+            Hash::Sha256 => self.scram.sha256,
+        }
+    }
+
     /// Where an address leads and which detail it carries; `None` where the domain is not ours.
     pub(super) fn find<'d, 'a>(
         &'d self,
@@ -165,6 +183,19 @@ impl Directory {
         let name = canonical_local(local);
         let place = names.get(&*name)?.account?;
         self.accounts.get(place as usize)
+    }
+}
+
+impl ScramServed {
+    pub(super) fn of(accounts: &[Arc<Account>]) -> ScramServed {
+        let all = |hash| {
+            let mut active = accounts.iter().filter(|account| !account.disabled);
+            active.all(|account| account.secrets.serves_scram(hash))
+        };
+        ScramServed {
+            sha1: all(Hash::Sha1),
+            sha256: all(Hash::Sha256),
+        }
     }
 }
 

@@ -5,7 +5,9 @@
 //! because a directory must be had even when one line of it is stale.
 
 use super::Reason;
-use super::directory::{Account, Directory, Domain, Forward, Leads, Leaf, Members, Name, Origin};
+use super::directory::{
+    Account, Directory, Domain, Forward, Leads, Leaf, Members, Name, Origin, ScramServed,
+};
 use super::place;
 use crate::auth::Secrets;
 use crate::config::{self, Alias, Config, canonical, canonical_local, partings};
@@ -208,6 +210,7 @@ impl Builder {
         self.fill(&mut domains);
         let directory = Directory {
             postmaster: self.postmaster(postmaster, None),
+            scram: ScramServed::of(&self.accounts),
             accounts: self.accounts,
             domains,
             first_domain: planned.first().map(|d| d.name.to_ascii_lowercase().into()),

@@ -102,10 +102,7 @@ async fn begin(
     if tls != TlsMode::Implicit {
         return Ok(Stream::plain(socket));
     }
-    let context = match protocol {
-        Protocol::Imap | Protocol::Http => hall.live.tls.clone(),
-        Protocol::Smtp | Protocol::Submission | Protocol::Lmtp => hall.mail_tls(),
-    };
+    let context = hall.tls(protocol);
     let context = context.ok_or(io::ErrorKind::Unsupported)?;
     socket.set_deadline(
         Side::Read,
@@ -148,11 +145,10 @@ fn kind(protocol: Protocol) -> Kind {
 
 fn settings(hall: &Hall, kind: Kind, door: imap::Door) -> Arc<Settings> {
     let config = hall.live.config.load();
-    let decoy = hall.decoy.clone();
     let base = match kind {
-        Kind::Smtp => Settings::smtp(&config.hostname, decoy),
-        Kind::Submission => Settings::submission(&config.hostname, decoy),
-        Kind::Lmtp => Settings::lmtp(&config.hostname, decoy),
+        Kind::Smtp => Settings::smtp(&config.hostname),
+        Kind::Submission => Settings::submission(&config.hostname),
+        Kind::Lmtp => Settings::lmtp(&config.hostname),
     };
     let (limits, queue) = (&config.limits, &config.outbound.queue);
     let holds = kind == Kind::Submission && config.outbound.is_on() && queue.hold_secs_max > 0;
@@ -164,6 +160,10 @@ fn settings(hall: &Hall, kind: Kind, door: imap::Door) -> Arc<Settings> {
         failed_logins_max: small(limits.login_failures_max),
         hops_max: small(limits.hops_max),
         starttls: door.tls == TlsMode::StartTls && hall.live.tls.is_some(),
+        mechanisms: match kind {
+            Kind::Submission => hall.mechanisms(),
+            Kind::Smtp | Kind::Lmtp => Vec::new(),
+        },
         auth: match kind {
             Kind::Submission if door.login_without_tls => AuthOffer::Always,
             _ => base.auth,

@@ -2,7 +2,7 @@
 
 use super::{Operation, Run};
 use engine::session::smtp::{Action, Answer, Kind, Output, Peer, Session, Settings, Verdicts};
-use engine::wire::sasl::scram::Decoy;
+use engine::wire::sasl::Channel;
 use engine::wire::smtp::command::Command;
 use engine::wire::smtp::data::{BareLineEnds, BodyReceiver, Framing};
 use std::hint::black_box;
@@ -77,11 +77,12 @@ fn end_of_data() -> Run {
 }
 
 fn dialogue() -> Run {
-    let settings = Arc::new(Settings::smtp("mx.example", Decoy::new([1; 32])));
+    let settings = Arc::new(Settings::smtp("mx.example"));
     let peer = Peer {
         address: IpAddr::V4(Ipv4Addr::LOCALHOST),
         name: None,
         tls: None,
+        channel: Channel::default(),
     };
     let mut session = Session::new(settings, peer, Kind::Smtp);
     let mut out = Output::default();

@@ -1,9 +1,13 @@
 //! Stored secrets: what is kept of a password, and the check of a password against it.
 //!
 //! A secret is one line of text: `$argon2id$…` (made here), another hash of crypt(3), or
-//! `{SCHEME}…` as Dovecot writes it. Behind a `$…` hash, one space and `{SCRAM-SHA-256}…` may
-//! follow: the SCRAM keys of the same password. All comparisons take constant time. Checking is
-//! meant to be slow and runs on a thread of its own, never on a shard.
+//! `{SCHEME}…` as Dovecot writes it. Behind a `$…` hash or SCRAM keys, `{SCRAM-SHA-256}…` and
+//! `{SCRAM-SHA-1}…` may follow, each behind one space: the SCRAM keys of the same password. All
+//! comparisons take constant time. Checking is meant to be slow and runs on a thread of its own,
+//! never on a shard.
+//!
+//! A password in clear serves every mechanism; keys of one hash serve SCRAM with this hash and what
+//! shows the password; other hashes serve only what shows the password.
 
 mod crypt;
 mod md5_crypt;
@@ -13,7 +17,7 @@ mod tests;
 
 use super::prep::{plausible, prepare};
 use super::scram;
-use crate::wire::sasl::scram::{ITERATIONS, Keys, SALT_BYTES};
+use crate::wire::sasl::scram::{Hash, ITERATIONS, Keys, SALT_BYTES};
 use argon2::password_hash::CustomizedPasswordHasher;
 use argon2::{Algorithm, Argon2, Params, Version};
 use aws_lc_rs::constant_time::verify_slices_are_equal;
@@ -39,8 +43,14 @@ pub type Random<'a> = &'a mut dyn FnMut(&mut [u8]);
 pub struct Secrets {
     text: Box<str>,
     verifier: Verifier,
-    /// Kept, or made of a password in clear when they are asked for.
-    scram: OnceLock<Keys>,
+    scram: Scrams,
+}
+
+/// SCRAM keys: kept, or made of a password in clear when they are asked for.
+#[derive(Clone, Default)]
+struct Scrams {
+    sha1: OnceLock<Keys>,
+    sha256: OnceLock<Keys>,
 }
 
 #[derive(Clone)]
@@ -49,7 +59,8 @@ enum Verifier {
     Salted(Salted),
     Pbkdf2(Pbkdf2),
     Crypt(Crypt),
-    Scram,
+    /// By the keys of this hash.
+    Scram(Hash),
 }
 
 /// Why a password cannot be set.
@@ -77,30 +88,38 @@ impl Secrets {
             .to_string();
         let mut salt = [0; SALT_BYTES];
         random(&mut salt);
-        let keys = Keys::derive(&prepared, &salt, NEW_ITERATIONS);
+        let keys = Keys::derive(Hash::Sha256, &prepared, &salt, NEW_ITERATIONS);
         Ok(Secrets {
             text: format!("{argon2} {{SCRAM-SHA-256}}{}", scram::show(&keys)).into(),
             verifier: Verifier::Crypt(Crypt::Argon2(argon2.into())),
-            scram: OnceLock::from(keys),
+            scram: Scrams::from([keys]),
         })
     }
 
     /// Reads the stored form; a sentence says what is wrong with it.
     pub fn parse(text: &str) -> Result<Secrets, String> {
-        let (verifier, scram) = if text.starts_with('{') {
+        let mut keys = Vec::new();
+        let verifier = if text.starts_with("{SCRAM-") {
+            let (first, rest) = text.split_once(' ').unwrap_or((text, ""));
+            keys = vec![scram_keys(first)?];
+            keys.extend(further(rest)?);
+            Verifier::Scram(keys.first().map_or(Hash::Sha256, |keys| keys.hash))
+        } else if text.starts_with('{') {
             match scheme::parse(text)? {
-                Scheme::Plain(password) => (Verifier::Plain(password), None),
-                Scheme::Salted(salted) => (Verifier::Salted(salted), None),
-                Scheme::Pbkdf2(pbkdf2) => (Verifier::Pbkdf2(pbkdf2), None),
-                Scheme::Crypt(crypt) => (Verifier::Crypt(crypt), None),
-                Scheme::Scram(keys) => (Verifier::Scram, Some(keys)),
+                Scheme::Plain(password) => Verifier::Plain(password),
+                Scheme::Salted(salted) => Verifier::Salted(salted),
+                Scheme::Pbkdf2(pbkdf2) => Verifier::Pbkdf2(pbkdf2),
+                Scheme::Crypt(crypt) => Verifier::Crypt(crypt),
+                Scheme::Scram(of_other_case) => {
+                    let hash = of_other_case.hash;
+                    keys = vec![of_other_case];
+                    Verifier::Scram(hash)
+                }
             }
         } else if text.starts_with('$') {
-            let (hash, keys) = match text.split_once(' ') {
-                Some((hash, keys)) => (hash, Some(second(keys)?)),
-                None => (text, None),
-            };
-            (Verifier::Crypt(Crypt::parse(hash)?), keys)
+            let (hash, rest) = text.split_once(' ').unwrap_or((text, ""));
+            keys = further(rest)?;
+            Verifier::Crypt(Crypt::parse(hash)?)
         } else {
             return Err("expected a hash such as $argon2id$…, or {PLAIN} before a \
                         password in clear"
@@ -109,7 +128,7 @@ impl Secrets {
         Ok(Secrets {
             text: text.into(),
             verifier,
-            scram: scram.map(OnceLock::from).unwrap_or_default(),
+            scram: Scrams::from(keys),
         })
     }
 
@@ -139,19 +158,29 @@ impl Secrets {
     /// The SCRAM keys. Those of a password in clear are made when they are first asked for, with
     /// `salt`, which costs the iterations once; other secrets have none but those kept with them.
     #[must_use]
-    pub(super) fn scram(&self, salt: impl FnOnce() -> [u8; SALT_BYTES]) -> Option<&Keys> {
+    pub(super) fn scram(
+        &self,
+        hash: Hash,
+        salt: impl FnOnce() -> [u8; SALT_BYTES],
+    ) -> Option<&Keys> {
         let Verifier::Plain(password) = &self.verifier else {
-            return self.scram.get();
+            return self.scram.of(hash).get();
         };
         let prepared = prepare(password)?;
-        let derive = || Keys::derive(&prepared, &salt(), NEW_ITERATIONS);
-        Some(self.scram.get_or_init(derive))
+        let derive = || Keys::derive(hash, &prepared, &salt(), NEW_ITERATIONS);
+        Some(self.scram.of(hash).get_or_init(derive))
     }
 
     /// Are the SCRAM keys at hand, or known not to exist?
     #[must_use]
-    pub fn has_scram(&self) -> bool {
-        self.scram.get().is_some() || !matches!(self.verifier, Verifier::Plain(_))
+    pub fn has_scram(&self, hash: Hash) -> bool {
+        self.scram.of(hash).get().is_some() || !matches!(self.verifier, Verifier::Plain(_))
+    }
+
+    /// Could somebody with the password log in by SCRAM with this hash?
+    #[must_use]
+    pub fn serves_scram(&self, hash: Hash) -> bool {
+        self.scram.of(hash).get().is_some() || matches!(self.verifier, Verifier::Plain(_))
     }
 
     /// Is a check so cheap that its time would tell that the account exists?
@@ -170,9 +199,10 @@ impl Secrets {
             Verifier::Salted(salted) => salted.verify(password),
             Verifier::Pbkdf2(pbkdf2) => pbkdf2.verify(password),
             Verifier::Crypt(crypt) => crypt.verify(password),
-            Verifier::Scram => {
+            Verifier::Scram(hash) => {
                 let text = String::from_utf8_lossy(password);
-                self.scram.get().is_some_and(|keys| scram::fit(keys, &text))
+                let keys = self.scram.of(*hash).get();
+                keys.is_some_and(|keys| scram::fit(keys, &text))
             }
         }
     }
@@ -210,11 +240,38 @@ fn burn(password: &[u8]) {
     std::hint::black_box(out);
 }
 
-/// Only SCRAM keys may stand behind another hash.
-fn second(text: &str) -> Result<Keys, String> {
+impl Scrams {
+    fn from(kept: impl IntoIterator<Item = Keys>) -> Scrams {
+        let mut scrams = Scrams::default();
+        for keys in kept {
+            match keys.hash {
+                Hash::Sha1 => scrams.sha1 = OnceLock::from(keys),
+                Hash::Sha256 => scrams.sha256 = OnceLock::from(keys),
+            }
+        }
+        scrams
+    }
+
+    fn of(&self, hash: Hash) -> &OnceLock<Keys> {
+        match hash {
+            Hash::Sha1 => &self.sha1,
+            Hash::Sha256 => &self.sha256,
+        }
+    }
+}
+
+/// What stands behind the first hash: only SCRAM keys may.
+fn further(text: &str) -> Result<Vec<Keys>, String> {
+    text.split(' ')
+        .filter(|word| !word.is_empty())
+        .map(scram_keys)
+        .collect()
+}
+
+fn scram_keys(text: &str) -> Result<Keys, String> {
     match scheme::parse(text)? {
         Scheme::Scram(keys) => Ok(keys),
-        _ => Err("only {SCRAM-SHA-256} may follow another hash".to_owned()),
+        _ => Err("only {SCRAM-SHA-256} and {SCRAM-SHA-1} may follow another hash".to_owned()),
     }
 }
 

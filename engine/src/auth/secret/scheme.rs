@@ -2,7 +2,7 @@
 
 use super::crypt::Crypt;
 use crate::auth::scram;
-use crate::wire::sasl::scram::Keys;
+use crate::wire::sasl::scram::{Hash, Keys};
 use aws_lc_rs::constant_time::verify_slices_are_equal;
 use aws_lc_rs::{digest, pbkdf2};
 use base64::prelude::{BASE64_STANDARD, Engine};
@@ -76,14 +76,15 @@ pub(super) fn parse(text: &str) -> Result<Scheme, String> {
         "PLAIN-MD5" | "LDAP-MD5" => salted(Method::Md5, false),
         "SMD5" => salted(Method::Md5, true),
         "PBKDF2" => pbkdf2(value).map(Scheme::Pbkdf2),
-        "SCRAM-SHA-256" => Ok(Scheme::Scram(scram::parse(value)?)),
+        "SCRAM-SHA-1" => Ok(Scheme::Scram(scram::parse(Hash::Sha1, value)?)),
+        "SCRAM-SHA-256" => Ok(Scheme::Scram(scram::parse(Hash::Sha256, value)?)),
         "CRYPT" | "MD5" | "MD5-CRYPT" | "BLF-CRYPT" | "SHA256-CRYPT" | "SHA512-CRYPT"
         | "ARGON2I" | "ARGON2ID" | "ARGON2" => Crypt::parse(value).map(Scheme::Crypt),
         "DES-CRYPT" => Err("{DES-CRYPT} is not read; set a new password".to_owned()),
         other => Err(format!(
             "{{{other}}} is not read; known are PLAIN, SHA, SSHA, SHA256, SSHA256, SHA512, \
-             SSHA512, PLAIN-MD5, LDAP-MD5, SMD5, PBKDF2, SCRAM-SHA-256, CRYPT, MD5-CRYPT, \
-             BLF-CRYPT, SHA256-CRYPT, SHA512-CRYPT, ARGON2I, ARGON2ID"
+             SSHA512, PLAIN-MD5, LDAP-MD5, SMD5, PBKDF2, SCRAM-SHA-1, SCRAM-SHA-256, CRYPT, \
+             MD5-CRYPT, BLF-CRYPT, SHA256-CRYPT, SHA512-CRYPT, ARGON2I, ARGON2ID"
         )),
     }
 }

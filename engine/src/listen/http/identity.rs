@@ -3,11 +3,12 @@
 //! Both go through the gate of all logins, so that guessing is slowed down by address, network and
 //! account here as everywhere.
 
-use super::super::hall::{Hall, Refused};
+use super::super::hall::Hall;
 use crate::auth::{Admission, Attempt};
 use crate::config::inject::{Token, TokenMay};
 use crate::inject::{May, Principal, Problem, token_hash};
 use crate::reactor::{clock, sleep};
+use crate::wire::sasl::Refusal;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use std::net::IpAddr;
@@ -56,7 +57,7 @@ async fn token(hall: &Hall, peer: IpAddr, secret: &str) -> Result<Principal, Pro
     match (hall.gate.admit(attempt()), known) {
         // Others' guesses do not lock out who knows the secret.
         (_, Some(token)) => principal(hall, token, config.inject.per_minute_max),
-        (Admission::Refused { .. }, None) => Err(refused(Refused::Slowed)),
+        (Admission::Refused { .. }, None) => Err(refused(Refusal::Slowed)),
         (Admission::After(delay), None) => {
             sleep(delay).await;
             hall.gate.settle(attempt(), false);
@@ -97,14 +98,16 @@ fn unknown() -> Problem {
     )
 }
 
-fn refused(why: Refused) -> Problem {
+fn refused(why: Refusal) -> Problem {
     match why {
-        Refused::Wrong => unknown(),
-        Refused::Slowed => {
+        Refusal::Wrong => unknown(),
+        Refusal::Slowed => {
             let title = "There were too many wrong logins; try again later.";
             Problem::new(429, "slowed-down", title).after(30)
         }
-        Refused::Busy => Problem::new(503, "busy", "Logins cannot be checked now.").after(1),
+        Refusal::Unavailable | Refusal::Crowded => {
+            Problem::new(503, "busy", "Logins cannot be checked now.").after(1)
+        }
     }
 }
 

@@ -19,8 +19,10 @@ use crate::wire::imap::capability::{self, Stage};
 use crate::wire::imap::command::{Body, Command};
 use crate::wire::imap::response::code::{self, Code};
 use crate::wire::imap::response::{Condition, data, text};
-use crate::wire::sasl::scram::{Decoy, Keys};
-use crate::wire::sasl::{self, Credentials, Exchange, Mechanism, Password, STRING_BYTES_MAX, Step};
+use crate::wire::sasl::{
+    self, Answer, Credentials, Mechanism, Offer, Password, Question, Refusal, STRING_BYTES_MAX,
+    Step,
+};
 use std::time::Duration;
 
 /// Commands before login: enough for every client, and an end for one that never logs in.
@@ -29,42 +31,25 @@ const COMMANDS_MAX: u32 = 64;
 /// Wrong passwords on one connection.
 const FAILURES_MAX: u32 = 3;
 
-/// Who knows accounts and passwords: `auth`, without blocking the shard.
+/// Who knows accounts and passwords, without blocking the shard.
 #[expect(async_fn_in_trait, reason = "a session and its gate share one thread")]
 pub trait Gate {
     /// What the driver needs to find the owner shard.
     type Account;
 
-    async fn verify(&mut self, credentials: Credentials) -> Verdict<Self::Account>;
+    /// What may be logged in with now. Asked again behind STARTTLS.
+    fn offer(&self) -> Offer;
 
-    /// The SCRAM keys of a user; `None` for a stranger, and for one who has none.
-    async fn keys(&mut self, user: &str) -> Option<Keys>;
+    /// Answers what a SASL exchange asks.
+    async fn answer(&mut self, question: Question) -> Answer<Self::Account>;
 
-    /// The client did or did not prove that it knows the password behind the keys.
-    async fn proven(&mut self, user: &str, proven: bool) -> Verdict<Self::Account>;
-
-    /// Fresh, printable, without a comma (RFC 5802 §5.1).
-    fn nonce(&mut self) -> String;
-
-    /// What makes the keys of strangers.
-    fn decoy(&self) -> &Decoy;
-}
-
-/// What comes of a login.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub enum Verdict<A> {
-    Welcome(A),
-    /// No such account, wrong password, or locked: the client is not told which.
-    Refused,
-    /// Nobody can tell now.
-    Unavailable,
+    /// ID names whose connection this is; believed or not, the session goes on (RFC 2971).
+    fn named(&mut self, _fields: &[(Vec<u8>, Option<Vec<u8>>)]) {}
 }
 
 /// What the operator decided.
 #[derive(Clone, Copy, Debug)]
 pub struct Rules {
-    /// Passwords may cross the wire in the clear.
-    pub plaintext_without_tls: bool,
     /// As in [`super::Terms`].
     pub append_bytes_max: u64,
     /// Silence of a client that has not logged in. The 30 minutes of RFC 9051 §5.4 begin with
@@ -169,7 +154,10 @@ impl<'a, I: StartTls, G: Gate> Login<'a, I, G> {
                 Ok(Reply::done())
             }
             Body::Noop => Ok(Reply::done()),
-            Body::Id(_) => Ok(extension::id(self.dialogue)),
+            Body::Id(fields) => {
+                self.gate.named(&fields);
+                Ok(extension::id(self.dialogue))
+            }
             Body::Logout => {
                 code::bye(self.dialogue.out(), None, text::LOGOUT);
                 Reply::done().write(self.dialogue.out(), tag);
@@ -197,24 +185,23 @@ impl<'a, I: StartTls, G: Gate> Login<'a, I, G> {
     }
 
     async fn log_in(&mut self, user: &[u8], password: &[u8]) -> Result<Outcome<G::Account>, Ended> {
-        if !self.may_show_password() {
-            return Ok(Outcome::Reply(privacy_required()));
+        if !self.gate.offer().takes_passwords() {
+            return Ok(Outcome::Reply(self.not_offered()));
         }
         let text = |octets: &[u8]| {
             let fits = (1..=STRING_BYTES_MAX).contains(&octets.len()) && !octets.contains(&0);
             String::from_utf8(octets.to_vec()).ok().filter(|_| fits)
         };
         let (Some(identity), Some(password)) = (text(user), text(password)) else {
-            return Ok(self.judge(Verdict::Refused));
+            return Ok(self.refuse(Refusal::Wrong));
         };
         let password = Password::new(password);
-        let credentials = Credentials {
-            mechanism: Mechanism::Plain,
-            identity,
-            password,
-        };
-        let verdict = self.gate.verify(credentials).await;
-        Ok(self.judge(verdict))
+        let question = Question::Password(Credentials { identity, password });
+        Ok(match self.gate.answer(question).await {
+            Answer::Verdict(Ok(account)) => Outcome::Welcome(account),
+            Answer::Verdict(Err(refusal)) => self.refuse(refusal),
+            Answer::Keys(_) => self.refuse(Refusal::Unavailable),
+        })
     }
 
     async fn authenticate(
@@ -222,44 +209,28 @@ impl<'a, I: StartTls, G: Gate> Login<'a, I, G> {
         mechanism: &str,
         initial: Option<Vec<u8>>,
     ) -> Result<Outcome<G::Account>, Ended> {
-        let Some(mechanism) = Mechanism::from_name(mechanism.as_bytes()) else {
-            return Ok(Outcome::Reply(Reply::no(text::MECHANISM_UNKNOWN)));
+        let offer = self.gate.offer();
+        let Some(mechanism) = offer.find(mechanism.as_bytes()) else {
+            let is_known = Mechanism::from_name(mechanism.as_bytes());
+            return Ok(Outcome::Reply(match is_known {
+                Some(known) if known.shows_password() => self.not_offered(),
+                _ => Reply::no(text::MECHANISM_UNKNOWN),
+            }));
         };
-        if mechanism.shows_password() && !self.may_show_password() {
-            return Ok(Outcome::Reply(privacy_required()));
-        }
-        let mut exchange = Exchange::start(mechanism);
+        let mut exchange = offer.start(mechanism);
         let mut step = match initial {
             Some(initial) => exchange.respond(&initial),
             None => Step::Challenge(exchange.opening().to_vec()),
         };
-        let mut welcome = None;
         loop {
             step = match step {
                 Step::Challenge(challenge) => match self.ask(&challenge).await? {
                     Ok(response) => exchange.respond(&response),
                     Err(reply) => return Ok(Outcome::Reply(reply)),
                 },
-                Step::Verify(credentials) => {
-                    let verdict = self.gate.verify(credentials).await;
-                    return Ok(self.judge(verdict));
-                }
-                Step::Secret { user } => {
-                    let keys = self.gate.keys(&user).await;
-                    let nonce = self.gate.nonce();
-                    exchange.keys(keys, &nonce, self.gate.decoy())
-                }
-                Step::Proven { user, proven } => match self.gate.proven(&user, proven).await {
-                    Verdict::Welcome(account) => {
-                        welcome = Some(account);
-                        exchange.confirm()
-                    }
-                    verdict => return Ok(self.judge(verdict)),
-                },
-                Step::Done => {
-                    return Ok(self.judge(welcome.map_or(Verdict::Refused, Verdict::Welcome)));
-                }
-                Step::Unauthorized => return Ok(self.judge(Verdict::Refused)),
+                Step::Ask(question) => exchange.answered(self.gate.answer(question).await),
+                Step::Welcome(account) => return Ok(Outcome::Welcome(account)),
+                Step::Refused(refusal) => return Ok(self.refuse(refusal)),
                 Step::Malformed => return Ok(Outcome::Reply(Reply::bad(text::LOGIN_FAILED))),
             };
         }
@@ -277,30 +248,33 @@ impl<'a, I: StartTls, G: Gate> Login<'a, I, G> {
         Ok(sasl::decode(&line).map_err(|_| Reply::bad(text::AUTHENTICATE_BASE64)))
     }
 
-    fn judge(&mut self, verdict: Verdict<G::Account>) -> Outcome<G::Account> {
-        Outcome::Reply(match verdict {
-            Verdict::Welcome(account) => return Outcome::Welcome(account),
-            Verdict::Refused => {
+    fn refuse(&mut self, refusal: Refusal) -> Outcome<G::Account> {
+        Outcome::Reply(match refusal {
+            Refusal::Wrong => {
                 self.failures += 1;
                 Reply::no(text::LOGIN_FAILED).with(Code::AuthenticationFailed)
             }
-            Verdict::Unavailable => Reply::no(text::LOGIN_UNAVAILABLE).with(Code::Unavailable),
+            Refusal::Slowed | Refusal::Unavailable => {
+                Reply::no(text::LOGIN_UNAVAILABLE).with(Code::Unavailable)
+            }
+            // RFC 5530 §3: the client is to give a connection back first.
+            Refusal::Crowded => Reply::no(text::TOO_MANY_CONNECTIONS).with(Code::Limit),
         })
     }
 
-    fn may_show_password(&mut self) -> bool {
-        self.rules.plaintext_without_tls || self.dialogue.io().is_tls()
+    /// What is asked for may be had under TLS only, or not at all.
+    fn not_offered(&mut self) -> Reply {
+        match self.dialogue.io().is_tls() {
+            true => Reply::no(text::MECHANISM_UNKNOWN),
+            false => Reply::no(text::LOGIN_DISABLED).with(Code::PrivacyRequired),
+        }
     }
 
     fn capabilities(&mut self) -> String {
-        let login = self.may_show_password();
         let io = self.dialogue.io();
         let starttls = io.can_start_tls() && !io.is_tls();
-        let stage = Stage::BeforeLogin { starttls, login };
+        let offer = &self.gate.offer();
+        let stage = Stage::BeforeLogin { starttls, offer };
         capability::words(stage, self.rules.append_bytes_max)
     }
-}
-
-fn privacy_required() -> Reply {
-    Reply::no(text::LOGIN_DISABLED).with(Code::PrivacyRequired)
 }

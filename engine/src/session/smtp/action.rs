@@ -3,8 +3,7 @@
 use super::terms::Terms;
 use super::transaction::Summary;
 use super::watch::Missing;
-use crate::wire::sasl::Credentials;
-use crate::wire::sasl::scram::Keys;
+use crate::wire::sasl::{self, Channel, Question};
 use crate::wire::smtp::reply::{Reply, Verdict};
 use std::net::IpAddr;
 use std::rc::Rc;
@@ -29,6 +28,8 @@ pub struct Peer {
     /// The verified host name of the address, where it is known.
     pub name: Option<Rc<str>>,
     pub tls: Option<Tls>,
+    /// What the connection vouches for when somebody logs in.
+    pub channel: Channel,
 }
 
 /// What the handshake agreed on.
@@ -61,13 +62,8 @@ pub enum Action {
     /// Send the reply, throw away all that the client has sent so far, begin the handshake;
     /// answered by [`Answer::Tls`], or by closing the connection.
     StartTls,
-    /// Check a password; answered by [`Answer::Login`].
-    Verify(Credentials),
-    /// Look up SCRAM keys; answered by [`Answer::Secret`].
-    ScramSecret { user: String },
-    /// SCRAM came to an end: count a failure, or look whether `user` may log in; answered by
-    /// [`Answer::Login`]. Without `proven` any answer refuses.
-    ScramProof { user: String, proven: bool },
+    /// Tell what a login needs to know; answered by [`Answer::Login`].
+    Ask(Question),
     /// May this reverse-path be used ([`Session::login`](super::Session::login))? Answered by
     /// [`Answer::Verdict`].
     Sender { reverse_path: Option<Address> },
@@ -104,14 +100,9 @@ pub struct Commit {
 /// The answer to an [`Action`].
 #[derive(Debug)]
 pub enum Answer {
-    Tls(Tls),
-    /// The name under which the account is known from now on.
-    Login(Result<Rc<str>, LoginRefusal>),
-    /// Keys of the user, `None` for a stranger, and 18 fresh random octets.
-    Secret {
-        keys: Option<Keys>,
-        nonce: [u8; 18],
-    },
+    Tls(Tls, Channel),
+    /// With the name under which the account is known from now on.
+    Login(sasl::Answer<Rc<str>>),
     Verdict(Verdict),
     /// The recipient is refused in words of the operator: one line of printable ASCII.
     Refused(Box<str>),
@@ -119,16 +110,6 @@ pub enum Answer {
         queue_id: String,
         verdicts: Verdicts,
     },
-}
-
-/// Why a login is refused. To a client, a stranger and a wrong password are the same.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum LoginRefusal {
-    Wrong,
-    /// Too many failures from there or for that account.
-    Slowed,
-    /// The directory did not answer.
-    Unavailable,
 }
 
 /// What became of a message.

@@ -4,14 +4,11 @@
 //! otherwise. `*` cancels; a broken, long or cancelled exchange leaves the session as it was. Every
 //! failure is counted, and the answer is the same for a stranger and for a wrong password.
 
-use super::action::{Action, LoginRefusal, Output};
+use super::action::{Action, Output};
 use super::settings::AuthOffer;
 use super::{Pending, Session, State};
-use crate::wire::sasl::scram::Keys;
-use crate::wire::sasl::{self, Exchange, Mechanism, RESPONSE_BYTES_MAX, Step};
+use crate::wire::sasl::{self, Answer, RESPONSE_BYTES_MAX, Refusal, Step};
 use crate::wire::smtp::reply::{self, Reply};
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
 use std::rc::Rc;
 
 impl Session {
@@ -19,11 +16,11 @@ impl Session {
         if let Err(reply) = self.may_auth() {
             return self.blame(reply, out);
         }
-        let known = Mechanism::from_name(mechanism.as_bytes());
-        let Some(mechanism) = known.filter(|it| self.settings.mechanisms.contains(it)) else {
+        let offer = self.offer();
+        let Some(mechanism) = offer.find(mechanism.as_bytes()) else {
             return self.blame(reply::UNKNOWN_MECHANISM, out);
         };
-        let exchange = Exchange::start(mechanism);
+        let exchange = offer.start(mechanism);
         let opening = exchange.opening();
         self.state = State::Sasl;
         self.exchange = Some(Box::new(exchange));
@@ -70,90 +67,55 @@ impl Session {
         self.step(step, out);
     }
 
-    fn step(&mut self, step: Step, out: &mut Output) {
+    fn step(&mut self, step: Step<Rc<str>>, out: &mut Output) {
         match step {
             Step::Challenge(octets) => challenge(&octets, out),
-            Step::Verify(credentials) => {
+            Step::Ask(question) => {
                 self.pending = Some(Pending::Login);
-                out.action = Some(Action::Verify(credentials));
+                out.action = Some(Action::Ask(question));
             }
-            Step::Secret { user } => {
-                self.pending = Some(Pending::Secret);
-                out.action = Some(Action::ScramSecret { user });
-            }
-            Step::Proven { user, proven } => {
-                self.pending = Some(Pending::Proof { proven });
-                out.action = Some(Action::ScramProof { user, proven });
-            }
-            Step::Done => self.logged_in(out),
-            Step::Unauthorized => self.login_refused(LoginRefusal::Wrong, out),
+            Step::Welcome(login) => self.logged_in(login, out),
+            Step::Refused(refusal) => self.login_refused(refusal, out),
             Step::Malformed => self.sasl_broken(reply::BAD_BASE64, out),
         }
     }
 
-    pub(super) fn secret_found(&mut self, keys: Option<Keys>, nonce: [u8; 18], out: &mut Output) {
-        let nonce = STANDARD.encode(nonce);
+    pub(super) fn asked(&mut self, answer: Answer<Rc<str>>, out: &mut Output) {
         let step = match &mut self.exchange {
-            Some(exchange) => exchange.keys(keys, &nonce, &self.settings.decoy),
+            Some(exchange) => exchange.answered(answer),
             None => Step::Malformed,
         };
         self.step(step, out);
     }
 
-    /// The password was checked: the exchange is over.
-    pub(super) fn login_settled(&mut self, login: Result<Rc<str>, LoginRefusal>, out: &mut Output) {
-        match login {
-            Ok(login) => {
-                self.login = Some(login);
-                self.logged_in(out);
-            }
-            Err(refusal) => self.login_refused(refusal, out),
-        }
-    }
-
-    /// SCRAM: the server proves itself before the client is told that it is in (RFC 5802 §5).
-    pub(super) fn proof_settled(
-        &mut self,
-        proven: bool,
-        login: Result<Rc<str>, LoginRefusal>,
-        out: &mut Output,
-    ) {
-        match login {
-            Ok(login) if proven => {
-                self.login = Some(login);
-                let step = self.exchange.as_mut().map(|exchange| exchange.confirm());
-                self.step(step.unwrap_or(Step::Malformed), out);
-            }
-            Ok(_) => self.login_refused(LoginRefusal::Wrong, out),
-            Err(refusal) => self.login_refused(refusal, out),
-        }
-    }
-
-    fn logged_in(&mut self, out: &mut Output) {
+    fn logged_in(&mut self, login: Rc<str>, out: &mut Output) {
+        self.login = Some(login);
         self.exchange = None;
         self.state = State::Command;
         self.errors = 0;
         out.say(reply::LOGGED_IN);
     }
 
-    fn login_refused(&mut self, refusal: LoginRefusal, out: &mut Output) {
+    fn login_refused(&mut self, refusal: Refusal, out: &mut Output) {
         self.exchange = None;
         self.state = State::Command;
+        if refusal == Refusal::Crowded {
+            return self.close(reply::ACCOUNT_CROWDED, out);
+        }
         self.failed_logins += 1;
         if self.failed_logins >= self.settings.failed_logins_max {
             return self.close(reply::TOO_MANY_LOGINS, out);
         }
         out.say(match refusal {
-            LoginRefusal::Wrong => reply::LOGIN_FAILED,
-            LoginRefusal::Slowed => reply::LOGIN_SLOWED,
-            LoginRefusal::Unavailable => reply::LOGIN_UNAVAILABLE,
+            Refusal::Wrong => reply::LOGIN_FAILED,
+            Refusal::Slowed => reply::LOGIN_SLOWED,
+            Refusal::Unavailable | Refusal::Crowded => reply::LOGIN_UNAVAILABLE,
         });
     }
 
-    /// The exchange ends without a login; one that SCRAM had granted is taken back.
+    /// The exchange ends without a login.
     pub(super) fn sasl_broken(&mut self, reply: Reply, out: &mut Output) {
         self.exchange = None;
-        self.login = None;
         self.state = State::Command;
         self.blame(reply, out);
     }

@@ -3,10 +3,11 @@
 //! The first octets choose kind, settings, pieces and answers; the rest is what a client sends.
 
 use super::{
-    Action, Answer, BODY_BYTES_MAX, Kind, LoginRefusal, Output, Peer, REPLY_BYTES_MAX, Session,
-    Settings, Tls, Verdicts,
+    Action, Answer, BODY_BYTES_MAX, Kind, Output, Peer, REPLY_BYTES_MAX, Session, Settings, Tls,
+    Verdicts,
 };
-use crate::wire::sasl::scram::{Decoy, ITERATIONS, Keys, SALT_BYTES};
+use crate::wire::sasl::scram::{Decoy, Known};
+use crate::wire::sasl::{self, Channel, Question, Refusal};
 use crate::wire::smtp::data::BareLineEnds;
 use crate::wire::smtp::{command, reply};
 use std::net::{IpAddr, Ipv4Addr};
@@ -46,11 +47,10 @@ struct Driver {
 
 impl Driver {
     fn new(kind: u8, flags: u8, seed: u8) -> Driver {
-        let decoy = Decoy::new([seed; 32]);
         let (kind, mut settings) = match kind % 3 {
-            0 => (Kind::Smtp, Settings::smtp("mx.example", decoy)),
-            1 => (Kind::Submission, Settings::submission("mx.example", decoy)),
-            _ => (Kind::Lmtp, Settings::lmtp("mx.example", decoy)),
+            0 => (Kind::Smtp, Settings::smtp("mx.example")),
+            1 => (Kind::Submission, Settings::submission("mx.example")),
+            _ => (Kind::Lmtp, Settings::lmtp("mx.example")),
         };
         settings.message_octets_max = 2000;
         settings.recipients_max = 100;
@@ -62,6 +62,12 @@ impl Driver {
             address: IpAddr::V4(Ipv4Addr::LOCALHOST),
             name: None,
             tls,
+            channel: Channel {
+                exporter: tls.map(|_| [seed; 32]),
+                is_private: tls.is_some(),
+                is_certified: flags & 4 != 0,
+                ..Channel::default()
+            },
         };
         Driver {
             session: Session::new(Arc::new(settings), peer, kind),
@@ -125,20 +131,19 @@ impl Driver {
         };
         Some(match action {
             Action::Close => return None,
-            Action::StartTls => Answer::Tls(TLS),
-            Action::Verify(_) | Action::ScramProof { .. } => Answer::Login(match chance {
-                0 => Err(LoginRefusal::Wrong),
+            Action::StartTls => Answer::Tls(TLS, Channel::private()),
+            Action::Ask(Question::Keys { hash, user }) => {
+                Answer::Login(sasl::Answer::Keys(Box::new(Known {
+                    keys: Decoy::new([2; 32]).keys(hash, &user),
+                    is_real: chance > 3,
+                    nonce: "nonce".into(),
+                })))
+            }
+            Action::Ask(_) => Answer::Login(sasl::Answer::Verdict(match chance {
+                0 => Err(Refusal::Wrong),
+                1 => Err(Refusal::Crowded),
                 _ => Ok("user@example".into()),
-            }),
-            Action::ScramSecret { .. } => Answer::Secret {
-                keys: (chance > 3).then(|| Keys {
-                    salt: vec![1; SALT_BYTES],
-                    iterations: ITERATIONS,
-                    stored_key: [2; 32],
-                    server_key: [3; 32],
-                }),
-                nonce: [4; 18],
-            },
+            })),
             Action::Sender { .. } | Action::Recipient { .. } | Action::BeginBody { .. } => {
                 Answer::Verdict(verdict)
             }

@@ -6,6 +6,7 @@
 use super::action::{Action, Kind, Output, Tls};
 use super::settings::AuthOffer;
 use super::{HelloName, Pending, Session, State};
+use crate::wire::sasl::{Channel, Offer};
 use crate::wire::smtp::command::Hello;
 use crate::wire::smtp::reply;
 
@@ -60,7 +61,7 @@ impl Session {
         }
         if self.offers_auth() && self.login.is_none() {
             out.say_text("250-AUTH");
-            for mechanism in &self.settings.mechanisms {
+            for mechanism in self.offer().mechanisms() {
                 out.say_text(" ");
                 out.say_text(mechanism.name());
             }
@@ -83,6 +84,12 @@ impl Session {
         }
     }
 
+    /// What there is to log in with, where AUTH is to be had.
+    pub(super) fn offer(&self) -> Offer {
+        let in_clear = self.settings.auth == AuthOffer::Always;
+        Offer::new(&self.settings.mechanisms, self.peer.channel, in_clear)
+    }
+
     pub(super) fn start_tls(&mut self, out: &mut Output) {
         if self.peer.tls.is_some() {
             return self.blame(reply::TLS_ACTIVE, out);
@@ -97,8 +104,9 @@ impl Session {
     }
 
     /// RFC 3207 §4.2: nothing that was said in the clear counts any more.
-    pub(super) fn tls_started(&mut self, tls: Tls) {
+    pub(super) fn tls_started(&mut self, tls: Tls, channel: Channel) {
         self.peer.tls = Some(tls);
+        self.peer.channel = channel;
         self.hello = None;
         self.login = None;
         self.exchange = None;

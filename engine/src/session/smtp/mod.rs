@@ -34,7 +34,7 @@ pub mod fuzz;
 #[cfg(test)]
 mod dialogue;
 
-pub use action::{Action, Answer, Commit, Kind, LoginRefusal, Output, Peer, Tls, Verdicts};
+pub use action::{Action, Answer, Commit, Kind, Output, Peer, Tls, Verdicts};
 pub use settings::{
     AuthOffer, BODY_BYTES_MAX, ENVELOPE_BYTES_MAX, REPLY_BYTES_MAX, SWALLOW_BYTES_MAX, Settings,
 };
@@ -62,7 +62,7 @@ pub struct Session {
     state: State,
     pending: Option<Pending>,
     lines: LineReceiver,
-    exchange: Option<Box<Exchange>>,
+    exchange: Option<Box<Exchange<Rc<str>>>>,
     transaction: Option<Box<Transaction>>,
     /// The driver's clock at the present call.
     now_ms: u64,
@@ -98,21 +98,11 @@ struct Chunk {
 enum Pending {
     Tls,
     Login,
-    /// `proven` is false: the answer cannot matter.
-    Proof {
-        proven: bool,
-    },
-    Secret,
     Sender(Box<Mail>),
     Recipient(Box<Rcpt>),
     Data,
-    Chunk {
-        octets: u64,
-        last: bool,
-    },
-    Commit {
-        recipients: usize,
-    },
+    Chunk { octets: u64, last: bool },
+    Commit { recipients: usize },
 }
 
 /// How the client introduced itself.
@@ -175,14 +165,8 @@ impl Session {
     pub fn resume(&mut self, now_ms: u64, answer: Answer, out: &mut Output) {
         self.now_ms = now_ms;
         match (self.pending.take(), answer) {
-            (Some(Pending::Tls), Answer::Tls(tls)) => self.tls_started(tls),
-            (Some(Pending::Login), Answer::Login(login)) => self.login_settled(login, out),
-            (Some(Pending::Proof { proven }), Answer::Login(login)) => {
-                self.proof_settled(proven, login, out);
-            }
-            (Some(Pending::Secret), Answer::Secret { keys, nonce }) => {
-                self.secret_found(keys, nonce, out);
-            }
+            (Some(Pending::Tls), Answer::Tls(tls, channel)) => self.tls_started(tls, channel),
+            (Some(Pending::Login), Answer::Login(answer)) => self.asked(answer, out),
             (Some(Pending::Sender(mail)), Answer::Verdict(verdict)) => {
                 self.sender_settled(*mail, verdict, out);
             }

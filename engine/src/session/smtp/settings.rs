@@ -2,7 +2,6 @@
 
 use super::terms::FutureRelease;
 use crate::wire::sasl::Mechanism;
-use crate::wire::sasl::scram::Decoy;
 use crate::wire::smtp::data::BareLineEnds;
 
 /// Pending replies beyond which no more input is taken until they are sent.
@@ -45,8 +44,8 @@ pub struct Settings {
     /// No MAIL and no AUTH before TLS.
     pub tls_required: bool,
     pub auth: AuthOffer,
-    /// In the order of the announcement. A client takes the strongest that it knows: SCRAM is to
-    /// be left out where accounts have no SCRAM keys.
+    /// Those that can work here, in the order of the announcement; what the connection allows of
+    /// them is offered.
     pub mechanisms: Vec<Mechanism>,
     /// No MAIL before AUTH (RFC 6409 §4.3).
     pub auth_required: bool,
@@ -59,8 +58,6 @@ pub struct Settings {
     pub require_tls: bool,
     /// The field of a submitted message that names its campaign, in lower case.
     pub campaign_field: Option<Box<str>>,
-    /// Makes SCRAM keys of users that do not exist; the same on all shards and after a restart.
-    pub decoy: Decoy,
     /// Longest wait for a command (RFC 5321 §4.5.3.2.7: at least 5 minutes).
     pub command_secs_max: u32,
     /// Longest wait for more of a message.
@@ -79,7 +76,7 @@ pub enum AuthOffer {
 impl Settings {
     /// Port 25: from everybody, no logins.
     #[must_use]
-    pub fn smtp(hostname: &str, decoy: Decoy) -> Settings {
+    pub fn smtp(hostname: &str) -> Settings {
         Settings {
             hostname: hostname.into(),
             message_octets_max: 50 << 20,
@@ -99,7 +96,6 @@ impl Settings {
             deliver_by_secs_min: Some(0),
             require_tls: true,
             campaign_field: None,
-            decoy,
             command_secs_max: 300,
             body_secs_max: 300,
         }
@@ -107,22 +103,22 @@ impl Settings {
 
     /// Ports 587 and 465: from our own users, after TLS and login (RFC 6409, RFC 8314).
     #[must_use]
-    pub fn submission(hostname: &str, decoy: Decoy) -> Settings {
+    pub fn submission(hostname: &str) -> Settings {
         Settings {
             auth: AuthOffer::WithTls,
             auth_required: true,
-            ..Settings::smtp(hostname, decoy)
+            ..Settings::smtp(hostname)
         }
     }
 
     /// LMTP: from the host or network that hands over mail (RFC 2033).
     #[must_use]
-    pub fn lmtp(hostname: &str, decoy: Decoy) -> Settings {
+    pub fn lmtp(hostname: &str) -> Settings {
         Settings {
             starttls: false,
             deliver_by_secs_min: None,
             require_tls: false,
-            ..Settings::smtp(hostname, decoy)
+            ..Settings::smtp(hostname)
         }
     }
 }

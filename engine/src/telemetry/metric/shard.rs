@@ -80,6 +80,7 @@ label! {
         Failed = "failed",
         Throttled = "throttled",
         Busy = "busy",
+        Crowded = "crowded",
     }
 }
 

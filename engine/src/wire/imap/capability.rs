@@ -3,17 +3,17 @@
 //! LITERAL+ includes what LITERAL- of IMAP4rev2 promises (RFC 7888 §5), so that only it is named.
 //! A word is here only when what it stands for is complete.
 
+use crate::wire::sasl::Offer;
 use std::fmt::Write;
 
 /// What decides the words.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Stage {
-    /// In the clear with a password still to come.
+pub enum Stage<'a> {
     BeforeLogin {
         /// STARTTLS can be said now.
         starttls: bool,
-        /// LOGIN and AUTH=PLAIN may be used now: under TLS, or where the operator allows it.
-        login: bool,
+        /// What may be logged in with now; LOGIN where it takes passwords.
+        offer: &'a Offer,
     },
     AfterLogin,
 }
@@ -27,12 +27,6 @@ const ALWAYS: &[&str] = &[
     "ID",
     "ENABLE",
 ];
-
-/// Where a password may cross the wire.
-const PLAINTEXT: &[&str] = &["AUTH=PLAIN", "AUTH=LOGIN"];
-
-/// Where it never does.
-const CHALLENGE: &[&str] = &["AUTH=SCRAM-SHA-256"];
 
 /// For mailboxes: only after login.
 const MAILBOXES: &[&str] = &[
@@ -54,21 +48,22 @@ const MAILBOXES: &[&str] = &[
 
 /// The words behind `CAPABILITY `, separated by spaces; `append_limit` in octets (RFC 7889 §3).
 #[must_use]
-pub fn words(stage: Stage, append_limit: u64) -> String {
+pub fn words(stage: Stage<'_>, append_limit: u64) -> String {
     let mut words = ALWAYS.to_vec();
     match stage {
-        Stage::BeforeLogin { starttls, login } => {
+        Stage::BeforeLogin { starttls, offer } => {
             words.extend(starttls.then_some("STARTTLS"));
-            words.extend_from_slice(CHALLENGE);
-            if login {
-                words.extend_from_slice(PLAINTEXT);
-            } else {
-                words.push("LOGINDISABLED");
-            }
+            words.extend((!offer.takes_passwords()).then_some("LOGINDISABLED"));
         }
         Stage::AfterLogin => words.extend_from_slice(MAILBOXES),
     }
     let mut text = words.join(" ");
+    if let Stage::BeforeLogin { offer, .. } = stage {
+        for mechanism in offer.mechanisms() {
+            text.push_str(" AUTH=");
+            text.push_str(mechanism.name());
+        }
+    }
     if stage == Stage::AfterLogin {
         write!(text, " APPENDLIMIT={append_limit}").expect("writing to a String cannot fail");
     }
@@ -78,24 +73,24 @@ pub fn words(stage: Stage, append_limit: u64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::wire::sasl::{Channel, Mechanism};
+
+    fn before_login(starttls: bool, channel: Channel) -> String {
+        let house = [Mechanism::ScramSha256, Mechanism::Plain, Mechanism::Login];
+        let offer = Offer::new(&house, channel, false);
+        let offer = &offer;
+        words(Stage::BeforeLogin { starttls, offer }, 1)
+    }
 
     #[test]
     fn a_password_is_asked_for_only_where_it_is_safe() {
-        let clear = Stage::BeforeLogin {
-            starttls: true,
-            login: false,
-        };
         assert_eq!(
-            words(clear, 1),
-            "IMAP4rev1 IMAP4rev2 LITERAL+ SASL-IR ID ENABLE STARTTLS AUTH=SCRAM-SHA-256 \
-             LOGINDISABLED"
+            before_login(true, Channel::default()),
+            "IMAP4rev1 IMAP4rev2 LITERAL+ SASL-IR ID ENABLE STARTTLS LOGINDISABLED \
+             AUTH=SCRAM-SHA-256"
         );
-        let secure = Stage::BeforeLogin {
-            starttls: false,
-            login: true,
-        };
         assert_eq!(
-            words(secure, 1),
+            before_login(false, Channel::private()),
             "IMAP4rev1 IMAP4rev2 LITERAL+ SASL-IR ID ENABLE AUTH=SCRAM-SHA-256 AUTH=PLAIN \
              AUTH=LOGIN"
         );

@@ -90,6 +90,7 @@ impl Exchange {
                 let initial = format!("n,,{bare}").into_bytes();
                 (State::AwaitServerFirst { nonce, bare }, Some(initial))
             }
+            _ => return Err(Malformed),
         };
         let exchange = Exchange {
             user,
@@ -212,11 +213,14 @@ impl std::fmt::Debug for Salted {
     }
 }
 
+/// What this side can do, the strongest first.
+pub const KNOWN: [Mechanism; 3] = [Mechanism::ScramSha256, Mechanism::Plain, Mechanism::Login];
+
 /// The strongest mechanism that both sides know; without `may_show` none that shows the password.
 #[must_use]
 pub fn choose(offered: &[Mechanism], may_show: bool) -> Option<Mechanism> {
     let allowed = |mechanism: &Mechanism| may_show || !mechanism.shows_password();
-    let mut strongest_first = Mechanism::ALL.into_iter();
+    let mut strongest_first = KNOWN.into_iter();
     strongest_first.find(|mechanism| offered.contains(mechanism) && allowed(mechanism))
 }
 
@@ -241,8 +245,8 @@ fn prepared(text: &str) -> Result<String, Malformed> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::scram::{Decoy, ITERATIONS, Keys};
-    use super::super::{Exchange as Server, Step as Asked};
+    use super::super::scram::{Hash, ITERATIONS, Keys, Known};
+    use super::super::{Answer, Channel, Offer, Question, Step as Asked};
     use super::*;
 
     fn login(mechanism: Mechanism, password: &str) -> (Exchange, Option<Vec<u8>>) {
@@ -257,7 +261,7 @@ mod tests {
         }
     }
 
-    fn challenge(step: Asked) -> Vec<u8> {
+    fn challenge(step: Asked<()>) -> Vec<u8> {
         match step {
             Asked::Challenge(octets) => octets,
             other => panic!("a challenge was due, not {other:?}"),
@@ -266,27 +270,33 @@ mod tests {
 
     /// Our client against our server; gives whether the server was convinced.
     fn scram(theirs: &str, ours: &str) -> bool {
-        let keys = Keys::derive(theirs, b"salt", NonZeroU32::new(ITERATIONS).unwrap());
-        let decoy = Decoy::new([1; KEY_BYTES]);
-        let mut server = Server::start(Mechanism::ScramSha256);
+        let iterations = NonZeroU32::new(ITERATIONS).unwrap();
+        let keys = Keys::derive(Hash::Sha256, theirs, b"salt", iterations);
+        let known = Known {
+            keys,
+            is_real: true,
+            nonce: "more".into(),
+        };
+        let offer = Offer::new(&[Mechanism::ScramSha256], Channel::default(), false);
+        let mut server = offer.start(Mechanism::ScramSha256);
         let (mut client, initial) = login(Mechanism::ScramSha256, ours);
         let asked = server.respond(&initial.unwrap());
-        let user = "ti,m=".to_owned();
-        assert_eq!(asked, Asked::Secret { user: user.clone() });
-        let first = challenge(server.keys(Some(keys), "more", &decoy));
+        let (hash, user) = (Hash::Sha256, "ti,m=".to_owned());
+        assert_eq!(asked, Asked::Ask(Question::Keys { hash, user }));
+        let first = challenge(server.answered(Answer::Keys(Box::new(known))));
         assert!(client.succeeded().is_err(), "the server has proven nothing");
         let Ok(Step::Derive(derivation)) = client.challenge(&first) else {
             panic!("a derivation was due");
         };
         let last = respond(client.derived(&derivation.derive()));
-        let Asked::Proven { proven, .. } = server.respond(&last) else {
+        let Asked::Ask(Question::Proof { proven, .. }) = server.respond(&last) else {
             panic!("a proof was due");
         };
         if proven {
-            let server_last = challenge(server.confirm());
+            let server_last = challenge(server.answered(Answer::Verdict(Ok(()))));
             assert_eq!(respond(client.challenge(&server_last)), b"");
             assert!(client.succeeded().is_ok());
-            assert_eq!(server.respond(b""), Asked::Done);
+            assert_eq!(server.respond(b""), Asked::Welcome(()));
         }
         proven
     }

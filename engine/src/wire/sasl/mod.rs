@@ -1,86 +1,149 @@
 //! SASL exchanges, pure: the protocol around them only carries the bytes. Here is the server's
 //! side, in [`client`] the other one.
 //!
-//! PLAIN (RFC 4616), LOGIN (draft-murchison-sasl-login) and SCRAM-SHA-256 (RFC 5802, RFC 7677).
-//! SMTP, IMAP and POP3 drive the same [`Exchange`]:
+//! PLAIN (RFC 4616), LOGIN (draft-murchison-sasl-login), SCRAM-SHA-1 and SCRAM-SHA-256 with their
+//! -PLUS forms (RFC 5802, RFC 7677), EXTERNAL (RFC 4422), OAUTHBEARER (RFC 7628) and XOAUTH2.
+//! SMTP, IMAP and POP3 drive the same [`Exchange`], and know of no mechanism by name:
 //!
 //! ```text
-//! start ─▶ respond(initial response) ─┐        no initial response: send `opening` first
-//!                 ┌───────────────────┘
+//! Offer::start ─▶ respond(initial response) ─┐   no initial response: send `opening` first
+//!                 ┌──────────────────────────┘
 //!                 ▼
 //!   Challenge ─▶ sent, the answer goes to `respond`
-//!   Verify    ─▶ password checked by the caller; the exchange is over
-//!   Secret    ─▶ keys looked up, `keys` continues with a Challenge
-//!   Proven    ─▶ the caller decides (lock-outs); `confirm` continues with a Challenge
-//!   Done      ─▶ the last empty response came; the login holds
+//!   Ask       ─▶ a Question for whoever knows accounts (`listen::Hall::answer`); what it says
+//!                goes to `answered`
+//!   Welcome   ─▶ the exchange is over: in
+//!   Refused   ─▶ the exchange is over: out, and why
+//!   Malformed ─▶ the exchange is over: the client broke the mechanism
 //! ```
 //!
-//! Passwords and names are prepared by the caller's directory, apart from SCRAM user names, which
-//! RFC 5802 §5.1 has prepared here. No step allocates more than a few times
-//! [`RESPONSE_BYTES_MAX`].
+//! Passwords and names are prepared by the directory, apart from SCRAM user names, which RFC 5802
+//! §5.1 has prepared here. No step allocates more than a few times [`RESPONSE_BYTES_MAX`].
 
 pub mod client;
+mod external;
+mod offer;
 pub mod plain;
 pub mod scram;
+mod token;
+
+pub use offer::{Channel, EndPoint, Offer};
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use std::fmt;
 
-/// A response as it comes over the wire, base64 included. RFC 4954 §4 calls 12,288 octets enough
-/// for every mechanism in use; ours need three strings of at most [`STRING_BYTES_MAX`].
-pub const RESPONSE_BYTES_MAX: usize = 4096;
+/// A response as it comes over the wire, base64 included: what RFC 4954 §4 calls enough for every
+/// mechanism in use. Only tokens come near it.
+pub const RESPONSE_BYTES_MAX: usize = 12_288;
 
 /// Identity, password or nonce, in octets (RFC 4616 §2: at least 255).
 pub const STRING_BYTES_MAX: usize = 1000;
 
-const _: () = assert!(3 * STRING_BYTES_MAX + 2 <= RESPONSE_BYTES_MAX / 4 * 3);
+/// A bearer token, in octets.
+pub const TOKEN_BYTES_MAX: usize = 8 << 10;
 
-/// What the server offers. SCRAM-SHA-256-PLUS is not among it: no channel binding is announced.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+const _: () = assert!(3 * STRING_BYTES_MAX + 2 <= RESPONSE_BYTES_MAX / 4 * 3);
+const _: () = assert!(TOKEN_BYTES_MAX + STRING_BYTES_MAX <= RESPONSE_BYTES_MAX / 4 * 3);
+
+/// What there is to log in with.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub enum Mechanism {
     Plain,
     Login,
+    ScramSha1,
+    ScramSha1Plus,
     ScramSha256,
+    ScramSha256Plus,
+    External,
+    OAuthBearer,
+    XOAuth2,
 }
 
-/// One authentication in progress.
+/// One authentication in progress; `A` is who logs in, as the caller knows them.
 #[derive(Debug)]
-pub enum Exchange {
+pub struct Exchange<A> {
+    state: State<A>,
+}
+
+#[derive(Debug)]
+enum State<A> {
     Plain,
     Login(plain::Login),
     Scram(scram::Server),
+    /// SCRAM: let in, and not yet told so by our own proof.
+    Confirming(A),
+    External,
+    Token(token::Form),
+    /// The client has to hear why before it is refused (RFC 7628 §3.2.3).
+    AwaitDummy(Refusal),
+    /// A question is open; nothing follows its answer.
+    AwaitVerdict,
+    AwaitTokenVerdict(token::Form),
+    Over,
 }
 
 /// What the caller does next.
 #[derive(PartialEq, Eq, Debug)]
-pub enum Step {
+pub enum Step<A> {
     /// Send these octets in base64 and give the answer to [`Exchange::respond`].
     Challenge(Vec<u8>),
-    /// Check the password; there is nothing more to exchange.
-    Verify(Credentials),
-    /// Look up the SCRAM keys of `user` and call [`Exchange::keys`], with `None` for a stranger.
-    Secret { user: String },
-    /// The client did or did not prove that it knows the password. To let it in, call
-    /// [`Exchange::confirm`].
-    Proven { user: String, proven: bool },
-    /// The client has seen the server's proof: it is logged in.
-    Done,
-    /// The client wants to act for somebody else, which nobody may here (RFC 4616 §2).
-    Unauthorized,
-    /// The exchange is broken and over.
+    /// Ask whoever knows accounts, and give what they say to [`Exchange::answered`].
+    Ask(Question),
+    Welcome(A),
+    Refused(Refusal),
+    /// The exchange is broken.
     Malformed,
+}
+
+/// What only the directory knows.
+#[derive(PartialEq, Eq, Debug)]
+pub enum Question {
+    /// Is this the password? Answered by [`Answer::Verdict`].
+    Password(Credentials),
+    /// The SCRAM keys of `user`; answered by [`Answer::Keys`], for a stranger, too.
+    Keys { hash: scram::Hash, user: String },
+    /// SCRAM came to its end: may `user` come in, or is a failure to be counted? Answered by
+    /// [`Answer::Verdict`]; without `proven` it must refuse.
+    Proof { user: String, proven: bool },
+    /// Whose is the certificate that the client has shown? Without an identity the certificate
+    /// decides. Answered by [`Answer::Verdict`].
+    Certificate { identity: Option<String> },
+    /// Whose is the token? It must be that of `identity`, where one is named. Answered by
+    /// [`Answer::Verdict`].
+    Token {
+        identity: Option<String>,
+        token: Password,
+    },
+}
+
+/// The answer to a [`Question`].
+#[derive(Debug)]
+pub enum Answer<A> {
+    Keys(Box<scram::Known>),
+    Verdict(Result<A, Refusal>),
+}
+
+/// Why a login is refused. To a client, a stranger and a wrong password are the same.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Refusal {
+    Wrong,
+    /// Too many failures from there or for that account.
+    Slowed,
+    /// Nobody can tell now.
+    Unavailable,
+    /// The account has as many connections as it may.
+    Crowded,
 }
 
 /// A password given in the clear, to be checked against the directory.
 #[derive(PartialEq, Eq, Debug)]
 pub struct Credentials {
-    pub mechanism: Mechanism,
     pub identity: String,
     pub password: Password,
 }
 
-/// A password that does not show itself in logs.
+/// A password or token that does not show itself in logs.
 #[derive(PartialEq, Eq)]
 pub struct Password(String);
 
@@ -90,7 +153,17 @@ pub struct Malformed;
 
 impl Mechanism {
     /// In the order in which they are announced: the strongest first.
-    pub const ALL: [Mechanism; 3] = [Mechanism::ScramSha256, Mechanism::Plain, Mechanism::Login];
+    pub const ALL: [Mechanism; 9] = [
+        Mechanism::ScramSha256Plus,
+        Mechanism::ScramSha256,
+        Mechanism::ScramSha1Plus,
+        Mechanism::ScramSha1,
+        Mechanism::External,
+        Mechanism::OAuthBearer,
+        Mechanism::XOAuth2,
+        Mechanism::Plain,
+        Mechanism::Login,
+    ];
 
     /// The mechanism of that name, in any case (RFC 4422 §3.1 has upper case on the wire).
     #[must_use]
@@ -105,63 +178,117 @@ impl Mechanism {
         match self {
             Mechanism::Plain => "PLAIN",
             Mechanism::Login => "LOGIN",
+            Mechanism::ScramSha1 => "SCRAM-SHA-1",
+            Mechanism::ScramSha1Plus => "SCRAM-SHA-1-PLUS",
             Mechanism::ScramSha256 => "SCRAM-SHA-256",
+            Mechanism::ScramSha256Plus => "SCRAM-SHA-256-PLUS",
+            Mechanism::External => "EXTERNAL",
+            Mechanism::OAuthBearer => "OAUTHBEARER",
+            Mechanism::XOAuth2 => "XOAUTH2",
         }
     }
 
-    /// Whether who reads the line learns the password.
+    /// Whether who reads the line learns what they can log in with: a password, or a token.
     #[must_use]
     pub fn shows_password(self) -> bool {
-        self != Mechanism::ScramSha256
+        matches!(
+            self,
+            Mechanism::Plain | Mechanism::Login | Mechanism::OAuthBearer | Mechanism::XOAuth2
+        )
+    }
+
+    /// The hash of SCRAM, and whether the channel is bound.
+    #[must_use]
+    pub fn scram(self) -> Option<(scram::Hash, bool)> {
+        match self {
+            Mechanism::ScramSha1 => Some((scram::Hash::Sha1, false)),
+            Mechanism::ScramSha1Plus => Some((scram::Hash::Sha1, true)),
+            Mechanism::ScramSha256 => Some((scram::Hash::Sha256, false)),
+            Mechanism::ScramSha256Plus => Some((scram::Hash::Sha256, true)),
+            _ => None,
+        }
     }
 }
 
-impl Exchange {
-    #[must_use]
-    pub fn start(mechanism: Mechanism) -> Exchange {
-        match mechanism {
-            Mechanism::Plain => Exchange::Plain,
-            Mechanism::Login => Exchange::Login(plain::Login::AwaitIdentity),
-            Mechanism::ScramSha256 => Exchange::Scram(scram::Server::new()),
-        }
-    }
-
+impl<A> Exchange<A> {
     /// The challenge that asks for the first response when the client sent none with its command.
     #[must_use]
     pub fn opening(&self) -> &'static [u8] {
-        match self {
-            Exchange::Login(_) => plain::Login::IDENTITY_PROMPT,
-            Exchange::Plain | Exchange::Scram(_) => b"",
+        match self.state {
+            State::Login(_) => plain::Login::IDENTITY_PROMPT,
+            _ => b"",
         }
     }
 
     /// Takes a decoded response.
-    pub fn respond(&mut self, response: &[u8]) -> Step {
-        let step = match self {
-            Exchange::Plain => plain::respond(response),
-            Exchange::Login(login) => login.respond(response),
-            Exchange::Scram(server) => server.respond(response),
+    pub fn respond(&mut self, response: &[u8]) -> Step<A> {
+        let step = match std::mem::replace(&mut self.state, State::Over) {
+            State::Plain => plain::respond(response).map(|asked| self.verdict_on(asked)),
+            State::Login(login) => login.respond(response).map(|next| match next {
+                plain::Next::Prompt(login, prompt) => {
+                    self.state = State::Login(login);
+                    Step::Challenge(prompt.to_vec())
+                }
+                plain::Next::Verify(credentials) => self.verdict_on(Ok(credentials)),
+            }),
+            State::Scram(mut server) => server.respond(response).map(|question| {
+                self.state = State::Scram(server);
+                Step::Ask(question)
+            }),
+            State::Confirming(account) if response.is_empty() => Ok(Step::Welcome(account)),
+            State::External => external::respond(response).map(|identity| {
+                self.state = State::AwaitVerdict;
+                Step::Ask(Question::Certificate { identity })
+            }),
+            State::Token(form) => form.respond(response).map(|question| {
+                self.state = State::AwaitTokenVerdict(form);
+                Step::Ask(question)
+            }),
+            State::AwaitDummy(refusal) => Ok(Step::Refused(refusal)),
+            _ => Err(Malformed),
         };
         step.unwrap_or(Step::Malformed)
     }
 
-    /// Continues after [`Step::Secret`]. `nonce` is fresh, printable and without a comma; `decoy`
-    /// makes the keys of a user that does not exist.
-    pub fn keys(&mut self, keys: Option<scram::Keys>, nonce: &str, decoy: &scram::Decoy) -> Step {
-        match self {
-            Exchange::Scram(server) => server.keys(keys, nonce, decoy),
-            Exchange::Plain | Exchange::Login(_) => Err(Malformed),
+    /// Continues after [`Step::Ask`].
+    pub fn answered(&mut self, answer: Answer<A>) -> Step<A> {
+        let state = std::mem::replace(&mut self.state, State::Over);
+        match (state, answer) {
+            (State::Scram(mut server), Answer::Keys(known)) => match server.keys(*known) {
+                Ok(challenge) => {
+                    self.state = State::Scram(server);
+                    Step::Challenge(challenge)
+                }
+                Err(Malformed) => Step::Malformed,
+            },
+            (State::Scram(mut server), Answer::Verdict(Ok(account))) => match server.confirm() {
+                Ok(proof) => {
+                    self.state = State::Confirming(account);
+                    Step::Challenge(proof)
+                }
+                // Whoever let in somebody that has proven nothing is not believed.
+                Err(Malformed) => Step::Refused(Refusal::Wrong),
+            },
+            (State::AwaitTokenVerdict(form), Answer::Verdict(Err(Refusal::Wrong))) => {
+                self.state = State::AwaitDummy(Refusal::Wrong);
+                Step::Challenge(form.complaint().to_vec())
+            }
+            (State::AwaitVerdict | State::AwaitTokenVerdict(_), Answer::Verdict(Ok(account))) => {
+                Step::Welcome(account)
+            }
+            (_, Answer::Verdict(Err(refusal))) => Step::Refused(refusal),
+            _ => Step::Malformed,
         }
-        .unwrap_or(Step::Malformed)
     }
 
-    /// Continues after [`Step::Proven`] with `proven` when the caller lets the user in.
-    pub fn confirm(&mut self) -> Step {
-        match self {
-            Exchange::Scram(server) => server.confirm(),
-            Exchange::Plain | Exchange::Login(_) => Err(Malformed),
+    fn verdict_on(&mut self, asked: Result<Credentials, Refusal>) -> Step<A> {
+        match asked {
+            Ok(credentials) => {
+                self.state = State::AwaitVerdict;
+                Step::Ask(Question::Password(credentials))
+            }
+            Err(refusal) => Step::Refused(refusal),
         }
-        .unwrap_or(Step::Malformed)
     }
 }
 
@@ -211,8 +338,11 @@ mod tests {
 
     #[test]
     fn knows_what_it_offers_and_nothing_else() {
-        assert_eq!(Mechanism::from_name(b"plain"), Some(Mechanism::Plain));
-        assert_eq!(Mechanism::from_name(b"SCRAM-SHA-256-PLUS"), None);
+        for mechanism in Mechanism::ALL {
+            let name = mechanism.name().to_ascii_lowercase();
+            assert_eq!(Mechanism::from_name(name.as_bytes()), Some(mechanism));
+        }
+        assert_eq!(Mechanism::from_name(b"ANONYMOUS"), None);
         assert_eq!(Mechanism::from_name(b""), None);
     }
 
@@ -229,5 +359,17 @@ mod tests {
     fn hides_the_password() {
         let shown = format!("{:?}", Password::new("pencil".into()));
         assert!(!shown.contains("pencil"));
+    }
+
+    /// Whatever is answered to what was not asked, nobody gets in.
+    #[test]
+    fn an_answer_without_a_question_opens_nothing() {
+        let offer = Offer::new(&Mechanism::ALL, Channel::private(), false);
+        for mechanism in offer.mechanisms() {
+            let mut exchange = offer.start(mechanism);
+            let step = exchange.answered(Answer::Verdict(Ok(())));
+            assert!(!matches!(step, Step::Welcome(())), "{mechanism:?}");
+            assert_eq!(exchange.respond(b"n,,n=tim,r=abc"), Step::Malformed);
+        }
     }
 }

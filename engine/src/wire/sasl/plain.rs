@@ -1,13 +1,19 @@
 //! Mechanisms that show the password: PLAIN (RFC 4616) and LOGIN (draft-murchison-sasl-login-00).
 
-use super::{Credentials, Malformed, Mechanism, Password, Step, string};
+use super::{Credentials, Malformed, Password, Refusal, string};
 
 /// LOGIN in progress; named for what it awaits.
 #[derive(PartialEq, Eq, Debug)]
 pub enum Login {
     AwaitIdentity,
     AwaitPassword { identity: String },
-    Over,
+}
+
+/// What follows a response of LOGIN.
+#[derive(PartialEq, Eq, Debug)]
+pub(super) enum Next {
+    Prompt(Login, &'static [u8]),
+    Verify(Credentials),
 }
 
 impl Login {
@@ -15,26 +21,24 @@ impl Login {
     pub(super) const IDENTITY_PROMPT: &'static [u8] = b"Username:";
     const PASSWORD_PROMPT: &'static [u8] = b"Password:";
 
-    pub(super) fn respond(&mut self, response: &[u8]) -> Result<Step, Malformed> {
-        match std::mem::replace(self, Login::Over) {
+    pub(super) fn respond(self, response: &[u8]) -> Result<Next, Malformed> {
+        match self {
             Login::AwaitIdentity => {
                 let identity = string(response)?;
-                *self = Login::AwaitPassword { identity };
-                Ok(Step::Challenge(Login::PASSWORD_PROMPT.to_vec()))
+                let login = Login::AwaitPassword { identity };
+                Ok(Next::Prompt(login, Login::PASSWORD_PROMPT))
             }
-            Login::AwaitPassword { identity } => Ok(Step::Verify(Credentials {
-                mechanism: Mechanism::Login,
+            Login::AwaitPassword { identity } => Ok(Next::Verify(Credentials {
                 identity,
                 password: Password::new(string(response)?),
             })),
-            Login::Over => Err(Malformed),
         }
     }
 }
 
 /// `[authzid] NUL authcid NUL passwd`. Nobody acts for somebody else here: an authorization
 /// identity is good only if it repeats the other one.
-pub(super) fn respond(response: &[u8]) -> Result<Step, Malformed> {
+pub(super) fn respond(response: &[u8]) -> Result<Result<Credentials, Refusal>, Malformed> {
     let mut parts = response.splitn(3, |&octet| octet == 0);
     let (Some(authzid), Some(authcid), Some(password)) = (parts.next(), parts.next(), parts.next())
     else {
@@ -42,24 +46,18 @@ pub(super) fn respond(response: &[u8]) -> Result<Step, Malformed> {
     };
     let (identity, password) = (string(authcid)?, Password::new(string(password)?));
     if !authzid.is_empty() && authzid != authcid {
-        return Ok(Step::Unauthorized);
+        return Ok(Err(Refusal::Wrong));
     }
-    let mechanism = Mechanism::Plain;
-    Ok(Step::Verify(Credentials {
-        mechanism,
-        identity,
-        password,
-    }))
+    Ok(Ok(Credentials { identity, password }))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::wire::sasl::Exchange;
+    use crate::wire::sasl::{Channel, Mechanism, Offer, Question, Step};
 
     fn plain(identity: &str, password: &str) -> Credentials {
         Credentials {
-            mechanism: Mechanism::Plain,
             identity: identity.into(),
             password: Password::new(password.into()),
         }
@@ -67,14 +65,14 @@ mod tests {
 
     #[test]
     fn takes_plain_with_and_without_authorization_identity() {
-        let expected = Ok(Step::Verify(plain("tim", "tanstaaftanstaaf")));
+        let expected = Ok(Ok(plain("tim", "tanstaaftanstaaf")));
         assert_eq!(respond(b"\0tim\0tanstaaftanstaaf"), expected);
         assert_eq!(respond(b"tim\0tim\0tanstaaftanstaaf"), expected);
     }
 
     #[test]
     fn nobody_acts_for_another() {
-        assert_eq!(respond(b"kurt\0tim\0x"), Ok(Step::Unauthorized));
+        assert_eq!(respond(b"kurt\0tim\0x"), Ok(Err(Refusal::Wrong)));
     }
 
     #[test]
@@ -96,25 +94,15 @@ mod tests {
 
     #[test]
     fn walks_through_login() {
-        let mut exchange = Exchange::start(Mechanism::Login);
+        let offer = Offer::new(&[Mechanism::Login], Channel::private(), false);
+        let mut exchange = offer.start::<()>(Mechanism::Login);
         assert_eq!(exchange.opening(), b"Username:");
-        assert_eq!(
-            exchange.respond(b"tim"),
-            Step::Challenge(b"Password:".to_vec())
-        );
-        let Step::Verify(credentials) = exchange.respond(b"secret") else {
-            panic!("the password ends the exchange");
-        };
-        assert_eq!(credentials.identity, "tim");
-        assert_eq!(credentials.password.as_str(), "secret");
+        let prompt = exchange.respond(b"tim");
+        assert_eq!(prompt, Step::Challenge(b"Password:".to_vec()));
+        let asked = exchange.respond(b"secret");
+        assert_eq!(asked, Step::Ask(Question::Password(plain("tim", "secret"))));
         assert_eq!(exchange.respond(b"more"), Step::Malformed);
-    }
-
-    #[test]
-    fn refuses_an_empty_login() {
-        assert_eq!(
-            Exchange::start(Mechanism::Login).respond(b""),
-            Step::Malformed
-        );
+        let mut empty = offer.start::<()>(Mechanism::Login);
+        assert_eq!(empty.respond(b""), Step::Malformed);
     }
 }

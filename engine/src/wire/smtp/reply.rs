@@ -132,6 +132,7 @@ replies! {
     LOGIN_FAILED = "535 5.7.8 Authentication credentials invalid";
     AUTH_NEEDS_TLS = "538 5.7.11 Encryption required for authentication";
     LOGIN_UNAVAILABLE = "454 4.7.0 Temporary authentication failure";
+    ACCOUNT_CROWDED = "421 4.7.0 Too many connections of this account, try again later";
     LOGIN_SLOWED = "454 4.7.0 Too many failed logins, try again later";
     SENDER_NOT_OWNED = "553 5.7.1 Sender address is not yours";
     RELAY_DENIED = "550 5.7.1 Relaying denied: no outbound mail is sent from here";

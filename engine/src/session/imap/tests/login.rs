@@ -1,46 +1,62 @@
 //! Before login: greeting, STARTTLS, LOGIN, AUTHENTICATE, and hostile clients.
 
-use super::pipe::Wire;
+use super::pipe::{Pipe, Wire};
 use super::*;
 use crate::session::imap::dialogue::Dialogue;
 use crate::session::imap::io::Ended;
-use crate::session::imap::login::{Gate, LoggedIn, Login, Rules, Verdict};
+use crate::session::imap::login::{Gate, LoggedIn, Login, Rules};
 use crate::session::imap::{Session, Terms};
-use crate::wire::sasl::Credentials;
-use crate::wire::sasl::scram::{Decoy, Keys};
+use crate::wire::sasl::scram::{Decoy, Known};
+use crate::wire::sasl::{Answer, Channel, Credentials, Mechanism, Offer, Question, Refusal};
 use ::store::mail::date::InternalDate;
 use ::store::mail::id::AccountId;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use std::rc::Rc;
 
-struct Door(Decoy);
+/// Knows alice, and that some passwords cannot be looked up.
+struct Door {
+    pipe: Rc<Pipe>,
+    in_clear: bool,
+}
 
 impl Gate for Door {
     type Account = AccountId;
 
-    async fn verify(&mut self, credentials: Credentials) -> Verdict<AccountId> {
-        match (credentials.identity.as_str(), credentials.password.as_str()) {
-            ("alice", "secret") => Verdict::Welcome(ALICE),
-            ("nobody-knows", _) => Verdict::Unavailable,
-            _ => Verdict::Refused,
-        }
+    fn offer(&self) -> Offer {
+        let house = [
+            Mechanism::ScramSha256,
+            Mechanism::OAuthBearer,
+            Mechanism::Plain,
+            Mechanism::Login,
+        ];
+        let channel = Channel {
+            is_private: self.pipe.tls.get(),
+            ..Channel::default()
+        };
+        Offer::new(&house, channel, self.in_clear)
     }
 
-    async fn keys(&mut self, _: &str) -> Option<Keys> {
-        None
-    }
-
-    async fn proven(&mut self, _: &str, _: bool) -> Verdict<AccountId> {
-        Verdict::Refused
-    }
-
-    fn nonce(&mut self) -> String {
-        "servernonce".into()
-    }
-
-    fn decoy(&self) -> &Decoy {
-        &self.0
+    async fn answer(&mut self, question: Question) -> Answer<AccountId> {
+        Answer::Verdict(match question {
+            Question::Keys { hash, user } => {
+                return Answer::Keys(Box::new(Known {
+                    keys: Decoy::new([7; 32]).keys(hash, &user),
+                    is_real: false,
+                    nonce: "servernonce".into(),
+                }));
+            }
+            Question::Password(Credentials { identity, password }) => {
+                match (identity.as_str(), password.as_str()) {
+                    ("alice", "secret") => Ok(ALICE),
+                    ("nobody-knows", _) => Err(Refusal::Unavailable),
+                    ("everywhere", _) => Err(Refusal::Crowded),
+                    _ => Err(Refusal::Wrong),
+                }
+            }
+            Question::Token { token, .. } if token.as_str() == "good" => Ok(ALICE),
+            _ => Err(Refusal::Wrong),
+        })
     }
 }
 
@@ -48,11 +64,13 @@ impl Gate for Door {
 fn connect(plaintext_without_tls: bool) -> Client {
     let mut client = Client::serve(move |wire: Wire| {
         Box::pin(async move {
+            let mut door = Door {
+                pipe: Rc::clone(&wire.0),
+                in_clear: plaintext_without_tls,
+            };
             let mut dialogue = Dialogue::new(wire);
-            let mut door = Door(Decoy::new([7; 32]));
             let rules = Rules {
                 patience: std::time::Duration::from_secs(60),
-                plaintext_without_tls,
                 append_bytes_max: 1000,
             };
             let logged_in = Login::new(&mut dialogue, &mut door, rules).run().await;
@@ -86,6 +104,10 @@ fn initial(text: &str) -> String {
     STANDARD.encode(text)
 }
 
+fn bearer(token: &str) -> String {
+    initial(&format!("n,,\u{1}auth=Bearer {token}\u{1}\u{1}"))
+}
+
 #[test]
 fn a_password_waits_for_tls() {
     let mut client = connect(false);
@@ -100,7 +122,7 @@ fn a_password_waits_for_tls() {
          S: a4 BAD TLS is already active
          C: a5 CAPABILITY
          S: * CAPABILITY IMAP4rev1 IMAP4rev2 LITERAL+ SASL-IR ID ENABLE \
-            AUTH=SCRAM-SHA-256 AUTH=PLAIN AUTH=LOGIN
+            AUTH=SCRAM-SHA-256 AUTH=OAUTHBEARER AUTH=PLAIN AUTH=LOGIN
          S: a5 OK Done
          C: a6 LOGIN alice secret
          S: a6 OK [CAPABILITY IMAP4rev1 …
@@ -155,6 +177,18 @@ fn every_mechanism_lets_in_and_refuses() {
         (
             "a LOGIN nobody-knows x\r\n".to_owned(),
             "a NO [UNAVAILABLE]",
+        ),
+        (
+            "a LOGIN everywhere x\r\n".to_owned(),
+            "a NO [LIMIT] Too many connections",
+        ),
+        (
+            format!("a AUTHENTICATE OAUTHBEARER {}\r\n", bearer("good")),
+            "a OK [CAPABILITY",
+        ),
+        (
+            format!("a AUTHENTICATE OAUTHBEARER {}\r\nAQ==\r\n", bearer("bad")),
+            "+ eyJzdGF0dXMiOiJpbnZhbGlkX3Rva2VuIn0=\r\na NO [AUTHENTICATIONFAILED]",
         ),
         (
             "a LOGIN \"\" \"\"\r\n".to_owned(),

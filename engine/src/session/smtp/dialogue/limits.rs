@@ -15,7 +15,7 @@ fn recipients_beyond_the_limit_wait_for_the_next_message() {
 
 #[test]
 fn the_default_takes_a_thousand_recipients() {
-    let settings = Settings::smtp("mx.here", Decoy::new([1; 32]));
+    let settings = Settings::smtp("mx.here");
     assert!(settings.recipients_max >= 1000);
     assert!(settings.recipients_max <= store::limit::RECIPIENTS_MAX);
 }

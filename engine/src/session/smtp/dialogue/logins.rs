@@ -1,7 +1,7 @@
 //! AUTH with every mechanism, its refusals, and what it opens.
 
 use super::*;
-use crate::wire::sasl::scram::{ITERATIONS, client_final};
+use crate::wire::sasl::scram::{Hash, ITERATIONS, client_final};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use std::num::NonZeroU32;
@@ -106,8 +106,8 @@ fn a_stranger_and_a_wrong_password_hear_the_same() {
 
 #[test]
 fn a_broken_exchange_leaves_the_session_as_it_was() {
-    let long = format!("AUTH PLAIN {}\r\n", "A".repeat(4100));
-    let too_long = format!("AUTH PLAIN {}\r\n", "A".repeat(6000));
+    let long = format!("AUTH PLAIN {}\r\n", "A".repeat(12_292));
+    let too_long = format!("AUTH PLAIN {}\r\n", "A".repeat(14_000));
     for (said, expected) in [
         ("AUTH PLAIN\r\n*\r\n", vec![334, 501]),
         ("AUTH PLAIN *\r\n", vec![501]),
@@ -127,6 +127,15 @@ fn a_broken_exchange_leaves_the_session_as_it_was() {
         assert_eq!(dialogue.session.login(), None);
     }
     assert!(submission().say(&long).starts_with("500 5.5.6 "));
+}
+
+#[test]
+fn an_account_that_is_everywhere_is_turned_away() {
+    let mut dialogue = submission();
+    let plain = base64("\0everywhere@here\0pencil");
+    let said = dialogue.say(&format!("AUTH PLAIN {plain}\r\n"));
+    assert!(said.starts_with("421 4.7.0 "), "{said}");
+    assert!(dialogue.record.closed);
 }
 
 #[test]
@@ -152,7 +161,12 @@ fn scram(dialogue: &mut Dialogue, user: &str, password: &str) -> (String, String
 fn scram_submission() -> Dialogue {
     let mut dialogue = submission();
     let iterations = NonZeroU32::new(ITERATIONS).unwrap();
-    dialogue.keys = Some(Keys::derive("pencil", b"salt of 16 bytes", iterations));
+    dialogue.keys = Some(Keys::derive(
+        Hash::Sha256,
+        "pencil",
+        b"salt of 16 bytes",
+        iterations,
+    ));
     dialogue
 }
 

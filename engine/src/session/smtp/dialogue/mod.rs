@@ -10,7 +10,8 @@ mod terms;
 mod verbs;
 
 use super::*;
-use crate::wire::sasl::scram::{Decoy, Keys};
+use crate::wire::sasl::scram::{Decoy, Keys, Known};
+use crate::wire::sasl::{self, Channel, Mechanism, Question, Refusal};
 use crate::wire::smtp::reply::Verdict;
 use std::net::{IpAddr, Ipv4Addr};
 use store::mail::address::Address;
@@ -42,15 +43,15 @@ pub(super) struct Dialogue {
 }
 
 pub(super) fn settings(kind: Kind) -> Settings {
-    let decoy = Decoy::new([1; 32]);
     let settings = match kind {
-        Kind::Smtp => Settings::smtp("mx.here", decoy),
-        Kind::Submission => Settings::submission("mx.here", decoy),
-        Kind::Lmtp => Settings::lmtp("mx.here", decoy),
+        Kind::Smtp => Settings::smtp("mx.here"),
+        Kind::Submission => Settings::submission("mx.here"),
+        Kind::Lmtp => Settings::lmtp("mx.here"),
     };
     Settings {
         message_octets_max: 1000,
         recipients_max: 100,
+        mechanisms: vec![Mechanism::ScramSha256, Mechanism::Plain, Mechanism::Login],
         ..settings
     }
 }
@@ -60,6 +61,14 @@ pub(super) fn peer(tls: bool) -> Peer {
         address: IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1)),
         name: None,
         tls: tls.then_some(TLS),
+        channel: channel(tls),
+    }
+}
+
+fn channel(tls: bool) -> Channel {
+    match tls {
+        true => Channel::private(),
+        false => Channel::default(),
     }
 }
 
@@ -137,21 +146,8 @@ impl Dialogue {
                 self.record.closed = true;
                 return None;
             }
-            Action::StartTls => Answer::Tls(TLS),
-            Action::Verify(credentials) => {
-                let known = credentials.identity == "user@here";
-                let fits = credentials.password.as_str() == "pencil";
-                Answer::Login(if known && fits {
-                    Ok("user@here".into())
-                } else {
-                    Err(LoginRefusal::Wrong)
-                })
-            }
-            Action::ScramSecret { user } => Answer::Secret {
-                keys: self.keys.clone().filter(|_| user == "user@here"),
-                nonce: [9; 18],
-            },
-            Action::ScramProof { user, .. } => Answer::Login(Ok(user.into())),
+            Action::StartTls => Answer::Tls(TLS, channel(true)),
+            Action::Ask(question) => Answer::Login(self.login(question)),
             Action::Sender { reverse_path } => Answer::Verdict(self.sender(reverse_path)),
             Action::Recipient { address, .. } => Answer::Verdict(recipient(&address)),
             Action::BeginBody { .. } => {
@@ -169,6 +165,30 @@ impl Dialogue {
                 let queue_id = format!("q{}", self.record.commits.len());
                 Answer::Committed { queue_id, verdicts }
             }
+        })
+    }
+
+    fn login(&self, question: Question) -> sasl::Answer<Rc<str>> {
+        sasl::Answer::Verdict(match question {
+            Question::Password(credentials) => {
+                let known = credentials.identity == "user@here";
+                let fits = credentials.password.as_str() == "pencil";
+                match (credentials.identity.as_str(), known && fits) {
+                    ("everywhere@here", _) => Err(Refusal::Crowded),
+                    (_, true) => Ok("user@here".into()),
+                    (_, false) => Err(Refusal::Wrong),
+                }
+            }
+            Question::Keys { hash, user } => {
+                let keys = self.keys.clone().filter(|_| user == "user@here");
+                return sasl::Answer::Keys(Box::new(Known {
+                    is_real: keys.is_some(),
+                    keys: keys.unwrap_or_else(|| Decoy::new([1; 32]).keys(hash, &user)),
+                    nonce: "server".into(),
+                }));
+            }
+            Question::Proof { user, proven: true } => Ok(user.into()),
+            _ => Err(Refusal::Wrong),
         })
     }
 

@@ -205,7 +205,7 @@ fn what_is_pipelined_behind_starttls_is_taken_and_thrown_away() {
     assert_eq!(out.action, Some(Action::StartTls));
     out = Output::default();
     assert_eq!(session.feed(0, b"P\r\n", &mut out), 3);
-    session.resume(0, Answer::Tls(TLS), &mut out);
+    session.resume(0, Answer::Tls(TLS, channel(true)), &mut out);
     assert!(out.reply.is_empty() && out.action.is_none());
     session.feed(0, b"EHLO c\r\n", &mut out);
     assert!(out.reply.starts_with(b"250-") && session.envelope().is_none());

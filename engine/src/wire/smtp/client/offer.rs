@@ -7,7 +7,7 @@
 //! MT-PRIORITY (RFC 6710), LIMITS (RFC 9422).
 
 use super::reply::Heard;
-use crate::wire::sasl::Mechanism;
+use crate::wire::sasl::{Mechanism, client};
 
 /// The extensions of one server.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
@@ -85,6 +85,7 @@ impl Offer {
     fn note_mechanisms<'a>(&mut self, names: impl Iterator<Item = &'a str>) {
         for name in names {
             let known = Mechanism::from_name(name.as_bytes());
+            let known = known.filter(|known| client::KNOWN.contains(known));
             if let Some(mechanism) = known.filter(|known| !self.auth.contains(known)) {
                 self.auth.push(mechanism);
             }
