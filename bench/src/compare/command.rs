@@ -14,9 +14,11 @@ use crate::scenario::mixed::DayArgs;
 use crate::scenario::options::{
     Inject, LoadArgs, MessageArgs, ProofArgs, ReportArgs, ServerArgs, TlsMode, WireArgs, misused,
 };
+use crate::scenario::relay::SINK;
 use crate::scenario::submit::{self, submit};
 use anyhow::{Context, bail};
 use clap::{Args, ValueEnum};
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -64,6 +66,9 @@ pub(crate) struct Compare {
     /// mixed: mail arrives by LMTP, and answers leave by it, instead of SMTP and submission
     #[arg(long, help_heading = "Days")]
     pub(super) lmtp: bool,
+    /// relay: where the sink of this tool listens
+    #[arg(long, value_name = "ADDRESS:PORT", default_value = SINK)]
+    pub(super) sink: SocketAddr,
     #[command(flatten)]
     report: ReportArgs,
 }
@@ -97,6 +102,8 @@ enum Scenario {
     Pop3,
     /// Users' days; mail by SMTP and submission
     Mixed,
+    /// Mail that is passed on, into a sink of this tool
+    Relay,
 }
 
 #[derive(ValueEnum, Clone, Copy, PartialEq, Eq, Debug)]
@@ -113,6 +120,7 @@ impl Compare {
         let place = Place {
             scratch: self.scratch.clone(),
             users: self.users,
+            next_hop: (self.scenario == Scenario::Relay).then_some(self.sink),
         };
         let raised = self.servers.iter().map(|kind| {
             eprintln!("setting up {kind}");
@@ -148,6 +156,7 @@ impl Compare {
             Scenario::Imap => self.check_sessions()?,
             Scenario::Pop3 => self.check_mailboxes()?,
             Scenario::Mixed => self.check_days()?,
+            Scenario::Relay => self.check_relaying()?,
         }
         Ok(())
     }
@@ -211,6 +220,7 @@ impl Compare {
             Scenario::Imap => return self.sessions(target, extent, stop),
             Scenario::Pop3 => return self.polls(target, extent, stop),
             Scenario::Mixed => return self.days(target, extent, stop),
+            Scenario::Relay => return self.relaying(target, extent, stop),
         };
         let what = || format!("{} has no door for this scenario", target.name);
         let door = door.as_ref().with_context(what)?;
@@ -232,7 +242,12 @@ impl Compare {
     }
 
     /// The load for one server; the pilot is the warm-up.
-    fn inject(&self, target: &Target, door: &str, extent: Extent) -> anyhow::Result<Inject> {
+    pub(super) fn inject(
+        &self,
+        target: &Target,
+        door: &str,
+        extent: Extent,
+    ) -> anyhow::Result<Inject> {
         let mut inject = Inject {
             target: door.to_string(),
             load: self.load.clone(),
@@ -255,7 +270,9 @@ impl Compare {
             if self.scenario == Scenario::Submission {
                 inject.wire.access.tls = TlsMode::Implicit;
             }
-            inject.proof.imap.clone_from(&target.doors.imap);
+            if target.next_hop.is_none() {
+                inject.proof.imap.clone_from(&target.doors.imap);
+            }
         }
         let is_read = inject.proof.imap.is_some();
         match extent {

@@ -2,5 +2,6 @@
 
 pub(crate) mod command;
 mod mailboxes;
+mod relaying;
 mod source;
 mod turns;

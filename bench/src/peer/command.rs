@@ -53,6 +53,7 @@ impl Peers {
         let place = Place {
             scratch: self.scratch.clone(),
             users,
+            next_hop: None,
         };
         let raised = servers.iter().map(|kind| Peer::raise(kind, &place));
         // If one fails, those that were raised before are dropped, and cleared with that.

@@ -26,7 +26,14 @@ pub(super) fn raise(yard: &mut Yard, target: Target) -> anyhow::Result<Target> {
     yard.write("users", &users)?;
     let base = text(yard.folder())?.to_string();
     let port = door.port().to_string();
-    let conf = EXIM_CONF.replace("{base}", &base).replace("{port}", &port);
+    let onward = target.next_hop.map_or_else(String::new, |host| {
+        let (address, port) = (host.ip().to_string(), host.port().to_string());
+        ROUTER_ONWARD
+            .replace("{host}", &address)
+            .replace("{port}", &port)
+    });
+    let conf = EXIM_CONF.replace("{onward}", &onward);
+    let conf = conf.replace("{base}", &base).replace("{port}", &port);
     // It takes this file before any other of the machine, and without a loss of rights as for -C.
     let file = yard.write("etc/exim4/exim4.conf", &conf)?;
     packages::output("chmod", &["644", text(&file)?], None)?;
@@ -40,10 +47,11 @@ pub(super) fn raise(yard: &mut Yard, target: Target) -> anyhow::Result<Target> {
     yard.start(&argv, "exim.log")?;
     yard.await_doors(&[door], "exim.log")?;
     Ok(Target {
-        server: format!("Exim {} (Maildir)", package.version),
-        durability:
-            "spool files and folder synced (fsync) before 250; Maildir files before they are named"
-                .to_string(),
+        server: format!("Exim {} ({})", package.version, keeping(&target)),
+        durability: format!(
+            "spool files and folder synced (fsync) before 250{}",
+            of_maildir(&target)
+        ),
         doors: Doors {
             smtp: Some(door.to_string()),
             ..Doors::default()
@@ -52,6 +60,26 @@ pub(super) fn raise(yard: &mut Yard, target: Target) -> anyhow::Result<Target> {
         ..target
     })
 }
+
+/// What becomes of accepted mail.
+pub(super) fn keeping(target: &Target) -> &'static str {
+    target.next_hop.map_or("Maildir", |_| "a relay")
+}
+
+/// When Maildir files are synced, of a server that has them.
+pub(super) fn of_maildir(target: &Target) -> &'static str {
+    const WHEN: &str = "; Maildir files (fsync) before they are named";
+    target.next_hop.map_or(WHEN, |_| "")
+}
+
+const ROUTER_ONWARD: &str = "\
+onward:
+  driver = manualroute
+  domains = ! +local
+  route_data = {host}::{port}
+  self = send
+  transport = onward
+";
 
 const EXIM_CONF: &str = "\
 primary_hostname = peer.example.test
@@ -84,15 +112,21 @@ tls_advertise_hosts =
 qualify_domain = example.test
 begin acl
 acl_rcpt:
-  accept domains = example.test
+  accept hosts = 127.0.0.1
   deny
 begin routers
-mailbox:
+{onward}mailbox:
   driver = accept
   domains = +local
   local_parts = lsearch;{base}/users
   transport = maildir
 begin transports
+onward:
+  driver = smtp
+  allow_localhost
+  hosts_try_fastopen =
+  hosts_avoid_tls = *
+  connection_max_messages = 0
 maildir:
   driver = appendfile
   directory = {base}/mail/$local_part_data@$domain_data

@@ -28,7 +28,10 @@ impl Kind {
             "ringpost",
             "this workspace's release build (ringpost:2 has two shards)",
         ),
-        ("postfix", "Postfix, queue only: accepted mail is discarded"),
+        (
+            "postfix",
+            "Postfix, queue only: accepted mail is discarded, or passed on (relay)",
+        ),
         (
             "postfix-dovecot",
             "Postfix that delivers to Dovecot by LMTP (mdbox)",
@@ -44,6 +47,14 @@ impl Kind {
             "Postfix's smtp-sink, which stores nothing: a measuring stick",
         ),
     ];
+}
+
+impl Kind {
+    /// Whether it can be set up to pass mail on.
+    pub(super) fn relays(&self) -> bool {
+        use Kind::{Exim, OpenSmtpd, PostfixQueue, Ringpost};
+        matches!(self, Ringpost { .. } | PostfixQueue | Exim | OpenSmtpd)
+    }
 }
 
 impl FromStr for Kind {

@@ -23,12 +23,11 @@ mod yard;
 
 pub(crate) use kind::Kind;
 pub(crate) use packages::program;
-#[cfg(test)]
-pub(crate) use target::Counting;
-pub(crate) use target::{Doors, Target};
+pub(crate) use target::{Counting, Doors, Target};
 pub(crate) use yard::Yard;
 
-use anyhow::Context;
+use anyhow::{Context, bail};
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 /// Where and for whom servers are set up.
@@ -37,6 +36,8 @@ pub(crate) struct Place {
     /// Folders are made in it.
     pub(crate) scratch: PathBuf,
     pub(crate) users: usize,
+    /// They pass all mail on to this host, instead of delivering it.
+    pub(crate) next_hop: Option<SocketAddr>,
 }
 
 /// A server, and its yard if it is ours.
@@ -48,12 +49,14 @@ pub(crate) struct Peer {
 impl Peer {
     /// Sets up and starts what is wished for; on an error nothing is left.
     pub(crate) fn raise(kind: &Kind, place: &Place) -> anyhow::Result<Peer> {
+        let domain = place.next_hop.map_or(DOMAIN, |_| RELAYED_DOMAIN);
         let target = Target {
             name: kind.to_string(),
             users: (0..place.users)
-                .map(|n| format!("user{n}@{DOMAIN}"))
+                .map(|n| format!("user{n}@{domain}"))
                 .collect(),
             password: PASSWORD.to_string(),
+            next_hop: place.next_hop,
             ..Target::default()
         };
         if let Kind::Elsewhere(door) = kind {
@@ -67,6 +70,10 @@ impl Peer {
             folder: Some(yard.folder().to_path_buf()),
             pid: Some(yard.keeper_pid()),
             cgroup: yard.cgroup().map(Path::to_path_buf),
+            // What a relay has passed on is counted where it arrives.
+            counting: place
+                .next_hop
+                .map_or(raised.counting, |_| Counting::Acknowledged),
             ..raised
         };
         roster::note(&target)?;
@@ -114,9 +121,12 @@ impl Peer {
 }
 
 fn raise(kind: &Kind, yard: &mut Yard, target: Target) -> anyhow::Result<Target> {
+    if target.next_hop.is_some() && !kind.relays() {
+        bail!("it is not set up as a relay here");
+    }
     match kind {
         Kind::Ringpost { shards } => ringpost::raise(yard, target, *shards),
-        Kind::PostfixQueue => postfix::raise_queue(yard, target),
+        Kind::PostfixQueue => postfix::raise_alone(yard, target),
         Kind::PostfixDovecot => dovecot::raise_behind_postfix(yard, target),
         Kind::Dovecot => dovecot::raise_alone(yard, target),
         Kind::Exim => exim::raise(yard, target),
@@ -127,4 +137,6 @@ fn raise(kind: &Kind, yard: &mut Yard, target: Target) -> anyhow::Result<Target>
 }
 
 pub(crate) const DOMAIN: &str = "example.test";
+/// Whose mail is for others.
+const RELAYED_DOMAIN: &str = "example.net";
 const PASSWORD: &str = "secret";

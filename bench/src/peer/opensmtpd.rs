@@ -5,6 +5,7 @@
 //! what it has acknowledged until the delivery has synced it.
 
 use super::chamber::{Chamber, User};
+use super::exim::{keeping, of_maildir};
 use super::packages;
 use super::postfix::text;
 use super::target::{Counting, Doors, Target};
@@ -21,6 +22,10 @@ pub(super) fn raise(yard: &mut Yard, target: Target) -> anyhow::Result<Target> {
     let conf = SMTPD_CONF
         .replace("{mail}", text(&mail)?)
         .replace("{port}", &port);
+    let onward = target.next_hop.map_or_else(String::new, |host| {
+        RELAY_CONF.replace("{host}", &host.to_string())
+    });
+    let conf = conf + &onward;
     let file = yard.write("smtpd.conf", &conf)?;
     let mut chamber = Chamber::build(yard, &package, &USERS)?;
     chamber.empty("/var/lib");
@@ -34,10 +39,8 @@ pub(super) fn raise(yard: &mut Yard, target: Target) -> anyhow::Result<Target> {
     yard.start(&argv, "smtpd.log")?;
     yard.await_doors(&[door], "smtpd.log")?;
     Ok(Target {
-        server: format!("OpenSMTPD {} (Maildir)", package.version),
-        durability:
-            "nothing synced before 250 (strace); Maildir files (fsync) before they are named"
-                .to_string(),
+        server: format!("OpenSMTPD {} ({})", package.version, keeping(&target)),
+        durability: format!("nothing synced before 250 (strace){}", of_maildir(&target)),
         doors: Doors {
             smtp: Some(door.to_string()),
             ..Doors::default()
@@ -67,4 +70,9 @@ table mailboxes { \"@example.test\" = \"mail\" }
 listen on 127.0.0.1 port {port} hostname peer.example.test
 action \"deliver\" maildir \"{mail}/%{rcpt}\" virtual <mailboxes>
 match from any for domain \"example.test\" action \"deliver\"
+";
+
+const RELAY_CONF: &str = "\
+action \"onward\" relay host \"smtp://{host}\"
+match from any for any action \"onward\"
 ";

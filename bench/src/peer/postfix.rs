@@ -17,6 +17,7 @@ pub(super) const DURABILITY: &str = "queue file synced (fsync) before 250, direc
 pub(super) enum Next<'a> {
     Discard,
     Lmtp(&'a Path),
+    Relay(SocketAddr),
 }
 
 /// What submission takes beside the door.
@@ -26,11 +27,15 @@ pub(super) struct Submissions<'a> {
     pub(super) auth: &'a Path,
 }
 
-/// Queue only.
-pub(super) fn raise_queue(yard: &mut Yard, target: Target) -> anyhow::Result<Target> {
-    let smtp = raise(yard, &Next::Discard, None)?;
+/// Without mailboxes.
+pub(super) fn raise_alone(yard: &mut Yard, target: Target) -> anyhow::Result<Target> {
+    let (next, what) = match target.next_hop {
+        Some(host) => (Next::Relay(host), "a relay"),
+        None => (Next::Discard, "queue only (discards)"),
+    };
+    let smtp = raise(yard, &next, None)?;
     Ok(Target {
-        server: format!("{}, queue only (discards)", version()),
+        server: format!("{}, {what}", version()),
         durability: DURABILITY.to_string(),
         doors: Doors {
             smtp: Some(smtp.to_string()),
@@ -56,14 +61,20 @@ pub(super) fn raise(
     let (spool, data) = (yard.room("spool")?, yard.room("data")?);
     packages::output("chown", &["postfix", text(&data)?], None)?;
     let transport = match next {
-        Next::Discard => "discard:".to_string(),
+        Next::Discard | Next::Relay(_) => "discard:".to_string(),
         Next::Lmtp(socket) => format!("lmtp:unix:{}", text(socket)?),
     };
     let main = MAIN_CF
         .replace("{spool}", text(&spool)?)
         .replace("{data}", text(&data)?)
         .replace("{transport}", &transport);
-    yard.write("postfix/main.cf", &main)?;
+    let onward = match next {
+        Next::Relay(host) => RELAY_CF
+            .replace("{host}", &host.ip().to_string())
+            .replace("{port}", &host.port().to_string()),
+        Next::Discard | Next::Lmtp(_) => String::new(),
+    };
+    yard.write("postfix/main.cf", &(main + &onward))?;
     let mut master = MASTER_CF.replace("{door}", &door.to_string());
     if let Some(submissions) = submissions {
         let (cert, key) = yard.certificate()?;
@@ -149,6 +160,16 @@ lmtp unix - - n - 50 lmtp
 anvil unix - - n - 1 anvil
 scache unix - - n - 1 scache
 postlog unix-dgram n - n - 1 postlogd
+";
+
+/// Connections are kept for the next message.
+const RELAY_CF: &str = "\
+relayhost = [{host}]:{port}
+disable_dns_lookups = yes
+smtp_host_lookup = native
+smtp_tls_security_level = none
+smtp_destination_concurrency_limit = 50
+smtp_connection_cache_destinations = [{host}]:{port}
 ";
 
 /// Session tickets are on by default: TLS is resumed.

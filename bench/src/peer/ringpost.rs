@@ -34,12 +34,16 @@ pub(super) fn raise(
         );
         doors.push(door);
     }
-    for user in &target.users {
+    let accounts = target.next_hop.map_or(target.users.as_slice(), |_| &[]);
+    for user in accounts {
         let password = &target.password;
         let _ = write!(
             toml,
             "[[account]]\naddress = \"{user}\"\npassword = \"{{PLAIN}}{password}\"\n"
         );
+    }
+    if let Some(host) = target.next_hop {
+        toml += &ONWARD.replace("{host}", &host.to_string());
     }
     let file = yard.write("ringpost.toml", &toml)?;
     yard.start(&[text(&binary)?, "--config", text(&file)?], "ringpost.log")?;
@@ -62,6 +66,17 @@ pub(super) fn raise(
         ..target
     })
 }
+
+const ONWARD: &str = "\
+[[route]]
+domains = [\"*\"]
+via = \"smarthost\"
+host = \"{host}\"
+tls = \"never\"
+messages_per_connection_max = 100000
+[relay]
+networks = [\"127.0.0.0/8\"]
+";
 
 /// In the order of the doors above.
 const LISTENERS: [(&str, &str); 6] = [

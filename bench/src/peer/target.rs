@@ -2,6 +2,7 @@
 
 use crate::measure::usage::Subject;
 use serde::{Deserialize, Serialize};
+use std::net::SocketAddr;
 use std::path::PathBuf;
 
 /// What `peers up` writes down and scenarios are given.
@@ -22,6 +23,9 @@ pub(crate) struct Target {
     pub(crate) pid: Option<u32>,
     pub(crate) cgroup: Option<PathBuf>,
     pub(crate) counting: Counting,
+    /// The next hop of all its mail: it keeps none.
+    #[serde(default)]
+    pub(crate) next_hop: Option<SocketAddr>,
 }
 
 /// `host:port` of each protocol.

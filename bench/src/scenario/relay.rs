@@ -24,16 +24,29 @@ pub(crate) struct RelayArgs {
     #[command(flatten)]
     pub(crate) inject: Inject,
     /// Where the sink listens, and where the relay must send its mail
-    #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:2526")]
+    #[arg(long, value_name = "ADDRESS:PORT", default_value = SINK)]
     sink: SocketAddr,
     /// Threads of the sink
     #[arg(long, default_value_t = 1, value_name = "N")]
     sink_threads: u32,
     /// Seconds without a message after which what is missing counts as lost
-    #[arg(long, default_value_t = 15.0, value_name = "SECONDS")]
+    #[arg(long, default_value_t = SETTLE_SECS, value_name = "SECONDS")]
     settle: f64,
     #[command(flatten)]
     behaviour: Behaviour,
+}
+
+impl RelayArgs {
+    /// With a sink of one thread at `sink` that takes everything.
+    pub(crate) fn of(inject: Inject, sink: SocketAddr) -> RelayArgs {
+        RelayArgs {
+            inject,
+            sink,
+            sink_threads: 1,
+            settle: SETTLE_SECS,
+            behaviour: Behaviour::takes_all(),
+        }
+    }
 }
 
 /// Runs it. The audit is always made: everything that comes out is seen anyway.
@@ -107,6 +120,8 @@ fn wait(
     }
 }
 
+pub(crate) const SINK: &str = "127.0.0.1:2526";
+const SETTLE_SECS: f64 = 15.0;
 const LOOK: Duration = Duration::from_millis(20);
 
 /// For copies that nobody waits for.

@@ -88,6 +88,24 @@ pub(crate) struct Behaviour {
 }
 
 impl Behaviour {
+    pub(crate) fn takes_all() -> Behaviour {
+        Behaviour {
+            lmtp: false,
+            sink_rate: None,
+            defer: 0.0,
+            reject: 0.0,
+            drip: 0.0,
+            reset: 0.0,
+            stall: 0.0,
+            lose: 0.0,
+            double: 0.0,
+            alter: 0.0,
+            sink_seed: 1,
+            sink_tls: TlsMode::None,
+            sink_cert: None,
+        }
+    }
+
     /// The settings of a sink of `threads` threads.
     pub(crate) fn settings(
         &self,

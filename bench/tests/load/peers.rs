@@ -10,6 +10,7 @@ use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use tests::peer::peer;
+use tests::ports::Ports;
 use tests::setup::PASSWORD;
 
 #[test]
@@ -154,6 +155,39 @@ fn mailboxes_are_compared_by_imap_pop3_and_days() {
         }
         std::fs::remove_file(&json).unwrap();
         assert_eq!(left(scratch.path()), Vec::<PathBuf>::new());
+    }
+}
+
+/// Every run is audited at the sink.
+#[test]
+fn relays_are_compared_by_what_came_out() {
+    if !has_root() || peer("postfix").is_none() {
+        return;
+    }
+    let scratch = scratch();
+    let json = scratch.path().join("all.json");
+    let mut ports = Ports::take();
+    let sink = ports.port().to_string();
+    let words = ["compare", "relay", "--servers", "ringpost,postfix"];
+    let mut compare = tool(&words, scratch.path());
+    compare.args(["--runs", "1", "-m", "60", "--sink", &sink, "--json"]);
+    let run = ended(&compare.arg(&json).output().unwrap(), Value::Null);
+    assert_eq!(run.code, Some(0), "{}", run.said);
+    assert!(run.said.contains('÷'), "{}", run.said);
+    let outcomes: Value = serde_json::from_slice(&std::fs::read(&json).unwrap()).unwrap();
+    assert_eq!(outcomes.as_array().unwrap().len(), 2);
+    for outcome in outcomes.as_array().unwrap() {
+        assert_eq!(outcome["delivered"]["count"], 60, "{}", run.said);
+        assert_eq!(outcome["audit"]["found"], 60, "{}", run.said);
+        assert!(outcome["usage"]["cpu_micros"].as_u64().unwrap() > 0);
+    }
+    assert_eq!(left(scratch.path()), Vec::<PathBuf>::new());
+    for wrong in ["relay --servers dovecot", "relay --servers 127.0.0.1:1"] {
+        let words: Vec<&str> = ["compare"].into_iter().chain(wrong.split(' ')).collect();
+        let output = tool(&words, scratch.path()).output().unwrap();
+        let run = ended(&output, Value::Null);
+        assert_ne!(run.code, Some(0), "{}", run.said);
+        assert!(run.said.contains("relay"), "{}", run.said);
     }
 }
 
