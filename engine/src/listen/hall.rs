@@ -8,6 +8,7 @@ use crate::intake::{Intake, QueueIds, Shard};
 use crate::post::Post;
 use crate::reactor::{Now, Pool};
 use crate::route::Live;
+use crate::session::imap::Known;
 use crate::telemetry::metric::ShardMetrics;
 use crate::tls::TlsContext;
 use crate::wire::sasl::scram::Decoy;
@@ -31,6 +32,8 @@ pub struct Hall {
     pub census: Rc<Census>,
     /// What injections by HTTP share.
     pub inject: super::http::Desk,
+    /// What the mailboxes of this shard are sorted by.
+    pub known: Rc<Known>,
 }
 
 impl Hall {

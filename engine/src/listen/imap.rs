@@ -161,6 +161,7 @@ async fn go_on(
         );
     });
     let session = Session::new(Rc::clone(&hall.store), account, terms);
+    let session = session.knowing(Rc::clone(&hall.known));
     let mut session = session.reporting_to(report);
     session.run(&mut dialogue, &tag).await;
     if let (

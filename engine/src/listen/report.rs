@@ -8,6 +8,7 @@ use crate::session::smtp::{End, Kind, Summary};
 use crate::telemetry::log::Value;
 use crate::telemetry::metric;
 use crate::wire::imap::command::Body;
+use crate::wire::imap::find::Find;
 use crate::wire::smtp::reply::Reply;
 use std::fmt::{self, Write};
 use store::mail::address::Address;
@@ -128,6 +129,10 @@ impl From<&Body> for metric::Verb {
             Body::Unselect => metric::Verb::Unselect,
             Body::Expunge | Body::UidExpunge(_) => metric::Verb::Expunge,
             Body::Search { .. } => metric::Verb::Search,
+            Body::Find(Find::Sort { .. }) => metric::Verb::Sort,
+            Body::Find(Find::Thread { .. }) => metric::Verb::Thread,
+            Body::Find(Find::Multi { .. }) => metric::Verb::Esearch,
+            Body::Find(Find::CancelUpdate(_)) => metric::Verb::CancelUpdate,
             Body::Fetch { .. } => metric::Verb::Fetch,
             Body::Store { .. } => metric::Verb::Store,
             Body::Copy { .. } => metric::Verb::Copy,

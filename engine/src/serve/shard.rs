@@ -121,6 +121,7 @@ fn furnish(equipment: Equipment, store: Rc<Shard>) -> (Rc<Desk>, Receiver<Letter
         drain: Drain::new(),
         census: Census::new(),
         inject: http::Desk::new(Rc::clone(&claims)),
+        known: Rc::default(),
         store: Rc::clone(&store),
         post,
     };

@@ -302,6 +302,7 @@ async fn hall(path: &Path, limits: Limits) -> Rc<Hall> {
         drain: Drain::new(),
         census: Census::new(),
         inject: http::Desk::new(Claims::new(Rc::clone(&store))),
+        known: Rc::default(),
         store,
         post,
     })

@@ -4,6 +4,7 @@
 //! Method by method this is the door of [`store::shard::Shard`]; see there for what each promises.
 //! Everything runs on the owner shard's thread, so no future has to be `Send`.
 
+use crate::wire::mime::texts::Field;
 use std::rc::Rc;
 use store::disk::Disk;
 use store::error::{ChangeError, ReadError};
@@ -81,6 +82,30 @@ pub trait Mailstore {
     /// The header fields of a message with the names in `store::shard::KEPT`, as they
     /// stand; `None` where the message must be read for them.
     async fn listing(&self, delivery: ObjectId) -> Option<Vec<u8>>;
+    /// Of `uids` those that may hold a text, folded, in a field: all that do, and others. What has
+    /// no signature may.
+    async fn may_hold(
+        &self,
+        _account: AccountId,
+        _mailbox: MailboxId,
+        uids: &UidSet,
+        _needle: (Field, &str),
+    ) -> UidSet {
+        uids.clone()
+    }
+
+    /// Calls `each` with what the store keeps of `uids` to sort them by
+    /// ([`crate::wire::mime::facts`]), ascending, and gives back those of which it keeps nothing.
+    async fn columns(
+        &self,
+        _account: AccountId,
+        _mailbox: MailboxId,
+        uids: &UidSet,
+        _each: &mut dyn FnMut(Uid, &[u8]),
+    ) -> UidSet {
+        uids.clone()
+    }
+
     async fn message(&self, delivery: ObjectId) -> Result<Self::Message, ReadError>;
     async fn read(&self, message: &Self::Message, from: u64, to: u64)
     -> Result<Vec<u8>, ReadError>;

@@ -43,6 +43,7 @@ use self::dialogue::Dialogue;
 use self::io::{Ended, Io};
 use self::mailstore::{Mailstore, Picture};
 use self::reply::Reply;
+pub use self::search::known::Known;
 use self::select::Selected;
 use self::structure::Structures;
 use self::sync::Expunges;
@@ -76,6 +77,8 @@ pub struct Session<S: Mailstore> {
     rev2: bool,
     selected: Option<Selected<S>>,
     structures: Structures,
+    /// What the mailboxes of this shard are sorted by.
+    known: Rc<Known>,
     report: Option<Report>,
 }
 
@@ -102,8 +105,15 @@ impl<S: Mailstore> Session<S> {
             rev2: false,
             selected: None,
             structures: Structures::default(),
+            known: Rc::default(),
             report: None,
         }
+    }
+
+    /// Shares what is known of mailboxes with the other sessions of a shard.
+    #[must_use]
+    pub fn knowing(self, known: Rc<Known>) -> Session<S> {
+        Session { known, ..self }
     }
 
     /// Names every message that cannot be read to `report`.
@@ -230,6 +240,7 @@ impl<S: Mailstore> Session<S> {
             Body::Expunge => Ok(self.expunge(None).await),
             Body::UidExpunge(set) => Ok(self.uid_expunge(&set).await),
             Body::Search { uid, search } => self.search(dialogue, tag, uid, search).await,
+            Body::Find(find) => self.find(dialogue, tag, find).await,
             Body::Fetch { uid, set, items } => self.fetch(dialogue, uid, &set, &items).await,
             Body::Store { uid, set, store } => self.store(dialogue, uid, &set, store).await,
             Body::Copy { uid, set, mailbox } => {
@@ -243,10 +254,16 @@ impl<S: Mailstore> Session<S> {
     }
 
     fn report(&self, uid: Uid, error: ReadError) {
-        if let (Some(report), Some(selected)) = (&self.report, &self.selected) {
+        if let Some(selected) = &self.selected {
+            self.report_in(selected.view.mailbox(), uid, error);
+        }
+    }
+
+    fn report_in(&self, mailbox: MailboxId, uid: Uid, error: ReadError) {
+        if let Some(report) = &self.report {
             report(&Trouble {
                 account: self.account,
-                mailbox: selected.view.mailbox(),
+                mailbox,
                 uid,
                 error,
             });

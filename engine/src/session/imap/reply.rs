@@ -5,6 +5,7 @@ use crate::wire::imap::fault::Fault;
 use crate::wire::imap::name::NameFault;
 use crate::wire::imap::response::code::{self, Code};
 use crate::wire::imap::response::{Condition, text};
+use crate::wire::mime::charset;
 use store::error::{ChangeError, LogError};
 use store::mail::id::UidValidity;
 use store::mail::uidset::UidSet;
@@ -144,7 +145,7 @@ impl Reply {
     }
 
     pub(super) fn bad_charset() -> Reply {
-        Reply::no(text::BAD_CHARSET).with(Code::BadCharset(&["US-ASCII", "UTF-8"]))
+        Reply::no(text::BAD_CHARSET).with(Code::BadCharset(charset::NAMES))
     }
 
     pub(super) fn malformed(fault: Fault) -> Reply {

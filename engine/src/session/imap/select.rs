@@ -6,6 +6,7 @@ use super::dialogue::Dialogue;
 use super::io::Io;
 use super::mailstore::{Mailstore, Picture};
 use super::reply::{Reply, say};
+use super::search::live::Live;
 use crate::wire::imap::response::code::{self, Code};
 use crate::wire::imap::response::data::{self, Listed};
 use crate::wire::imap::response::{Condition, text};
@@ -30,6 +31,8 @@ pub(super) struct Selected<S: Mailstore> {
     pub(super) keywords: Vec<String>,
     /// The search result variable `$` (RFC 9051 §6.4.4.1).
     pub(super) saved: UidSet,
+    /// Results that are kept up to date (RFC 5267 §4.3).
+    pub(super) live: Live,
 }
 
 impl<S: Mailstore> Session<S> {
@@ -60,6 +63,7 @@ impl<S: Mailstore> Session<S> {
             view,
             read_only,
             saved: UidSet::new(),
+            live: Live::default(),
         };
         let unseen = self.first_unseen(dialogue, &selected.view).await;
         self.write_selected(dialogue.out(), &mailbox, &selected, unseen);

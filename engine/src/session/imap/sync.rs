@@ -15,6 +15,7 @@ use crate::wire::imap::response::fetch::Fetch;
 use crate::wire::imap::response::{code, data, text};
 use store::mail::flags::{Flags, Keywords};
 use store::mail::id::Uid;
+use store::mail::uidset::UidSet;
 use store::mailbox::Change;
 
 /// Whether EXPUNGE may be said at the end of this command.
@@ -34,6 +35,7 @@ impl Expunges {
             {
                 Expunges::HoldBack
             }
+            Body::Find(find) if find.tells_numbers() => Expunges::HoldBack,
             _ => Expunges::Tell,
         }
     }
@@ -57,9 +59,17 @@ impl<S: Mailstore> Session<S> {
         if !changes.is_empty() {
             self.tell_keywords(dialogue.out());
         }
+        let touched = changes.iter().filter_map(|change| match change {
+            Change::Fetch { uid, .. } => Some((uid.0, uid.0)),
+            _ => None,
+        });
+        let touched = UidSet::from_ranges(touched);
         for change in changes {
             match change {
-                Change::Expunge { sequence, .. } => data::expunge(dialogue.out(), sequence),
+                Change::Expunge { sequence, uid } => {
+                    self.leave_results(dialogue.out(), uid, sequence);
+                    data::expunge(dialogue.out(), sequence);
+                }
                 Change::Exists(exists) => data::exists(dialogue.out(), exists),
                 Change::Recent(recent) if !self.rev2 => {
                     data::recent(dialogue.out(), recent);
@@ -84,7 +94,10 @@ impl<S: Mailstore> Session<S> {
             }
             dialogue.flush_if_full().await?;
         }
-        Ok(())
+        match self.has_results() {
+            true => Box::pin(self.update_results(dialogue, &touched)).await,
+            false => Ok(()),
+        }
     }
 
     /// A new keyword is told before the first FETCH that has it.

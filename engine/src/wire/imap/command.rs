@@ -4,6 +4,7 @@
 //! decoded to UTF-8 (modified UTF-7 or UTF-8, RFC 9051 §5.1). Literals of APPEND are not in here:
 //! the parser stops before them and the session streams them.
 
+use super::find::{Find, Partial};
 use store::mail::date::InternalDate;
 use store::mail::flags::Flags;
 
@@ -83,6 +84,8 @@ pub enum Body {
         uid: bool,
         search: Search,
     },
+    /// SORT, THREAD, ESEARCH and CANCELUPDATE.
+    Find(Find),
     Fetch {
         uid: bool,
         set: SequenceSet,
@@ -223,6 +226,14 @@ pub struct SearchReturn {
     pub all: bool,
     pub count: bool,
     pub save: bool,
+    /// RFC 9394, RFC 5267 §4.4; never together with `all`.
+    pub partial: Option<Partial>,
+    /// RFC 6203 §4.
+    pub relevancy: bool,
+    /// RFC 5267 §4.2: a hint.
+    pub context: bool,
+    /// RFC 5267 §4.3.
+    pub update: bool,
 }
 
 /// Texts are octets in the search's charset. Dates are days since 1970-01-01.
@@ -248,12 +259,17 @@ pub enum SearchKey {
     SentBefore(i64),
     SentOn(i64),
     SentSince(i64),
+    /// RFC 5032: seconds before now.
+    Older(u32),
+    Younger(u32),
     Larger(u64),
     Smaller(u64),
     Sequence(SequenceSet),
     Uid(SequenceSet),
     /// RFC 7162 §3.1.5.
     ModSeq(u64),
+    /// RFC 6203.
+    Fuzzy(Box<SearchKey>),
     Not(Box<SearchKey>),
     Or(Box<SearchKey>, Box<SearchKey>),
     And(Vec<SearchKey>),

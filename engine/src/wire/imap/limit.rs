@@ -42,6 +42,9 @@ pub const SEARCH_DEPTH_MAX: usize = 100;
 /// Keys of one SEARCH, those inside others counted.
 pub const SEARCH_KEYS_MAX: usize = 1024;
 
+/// Criteria of one SORT.
+pub const SORT_CRITERIA_MAX: usize = 16;
+
 /// Ranges of one sequence set.
 pub const SET_RANGES_MAX: usize = 16_384;
 

@@ -9,6 +9,7 @@ pub mod capability;
 pub mod command;
 pub mod date;
 pub mod fault;
+pub mod find;
 pub mod fuzz;
 pub mod limit;
 pub mod name;

@@ -5,6 +5,49 @@
 
 use encoding_rs::{Encoding, UTF_8};
 
+/// The charsets that can be searched in, by the names that MIME prefers.
+pub const NAMES: &[&str] = &[
+    "US-ASCII",
+    "UTF-8",
+    "ISO-8859-1",
+    "ISO-8859-2",
+    "ISO-8859-3",
+    "ISO-8859-4",
+    "ISO-8859-5",
+    "ISO-8859-6",
+    "ISO-8859-7",
+    "ISO-8859-8",
+    "ISO-8859-9",
+    "ISO-8859-10",
+    "ISO-8859-13",
+    "ISO-8859-14",
+    "ISO-8859-15",
+    "ISO-8859-16",
+    "WINDOWS-1250",
+    "WINDOWS-1251",
+    "WINDOWS-1252",
+    "WINDOWS-1253",
+    "WINDOWS-1254",
+    "WINDOWS-1255",
+    "WINDOWS-1256",
+    "WINDOWS-1257",
+    "WINDOWS-1258",
+    "WINDOWS-874",
+    "KOI8-R",
+    "KOI8-U",
+    "IBM866",
+    "MACINTOSH",
+    "BIG5",
+    "EUC-JP",
+    "EUC-KR",
+    "GB18030",
+    "GBK",
+    "ISO-2022-JP",
+    "SHIFT_JIS",
+    "UTF-16BE",
+    "UTF-16LE",
+];
+
 /// The encoding of this name, `None` where it is unknown.
 pub fn named(name: &[u8]) -> Option<&'static Encoding> {
     Encoding::for_label_no_replacement(name).or_else(|| {
@@ -42,6 +85,13 @@ const ALIASES: [(&[u8], &[u8]); 10] = [
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn every_charset_that_is_named_is_known() {
+        for name in NAMES {
+            assert!(named(name.as_bytes()).is_some(), "{name}");
+        }
+    }
 
     #[test]
     fn names_are_found_whatever_their_case() {

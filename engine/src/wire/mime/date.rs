@@ -21,16 +21,32 @@ impl Date {
     /// `None` where the value is no date, or names a day or a time that does not exist.
     pub fn parse(value: &[u8]) -> Option<Self> {
         let mut cursor = Cursor::new(value);
-        let day = first_number(&mut cursor)?;
-        let month = month(word(&mut cursor))?;
-        let (digits, year) = number(&mut cursor)?;
-        let day = days(full_year(digits, year)?, month, day)?;
+        let day = day(&mut cursor)?;
         let seconds = time(&mut cursor)?;
         Some(Self {
             unix: day * 86_400 + seconds - zone(&mut cursor),
             day,
         })
     }
+
+    /// The instant that messages are sorted by (RFC 5256 §2.2): a time that does not exist is
+    /// midnight in Greenwich.
+    pub fn sent(value: &[u8]) -> Option<i64> {
+        let mut cursor = Cursor::new(value);
+        let start = day(&mut cursor)? * 86_400;
+        Some(match time(&mut cursor) {
+            Some(seconds) => start + seconds - zone(&mut cursor),
+            None => start,
+        })
+    }
+}
+
+/// The day as written.
+fn day(cursor: &mut Cursor<'_>) -> Option<i64> {
+    let day = first_number(cursor)?;
+    let month = month(word(cursor))?;
+    let (digits, year) = number(cursor)?;
+    days(full_year(digits, year)?, month, day)
 }
 
 /// Skips the name of the day and reads the number behind it.
@@ -186,6 +202,15 @@ mod tests {
             unix("20 Dec 1995 19:59:00 -0000")
         );
         assert_eq!(unix("31 Dec 1998 23:59:60 +0000"), Some(915_148_800));
+    }
+
+    #[test]
+    fn a_time_that_does_not_exist_is_midnight_to_a_sort() {
+        let sent = |text: &str| Date::sent(text.as_bytes());
+        assert_eq!(sent("31 Dec 2000 16:01:33 -0800"), Some(978_307_293));
+        assert_eq!(sent("1 Jan 2000 24:00 -0500"), Some(946_684_800));
+        assert_eq!(sent("1 Jan 2000 00:61"), Some(946_684_800));
+        assert_eq!(sent("1 Foo 2000"), None);
     }
 
     #[test]

@@ -45,6 +45,12 @@ pub const WINDOW_BYTES: usize = 16 << 10;
 /// Texts that one search of a body looks for: its work is the text as often as this.
 pub const NEEDLES_MAX: usize = 64;
 
+/// Words of a fuzzy text: more are not looked for.
+pub const FUZZY_WORDS_MAX: usize = 16;
+
+/// Characters of a word that fuzzy matching looks at.
+pub const WORD_CHARS_MAX: usize = 64;
+
 /// Length of a text to search for, folded, in octets.
 pub const NEEDLE_BYTES_MAX: usize = 64 << 10;
 

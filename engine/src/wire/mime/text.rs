@@ -33,6 +33,13 @@ impl Needle {
         })
     }
 
+    /// A text that is folded already.
+    pub fn of_folded(folded: &str) -> Self {
+        Self {
+            finder: Finder::new(folded).into_owned(),
+        }
+    }
+
     /// Whether the raw value of a header field contains the text, encoded words decoded.
     pub fn is_in_value(&self, value: &[u8]) -> bool {
         let mut folded = Vec::with_capacity(value.len());
@@ -41,7 +48,7 @@ impl Needle {
     }
 
     /// Whether text that is already folded contains the text.
-    pub(super) fn is_in_folded(&self, text: &[u8]) -> bool {
+    pub fn is_in_folded(&self, text: &[u8]) -> bool {
         self.finder.find(text).is_some()
     }
 

@@ -1,40 +1,48 @@
-//! SEARCH and UID SEARCH, ESEARCH and the saved result (RFC 9051 §6.4.4, RFC 4731, RFC 5182).
+//! Looking for messages: SEARCH and UID SEARCH with all their options (RFC 9051 §6.4.4, RFC 4731,
+//! RFC 5032, RFC 5182, RFC 6203, RFC 9394), and what SORT, THREAD and ESEARCH have in common with
+//! them.
 //!
-//! Each message is judged by its row of the index as far as that goes, then by its header, and only
-//! where that does not decide, by its body.
+//! ```text
+//! keys ─ test ─▶ Hunt ─ hunt ─▶ UIDs ─┬ sort ─┬▶ answer
+//!                                     └ thread ┘    └ live: kept up to date
+//! ```
 
+mod answer;
+mod facts;
+mod hunt;
+pub(super) mod known;
+pub(super) mod live;
+mod multi;
+mod progress;
+mod sort;
 mod test;
+mod texts;
+mod thread;
 
-use self::test::{Facts, Fault, Test, Texts};
+use self::answer::Results;
+use self::hunt::{Caught, Ground, Hunt};
+use self::progress::Progress;
+use self::test::Resolver;
+use self::texts::{Fault, Texts};
 use super::Session;
 use super::dialogue::Dialogue;
 use super::io::{Ended, Io};
-use super::mailstore::{Mailstore, Octets, Picture};
+use super::mailstore::{Mailstore, Picture};
 use super::reply::Reply;
-use super::section::PIECES_A_TURN;
-use super::structure::{self, Pieces};
-use crate::wire::imap::command::{Search, SearchReturn};
+use super::select::Selected;
+use crate::wire::imap::command::{Search, SearchKey, SearchReturn};
+use crate::wire::imap::find::Find;
 use crate::wire::imap::response::code::{self, Code};
-use crate::wire::imap::response::data::{self, Esearch};
-use crate::wire::imap::response::{Condition, number, text};
-use crate::wire::mime::search::BodySearch;
-use ::store::error::ReadError;
+use crate::wire::imap::response::esearch::Correlator;
+use crate::wire::imap::response::{Condition, text};
 use ::store::mail::id::Uid;
 use ::store::mail::uidset::UidSet;
-use ::store::mailbox::Row;
 
-/// Rows judged before other connections run.
-const ROWS_A_TURN: usize = 4096;
-
-/// Messages opened before other connections run.
-const MESSAGES_A_TURN: u32 = 16;
-
-/// One SEARCH under way.
-struct Hunt<'a> {
-    test: Test,
-    texts: Texts<'a>,
-    opened: u32,
-    damaged: bool,
+/// What a search of the selected mailbox came to.
+enum Searched {
+    Caught(Caught),
+    /// It cannot be done.
+    Refused(Reply),
 }
 
 impl<S: Mailstore> Session<S> {
@@ -46,12 +54,40 @@ impl<S: Mailstore> Session<S> {
         search: Search,
     ) -> Result<Reply, Ended> {
         let saves = search.returns.is_some_and(|returns| returns.save);
-        let reply = self.search_and_tell(dialogue, tag, uid, search).await?;
+        let reply = self.search_and_tell(dialogue, tag, uid, &search).await?;
+        self.forget_saved(saves, &reply);
+        Ok(reply)
+    }
+
+    pub(super) async fn find<I: Io>(
+        &mut self,
+        dialogue: &mut Dialogue<I>,
+        tag: &str,
+        find: Find,
+    ) -> Result<Reply, Ended> {
+        match find {
+            Find::Sort {
+                uid,
+                criteria,
+                search,
+            } => self.sort(dialogue, tag, uid, criteria, search).await,
+            Find::Thread {
+                uid,
+                algorithm,
+                search,
+            } => self.thread(dialogue, uid, algorithm, &search).await,
+            Find::Multi { sources, search } => {
+                self.multi_search(dialogue, tag, sources, search).await
+            }
+            Find::CancelUpdate(tags) => Ok(self.cancel_update(&tags)),
+        }
+    }
+
+    /// RFC 9051 §6.4.4.1: after NO the variable is empty, after BAD it is as before.
+    fn forget_saved(&mut self, saves: bool, reply: &Reply) {
         if let (true, true, Some(selected)) = (saves, reply.is_no(), &mut self.selected) {
-            // RFC 9051 §6.4.4.1: after NO the variable is empty, after BAD it is as before.
             selected.saved = UidSet::new();
         }
-        Ok(reply)
     }
 
     async fn search_and_tell<I: Io>(
@@ -59,218 +95,186 @@ impl<S: Mailstore> Session<S> {
         dialogue: &mut Dialogue<I>,
         tag: &str,
         uid: bool,
-        search: Search,
+        search: &Search,
     ) -> Result<Reply, Ended> {
-        let Some(selected) = &self.selected else {
-            return Ok(Reply::not_selected());
-        };
-        let mut texts = Texts::new(search.charset.as_deref());
-        let keywords = self.store.keywords(self.account, selected.view.mailbox());
-        let test = Test::of(
-            &search.key,
-            &selected.view,
-            &selected.saved,
-            &keywords,
-            &mut texts,
-        );
-        let test = match test {
-            Ok(test) => test,
-            Err(Fault::Charset) => return Ok(Reply::bad_charset()),
-            Err(Fault::TooManyTexts) => {
-                return Ok(Reply::no(text::LIMIT_REACHED).with(Code::Limit));
-            }
-        };
-        let mut hunt = Hunt {
-            test,
-            texts,
-            opened: 0,
-            damaged: false,
-        };
-        let found = self.matching(dialogue, &mut hunt).await;
-        if hunt.damaged {
-            // RFC 9051 §7.1.2: a warning; the other messages are found.
-            let code = Some(Code::ServerBug);
-            code::untagged(dialogue.out(), Condition::No, code, text::MESSAGE_DAMAGED);
+        if self.updates_already(tag, search.returns) {
+            return Ok(Reply::bad(text::TAG_REUSED));
         }
-        let Some(selected) = &mut self.selected else {
-            return Ok(Reply::not_selected());
+        let scored = search.returns.is_some_and(|returns| returns.relevancy);
+        let caught = match self.search_selected(dialogue, search, scored).await {
+            Searched::Caught(caught) => caught,
+            Searched::Refused(reply) => return Ok(reply),
         };
-        if let Some(returns) = search.returns.filter(|returns| returns.save) {
-            selected.saved = to_save(&found, returns);
-        }
-        let told = match uid {
-            true => found,
-            false => super::sequence::numbers(&selected.view, &found),
-        };
+        let uids: Vec<u32> = caught.found.iter().map(|uid| uid.0).collect();
+        let results = self.results(&uids, &caught, uid, search);
         match search.returns {
-            None if !self.rev2 => tell_plain(dialogue, &told).await?,
-            returns => tell_extended(dialogue, tag, uid, &told, returns.unwrap_or_default()),
+            None if !self.rev2 => answer::plain(dialogue, "SEARCH", &results).await?,
+            returns => {
+                let returns = returns.unwrap_or(ALL);
+                self.save(&uids, returns);
+                let of = Correlator {
+                    tag,
+                    mailbox: None,
+                    uid,
+                };
+                answer::extended(dialogue, &of, &results, returns).await?;
+                self.keep_up_to_date(dialogue.out(), &of, search, live::Order::Mailbox(uids));
+            }
         }
         Ok(Reply::ok(text::SEARCH_DONE))
     }
 
-    async fn matching<I: Io>(&mut self, dialogue: &mut Dialogue<I>, hunt: &mut Hunt<'_>) -> UidSet {
-        let mut found = UidSet::new();
-        let mut at = 0;
-        while self
-            .selected
-            .as_ref()
-            .is_some_and(|s| at < s.view.uids().len())
-        {
-            for (row, verdict) in self.judge_rows(hunt, &mut at) {
-                let verdict = match verdict {
-                    Some(verdict) => Ok(verdict),
-                    None => self.judge_message(dialogue, hunt, &row).await,
-                };
-                match verdict {
-                    Ok(true) => found.push(row.uid),
-                    Ok(false) => {}
-                    Err(error) => {
-                        hunt.damaged = true;
-                        self.report(row.uid, error);
-                    }
-                }
-            }
-            dialogue.pause().await;
-        }
-        found
-    }
-
-    /// Judges the next rows of the view, from place `at` on, and gives those that match or may
-    /// match; expunged messages are left out.
-    fn judge_rows(&self, hunt: &Hunt<'_>, at: &mut usize) -> Vec<(Row, Option<bool>)> {
-        let mut rows = Vec::new();
-        let Some(selected) = &self.selected else {
-            return rows;
-        };
-        let uids = selected.view.uids().iter().skip(*at).take(ROWS_A_TURN);
-        let turn = UidSet::from_ascending(uids.copied().map(Uid));
-        *at += ROWS_A_TURN;
-        self.store.rows(&selected.view, &turn, &mut |row| {
-            let facts = Facts::of_row(&row, selected.view.recent());
-            let verdict = hunt.test.judge(&facts);
-            if verdict != Some(false) {
-                rows.push((row, verdict));
-            }
-        });
-        rows
-    }
-
-    /// Judges a message by what the store lists of its header, where that does not decide, by its
-    /// header, and then by its body.
-    async fn judge_message<I: Io>(
+    /// Searches the selected mailbox, and names what cannot be read.
+    async fn search_selected<I: Io>(
         &mut self,
         dialogue: &mut Dialogue<I>,
-        hunt: &mut Hunt<'_>,
-        row: &Row,
-    ) -> Result<bool, ReadError> {
-        hunt.opened += 1;
-        if hunt.opened.is_multiple_of(MESSAGES_A_TURN) {
-            dialogue.pause().await;
-        }
-        if let Some(verdict) = self.judge_listed(hunt, row).await {
-            return Ok(verdict);
-        }
-        let message = match self.store.message(row.delivery).await {
-            // Expunged and compacted since the row was read.
-            Err(ReadError::Gone) => return Ok(false),
-            message => message?,
-        };
-        let header = structure::raw_header(&self.store, &message).await?;
+        search: &Search,
+        scored: bool,
+    ) -> Searched {
         let Some(selected) = &self.selected else {
-            return Ok(false);
+            return Searched::Refused(Reply::not_selected());
         };
-        let mut facts = Facts::of_row(row, selected.view.recent());
-        facts.header = Some(&header);
-        if let Some(verdict) = hunt.test.judge(&facts) {
-            return Ok(verdict);
-        }
-        let structure = self
-            .structures
-            .of(&self.store, row.delivery, &message)
-            .await?;
-        let mut body = BodySearch::new(&structure, hunt.texts.wanted().to_vec());
-        let mut pieces = Pieces::new(0, message.octets());
-        let mut turn: u32 = 0;
-        while !body.is_decided()
-            && let Some(piece) = pieces.next(&self.store, &message).await?
-        {
-            body.feed(&piece);
-            turn += 1;
-            if turn.is_multiple_of(PIECES_A_TURN) {
-                dialogue.pause().await;
-            }
-        }
-        let found = body.finish();
-        facts.found = Some(&found);
-        Ok(hunt.test.judge(&facts).unwrap_or(false))
+        let hunt = match self.hunt_for(selected, search, scored) {
+            Ok(hunt) => hunt,
+            Err(fault) => return Searched::Refused(fault.into()),
+        };
+        let among = UidSet::from_ascending(selected.view.uids().iter().copied().map(Uid));
+        self.hunt(dialogue, &hunt, &among).await
     }
 
-    async fn judge_listed(&self, hunt: &Hunt<'_>, row: &Row) -> Option<bool> {
-        if !hunt.test.asks_for_listed() {
+    /// A hunt in the selected mailbox.
+    async fn hunt<I: Io>(
+        &mut self,
+        dialogue: &mut Dialogue<I>,
+        hunt: &Hunt,
+        among: &UidSet,
+    ) -> Searched {
+        let Some(selected) = &self.selected else {
+            return Searched::Refused(Reply::not_selected());
+        };
+        let ground = Ground {
+            store: &self.store,
+            account: self.account,
+            view: &selected.view,
+        };
+        let with = (&mut *dialogue, &mut Progress::default());
+        let caught = hunt.run(&ground, among, &mut self.structures, with).await;
+        if !caught.damaged.is_empty() {
+            // RFC 9051 §7.1.2: a warning; the other messages are found.
+            let code = Some(Code::ServerBug);
+            code::untagged(dialogue.out(), Condition::No, code, text::MESSAGE_DAMAGED);
+        }
+        for (uid, error) in &caught.damaged {
+            self.report(*uid, error.clone());
+        }
+        Searched::Caught(caught)
+    }
+
+    fn hunt_for(
+        &self,
+        selected: &Selected<S>,
+        search: &Search,
+        scored: bool,
+    ) -> Result<Hunt, Fault> {
+        self.hunt_in(&selected.view, &selected.saved, search, scored)
+    }
+
+    fn hunt_in(
+        &self,
+        view: &S::View,
+        saved: &UidSet,
+        search: &Search,
+        scored: bool,
+    ) -> Result<Hunt, Fault> {
+        let keywords = self.store.keywords(self.account, view.mailbox());
+        let mut texts = Texts::new(search.charset.as_deref())?;
+        let mut resolver = Resolver {
+            view,
+            saved,
+            keywords: &keywords,
+            now: (self.terms.now)().unix_secs,
+            texts: &mut texts,
+        };
+        let test = resolver.test(&search.key)?;
+        Ok(Hunt {
+            test,
+            texts,
+            scored,
+        })
+    }
+
+    fn save(&mut self, uids: &[u32], returns: SearchReturn) {
+        if let (true, Some(selected)) = (returns.save, &mut self.selected) {
+            selected.saved = answer::to_save(uids, returns);
+        }
+    }
+
+    /// What is told of messages in their order, as UIDs or as sequence numbers.
+    fn results(&self, uids: &[u32], caught: &Caught, uid: bool, search: &Search) -> Results {
+        let Some(selected) = &self.selected else {
+            return Results::default();
+        };
+        let number = |found: &u32| match uid {
+            true => Some(*found),
+            false => selected.view.sequence(Uid(*found)),
+        };
+        let scores = uids
+            .iter()
+            .filter_map(|uid| caught.scores.get(uid).copied());
+        Results {
+            order: uids.iter().filter_map(number).collect(),
+            scores: scores.collect(),
+            modseq: self.modseq_of(uids, search),
+        }
+    }
+
+    /// The highest MODSEQ of what is returned, where it was a criterion (RFC 7162 §3.1.5, §3.1.10).
+    fn modseq_of(&self, uids: &[u32], search: &Search) -> Option<u64> {
+        let selected = self.selected.as_ref()?;
+        if !asks_for_modseq(&search.key) {
             return None;
         }
-        let listed = self.store.listing(row.delivery).await?;
-        let selected = self.selected.as_ref()?;
-        let mut facts = Facts::of_row(row, selected.view.recent());
-        facts.listed = Some(&listed);
-        hunt.test.judge(&facts)
+        let returned = search.returns.filter(|returns| returns.min || returns.max);
+        let told = match returned {
+            Some(returns) => answer::to_save(uids, returns),
+            None => answer::to_save(uids, ALL),
+        };
+        let mut highest = None;
+        self.store.rows(&selected.view, &told, &mut |row| {
+            highest = highest.max(Some(row.modseq.0));
+        });
+        highest
     }
 }
 
-/// RFC 5182 §2.1: with MIN or MAX and nothing that names all, only those are saved.
-fn to_save(found: &UidSet, returns: SearchReturn) -> UidSet {
-    if returns.all || returns.count || !(returns.min || returns.max) {
-        return found.clone();
+/// RETURN (ALL).
+const ALL: SearchReturn = SearchReturn {
+    min: false,
+    max: false,
+    all: true,
+    count: false,
+    save: false,
+    partial: None,
+    relevancy: false,
+    context: false,
+    update: false,
+};
+
+fn asks_for_modseq(key: &SearchKey) -> bool {
+    match key {
+        SearchKey::ModSeq(_) => true,
+        SearchKey::Not(key) | SearchKey::Fuzzy(key) => asks_for_modseq(key),
+        SearchKey::Or(one, other) => asks_for_modseq(one) || asks_for_modseq(other),
+        SearchKey::And(keys) => keys.iter().any(asks_for_modseq),
+        _ => false,
     }
-    let (min, max) = ends(found);
-    let ends = [min.filter(|_| returns.min), max.filter(|_| returns.max)];
-    UidSet::from_ascending(ends.into_iter().flatten().map(Uid))
 }
 
-fn ends(found: &UidSet) -> (Option<u32>, Option<u32>) {
-    let ranges = found.ranges();
-    (
-        ranges.first().map(|range| range.0),
-        ranges.last().map(|range| range.1),
-    )
-}
-
-/// `* SEARCH 2 3 6` (RFC 3501 §7.2.5), in pieces: it may name every message.
-async fn tell_plain<I: Io>(dialogue: &mut Dialogue<I>, found: &UidSet) -> Result<(), Ended> {
-    dialogue.out().extend_from_slice(b"* SEARCH");
-    for Uid(found) in found.iter() {
-        dialogue.out().push(b' ');
-        number(dialogue.out(), u64::from(found));
-        dialogue.flush_if_full().await?;
+impl From<Fault> for Reply {
+    fn from(fault: Fault) -> Reply {
+        match fault {
+            Fault::Charset => Reply::bad_charset(),
+            Fault::TooManyTexts => Reply::no(text::LIMIT_REACHED).with(Code::Limit),
+        }
     }
-    dialogue.out().extend_from_slice(b"\r\n");
-    Ok(())
-}
-
-/// Nothing but SAVE asked for: then nothing is returned (RFC 9051 §6.4.4.1).
-fn tell_extended<I: Io>(
-    dialogue: &mut Dialogue<I>,
-    tag: &str,
-    uid: bool,
-    found: &UidSet,
-    returns: SearchReturn,
-) {
-    let silent = returns.save && !(returns.min || returns.max || returns.all || returns.count);
-    if silent {
-        return;
-    }
-    let all = returns.all || !(returns.min || returns.max || returns.count);
-    let (min, max) = ends(found);
-    let told = Esearch {
-        uid,
-        min: min.filter(|_| returns.min),
-        max: max.filter(|_| returns.max),
-        all: all.then_some(found),
-        count: returns
-            .count
-            .then(|| u32::try_from(found.len()).unwrap_or(u32::MAX)),
-        modseq: None,
-    };
-    data::esearch(dialogue.out(), tag, &told);
 }

@@ -4,46 +4,17 @@
 
 use super::super::mailstore::Picture;
 use super::super::sequence;
+use super::facts::Facts;
+use super::texts::{Fault, Place, Texts};
 use crate::wire::imap::command::SearchKey;
 use crate::wire::mime::date::Date;
-use crate::wire::mime::header;
-use crate::wire::mime::limit::NEEDLES_MAX;
 use crate::wire::mime::search::Scope;
-use crate::wire::mime::text::Needle;
 use ::store::mail::flags::{Flags, Keywords};
 use ::store::mail::uidset::UidSet;
 use ::store::mailbox::Row;
 use ::store::shard::is_kept;
 
 const DAY_SECS: i64 = 86_400;
-
-/// What is known of one message so far.
-pub(super) struct Facts<'a> {
-    row: &'a Row,
-    recent: &'a UidSet,
-    pub(super) header: Option<&'a [u8]>,
-    /// Of the header the fields that the store lists the message by.
-    pub(super) listed: Option<&'a [u8]>,
-    /// Which of [`Texts::wanted`] are in it.
-    pub(super) found: Option<&'a [bool]>,
-}
-
-impl<'a> Facts<'a> {
-    pub(super) fn of_row(row: &'a Row, recent: &'a UidSet) -> Facts<'a> {
-        Facts {
-            row,
-            recent,
-            header: None,
-            listed: None,
-            found: None,
-        }
-    }
-
-    /// A header that has all fields of this name, in their order.
-    fn fields_of(&self, name: &[u8]) -> Option<&'a [u8]> {
-        self.header.or(self.listed.filter(|_| is_kept(name)))
-    }
-}
 
 pub(super) enum Test {
     All,
@@ -55,14 +26,14 @@ pub(super) enum Test {
     Larger(u64),
     Smaller(u64),
     Arrived(Days),
+    /// Seconds since 1970, both ends included (RFC 5032).
+    Within(i64, i64),
     ModSeq(u64),
-    Header {
-        name: Vec<u8>,
-        text: Box<Needle>,
-    },
     Sent(Days),
-    /// The text with this number is in the body, or in body and headers.
+    /// The text with this number is where it is looked for.
     Text(usize),
+    /// The fuzzy text with this number matches.
+    Fuzzy(usize),
     Not(Box<Test>),
     Or(Box<Test>, Box<Test>),
     And(Vec<Test>),
@@ -74,83 +45,17 @@ pub(super) struct Days {
     last: i64,
 }
 
-/// The texts that are looked for in bodies, in one pass for all of them.
-pub(super) struct Texts<'a> {
-    charset: Option<&'a str>,
-    wanted: Vec<(Scope, Needle)>,
-}
-
-pub(super) enum Fault {
-    /// `NO [BADCHARSET]`
-    Charset,
-    TooManyTexts,
-}
-
-impl<'a> Texts<'a> {
-    pub(super) fn new(charset: Option<&'a str>) -> Texts<'a> {
-        Texts {
-            charset,
-            wanted: Vec::new(),
-        }
-    }
-
-    pub(super) fn wanted(&self) -> &[(Scope, Needle)] {
-        &self.wanted
-    }
-
-    fn needle(&self, text: &[u8]) -> Result<Needle, Fault> {
-        Needle::new(text, self.charset).map_err(|_| Fault::Charset)
-    }
-
-    fn want(&mut self, scope: Scope, text: &[u8]) -> Result<Test, Fault> {
-        if self.wanted.len() == NEEDLES_MAX {
-            return Err(Fault::TooManyTexts);
-        }
-        self.wanted.push((scope, self.needle(text)?));
-        Ok(Test::Text(self.wanted.len() - 1))
-    }
-}
-
 /// What a key is resolved against.
-struct Resolver<'a, 'c, V> {
-    view: &'a V,
-    saved: &'a UidSet,
-    keywords: &'a [String],
-    texts: &'a mut Texts<'c>,
+pub(super) struct Resolver<'a, V> {
+    pub(super) view: &'a V,
+    pub(super) saved: &'a UidSet,
+    pub(super) keywords: &'a [String],
+    /// Seconds since 1970.
+    pub(super) now: i64,
+    pub(super) texts: &'a mut Texts,
 }
 
 impl Test {
-    /// The parser bounds how many keys there are and how deep they lie in each other.
-    pub(super) fn of(
-        key: &SearchKey,
-        view: &impl Picture,
-        saved: &UidSet,
-        keywords: &[String],
-        texts: &mut Texts<'_>,
-    ) -> Result<Test, Fault> {
-        // A charset that is not used by any text is refused all the same.
-        texts.needle(b"")?;
-        Resolver {
-            view,
-            saved,
-            keywords,
-            texts,
-        }
-        .test(key)
-    }
-
-    /// Whether what the store lists a message by may decide.
-    pub(super) fn asks_for_listed(&self) -> bool {
-        match self {
-            Test::Header { name, .. } => is_kept(name),
-            Test::Sent(_) => true,
-            Test::Not(test) => test.asks_for_listed(),
-            Test::Or(one, other) => one.asks_for_listed() || other.asks_for_listed(),
-            Test::And(tests) => tests.iter().any(Test::asks_for_listed),
-            _ => false,
-        }
-    }
-
     /// Whether a message matches; `None` where the facts do not tell.
     pub(super) fn judge(&self, facts: &Facts<'_>) -> Option<bool> {
         let row = facts.row;
@@ -164,13 +69,14 @@ impl Test {
             Test::Larger(octets) => u64::from(row.octets) > *octets,
             Test::Smaller(octets) => u64::from(row.octets) < *octets,
             Test::Arrived(days) => days.hold(day_of_arrival(row)),
+            Test::Within(first, last) => (*first..=*last).contains(&row.internal_date.unix_secs),
             Test::ModSeq(modseq) => row.modseq.0 >= *modseq,
-            Test::Header { name, text } => is_in_header(facts.fields_of(name)?, name, text),
             Test::Sent(days) => {
-                let sent = day_of_sending(facts.fields_of(b"date")?);
-                sent.is_some_and(|day| days.hold(day))
+                let sent = facts.fields_of(b"date")?.last("date").and_then(Date::parse);
+                sent.is_some_and(|date| days.hold(date.day))
             }
-            Test::Text(at) => facts.found?.get(*at).copied().unwrap_or(false),
+            Test::Text(at) => return facts.text(*at),
+            Test::Fuzzy(at) => return facts.fuzzy(*at),
             Test::Not(test) => !test.judge(facts)?,
             Test::Or(one, other) => match (one.judge(facts), other.judge(facts)) {
                 (Some(true), _) | (_, Some(true)) => true,
@@ -178,6 +84,23 @@ impl Test {
             },
             Test::And(tests) => return all(tests, facts),
         })
+    }
+
+    /// Whether what the store lists a message by may decide.
+    pub(super) fn asks_for_listed(&self, texts: &Texts) -> bool {
+        let is_listed = |place: &Place| match place {
+            Place::Header(name) => is_kept(name),
+            Place::In(_) => false,
+        };
+        match self {
+            Test::Text(at) => texts.place(*at).is_some_and(is_listed),
+            Test::Fuzzy(at) => texts.fuzzy_place(*at).is_some_and(is_listed),
+            Test::Sent(_) => true,
+            Test::Not(test) => test.asks_for_listed(texts),
+            Test::Or(one, other) => one.asks_for_listed(texts) || other.asks_for_listed(texts),
+            Test::And(tests) => tests.iter().any(|test| test.asks_for_listed(texts)),
+            _ => false,
+        }
     }
 }
 
@@ -194,9 +117,35 @@ fn all(tests: &[Test], facts: &Facts<'_>) -> Option<bool> {
     verdict
 }
 
-impl<V: Picture> Resolver<'_, '_, V> {
-    fn test(&mut self, key: &SearchKey) -> Result<Test, Fault> {
+impl<V: Picture> Resolver<'_, V> {
+    /// The parser bounds how many keys there are and how deep they lie in each other.
+    pub(super) fn test(&mut self, key: &SearchKey) -> Result<Test, Fault> {
+        self.resolve(key, false)
+    }
+
+    fn resolve(&mut self, key: &SearchKey, fuzzy: bool) -> Result<Test, Fault> {
         Ok(match key {
+            SearchKey::Fuzzy(key) => self.resolve(key, true)?,
+            SearchKey::Not(key) => Test::Not(Box::new(self.resolve(key, fuzzy)?)),
+            SearchKey::Or(one, other) => Test::Or(
+                Box::new(self.resolve(one, fuzzy)?),
+                Box::new(self.resolve(other, fuzzy)?),
+            ),
+            SearchKey::And(keys) => Test::And(
+                keys.iter()
+                    .map(|key| self.resolve(key, fuzzy))
+                    .collect::<Result<_, _>>()?,
+            ),
+            key => match self.of_row(key) {
+                Some(test) => test,
+                None => self.text(key, fuzzy)?,
+            },
+        })
+    }
+
+    /// Of a key that the row decides, or the Date field.
+    fn of_row(&self, key: &SearchKey) -> Option<Test> {
+        Some(match key {
             SearchKey::All => Test::All,
             SearchKey::Flag(flags) => Test::Flag(*flags),
             SearchKey::Keyword(name) => self.keyword(name),
@@ -206,6 +155,8 @@ impl<V: Picture> Resolver<'_, '_, V> {
             SearchKey::Before(day) => Test::Arrived(Days::before(*day)),
             SearchKey::On(day) => Test::Arrived(Days::on(*day)),
             SearchKey::Since(day) => Test::Arrived(Days::since(*day)),
+            SearchKey::Older(secs) => Test::Within(i64::MIN, self.before_now(*secs)),
+            SearchKey::Younger(secs) => Test::Within(self.before_now(*secs), i64::MAX),
             SearchKey::SentBefore(day) => Test::Sent(Days::before(*day)),
             SearchKey::SentOn(day) => Test::Sent(Days::on(*day)),
             SearchKey::SentSince(day) => Test::Sent(Days::since(*day)),
@@ -214,37 +165,30 @@ impl<V: Picture> Resolver<'_, '_, V> {
             }
             SearchKey::Uid(set) => Test::Uids(sequence::matching(self.view, set, true, self.saved)),
             SearchKey::ModSeq(modseq) => Test::ModSeq(*modseq),
-            SearchKey::Not(key) => Test::Not(Box::new(self.test(key)?)),
-            SearchKey::Or(one, other) => {
-                Test::Or(Box::new(self.test(one)?), Box::new(self.test(other)?))
-            }
-            SearchKey::And(keys) => Test::And(
-                keys.iter()
-                    .map(|key| self.test(key))
-                    .collect::<Result<_, _>>()?,
-            ),
-            key => self.text(key)?,
+            _ => return None,
         })
     }
 
-    fn text(&mut self, key: &SearchKey) -> Result<Test, Fault> {
-        match key {
-            SearchKey::Bcc(text) => self.header(b"Bcc", text),
-            SearchKey::Cc(text) => self.header(b"Cc", text),
-            SearchKey::From(text) => self.header(b"From", text),
-            SearchKey::Subject(text) => self.header(b"Subject", text),
-            SearchKey::To(text) => self.header(b"To", text),
-            SearchKey::Header(name, text) => self.header(name, text),
-            SearchKey::Body(text) => self.texts.want(Scope::Body, text),
-            SearchKey::Text(text) => self.texts.want(Scope::Text, text),
-            _ => Ok(Test::Nothing),
-        }
+    fn before_now(&self, secs: u32) -> i64 {
+        self.now.saturating_sub(i64::from(secs))
     }
 
-    fn header(&self, name: &[u8], text: &[u8]) -> Result<Test, Fault> {
-        Ok(Test::Header {
-            name: name.to_vec(),
-            text: Box::new(self.texts.needle(text)?),
+    fn text(&mut self, key: &SearchKey, fuzzy: bool) -> Result<Test, Fault> {
+        let header = |name: &[u8]| Place::Header(name.to_ascii_lowercase());
+        let (place, text) = match key {
+            SearchKey::Bcc(text) => (header(b"bcc"), text),
+            SearchKey::Cc(text) => (header(b"cc"), text),
+            SearchKey::From(text) => (header(b"from"), text),
+            SearchKey::Subject(text) => (header(b"subject"), text),
+            SearchKey::To(text) => (header(b"to"), text),
+            SearchKey::Header(name, text) => (header(name), text),
+            SearchKey::Body(text) => (Place::In(Scope::Body), text),
+            SearchKey::Text(text) => (Place::In(Scope::Text), text),
+            _ => return Ok(Test::Nothing),
+        };
+        Ok(match fuzzy {
+            true => Test::Fuzzy(self.texts.want_fuzzy(place, text)?),
+            false => Test::Text(self.texts.want(place, text)?),
         })
     }
 
@@ -296,16 +240,4 @@ fn day_of_arrival(row: &Row) -> i64 {
         .unix_secs
         .saturating_add(i64::from(date.zone_minutes) * 60);
     local.div_euclid(DAY_SECS)
-}
-
-fn day_of_sending(header: &[u8]) -> Option<i64> {
-    Date::parse(header::last(header, "date")?).map(|date| date.day)
-}
-
-/// A broken line has an empty name, which nobody can ask for.
-fn is_in_header(header: &[u8], name: &[u8], text: &Needle) -> bool {
-    !name.is_empty()
-        && header::fields(header)
-            .filter(|field| field.name.eq_ignore_ascii_case(name))
-            .any(|field| text.is_in_value(field.value))
 }

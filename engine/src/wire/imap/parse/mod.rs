@@ -5,6 +5,7 @@
 
 mod append;
 mod fetch;
+mod find;
 mod list;
 mod search;
 mod session;
@@ -96,6 +97,10 @@ fn arguments_of(word: &Word) -> Option<Arguments> {
         "STATUS" => list::status,
         "APPEND" => append::without_message,
         "SEARCH" => |cursor| search::search(cursor, false),
+        "SORT" => |cursor| find::sort(cursor, false),
+        "THREAD" => |cursor| find::thread(cursor, false),
+        "ESEARCH" => find::esearch,
+        "CANCELUPDATE" => find::cancel_update,
         "FETCH" => |cursor| fetch::fetch(cursor, false),
         "STORE" => |cursor| store::store(cursor, false),
         "COPY" => |cursor| copy(cursor, false),
@@ -110,6 +115,8 @@ fn uid(cursor: &mut Cursor<'_>) -> Parse<Body> {
     let word = cursor.word();
     let arguments: Arguments = match word.as_str() {
         "SEARCH" => |cursor| search::search(cursor, true),
+        "SORT" => |cursor| find::sort(cursor, true),
+        "THREAD" => |cursor| find::thread(cursor, true),
         "FETCH" => |cursor| fetch::fetch(cursor, true),
         "STORE" => |cursor| store::store(cursor, true),
         "COPY" => |cursor| copy(cursor, true),

@@ -1,4 +1,5 @@
-//! SEARCH (RFC 9051 §6.4.4, RFC 3501 §6.4.4, RFC 4731, RFC 5182, RFC 7162 §3.1.5).
+//! SEARCH (RFC 9051 §6.4.4, RFC 3501 §6.4.4, RFC 4731, RFC 5032, RFC 5182, RFC 5267, RFC 6203,
+//! RFC 7162 §3.1.5, RFC 9394).
 //!
 //! The keys are a tree; its depth and the number of its keys are bounded while it is read.
 
@@ -10,31 +11,41 @@ use super::super::fault::{Fault, Parse};
 use super::super::limit::{OPTIONS_MAX, SEARCH_DEPTH_MAX, SEARCH_KEYS_MAX};
 use super::super::set::sequence_set;
 use super::super::token::Cursor;
+use super::find;
 
 /// `SEARCH [RETURN (…)] [CHARSET charset] key *(SP key)`.
 pub(super) fn search(cursor: &mut Cursor<'_>, uid: bool) -> Parse<Body> {
-    let returns = match keyword_ahead(cursor, "RETURN") {
-        true => Some(return_options(cursor)?),
-        false => None,
-    };
+    let returns = return_options(cursor)?;
+    let search = with_charset(cursor, returns)?;
+    Ok(Body::Search { uid, search })
+}
+
+/// search-program: what stands behind the options.
+pub(super) fn with_charset(
+    cursor: &mut Cursor<'_>,
+    returns: Option<SearchReturn>,
+) -> Parse<Search> {
     let charset = match keyword_ahead(cursor, "CHARSET") {
         true => Some(charset(cursor)?),
         false => None,
     };
-    let key = Keys {
-        left: SEARCH_KEYS_MAX,
-    }
-    .all(cursor)?;
-    let search = Search {
+    find::checked(Search {
         returns,
         charset,
-        key,
-    };
-    Ok(Body::Search { uid, search })
+        key: keys(cursor)?,
+    })
+}
+
+/// `key *(SP key)` to the end of the command.
+pub(super) fn keys(cursor: &mut Cursor<'_>) -> Parse<SearchKey> {
+    Keys {
+        left: SEARCH_KEYS_MAX,
+    }
+    .all(cursor)
 }
 
 /// Steps over `keyword` and its space if they come next.
-fn keyword_ahead(cursor: &mut Cursor<'_>, keyword: &str) -> bool {
+pub(super) fn keyword_ahead(cursor: &mut Cursor<'_>, keyword: &str) -> bool {
     let mut ahead = cursor.clone();
     if ahead.word().is(keyword) && ahead.eat(b' ') {
         *cursor = ahead;
@@ -43,28 +54,60 @@ fn keyword_ahead(cursor: &mut Cursor<'_>, keyword: &str) -> bool {
     false
 }
 
-fn return_options(cursor: &mut Cursor<'_>) -> Parse<SearchReturn> {
+/// `RETURN (…)` and its space, if it comes next.
+pub(super) fn return_options(cursor: &mut Cursor<'_>) -> Parse<Option<SearchReturn>> {
+    if !keyword_ahead(cursor, "RETURN") {
+        return Ok(None);
+    }
     let mut returns = SearchReturn::default();
+    let mut whole_results = 0;
     cursor.list(OPTIONS_MAX, "Too many options", |cursor| {
         match cursor.word().as_str() {
             "MIN" => returns.min = true,
             "MAX" => returns.max = true,
-            "ALL" => returns.all = true,
+            "ALL" => {
+                returns.all = true;
+                whole_results += 1;
+            }
             "COUNT" => returns.count = true,
             "SAVE" => returns.save = true,
+            "RELEVANCY" => returns.relevancy = true,
+            "CONTEXT" => returns.context = true,
+            "UPDATE" => returns.update = true,
+            "PARTIAL" => {
+                cursor.space()?;
+                returns.partial = Some(find::partial(cursor)?);
+                whole_results += 1;
+            }
             _ => return Err(Fault::Syntax("Unknown SEARCH return option")),
         }
         Ok(())
     })?;
-    if returns == SearchReturn::default() {
+    if whole_results > 1 {
+        // RFC 9394 §3.1.
+        return Err(Fault::Syntax("Only one of ALL and PARTIAL, once"));
+    }
+    let nothing = SearchReturn {
+        context: returns.context,
+        ..SearchReturn::default()
+    };
+    if returns == nothing {
         returns.all = true;
     }
     cursor.space()?;
-    Ok(returns)
+    Ok(Some(returns))
+}
+
+/// What is told where nothing else was asked for.
+pub(super) fn only_all() -> SearchReturn {
+    SearchReturn {
+        all: true,
+        ..SearchReturn::default()
+    }
 }
 
 /// charset = atom / quoted.
-fn charset(cursor: &mut Cursor<'_>) -> Parse<String> {
+pub(super) fn charset(cursor: &mut Cursor<'_>) -> Parse<String> {
     const NOT_A_CHARSET: Fault = Fault::Syntax("Expected a charset");
     let name = match cursor.peek() {
         Some(b'"') => cursor.string()?,
@@ -81,7 +124,6 @@ struct Keys {
 }
 
 impl Keys {
-    /// `key *(SP key)` to the end of the command.
     fn all(&mut self, cursor: &mut Cursor<'_>) -> Parse<SearchKey> {
         let mut keys = vec![self.key(cursor, 0)?];
         while cursor.eat(b' ') {
@@ -130,6 +172,10 @@ impl Keys {
                 let first = self.operand(cursor, depth)?;
                 let second = self.operand(cursor, depth)?;
                 Ok(SearchKey::Or(Box::new(first), Box::new(second)))
+            }
+            "FUZZY" => {
+                let key = self.operand(cursor, depth)?;
+                Ok(SearchKey::Fuzzy(Box::new(key)))
             }
             _ => with_argument(cursor, word),
         }
@@ -196,6 +242,8 @@ fn with_argument(cursor: &mut Cursor<'_>, word: &str) -> Parse<SearchKey> {
         "SENTBEFORE" => |c| date(c).map(SearchKey::SentBefore),
         "SENTON" => |c| date(c).map(SearchKey::SentOn),
         "SENTSINCE" => |c| date(c).map(SearchKey::SentSince),
+        "OLDER" => |c| c.nz_number().map(SearchKey::Older),
+        "YOUNGER" => |c| c.nz_number().map(SearchKey::Younger),
         "LARGER" => |c| c.number64().map(SearchKey::Larger),
         "SMALLER" => |c| c.number64().map(SearchKey::Smaller),
         "UID" => |c| sequence_set(c).map(SearchKey::Uid),

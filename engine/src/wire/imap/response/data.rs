@@ -2,9 +2,7 @@
 
 use store::mail::flags::{Flags, Keywords};
 use store::mail::mailbox::{SEPARATOR, SpecialUse};
-use store::mail::uidset::UidSet;
 
-use super::super::set::write_set;
 use super::{CRLF, List, flag_list, mailbox, number, string};
 
 /// `* CAPABILITY …` with the words of [`super::super::capability`].
@@ -157,37 +155,6 @@ pub fn search(out: &mut Vec<u8>, found: impl IntoIterator<Item = u32>, modseq: O
     });
 }
 
-/// What an extended SEARCH returns (RFC 9051 §7.3.4). An empty set, and MIN and MAX of an empty
-/// set, are left out.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub struct Esearch<'a> {
-    pub uid: bool,
-    pub min: Option<u32>,
-    pub max: Option<u32>,
-    pub all: Option<&'a UidSet>,
-    pub count: Option<u32>,
-    pub modseq: Option<u64>,
-}
-
-/// `* ESEARCH (TAG "a1") UID COUNT 3 …`.
-pub fn esearch(out: &mut Vec<u8>, tag: &str, found: &Esearch<'_>) {
-    line(out, "ESEARCH (TAG ", |out| {
-        string(out, tag.as_bytes(), false);
-        out.push(b')');
-        if found.uid {
-            out.extend_from_slice(b" UID");
-        }
-        labelled(out, "MIN", found.min.map(u64::from));
-        labelled(out, "MAX", found.max.map(u64::from));
-        if let Some(all) = found.all.filter(|all| !all.is_empty()) {
-            out.extend_from_slice(b" ALL ");
-            write_set(out, all);
-        }
-        labelled(out, "COUNT", found.count.map(u64::from));
-        labelled(out, "MODSEQ", found.modseq);
-    });
-}
-
 /// `* `, the word, the rest, CRLF.
 fn line(out: &mut Vec<u8>, word: &str, rest: impl FnOnce(&mut Vec<u8>)) {
     out.extend_from_slice(b"* ");
@@ -206,16 +173,6 @@ fn labelled_after(out: &mut Vec<u8>, count: u32, word: &str) {
     number(out, count.into());
     out.push(b' ');
     out.extend_from_slice(word.as_bytes());
-}
-
-/// ` LABEL n`, or nothing.
-fn labelled(out: &mut Vec<u8>, label: &str, value: Option<u64>) {
-    if let Some(value) = value {
-        out.push(b' ');
-        out.extend_from_slice(label.as_bytes());
-        out.push(b' ');
-        number(out, value);
-    }
 }
 
 fn separator(out: &mut Vec<u8>) {

@@ -5,6 +5,7 @@
 
 pub mod code;
 pub mod data;
+pub mod esearch;
 pub mod fetch;
 pub mod flags;
 pub mod string;

@@ -211,29 +211,6 @@ fn search_results() {
         written(|o| search(o, [2], Some(917))),
         "* SEARCH 2 (MODSEQ 917)"
     );
-    let all = compress([2, 10, 11]);
-    let found = Esearch {
-        uid: true,
-        min: Some(2),
-        max: Some(11),
-        all: Some(&all),
-        count: Some(3),
-        modseq: None,
-    };
-    assert_eq!(
-        written(|o| esearch(o, "A283", &found)),
-        "* ESEARCH (TAG \"A283\") UID MIN 2 MAX 11 ALL 2,10:11 COUNT 3"
-    );
-    let none = compress([]);
-    let nothing = Esearch {
-        all: Some(&none),
-        count: Some(0),
-        ..Esearch::default()
-    };
-    assert_eq!(
-        written(|o| esearch(o, "x\"y", &nothing)),
-        "* ESEARCH (TAG \"x\\\"y\") COUNT 0"
-    );
 }
 
 #[test]
