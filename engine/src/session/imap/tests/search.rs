@@ -106,7 +106,7 @@ fn charsets() {
     assert!(client.say(&line).starts_with("* SEARCH 1\r\n"));
     client.play(
         "C: b SEARCH CHARSET X-KLINGON ALL
-         S: b NO [BADCHARSET (US-ASCII UTF-8)] The charset is not supported
+         S: b NO [BADCHARSET (US-ASCII UTF-8 ISO-8859-1 …
          C: c SEARCH CHARSET US-ASCII SUBJECT plain
          S: * SEARCH 2
          S: c OK Search completed",
@@ -199,7 +199,22 @@ fn nesting_is_bounded() {
     assert!(client.say(&deep).starts_with("a BAD"));
     let open = format!("a SEARCH {}", "(".repeat(5000));
     assert!(client.say(&open).starts_with("a BAD"));
-    let texts = format!("a SEARCH {}", "BODY x ".repeat(65).trim_end());
-    assert!(client.say(&texts).starts_with("a NO [LIMIT]"));
+    let many = |key: &str, count: usize| {
+        let texts: Vec<String> = (0..count).map(|n| format!("{key} x{n}")).collect();
+        format!("a SEARCH {}", texts.join(" "))
+    };
+    assert!(client.say(&many("BODY", 65)).starts_with("a NO [LIMIT]"));
+    assert!(
+        client
+            .say(&many("SUBJECT", 257))
+            .starts_with("a NO [LIMIT]")
+    );
+    assert!(
+        client
+            .say(&many("FUZZY TEXT", 65))
+            .starts_with("a NO [LIMIT]")
+    );
+    let same = format!("a SEARCH {}", "BODY hello ".repeat(900).trim_end());
+    assert!(client.say(&same).starts_with("* SEARCH 1 2 3\r\n"));
     assert!(client.say("b NOOP").ends_with("b OK Done\r\n"));
 }

@@ -2,6 +2,7 @@
 
 use super::{Account, Fake, FakeMessage, FakeView, FakeWatch, Mailbox, suspend_once};
 use crate::session::imap::mailstore::{Mailstore, Octets};
+use crate::wire::mime::texts::{self, Field};
 use std::rc::Rc;
 use store::error::{ChangeError, Container, ReadError};
 use store::mail::date::InternalDate;
@@ -371,6 +372,30 @@ impl Mailstore for Fake {
         let listed = of_header(self.0.bodies.borrow().get(&delivery.0)?)?;
         self.0.listed.set(self.0.listed.get() + 1);
         Some(listed)
+    }
+
+    async fn may_hold(
+        &self,
+        account: AccountId,
+        mailbox: MailboxId,
+        uids: &UidSet,
+        (field, text): (Field, &str),
+    ) -> UidSet {
+        suspend_once().await;
+        assert!(
+            text.chars().count() >= 3,
+            "{text} is too short for a signature"
+        );
+        let holds = |uid: &Uid| {
+            let delivery = self.account(account, |a| a.boxes[&mailbox.0].rows[&uid.0].delivery);
+            let message = Rc::clone(&self.0.bodies.borrow()[&delivery.0]);
+            let mut holds = !self.0.signs.get() || uid.0.is_multiple_of(3);
+            texts::read(&message, &mut |found, known| {
+                holds |= found == field && known.contains(text);
+            });
+            holds
+        };
+        UidSet::from_ascending(uids.iter().filter(holds))
     }
 
     async fn message(&self, delivery: ObjectId) -> Result<FakeMessage, ReadError> {

@@ -31,6 +31,8 @@ struct Inner {
     /// Messages are listed, and how often one was.
     lists: Cell<bool>,
     listed: Cell<u32>,
+    /// Messages have signatures.
+    signs: Cell<bool>,
 }
 
 #[derive(Default)]
@@ -107,6 +109,11 @@ impl Fake {
     /// Lists messages as packs do.
     pub(super) fn list(&self) {
         self.0.lists.set(true);
+    }
+
+    /// Has exact signatures of every message, but of each third one none.
+    pub(super) fn sign(&self) {
+        self.0.signs.set(true);
     }
 
     /// How often a message was listed.
