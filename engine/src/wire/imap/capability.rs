@@ -44,7 +44,6 @@ const MAILBOXES: &[&str] = &[
     "ESEARCH",
     "SEARCHRES",
     "WITHIN",
-    "PARTIAL",
     "CONTEXT=SEARCH",
     "CONTEXT=SORT",
     "MULTISEARCH",

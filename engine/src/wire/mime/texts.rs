@@ -1,4 +1,5 @@
-//! Every searchable text of a message, decoded and folded (RFC 9051 §6.4.4, RFC 5051).
+//! Every searchable text of a message, decoded and folded (RFC 9051 §6.4.4, RFC 5051, and by
+//! them RFC 5255 §4.3).
 //!
 //! What a signature of a message is made of: whatever SUBJECT, FROM, TO, CC, BCC, HEADER, TEXT or
 //! BODY can find in a message stands in one of the texts of its field, and TEXT is Header and Body
@@ -163,8 +164,8 @@ mod tests {
     fn every_text_comes_under_its_field() {
         let message = b"Subject: =?utf-8?q?gr=C3=BC=C3=9Fe?=\r\nTo: a@b\r\n\
             Content-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\n\
-            Content-Type: text/plain\r\nContent-Transfer-Encoding: base64\r\n\r\naGVsbG8=\r\n--b\r\n\
-            Content-Type: message/rfc822\r\n\r\nSubject: inner\r\n\r\nlast\r\n--b--\r\n";
+            Content-Type: text/plain\r\nContent-Transfer-Encoding: base64\r\n\r\naGVsbG8=\r\n\
+            --b\r\nContent-Type: message/rfc822\r\n\r\nSubject: inner\r\n\r\nlast\r\n--b--\r\n";
         let texts = texts(message);
         for (field, text) in [
             (Field::Subject, "GRU\u{308}ßE"),

@@ -1,4 +1,4 @@
-//! How far a long search has come, for those who say so (INPROGRESS, RFC 9585).
+//! How far a long search has come, for whoever says so (INPROGRESS).
 
 use super::super::dialogue::Dialogue;
 use super::super::io::Io;
