@@ -24,6 +24,10 @@ impl Space {
     pub const COUNTER: Space = Space(4);
     /// Other ways that the operator ordered for mail that waits.
     pub const REROUTE: Space = Space(5);
+    /// Unique ids of POP3 that messages brought along from other servers.
+    pub const UIDL: Space = Space(16);
+    /// When messages were retrieved by POP3.
+    pub const RETRIEVED: Space = Space(17);
 }
 
 /// A small durable fact.

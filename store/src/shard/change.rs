@@ -479,7 +479,7 @@ fn draft_copy(
 }
 
 /// Cuts a set so that each part fits in a record.
-fn in_records(uids: &UidSet) -> Vec<UidSet> {
+pub(super) fn in_records(uids: &UidSet) -> Vec<UidSet> {
     let parts = uids.ranges().chunks(RANGES_MAX);
     parts
         .map(|ranges| UidSet::from_ranges(ranges.iter().copied()))
@@ -490,7 +490,7 @@ fn in_records(uids: &UidSet) -> Vec<UidSet> {
 const RANGES_MAX: usize = 50_000;
 
 /// A record with as many ranges, of two varints each.
-const UIDS_BYTES_MAX: usize = RANGES_MAX * 10 + 64 + RECORD_HEADER_BYTES;
+pub(super) const UIDS_BYTES_MAX: usize = RANGES_MAX * 10 + 64 + RECORD_HEADER_BYTES;
 
 /// Rows in one COPY record.
 const COPIED_ROWS_MAX: usize = 15_000;
