@@ -28,6 +28,8 @@ pub struct Addresses {
     pub lmtp: SocketAddr,
     pub imap: SocketAddr,
     pub imaps: SocketAddr,
+    pub pop3: SocketAddr,
+    pub pop3s: SocketAddr,
     pub http: SocketAddr,
 }
 
@@ -42,6 +44,8 @@ impl Setup {
             lmtp: ports.port(),
             imap: ports.port(),
             imaps: ports.port(),
+            pop3: ports.port(),
+            pop3s: ports.port(),
             http: ports.port(),
         };
         let directory = tempfile::tempdir().expect("the temporary directory is writable");
@@ -166,6 +170,8 @@ impl Setup {
             ("lmtp", a.lmtp, "none"),
             ("imap", a.imap, "starttls"),
             ("imap", a.imaps, "implicit"),
+            ("pop3", a.pop3, "starttls"),
+            ("pop3", a.pop3s, "implicit"),
             ("http", a.http, "none"),
         ] {
             // On loopback passwords would pass in clear by default; the tests want the strict form.

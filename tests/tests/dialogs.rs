@@ -33,6 +33,11 @@ fn imap() {
     every(Protocol::Imap);
 }
 
+#[test]
+fn pop3() {
+    every(Protocol::Pop3);
+}
+
 /// Needs no server: a script with a slip in it must not wait for one to be found.
 #[test]
 fn scripts_can_be_read() {
@@ -49,6 +54,7 @@ fn every_verb_is_tried() {
         ("smtp", SMTP_VERBS),
         ("lmtp", LMTP_VERBS),
         ("imap", IMAP_VERBS),
+        ("pop3", POP3_VERBS),
     ] {
         let scripts = paths()
             .into_iter()
@@ -160,6 +166,8 @@ const RUNNERS: usize = 8;
 
 const SMTP_VERBS: &str = "EHLO, HELO, MAIL FROM:, RCPT TO:, DATA, BDAT, RSET, NOOP, QUIT, VRFY, \
     EXPN, HELP, STARTTLS, AUTH";
+const POP3_VERBS: &str = "CAPA, STLS, AUTH, USER, PASS, APOP, UTF8, LANG, STAT, LIST, UIDL, RETR, \
+    TOP, DELE, NOOP, RSET, QUIT";
 const LMTP_VERBS: &str = "LHLO, MAIL FROM:, RCPT TO:, DATA, BDAT, RSET, NOOP, QUIT, VRFY, HELP";
 const IMAP_VERBS: &str = "CAPABILITY, NOOP, LOGOUT, ID, STARTTLS, AUTHENTICATE, LOGIN, ENABLE, \
     SELECT, EXAMINE, CREATE, DELETE, RENAME, SUBSCRIBE, UNSUBSCRIBE, LIST, LSUB, NAMESPACE, \

@@ -60,7 +60,7 @@ pub(super) fn raise(
             http: doors.next().flatten(),
             submissions: doors.next().flatten(),
             imaps: doors.next().flatten(),
-            pop3: None,
+            pop3: doors.next().flatten(),
         },
         counting: Counting::Imap,
         ..target
@@ -79,13 +79,14 @@ networks = [\"127.0.0.0/8\"]
 ";
 
 /// In the order of the doors above.
-const LISTENERS: [(&str, &str); 6] = [
+const LISTENERS: [(&str, &str); 7] = [
     ("smtp", "none"),
     ("lmtp", "none"),
     ("imap", "none"),
     ("http", "none"),
     ("submission", "implicit"),
     ("imap", "implicit"),
+    ("pop3", "none"),
 ];
 
 /// Beside this tool, where `RINGPOST_BIN_DIR` says, or in `PATH`.

@@ -355,13 +355,17 @@ fn warnings(parts: &Parts) -> Vec<Problem> {
                 *line,
                 format!("http on {} shows metrics to everybody", value.address),
             ),
-            Protocol::Submission | Protocol::Imap if outside && value.login_without_tls => warn(
-                *line,
-                format!(
-                    "{} on {} takes passwords in clear",
-                    value.protocol, value.address
-                ),
-            ),
+            Protocol::Submission | Protocol::Imap | Protocol::Pop3
+                if outside && value.login_without_tls =>
+            {
+                warn(
+                    *line,
+                    format!(
+                        "{} on {} takes passwords in clear",
+                        value.protocol, value.address
+                    ),
+                );
+            }
             _ => {}
         }
     }

@@ -2,7 +2,8 @@
 
 use super::{
     Account, Auth, Certificate, CertificateSource, Config, DELIMITER_DEFAULT, Domain, Forwarding,
-    Inject, Limits, ListenAt, Listener, Log, Outbound, Protocol, ResolverConfig, Rewrites, TlsMode,
+    Inject, Limits, ListenAt, Listener, Log, Outbound, Pop3, Protocol, ResolverConfig, Rewrites,
+    TlsMode,
 };
 use std::net::Ipv4Addr;
 use std::path::Path;
@@ -47,6 +48,7 @@ impl Config {
             outbound: Outbound::default(),
             dkim: Vec::new(),
             inject: Inject::default(),
+            pop3: Pop3::default(),
             events: None,
             limits: Limits::default(),
             resolver: ResolverConfig::default(),
@@ -72,6 +74,8 @@ fn listeners() -> Vec<Listener> {
         (Protocol::Lmtp, 2424, TlsMode::None),
         (Protocol::Imap, 1143, TlsMode::StartTls),
         (Protocol::Imap, 1993, TlsMode::Implicit),
+        (Protocol::Pop3, 1110, TlsMode::StartTls),
+        (Protocol::Pop3, 1995, TlsMode::Implicit),
         (Protocol::Http, 8080, TlsMode::None),
         (Protocol::Http, INJECT_PORT, TlsMode::None),
     ]

@@ -1,7 +1,9 @@
 //! A configuration in words: what `ringpost check` prints, so that an operator sees what is meant.
 
 use super::quantity::show_size;
-use super::{Alias, CertificateSource, Config, Direction, LogFormat, LogTarget, TlsMode, outbound};
+use super::{
+    Alias, CertificateSource, Config, Direction, LogFormat, LogTarget, Protocol, TlsMode, outbound,
+};
 use std::fmt::{self, Write};
 use std::path::Path;
 use store::mail::address::Address;
@@ -38,6 +40,13 @@ fn write_all(config: &Config, out: &mut String) -> fmt::Result {
     outbound::explain(&config.outbound, out)?;
     dkim(config, out)?;
     super::explain_inject::explain(config, out)?;
+    if config
+        .listeners
+        .iter()
+        .any(|one| one.protocol == Protocol::Pop3)
+    {
+        super::pop3::explain(&config.pop3, out)?;
+    }
     log(config, out)?;
     writeln!(out, "limits")?;
     for (name, value) in config.limits.each() {

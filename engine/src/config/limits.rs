@@ -66,6 +66,11 @@ limits! {
     imap_login_secs_max: number(60, 5, 3_600),
     /// Silence of a logged-in client. RFC 9051 §5.4: at least 30 minutes.
     imap_idle_secs_max: number(1_800, 60, 86_400),
+    /// From the first octet to the end of login, POP3.
+    pop3_login_secs_max: number(60, 5, 3_600),
+    /// Silence of a logged-in client, which has the maildrop for itself. RFC 1939 §3: at least 10
+    /// minutes.
+    pop3_idle_secs_max: number(600, 60, 86_400),
     /// The TLS handshake.
     tls_handshake_secs_max: number(30, 1, 600),
     /// How long a peer may refuse to read what we send.

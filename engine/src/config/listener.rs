@@ -18,6 +18,8 @@ pub enum Protocol {
     Lmtp,
     /// IMAP4rev2 and IMAP4rev1 (RFC 9051, RFC 3501).
     Imap,
+    /// RFC 1939.
+    Pop3,
     /// Metrics and health.
     Http,
 }
@@ -26,7 +28,7 @@ pub enum Protocol {
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub enum TlsMode {
     None,
-    /// On the client's command (RFC 3207, RFC 9051 §6.2.1).
+    /// On the client's command (RFC 3207, RFC 9051 §6.2.1, RFC 2595 §4).
     StartTls,
     /// From the first octet (RFC 8314 §3).
     Implicit,
@@ -80,13 +82,16 @@ impl Protocol {
             Protocol::Submission => "submission",
             Protocol::Lmtp => "lmtp",
             Protocol::Imap => "imap",
+            Protocol::Pop3 => "pop3",
             Protocol::Http => "http",
         }
     }
 
     fn tls_by_default(self) -> TlsMode {
         match self {
-            Protocol::Smtp | Protocol::Submission | Protocol::Imap => TlsMode::StartTls,
+            Protocol::Smtp | Protocol::Submission | Protocol::Imap | Protocol::Pop3 => {
+                TlsMode::StartTls
+            }
             Protocol::Lmtp | Protocol::Http => TlsMode::None,
         }
     }
@@ -264,15 +269,17 @@ fn read_protocol(text: At<&str>, notes: &mut Notes) -> Option<Protocol> {
         "submission" => Protocol::Submission,
         "lmtp" => Protocol::Lmtp,
         "imap" => Protocol::Imap,
+        "pop3" => Protocol::Pop3,
         "http" => Protocol::Http,
-        later @ ("pop3" | "managesieve") => {
-            let what = format!("{later} is not served yet; take this listener out");
+        "managesieve" => {
+            let what = "managesieve is not served yet; take this listener out";
             notes.problem(text.line, what);
             return None;
         }
         other => {
             let what = format!(
-                "protocol \"{other}\" is unknown; expected smtp, submission, lmtp, imap or http"
+                "protocol \"{other}\" is unknown; expected smtp, submission, lmtp, imap, \
+                 pop3 or http"
             );
             notes.problem(text.line, what);
             return None;

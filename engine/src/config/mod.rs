@@ -13,7 +13,7 @@
 //! control = "/run/ringpost/control"       # default: control in data
 //!
 //! [[listener]]
-//! protocol = "smtp"                       # smtp submission lmtp imap http
+//! protocol = "smtp"                       # smtp submission lmtp imap pop3 http
 //! address = "0.0.0.0:25"
 //! tls = "starttls"                        # none starttls implicit
 //! login_without_tls = false               # default: true on loopback
@@ -128,6 +128,7 @@
 //! [limits]                                # see `limits`, each with its default
 //! message_bytes_max = "50 MiB"
 //!
+//! [pop3]                                  # see `pop3`
 //! [inject]                                # see `inject`, with [[token]]
 //! [events]                                # see `events`, with [[webhook]]
 //!
@@ -158,6 +159,7 @@ mod name;
 mod oauth;
 pub mod outbound;
 mod pattern;
+mod pop3;
 mod problem;
 mod quantity;
 mod raw;
@@ -181,6 +183,7 @@ pub use name::{LOCAL_PART_BYTES_MAX, address, canonical, canonical_local, domain
 pub use oauth::{ClientLogin, OAuth, TokenJudge};
 pub use outbound::Outbound;
 pub use pattern::{NULL_PATH, text_of};
+pub use pop3::{Expire, Pop3};
 pub use problem::{Problem, Problems};
 pub use quantity::{seconds, show_size, size};
 pub use resolver::{Dnssec, ResolverConfig, Rollup};
@@ -215,6 +218,7 @@ pub struct Config {
     pub outbound: Outbound,
     pub dkim: Vec<Dkim>,
     pub inject: Inject,
+    pub pop3: Pop3,
     /// `None`: nothing is told to programs.
     pub events: Option<Events>,
     pub limits: Limits,
@@ -362,6 +366,7 @@ fn top(mut section: Section<'_, '_>, base: &Base, notes: &mut Notes) -> Option<C
     let outbound = outbound::outbound(&mut section, base, own_name, notes);
     let auth = auth::auth(&mut section, base, notes);
     let inject = inject::inject(&mut section, notes);
+    let pop3 = pop3::pop3(&mut section, notes);
     let events = events::events(&mut section, base, notes);
     section.finish(notes);
     cross::replies(&outbound, &resolver, &parts.domains, notes);
@@ -389,6 +394,7 @@ fn top(mut section: Section<'_, '_>, base: &Base, notes: &mut Notes) -> Option<C
         outbound,
         dkim: values(parts.dkim),
         inject,
+        pop3,
         events: events.map(|(events, file)| Events {
             file: file.unwrap_or_else(|| data.join(&events.file)),
             ..events

@@ -168,11 +168,36 @@ fn an_unknown_key_without_a_likeness_lists_the_known_ones() {
 
 #[test]
 fn later_protocols_are_refused_clearly() {
-    let text = "[[listener]]\nprotocol = \"pop3\"\naddress = \"0.0.0.0:110\"\ntls = \"none\"\n";
+    let text =
+        "[[listener]]\nprotocol = \"managesieve\"\naddress = \"0.0.0.0:4190\"\ntls = \"none\"\n";
     assert_eq!(
         faults(text),
-        ["2: pop3 is not served yet; take this listener out"]
+        ["2: managesieve is not served yet; take this listener out"]
     );
+}
+
+#[test]
+fn what_pop3_does_to_mailboxes_is_read_and_explained() {
+    for (text, said) in [
+        ("", "stays until it is deleted"),
+        (
+            "[pop3]\nexpire = \"retrieved\"\n",
+            "deleted when it ends with QUIT",
+        ),
+        (
+            "[pop3]\nexpire = \"30d\"\n",
+            "retrieved 30 days ago or earlier",
+        ),
+        ("[pop3]\nlogin_delay = \"5m\"\n", "logs in once in 5m"),
+    ] {
+        let listener = "[[listener]]\nprotocol = \"pop3\"\naddress = \"127.0.0.1:110\"\n\
+            tls = \"none\"\n";
+        let head = "hostname = \"a.b\"\ndata = \"/d\"\n";
+        let explained = parse(&format!("{head}{listener}{text}")).unwrap().explain();
+        assert!(explained.contains(said), "{text}: {explained}");
+    }
+    let wrong = faults("[pop3]\nexpire = \"36h\"\n");
+    assert!(wrong.len() == 1 && wrong[0].contains("expected never, retrieved, or days"));
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 use super::census::{Census, Room};
 use super::drain::Drain;
+use super::pop3::Maildrops;
 use crate::auth::Gate;
 use crate::config::Protocol;
 use crate::intake::{Intake, QueueIds, Shard};
@@ -30,6 +31,8 @@ pub struct Hall {
     pub metrics: Arc<ShardMetrics>,
     pub drain: Rc<Drain>,
     pub census: Rc<Census>,
+    /// Who has which maildrop.
+    pub maildrops: Maildrops,
     /// What injections by HTTP share.
     pub inject: super::http::Desk,
     /// What the mailboxes of this shard are sorted by.

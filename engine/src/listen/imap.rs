@@ -91,7 +91,10 @@ pub async fn receive(hall: Rc<Hall>, handover: Handover) {
         stream,
         unread,
         account,
-    } = handover;
+    } = handover
+    else {
+        return;
+    };
     let Some(account) = hall.account(&account) else {
         return;
     };

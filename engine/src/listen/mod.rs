@@ -9,6 +9,7 @@ pub mod http;
 pub mod imap;
 mod leads;
 mod login;
+pub mod pop3;
 mod receipt;
 mod recipient;
 mod report;

@@ -95,6 +95,7 @@ impl From<Protocol> for metric::Protocol {
             Protocol::Submission => metric::Protocol::Submission,
             Protocol::Lmtp => metric::Protocol::Lmtp,
             Protocol::Imap => metric::Protocol::Imap,
+            Protocol::Pop3 => metric::Protocol::Pop3,
             Protocol::Http => metric::Protocol::Http,
         }
     }

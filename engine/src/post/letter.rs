@@ -114,6 +114,11 @@ pub struct Handover {
 pub enum Via {
     /// The tag of the LOGIN or AUTHENTICATE that is still to be answered.
     Imap { tag: String },
+    /// The PASS or AUTH is still to be answered.
+    Pop3 {
+        /// RFC 6856: UTF8 was said.
+        utf8: bool,
+    },
 }
 
 /// What the service thread asks of one shard. Each is answered through its own channel.

@@ -2,11 +2,12 @@
 
 use crate::config::{self, Protocol, TlsMode};
 use crate::event;
-use crate::listen::{Crowded, Hall, http, imap, smtp};
+use crate::listen::{Crowded, Hall, http, imap, pop3, smtp};
 use crate::reactor::net::Bound;
 use crate::reactor::{Listener, Side, Socket, spawn};
 use crate::session::smtp::{AuthOffer, FutureRelease, Kind, Settings};
 use crate::tls::Stream;
+use crate::wire::pop3::reply as pop3_reply;
 use crate::wire::smtp::reply;
 use std::io;
 use std::rc::Rc;
@@ -79,6 +80,7 @@ async fn welcome(hall: Rc<Hall>, socket: Socket, protocol: Protocol, door: imap:
     if let Ok(stream) = begin(&hall, socket, protocol, door.tls).await {
         match protocol {
             Protocol::Imap => imap::serve(Rc::clone(&hall), stream, door).await,
+            Protocol::Pop3 => pop3::serve(Rc::clone(&hall), stream, door).await,
             Protocol::Smtp | Protocol::Submission | Protocol::Lmtp => {
                 let kind = kind(protocol);
                 let settings = settings(&hall, kind, door);
@@ -128,6 +130,7 @@ async fn turn_away(hall: Rc<Hall>, socket: Socket, protocol: Protocol, crowded: 
     );
     let text = match protocol {
         Protocol::Imap => b"* BYE Too many connections, try again later\r\n".to_vec(),
+        Protocol::Pop3 => pop3_reply::TOO_MANY_CONNECTIONS.as_bytes().to_vec(),
         Protocol::Http => http::TOO_MANY_CONNECTIONS.to_vec(),
         _ => reply::TOO_MANY_CONNECTIONS.as_bytes().to_vec(),
     };
@@ -139,7 +142,7 @@ fn kind(protocol: Protocol) -> Kind {
     match protocol {
         Protocol::Submission => Kind::Submission,
         Protocol::Lmtp => Kind::Lmtp,
-        Protocol::Smtp | Protocol::Imap | Protocol::Http => Kind::Smtp,
+        Protocol::Smtp | Protocol::Imap | Protocol::Pop3 | Protocol::Http => Kind::Smtp,
     }
 }
 

@@ -9,8 +9,8 @@ use super::tempo::Tempo;
 use crate::auth::Gate;
 use crate::events;
 use crate::intake::{Claims, Counter, Feeder, Heirs, Intake, QueueIds, Shard};
-use crate::listen::{Census, Drain, Hall, http, imap};
-use crate::post::{Letter, Post};
+use crate::listen::{Census, Drain, Hall, http, imap, pop3};
+use crate::post::{Letter, Post, Via};
 use crate::queue::Dispatcher;
 use crate::reactor::inbox::{Fill, Receiver};
 use crate::reactor::{Endpoint, Now, Pool, RingDisk, oneshot, sleep, spawn};
@@ -120,6 +120,7 @@ fn furnish(equipment: Equipment, store: Rc<Shard>) -> (Rc<Desk>, Receiver<Letter
         metrics: equipment.metrics,
         drain: Drain::new(),
         census: Census::new(),
+        maildrops: pop3::Maildrops::default(),
         inject: http::Desk::new(Rc::clone(&claims)),
         known: Rc::default(),
         store: Rc::clone(&store),
@@ -188,9 +189,10 @@ async fn read_letters(desk: Rc<Desk>, mut inbox: Receiver<Letter>) {
                     .await;
             }),
             Letter::Answer { ticket, answer } => desk.hall.post.answered(ticket, answer),
-            Letter::Connection(handover) => {
-                spawn(imap::receive(Rc::clone(&desk.hall), *handover));
-            }
+            Letter::Connection(handover) => match handover.via {
+                Via::Imap { .. } => spawn(imap::receive(Rc::clone(&desk.hall), *handover)),
+                Via::Pop3 { .. } => spawn(pop3::receive(Rc::clone(&desk.hall), *handover)),
+            },
             Letter::Order(order) => {
                 spawn(async move { orders::carry_out(&desk, order).await });
             }

@@ -3,5 +3,6 @@
 pub mod http;
 pub mod imap;
 pub mod mime;
+pub mod pop3;
 pub mod sasl;
 pub mod smtp;

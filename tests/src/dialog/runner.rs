@@ -50,16 +50,36 @@ pub fn run(script: &Script, world: &World) -> Result<(), String> {
 struct Runner<'a> {
     world: &'a World,
     script: &'a Script,
-    connections: BTreeMap<String, (bool, Connection)>,
+    connections: BTreeMap<String, (Speech, Connection)>,
     current: String,
     variables: Variables,
     message: Vec<u8>,
     transcript: Vec<String>,
 }
 
+/// How answers are told apart.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Speech {
+    /// With a code, of one line or several.
+    Replies,
+    Responses,
+    /// Line by line.
+    Lines,
+}
+
 enum Fault {
     Differs { line: usize, what: String },
     Io(io::Error),
+}
+
+impl Speech {
+    fn of(listener: &str) -> Speech {
+        match listener {
+            "imap" | "imaps" => Speech::Responses,
+            "pop3" | "pop3s" => Speech::Lines,
+            _ => Speech::Replies,
+        }
+    }
 }
 
 impl From<io::Error> for Fault {
@@ -83,8 +103,11 @@ impl Runner<'_> {
                     .insert("size".into(), message.len().to_string());
                 self.message.clone_from(message);
             }
-            Step::Expect(block) if self.imap()? => self.expect_responses(block)?,
-            Step::Expect(block) => self.expect_replies(block)?,
+            Step::Expect(block) => match self.speech()? {
+                Speech::Replies => self.expect_replies(block)?,
+                Speech::Responses => self.expect_responses(block)?,
+                Speech::Lines => self.expect_lines(block)?,
+            },
             Step::Connect { name, listener } => self.connect(name, listener)?,
             Step::Use(name) => self.current.clone_from(name),
             Step::Tls => self.connection()?.start_tls()?,
@@ -111,7 +134,7 @@ impl Runner<'_> {
             Connection::open
         };
         self.connections
-            .insert(name.into(), (listener.starts_with("imap"), open(address)?));
+            .insert(name.into(), (Speech::of(listener), open(address)?));
         self.current = name.into();
         self.transcript.push(format!("<connect {name} {listener}>"));
         Ok(())
@@ -123,7 +146,7 @@ impl Runner<'_> {
         Ok(&mut open.1)
     }
 
-    fn imap(&self) -> io::Result<bool> {
+    fn speech(&self) -> io::Result<Speech> {
         let open = self.connections.get(&self.current);
         open.map(|open| open.0)
             .ok_or_else(|| io::Error::other("no such connection is open"))
@@ -148,11 +171,17 @@ impl Runner<'_> {
 
     fn login(&mut self, user: Option<&str>) -> io::Result<()> {
         let user = user.unwrap_or(&self.world.user).to_string();
-        let imap = self.imap()?;
+        let speech = self.speech()?;
         self.transcript.push(format!("<login {user}>"));
         let connection = self.connection()?;
         connection.line()?;
-        if imap {
+        if speech == Speech::Lines {
+            connection.send_line(&format!("USER {user}"))?;
+            logged_in(&connection.line()?, b"+OK")?;
+            connection.send_line(&format!("PASS {PASSWORD}"))?;
+            return logged_in(&connection.line()?, b"+OK");
+        }
+        if speech == Speech::Responses {
             connection.send_line(&format!("login LOGIN {user} {PASSWORD}"))?;
             let answer = connection.line()?;
             return logged_in(&answer, b"login OK");
@@ -182,7 +211,7 @@ impl Runner<'_> {
             };
             let reply = smtp.reply();
             self.connections
-                .insert(self.current.clone(), (false, smtp.connection));
+                .insert(self.current.clone(), (Speech::Replies, smtp.connection));
             let reply = reply.map_err(|error| differs(expected, &error.to_string()))?;
             self.transcript.push(format!("S: {reply}"));
             let patterns = std::iter::once(&expected.pattern).chain(&expected.also);
@@ -261,11 +290,29 @@ impl Runner<'_> {
         Ok(())
     }
 
+    fn expect_lines(&mut self, block: &Block) -> Result<(), Fault> {
+        for expected in &block.expected {
+            let line = self.connection()?.line();
+            let line = line.map_err(|error| differs(expected, &error.to_string()))?;
+            let line = String::from_utf8_lossy(&line).into_owned();
+            self.transcript.push(format!("S: {line}"));
+            let mut patterns = std::iter::once(&expected.pattern).chain(&expected.also);
+            if !patterns.all(|pattern| pattern.matches(&line, &mut self.variables)) {
+                return Err(differs(expected, &line));
+            }
+            let mut never = block.never.iter();
+            if never.any(|never| never.matches(&line, &mut self.variables)) {
+                return Err(differs(expected, &format!("{line} (must not come)")));
+            }
+        }
+        Ok(())
+    }
+
     fn response(&mut self) -> io::Result<String> {
         let mut imap = Imap::over(self.taken()?);
         let response = imap.response();
         self.connections
-            .insert(self.current.clone(), (true, imap.connection));
+            .insert(self.current.clone(), (Speech::Responses, imap.connection));
         Ok(canonical(&response?.0))
     }
 
@@ -326,12 +373,13 @@ fn unmatched(open: &[&Expected], last_line: usize, said: &str) -> Fault {
 }
 
 fn default_listener(script: &Script) -> &'static str {
-    use super::script::Protocol::{Imap, Lmtp, Smtp, Submission};
+    use super::script::Protocol::{Imap, Lmtp, Pop3, Smtp, Submission};
     match script.protocol {
         Smtp => "smtp",
         Submission => "submissions",
         Lmtp => "lmtp",
         Imap => "imaps",
+        Pop3 => "pop3s",
     }
 }
 
@@ -343,6 +391,8 @@ fn listener_address(addresses: &Addresses, name: &str) -> io::Result<(SocketAddr
         "lmtp" => Ok((addresses.lmtp, false)),
         "imap" => Ok((addresses.imap, false)),
         "imaps" => Ok((addresses.imaps, true)),
+        "pop3" => Ok((addresses.pop3, false)),
+        "pop3s" => Ok((addresses.pop3s, true)),
         _ => Err(io::Error::other(format!("no listener is called {name}"))),
     }
 }
@@ -420,6 +470,8 @@ mod tests {
             lmtp: address,
             imap: address,
             imaps: address,
+            pop3: address,
+            pop3s: address,
             http: address,
         };
         let world = World {
@@ -452,6 +504,15 @@ mod tests {
         assert!(imap("* OK hi\n* FLAGS (y x)\na OK done\n").is_err());
         assert!(imap("* OK hi\n* FLAGS (y x)\n* 1 EXISTS\na NO done\n").is_err());
         assert!(imap("* OK hi\n* BYE\n* FLAGS (y x)\n* 1 EXISTS\na OK done\n").is_err());
+    }
+
+    #[test]
+    fn lines_are_compared() {
+        let script = "<connect a pop3>\nS: +OK ...\nC: LIST\nS: +OK\nS: 1 <#>\nS: .\nS! -ERR...";
+        let pop3 = |says| against(Protocol::Pop3, script, says);
+        pop3("+OK hi\n+OK\n1 77\n.\n").unwrap();
+        assert!(pop3("+OK hi\n+OK\n.\n1 77\n").is_err());
+        assert!(pop3("+OK hi\n-ERR no\n1 77\n.\n").is_err());
     }
 
     #[test]

@@ -18,6 +18,7 @@ pub enum Protocol {
     Submission,
     Lmtp,
     Imap,
+    Pop3,
 }
 
 /// What happens next.
@@ -72,6 +73,7 @@ impl Protocol {
             "submission" => Some(Protocol::Submission),
             "lmtp" => Some(Protocol::Lmtp),
             "imap" => Some(Protocol::Imap),
+            "pop3" => Some(Protocol::Pop3),
             _ => None,
         }
     }

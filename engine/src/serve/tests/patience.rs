@@ -5,6 +5,7 @@ use super::{on_a_shard, open_store, run_log};
 use crate::auth::{Gate, ThrottleLimits};
 use crate::config::{Config, Limits, Protocol, TlsMode};
 use crate::intake::{Claims, Heirs, Intake, QueueIds};
+use crate::listen::pop3::Maildrops;
 use crate::listen::{Census, Drain, Hall, http, imap};
 use crate::post::{Handover, Post, Via};
 use crate::reactor::net::Bound;
@@ -301,6 +302,7 @@ async fn hall(path: &Path, limits: Limits) -> Rc<Hall> {
         metrics,
         drain: Drain::new(),
         census: Census::new(),
+        maildrops: Maildrops::default(),
         inject: http::Desk::new(Claims::new(Rc::clone(&store))),
         known: Rc::default(),
         store,

@@ -8,6 +8,7 @@
 mod cell;
 mod complaints;
 mod hooks;
+mod pop3;
 mod render;
 mod series;
 mod shard;
@@ -16,6 +17,7 @@ mod sites;
 pub use cell::{Counter, Gauge, Histogram, Label, Labelled};
 pub use complaints::Complaints;
 pub use hooks::{EventSample, EventSource, HookSample};
+pub use pop3::{Pop3End, Pop3Verb};
 pub use render::CONTENT_TYPE;
 pub use series::{NAMES_MAX, Series, SeriesSource, Tally};
 pub use shard::{

@@ -1,6 +1,7 @@
 //! What one shard counts. The comment of each field is its HELP text.
 
 use super::cell::{Counter, Gauge, Histogram, Labelled, label};
+use super::pop3::{Pop3End, Pop3Verb};
 use super::render::{Family, Samples};
 
 label! {
@@ -10,6 +11,7 @@ label! {
         Submission = "submission",
         Lmtp = "lmtp",
         Imap = "imap",
+        Pop3 = "pop3",
         Http = "http",
     }
 }
@@ -208,6 +210,15 @@ shard_metrics! {
 
     /// IMAP commands received.
     counter imap_commands: Labelled<Verb, Counter>,
+
+    /// POP3 commands received.
+    counter pop3_commands: Labelled<Pop3Verb, Counter>,
+    /// Ends of POP3 sessions that had the maildrop, and refusals of it.
+    counter pop3_sessions: Labelled<Pop3End, Counter>,
+    /// Messages sent whole by RETR.
+    counter pop3_retrieved: Counter,
+    /// Messages removed by POP3, at QUIT or because their time was over.
+    counter pop3_deleted: Counter,
 
     /// Attempts to log in.
     counter logins: Labelled<Login, Counter>,
