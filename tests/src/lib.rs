@@ -5,6 +5,7 @@
 //! connection  a socket, TLS or not                     smtp  imap  http  on top of it
 //! dialog      readable scripts and their runner         peer  real clients, found or skipped
 //! corpus      odd messages                              ledger  what was acknowledged
+//! pop3        the least of a POP3 client
 //! sink        a mail host that does as it is told       postfix, raised  real ones
 //! authority   certificates, right and wrong             web  the policy host of MTA-STS
 //! dns         a name server that says what a test wants
@@ -27,6 +28,7 @@ pub mod http;
 pub mod imap;
 pub mod ledger;
 pub mod peer;
+pub mod pop3;
 pub mod ports;
 pub mod postfix;
 pub mod raised;

@@ -74,6 +74,9 @@ enum Command {
     Export(command::export::Export),
     /// Take mail in from files: mbox, Maildir, .eml; no server may have the store open
     Import(command::import::Import),
+    /// Unique ids of POP3; no server may have the store open
+    #[command(subcommand)]
+    Uidl(command::uidl::Uidl),
     Synthetic(synthetic::Synthetic),
     /// Look at every byte of a store, and say what is damaged
     Fsck(command::fsck::Fsck),
@@ -101,6 +104,7 @@ fn main() -> ExitCode {
         Command::Token(token) => token.run(&client).map(|()| true),
         Command::Export(export) => export.run(&client),
         Command::Import(import) => import.run(&client),
+        Command::Uidl(uidl) => uidl.run(&client),
         Command::Synthetic(synthetic) => synthetic.run(&arguments.data, &client).map(|()| true),
         Command::Fsck(fsck) => fsck.run(&client),
         Command::Dump(dump) => dump.run(&client),

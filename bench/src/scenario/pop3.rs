@@ -11,7 +11,6 @@ use crate::client::imap::Login;
 use crate::client::pop3::{Order, Session, Settings};
 use crate::client::{Client, NotOpened};
 use crate::load::accounts::Accounts;
-use crate::measure::answer::{Answer, Loss};
 use crate::measure::histogram::Step;
 use crate::outcome::{Load, Outcome};
 use anyhow::bail;
@@ -84,15 +83,10 @@ fn greeting(settings: &Arc<Settings>, target: &str) -> anyhow::Result<String> {
         session.quit(false).await;
         Ok::<_, NotOpened>(greeting)
     })?;
-    let refused = match told {
-        Ok(greeting) => return Ok(greeting),
-        Err(refused) => refused,
-    };
-    let more = match refused.answer {
-        Answer::Lost(Loss::Refused) => "; Ringpost itself has no POP3 yet",
-        _ => "",
-    };
-    bail!("pop3 {target}: {}{more}", refused.explained())
+    match told {
+        Ok(greeting) => Ok(greeting),
+        Err(refused) => bail!("pop3 {target}: {}", refused.explained()),
+    }
 }
 
 impl Pop3Args {

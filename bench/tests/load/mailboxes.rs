@@ -143,10 +143,10 @@ fn what_does_not_work_is_said_and_what_to_do() {
 }
 
 #[test]
-fn a_server_without_pop3_is_told_from_one_that_is_down() {
+fn what_is_no_pop3_server_is_named() {
     let refused = bench(&["pop3", "127.0.0.1:1", "--password", PASSWORD]);
     assert_eq!(refused.code, Some(1), "{}", refused.said);
-    assert!(refused.said.contains("no POP3 yet"), "{}", refused.said);
+    assert!(refused.said.contains("pop3 127.0.0.1:1"), "{}", refused.said);
     let server = server();
     let imap = server.addresses().imaps.to_string();
     let mut words = vec!["pop3", &imap, "--password", PASSWORD];

@@ -125,7 +125,7 @@ fn mailboxes_are_compared_by_imap_pop3_and_days() {
         ),
         (
             "pop3",
-            "dovecot,postfix-dovecot",
+            "ringpost,dovecot",
             &["-m", "40", "--fill", "5"],
             "RETR",
         ),

@@ -6,6 +6,7 @@
 mod dkim;
 mod fetchers;
 mod notices;
+mod pop3;
 mod postfix;
 
 use std::path::Path;
@@ -354,10 +355,16 @@ fn swaks(port: &str) -> Peer {
 
 /// A script of ours under `tests/clients`, told by its environment where the server is.
 fn python(script: &str) {
+    python_with(script, |_| {});
+}
+
+/// On a server that was prepared for it.
+fn python_with(script: &str, prepare: impl FnOnce(&Server)) {
     let Some(python) = peer("python3") else {
         return;
     };
     let server = Server::usual();
+    prepare(&server);
     let a = server.addresses();
     python
         .args([workspace().join("tests/clients").join(script)])
@@ -367,6 +374,8 @@ fn python(script: &str) {
         .env("LMTP_PORT", a.lmtp.port().to_string())
         .env("IMAP_PORT", a.imap.port().to_string())
         .env("IMAPS_PORT", a.imaps.port().to_string())
+        .env("POP3_PORT", a.pop3.port().to_string())
+        .env("POP3S_PORT", a.pop3s.port().to_string())
         .env("CA_FILE", server.setup.certificate())
         .env("PASSWORD", PASSWORD)
         .succeeds();

@@ -3,6 +3,7 @@
 use crate::client::Client;
 use crate::transfer::Format;
 use crate::transfer::import::{Order, run};
+use crate::transfer::landing::Terms;
 use clap::{Args, ValueEnum};
 use std::path::PathBuf;
 
@@ -23,6 +24,10 @@ pub(crate) struct Import {
     /// Leave out what is beyond the quota of the account; without this it is not asked
     #[arg(long)]
     quota: bool,
+    /// Take X-UIDL headers for unique ids of POP3; those of an mbox and of a dovecot-uidlist are taken
+    /// in any case
+    #[arg(long)]
+    x_uidl: bool,
     /// Write what was left out or odd to a file: kind, file, offset, reason, between tabs
     #[arg(long, value_name = "FILE")]
     report: Option<PathBuf>,
@@ -51,7 +56,10 @@ impl Import {
                 Given::Eml => Some(Format::Eml),
             },
             sources: self.sources,
-            obeys_quota: self.quota,
+            terms: Terms {
+                obeys_quota: self.quota,
+                reads_x_uidl: self.x_uidl,
+            },
             report: self.report,
         };
         run(client, order)

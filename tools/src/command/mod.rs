@@ -22,3 +22,4 @@ pub(crate) mod tls_report;
 pub(crate) mod token;
 pub(crate) mod top;
 pub(crate) mod trace;
+pub(crate) mod uidl;

@@ -3,6 +3,7 @@
 //! ```text
 //! dovecot-uidlist   3 V1795331235 N4 Gc23b…        version, UIDVALIDITY, perhaps UIDNEXT, GUID
 //!                   1 W42 :1795331235.M1P1.host,S=17        UID, extensions, file without info
+//!                   2 Pwhqtsw… :1795331240.M2P1.host        P: its unique id of POP3
 //! dovecot-keywords  0 $Label1                       letter `a` in the info of a file
 //! subscriptions     V<TAB>2, an empty line, then levels between tabs, modified UTF-7
 //! ```
@@ -17,6 +18,7 @@ use std::fs::File;
 use std::io::{self, BufReader};
 use std::path::Path;
 use store::mail::mailbox::SEPARATOR;
+use store::shard::is_uidl;
 
 pub(crate) const UIDLIST: &str = "dovecot-uidlist";
 pub(crate) const KEYWORDS: &str = "dovecot-keywords";
@@ -29,6 +31,8 @@ pub(crate) struct UidList {
     pub(crate) uid_next: u32,
     /// By the name of the file up to its info.
     pub(crate) uids: HashMap<Vec<u8>, u32>,
+    /// Unique ids of POP3, where they are not made of the UIDs.
+    pub(crate) uidls: HashMap<u32, Box<str>>,
 }
 
 impl UidList {
@@ -41,8 +45,11 @@ impl UidList {
             return Ok(None);
         };
         while let Some(line) = lines.next()? {
-            if let Some((uid, file)) = read_line(line.octets).filter(|_| line.begins) {
+            if let Some((uid, extensions, file)) = read_line(line.octets).filter(|_| line.begins) {
                 list.uid_next = list.uid_next.max(uid.saturating_add(1));
+                if let Some(uidl) = uidl(extensions) {
+                    list.uidls.insert(uid, uidl);
+                }
                 list.uids.insert(file.to_vec(), uid);
             }
         }
@@ -54,6 +61,7 @@ impl UidList {
         UidList::read(path).map(|list| {
             list.map(|list| UidList {
                 uids: HashMap::new(),
+                uidls: HashMap::new(),
                 ..list
             })
         })
@@ -85,22 +93,30 @@ fn read_head(line: &[u8]) -> Option<UidList> {
     Some(UidList {
         uid_validity,
         uid_next,
-        uids: HashMap::new(),
+        ..UidList::default()
     })
 }
 
-fn read_line(line: &[u8]) -> Option<(u32, &[u8])> {
+/// UID, extensions, file.
+fn read_line(line: &[u8]) -> Option<(u32, &[u8], &[u8])> {
     let line = line.strip_suffix(b"\n")?;
     let digits = line.iter().take_while(|b| b.is_ascii_digit()).count();
     let (uid, rest) = line.split_at_checked(digits)?;
     let uid = std::str::from_utf8(uid).ok()?.parse().ok()?;
     let rest = rest.strip_prefix(b" ")?;
-    let file = match memchr::memmem::find(rest, b" :") {
-        _ if rest.first() == Some(&b':') => rest.get(1..)?,
-        Some(at) => rest.get(at + 2..)?,
-        None => rest,
+    let (extensions, file) = match memchr::memmem::find(rest, b" :") {
+        _ if rest.first() == Some(&b':') => (&b""[..], rest.get(1..)?),
+        Some(at) => (rest.get(..at)?, rest.get(at + 2..)?),
+        None => (&b""[..], rest),
     };
-    Some((uid, base(file)))
+    Some((uid, extensions, base(file)))
+}
+
+fn uidl(extensions: &[u8]) -> Option<Box<str>> {
+    let mut words = extensions.split(|octet| *octet == b' ');
+    let value = words.find_map(|word| word.strip_prefix(b"P"))?;
+    let text = std::str::from_utf8(value).ok()?;
+    is_uidl(value).then(|| text.into())
 }
 
 /// The name of a file up to its info.
@@ -193,7 +209,7 @@ mod tests {
         let file = folder.path().join("file");
         let text = "3 V1795331235 N1 Gc23b6914a394026bf601000083ecc375\n\
                     1 :1795331235.M489934P511.vm,S=17,W=20\n\
-                    7 W9 S8 :two words.host:2,S\nnonsense\n";
+                    7 W9 Pwhqtsw S8 :two words.host:2,S\nnonsense\n";
         std::fs::write(&file, text).unwrap();
         let list = UidList::read(&file).unwrap().unwrap();
         assert_eq!((list.uid_validity, list.uid_next), (1_795_331_235, 8));
@@ -202,6 +218,8 @@ mod tests {
             1
         );
         assert_eq!(list.uids[b"two words.host".as_slice()], 7);
+        assert_eq!(list.uidls.len(), 1);
+        assert_eq!(&*list.uidls[&7], "whqtsw");
         std::fs::write(&file, "1 123 9\n4 old.host\n").unwrap();
         let list = UidList::read(&file).unwrap().unwrap();
         assert_eq!((list.uid_validity, list.uid_next), (123, 9));

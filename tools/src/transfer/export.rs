@@ -4,6 +4,7 @@ use super::flags::Marks;
 use super::outlet::{Header, Looks, Outlet, make_folders, make_maildir, new_file};
 use super::parcel::{Spot, Trouble};
 use super::report::Report;
+use super::uidls::Uidls;
 use super::{Format, dovecot, name};
 use crate::client::{Client, table};
 use crate::offline::{self, Offline};
@@ -175,11 +176,12 @@ impl Export<'_> {
             left_out: 0,
             octets: 0,
         };
+        let uidls = Uidls::read(shard, account.id, view.uid_validity)?;
         for row in rows(shard, &view) {
-            match self
-                .message(shard, &view, &row, &keywords, &mut out)
-                .await?
-            {
+            let mut marks = marks(&row, &keywords);
+            let brought = uidls.brought(row.uid);
+            marks.uidl = brought.map(|text| String::from_utf8_lossy(text).into());
+            match self.message(shard, &view, &row, &marks, &mut out).await? {
                 Ok(()) => {
                     counts.exported += 1;
                     counts.octets += u64::from(row.octets);
@@ -203,23 +205,17 @@ impl Export<'_> {
         shard: &Offline,
         view: &View,
         row: &Row,
-        keywords: &[String],
+        marks: &Marks,
         out: &mut Outlet,
     ) -> anyhow::Result<Result<(), ReadError>> {
         let (message, looks, first) = match self.look(shard, row).await {
             Ok(looked) => looked,
             Err(error) => return Ok(Err(error)),
         };
-        let mut marks = Marks {
-            flags: row.flags,
-            keywords: Vec::new(),
-        };
-        let named = row.keywords.positions().filter_map(|at| keywords.get(at));
-        marks.keywords.extend(named.cloned());
         let header = Header {
             uid: row.uid,
             date: row.internal_date,
-            marks: &marks,
+            marks,
             is_recent: view.recent().contains(row.uid),
             octets: message.octets,
             looks: &looks,
@@ -315,6 +311,16 @@ impl Export<'_> {
 
     fn report(&self) -> MutexGuard<'_, Report> {
         self.report.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Flags and keywords of a message.
+fn marks(row: &Row, keywords: &[String]) -> Marks {
+    let named = row.keywords.positions().filter_map(|at| keywords.get(at));
+    Marks {
+        flags: row.flags,
+        keywords: named.cloned().collect(),
+        uidl: None,
     }
 }
 

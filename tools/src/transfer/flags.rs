@@ -8,6 +8,8 @@ use store::mail::flags::Flags;
 pub(crate) struct Marks {
     pub(crate) flags: Flags,
     pub(crate) keywords: Vec<String>,
+    /// The unique id of POP3 that it had.
+    pub(crate) uidl: Option<Box<str>>,
 }
 
 impl Marks {

@@ -2,7 +2,7 @@
 
 use super::Format;
 use super::feed::{self, Turn};
-use super::landing::{Counts, Landing};
+use super::landing::{Counts, Landing, Terms};
 use super::receipt::Receipts;
 use super::report::Report;
 use super::source::{self, Found};
@@ -23,7 +23,7 @@ pub(crate) struct Order {
     pub(crate) mailbox: Option<String>,
     pub(crate) format: Option<Format>,
     pub(crate) sources: Vec<PathBuf>,
-    pub(crate) obeys_quota: bool,
+    pub(crate) terms: Terms,
     pub(crate) report: Option<PathBuf>,
 }
 
@@ -41,7 +41,7 @@ pub(crate) fn run(client: &Client, order: Order) -> anyhow::Result<bool> {
         address: &address,
         found: &found,
         receipts: Receipts::read(client.data(), &address)?,
-        obeys_quota: order.obeys_quota,
+        terms: order.terms,
         report,
         progress: &progress,
         keeper: Housekeeper::new(&home),
@@ -86,7 +86,7 @@ struct Intake<'a> {
     address: &'a str,
     found: &'a Found,
     receipts: Receipts,
-    obeys_quota: bool,
+    terms: Terms,
     report: Report,
     progress: &'a Progress,
     keeper: Housekeeper,
@@ -135,7 +135,7 @@ impl Intake<'_> {
             .folders
             .get(number)
             .context("a folder is numbered by us")?;
-        Landing::open(shard, account, folder, &mut self.receipts, self.obeys_quota).await
+        Landing::open(shard, account, folder, &mut self.receipts, self.terms).await
     }
 
     async fn finish(&mut self, open: Option<(usize, Landing)>) -> anyhow::Result<()> {
@@ -179,6 +179,7 @@ fn as_json(counts: &Counts) -> serde_json::Value {
         "there": counts.there,
         "left_out": counts.left_out,
         "uids_kept": counts.uids_kept,
+        "uidls": counts.uidls,
         "octets": counts.octets,
     })
 }

@@ -5,6 +5,7 @@ use super::receipt::Receipts;
 use super::report::Report;
 use super::source::Folder;
 use super::twins::{Comparison, Twins};
+use super::uidls::{self, Uidls};
 use crate::offline::Offline;
 use crate::progress::Progress;
 use anyhow::{Context, anyhow};
@@ -25,7 +26,17 @@ pub(crate) struct Counts {
     pub(crate) left_out: u64,
     /// Imported with the UID that they had.
     pub(crate) uids_kept: u64,
+    /// Unique ids of POP3 that are kept beside the UIDs.
+    pub(crate) uidls: u64,
     pub(crate) octets: u64,
+}
+
+/// What is asked of an import.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Terms {
+    pub(crate) obeys_quota: bool,
+    /// `X-UIDL` headers are unique ids of POP3.
+    pub(crate) reads_x_uidl: bool,
 }
 
 pub(crate) struct Landing {
@@ -43,8 +54,15 @@ pub(crate) struct Landing {
     twins: Twins<BlockingDisk>,
     comparison: Option<Comparison>,
     batch: Vec<Imported>,
-    /// Where the messages of the batch came from, in its order.
-    spots: Vec<Spot>,
+    /// Where the messages of the batch came from, and their unique ids, in its order.
+    spots: Vec<(Spot, Option<Box<str>>)>,
+    /// Of the mailbox that POP3 shows; `None`: this is another.
+    uidls: Option<Uidls>,
+    source_uid_validity: Option<u32>,
+    /// Headers are believed.
+    reads_x_uidl: bool,
+    /// What the header of the present message said.
+    x_uidl: Option<String>,
     batch_bytes: usize,
     counts: Counts,
 }
@@ -56,7 +74,7 @@ impl Landing {
         account: AccountId,
         folder: &Folder,
         receipts: &mut Receipts,
-        obeys_quota: bool,
+        terms: Terms,
     ) -> anyhow::Result<Landing> {
         let info = mailbox(shard, account, folder, receipts).await;
         let info = info.with_context(|| format!("mailbox {:?}", folder.name))?;
@@ -67,13 +85,20 @@ impl Landing {
             keeps_uids: folder.uid_validity == Some(info.uid_validity.0),
             uid_next: status.uid_next.0,
             source_uid_next: folder.uid_next,
+            source_uid_validity: folder.uid_validity,
+            uidls: match info.name.as_str() {
+                INBOX => Some(Uidls::read(shard, account, info.uid_validity)?),
+                _ => None,
+            },
+            reads_x_uidl: terms.reads_x_uidl,
+            x_uidl: None,
             claims_recent: status.recent == 0,
             keywords: shard.keywords(account, info.id),
             twins: Twins::of(shard, account, info.id),
             mailbox: info.id,
             shard: shard.clone(),
             account,
-            obeys_quota,
+            obeys_quota: terms.obeys_quota,
             comparison: None,
             batch: Vec::new(),
             spots: Vec::new(),
@@ -94,32 +119,39 @@ impl Landing {
         match parcel {
             Parcel::Whole(letter, octets) => {
                 progress.message();
-                if self.twins.take(letter.date.unix_secs, &octets).await {
-                    self.counts.there += 1;
-                    return Ok(());
+                self.read_x_uidl(&octets);
+                let letter = self.with_uidl(letter);
+                match self.twins.take(letter.date.unix_secs, &octets).await {
+                    Some(uid) => self.there(uid, letter, report),
+                    None => self.add(letter, BodyWriter::with(octets), report).await?,
                 }
-                self.add(letter, BodyWriter::with(octets), report).await
+                Ok(())
             }
             Parcel::Open(date) => {
+                self.x_uidl = None;
                 self.comparison = Some(self.twins.compare(date.unix_secs).await);
                 Ok(())
             }
-            Parcel::Octets(octets) => match &mut self.comparison {
-                Some(comparison) => comparison.push(&self.shard, octets).await,
-                None => Ok(()),
-            },
+            Parcel::Octets(octets) => {
+                if self.x_uidl.is_none() {
+                    self.read_x_uidl(&octets);
+                }
+                match &mut self.comparison {
+                    Some(comparison) => comparison.push(&self.shard, octets).await,
+                    None => Ok(()),
+                }
+            }
             Parcel::Close(letter) => {
                 progress.message();
                 let Some(comparison) = self.comparison.take() else {
                     return Ok(());
                 };
+                let letter = self.with_uidl(letter);
                 match comparison.finish(&self.shard, &mut self.twins).await? {
-                    Some(body) => self.add(letter, body, report).await,
-                    None => {
-                        self.counts.there += 1;
-                        Ok(())
-                    }
+                    Ok(body) => self.add(letter, body, report).await?,
+                    Err(uid) => self.there(uid, letter, report),
                 }
+                Ok(())
             }
             Parcel::Void => {
                 self.comparison = None;
@@ -141,6 +173,41 @@ impl Landing {
         }
     }
 
+    fn read_x_uidl(&mut self, octets: &[u8]) {
+        let is_asked = self.reads_x_uidl && self.uidls.is_some();
+        self.x_uidl = is_asked.then(|| uidls::of_header(octets)).flatten();
+    }
+
+    /// The unique id that the message had: as it is said, or as it is made of its UID there.
+    fn with_uidl(&mut self, mut letter: Letter) -> Letter {
+        let said = self.x_uidl.take().map(String::into_boxed_str);
+        let said = said.or_else(|| letter.marks.uidl.take());
+        letter.marks.uidl = said.or_else(|| {
+            let number = UidValidity(self.source_uid_validity?);
+            let made = uidls::own(Uid(letter.uid?), number);
+            Some(String::from_utf8_lossy(&made).into())
+        });
+        letter
+    }
+
+    /// The message was imported before: at most its unique id is new.
+    fn there(&mut self, uid: Uid, letter: Letter, report: &mut Report) {
+        self.counts.there += 1;
+        self.give_uidl(uid, letter.marks.uidl, &letter.spot, report);
+    }
+
+    fn give_uidl(&mut self, uid: Uid, uidl: Option<Box<str>>, spot: &Spot, report: &mut Report) {
+        let (Some(uidls), Some(text)) = (&mut self.uidls, uidl) else {
+            return;
+        };
+        if let Err(why) = uidls.give(uid, text.as_bytes()) {
+            report.remark(&Trouble {
+                spot: spot.clone(),
+                why: format!("unique id {text}: {why}"),
+            });
+        }
+    }
+
     async fn add(
         &mut self,
         letter: Letter,
@@ -159,7 +226,7 @@ impl Landing {
         }
         self.batch_bytes += bytes;
         self.batch.push(message);
-        self.spots.push(letter.spot);
+        self.spots.push((letter.spot, letter.marks.uidl));
         Ok(())
     }
 
@@ -211,9 +278,10 @@ impl Landing {
             .shard
             .import(account, mailbox, &batch, self.obeys_quota);
         let outcomes = done.await.map_err(|error| stopped(&error))?;
-        for ((message, spot), outcome) in batch.iter().zip(spots).zip(outcomes) {
+        for ((message, (spot, uidl)), outcome) in batch.iter().zip(spots).zip(outcomes) {
             match outcome {
-                Ok(_) => {
+                Ok(uid) => {
+                    self.give_uidl(uid, uidl, &spot, report);
                     self.counts.imported += 1;
                     self.counts.octets += message.body.octets();
                 }
@@ -225,12 +293,21 @@ impl Landing {
                 }
             }
         }
+        self.write_uidls().await
+    }
+
+    async fn write_uidls(&mut self) -> anyhow::Result<()> {
+        if let Some(uidls) = &mut self.uidls {
+            let written = uidls.write(&self.shard).await;
+            self.counts.uidls += written.map_err(|error| stopped(&error))?;
+        }
         Ok(())
     }
 
     /// Everything of the folder was taken.
     pub(crate) async fn finish(mut self, report: &mut Report) -> anyhow::Result<Counts> {
         self.flush(report).await?;
+        self.write_uidls().await?;
         let (account, mailbox) = (self.account, self.mailbox);
         let uid_next = self.source_uid_next.min(IMPORTED_NUMBER_MAX);
         if self.keeps_uids && uid_next > self.uid_next {
@@ -284,6 +361,9 @@ async fn mailbox(
 fn stopped(error: &ChangeError) -> anyhow::Error {
     anyhow!("{error}; what was imported so far stays, and a second run goes on from there")
 }
+
+/// RFC 1939 knows one mailbox.
+const INBOX: &str = "INBOX";
 
 /// Messages of one commit.
 const BATCH_MAX: usize = 2_000;

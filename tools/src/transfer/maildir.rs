@@ -12,6 +12,7 @@
 use super::dovecot::{self, UidList, base};
 use super::files::MessageFile;
 use super::flags::{MAILDIR, Marks, flag_of, letters};
+use std::collections::HashMap;
 use std::ffi::OsStr;
 use std::fs;
 use std::io;
@@ -24,6 +25,7 @@ use store::mail::date::InternalDate;
 pub(crate) struct Listing {
     folder: PathBuf,
     keywords: Vec<Option<String>>,
+    uidls: HashMap<u32, Box<str>>,
     entries: std::vec::IntoIter<Entry>,
 }
 
@@ -54,6 +56,7 @@ impl Listing {
         }
         entries.sort_unstable();
         Ok(Listing {
+            uidls: uids.uidls,
             keywords: dovecot::read_keywords(&folder.join(dovecot::KEYWORDS))?,
             folder: folder.to_owned(),
             entries: entries.into_iter(),
@@ -63,9 +66,11 @@ impl Listing {
     fn message(&self, entry: Entry) -> MessageFile {
         let name = entry.name.as_bytes();
         let below = if entry.is_new { "new" } else { "cur" };
+        let mut marks = self.marks(name);
+        marks.uidl = self.uidls.get(&entry.uid).cloned();
         MessageFile {
             uid: (entry.uid != u32::MAX).then_some(entry.uid),
-            marks: self.marks(name),
+            marks,
             date: InternalDate::utc(entry.mtime_secs),
             octets: size(name, b",S="),
             is_raw: is_own(name),

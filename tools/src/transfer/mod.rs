@@ -19,7 +19,7 @@ mod eml;
 mod feed;
 mod files;
 mod flags;
-mod landing;
+pub(crate) mod landing;
 mod lines;
 mod maildir;
 mod mbox;
@@ -30,6 +30,7 @@ mod receipt;
 mod report;
 mod source;
 mod twins;
+pub(crate) mod uidls;
 
 use clap::ValueEnum;
 

@@ -202,7 +202,9 @@ impl MaildirWriter {
             keywords: &self.keywords,
             is_recent: header.is_recent,
         };
-        writeln!(self.list, "{} :{}", header.uid, label.base())?;
+        let uidl = header.marks.uidl.as_ref();
+        let uidl = uidl.map_or_else(String::new, |text| format!("P{text} "));
+        writeln!(self.list, "{} {uidl}:{}", header.uid, label.base())?;
         self.message = Some(new_file(&self.folder.join(label.path()))?);
         Ok(())
     }

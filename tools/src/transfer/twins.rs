@@ -8,7 +8,7 @@ use anyhow::anyhow;
 use std::rc::Rc;
 use store::disk::Disk;
 use store::limit::CHUNK_BYTES;
-use store::mail::id::{AccountId, MailboxId, ObjectId};
+use store::mail::id::{AccountId, MailboxId, ObjectId, Uid};
 use store::mail::uidset::UidSet;
 use store::shard::{BodyWriter, Message, Shard};
 
@@ -26,6 +26,7 @@ struct Known {
     unix_secs: i64,
     octets: u32,
     delivery: ObjectId,
+    uid: Uid,
     is_taken: bool,
 }
 
@@ -47,6 +48,7 @@ impl<D: Disk> Twins<D> {
                     unix_secs: row.internal_date.unix_secs,
                     octets: row.octets,
                     delivery: row.delivery,
+                    uid: row.uid,
                     is_taken: false,
                 });
             });
@@ -59,8 +61,8 @@ impl<D: Disk> Twins<D> {
         }
     }
 
-    /// Whether a whole message is there; it counts as found then.
-    pub(crate) async fn take(&mut self, unix_secs: i64, octets: &[u8]) -> bool {
+    /// The UID of a whole message that is there; it counts as found then.
+    pub(crate) async fn take(&mut self, unix_secs: i64, octets: &[u8]) -> Option<Uid> {
         let size = octets.len() as u64;
         let first = |known: &Known| (known.unix_secs, u64::from(known.octets)) < (unix_secs, size);
         let last = |known: &Known| (known.unix_secs, u64::from(known.octets)) <= (unix_secs, size);
@@ -75,11 +77,10 @@ impl<D: Disk> Twins<D> {
                 continue;
             };
             if self.shard.read(&message, 0, size).await.as_deref() == Ok(octets) {
-                self.mark(at);
-                return true;
+                return self.mark(at);
             }
         }
-        false
+        None
     }
 
     /// Begins to compare a large message.
@@ -111,11 +112,11 @@ impl<D: Disk> Twins<D> {
         first..last
     }
 
-    fn mark(&mut self, at: usize) {
-        if let Some(known) = self.rows.get_mut(at) {
-            known.is_taken = true;
-            self.next = at + 1;
-        }
+    fn mark(&mut self, at: usize) -> Option<Uid> {
+        let known = self.rows.get_mut(at)?;
+        known.is_taken = true;
+        self.next = at + 1;
+        Some(known.uid)
     }
 }
 
@@ -150,21 +151,21 @@ impl Comparison {
         Ok(shard.body_take(&mut self.writer, &mut octets).await?)
     }
 
-    /// The message is complete: it, or `None` where it is there already.
+    /// The message is complete: it, or the UID under which it is there already.
     pub(crate) async fn finish<D: Disk>(
         mut self,
         shard: &Shard<D>,
         twins: &mut Twins<D>,
-    ) -> anyhow::Result<Option<BodyWriter>> {
+    ) -> anyhow::Result<Result<BodyWriter, Uid>> {
         let is_whole = |(_, message): &&(usize, Message)| message.octets == self.shared;
-        if let Some((at, _)) = self.candidates.iter().find(is_whole) {
-            twins.mark(*at);
-            return Ok(None);
+        let whole = self.candidates.iter().find(is_whole);
+        if let Some(uid) = whole.and_then(|(at, _)| twins.mark(*at)) {
+            return Ok(Err(uid));
         }
         if let Some((_, message)) = self.candidates.pop() {
             self.copy(shard, &message).await?;
         }
-        Ok(Some(self.writer))
+        Ok(Ok(self.writer))
     }
 
     /// What was not written so far is what a message of the store begins with.

@@ -147,11 +147,8 @@ impl Conversation {
     async fn run(&mut self, mut received: Vec<u8>) -> io::Result<Next> {
         loop {
             let next = self.feed(received).await?;
-            if let Next::Move(_) = next {
-                return Ok(next);
-            }
             self.flush().await?;
-            if next == Next::Close {
+            if next != Next::Listen {
                 return Ok(next);
             }
             self.out = Output::default();

@@ -2,6 +2,7 @@
 
 use crate::transfer::flags::{Marks, X_STATUS, flag_of};
 use store::mail::flags::Flags;
+use store::shard::is_uidl;
 
 /// What the headers of one message said.
 #[derive(Debug, Default)]
@@ -28,6 +29,7 @@ impl State {
             b"x-status" => self.letters(value),
             b"x-keywords" | b"x-mozilla-keys" => self.keywords(value),
             b"x-uid" => self.uid = value.parse().ok(),
+            b"x-uidl" => self.uidl(value),
             b"x-imapbase" => self.base = read_base(value),
             b"x-imap" => {
                 self.base = read_base(value);
@@ -38,6 +40,13 @@ impl State {
             _ => return false,
         }
         true
+    }
+
+    /// As qpopper and others write it. What could be none belongs to nobody.
+    fn uidl(&mut self, value: &str) {
+        if is_uidl(value.as_bytes()) {
+            self.marks.uidl = Some(value.into());
+        }
     }
 
     fn status(&mut self, value: &str) {
@@ -99,12 +108,14 @@ mod tests {
         assert!(state.take(b"X-Status: AF\r\n"));
         assert!(state.take(b"x-keywords: $Label1 Junk  (no\n"));
         assert!(state.take(b"X-UID: 7\n"));
+        assert!(state.take(b"X-UIDL: !8~\n"));
         assert!(state.take(b"X-IMAPbase: 12 0000000042 $Label1\n"));
         assert!(!state.take(b"Subject: Status\n"));
         assert!(!state.take(b"no header\n"));
         let flags = Flags::SEEN | Flags::ANSWERED | Flags::FLAGGED;
         assert_eq!(state.marks.flags, flags);
         assert_eq!(state.marks.keywords, ["$Label1", "Junk"]);
+        assert_eq!(state.marks.uidl.as_deref(), Some("!8~"));
         assert_eq!((state.uid, state.base), (Some(7), Some((12, 42))));
         let mut state = State::default();
         assert!(state.take(b"X-Mozilla-Status: 0003\n"));

@@ -94,6 +94,9 @@ impl<W: Write> MboxWriter<W> {
             own.push(base);
         }
         own.push(format!("X-UID: {}", head.uid));
+        if let Some(uidl) = &head.marks.uidl {
+            own.push(format!("X-UIDL: {uidl}"));
+        }
         let flags = head.marks.flags;
         let seen = if flags.contains(Flags::SEEN) { "R" } else { "" };
         let old = if head.is_recent { "" } else { "O" };
