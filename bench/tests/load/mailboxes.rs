@@ -146,7 +146,11 @@ fn what_does_not_work_is_said_and_what_to_do() {
 fn what_is_no_pop3_server_is_named() {
     let refused = bench(&["pop3", "127.0.0.1:1", "--password", PASSWORD]);
     assert_eq!(refused.code, Some(1), "{}", refused.said);
-    assert!(refused.said.contains("pop3 127.0.0.1:1"), "{}", refused.said);
+    assert!(
+        refused.said.contains("pop3 127.0.0.1:1"),
+        "{}",
+        refused.said
+    );
     let server = server();
     let imap = server.addresses().imaps.to_string();
     let mut words = vec!["pop3", &imap, "--password", PASSWORD];

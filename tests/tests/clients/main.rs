@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
 
 mod dkim;
+mod dovecot_pop3;
 mod fetchers;
 mod notices;
 mod pop3;

@@ -189,7 +189,9 @@ fn curl_reads_lists_and_deletes() {
     delete.succeeds();
     assert_eq!(count(&server, ALICE), 2);
     let wrong = format!("{ALICE}:wrong");
-    super::curl(&server).args(["--user", &wrong, "--url", &url]).fails();
+    super::curl(&server)
+        .args(["--user", &wrong, "--url", &url])
+        .fails();
 }
 
 #[test]
@@ -218,13 +220,17 @@ fn mutt_reads_and_deletes_by_pop() {
     );
     std::fs::write(&rc, text).unwrap();
     let batch = "push <last-entry><delete-message><sync-mailbox><quit>";
-    terminal(&["mutt", "-n", "-F", rc.to_str().unwrap(), "-e", batch], home);
+    terminal(
+        &["mutt", "-n", "-F", rc.to_str().unwrap(), "-e", batch],
+        home,
+    );
     assert_eq!(count(&server, ALICE), 2, "the last one was deleted");
 }
 
 /// Runs a program on a terminal.
 fn terminal(words: &[&str], home: &Path) {
-    let script = "import os, pty, sys; sys.exit(os.waitstatus_to_exitcode(pty.spawn(sys.argv[1:])))";
+    let script =
+        "import os, pty, sys; sys.exit(os.waitstatus_to_exitcode(pty.spawn(sys.argv[1:])))";
     let python: Peer = peer("python3").expect("it runs the other clients too");
     python
         .args(["-c", script])

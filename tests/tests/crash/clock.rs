@@ -93,14 +93,14 @@ fn has_jumped(imap: &mut Imap, delivered: u64) -> bool {
     days.len() == 2
 }
 
-fn set(clock: &Path, offset: &str) {
+pub(super) fn set(clock: &Path, offset: &str) {
     // Renamed, so that nobody reads half of it.
     let fresh = clock.with_extension("fresh");
     std::fs::write(&fresh, format!("{offset}\n")).unwrap();
     std::fs::rename(&fresh, clock).unwrap();
 }
 
-fn start_at(setup: Setup, library: &Path, clock: &Path) -> Server {
+pub(super) fn start_at(setup: Setup, library: &Path, clock: &Path) -> Server {
     setup.write();
     let mut command = Command::new(binary::ringpost());
     command.arg("--config").arg(setup.config_file());
@@ -112,7 +112,7 @@ fn start_at(setup: Setup, library: &Path, clock: &Path) -> Server {
     Server::start_with(setup, command)
 }
 
-fn faketime() -> Option<PathBuf> {
+pub(super) fn faketime() -> Option<PathBuf> {
     let folders = [
         "/usr/lib/x86_64-linux-gnu",
         "/usr/lib/aarch64-linux-gnu",

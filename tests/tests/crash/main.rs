@@ -12,6 +12,7 @@ mod kept;
 mod kill;
 mod live_copy;
 mod memory;
+mod pop3;
 mod storm;
 
 use kept::Kept;

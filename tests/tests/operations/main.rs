@@ -11,6 +11,7 @@ mod dkim;
 mod first_store;
 mod keeping;
 mod machine;
+mod pop3;
 mod running;
 mod synthetic;
 mod tls;

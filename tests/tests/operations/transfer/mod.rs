@@ -5,6 +5,7 @@ mod dovecot;
 mod readers;
 mod resume;
 mod round;
+mod uidls;
 
 use std::collections::BTreeMap;
 use std::fs;
