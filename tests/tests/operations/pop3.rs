@@ -152,10 +152,8 @@ fn a_whole_mailbox_streams_through_little_memory() {
     let used = usage::resident_bytes(server.pid()).saturating_sub(before);
     assert!(used < 24 << 20, "{used} octets for 64 MiB");
     slow.positive().unwrap();
-    assert_eq!(
-        slow.body().unwrap().len(),
-        pop3.lines("RETR 1").unwrap().len()
-    );
+    let octets = slow.body().unwrap();
+    assert!(octets.ends_with(&large[large.len() - 100_000..]));
 }
 
 #[test]

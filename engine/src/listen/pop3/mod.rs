@@ -10,23 +10,21 @@ mod message;
 pub use maildrop::Maildrops;
 
 use self::maildrop::{Open, Outcome};
-use super::hall::{Hall, Refused};
+use super::hall::Hall;
 use super::imap::Door;
+use super::login::Visitor;
 use crate::config::{Protocol, TlsMode};
 use crate::event;
 use crate::post::{Handover, Letter, Via};
 use crate::reactor::{Side, buffer};
 use crate::route::Account;
-use crate::session::pop3::{
-    Action, Answer, LoginRefusal, Output, REPLY_BYTES_MAX, Session, Settings,
-};
+use crate::session::pop3::{Action, Answer, Output, REPLY_BYTES_MAX, Session, Settings};
 use crate::telemetry::metric::{Pop3End, Pop3Verb};
 use crate::tls::Stream;
 use crate::wire::pop3::command::Keyword;
 use crate::wire::pop3::reply;
-use crate::wire::sasl::Mechanism;
+use crate::wire::sasl::{self, Question};
 use std::io;
-use std::net::IpAddr;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
@@ -34,7 +32,8 @@ use std::time::Duration;
 /// A connection before login, from the greeting on.
 pub async fn serve(hall: Rc<Hall>, stream: Stream, door: Door) {
     let settings = settings(&hall, door);
-    let session = Session::new(settings, stream.is_tls());
+    let visitor = Visitor::of(&hall, &stream);
+    let session = Session::new(settings, visitor.channel);
     let login_secs_max = hall.live.config.load().limits.pop3_login_secs_max;
     let ends_ms = hall.now_ms() + login_secs_max * 1000;
     let mut conversation = Conversation::new(hall, stream, session, Output::default());
@@ -94,7 +93,7 @@ impl Resumed {
         };
         let mut out = Output::default();
         let settings = settings(&hall, door);
-        let session = Session::resume(settings, stream.is_tls(), self.utf8, &mut out);
+        let session = Session::resume(settings, self.utf8, &mut out);
         let mut conversation = Conversation::new(hall, stream, session, out);
         conversation.account = Some(self.account);
         let _ = conversation.run(self.unread).await;
@@ -104,7 +103,8 @@ impl Resumed {
 
 struct Conversation {
     hall: Rc<Hall>,
-    peer: IpAddr,
+    /// Who logs in.
+    visitor: Visitor,
     /// Away only while the handshake has it.
     stream: Option<Stream>,
     session: Session,
@@ -131,7 +131,7 @@ enum Next {
 impl Conversation {
     fn new(hall: Rc<Hall>, stream: Stream, session: Session, out: Output) -> Conversation {
         Conversation {
-            peer: stream.peer_addr().ip().to_canonical(),
+            visitor: Visitor::of(&hall, &stream),
             hall,
             stream: Some(stream),
             session,
@@ -243,19 +243,7 @@ impl Conversation {
     async fn act(&mut self, action: Action) -> io::Result<Answer> {
         Ok(match action {
             Action::StartTls => self.start_tls().await?,
-            Action::Verify(credentials) => {
-                let password = credentials.password.as_str();
-                let login = self.hall.login(self.peer, &credentials.identity, password);
-                self.let_in(login.await)
-            }
-            Action::ScramSecret { user } => Answer::Secret {
-                keys: self.hall.scram_keys(&user).await,
-                nonce: self.hall.nonce(),
-            },
-            Action::ScramProof { user, proven } => {
-                let login = self.hall.settle(self.peer, &user, proven);
-                self.let_in(login)
-            }
+            Action::Ask(question) => Answer::Login(self.ask(question).await),
             Action::Open => Answer::Opened(self.open().await),
             Action::Send(retrieval) => Answer::Sent(self.send_message(retrieval).await?),
             Action::Update(update) => Answer::Updated(self.update(*update).await),
@@ -263,24 +251,23 @@ impl Conversation {
         })
     }
 
-    fn let_in(&mut self, login: Result<Arc<Account>, Refused>) -> Answer {
-        Answer::Login(match login {
-            Ok(account) => {
+    async fn ask(&mut self, question: Question) -> sasl::Answer<Rc<str>> {
+        match self.hall.answer(&self.visitor, question).await {
+            sasl::Answer::Keys(known) => sasl::Answer::Keys(known),
+            sasl::Answer::Verdict(Err(refusal)) => sasl::Answer::Verdict(Err(refusal)),
+            sasl::Answer::Verdict(Ok(account)) => {
                 let name = account.address.to_string().into();
                 self.account = Some(account);
-                Ok(name)
+                sasl::Answer::Verdict(Ok(name))
             }
-            Err(Refused::Wrong) => Err(LoginRefusal::Wrong),
-            Err(Refused::Slowed) => Err(LoginRefusal::Slowed),
-            Err(Refused::Busy) => Err(LoginRefusal::Unavailable),
-        })
+        }
     }
 
     async fn start_tls(&mut self) -> io::Result<Answer> {
         self.flush().await?;
         let limits = &self.hall.live.config.load().limits;
         let patience = Duration::from_secs(limits.tls_handshake_secs_max);
-        let context = self.hall.live.tls.clone();
+        let context = self.hall.tls(Protocol::Pop3);
         let context = context.ok_or(io::ErrorKind::Unsupported)?;
         let stream = self.stream.take().ok_or(io::ErrorKind::NotConnected)?;
         stream.set_deadline(Side::Read, patience);
@@ -288,8 +275,9 @@ impl Conversation {
         if shaken.is_err() {
             self.hall.metrics.tls_failures.one();
         }
-        self.stream = Some(shaken?);
-        Ok(Answer::Tls)
+        let stream = self.stream.insert(shaken?);
+        self.visitor = Visitor::of(&self.hall, stream);
+        Ok(Answer::Tls(self.visitor.channel))
     }
 
     /// Goes on where the account lives: here, or on another shard.
@@ -347,7 +335,7 @@ impl Conversation {
         event!(
             Info,
             "pop3 session",
-            peer = self.peer,
+            peer = self.visitor.address,
             login = login.as_deref().unwrap_or(""),
             end = outcome.name,
             messages = open.messages,
@@ -372,12 +360,11 @@ fn settings(hall: &Hall, door: Door) -> Arc<Settings> {
     Arc::new(Settings {
         starttls: door.tls == TlsMode::StartTls && hall.live.tls.is_some(),
         login_in_clear: door.login_without_tls,
-        mechanisms: Mechanism::ALL.to_vec(),
+        mechanisms: hall.mechanisms(),
         errors_max: small(config.limits.wrong_commands_max),
         failed_logins_max: small(config.limits.login_failures_max),
         expire: config.pop3.expire,
         login_delay_secs: config.pop3.login_delay_secs,
-        decoy: hall.decoy.clone(),
     })
 }
 

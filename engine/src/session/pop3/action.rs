@@ -3,8 +3,7 @@
 use super::maildrop::Maildrop;
 use crate::wire::pop3::command::Keyword;
 use crate::wire::pop3::reply::Reply;
-use crate::wire::sasl::Credentials;
-use crate::wire::sasl::scram::Keys;
+use crate::wire::sasl::{self, Channel, Question};
 use std::rc::Rc;
 use store::mail::id::Uid;
 use store::mail::uidset::UidSet;
@@ -27,13 +26,8 @@ pub enum Action {
     /// Send the reply, throw away all that the client has sent so far, begin the handshake;
     /// answered by [`Answer::Tls`], or by closing the connection.
     StartTls,
-    /// Check a password; answered by [`Answer::Login`].
-    Verify(Credentials),
-    /// Look up SCRAM keys; answered by [`Answer::Secret`].
-    ScramSecret { user: String },
-    /// SCRAM came to an end: count a failure, or look whether `user` may log in; answered by
-    /// [`Answer::Login`]. Without `proven` any answer refuses.
-    ScramProof { user: String, proven: bool },
+    /// Tell what a login needs to know; answered by [`Answer::Login`].
+    Ask(Question),
     /// Take the connection to the shard that owns the account. A session that is
     /// [`resumed`](super::Session::resume) there goes on.
     Move { login: Rc<str> },
@@ -71,30 +65,15 @@ pub struct Update {
 /// The answer to an [`Action`].
 #[derive(Debug)]
 pub enum Answer {
-    Tls,
-    /// The name under which the account is known from now on.
-    Login(Result<Rc<str>, LoginRefusal>),
-    /// Keys of the user, `None` for a stranger, and 18 fresh random octets.
-    Secret {
-        keys: Option<Keys>,
-        nonce: [u8; 18],
-    },
+    Tls(Channel),
+    /// With the name under which the account is known from now on.
+    Login(sasl::Answer<Rc<str>>),
     /// The maildrop, or why the client does not get it.
     Opened(Result<Box<Maildrop>, Reply>),
     /// The message was added to the reply, or cannot be.
     Sent(Result<(), Reply>),
     /// Whether everything was done.
     Updated(bool),
-}
-
-/// Why a login is refused. To a client, a stranger and a wrong password are the same.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum LoginRefusal {
-    Wrong,
-    /// Too many failures from there or for that account.
-    Slowed,
-    /// The directory did not answer.
-    Unavailable,
 }
 
 impl Output {

@@ -6,16 +6,14 @@
 //! same for a stranger and for a wrong password. APOP is not announced: it needs passwords stored in
 //! clear and rests on MD5 (RFC 6151).
 
-use super::action::{Action, LoginRefusal, Output};
+use super::action::{Action, Output};
 use super::{Pending, Session, State};
 use crate::wire::pop3::command::Command;
 use crate::wire::pop3::reply::{self, Reply};
-use crate::wire::sasl::scram::Keys;
 use crate::wire::sasl::{
-    self, Credentials, Exchange, Mechanism, Password, RESPONSE_BYTES_MAX, STRING_BYTES_MAX, Step,
+    self, Answer, Channel, Credentials, Mechanism, Offer, Password, Question, RESPONSE_BYTES_MAX,
+    Refusal, STRING_BYTES_MAX, Step,
 };
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
 use std::rc::Rc;
 
 impl Session {
@@ -35,9 +33,15 @@ impl Session {
         }
     }
 
+    /// What a client may choose from now: no password crosses in clear, unless that is wanted.
+    pub(super) fn offer(&self) -> Offer {
+        let settings = &self.settings;
+        Offer::new(&settings.mechanisms, self.channel, settings.login_in_clear)
+    }
+
     /// A stranger is told nothing: RFC 1939 §13 warns of it.
     fn named(&mut self, name: &str, out: &mut Output) {
-        if !self.takes_passwords() {
+        if !self.offer().takes_passwords() {
             return self.blame(reply::TLS_FIRST, out);
         }
         let is_short = name.len() <= STRING_BYTES_MAX;
@@ -53,19 +57,25 @@ impl Session {
             return self.blame(reply::USER_FIRST, out);
         };
         if password.len() > STRING_BYTES_MAX {
-            return self.login_refused(LoginRefusal::Wrong, out);
+            return self.login_refused(Refusal::Wrong, out);
         }
+        self.ask(
+            Question::Password(Credentials {
+                identity: user.into(),
+                password: Password::new(password.to_owned()),
+            }),
+            out,
+        );
+    }
+
+    fn ask(&mut self, question: Question, out: &mut Output) {
         self.pending = Some(Pending::Login);
-        out.action = Some(Action::Verify(Credentials {
-            mechanism: Mechanism::Plain,
-            identity: user.into(),
-            password: Password::new(password.to_owned()),
-        }));
+        out.action = Some(Action::Ask(question));
     }
 
     /// RFC 2595 §4: whatever the client said in clear was never said.
     fn stls(&mut self, out: &mut Output) {
-        match (self.is_tls, self.settings.starttls, self.utf8) {
+        match (self.channel.is_private, self.settings.starttls, self.utf8) {
             (true, ..) => self.blame(reply::TLS_ACTIVE, out),
             (_, false, _) => self.blame(reply::NO_TLS, out),
             // RFC 6856 §2.1: STLS after UTF8 may be refused.
@@ -78,8 +88,8 @@ impl Session {
         }
     }
 
-    pub(super) fn tls_started(&mut self) {
-        self.is_tls = true;
+    pub(super) fn tls_started(&mut self, channel: Channel) {
+        self.channel = channel;
         self.user = None;
         self.errors = 0;
         self.lines = Default::default();
@@ -87,8 +97,7 @@ impl Session {
 
     fn auth_list(&mut self, out: &mut Output) {
         out.say(reply::MECHANISMS);
-        let names: Vec<&str> = self.mechanisms().map(Mechanism::name).collect();
-        for name in names {
+        for name in self.offer().mechanisms().map(Mechanism::name) {
             out.say_text(name);
             out.say_text("\r\n");
         }
@@ -96,14 +105,17 @@ impl Session {
     }
 
     fn auth(&mut self, mechanism: &str, initial: Option<&str>, out: &mut Output) {
-        let known = Mechanism::from_name(mechanism.as_bytes());
-        let Some(mechanism) = known.filter(|known| self.settings.mechanisms.contains(known)) else {
-            return self.blame(reply::UNKNOWN_MECHANISM, out);
+        let offer = self.offer();
+        let Some(mechanism) = offer.find(mechanism.as_bytes()) else {
+            let why = match Mechanism::from_name(mechanism.as_bytes()) {
+                Some(known) if known.shows_password() && !offer.takes_passwords() => {
+                    reply::TLS_FIRST
+                }
+                _ => reply::UNKNOWN_MECHANISM,
+            };
+            return self.blame(why, out);
         };
-        if mechanism.shows_password() && !self.takes_passwords() {
-            return self.blame(reply::TLS_FIRST, out);
-        }
-        let exchange = Exchange::start(mechanism);
+        let exchange = offer.start(mechanism);
         let opening = exchange.opening();
         self.state = State::Sasl;
         self.exchange = Some(Box::new(exchange));
@@ -131,63 +143,25 @@ impl Session {
         self.step(step, out);
     }
 
-    fn step(&mut self, step: Step, out: &mut Output) {
+    fn step(&mut self, step: Step<Rc<str>>, out: &mut Output) {
         match step {
             Step::Challenge(octets) => challenge(&octets, out),
-            Step::Verify(credentials) => {
-                self.pending = Some(Pending::Login);
-                out.action = Some(Action::Verify(credentials));
-            }
-            Step::Secret { user } => {
-                self.pending = Some(Pending::Secret);
-                out.action = Some(Action::ScramSecret { user });
-            }
-            Step::Proven { user, proven } => {
-                self.pending = Some(Pending::Proof { proven });
-                out.action = Some(Action::ScramProof { user, proven });
-            }
-            Step::Done => match self.login.take() {
-                Some(login) => self.logged_in(login, out),
-                None => self.login_refused(LoginRefusal::Wrong, out),
-            },
-            Step::Unauthorized => self.login_refused(LoginRefusal::Wrong, out),
+            Step::Ask(question) => self.ask(question, out),
+            Step::Welcome(login) => self.logged_in(login, out),
+            Step::Refused(refusal) => self.login_refused(refusal, out),
             Step::Malformed => self.sasl_broken(reply::BAD_RESPONSE, out),
         }
     }
 
-    pub(super) fn secret_found(&mut self, keys: Option<Keys>, nonce: [u8; 18], out: &mut Output) {
-        let nonce = STANDARD.encode(nonce);
-        let step = match &mut self.exchange {
-            Some(exchange) => exchange.keys(keys, &nonce, &self.settings.decoy),
-            None => Step::Malformed,
+    /// What was asked by an exchange, or by PASS.
+    pub(super) fn asked(&mut self, answer: Answer<Rc<str>>, out: &mut Output) {
+        let step = match (&mut self.exchange, answer) {
+            (Some(exchange), answer) => exchange.answered(answer),
+            (None, Answer::Verdict(Ok(login))) => Step::Welcome(login),
+            (None, Answer::Verdict(Err(refusal))) => Step::Refused(refusal),
+            (None, Answer::Keys(_)) => Step::Malformed,
         };
         self.step(step, out);
-    }
-
-    /// The password was checked: the exchange is over.
-    pub(super) fn login_settled(&mut self, login: Result<Rc<str>, LoginRefusal>, out: &mut Output) {
-        match login {
-            Ok(login) => self.logged_in(login, out),
-            Err(refusal) => self.login_refused(refusal, out),
-        }
-    }
-
-    /// SCRAM: the server proves itself before the client is told that it is in (RFC 5802 §5).
-    pub(super) fn proof_settled(
-        &mut self,
-        proven: bool,
-        login: Result<Rc<str>, LoginRefusal>,
-        out: &mut Output,
-    ) {
-        match login {
-            Ok(login) if proven => {
-                self.login = Some(login);
-                let step = self.exchange.as_mut().map(|exchange| exchange.confirm());
-                self.step(step.unwrap_or(Step::Malformed), out);
-            }
-            Ok(_) => self.login_refused(LoginRefusal::Wrong, out),
-            Err(refusal) => self.login_refused(refusal, out),
-        }
     }
 
     /// The answer comes from where the account lives: `+OK` means that the maildrop is locked.
@@ -198,25 +172,26 @@ impl Session {
         out.action = Some(Action::Move { login });
     }
 
-    fn login_refused(&mut self, refusal: LoginRefusal, out: &mut Output) {
+    fn login_refused(&mut self, refusal: Refusal, out: &mut Output) {
         self.exchange = None;
-        self.login = None;
         self.state = State::Authorization;
+        if refusal == Refusal::Crowded {
+            return self.close(reply::ACCOUNT_CROWDED, out);
+        }
         self.failed_logins += 1;
         if self.failed_logins >= self.settings.failed_logins_max {
             return self.close(reply::TOO_MANY_LOGINS, out);
         }
         out.say(match refusal {
-            LoginRefusal::Wrong => reply::LOGIN_FAILED,
-            LoginRefusal::Slowed => reply::LOGIN_SLOWED,
-            LoginRefusal::Unavailable => reply::LOGIN_UNAVAILABLE,
+            Refusal::Wrong => reply::LOGIN_FAILED,
+            Refusal::Slowed => reply::LOGIN_SLOWED,
+            Refusal::Unavailable | Refusal::Crowded => reply::LOGIN_UNAVAILABLE,
         });
     }
 
-    /// The exchange ends without a login; one that SCRAM had granted is taken back.
+    /// The exchange ends without a login.
     pub(super) fn sasl_broken(&mut self, reply: Reply, out: &mut Output) {
         self.exchange = None;
-        self.login = None;
         self.state = State::Authorization;
         self.blame(reply, out);
     }

@@ -28,13 +28,14 @@ impl Session {
 
     /// What is good for nothing after login.
     fn login_capabilities(&self, out: &mut Output) {
-        if self.takes_passwords() {
+        let offer = self.offer();
+        if offer.takes_passwords() {
             out.say_text("USER\r\n");
         }
         if self.offers_tls() {
             out.say_text("STLS\r\n");
         }
-        let mut names = self.mechanisms().map(Mechanism::name).peekable();
+        let mut names = offer.mechanisms().map(Mechanism::name).peekable();
         if names.peek().is_some() {
             out.say_text("SASL");
             names.for_each(|name| {
@@ -45,18 +46,8 @@ impl Session {
         }
     }
 
-    /// What a client may choose from now: no password crosses in clear, unless that is wanted.
-    pub(super) fn mechanisms(&self) -> impl Iterator<Item = Mechanism> + '_ {
-        let all = self.settings.mechanisms.iter().copied();
-        all.filter(|mechanism| self.takes_passwords() || !mechanism.shows_password())
-    }
-
-    pub(super) fn takes_passwords(&self) -> bool {
-        self.is_tls || self.settings.login_in_clear
-    }
-
-    pub(super) fn offers_tls(&self) -> bool {
-        self.settings.starttls && !self.is_tls
+    fn offers_tls(&self) -> bool {
+        self.settings.starttls && !self.channel.is_private
     }
 
     /// One language, and the default one is the same (RFC 2277 §4.5).

@@ -1,12 +1,13 @@
 //! Dialogues with the machine: what goes in, what comes out, however it was cut.
 
 use super::maildrop::{Entry, Maildrop};
-use super::{Action, Answer, LoginRefusal, Output, Session, Settings, Update};
+use super::{Action, Answer, Output, Session, Settings, Update};
 use crate::config::Expire;
 use crate::wire::pop3::reply;
-use crate::wire::sasl::Mechanism;
-use crate::wire::sasl::scram::Decoy;
+use crate::wire::sasl::scram::{Decoy, Known};
+use crate::wire::sasl::{self, Channel, Mechanism, Question, Refusal};
 use std::collections::BTreeMap;
+use std::rc::Rc;
 use std::sync::Arc;
 use store::mail::id::{Uid, UidValidity};
 use store::mail::uidset::UidSet;
@@ -15,12 +16,11 @@ fn settings() -> Settings {
     Settings {
         starttls: true,
         login_in_clear: true,
-        mechanisms: Mechanism::ALL.to_vec(),
+        mechanisms: vec![Mechanism::ScramSha256, Mechanism::Plain, Mechanism::Login],
         errors_max: 4,
         failed_logins_max: 2,
         expire: Expire::Never,
         login_delay_secs: 0,
-        decoy: Decoy::new([1; 32]),
     }
 }
 
@@ -37,7 +37,7 @@ struct Driver {
 impl Driver {
     fn new(settings: Settings) -> Driver {
         Driver {
-            session: Session::new(Arc::new(settings.clone()), false),
+            session: Session::new(Arc::new(settings.clone()), Channel::default()),
             settings,
             out: Output::default(),
             said: String::new(),
@@ -76,24 +76,12 @@ impl Driver {
                     self.closed = true;
                     break;
                 }
-                Action::StartTls => Answer::Tls,
-                Action::Verify(credentials) => {
-                    let is_alice = credentials.identity == "alice";
-                    let fits = is_alice && credentials.password.as_str() == "secret";
-                    Answer::Login(match fits {
-                        true => Ok("alice".into()),
-                        false => Err(LoginRefusal::Wrong),
-                    })
-                }
-                Action::ScramSecret { .. } => Answer::Secret {
-                    keys: None,
-                    nonce: [7; 18],
-                },
-                Action::ScramProof { .. } => Answer::Login(Err(LoginRefusal::Wrong)),
+                Action::StartTls => Answer::Tls(Channel::private()),
+                Action::Ask(question) => Answer::Login(answer(question)),
                 Action::Move { .. } => {
                     let settings = Arc::new(self.settings.clone());
                     let utf8 = self.session.utf8();
-                    self.session = Session::resume(settings, true, utf8, &mut self.out);
+                    self.session = Session::resume(settings, utf8, &mut self.out);
                     continue;
                 }
                 Action::Open => Answer::Opened(Ok(Box::new(maildrop()))),
@@ -113,6 +101,23 @@ impl Driver {
         self.said += str::from_utf8(&self.out.reply).unwrap();
         self.out.reply.clear();
     }
+}
+
+fn answer(question: Question) -> sasl::Answer<Rc<str>> {
+    sasl::Answer::Verdict(match question {
+        Question::Keys { hash, user } => {
+            return sasl::Answer::Keys(Box::new(Known {
+                keys: Decoy::new([2; 32]).keys(hash, &user),
+                is_real: false,
+                nonce: "nonce".into(),
+            }));
+        }
+        Question::Password(asked) if asked.identity == "alice" => {
+            let fits = asked.password.as_str() == "secret";
+            fits.then(|| "alice".into()).ok_or(Refusal::Wrong)
+        }
+        _ => Err(Refusal::Wrong),
+    })
 }
 
 fn maildrop() -> Maildrop {

@@ -3,12 +3,12 @@
 //! The first octets choose settings, pieces and answers; the rest is what a client sends.
 
 use super::maildrop::{Entry, Maildrop};
-use super::{Action, Answer, LoginRefusal, Output, REPLY_BYTES_MAX, Session, Settings};
+use super::{Action, Answer, Output, REPLY_BYTES_MAX, Session, Settings};
 use crate::config::Expire;
 use crate::wire::pop3::command::Command;
 use crate::wire::pop3::{dots::Dots, reply};
-use crate::wire::sasl::Mechanism;
-use crate::wire::sasl::scram::{Decoy, ITERATIONS, Keys, SALT_BYTES};
+use crate::wire::sasl::scram::{Decoy, Known};
+use crate::wire::sasl::{self, Channel, Mechanism, Question, Refusal};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use store::mail::id::{Uid, UidValidity};
@@ -91,12 +91,11 @@ impl Driver {
                 _ => Expire::Retrieved,
             },
             login_delay_secs: u32::from(flags >> 4),
-            decoy: Decoy::new([seed; 32]),
         };
         let (settings, mut out) = (Arc::new(settings), Output::default());
         let session = match flags & 8 {
-            0 => Session::new(settings, false),
-            _ => Session::resume(settings, true, false, &mut out),
+            0 => Session::new(settings, Channel::default()),
+            _ => Session::resume(settings, false, &mut out),
         };
         Driver {
             session,
@@ -158,21 +157,19 @@ impl Driver {
                 assert!(!self.has_moved, "a session moves once");
                 return None;
             }
-            Action::StartTls => Answer::Tls,
-            Action::Verify(_) | Action::ScramProof { .. } => Answer::Login(match chance {
-                0 => Err(LoginRefusal::Wrong),
-                1 => Err(LoginRefusal::Unavailable),
+            Action::StartTls => Answer::Tls(Channel::private()),
+            Action::Ask(Question::Keys { hash, user }) => {
+                Answer::Login(sasl::Answer::Keys(Box::new(Known {
+                    keys: Decoy::new([2; 32]).keys(hash, &user),
+                    is_real: chance > 3,
+                    nonce: "nonce".into(),
+                })))
+            }
+            Action::Ask(_) => Answer::Login(sasl::Answer::Verdict(match chance {
+                0 => Err(Refusal::Wrong),
+                1 => Err(Refusal::Crowded),
                 _ => Ok("user@example".into()),
-            }),
-            Action::ScramSecret { .. } => Answer::Secret {
-                keys: (chance > 3).then(|| Keys {
-                    salt: vec![1; SALT_BYTES],
-                    iterations: ITERATIONS,
-                    stored_key: [2; 32],
-                    server_key: [3; 32],
-                }),
-                nonce: [4; 18],
-            },
+            })),
             Action::Open => Answer::Opened(match chance {
                 0 => Err(reply::IN_USE),
                 _ => Ok(Box::new(maildrop())),

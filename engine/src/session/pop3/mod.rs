@@ -26,14 +26,14 @@ pub mod fuzz;
 #[cfg(test)]
 mod dialogue;
 
-pub use action::{Action, Answer, LoginRefusal, Output, Retrieval, Update};
+pub use action::{Action, Answer, Output, Retrieval, Update};
 pub use settings::{REPLY_BYTES_MAX, Settings};
 
 use self::maildrop::Maildrop;
 use self::transaction::Listing;
 use crate::wire::pop3::command::Command;
 use crate::wire::pop3::reply::{self, Reply};
-use crate::wire::sasl::Exchange;
+use crate::wire::sasl::{Channel, Exchange};
 use crate::wire::smtp::line::{BadLine, LineReceiver};
 use std::rc::Rc;
 use std::sync::Arc;
@@ -45,14 +45,13 @@ pub struct Session {
     state: State,
     pending: Option<Pending>,
     lines: LineReceiver,
-    is_tls: bool,
+    /// What the connection vouches for when somebody logs in.
+    channel: Channel,
     /// UTF8 was said.
     utf8: bool,
     /// What USER said.
     user: Option<Box<str>>,
-    exchange: Option<Box<Exchange>>,
-    /// Who SCRAM has proven to be.
-    login: Option<Rc<str>>,
+    exchange: Option<Box<Exchange<Rc<str>>>>,
     maildrop: Option<Box<Maildrop>>,
     listing: Option<Listing>,
     errors: u32,
@@ -74,11 +73,6 @@ enum State {
 enum Pending {
     Tls,
     Login,
-    /// `proven` is false: the answer cannot matter.
-    Proof {
-        proven: bool,
-    },
-    Secret,
     Move,
     Open,
     /// The number of a message; `None` for TOP, which does not count as retrieved.
@@ -89,17 +83,16 @@ enum Pending {
 impl Session {
     /// A session before login.
     #[must_use]
-    pub fn new(settings: Arc<Settings>, is_tls: bool) -> Session {
+    pub fn new(settings: Arc<Settings>, channel: Channel) -> Session {
         Session {
             settings,
             state: State::Authorization,
             pending: None,
             lines: LineReceiver::default(),
-            is_tls,
+            channel,
             utf8: false,
             user: None,
             exchange: None,
-            login: None,
             maildrop: None,
             listing: None,
             errors: 0,
@@ -110,12 +103,12 @@ impl Session {
 
     /// A session that was let in elsewhere, where its account lives: it wants its maildrop.
     #[must_use]
-    pub fn resume(settings: Arc<Settings>, is_tls: bool, utf8: bool, out: &mut Output) -> Session {
+    pub fn resume(settings: Arc<Settings>, utf8: bool, out: &mut Output) -> Session {
         out.action = Some(Action::Open);
         Session {
             pending: Some(Pending::Open),
             utf8,
-            ..Session::new(settings, is_tls)
+            ..Session::new(settings, Channel::default())
         }
     }
 
@@ -147,14 +140,8 @@ impl Session {
     /// When the answer does not belong to that action: the driver is wrong, not the peer.
     pub fn answer(&mut self, answer: Answer, out: &mut Output) {
         match (self.pending.take(), answer) {
-            (Some(Pending::Tls), Answer::Tls) => self.tls_started(),
-            (Some(Pending::Login), Answer::Login(login)) => self.login_settled(login, out),
-            (Some(Pending::Proof { proven }), Answer::Login(login)) => {
-                self.proof_settled(proven, login, out);
-            }
-            (Some(Pending::Secret), Answer::Secret { keys, nonce }) => {
-                self.secret_found(keys, nonce, out);
-            }
+            (Some(Pending::Tls), Answer::Tls(channel)) => self.tls_started(channel),
+            (Some(Pending::Login), Answer::Login(answer)) => self.asked(answer, out),
             (Some(Pending::Open), Answer::Opened(opened)) => self.opened(opened, out),
             (Some(Pending::Send(number)), Answer::Sent(sent)) => self.sent(number, sent, out),
             (Some(Pending::Update), Answer::Updated(done)) => self.updated(done, out),

@@ -2,7 +2,6 @@
 
 use crate::config::Expire;
 use crate::wire::sasl::Mechanism;
-use crate::wire::sasl::scram::Decoy;
 
 /// Pending replies beyond which no more input is taken until they are sent. Pipelined commands are
 /// answered together up to here.
@@ -15,7 +14,7 @@ pub struct Settings {
     pub starttls: bool,
     /// Passwords are taken without TLS.
     pub login_in_clear: bool,
-    /// In the order of the announcement.
+    /// What the house offers, in the order of the announcement.
     pub mechanisms: Vec<Mechanism>,
     /// Wrong commands since the last right one before the connection is closed.
     pub errors_max: u32,
@@ -25,6 +24,4 @@ pub struct Settings {
     pub expire: Expire,
     /// From one login of an account to the next; 0: no wait.
     pub login_delay_secs: u32,
-    /// Makes SCRAM keys of users that do not exist; the same on all shards and after a restart.
-    pub decoy: Decoy,
 }

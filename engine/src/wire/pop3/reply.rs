@@ -67,6 +67,7 @@ replies! {
     UNREADABLE = "-ERR [SYS/PERM] The message cannot be read, tell the operator";
     UNREADABLE_NOW = "-ERR [SYS/TEMP] The message cannot be read now, try again later";
     GONE = "-ERR Another client has removed the message";
+    ACCOUNT_CROWDED = "-ERR [SYS/TEMP] The account has as many connections as it may";
     TOO_MANY_CONNECTIONS = "-ERR [SYS/TEMP] Too many connections, try again later";
     CLOSING = "-ERR [SYS/TEMP] Shutting down, try again later";
     TIMED_OUT = "-ERR Too long silent, closing the connection";
