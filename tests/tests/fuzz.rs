@@ -1,4 +1,4 @@
-//! Seeded fuzzing of every parser that takes octets from outside: SMTP, IMAP, MIME and records.
+//! Seeded fuzzing of every parser that takes octets from outside: SMTP, IMAP, POP3, MIME, records.
 //!
 //! An input grows from a sample and from words of its grammar by cutting, doubling, joining and
 //! flipping. The entries check what must hold; a panic is told with the seed that repeats it:
@@ -24,6 +24,16 @@ fn smtp_sessions() {
         SMTP_WORDS,
         engine::session::smtp::fuzz::fuzz_command,
     );
+}
+
+#[test]
+fn pop3_sessions() {
+    use engine::session::pop3::fuzz::{fuzz_command, fuzz_message, fuzz_session};
+    let dialogues = [POP3, POP3_LOGIN].map(octets);
+    fuzz("pop3 session", &dialogues, POP3_WORDS, fuzz_session);
+    fuzz("pop3 command", &dialogues, POP3_WORDS, fuzz_command);
+    let mail = [octets("A: b\r\n\r\n.\r\n..a\r\n\n.\n")];
+    fuzz("pop3 message", &mail, POP3_WORDS, fuzz_message);
 }
 
 #[test]
@@ -163,6 +173,13 @@ const SMTP_LOGIN: &str = "EHLO [IPv6:::1]\r\nAUTH PLAIN AGEAYg==\r\nAUTH LOGIN\r
 const SMTP_WORDS: &str = "\r\n|\r|\n|\r\n.\r\n|EHLO |LHLO |MAIL FROM:|RCPT TO:|<>|<a@b>|\
     <@a,@b:c@d>|DATA|BDAT 0 LAST|BDAT 99999999999|AUTH |=|*|SIZE=|NOTIFY=|ORCPT=|\
     \"|\\|[|]|[IPv6:|\u{e9}|\u{0}| ";
+
+const POP3: &str = "CAPA\r\nSTAT\r\nLIST\r\nUIDL 2\r\nRETR 1\r\nTOP 3 10\r\nDELE 4\r\nUIDL\r\n\
+    RSET\r\nNOOP\r\nDELE 5\r\nLANG en\r\nQUIT\r\n";
+const POP3_LOGIN: &str = "UTF8\r\nSTLS\r\nUSER alice\r\nPASS se cret\r\nAUTH PLAIN AGEAYg==\r\n\
+    AUTH LOGIN\r\nYQ==\r\nYg==\r\nAUTH SCRAM-SHA-256 biwsbj1hLHI9Yg==\r\n*\r\nAPOP a b\r\n";
+const POP3_WORDS: &str = "\r\n|\n|\r|.|\r\n.\r\n| |0|1|4294967295|99999999999|RETR |TOP |LIST|\
+    UIDL |DELE |QUIT|AUTH |PASS |USER |=|*|\u{e9}|\u{0}";
 
 const IMAP: &str = "a LOGIN alice \"pass\\\"word\"\r\nb ENABLE IMAP4rev2\r\nc SELECT INBOX\r\n\
     d LIST (SUBSCRIBED) \"\" (\"*\" %) RETURN (CHILDREN STATUS (MESSAGES))\r\ne IDLE\r\nDONE\r\n\

@@ -127,7 +127,7 @@ fn getmail_keeps_what_it_knows() {
             "[retriever]\ntype = SimplePOP3SSLRetriever\nserver = localhost\nport = {port}\n\
              username = {ALICE}\npassword = {PASSWORD}\nca_certs = {trust}\n\n\
              [destination]\ntype = MDA_external\npath = /bin/sh\nallow_root_commands = true\n\
-             arguments = ("-c", "cat > {folder}/new/$$")\n\n\
+             arguments = (\"-c\", \"cat > {folder}/new/$$\")\n\n\
              [options]\nread_all = false\ndelete = {delete}\nverbose = 0\n",
             port = server.addresses().pop3s.port(),
             trust = server.setup.certificate().display(),

@@ -12,6 +12,7 @@ use crate::reactor::yield_now;
 use crate::session::pop3::{REPLY_BYTES_MAX, Retrieval};
 use crate::wire::pop3::dots::Dots;
 use crate::wire::pop3::reply::{self, Reply};
+use crate::wire::pop3::surrogate::surrogate;
 use std::io;
 use std::time::Duration;
 use store::error::ReadError;
@@ -38,7 +39,12 @@ impl Conversation {
         };
         self.out.reply.extend_from_slice(line.as_bytes());
         let dots = retrieval.lines.map_or_else(Dots::whole, Dots::top);
-        self.send_pieces(&message, first, dots).await?;
+        let at = first.len() as u64;
+        let first = match retrieval.utf8 {
+            true => first,
+            false => without_utf8(first),
+        };
+        self.send_pieces(&message, (first, at), dots).await?;
         if let (None, Some(open)) = (retrieval.lines, &mut self.open) {
             open.retrieved += 1;
             open.octets += message.octets;
@@ -79,10 +85,9 @@ impl Conversation {
     async fn send_pieces(
         &mut self,
         message: &Message,
-        mut piece: Vec<u8>,
+        (mut piece, mut at): (Vec<u8>, u64),
         mut dots: Dots,
     ) -> io::Result<()> {
-        let mut at = piece.len() as u64;
         loop {
             dots.feed(&piece, &mut self.out.reply);
             drop(piece);
@@ -134,6 +139,17 @@ impl Conversation {
 /// Up to where the first piece lies in one record: each is read once.
 fn first_bytes(message: &Message) -> u64 {
     (message.prefix.len() + CHUNK_BYTES) as u64
+}
+
+/// The first piece of a message with its header in ASCII. A header that is longer than the piece is
+/// no header of mail that anybody reads.
+fn without_utf8(first: Vec<u8>) -> Vec<u8> {
+    let end = memchr::memmem::find(&first, b"\r\n\r\n").map_or(first.len(), |at| at + 4);
+    let (header, body) = first.split_at_checked(end).unwrap_or((&first, b""));
+    match surrogate(header) {
+        Some(header) => [&header[..], body].concat(),
+        None => first,
+    }
 }
 
 /// A client that takes nothing for so long is not worth the memory of what it will take next.

@@ -3,4 +3,5 @@
 pub mod command;
 pub mod dots;
 pub mod reply;
+pub mod surrogate;
 pub mod uidl;
