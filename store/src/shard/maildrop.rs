@@ -1,8 +1,9 @@
 //! What POP3 needs of a mailbox beside its messages: marks of messages that are kept as memos, and
 //! the end of a session in one frame.
 //!
-//! A mark is some octets under mark, UIDVALIDITY and UID, none of which is ever given out again, so
-//! a mark that outlives its message means nothing. Of 32 UIDs it is one memo (FORMAT.md, Memos).
+//! A mark is some octets under mark, UIDVALIDITY and UID, none of which is ever given out again,
+//! so a mark that outlives its message means nothing. Of 32 UIDs it is one memo (FORMAT.md,
+//! Memos).
 
 use super::change::{UIDS_BYTES_MAX, in_records};
 use super::{Entry, Shard};
@@ -71,8 +72,8 @@ impl<D: Disk> Shard<D> {
         }
     }
 
-    /// Gives messages these marks, in place of those that they have; durable on return. `Limit`: one
-    /// is longer than [`UIDL_BYTES_MAX`].
+    /// Gives messages these marks, in place of those that they have; durable on return. `Limit`:
+    /// one is longer than [`UIDL_BYTES_MAX`].
     pub async fn mark(
         &self,
         mark: Mark,

@@ -6,7 +6,8 @@
 //! C: text          the client sends this and CRLF; C*9: nine times, <i> counts from 1
 //! C> text          the same without CRLF; \r \n \0 \xNN mean octets
 //! M: text          a line of a message; <size> becomes its octets, C< sends it
-//! S: pattern       the server answers so: one SMTP reply, one IMAP response, one line of POP3; S*9:
+//! S: pattern       the server answers so: one SMTP reply, one IMAP response, one line of POP3;
+//! S*9:
 //!                  nine of them
 //! S| pattern       the same reply (any line of it) or response also matches this
 //! S! pattern       nothing in this block of answers matches this

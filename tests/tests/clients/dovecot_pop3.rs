@@ -1,7 +1,7 @@
 //! Our POP3 beside Dovecot's: the same mailbox, the same commands, the same answers but for words.
 //!
-//! The mailbox is exported as a Maildir, which Dovecot opens with the UIDs that we gave. So numbers,
-//! octets, messages and even unique ids must be equal.
+//! The mailbox is exported as a Maildir, which Dovecot opens with the UIDs that we gave. So
+//! numbers, octets, messages and even unique ids must be equal.
 
 use super::ALICE;
 use std::io::{BufRead, BufReader, Write};

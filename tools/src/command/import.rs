@@ -24,8 +24,8 @@ pub(crate) struct Import {
     /// Leave out what is beyond the quota of the account; without this it is not asked
     #[arg(long)]
     quota: bool,
-    /// Take X-UIDL headers for unique ids of POP3; those of an mbox and of a dovecot-uidlist are taken
-    /// in any case
+    /// Take X-UIDL headers for unique ids of POP3; those of an mbox and of a dovecot-uidlist are
+    /// taken in any case
     #[arg(long)]
     x_uidl: bool,
     /// Write what was left out or odd to a file: kind, file, offset, reason, between tabs

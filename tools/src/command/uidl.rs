@@ -30,8 +30,8 @@ pub(crate) enum Uidl {
         /// The address of the account
         account: String,
     },
-    /// Give messages the unique ids that they had elsewhere: a line each, the id, a tab, and the UID
-    /// in INBOX or the Message-ID. Exits with 1 if a line was left out
+    /// Give messages the unique ids that they had elsewhere: a line each, the id, a tab, and the
+    /// UID in INBOX or the Message-ID. Exits with 1 if a line was left out
     Import {
         /// The address of the account
         account: String,

@@ -5,8 +5,8 @@
 //! ```
 //!
 //! The lock is that of an account on its owner shard. It is a value that the connection holds, so
-//! it is free whenever the connection goes, in whatever way; after QUIT before the answer, so that a
-//! client that comes back at once finds it free.
+//! it is free whenever the connection goes, in whatever way; after QUIT before the answer, so that
+//! a client that comes back at once finds it free.
 
 use super::{Conversation, Hall};
 use crate::config::Expire;

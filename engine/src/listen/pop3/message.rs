@@ -23,8 +23,8 @@ impl Conversation {
     /// Adds a message to the reply, and sends what is too much to be kept.
     ///
     /// # Errors
-    /// The connection is over; also where a message turns out damaged behind its beginning: there is
-    /// no honest way to go on.
+    /// The connection is over; also where a message turns out damaged behind its beginning: there
+    /// is no honest way to go on.
     pub(super) async fn send_message(
         &mut self,
         retrieval: Retrieval,
@@ -141,8 +141,8 @@ fn first_bytes(message: &Message) -> u64 {
     (message.prefix.len() + CHUNK_BYTES) as u64
 }
 
-/// The first piece of a message with its header in ASCII. A header that is longer than the piece is
-/// no header of mail that anybody reads.
+/// The first piece of a message with its header in ASCII. A header that is longer than the piece
+/// is no header of mail that anybody reads.
 fn without_utf8(first: Vec<u8>) -> Vec<u8> {
     let end = memchr::memmem::find(&first, b"\r\n\r\n").map_or(first.len(), |at| at + 4);
     let (header, body) = first.split_at_checked(end).unwrap_or((&first, b""));

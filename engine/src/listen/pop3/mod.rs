@@ -13,7 +13,7 @@ use self::maildrop::{Open, Outcome};
 use super::hall::Hall;
 use super::imap::Door;
 use super::login::Visitor;
-use crate::config::{Protocol, TlsMode};
+use crate::config::{Config, Protocol, TlsMode};
 use crate::event;
 use crate::post::{Handover, Letter, Via};
 use crate::reactor::{Side, buffer};
@@ -23,7 +23,7 @@ use crate::telemetry::metric::{Pop3End, Pop3Verb};
 use crate::tls::Stream;
 use crate::wire::pop3::command::Keyword;
 use crate::wire::pop3::reply;
-use crate::wire::sasl::{self, Question};
+use crate::wire::sasl::{self, Mechanism, Question};
 use std::io;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -360,12 +360,22 @@ fn settings(hall: &Hall, door: Door) -> Arc<Settings> {
     Arc::new(Settings {
         starttls: door.tls == TlsMode::StartTls && hall.live.tls.is_some(),
         login_in_clear: door.login_without_tls,
-        mechanisms: hall.mechanisms(),
+        mechanisms: mechanisms(hall, &config),
         errors_max: small(config.limits.wrong_commands_max),
         failed_logins_max: small(config.limits.login_failures_max),
         expire: config.pop3.expire,
         login_delay_secs: config.pop3.login_delay_secs,
     })
+}
+
+/// Without the bound forms of SCRAM, unless somebody configured them: mutt chooses them, cannot do
+/// them, and does not read the answer to its `*`, so that nothing works for it any more.
+fn mechanisms(hall: &Hall, config: &Config) -> Vec<Mechanism> {
+    let mut mechanisms = hall.mechanisms();
+    if config.auth.mechanisms.is_none() {
+        mechanisms.retain(|mechanism| !matches!(mechanism.scram(), Some((_, true))));
+    }
+    mechanisms
 }
 
 impl From<Keyword> for Pop3Verb {

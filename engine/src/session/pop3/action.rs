@@ -8,8 +8,8 @@ use std::rc::Rc;
 use store::mail::id::Uid;
 use store::mail::uidset::UidSet;
 
-/// What the session wants done. The driver empties it after every call: `reply` to the socket, then
-/// `action`.
+/// What the session wants done. The driver empties it after every call: `reply` to the socket,
+/// then `action`.
 #[derive(Default, Debug)]
 pub struct Output {
     /// Octets for the client.

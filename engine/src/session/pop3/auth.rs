@@ -1,10 +1,10 @@
 //! The AUTHORIZATION state: USER and PASS (RFC 1939 §7), AUTH (RFC 5034), STLS (RFC 2595 §4),
 //! UTF8 (RFC 6856 §2).
 //!
-//! A password is taken only behind TLS, unless configured otherwise. `*` cancels; a broken, long or
-//! cancelled exchange leaves the session as it was. Every failure is counted, and the answer is the
-//! same for a stranger and for a wrong password. APOP is not announced: it needs passwords stored in
-//! clear and rests on MD5 (RFC 6151).
+//! A password is taken only behind TLS, unless configured otherwise. `*` cancels; a broken, long
+//! or cancelled exchange leaves the session as it was. Every failure is counted, and the answer is
+//! the same for a stranger and for a wrong password. APOP is not announced: it needs passwords
+//! stored in clear and rests on MD5 (RFC 6151).
 
 use super::action::{Action, Output};
 use super::{Pending, Session, State};

@@ -131,7 +131,8 @@ fn maildrop() -> Maildrop {
 }
 
 const DAY: &[u8] = b"NOOP\r\nSTAT\r\nLIST\r\nLIST 2\r\nUIDL\r\nUIDL 2\r\nRETR 1\r\nTOP 3 1\r\n\
-    DELE 1\r\nDELE 1\r\nRETR 1\r\nSTAT\r\nLIST\r\nRSET\r\nDELE 3\r\nRETR 4\r\nSTAT\r\nQUIT\r\nX\r\n";
+    DELE 1\r\nDELE 1\r\nRETR 1\r\nSTAT\r\nLIST\r\nRSET\r\nDELE 3\r\nRETR 4\r\nSTAT\r\n\
+    QUIT\r\nX\r\n";
 
 const ANSWERS: &str = "+OK\r\n+OK 3 325\r\n\
     +OK 3 messages (325 octets)\r\n1 120\r\n2 200\r\n3 5\r\n.\r\n+OK 2 200\r\n\

@@ -9,10 +9,10 @@
 //!               └ QUIT, too many errors ─▶ Closed                   Closed ◀─ Update ◀──────┘
 //! ```
 //!
-//! What comes out does not depend on how the input was cut into pieces. Input is not taken while an
-//! action waits for its answer, while a listing is under way and while replies wait to be sent. Only
-//! QUIT changes the maildrop: a session that ends in any other way has done nothing. An idle session
-//! owns no buffer.
+//! What comes out does not depend on how the input was cut into pieces. Input is not taken while
+//! an action waits for its answer, while a listing is under way and while replies wait to be sent.
+//! Only QUIT changes the maildrop: a session that ends in any other way has done nothing. An idle
+//! session owns no buffer.
 
 mod action;
 mod auth;
@@ -118,7 +118,8 @@ impl Session {
     }
 
     /// Takes input and says how much. Less than all of it: an action waits for its answer, or the
-    /// output has to be emptied first. Behind STLS all of it is taken and thrown away (RFC 2595 §4).
+    /// output has to be emptied first. Behind STLS all of it is taken and thrown away (RFC 2595
+    /// §4).
     pub fn handle(&mut self, bytes: &[u8], out: &mut Output) -> usize {
         let mut taken = 0;
         loop {

@@ -1,7 +1,7 @@
 //! What a line of a POP3 client asks for (RFC 1939 §3, RFC 2449 §4), arguments checked.
 //!
-//! Keywords come in any case. A message number is decimal, from 1; more than a mailbox can hold is a
-//! number all the same, of a message that is not there.
+//! Keywords come in any case. A message number is decimal, from 1; more than a mailbox can hold is
+//! a number all the same, of a message that is not there.
 
 use super::reply::{self, Reply};
 
@@ -22,7 +22,8 @@ pub enum Command<'a> {
     User(&'a str),
     /// All that stands behind the keyword, spaces included (RFC 1939 §7).
     Pass(&'a str),
-    /// A digest of a password in clear (RFC 1939 §7): known so that it is refused in its own words.
+    /// A digest of a password in clear (RFC 1939 §7): known so that it is refused in its own
+    /// words.
     Apop,
     /// RFC 6856 §2.
     Utf8,

@@ -1,9 +1,9 @@
 //! The header of a message for a client that did not say UTF8: what stands in it in UTF-8 becomes
 //! encoded words (RFC 6856 §3, in the manner of RFC 6858).
 //!
-//! Words that hold UTF-8 are taken together with the space between them, a quoted string as one. An
-//! address that is not ASCII becomes one, too: it can be read, and not be answered. A header that is
-//! no UTF-8 is left alone; it is of other times, and of other charsets.
+//! Words that hold UTF-8 are taken together with the space between them, a quoted string as one.
+//! An address that is not ASCII becomes one, too: it can be read, and not be answered. A header
+//! that is no UTF-8 is left alone; it is of other times, and of other charsets.
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;

@@ -4,8 +4,9 @@
 //! 0000002a6aa1f2c0      UID and UIDVALIDITY, eight hexadecimal digits each
 //! ```
 //!
-//! That is what Dovecot gives where nothing else is configured, so a mailbox that moves in with its
-//! UIDs keeps its unique ids. Ids of another form are kept beside the messages (`Shard::uidls`).
+//! That is what Dovecot gives where nothing else is configured, so a mailbox that moves in with
+//! its UIDs keeps its unique ids. Ids of another form are kept beside the messages
+//! (`Shard::uidls`).
 
 use store::mail::id::{Uid, UidValidity};
 
