@@ -29,22 +29,26 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// A connection before login, from the greeting on.
+/// A connection, from the greeting on; to its end, if its account lives here.
 pub async fn serve(hall: Rc<Hall>, stream: Stream, door: Door) {
     let settings = settings(&hall, door);
     let visitor = Visitor::of(&hall, &stream);
     let session = Session::new(settings, visitor.channel);
     let login_secs_max = hall.live.config.load().limits.pop3_login_secs_max;
     let ends_ms = hall.now_ms() + login_secs_max * 1000;
-    let mut conversation = Conversation::new(hall, stream, session, Output::default());
+    let mut conversation = Conversation::new(hall, stream, visitor, session);
     conversation.ends_ms = Some(ends_ms);
     conversation.session.greet(&mut conversation.out);
-    // Whatever ended the connection has been said to the peer, or there is nobody to say it to.
-    let ended = conversation.run(Vec::new()).await;
-    match ended {
-        Ok(Next::Move(login)) => conversation.go_on_as(&login).await,
-        _ => conversation.finish().await,
+    if let Ok(Next::Move(login)) = conversation.run().await {
+        if !conversation.is_at_home() {
+            return Box::pin(conversation.hand_over(&login)).await;
+        }
+        let utf8 = conversation.session.utf8();
+        conversation.resume(utf8);
+        // Whatever ends a connection is said to the peer, or there is nobody to say it to.
+        let _ = conversation.run().await;
     }
+    Box::pin(conversation.finish()).await;
 }
 
 /// A connection that another shard let in.
@@ -63,42 +67,20 @@ pub async fn receive(hall: Rc<Hall>, handover: Handover) {
     let Ok(_pass) = hall.census.enter(stream.peer_addr().ip(), hall.room()) else {
         let text = reply::TOO_MANY_CONNECTIONS.as_bytes().to_vec();
         let _ = stream.send(text).await;
-        return stream.close().await;
+        return Box::pin(stream.close()).await;
     };
     let metrics = Arc::clone(&hall.metrics);
     let open = metrics.connections_open.of(Protocol::Pop3.into());
     open.up();
-    let resumed = Resumed {
-        account,
-        utf8,
-        unread: handover.unread,
-    };
-    resumed.go_on(hall, stream).await;
+    let visitor = Visitor::of(&hall, &stream);
+    let session = Session::new(settings(&hall, INSIDE), visitor.channel);
+    let mut conversation = Conversation::new(hall, stream, visitor, session);
+    conversation.account = Some(account);
+    conversation.unread = handover.unread;
+    conversation.resume(utf8);
+    let _ = conversation.run().await;
+    Box::pin(conversation.finish()).await;
     open.down();
-}
-
-/// What a session that logged in goes on with.
-struct Resumed {
-    account: Arc<Account>,
-    utf8: bool,
-    unread: Vec<u8>,
-}
-
-impl Resumed {
-    /// The dialogue from login to the end, on the owner shard.
-    async fn go_on(self, hall: Rc<Hall>, stream: Stream) {
-        let door = Door {
-            tls: TlsMode::None,
-            login_without_tls: false,
-        };
-        let mut out = Output::default();
-        let settings = settings(&hall, door);
-        let session = Session::resume(settings, self.utf8, &mut out);
-        let mut conversation = Conversation::new(hall, stream, session, out);
-        conversation.account = Some(self.account);
-        let _ = conversation.run(self.unread).await;
-        conversation.finish().await;
-    }
 }
 
 struct Conversation {
@@ -129,13 +111,13 @@ enum Next {
 }
 
 impl Conversation {
-    fn new(hall: Rc<Hall>, stream: Stream, session: Session, out: Output) -> Conversation {
+    fn new(hall: Rc<Hall>, stream: Stream, visitor: Visitor, session: Session) -> Conversation {
         Conversation {
-            visitor: Visitor::of(&hall, &stream),
             hall,
+            visitor,
             stream: Some(stream),
             session,
-            out,
+            out: Output::default(),
             ends_ms: None,
             account: None,
             unread: Vec::new(),
@@ -143,22 +125,34 @@ impl Conversation {
         }
     }
 
-    /// `received` was received before.
-    async fn run(&mut self, mut received: Vec<u8>) -> io::Result<Next> {
+    /// Goes on behind the login, on the shard that owns the account.
+    fn resume(&mut self, utf8: bool) {
+        let settings = settings(&self.hall, INSIDE);
+        self.session = Session::resume(settings, utf8, &mut self.out);
+    }
+
+    fn is_at_home(&self) -> bool {
+        let account = self.account.as_ref();
+        account.is_some_and(|account| usize::from(account.shard.0) == self.hall.shard)
+    }
+
+    /// Until the connection ends, or belongs elsewhere. Begins with what is unread.
+    async fn run(&mut self) -> io::Result<Next> {
         loop {
+            let received = std::mem::take(&mut self.unread);
             let next = self.feed(received).await?;
             self.flush().await?;
             if next != Next::Listen {
                 return Ok(next);
             }
             self.out = Output::default();
-            received = match self.receive().await? {
-                Some(octets) => octets,
+            match self.receive().await? {
+                Some(octets) => self.unread = octets,
                 None => {
                     self.flush().await?;
                     return Ok(Next::Close);
                 }
-            };
+            }
         }
     }
 
@@ -280,21 +274,12 @@ impl Conversation {
         Ok(Answer::Tls(self.visitor.channel))
     }
 
-    /// Goes on where the account lives: here, or on another shard.
-    async fn go_on_as(self, login: &str) {
-        let (hall, utf8) = (self.hall, self.session.utf8());
+    /// To the shard where the account lives.
+    async fn hand_over(self, login: &str) {
+        let utf8 = self.session.utf8();
         let (Some(stream), Some(account)) = (self.stream, self.account) else {
             return;
         };
-        let owner = usize::from(account.shard.0);
-        if owner == hall.shard {
-            let resumed = Resumed {
-                account,
-                utf8,
-                unread: self.unread,
-            };
-            return Box::pin(resumed.go_on(hall, stream)).await;
-        }
         let Ok(stream) = stream.into_parts() else {
             return;
         };
@@ -304,9 +289,10 @@ impl Conversation {
             unread: self.unread,
             account: login.to_owned(),
         };
+        let owner = usize::from(account.shard.0);
         let letter = Letter::Connection(Box::new(handover));
         // A shard that takes no letters has ended, and its connections with it.
-        let _ = hall.post.send(owner, letter).await;
+        let _ = self.hall.post.send(owner, letter).await;
     }
 
     fn count_heard(&mut self) {
@@ -346,6 +332,12 @@ impl Conversation {
         );
     }
 }
+
+/// The door of a session that is let in already.
+const INSIDE: Door = Door {
+    tls: TlsMode::None,
+    login_without_tls: false,
+};
 
 /// What is left of octets that were received.
 fn unread(received: Vec<u8>, taken: usize) -> Vec<u8> {
