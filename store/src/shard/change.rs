@@ -115,7 +115,7 @@ impl<D: Disk> Shard<D> {
 
     /// Waits for room, and until no change of the mailbox is on its way, so that what is decided
     /// next, before anything suspends, is decided on what will be so.
-    async fn settled_room(
+    pub(super) async fn settled_room(
         &self,
         account: AccountId,
         mailbox: MailboxId,
@@ -333,7 +333,7 @@ impl<D: Disk> Shard<D> {
     }
 
     /// The mailbox changes when this frame is durable.
-    fn note_tip(&self, account: AccountId, mailbox: MailboxId, frame: FrameSeq) {
+    pub(super) fn note_tip(&self, account: AccountId, mailbox: MailboxId, frame: FrameSeq) {
         let mut state = self.state.borrow_mut();
         let owner = state.account_mut(account);
         if let Some(contents) = owner.and_then(|owner| owner.contents_mut(mailbox)) {

@@ -1,21 +1,20 @@
-//! How messages arrive: APPEND by a client, custody from SMTP, offers of other shards.
+//! How mail arrives: custody from SMTP, offers of other shards.
 
-use super::change::named;
 use super::memo::{draft_memos, may_claim, memo_bytes};
 use super::queue::{NOTE_BYTES_MAX, QUEUED_TOGETHER_MAX, draft_ends, draft_queue, may_end};
-use super::{BodyWriter, Entry, FlagNames, Shard};
+use super::{BodyWriter, Entry, Shard};
 use crate::disk::Disk;
 use crate::error::ChangeError;
-use crate::limit::{FRAME_BYTES_MAX, KEYWORDS_MAX, PREFIX_BYTES_MAX, RECIPIENTS_MAX};
+use crate::limit::{FRAME_BYTES_MAX, PREFIX_BYTES_MAX, RECIPIENTS_MAX};
 use crate::log::RECORD_HEADER_BYTES;
 use crate::mail::date::InternalDate;
 use crate::mail::envelope::Notify;
 use crate::mail::flags::{Flags, Keywords};
-use crate::mail::id::{AccountId, MailboxId, ObjectId, QueueId, Uid, UidValidity};
+use crate::mail::id::{AccountId, MailboxId, ObjectId, QueueId, Uid};
 use crate::mailbox::state::State;
 use crate::mailbox::{Account, Watch};
 use crate::record::{
-    Deliver, End, Fact, FlagOp, Memo, MemoChange, MessageHead, Offer, Outbound, Share, Source,
+    Deliver, End, Fact, Memo, MemoChange, MessageHead, Offer, Outbound, Share, Source,
 };
 use crate::spool::Judgement;
 use std::rc::Rc;
@@ -54,63 +53,7 @@ pub struct Delivered {
     pub shares: Vec<Result<Uid, ChangeError>>,
 }
 
-/// What APPEND did (RFC 4315 §3).
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct AppendedUid {
-    pub uid_validity: UidValidity,
-    pub uid: Uid,
-}
-
 impl<D: Disk> Shard<D> {
-    /// APPEND of one body (RFC 9051 §6.3.12).
-    pub async fn append(
-        &self,
-        account: AccountId,
-        mailbox: MailboxId,
-        mut body: BodyWriter,
-        names: &FlagNames,
-        date: InternalDate,
-    ) -> Result<AppendedUid, ChangeError> {
-        let room = body.tail.len() + body.pieces.len() * 12 + KEYWORDS_MAX * 256 + 4096;
-        self.log.room(room).await?;
-        let (entries, appended) = {
-            let mut state = self.state.borrow_mut();
-            let message =
-                self.draft_message(&mut state, QueueId(0), Source::default(), &body, None);
-            let object = state.next_object();
-            let owner = state.account_mut(account).ok_or(ChangeError::NoAccount)?;
-            if owner.would_exceed(body.octets()) {
-                return Err(ChangeError::OverQuota);
-            }
-            let mut entries = Vec::new();
-            let keywords = named(owner, mailbox, &names.keywords, FlagOp::Add, &mut entries)?;
-            let arrival = Arrival {
-                object,
-                message: message.object,
-                octets: body.octets(),
-            };
-            let mut deliver = draft_delivery(owner, mailbox, arrival, date)?;
-            (deliver.flags, deliver.keywords) = (names.flags, keywords);
-            let uid_validity = owner.open_contents(mailbox)?.uid_validity;
-            let appended = AppendedUid {
-                uid_validity,
-                uid: deliver.uid,
-            };
-            let fact = Fact::Message(message);
-            entries.push(Entry {
-                fact,
-                body: &body.tail,
-                landed: None,
-            });
-            entries.push(Entry::of(Fact::Deliver(Box::new(deliver))));
-            (entries, appended)
-        };
-        let frame = self.put_in(account, mailbox, entries)?;
-        body.tail = Vec::new();
-        self.log.durable(frame).await?;
-        Ok(appended)
-    }
-
     /// Takes custody of a message: when this returns `Ok`, every share that says so and every
     /// offer is durable. Shares above their quota are refused, all of them or, where each is
     /// answered for alone, each by itself; if that leaves nothing, nothing is kept. A share whose

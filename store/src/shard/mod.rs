@@ -6,6 +6,7 @@
 //! that applies them at recovery.
 
 mod account;
+mod append;
 mod arriving;
 mod body;
 mod change;
@@ -36,10 +37,11 @@ pub use crate::record::{
 pub use crate::spool::{Item, Window};
 pub use crate::table::manifest::Manifest;
 pub use account::StoredAccount;
+pub use append::{APPENDED_TOGETHER_MAX, Appended, AppendedUid, NewMessage};
 pub use body::{BodyWriter, Message};
 pub use change::{Copied, FlagNames, StoreFlags, Transfer};
 pub use checkpoint::Occupancy;
-pub use custody::{AppendedUid, Custody, Delivered};
+pub use custody::{Custody, Delivered};
 pub use import::{IMPORT_BYTES_MAX, Imported};
 pub use maildrop::{Mark, Marks, UIDL_BYTES_MAX, is_uidl};
 pub use memo::IS_CLAIMED;

@@ -5,6 +5,7 @@
 //! buffer at all.
 
 use super::io::{Ended, Io};
+use crate::wire::imap::append::Step;
 use crate::wire::imap::command::Command;
 use crate::wire::imap::fault::Bad;
 use crate::wire::imap::receive::{Event, Receiver};
@@ -30,10 +31,10 @@ pub struct Dialogue<I> {
     bad_in_a_row: u32,
 }
 
-/// A piece of an APPEND's message, or its end.
+/// A piece of an APPEND's octets, or what stands behind them.
 pub(super) enum Piece<'a> {
     Octets(&'a [u8]),
-    End(Result<(), Bad>),
+    More(Result<Vec<Step>, Bad>),
 }
 
 impl<I: Io> Dialogue<I> {
@@ -151,7 +152,7 @@ impl<I: Io> Dialogue<I> {
                         self.input.get(start..self.taken).unwrap_or_default(),
                     ));
                 }
-                Event::MessageEnd(end) => return Ok(Piece::End(end)),
+                Event::More(more) => return Ok(Piece::More(more)),
                 Event::NeedMore => self.receive(PATIENCE_WITHIN).await?,
                 Event::Fatal(bad) => return Err(self.fatal(bad).await),
                 _ => return Err(Ended::Closed),

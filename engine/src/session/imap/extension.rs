@@ -19,14 +19,25 @@ impl<S: Mailstore> Session<S> {
     /// Says what of it was enabled now; what is unknown is ignored (RFC 5161 §3.1). RFC 9051
     /// §6.3.1 allows it while a mailbox is selected, too.
     pub(super) fn enable<I: Io>(&mut self, dialogue: &mut Dialogue<I>, names: &[String]) -> Reply {
-        let asked = names.iter().any(|name| name == "IMAP4REV2");
-        let now = asked && !self.rev2;
-        self.rev2 |= asked;
-        if now {
+        let mut now = Vec::new();
+        let mut turn_on = |name: &str, shown, on: &mut bool| {
+            if !*on && names.iter().any(|asked| asked == name) {
+                *on = true;
+                now.push(shown);
+            }
+        };
+        turn_on("IMAP4REV2", "IMAP4rev2", &mut self.rev2);
+        turn_on("UTF8=ACCEPT", "UTF8=ACCEPT", &mut self.utf8_accept);
+        if self.utf8() {
             dialogue.receiver().enable_utf8();
         }
-        data::enabled(dialogue.out(), if now { &["IMAP4rev2"] } else { &[] });
+        data::enabled(dialogue.out(), &now);
         Reply::ok(text::ENABLED)
+    }
+
+    /// Names and quoted strings are UTF-8 (RFC 9051 §5.1, RFC 6855 §3).
+    pub(super) fn utf8(&self) -> bool {
+        self.rev2 || self.utf8_accept
     }
 
     pub(super) fn namespace<I: Io>(&mut self, dialogue: &mut Dialogue<I>) -> Reply {

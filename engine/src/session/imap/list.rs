@@ -55,7 +55,7 @@ impl<S: Mailstore> Session<S> {
         pattern: &str,
     ) -> Result<Reply, Ended> {
         if pattern.is_empty() {
-            data::lsub(dialogue.out(), "", true, self.rev2);
+            data::lsub(dialogue.out(), "", true, self.utf8());
             return Ok(Reply::done());
         }
         // RFC 3501 §6.3.9: a name of `%` that is not subscribed, but has subscribed names below
@@ -68,7 +68,7 @@ impl<S: Mailstore> Session<S> {
             if no_select && !(parents && entry.subscribed_below) {
                 continue;
             }
-            data::lsub(dialogue.out(), &entry.name, no_select, self.rev2);
+            data::lsub(dialogue.out(), &entry.name, no_select, self.utf8());
             dialogue.flush_if_full().await?;
         }
         Ok(Reply::done())
@@ -84,7 +84,7 @@ impl<S: Mailstore> Session<S> {
             child_subscribed,
             old_name: None,
         };
-        data::list(out, &listed, self.rev2);
+        data::list(out, &listed, self.utf8());
     }
 
     /// RFC 5819 §2: STATUS behind the LIST of every mailbox that can be selected.
@@ -99,7 +99,7 @@ impl<S: Mailstore> Session<S> {
                 items,
                 &status,
                 self.terms.append_bytes_max,
-                self.rev2,
+                self.utf8(),
             );
         }
     }

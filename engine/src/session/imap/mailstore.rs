@@ -8,11 +8,10 @@ use crate::wire::mime::texts::Field;
 use std::rc::Rc;
 use store::disk::Disk;
 use store::error::{ChangeError, ReadError};
-use store::mail::date::InternalDate;
 use store::mail::id::{AccountId, MailboxId, ObjectId, Uid, UidValidity};
 use store::mail::uidset::UidSet;
 use store::mailbox::{Change, MailboxInfo, Row, SpecialUse, Status, View};
-use store::shard::{AppendedUid, BodyWriter, Copied, FlagNames, Message};
+use store::shard::{Appended, BodyWriter, Copied, Message, NewMessage};
 use store::shard::{Shard, StoreFlags, Transfer, Watch};
 
 #[expect(async_fn_in_trait, reason = "a session and its store share one thread")]
@@ -70,14 +69,15 @@ pub trait Mailstore {
 
     fn body(&self) -> Self::Body;
     async fn body_write(&self, body: &mut Self::Body, octets: &[u8]) -> Result<(), ChangeError>;
+    /// As [`store::shard::Shard::append_all`].
     async fn append(
         &self,
         account: AccountId,
         mailbox: MailboxId,
-        body: Self::Body,
-        names: &FlagNames,
-        date: InternalDate,
-    ) -> Result<AppendedUid, ChangeError>;
+        messages: Vec<NewMessage<Self::Body>>,
+        replaces: Option<(MailboxId, Uid)>,
+    ) -> Result<Appended, ChangeError>;
+    async fn body_spill(&self, messages: &mut [NewMessage<Self::Body>]) -> Result<(), ChangeError>;
 
     /// The header fields of a message with the names in `store::shard::KEPT`, as they
     /// stand; `None` where the message must be read for them.
@@ -301,11 +301,14 @@ impl<D: Disk> Mailstore for Rc<Shard<D>> {
         &self,
         account: AccountId,
         mailbox: MailboxId,
-        body: BodyWriter,
-        names: &FlagNames,
-        date: InternalDate,
-    ) -> Result<AppendedUid, ChangeError> {
-        Shard::append(self, account, mailbox, body, names, date).await
+        messages: Vec<NewMessage>,
+        replaces: Option<(MailboxId, Uid)>,
+    ) -> Result<Appended, ChangeError> {
+        Shard::append_all(self, account, mailbox, messages, replaces).await
+    }
+
+    async fn body_spill(&self, messages: &mut [NewMessage]) -> Result<(), ChangeError> {
+        Shard::body_spill(self, messages).await
     }
 
     async fn listing(&self, delivery: ObjectId) -> Option<Vec<u8>> {

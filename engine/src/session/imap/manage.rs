@@ -75,7 +75,7 @@ impl<S: Mailstore> Session<S> {
                 old_name: Some(from),
                 ..Listed::default()
             };
-            data::list(dialogue.out(), &listed, self.rev2);
+            data::list(dialogue.out(), &listed, self.utf8());
         }
         Reply::done()
     }
@@ -111,7 +111,7 @@ impl<S: Mailstore> Session<S> {
             items,
             &status,
             limit,
-            self.rev2,
+            self.utf8(),
         );
         Reply::done()
     }

@@ -18,6 +18,7 @@ pub mod login;
 pub mod mailstore;
 
 mod append;
+mod catenate;
 mod copy;
 mod extension;
 mod fetch;
@@ -75,6 +76,8 @@ pub struct Session<S: Mailstore> {
     terms: Terms,
     /// ENABLE IMAP4rev2 was said (RFC 9051 §6.3.1): ESEARCH, no RECENT, UTF-8 in names.
     rev2: bool,
+    /// ENABLE UTF8=ACCEPT was said (RFC 6855 §3).
+    utf8_accept: bool,
     selected: Option<Selected<S>>,
     structures: Structures,
     /// What the mailboxes of this shard are sorted by.
@@ -103,6 +106,7 @@ impl<S: Mailstore> Session<S> {
             account,
             terms,
             rev2: false,
+            utf8_accept: false,
             selected: None,
             structures: Structures::default(),
             known: Rc::default(),

@@ -29,6 +29,8 @@ enum Held {
         to: UidSet,
     },
     Modified(UidSet),
+    AppendUid(UidValidity, UidSet),
+    BadUrl(Vec<u8>),
 }
 
 /// Texts that only this room says; the others are in `wire::imap::response::text`.
@@ -36,6 +38,10 @@ pub(super) mod say {
     pub(in crate::session::imap) const EXPECTED_DONE: &str = "Expected DONE";
     pub(in crate::session::imap) const RECURSIVE_MATCH: &str =
         "RECURSIVEMATCH needs another selection option";
+    pub(in crate::session::imap) const BAD_URL: &str = "Nothing was appended: no such part";
+    pub(in crate::session::imap) const ENABLE_UTF8_FIRST: &str = "ENABLE UTF8=ACCEPT first";
+    pub(in crate::session::imap) const REPLACE_DONE: &str = "Replace completed";
+    pub(in crate::session::imap) const TOO_MANY_MESSAGES: &str = "Too many messages at once";
     pub(in crate::session::imap) const EMPTY_MESSAGE: &str = "A message cannot be empty";
     pub(in crate::session::imap) const NOTHING_THERE: &str = "None of these messages exists";
     pub(in crate::session::imap) const FIRST_UNSEEN: &str = "The first unseen message";
@@ -107,6 +113,24 @@ impl Reply {
     pub(super) fn with_modified(self, set: UidSet) -> Reply {
         Reply {
             code: Held::Modified(set),
+            ..self
+        }
+    }
+
+    /// APPENDUID (RFC 4315 §3, RFC 3502).
+    #[must_use]
+    pub(super) fn with_append_uid(self, uid_validity: UidValidity, uids: UidSet) -> Reply {
+        Reply {
+            code: Held::AppendUid(uid_validity, uids),
+            ..self
+        }
+    }
+
+    /// BADURL (RFC 4469 §4.1).
+    #[must_use]
+    pub(super) fn with_bad_url(self, url: &[u8]) -> Reply {
+        Reply {
+            code: Held::BadUrl(url.to_vec()),
             ..self
         }
     }
@@ -205,6 +229,8 @@ impl Held {
                 to,
             } => Some(Code::CopyUid(*uid_validity, from, to)),
             Held::Modified(set) => Some(Code::Modified(set)),
+            Held::AppendUid(uid_validity, uids) => Some(Code::AppendUid(*uid_validity, uids)),
+            Held::BadUrl(url) => Some(Code::BadUrl(url)),
         }
     }
 }

@@ -13,7 +13,7 @@ use super::mailstore::{Mailstore, Octets};
 use super::structure::Pieces;
 use crate::wire::mime::header::Selection;
 use crate::wire::mime::transfer::Decoder;
-use ::store::error::ReadError;
+use ::store::error::{ChangeError, ReadError};
 use std::ops::Range;
 
 /// Octets that all items of one message may keep between the passes.
@@ -54,6 +54,19 @@ pub(super) struct Measured {
     pub(super) nul: bool,
     /// The octets themselves, if they are few.
     kept: Option<Vec<u8>>,
+}
+
+/// Why octets did not come to be behind a body.
+#[derive(Debug)]
+pub(super) enum Unpoured {
+    Unread,
+    Unwritten(ChangeError),
+}
+
+impl From<ReadError> for Unpoured {
+    fn from(_: ReadError) -> Unpoured {
+        Unpoured::Unread
+    }
 }
 
 impl Source {
@@ -150,6 +163,33 @@ impl Measured {
         }
         let read = self.read_and_send(dialogue, store, message, sent as u64);
         read.await
+    }
+
+    /// Puts all of it behind a body.
+    pub(super) async fn pour<S: Mailstore, I: Io>(
+        self,
+        dialogue: &mut Dialogue<I>,
+        store: &S,
+        message: &S::Message,
+        body: &mut S::Body,
+    ) -> Result<(), Unpoured> {
+        if let Some(kept) = &self.kept {
+            let written = store.body_write(body, kept).await;
+            return written.map_err(Unpoured::Unwritten);
+        }
+        let mut flow = Flow::new(&self.source);
+        let mut left = self.octets;
+        let mut out = Vec::new();
+        while flow.next(dialogue, store, message, &mut out).await? {
+            left = left.checked_sub(out.len() as u64).ok_or(ReadError::Gone)?;
+            let written = store.body_write(body, &out).await;
+            written.map_err(Unpoured::Unwritten)?;
+            out.clear();
+        }
+        match left {
+            0 => Ok(()),
+            _ => Err(ReadError::Gone.into()),
+        }
     }
 
     /// Sends all but the first `skip` octets. While the peer does not read nothing is held: what it

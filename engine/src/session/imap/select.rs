@@ -118,7 +118,7 @@ impl<S: Mailstore> Session<S> {
             special_use: mailbox.special_use,
             ..Listed::default()
         };
-        data::list(out, &listed, self.rev2);
+        data::list(out, &listed, self.utf8());
     }
 
     /// RFC 3501 §7.1, UNSEEN; a mailbox of any size is looked through in turns.

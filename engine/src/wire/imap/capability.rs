@@ -5,6 +5,7 @@
 
 use crate::wire::sasl::Offer;
 use std::fmt::Write;
+use store::shard::APPENDED_TOGETHER_MAX;
 
 /// What decides the words.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -56,6 +57,11 @@ const MAILBOXES: &[&str] = &[
     "THREAD=REFS",
     "I18NLEVEL=1",
     "BINARY",
+    "MULTIAPPEND",
+    "CATENATE",
+    "URL-PARTIAL",
+    "UTF8=ACCEPT",
+    "REPLACE",
 ];
 
 /// The words behind `CAPABILITY `, separated by spaces; `append_limit` in octets (RFC 7889 §3).
@@ -77,7 +83,11 @@ pub fn words(stage: Stage<'_>, append_limit: u64) -> String {
         }
     }
     if stage == Stage::AfterLogin {
-        write!(text, " APPENDLIMIT={append_limit}").expect("writing to a String cannot fail");
+        write!(
+            text,
+            " SAVELIMIT={APPENDED_TOGETHER_MAX} APPENDLIMIT={append_limit}"
+        )
+        .expect("writing to a String cannot fail");
     }
     text
 }
@@ -111,7 +121,7 @@ mod tests {
     #[test]
     fn after_login_no_way_to_log_in_is_named() {
         let words = words(Stage::AfterLogin, 26_214_400);
-        assert!(words.ends_with("BINARY APPENDLIMIT=26214400"), "{words}");
+        assert!(words.ends_with(" APPENDLIMIT=26214400"), "{words}");
         assert!(
             !words.contains("AUTH=") && !words.contains("LOGIN"),
             "{words}"

@@ -4,8 +4,8 @@
 //! decoded to UTF-8 (modified UTF-7 or UTF-8, RFC 9051 §5.1). Literals of APPEND are not in here:
 //! the parser stops before them and the session streams them.
 
+use super::append::Append;
 use super::find::{Find, Partial};
-use store::mail::date::InternalDate;
 use store::mail::flags::Flags;
 
 /// One tagged command.
@@ -70,8 +70,7 @@ pub enum Body {
         mailbox: String,
         items: Vec<StatusItem>,
     },
-    /// What precedes the literal. `Append` is complete when the session has read `octets` octets
-    /// and the CRLF behind them.
+    /// APPEND and REPLACE up to the first octets of a message; see [`super::receive`] for the rest.
     Append(Append),
     Idle,
     // Selected.
@@ -150,22 +149,6 @@ pub enum StatusItem {
     AppendLimit,
     /// RFC 7162.
     HighestModSeq,
-}
-
-/// APPEND up to its literal.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Append {
-    pub mailbox: String,
-    pub flags: FlagList,
-    pub date: Option<InternalDate>,
-    /// Octets of the literal that follows.
-    pub octets: u64,
-    /// `{n+}`: the client does not wait for our go-ahead (RFC 7888).
-    pub non_synchronizing: bool,
-    /// `~{n}`: literal8 of BINARY (RFC 3516 §4.4); NUL is allowed in it.
-    pub binary: bool,
-    /// `UTF8 (~{n})` of RFC 6855: a parenthesis closes behind the literal.
-    pub utf8: bool,
 }
 
 /// Flags by name. `\Recent` is dropped; unknown `\…` flags are a parse error.

@@ -5,6 +5,7 @@
 
 use store::mail::date::InternalDate;
 
+use super::append::Step;
 use super::command::{Body, SequenceSet};
 use super::date::{date_time, write_date_time};
 use super::limit::{Limits, NAME_WIRE_BYTES_MAX};
@@ -92,6 +93,12 @@ fn feed_all(receiver: &mut Receiver, mut piece: &[u8], choice: Choice) {
                     receiver.expect_line();
                 }
             }
+            Event::More(Ok(_)) => {
+                assert_eq!(receiver.held_bytes(), 0, "keeps what it gave away");
+                if choice.accepts_messages() {
+                    receiver.accept_message();
+                }
+            }
             Event::Octets => assert!(taken > 0, "octets of nothing"),
             _ => {}
         }
@@ -108,7 +115,11 @@ fn check(body: &Body, utf8: bool) {
         }
         Body::Append(append) => {
             check_name(&append.mailbox, utf8);
-            append.date.into_iter().for_each(check_date);
+            for step in &append.steps {
+                if let Step::Begin { date, .. } = step {
+                    date.into_iter().copied().for_each(check_date);
+                }
+            }
         }
         Body::Login { user, password } => {
             check_string(user, utf8);

@@ -28,7 +28,10 @@ pub const SKIP_BYTES_MAX_BEFORE_LOGIN: u64 = 16 << 10;
 /// The same after login.
 pub const SKIP_BYTES_MAX: u64 = 1 << 20;
 
-/// Octets of a message that are read and thrown away when APPEND was refused and the client did
+/// Messages and parts that an APPEND names in one stretch of text.
+pub const APPEND_STEPS_MAX: usize = 4096;
+
+/// Octets of messages that are read and thrown away when APPEND was refused and the client did
 /// not wait for the go-ahead (RFC 7888 §4).
 pub const SKIP_MESSAGE_BYTES_MAX: u64 = 64 << 20;
 

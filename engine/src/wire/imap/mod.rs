@@ -5,6 +5,7 @@
 //! the session → response ─ string, set, date, name → octets
 //! ```
 
+pub mod append;
 pub mod capability;
 pub mod command;
 pub mod date;
@@ -16,6 +17,7 @@ pub mod name;
 pub mod receive;
 pub mod response;
 pub mod set;
+pub mod url;
 
 mod literal;
 mod parse;

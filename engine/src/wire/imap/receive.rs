@@ -9,10 +9,10 @@
 //! AwaitLine ──────────────────────────────▶ AwaitLine
 //!   │ {n}, {n+}: Continue, or nothing
 //!   ├─────▶ AwaitLiteral ── n octets ─────▶ AwaitLine, in the same command
-//!   │ the message of APPEND: Command
-//!   ├─────▶ AwaitVerdict ── accepted ─────▶ AwaitMessage ── n octets ──▶ AwaitMessageEnd
-//!   │            ├───────── refused, {n} ─▶ AwaitLine               line ends: MessageEnd
-//!   │            └───────── refused, {n+} ▶ Skip                            AwaitLine ◀┘
+//!   │ a message of APPEND: Command, More
+//!   ├─────▶ AwaitVerdict ── accepted ─────▶ AwaitMessage ── n octets ──▶ AwaitLine, in APPEND
+//!   │            ├───────── refused, {n} ─▶ AwaitLine                    line ends: More
+//!   │            └───────── refused, {n+} ▶ Skip
 //!   │ {n+} refused, or line too long: Bad
 //!   ├─────▶ Skip ── end of the command ───▶ AwaitLine
 //!   │ more than may be skipped: Fatal
@@ -28,11 +28,12 @@
 //! away up to `SKIP_BYTES_MAX`, or else the connection ends. LITERAL- of IMAP4rev2 forbids clients
 //! `{n+}` above 4,096; we offer LITERAL+ and take it up to the same limits as `{n}`.
 
+use super::append::{Literal, Step, literal_of};
 use super::command::{Body, Command};
 use super::fault::{Bad, Fault};
 use super::limit::{Limits, SKIP_MESSAGE_BYTES_MAX, TAG_BYTES_MAX};
 use super::literal::{MARKER_BYTES_MAX, Marker, ends_in_quotes};
-use super::parse;
+use super::parse::{self, Place, Stretch};
 
 /// What the driver has to do next.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -41,7 +42,8 @@ pub enum Event {
     NeedMore,
     /// Send `+ OK` and CRLF: the client waits for it to send a literal.
     Continue,
-    /// A command. Behind `Body::Append` stands its message: see [`Receiver::accept_message`].
+    /// A command. Where the steps of a `Body::Append` end with octets, those are still to come: see
+    /// [`Receiver::accept_message`].
     Command(Command),
     /// Answer BAD.
     Bad(Bad),
@@ -49,8 +51,10 @@ pub enum Event {
     Line(Vec<u8>),
     /// All octets consumed by this call belong to the message of the accepted APPEND.
     Octets,
-    /// The accepted APPEND is over; after an error its message must not be kept.
-    MessageEnd(Result<(), Bad>),
+    /// What stands behind the accepted octets: the command is over, unless more octets are
+    /// announced, which wait to be accepted like the first. After an error the command is over and
+    /// nothing of it must be kept.
+    More(Result<Vec<Step>, Bad>),
     /// Answer BAD if there is a tag, then `* BYE`, and close.
     Fatal(Bad),
 }
@@ -69,6 +73,8 @@ pub struct Receiver {
     literals: usize,
     /// The next line is not a command.
     raw: bool,
+    /// The next line goes on with an APPEND.
+    within: Option<Within>,
     logged_in: bool,
     utf8: bool,
 }
@@ -80,12 +86,10 @@ enum Phase {
     AwaitLiteral {
         left: u64,
     },
-    AwaitVerdict(Message),
+    AwaitVerdict(Literal),
     AwaitMessage {
         left: u64,
-        message: Message,
     },
-    AwaitMessageEnd(Message),
     Skip {
         /// Octets of the announced literal that are still to come.
         literal: u64,
@@ -95,18 +99,15 @@ enum Phase {
     Closed,
 }
 
-/// What is remembered of an APPEND while its message comes.
+/// What is remembered of an APPEND while its octets come.
 #[derive(Debug)]
-struct Message {
+struct Within {
     tag: String,
-    octets: u64,
-    non_synchronizing: bool,
-    /// A parenthesis closes behind the message (RFC 6855 §4).
-    utf8: bool,
+    place: Place,
 }
 
 /// What one state did with its octets: how many it took, and what there is to say.
-type Step = (usize, Option<Event>);
+type Taken = (usize, Option<Event>);
 
 impl Receiver {
     #[must_use]
@@ -129,15 +130,14 @@ impl Receiver {
         self.raw = true;
     }
 
-    /// Takes the message of the APPEND just received; the driver sends `+ OK` if the literal is
-    /// synchronising. A driver that feeds on instead has refused it: then the receiver expects a
-    /// new command or, if the client did not wait, throws the message away.
+    /// Takes the octets that were just announced; the driver sends `+ OK` if their literal is
+    /// synchronising. A driver that feeds on instead has refused them: then the receiver expects a
+    /// new command or, if the client did not wait, throws the rest of this one away.
     pub fn accept_message(&mut self) {
         self.phase = match std::mem::take(&mut self.phase) {
-            Phase::AwaitVerdict(message) if message.octets == 0 => Phase::AwaitMessageEnd(message),
-            Phase::AwaitVerdict(message) => Phase::AwaitMessage {
-                left: message.octets,
-                message,
+            Phase::AwaitVerdict(literal) if literal.octets == 0 => Phase::AwaitLine,
+            Phase::AwaitVerdict(literal) => Phase::AwaitMessage {
+                left: literal.octets,
             },
             other => other,
         };
@@ -164,13 +164,12 @@ impl Receiver {
         }
     }
 
-    fn step(&mut self, input: &[u8]) -> Step {
+    fn step(&mut self, input: &[u8]) -> Taken {
         match std::mem::take(&mut self.phase) {
-            Phase::AwaitLine => self.line(input, None),
+            Phase::AwaitLine => self.line(input),
             Phase::AwaitLiteral { left } => self.literal(input, left),
-            Phase::AwaitVerdict(message) => self.refused(&message),
-            Phase::AwaitMessage { left, message } => self.message(input, left, message),
-            Phase::AwaitMessageEnd(message) => self.line(input, Some(message)),
+            Phase::AwaitVerdict(literal) => self.refused(literal),
+            Phase::AwaitMessage { left } => self.message(input, left),
             Phase::Skip { literal, budget } => self.skip(input, literal, budget),
             Phase::Closed => {
                 self.phase = Phase::Closed;
@@ -179,38 +178,33 @@ impl Receiver {
         }
     }
 
-    /// A line of a command, or the one behind an APPEND's message.
-    fn line(&mut self, input: &[u8], message: Option<Message>) -> Step {
+    fn line(&mut self, input: &[u8]) -> Taken {
         let end = memchr::memchr(b'\n', input);
         let (line, _) = input.split_at(end.unwrap_or(input.len()));
         let text = self.held.len().saturating_sub(self.literal_octets as usize);
         let room = self.limits().line_bytes_max.saturating_sub(text);
         if line.len() > room {
-            return (0, Some(self.line_too_long(line, message)));
+            return (0, Some(self.line_too_long(line)));
         }
         self.hold(line);
         if end.is_none() {
-            self.phase = message.map_or(Phase::AwaitLine, Phase::AwaitMessageEnd);
             return (line.len(), None);
         }
         // The CR must be of this line and not the last octet of the literal before it.
         if self.held.len() > self.line_start && self.held.last() == Some(&b'\r') {
             self.held.pop();
         }
-        let event = match message {
-            Some(message) => Some(self.message_end(message)),
-            None => self.line_end(),
-        };
-        (line.len() + 1, event)
+        (line.len() + 1, self.line_end())
     }
 
     fn line_end(&mut self) -> Option<Event> {
         if std::mem::take(&mut self.raw) {
             return Some(Event::Line(self.release()));
         }
-        match self.announcement() {
-            Some(marker) => self.announced(marker),
-            None => {
+        match (self.announcement(), self.within.take()) {
+            (Some(marker), None) => self.announced(marker),
+            (marker, Some(within)) => self.append_goes_on(marker, within),
+            (None, None) => {
                 let octets = self.release();
                 Some(match parse::command(&octets, self.utf8) {
                     Ok(command) => Event::Command(command),
@@ -230,7 +224,7 @@ impl Receiver {
         self.hold(b"\r\n");
         match parse::head(&self.held, self.utf8, self.logged_in) {
             Err(bad) => Some(self.refuse(marker, bad)),
-            Ok(parse::Head::Message(command)) => Some(self.append(command)),
+            Ok(parse::Head::Message(command, place)) => Some(self.append(command, place)),
             Ok(parse::Head::Argument) => match self.fault_of(marker) {
                 Some(fault) => {
                     let tag = parse::tag_of(&self.held);
@@ -239,6 +233,42 @@ impl Receiver {
                 None => self.invite(marker),
             },
         }
+    }
+
+    /// The line behind the octets of a message, or behind a string of that line.
+    fn append_goes_on(&mut self, marker: Option<Marker>, within: Within) -> Option<Event> {
+        if marker.is_some() {
+            self.hold(b"\r\n");
+        }
+        let fault = match (parse::stretch(&self.held, self.utf8, within.place), marker) {
+            (Ok(Stretch::Steps(steps, place)), _) => {
+                self.release();
+                if let Some(literal) = literal_of(&steps) {
+                    self.phase = Phase::AwaitVerdict(literal);
+                    self.within = Some(Within { place, ..within });
+                }
+                return Some(Event::More(Ok(steps)));
+            }
+            (Ok(Stretch::Argument), Some(marker)) => match self.fault_of(marker) {
+                None => {
+                    self.within = Some(within);
+                    return self.invite(marker);
+                }
+                Some(fault) => fault,
+            },
+            (Ok(Stretch::Argument), None) => Fault::Unfinished,
+            (Err(fault), _) => fault,
+        };
+        let tag = Some(within.tag);
+        let bad = Bad { tag, fault };
+        let Some(marker) = marker else {
+            self.release();
+            return Some(Event::More(Err(bad)));
+        };
+        Some(match self.refuse(marker, bad) {
+            Event::Bad(bad) => Event::More(Err(bad)),
+            other => other,
+        })
     }
 
     /// Why a literal cannot be an argument.
@@ -267,7 +297,7 @@ impl Receiver {
         (!marker.non_synchronizing).then_some(Event::Continue)
     }
 
-    fn literal(&mut self, input: &[u8], left: u64) -> Step {
+    fn literal(&mut self, input: &[u8], left: u64) -> Taken {
         let octets = up_to(input, left);
         self.hold(octets);
         let left = left - octets.len() as u64;
@@ -279,63 +309,42 @@ impl Receiver {
         (octets.len(), None)
     }
 
-    fn append(&mut self, command: Command) -> Event {
+    fn append(&mut self, command: Command, place: Place) -> Event {
         self.release();
-        if let Body::Append(append) = &command.body {
-            self.phase = Phase::AwaitVerdict(Message {
-                tag: command.tag.clone(),
-                octets: append.octets,
-                non_synchronizing: append.non_synchronizing,
-                utf8: append.utf8,
-            });
+        if let Body::Append(append) = &command.body
+            && let Some(literal) = append.literal()
+        {
+            let tag = command.tag.clone();
+            self.within = Some(Within { tag, place });
+            self.phase = Phase::AwaitVerdict(literal);
         }
         Event::Command(command)
     }
 
-    /// The driver did not accept the message.
-    fn refused(&mut self, message: &Message) -> Step {
-        if !message.non_synchronizing {
+    /// The driver did not accept the octets.
+    fn refused(&mut self, literal: Literal) -> Taken {
+        self.within = None;
+        if !literal.non_synchronizing {
             return (0, None);
         }
-        if message.octets > SKIP_MESSAGE_BYTES_MAX {
+        let Some(budget) = SKIP_MESSAGE_BYTES_MAX.checked_sub(literal.octets) else {
             return (0, Some(self.fatal(None, Fault::LiteralTooLarge)));
-        }
+        };
         self.phase = Phase::Skip {
-            literal: message.octets,
-            budget: self.limits().skip_bytes_max,
+            literal: literal.octets,
+            budget: budget.max(self.limits().skip_bytes_max),
         };
         (0, None)
     }
 
-    fn message(&mut self, input: &[u8], left: u64, message: Message) -> Step {
+    fn message(&mut self, input: &[u8], left: u64) -> Taken {
         let octets = up_to(input, left).len();
         let left = left - octets as u64;
         self.phase = match left {
-            0 => Phase::AwaitMessageEnd(message),
-            left => Phase::AwaitMessage { left, message },
+            0 => Phase::AwaitLine,
+            left => Phase::AwaitMessage { left },
         };
         (octets, (octets > 0).then_some(Event::Octets))
-    }
-
-    /// Behind the message comes the end of the command: we do not offer MULTIAPPEND (RFC 3502).
-    fn message_end(&mut self, message: Message) -> Event {
-        let marker = self.announcement();
-        let rest = self.release();
-        let wanted: &[u8] = if message.utf8 { b")" } else { b"" };
-        if rest == wanted {
-            return Event::MessageEnd(Ok(()));
-        }
-        let bad = Bad {
-            tag: Some(message.tag),
-            fault: Fault::Syntax("Expected the end of APPEND"),
-        };
-        let Some(marker) = marker else {
-            return Event::MessageEnd(Err(bad));
-        };
-        match self.refuse(marker, bad) {
-            Event::Bad(bad) => Event::MessageEnd(Err(bad)),
-            other => other,
-        }
     }
 
     /// BAD for a command with a literal that nobody wants.
@@ -356,10 +365,11 @@ impl Receiver {
     }
 
     /// Nothing of `line` is consumed: it is skipped with what follows.
-    fn line_too_long(&mut self, line: &[u8], message: Option<Message>) -> Event {
-        let tag = match &message {
+    fn line_too_long(&mut self, line: &[u8]) -> Event {
+        let within = self.within.take();
+        let tag = match &within {
             _ if self.raw => None,
-            Some(message) => Some(message.tag.clone()),
+            Some(within) => Some(within.tag.clone()),
             None => {
                 let enough = TAG_BYTES_MAX + 1;
                 self.hold(up_to(line, enough as u64));
@@ -376,15 +386,15 @@ impl Receiver {
             tag,
             fault: Fault::LineTooLong,
         };
-        match message {
-            Some(_) => Event::MessageEnd(Err(bad)),
+        match within {
+            Some(_) => Event::More(Err(bad)),
             None => Event::Bad(bad),
         }
     }
 
     /// Throws away the rest of a command that has been answered. `held` keeps the end of a line, so
     /// that an announcement is seen.
-    fn skip(&mut self, input: &[u8], literal: u64, budget: u64) -> Step {
+    fn skip(&mut self, input: &[u8], literal: u64, budget: u64) -> Taken {
         if literal > 0 {
             let octets = up_to(input, literal).len();
             let literal = literal - octets as u64;

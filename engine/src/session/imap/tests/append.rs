@@ -134,3 +134,117 @@ fn a_large_literal_passes_through() {
     assert!(reply.starts_with("a OK [APPENDUID"), "{reply}");
     assert_eq!(store.contents(ALICE, "INBOX")[0].2, message);
 }
+
+#[test]
+fn several_messages_come_all_or_none() {
+    let store = Fake::new();
+    let mut client = Client::selected(&store, ALICE);
+    let both = b"a APPEND INBOX (\\Seen) {1+}\r\nx {2+}\r\nyz\r\nb NOOP\r\n";
+    for chunk in [1, 2, 3, 100] {
+        client.pipe.chunk.set(chunk);
+        let reply = client.say_octets(both);
+        assert!(reply.contains("a OK [APPENDUID 1001 "), "{reply}");
+        assert!(reply.ends_with("b OK Done\r\n"), "{reply}");
+    }
+    let contents = store.contents(ALICE, "INBOX");
+    assert_eq!(contents.len(), 8);
+    assert_eq!(contents[0], (1, Flags::SEEN, b"x".to_vec()));
+    assert_eq!(contents[1], (2, Flags::NONE, b"yz".to_vec()));
+    // RFC 3502 §6.3.11: one that fails takes the others along; so does one of no octets.
+    for (stream, why) in [
+        (&b"c APPEND INBOX {1+}\r\nx {2+}\r\ny\0\r\n"[..], "c NO "),
+        (b"c APPEND INBOX {1+}\r\nx {0+}\r\n\r\n", "c NO "),
+        (
+            b"c APPEND INBOX {1+}\r\nx {2+}\r\nyz {9}\r\n",
+            "c NO [OVERQUOTA]",
+        ),
+        (b"c APPEND INBOX {1+}\r\nx nonsense {1+}\r\ny\r\n", "c BAD "),
+    ] {
+        store.set_quota(ALICE, 20);
+        let reply = client.say_octets(&[stream, b"d NOOP\r\n"].concat());
+        assert!(reply.contains(why), "{reply}");
+        assert!(reply.ends_with("d OK Done\r\n"), "{reply}");
+        assert_eq!(store.contents(ALICE, "INBOX").len(), 8, "{reply}");
+    }
+}
+
+#[test]
+fn the_uids_of_several_are_told_as_a_set() {
+    let store = Fake::new();
+    let mut client = Client::new(&store, ALICE);
+    let reply = client.say_octets(b"a APPEND INBOX {1+}\r\nx {1+}\r\ny {1+}\r\nz\r\n");
+    assert_eq!(reply, "a OK [APPENDUID 1001 1:3] Append completed\r\n");
+}
+
+#[test]
+fn parts_of_other_messages_are_put_together() {
+    let store = Fake::new();
+    let mut client = Client::selected(&store, ALICE);
+    client.say_octets(b"a APPEND INBOX {20+}\r\nSubject: x\r\n\r\nbody\r\n\r\n");
+    let stream = b"b APPEND INBOX CATENATE (URL \"/INBOX;UIDVALIDITY=1001/;UID=1/;SECTION=TEXT\" \
+        TEXT {3+}\r\nand URL \";UID=1/;PARTIAL=9.3\")\r\n";
+    let reply = client.say_octets(stream);
+    assert!(reply.contains("b OK [APPENDUID 1001 2]"), "{reply}");
+    assert_eq!(store.contents(ALICE, "INBOX")[1].2, b"body\r\nandx\r\n");
+    for url in [
+        "/INBOX;UID=9",
+        "/Nowhere;UID=1",
+        "/INBOX;UIDVALIDITY=7/;UID=1",
+        "/INBOX;UID=1/;SECTION=3",
+        "imap://else.where/INBOX;UID=1",
+        "/x]y",
+    ] {
+        let reply = client.say(&format!("c APPEND INBOX CATENATE (URL \"{url}\")"));
+        let shown = url.replace(']', "%5D");
+        assert!(
+            reply.starts_with(&format!("c NO [BADURL {shown}]")),
+            "{reply}"
+        );
+    }
+    let reply = client.say_octets(b"d APPEND INBOX CATENATE (TEXT {1+}\r\nx URL y)\r\ne NOOP\r\n");
+    assert!(reply.starts_with("d NO [BADURL y]"), "{reply}");
+    assert_eq!(store.contents(ALICE, "INBOX").len(), 2);
+}
+
+#[test]
+fn a_replaced_message_goes_when_the_new_one_is_there() {
+    let store = Fake::new();
+    let mut client = Client::selected(&store, ALICE);
+    client.say_octets(b"a APPEND INBOX {3+}\r\nold {5+}\r\nother\r\n");
+    client.say("a NOOP");
+    let reply = client.say_octets(b"b REPLACE 1 INBOX (\\Draft) {3+}\r\nnew\r\n");
+    assert_eq!(
+        reply,
+        "* OK [APPENDUID 1001 3] Append completed\r\n* 1 EXPUNGE\r\n* 2 EXISTS\r\n\
+         * 2 RECENT\r\nb OK Replace completed\r\n"
+    );
+    assert!(client.say("c REPLACE 9 INBOX {3}").starts_with("c BAD"));
+    assert!(client.say("c UID REPLACE 1 INBOX {3}").starts_with("c NO"));
+    assert!(
+        client
+            .say("c UID REPLACE 2 Nowhere {3}")
+            .starts_with("c NO [TRYCREATE]")
+    );
+    client.say("d EXAMINE INBOX");
+    assert!(client.say("e REPLACE 1 INBOX {3}").starts_with("e NO"));
+    client.say("f UNSELECT");
+    assert!(client.say("g REPLACE 1 INBOX {3}").starts_with("g BAD"));
+    assert_eq!(store.contents(ALICE, "INBOX").len(), 2);
+}
+
+#[test]
+fn utf8_messages_are_for_those_who_enabled_them() {
+    let store = Fake::new();
+    let mut client = Client::new(&store, ALICE);
+    let stream = "b APPEND INBOX UTF8 (~{2+}\r\né)\r\n".as_bytes();
+    assert!(client.say_octets(stream).starts_with("b BAD"));
+    assert_eq!(
+        client.say("a ENABLE UTF8=ACCEPT"),
+        "* ENABLED UTF8=ACCEPT\r\na OK Enabled\r\n"
+    );
+    assert!(client.say_octets(stream).starts_with("b OK [APPENDUID"));
+    assert!(client.say("c CREATE \"Été\"").starts_with("c OK"));
+    let listed = client.say("d LIST \"\" E%");
+    assert!(listed.is_empty() || listed.contains("d OK"), "{listed}");
+    assert!(client.say("d LIST \"\" \"É%\"").contains("\"Été\""));
+}

@@ -82,6 +82,14 @@ fn binary_part(cursor: &mut Cursor<'_>) -> Parse<Vec<u32>> {
     }
 }
 
+/// What may stand between the brackets, alone: the section of a URL (RFC 5092 §11).
+pub(in super::super) fn section_spec(spec: &[u8]) -> Option<Section> {
+    let bracketed = [b"[", spec, b"]"].concat();
+    let mut cursor = Cursor::new(&bracketed, true);
+    let section = section(&mut cursor).ok()?;
+    cursor.is_at_end().then_some(section)
+}
+
 /// RFC 9051 §9, section: part numbers, then a text, either or neither.
 fn section(cursor: &mut Cursor<'_>) -> Parse<Section> {
     cursor.want(b'[', "Expected a section in brackets")?;

@@ -18,7 +18,8 @@ use super::name;
 use super::set::sequence_set;
 use super::token::{Cursor, Word};
 
-pub(super) use append::{Head, head};
+pub(super) use append::{Head, Place, Stretch, head, stretch};
+pub(super) use fetch::section_spec;
 
 /// One command, literals in place, without the CRLF behind it. With `utf8`, quoted strings and
 /// mailbox names are UTF-8 (RFC 9051 §4.3, RFC 6855 §3).
@@ -95,7 +96,8 @@ fn arguments_of(word: &Word) -> Option<Arguments> {
         "LIST" => list::list,
         "LSUB" => list::lsub,
         "STATUS" => list::status,
-        "APPEND" => append::without_message,
+        "APPEND" => append::without_octets,
+        "REPLACE" => |cursor| append::replace_without_octets(cursor, false),
         "SEARCH" => |cursor| search::search(cursor, false),
         "SORT" => |cursor| find::sort(cursor, false),
         "THREAD" => |cursor| find::thread(cursor, false),
@@ -122,6 +124,7 @@ fn uid(cursor: &mut Cursor<'_>) -> Parse<Body> {
         "COPY" => |cursor| copy(cursor, true),
         "MOVE" => |cursor| relocate(cursor, true),
         "EXPUNGE" => |cursor| sequence_set(cursor).map(Body::UidExpunge),
+        "REPLACE" => |cursor| append::replace_without_octets(cursor, true),
         _ => return Err(Fault::UnknownCommand),
     };
     cursor.space()?;

@@ -15,9 +15,12 @@ use super::{CRLF, Condition, List, flag_list, number, text};
 pub enum Code<'a> {
     Alert,
     AlreadyExists,
-    AppendUid(UidValidity, Uid),
+    /// RFC 4315 §3; a set where several were appended (RFC 3502).
+    AppendUid(UidValidity, &'a UidSet),
     AuthenticationFailed,
     AuthorizationFailed,
+    /// RFC 4469 §4.1: the URL that failed, as it was sent.
+    BadUrl(&'a [u8]),
     /// RFC 9051 §7.1: with the charsets that can be searched.
     BadCharset(&'a [&'a str]),
     Cannot,
@@ -34,6 +37,8 @@ pub enum Code<'a> {
     HighestModSeq(ModSeq),
     InUse,
     Limit,
+    /// RFC 9738 §3: messages that one command may name.
+    MessageLimit(u32),
     /// What a conditional STORE left alone (RFC 7162 §3.1.3).
     Modified(&'a UidSet),
     NoModSeq,
@@ -151,10 +156,12 @@ fn status(out: &mut Vec<u8>, word: &[u8], code: Option<Code<'_>>, text: &'static
 fn write_code(out: &mut Vec<u8>, code: Code<'_>) {
     out.extend_from_slice(word_of_code(code).as_bytes());
     match code {
-        Code::AppendUid(validity, uid) => {
+        Code::AppendUid(validity, uids) => {
             argument(out, validity.0.into());
-            argument(out, uid.0.into());
+            set_argument(out, uids);
         }
+        Code::BadUrl(url) => url_argument(out, url),
+        Code::MessageLimit(most) => argument(out, most.into()),
         Code::BadCharset(charsets) => charset_list(out, charsets),
         Code::Capability(words) => {
             out.push(b' ');
@@ -183,6 +190,7 @@ fn word_of_code(code: Code<'_>) -> &'static str {
         Code::AuthenticationFailed => "AUTHENTICATIONFAILED",
         Code::AuthorizationFailed => "AUTHORIZATIONFAILED",
         Code::BadCharset(_) => "BADCHARSET",
+        Code::BadUrl(_) => "BADURL",
         Code::Cannot => "CANNOT",
         Code::Capability(_) => "CAPABILITY",
         Code::ClientBug => "CLIENTBUG",
@@ -196,6 +204,7 @@ fn word_of_code(code: Code<'_>) -> &'static str {
         Code::HighestModSeq(_) => "HIGHESTMODSEQ",
         Code::InUse => "INUSE",
         Code::Limit => "LIMIT",
+        Code::MessageLimit(_) => "MESSAGELIMIT",
         Code::Modified(_) => "MODIFIED",
         Code::NoModSeq => "NOMODSEQ",
         Code::Nonexistent => "NONEXISTENT",
@@ -227,6 +236,19 @@ fn argument(out: &mut Vec<u8>, argument: u64) {
 fn set_argument(out: &mut Vec<u8>, set: &UidSet) {
     out.push(b' ');
     write_set(out, set);
+}
+
+/// What a client sent; octets that would end the code or the line are percent-encoded.
+fn url_argument(out: &mut Vec<u8>, url: &[u8]) {
+    out.push(b' ');
+    for octet in url {
+        match octet {
+            b']' | b'\\' | b'\"' | 0..=b' ' | 0x7f.. => {
+                out.extend_from_slice(format!("%{octet:02X}").as_bytes());
+            }
+            octet => out.push(*octet),
+        }
+    }
 }
 
 fn charset_list(out: &mut Vec<u8>, charsets: &[&str]) {

@@ -70,6 +70,11 @@ impl Client {
     }
 
     fn event(&mut self, event: Event) {
+        if let Event::More(Ok(_)) = &event
+            && self.accepts
+        {
+            self.receiver.accept_message();
+        }
         if let Event::Command(command) = &event {
             match &command.body {
                 Body::Append(_) if self.accepts => self.receiver.accept_message(),
@@ -192,6 +197,10 @@ const CORPUS: &[&str] = &[
     "a1 APPEND {5+}\r\nINBOX ~{4+}\r\na\0\r\n\r\n",
     "a1 APPEND INBOX UTF8 (~{3}\r\na\r\n)\r\n",
     "a1 APPEND INBOX {0}\r\n\r\n",
+    "a1 APPEND INBOX (\\Seen) {2+}\r\nm) \"17-Jul-1996 02:44:25 -0700\" ~{1}\r\n\0\r\n",
+    "a1 APPEND x CATENATE (URL \"/INBOX;UID=1\" TEXT {2}\r\nm) URL {3+}\r\n;UI UTF8 (~{1+}\r\nm)) {1}\r\nm\r\n",
+    "a1 REPLACE 4 Drafts (\\Draft) {2}\r\n\r\n\r\n",
+    "a1 UID REPLACE * Drafts CATENATE (URL /x;UID=1)\r\n",
     "a1 IDLE\r\nDONE\r\n",
     "a1 AUTHENTICATE PLAIN\r\nAGEAYg==\r\n",
     "a1 CHECK\r\n",

@@ -12,6 +12,7 @@ use store::mail::date::InternalDate;
 use store::mail::flags::{Flags, Keywords};
 use store::mail::id::{ModSeq, Uid, UidValidity};
 use store::mail::mailbox::SpecialUse;
+use store::mail::uidset::UidSet;
 
 fn written(write: impl FnOnce(&mut Vec<u8>)) -> String {
     let mut out = Vec::new();
@@ -79,7 +80,8 @@ fn codes_with_arguments() {
         with_code(copied),
         "a OK [COPYUID 38505 304,319:320 3956:3958] Done"
     );
-    let appended = Code::AppendUid(UidValidity(38_505), Uid(3955));
+    let uids = UidSet::from_ascending([Uid(3955)]);
+    let appended = Code::AppendUid(UidValidity(38_505), &uids);
     assert_eq!(with_code(appended), "a OK [APPENDUID 38505 3955] Done");
     assert_eq!(
         with_code(Code::UidNext(Uid(4392))),

@@ -5,13 +5,12 @@ use crate::session::imap::mailstore::{Mailstore, Octets};
 use crate::wire::mime::texts::{self, Field};
 use std::rc::Rc;
 use store::error::{ChangeError, Container, ReadError};
-use store::mail::date::InternalDate;
 use store::mail::flags::{Flags, Keywords};
 use store::mail::id::{AccountId, MailboxId, ModSeq, ObjectId, Uid, UidValidity};
 use store::mail::uidset::UidSet;
 use store::mailbox::{Change, MailboxInfo, Row, SpecialUse, Status};
 use store::shard::of_header;
-use store::shard::{AppendedUid, Copied, FlagNames, FlagOp, StoreFlags, Transfer};
+use store::shard::{Appended, Copied, FlagOp, NewMessage, StoreFlags, Transfer};
 
 impl Mailstore for Fake {
     type View = FakeView;
@@ -346,22 +345,40 @@ impl Mailstore for Fake {
         &self,
         account: AccountId,
         mailbox: MailboxId,
-        body: Vec<u8>,
-        names: &FlagNames,
-        date: InternalDate,
-    ) -> Result<AppendedUid, ChangeError> {
+        messages: Vec<NewMessage<Vec<u8>>>,
+        replaces: Option<(MailboxId, Uid)>,
+    ) -> Result<Appended, ChangeError> {
         self.commit().await?;
         let (used, quota) = self.usage(account);
-        if quota.is_some_and(|quota| used + body.len() as u64 > quota) {
+        let bytes: usize = messages.iter().map(|message| message.body.len()).sum();
+        if quota.is_some_and(|quota| used + bytes as u64 > quota) {
             return Err(ChangeError::OverQuota);
         }
         self.account(account, |a| {
             let target = a.boxes.get_mut(&mailbox.0).ok_or(ChangeError::NoMailbox)?;
-            let keywords = target.keyword_bits(&names.keywords)?;
             let uid_validity = UidValidity(target.uid_validity);
-            let uid = self.add(a, mailbox.0, body.into(), names.flags, keywords, date);
-            Ok(AppendedUid { uid_validity, uid })
+            let mut keywords = Vec::new();
+            for message in &messages {
+                keywords.push(target.keyword_bits(&message.names.keywords)?);
+            }
+            let mut uids = UidSet::new();
+            if let Some((source, uid)) = replaces {
+                if !a.boxes[&source.0].rows.contains_key(&uid.0) {
+                    return Ok(Appended { uid_validity, uids });
+                }
+                a.remove(source.0, uid.0);
+            }
+            for (message, keywords) in messages.into_iter().zip(keywords) {
+                let NewMessage { body, names, date } = message;
+                uids.push(self.add(a, mailbox.0, body.into(), names.flags, keywords, date));
+            }
+            Ok(Appended { uid_validity, uids })
         })
+    }
+
+    async fn body_spill(&self, _: &mut [NewMessage<Vec<u8>>]) -> Result<(), ChangeError> {
+        suspend_once().await;
+        Ok(())
     }
 
     async fn listing(&self, delivery: ObjectId) -> Option<Vec<u8>> {

@@ -12,6 +12,7 @@ use theirs::search::SearchKey as TheirKey;
 use theirs::sequence::{SeqOrUid, Sequence};
 use theirs::status::StatusDataItemName;
 
+use super::super::super::append::{Append, Literal, Step};
 use super::super::super::command::*;
 use super::super::super::name;
 use super::super::super::set::resolve;
@@ -32,7 +33,13 @@ pub(super) fn comparable(mut command: Command) -> Command {
             *reference = name::canonical(reference);
         }
         // It does not tell the two ways to announce a message apart in the same place.
-        Body::Append(append) => append.non_synchronizing = false,
+        Body::Append(append) => {
+            for step in &mut append.steps {
+                if let Step::Octets(literal) = step {
+                    literal.non_synchronizing = false;
+                }
+            }
+        }
         _ => {}
     }
     command
@@ -155,21 +162,31 @@ fn mailboxes(body: &CommandBody<'_>) -> Option<Body> {
             flags,
             date,
             message,
-        } => Body::Append(Append {
-            mailbox: named(mailbox)?,
-            flags: flag_list(flags)?,
-            date: date.as_ref().map(|date| InternalDate {
-                unix_secs: date.as_ref().timestamp(),
-                zone_minutes: (date.as_ref().offset().local_minus_utc() / 60) as i16,
-            }),
-            octets: match message {
+        } => {
+            let octets = match message {
                 LiteralOrLiteral8::Literal(literal) => literal.as_ref().len() as u64,
                 LiteralOrLiteral8::Literal8(literal) => literal.data.len() as u64,
-            },
-            non_synchronizing: false,
-            binary: matches!(message, LiteralOrLiteral8::Literal8(_)),
-            utf8: false,
-        }),
+            };
+            let begin = Step::Begin {
+                flags: flag_list(flags)?,
+                date: date.as_ref().map(|date| InternalDate {
+                    unix_secs: date.as_ref().timestamp(),
+                    zone_minutes: (date.as_ref().offset().local_minus_utc() / 60) as i16,
+                }),
+            };
+            let literal = Literal {
+                octets,
+                non_synchronizing: false,
+                binary: matches!(message, LiteralOrLiteral8::Literal8(_)),
+                utf8: false,
+                is_part: false,
+            };
+            Body::Append(Append {
+                mailbox: named(mailbox)?,
+                replaces: None,
+                steps: vec![begin, Step::Octets(literal)],
+            })
+        }
         _ => return None,
     })
 }

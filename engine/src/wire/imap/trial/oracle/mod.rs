@@ -23,7 +23,7 @@ fn ours(stream: &[u8]) -> Option<Command> {
     let is_append = matches!(command.body, Body::Append(_));
     let whole = match rest {
         [] => !is_append,
-        [Heard::Event(Event::MessageEnd(end))] => is_append && end.is_ok(),
+        [Heard::Event(Event::More(end))] => is_append && end.is_ok(),
         _ => false,
     };
     whole.then(|| meaning::comparable(command.clone()))
