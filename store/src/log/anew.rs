@@ -38,6 +38,7 @@ pub async fn go_on_behind<D: Disk>(
         has_times: true,
         has_queue: true,
         has_memos: true,
+        has_saves: true,
         chain: 0,
     };
     make_segment(disk, directory, &file, &making, &mut header)

@@ -278,6 +278,11 @@ impl<D: Disk> Log<D> {
         self.state.borrow().has_memos
     }
 
+    /// Whether records may say when a message was saved: as for the queue.
+    pub fn has_saves(&self) -> bool {
+        self.state.borrow().has_saves
+    }
+
     /// No more appends; `run` writes what is pending and returns.
     pub fn close(&self) {
         self.state.borrow_mut().is_closed = true;

@@ -208,6 +208,7 @@ async fn make_first<D: Disk>(
         has_times: true,
         has_queue: true,
         has_memos: true,
+        has_saves: true,
         chain: 0,
     };
     make_segment(disk, directory, &file, &making, &mut header)

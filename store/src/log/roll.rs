@@ -52,6 +52,7 @@ impl<D: Disk> Log<D> {
         state.has_times = true;
         state.has_queue = true;
         state.has_memos = true;
+        state.has_saves = true;
         // A file of this number that was replaced.
         self.readers.forget(|segment| segment == header.segment);
         Ok(())
@@ -75,6 +76,7 @@ impl<D: Disk> Log<D> {
             has_times: true,
             has_queue: true,
             has_memos: true,
+            has_saves: true,
             chain: 0,
         }
     }

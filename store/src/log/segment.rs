@@ -36,8 +36,12 @@ const QUEUE: u64 = 4;
 /// Memos may be here: the same.
 const MEMOS: u64 = 8;
 
+/// Deliveries and copies may say here when they were saved: a reader that does not know would take
+/// that for damage.
+const SAVES: u64 = 16;
+
 /// Feature bits that this program knows.
-const INCOMPAT_KNOWN: u64 = RECYCLED | TIMES | QUEUE | MEMOS;
+const INCOMPAT_KNOWN: u64 = RECYCLED | TIMES | QUEUE | MEMOS | SAVES;
 const RO_COMPAT_KNOWN: u64 = 0;
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -65,6 +69,8 @@ pub(super) struct SegmentHeader {
     pub(super) has_queue: bool,
     /// Whether there may be memos.
     pub(super) has_memos: bool,
+    /// Whether records may say when a message was saved.
+    pub(super) has_saves: bool,
     /// The header's own CRC: what the first frame names as `previous`.
     pub(super) chain: u32,
 }
@@ -164,7 +170,8 @@ impl SegmentHeader {
         let times = if self.has_times { TIMES } else { 0 };
         let queue = if self.has_queue { QUEUE } else { 0 };
         let memos = if self.has_memos { MEMOS } else { 0 };
-        out.put_u64(recycled | times | queue | memos);
+        let saves = if self.has_saves { SAVES } else { 0 };
+        out.put_u64(recycled | times | queue | memos | saves);
         out.put_u64(self.ro_compat);
         out.put_u64(self.remains);
         self.chain = plain(covered);
@@ -249,6 +256,7 @@ impl SegmentHeader {
             has_times: incompat & TIMES != 0,
             has_queue: incompat & QUEUE != 0,
             has_memos: incompat & MEMOS != 0,
+            has_saves: incompat & SAVES != 0,
             chain,
         };
         Ok((header, incompat))
@@ -290,6 +298,7 @@ mod tests {
             has_times: true,
             has_queue: true,
             has_memos: true,
+            has_saves: true,
             chain: 0,
         }
     }

@@ -32,6 +32,7 @@ pub(super) struct State {
     /// The same of records about the queue.
     pub(super) has_queue: bool,
     pub(super) has_memos: bool,
+    pub(super) has_saves: bool,
     /// The device is full, as far as is known.
     pub(super) shortage: Option<Shortage>,
     /// Spare blocks for frames.
@@ -73,6 +74,7 @@ impl State {
             has_times: end.header.has_times,
             has_queue: end.header.has_queue,
             has_memos: end.header.has_memos,
+            has_saves: end.header.has_saves,
             shortage: None,
             spare: Vec::new(),
         }

@@ -81,6 +81,22 @@ impl Column {
         }
     }
 
+    /// As many times the same number.
+    pub(super) fn all(number: u64, len: usize) -> Column {
+        Column {
+            base: number,
+            width: Width::Zero,
+            len,
+            distances: Vec::new(),
+        }
+    }
+
+    /// Whether every number is this one.
+    pub(super) fn is_all(&self, number: u64) -> bool {
+        self.bounds()
+            .is_none_or(|bounds| bounds == (number, number))
+    }
+
     /// The lowest and the highest number.
     fn bounds(&self) -> Option<(u64, u64)> {
         let (low, high) = (self.len > 0).then(|| self.extent())?;

@@ -210,6 +210,7 @@ impl Contents {
                 flags: copied.flags,
                 keywords: copied.keywords,
                 internal_date: copied.internal_date,
+                saved_secs: copy.saved_secs.unwrap_or(copied.internal_date.unix_secs),
                 octets: copied.octets,
                 delivery: copied.delivery,
             });

@@ -13,6 +13,8 @@ pub struct Row {
     pub flags: Flags,
     pub keywords: Keywords,
     pub internal_date: InternalDate,
+    /// When it was put into this mailbox, seconds since 1970 (RFC 8514).
+    pub saved_secs: i64,
     /// RFC822.SIZE: prefix and body, in octets.
     pub octets: u32,
     /// The delivery that holds the prefix and names the message.

@@ -242,6 +242,7 @@ impl Account {
             flags: deliver.flags,
             keywords: deliver.keywords,
             internal_date: deliver.internal_date,
+            saved_secs: deliver.saved_secs,
             octets: deliver.octets,
             delivery: deliver.object,
         };

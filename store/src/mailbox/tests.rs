@@ -112,6 +112,7 @@ fn row(uid: Uid, modseq: ModSeq) -> Row {
         flags: Flags::NONE,
         keywords: Keywords::NONE,
         internal_date: InternalDate::utc(0),
+        saved_secs: 0,
         octets: 7,
         delivery: ObjectId(u64::from(uid.0)),
     }

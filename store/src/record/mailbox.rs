@@ -94,6 +94,8 @@ pub struct Copy {
     /// The UID of the first row; the others follow by one.
     pub first_uid: Uid,
     pub rows: Vec<CopiedRow>,
+    /// When they were copied, seconds since 1970 (RFC 8514); `None` where an earlier build did it.
+    pub saved_secs: Option<i64>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -115,6 +117,7 @@ impl Copy {
             modseq: ModSeq(fields.u64()?),
             first_uid: Uid(fields.u32()?),
             rows: Vec::new(),
+            saved_secs: None,
         };
         let count = fields.u32()?;
         copy.first_uid
@@ -130,6 +133,9 @@ impl Copy {
                 octets: fields.u32()?,
                 delivery: ObjectId(fields.u64()?),
             });
+        }
+        if !fields.is_empty() {
+            copy.saved_secs = Some(fields.i64()?);
         }
         Ok(copy)
     }
@@ -147,6 +153,9 @@ impl Copy {
             write_date(row.internal_date, out);
             out.put_u32(row.octets);
             out.put_u64(row.delivery.0);
+        }
+        if let Some(secs) = self.saved_secs {
+            out.put_i64(secs);
         }
         kind::COPY
     }

@@ -185,6 +185,8 @@ pub struct Deliver {
     pub flags: Flags,
     pub keywords: Keywords,
     pub internal_date: InternalDate,
+    /// When it was put into the mailbox, seconds since 1970 (RFC 8514).
+    pub saved_secs: i64,
     /// Octets of prefix and body.
     pub octets: u32,
     /// The envelope's recipient; `None` for APPEND.
@@ -197,7 +199,7 @@ pub struct Deliver {
 
 impl Deliver {
     pub(super) fn read(fields: &mut Fields<'_>) -> Result<Deliver, Broken> {
-        Ok(Deliver {
+        let mut deliver = Deliver {
             object: ObjectId(fields.u64()?),
             message: ObjectId(fields.u64()?),
             mailbox: MailboxId(fields.u32()?),
@@ -206,6 +208,7 @@ impl Deliver {
             flags: Flags(fields.u16()?),
             keywords: Keywords(fields.u64()?),
             internal_date: read_date(fields)?,
+            saved_secs: 0,
             octets: fields.u32()?,
             recipient: match fields.u8()? {
                 0 => None,
@@ -215,7 +218,13 @@ impl Deliver {
             notify: Notify(fields.u8()?),
             orcpt: fields.optional_text()?,
             prefix: fields.blob()?.to_vec(),
-        })
+        };
+        // Most mail has one date only, and earlier builds knew no other.
+        deliver.saved_secs = match fields.is_empty() {
+            true => deliver.internal_date.unix_secs,
+            false => fields.i64()?,
+        };
+        Ok(deliver)
     }
 
     pub(super) fn write(&self, out: &mut Vec<u8>) -> u8 {
@@ -235,6 +244,9 @@ impl Deliver {
         out.put_u8(self.notify.0);
         out.put_optional_text(self.orcpt.as_deref());
         out.put_blob(&self.prefix);
+        if self.saved_secs != self.internal_date.unix_secs {
+            out.put_i64(self.saved_secs);
+        }
         kind::DELIVER
     }
 }

@@ -166,6 +166,15 @@ impl Fact {
         }
     }
 
+    /// Whether it says when a message was saved, which came with SAVEDATE.
+    pub(crate) fn has_saves(&self) -> bool {
+        match self {
+            Fact::Deliver(deliver) => deliver.saved_secs != deliver.internal_date.unix_secs,
+            Fact::Copy(copy) => copy.saved_secs.is_some(),
+            _ => false,
+        }
+    }
+
     /// The kind byte, and the payload appended to `out`. A MESSAGE's body follows its head as
     /// further parts of the record.
     pub fn encode(&self, out: &mut Vec<u8>) -> u8 {

@@ -265,7 +265,8 @@ impl<D: Disk> Shard<D> {
             }
             let moved = UidSet::from_ascending(rows.iter().map(|row| row.uid));
             let mut entries = Vec::new();
-            let copy = draft_copy(owner, source, &rows, target, &mut entries)?;
+            let mut copy = draft_copy(owner, source, &rows, target, &mut entries)?;
+            copy.saved_secs = Some((self.now_secs)());
             let copied = Copied {
                 uid_validity,
                 pairs: rows
@@ -475,6 +476,7 @@ fn draft_copy(
         modseq,
         first_uid,
         rows: rows.collect(),
+        saved_secs: None,
     })
 }
 

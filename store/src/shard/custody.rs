@@ -260,6 +260,7 @@ pub(super) struct Arrival {
     pub(super) object: ObjectId,
     pub(super) message: ObjectId,
     pub(super) octets: u64,
+    pub(super) saved_secs: i64,
 }
 
 /// Says that an offer is taken, whose turn it is.
@@ -308,6 +309,7 @@ fn draft_share(
             object,
             message,
             octets,
+            saved_secs: received_secs,
         },
         date,
     )?;
@@ -342,6 +344,7 @@ pub(super) fn draft_delivery(
         flags: Flags::NONE,
         keywords: Keywords::NONE,
         internal_date,
+        saved_secs: arrival.saved_secs,
         octets,
         recipient: None,
         notify: Notify::UNSET,

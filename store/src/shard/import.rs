@@ -103,6 +103,7 @@ impl<D: Disk> Shard<D> {
             object: state.next_object(),
             message: head.object,
             octets,
+            saved_secs: (self.now_secs)(),
         };
         let owner = state.account_mut(account).ok_or(ChangeError::NoAccount)?;
         let mut deliver = draft_delivery(owner, mailbox, arrival, message.date)?;

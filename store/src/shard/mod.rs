@@ -261,7 +261,8 @@ impl<D: Disk> Shard<D> {
         let appended = appended?;
         let takes = |fact: &Fact| match fact.is_memo() || fact.has_way() {
             true => self.log.has_memos(),
-            false => self.log.has_queue() || !fact.is_queue(),
+            false if fact.is_queue() => self.log.has_queue(),
+            false => self.log.has_saves() || !fact.has_saves(),
         };
         if !entries.iter().all(|(_, entry)| takes(&entry.fact)) {
             // The frame of these records is not sealed yet, and goes to a new segment.

@@ -258,7 +258,7 @@ fn foreign_stores_and_shards_and_newer_formats_are_refused() {
     for at in [8, 96] {
         let disk = small_log(1);
         disk.edit(&path(1), |bytes| {
-            bytes[at] ^= 16;
+            bytes[at] ^= 32;
             let crc = plain(&bytes[..BLOCK - 4]);
             bytes[BLOCK - 4..BLOCK].copy_from_slice(&crc.to_le_bytes());
         });

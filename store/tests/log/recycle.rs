@@ -91,10 +91,10 @@ fn a_fresh_segment_is_what_it_always_was() {
     let disk = SimDisk::new(1);
     Rig::running(&disk).put(b"one").unwrap();
     let header = disk.contents(&path(1));
-    assert_eq!((header[96], &header[97..120]), (14, &[0; 23][..]));
+    assert_eq!((header[96], &header[97..120]), (30, &[0; 23][..]));
     let (disk, segment) = recycled(1);
     let header = disk.contents(&path(segment));
-    assert_eq!(header[96], 15);
+    assert_eq!(header[96], 31);
     assert_eq!(header[112..120], (8u64 << 20).to_le_bytes());
 }
 

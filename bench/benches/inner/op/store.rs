@@ -42,6 +42,7 @@ fn record() -> Run {
         flags: Flags::default(),
         keywords: Keywords::default(),
         internal_date: InternalDate::utc(1_795_333_261),
+        saved_secs: 1_795_333_261,
         octets: 4_300,
         recipient: Some(Address::new("user", "example.test")),
         notify: Notify::default(),

@@ -194,6 +194,7 @@ fn delivery(deliver: &Deliver) -> Fields {
         ("modseq", deliver.modseq.to_string()),
         ("flags", named(deliver.flags, deliver.keywords)),
         ("date", deliver.internal_date.unix_secs.to_string()),
+        ("saved", deliver.saved_secs.to_string()),
         ("octets", deliver.octets.to_string()),
     ];
     if let Some(recipient) = &deliver.recipient {

@@ -168,6 +168,7 @@ impl<D: Disk> Dump<'_, D> {
                     .with("modseq", row.modseq)
                     .with("flags", fact::named(row.flags, row.keywords))
                     .with("date", row.internal_date.unix_secs)
+                    .with("saved", row.saved_secs)
                     .with("octets", row.octets)
                     .with("object", row.delivery),
             );

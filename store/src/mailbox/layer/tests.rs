@@ -105,6 +105,7 @@ fn row(uid: u32, modseq: u64) -> Row {
         flags: Flags::NONE,
         keywords: Keywords::NONE,
         internal_date: InternalDate::utc(1_700_000_000 + i64::from(uid)),
+        saved_secs: 1_700_000_000 + i64::from(uid),
         octets: uid * 7919 % 60_000,
         delivery: ObjectId(u64::from(uid) * 2),
     }

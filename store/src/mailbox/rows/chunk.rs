@@ -1,8 +1,9 @@
 //! Rows that lie together: a column for each of their fields.
 //!
 //! The columns stand in this order, in memory and on disk: UID, MODSEQ, flags, keywords, seconds,
-//! zone, octets, delivery. Seconds and zone have their sign bit turned over, so that the order of
-//! the numbers is that of the values.
+//! zone, octets, delivery, and how long after its own date a message was saved. Seconds and zone
+//! have their sign bit turned over, so that the order of the numbers is that of the values. Where
+//! all were saved at their date, as mail that was delivered is, the last column is not on disk.
 
 use crate::codec::{Fields, Put, Short};
 use crate::mail::date::InternalDate;
@@ -79,16 +80,19 @@ impl Chunk {
             zones,
             octets,
             deliveries,
+            delays,
         ] = &self.columns;
+        let unix_secs = (secs.at(at) ^ SECS_SIGN) as i64;
         Row {
             uid: Uid(uids.at(at) as u32),
             modseq: ModSeq(modseqs.at(at)),
             flags: Flags(flags.at(at) as u16),
             keywords: Keywords(keywords.at(at)),
             internal_date: InternalDate {
-                unix_secs: (secs.at(at) ^ SECS_SIGN) as i64,
+                unix_secs,
                 zone_minutes: (zones.at(at) as u16 ^ ZONE_SIGN) as i16,
             },
+            saved_secs: unix_secs.wrapping_add((delays.at(at) ^ SECS_SIGN) as i64),
             octets: octets.at(at) as u32,
             delivery: ObjectId(deliveries.at(at)),
         }
@@ -96,7 +100,7 @@ impl Chunk {
 
     /// Counts everything but `\Recent`.
     pub(super) fn count(&self, tally: &mut Tally) {
-        let [_, _, flags, _, _, _, octets, _] = &self.columns;
+        let [_, _, flags, _, _, _, octets, _, _] = &self.columns;
         tally.messages += self.len() as u32;
         flags.each(|flags| tally.reckon(Flags(flags as u16)));
         octets.each(|octets| tally.octets += octets);
@@ -153,18 +157,34 @@ impl Chunk {
     }
 
     pub(super) fn encode(&self, out: &mut Vec<u8>) {
-        out.put_u16(self.len() as u16);
-        self.columns.iter().for_each(|column| column.encode(out));
+        let [.., delays] = &self.columns;
+        let (count, shown) = match delays.is_all(SECS_SIGN) {
+            true => (self.len() as u16, COLUMNS - 1),
+            false => (self.len() as u16 | HAS_DELAYS, COLUMNS),
+        };
+        out.put_u16(count);
+        let columns = self.columns.iter().take(shown);
+        columns.for_each(|column| column.encode(out));
     }
 
     pub(super) fn decode(fields: &mut Fields<'_>) -> Result<Chunk, Short> {
-        let len = usize::from(fields.u16()?);
+        let count = fields.u16()?;
+        let has_delays = count & HAS_DELAYS != 0;
+        let len = usize::from(count & !HAS_DELAYS);
         if !(1..=CHUNK_ROWS_MAX).contains(&len) {
             return Err(Short);
         }
         let mut columns: [Column; COLUMNS] = Default::default();
         for (column, highest) in columns.iter_mut().zip(HIGHEST) {
             *column = Column::decode(fields, len, highest)?;
+        }
+        let [.., delays] = &mut columns;
+        *delays = match has_delays {
+            true => Column::decode(fields, len, u64::MAX)?,
+            false => Column::all(SECS_SIGN, len),
+        };
+        if has_delays && delays.is_all(SECS_SIGN) {
+            return Err(Short);
         }
         let [uids, modseqs, ..] = &columns;
         if uids.at(0) == 0 || !uids.ascends() {
@@ -189,16 +209,20 @@ fn numbers(row: &Row) -> [u64; COLUMNS] {
         u64::from(row.internal_date.zone_minutes as u16 ^ ZONE_SIGN),
         u64::from(row.octets),
         row.delivery.0,
+        row.saved_secs.wrapping_sub(row.internal_date.unix_secs) as u64 ^ SECS_SIGN,
     ]
 }
 
 const SECS_SIGN: u64 = 1 << 63;
 const ZONE_SIGN: u16 = 1 << 15;
 
-const COLUMNS: usize = 8;
+const COLUMNS: usize = 9;
 
-/// The highest number of each column that a row can hold.
-const HIGHEST: [u64; COLUMNS] = [
+/// In the count of a block: the last column is there.
+const HAS_DELAYS: u16 = 1 << 15;
+
+/// The highest number of each column but the last that a row can hold.
+const HIGHEST: [u64; COLUMNS - 1] = [
     u32::MAX as u64,
     u64::MAX >> 1,
     u16::MAX as u64,
@@ -212,4 +236,4 @@ const HIGHEST: [u64; COLUMNS] = [
 /// Rows in one chunk.
 pub(super) const CHUNK_ROWS_MAX: usize = 4096;
 
-const _: () = assert!(CHUNK_ROWS_MAX <= u16::MAX as usize);
+const _: () = assert!(CHUNK_ROWS_MAX < HAS_DELAYS as usize);

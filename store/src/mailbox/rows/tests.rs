@@ -37,19 +37,22 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
 fn row(uid: u32, modseq: u64, salt: u64) -> Row {
     let mixed = (u64::from(uid) ^ salt).wrapping_mul(0x9e37_79b9_7f4a_7c15);
     let rare = mixed.is_multiple_of(97);
+    let unix_secs = match rare {
+        true => mixed as i64,
+        false => 1_700_000_000 + i64::from(uid) * 60,
+    };
+    // Mail that was copied, or appended with its date, lies together.
+    let is_copied = (uid / 5000).is_multiple_of(64);
     Row {
         uid: Uid(uid),
         modseq: ModSeq(modseq),
         flags: Flags((mixed >> 8) as u16 & Flags::ALL.0),
         keywords: Keywords(if rare { mixed } else { 0 }),
         internal_date: InternalDate {
-            unix_secs: if rare {
-                mixed as i64
-            } else {
-                1_700_000_000 + i64::from(uid) * 60
-            },
+            unix_secs,
             zone_minutes: if rare { mixed as i16 } else { 60 },
         },
+        saved_secs: unix_secs.wrapping_add(if is_copied { 1_000_000 } else { 0 }),
         octets: 900 + (mixed >> 44) as u32,
         delivery: ObjectId(u64::from(uid) * 3),
     }
@@ -164,6 +167,7 @@ fn ordinary(uid: u32) -> Row {
     Row {
         keywords: Keywords::NONE,
         internal_date: date,
+        saved_secs: date.unix_secs,
         ..row(uid, u64::from(uid) * 2, 0)
     }
 }

@@ -486,7 +486,7 @@ fn a_segment_of_an_earlier_build_gets_no_memos() {
     let path = format!("{DIRECTORY}/log/{:016x}.log", 1);
     disk.edit(&path, |octets| {
         let (header, crc) = octets[..BLOCK_BYTES].split_at_mut(BLOCK_BYTES - 4);
-        header[FEATURES_AT] = 2 | 4;
+        header[FEATURES_AT] = 2 | 4 | 16;
         crc.copy_from_slice(&plain(header).to_le_bytes());
     });
     let mut rig = Rig::open(disk);

@@ -420,8 +420,8 @@ fn a_segment_of_an_earlier_build_gets_no_queue() {
     let path = format!("{DIRECTORY}/log/{:016x}.log", 1);
     disk.edit(&path, |octets| {
         let (header, crc) = octets[..BLOCK_BYTES].split_at_mut(BLOCK_BYTES - 4);
-        assert_eq!(header[FEATURES_AT], 2 | 4 | 8);
-        header[FEATURES_AT] = 2;
+        assert_eq!(header[FEATURES_AT], 2 | 4 | 8 | 16);
+        header[FEATURES_AT] = 2 | 16;
         crc.copy_from_slice(&plain(header).to_le_bytes());
     });
     let mut rig = Rig::open(disk);
@@ -456,3 +456,23 @@ fn a_long_list_comes_in_parts() {
 
 /// Of a segment header (FORMAT.md, "Segment").
 const FEATURES_AT: usize = 96;
+
+#[test]
+fn a_segment_of_an_earlier_build_gets_no_dates_of_saving() {
+    let disk = SimDisk::new(7);
+    drop(Rig::open(disk.clone()));
+    let path = format!("{DIRECTORY}/log/{:016x}.log", 1);
+    disk.edit(&path, |octets| {
+        let (header, crc) = octets[..BLOCK_BYTES].split_at_mut(BLOCK_BYTES - 4);
+        header[FEATURES_AT] = 2 | 4 | 8;
+        crc.copy_from_slice(&plain(header).to_le_bytes());
+    });
+    let mut rig = Rig::open(disk);
+    rig.fill(&[100]);
+    assert_eq!(
+        rig.shard.log().end().segment,
+        2,
+        "saved later than its date"
+    );
+    rig.assert_whole(&[100]);
+}

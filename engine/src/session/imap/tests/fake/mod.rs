@@ -223,6 +223,7 @@ impl Fake {
             flags,
             keywords,
             internal_date: date,
+            saved_secs: 1_700_000_000,
             octets: octets.len() as u32,
             delivery,
         };
