@@ -3,6 +3,8 @@
 use super::dialogue::Dialogue;
 use super::io::Io;
 use super::mailstore::{Mailstore, Octets};
+use super::object;
+use super::preview;
 use super::section::{Filter, KEPT_BYTES_MAX, Measured, Source};
 use super::structure::{self, Structures};
 use crate::wire::imap::command::{FetchItem, Section, SectionText};
@@ -48,6 +50,10 @@ pub(super) enum Data {
     /// Fields that the store lists the message by.
     Listed(Vec<u8>),
     Size(u64),
+    /// THREADID; `None` for a message that names none.
+    Thread(Option<String>),
+    /// PREVIEW.
+    Preview(String),
 }
 
 /// Why a message has no response.
@@ -230,6 +236,20 @@ pub(super) async fn gather<S: Mailstore, I: Io>(
             all.push(Data::Listed(fields));
             continue;
         }
+        match item {
+            FetchItem::ThreadId => {
+                all.push(Data::Thread(thread_of(dialogue, store, opened).await?));
+                continue;
+            }
+            FetchItem::Preview { .. } => {
+                let structure = opened.structure.as_deref();
+                let structure = structure.ok_or(ReadError::Gone)?;
+                let text = preview::of(dialogue, store, opened, structure).await?;
+                all.push(Data::Preview(text));
+                continue;
+            }
+            _ => {}
+        }
         let source = match item {
             FetchItem::Section {
                 section, partial, ..
@@ -261,13 +281,37 @@ pub(super) async fn gather<S: Mailstore, I: Io>(
     Ok(all)
 }
 
+async fn thread_of<S: Mailstore, I: Io>(
+    dialogue: &mut Dialogue<I>,
+    store: &S,
+    opened: &Opened<S>,
+) -> Result<Option<String>, Fault> {
+    let item = object::thread_fields();
+    if let Some(fields) = opened.listed_section(&item) {
+        return Ok(object::thread_id(&fields));
+    }
+    let FetchItem::Section { section, .. } = &item else {
+        return Ok(None);
+    };
+    let (Some(source), Some(message)) = (opened.section(section, None), opened.message()) else {
+        return Ok(None);
+    };
+    let mut room = KEPT_BYTES_MAX;
+    let measured = source.measure(dialogue, store, message, &mut room).await?;
+    Ok(object::thread_id(measured.kept()))
+}
+
 fn need(item: &FetchItem) -> Need {
     match item {
         FetchItem::Uid
         | FetchItem::Flags
         | FetchItem::InternalDate
         | FetchItem::Rfc822Size
-        | FetchItem::ModSeq => Need::Row,
+        | FetchItem::ModSeq
+        | FetchItem::SaveDate
+        | FetchItem::EmailId => Need::Row,
+        FetchItem::ThreadId => Need::Head,
+        FetchItem::Preview { .. } => Need::Structure,
         FetchItem::Envelope | FetchItem::Rfc822Header | FetchItem::Rfc822Text => Need::Head,
         FetchItem::Body | FetchItem::BodyStructure => Need::Structure,
         FetchItem::Rfc822 => Need::Message,
@@ -287,7 +331,7 @@ fn need(item: &FetchItem) -> Need {
 fn is_listed(item: &FetchItem) -> bool {
     match need(item) {
         Need::Row => true,
-        Need::Head if *item == FetchItem::Envelope => true,
+        Need::Head if matches!(item, FetchItem::Envelope | FetchItem::ThreadId) => true,
         _ => listed_names(item).is_some_and(|names| names.iter().all(|name| is_kept(name))),
     }
 }

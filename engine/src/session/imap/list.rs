@@ -96,6 +96,7 @@ impl<S: Mailstore> Session<S> {
             write_status(
                 out,
                 &entry.name,
+                (self.account, mailbox.id),
                 items,
                 &status,
                 self.terms.append_bytes_max,

@@ -10,6 +10,7 @@ use crate::wire::imap::name;
 use crate::wire::imap::response::code::Code;
 use crate::wire::imap::response::data::{self, Listed, SPECIAL_USES, StatusValue};
 use crate::wire::imap::response::text;
+use store::mail::id::{AccountId, MailboxId};
 use store::mailbox::tree::SEPARATOR;
 use store::mailbox::{SpecialUse, Status};
 
@@ -29,7 +30,7 @@ impl<S: Mailstore> Session<S> {
             .create_mailbox(self.account, name, special_use)
             .await
         {
-            Ok(_) => Reply::done(),
+            Ok(made) => Reply::done().with(Code::MailboxId(self.account, made.id)),
             Err(error) => Reply::failed(&error),
         }
     }
@@ -108,6 +109,7 @@ impl<S: Mailstore> Session<S> {
         write_status(
             dialogue.out(),
             &mailbox.name,
+            (self.account, mailbox.id),
             items,
             &status,
             limit,
@@ -121,6 +123,7 @@ impl<S: Mailstore> Session<S> {
 pub(super) fn write_status(
     out: &mut Vec<u8>,
     name: &str,
+    (account, mailbox): (AccountId, MailboxId),
     items: &[StatusItem],
     status: &Status,
     append_bytes_max: u64,
@@ -136,6 +139,7 @@ pub(super) fn write_status(
         StatusItem::Recent => StatusValue::Recent(status.recent),
         StatusItem::AppendLimit => StatusValue::AppendLimit(Some(append_bytes_max)),
         StatusItem::HighestModSeq => StatusValue::HighestModSeq(status.highest_modseq.0),
+        StatusItem::MailboxId => StatusValue::MailboxId(account, mailbox),
     };
     let values: Vec<StatusValue> = items.iter().map(value).collect();
     data::status(out, name, &values, utf8);

@@ -26,6 +26,8 @@ mod idle;
 mod item;
 mod list;
 mod manage;
+mod object;
+mod preview;
 mod reply;
 mod search;
 mod section;

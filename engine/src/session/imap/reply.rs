@@ -48,6 +48,7 @@ pub(super) mod say {
     pub(in crate::session::imap) const UIDS_VALID: &str = "UIDs are valid";
     pub(in crate::session::imap) const NEXT_UID: &str = "The next UID";
     pub(in crate::session::imap) const FLAGS_LAST: &str = "Flags that last";
+    pub(in crate::session::imap) const ONE_NAME: &str = "Whatever it is called";
     pub(in crate::session::imap) const STILL_HERE: &str = "Still here";
     pub(in crate::session::imap) const EXPUNGE_FAILED: &str =
         "Closed; the deleted messages could not be expunged";

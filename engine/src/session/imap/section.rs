@@ -140,6 +140,11 @@ impl Measured {
         }
     }
 
+    /// The octets, where they were few enough to be kept.
+    pub(super) fn kept(&self) -> &[u8] {
+        self.kept.as_deref().unwrap_or_default()
+    }
+
     /// Sends exactly `octets` octets behind the announcement that was just written.
     pub(super) async fn send<S: Mailstore, I: Io>(
         mut self,

@@ -102,6 +102,8 @@ impl<S: Mailstore> Session<S> {
         if let Some(status) = self.store.status(self.account, mailbox.id) {
             note(out, Code::UidNext(status.uid_next), say::NEXT_UID);
         }
+        let id = Code::MailboxId(self.account, mailbox.id);
+        note(out, id, say::ONE_NAME);
         if self.rev2 {
             // RFC 9051 §6.3.2: a LIST response for the selected mailbox.
             self.write_own_list(out, mailbox);

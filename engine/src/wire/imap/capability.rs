@@ -62,6 +62,9 @@ const MAILBOXES: &[&str] = &[
     "URL-PARTIAL",
     "UTF8=ACCEPT",
     "REPLACE",
+    "SAVEDATE",
+    "OBJECTID",
+    "PREVIEW",
 ];
 
 /// The words behind `CAPABILITY `, separated by spaces; `append_limit` in octets (RFC 7889 §3).

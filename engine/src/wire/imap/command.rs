@@ -149,6 +149,8 @@ pub enum StatusItem {
     AppendLimit,
     /// RFC 7162.
     HighestModSeq,
+    /// RFC 8474.
+    MailboxId,
 }
 
 /// Flags by name. `\Recent` is dropped; unknown `\…` flags are a parse error.
@@ -253,9 +255,22 @@ pub enum SearchKey {
     ModSeq(u64),
     /// RFC 6203.
     Fuzzy(Box<SearchKey>),
+    /// RFC 8474, RFC 8514.
+    Object(ObjectKey),
     Not(Box<SearchKey>),
     Or(Box<SearchKey>, Box<SearchKey>),
     And(Vec<SearchKey>),
+}
+
+/// SEARCH keys of SAVEDATE (RFC 8514 §4.3) and OBJECTID (RFC 8474 §6).
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum ObjectKey {
+    SavedBefore(i64),
+    SavedOn(i64),
+    SavedSince(i64),
+    SaveDateSupported,
+    EmailId(Vec<u8>),
+    ThreadId(Vec<u8>),
 }
 
 /// FETCH items; the macros ALL, FAST and FULL come expanded.
@@ -287,6 +302,15 @@ pub enum FetchItem {
     },
     BinarySize(Vec<u32>),
     ModSeq,
+    /// RFC 8514.
+    SaveDate,
+    /// RFC 8474.
+    EmailId,
+    ThreadId,
+    /// RFC 8970.
+    Preview {
+        lazy: bool,
+    },
 }
 
 /// What stands between the brackets (RFC 9051 §6.4.5.1).

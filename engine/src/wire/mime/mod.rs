@@ -29,6 +29,7 @@ pub mod msgid;
 mod nstring;
 pub mod params;
 pub mod part;
+pub mod preview;
 pub mod scan;
 pub mod search;
 pub mod structure;

@@ -19,6 +19,7 @@ use crate::wire::imap::command::{FetchItem, SequenceSet};
 use crate::wire::imap::date::DateTimes;
 use crate::wire::imap::response::code::Code;
 use crate::wire::imap::response::fetch::Fetch;
+use crate::wire::imap::response::string;
 use crate::wire::imap::response::text;
 use crate::wire::mime::{envelope, structure};
 use ::store::error::ReadError;
@@ -247,6 +248,12 @@ impl<S: Mailstore> Session<S> {
                 if let Some(root) = opened.root() {
                     structure::write(root, extended, fetch.item(out, name));
                 }
+            }
+            (_, Data::Thread(Some(id))) => fetch.object_id(out, "THREADID", &id),
+            (_, Data::Thread(None)) => fetch.item(out, "THREADID").extend_from_slice(b"NIL"),
+            (_, Data::Preview(text)) => {
+                let utf8 = self.utf8();
+                string(fetch.item(out, "PREVIEW"), text.as_bytes(), utf8);
             }
             (item, data) => {
                 announce(fetch, out, item, &data);

@@ -8,6 +8,7 @@ use super::super::Session;
 use super::super::dialogue::{Dialogue, OUT_BYTES_FULL};
 use super::super::io::{Ended, Io};
 use super::super::mailstore::{Mailstore, Picture};
+use super::super::object::email_id;
 use super::super::select::Selected;
 use super::super::sequence::{self, Numbers};
 use crate::wire::imap::command::FetchItem;
@@ -26,6 +27,8 @@ pub(in super::super) enum RowItem {
     InternalDate,
     Size,
     ModSeq,
+    SaveDate,
+    EmailId,
 }
 
 /// How flags are shown to the client of a session.
@@ -44,6 +47,8 @@ impl RowItem {
             FetchItem::InternalDate => RowItem::InternalDate,
             FetchItem::Rfc822Size => RowItem::Size,
             FetchItem::ModSeq => RowItem::ModSeq,
+            FetchItem::SaveDate => RowItem::SaveDate,
+            FetchItem::EmailId => RowItem::EmailId,
             _ => return None,
         })
     }
@@ -61,6 +66,8 @@ impl RowItem {
             RowItem::InternalDate => fetch.internal_date(out, dates, row.internal_date),
             RowItem::Size => fetch.size(out, row.octets.into()),
             RowItem::ModSeq => fetch.modseq(out, row.modseq),
+            RowItem::SaveDate => fetch.save_date(out, dates, row.saved_secs),
+            RowItem::EmailId => fetch.object_id(out, "EMAILID", &email_id(row.delivery)),
         }
     }
 }
@@ -129,4 +136,4 @@ impl<S: Mailstore> Session<S> {
 }
 
 /// A response with every item of a row and every system flag, keywords not counted.
-const ROW_BYTES_MAX: usize = 240;
+const ROW_BYTES_MAX: usize = 320;

@@ -3,13 +3,15 @@
 //! A test answers yes, no, or "not by these facts": so the cheapest facts that decide are enough.
 
 use super::super::mailstore::Picture;
+use super::super::object;
 use super::super::sequence;
 use super::facts::Facts;
 use super::texts::{Fault, Place, Texts};
-use crate::wire::imap::command::SearchKey;
+use crate::wire::imap::command::{ObjectKey, SearchKey};
 use crate::wire::mime::date::Date;
 use crate::wire::mime::search::Scope;
 use ::store::mail::flags::{Flags, Keywords};
+use ::store::mail::id::ObjectId;
 use ::store::mail::uidset::UidSet;
 use ::store::mailbox::Row;
 use ::store::shard::is_kept;
@@ -29,6 +31,9 @@ pub(super) enum Test {
     /// Seconds since 1970, both ends included (RFC 5032).
     Within(i64, i64),
     ModSeq(u64),
+    Saved(Days),
+    Delivery(ObjectId),
+    Thread(Vec<u8>),
     Sent(Days),
     /// The text with this number is where it is looked for.
     Text(usize),
@@ -71,6 +76,13 @@ impl Test {
             Test::Arrived(days) => days.hold(day_of_arrival(row)),
             Test::Within(first, last) => (*first..=*last).contains(&row.internal_date.unix_secs),
             Test::ModSeq(modseq) => row.modseq.0 >= *modseq,
+            Test::Saved(days) => days.hold(row.saved_secs.div_euclid(DAY_SECS)),
+            Test::Delivery(delivery) => row.delivery == *delivery,
+            Test::Thread(id) => {
+                let fields = facts.fields_of(b"references")?;
+                let thread = object::thread_by(|name| fields.last(name));
+                thread.is_some_and(|thread| thread.as_bytes() == id)
+            }
             Test::Sent(days) => {
                 let sent = facts.fields_of(b"date")?.last("date").and_then(Date::parse);
                 sent.is_some_and(|date| days.hold(date.day))
@@ -95,7 +107,7 @@ impl Test {
         match self {
             Test::Text(at) => texts.place(*at).is_some_and(is_listed),
             Test::Fuzzy(at) => texts.fuzzy_place(*at).is_some_and(is_listed),
-            Test::Sent(_) => true,
+            Test::Sent(_) | Test::Thread(_) => true,
             Test::Not(test) => test.asks_for_listed(texts),
             Test::Or(one, other) => one.asks_for_listed(texts) || other.asks_for_listed(texts),
             Test::And(tests) => tests.iter().any(|test| test.asks_for_listed(texts)),
@@ -165,6 +177,7 @@ impl<V: Picture> Resolver<'_, V> {
             }
             SearchKey::Uid(set) => Test::Uids(sequence::matching(self.view, set, true, self.saved)),
             SearchKey::ModSeq(modseq) => Test::ModSeq(*modseq),
+            SearchKey::Object(key) => object_test(key),
             _ => return None,
         })
     }
@@ -203,6 +216,18 @@ impl<V: Picture> Resolver<'_, V> {
             Some(at) => Test::Keyword(Keywords(1 << at)),
             None => Test::Nothing,
         }
+    }
+}
+
+/// RFC 8514 §4.3, RFC 8474 §6. Every mailbox has dates of saving.
+fn object_test(key: &ObjectKey) -> Test {
+    match key {
+        ObjectKey::SavedBefore(day) => Test::Saved(Days::before(*day)),
+        ObjectKey::SavedOn(day) => Test::Saved(Days::on(*day)),
+        ObjectKey::SavedSince(day) => Test::Saved(Days::since(*day)),
+        ObjectKey::SaveDateSupported => Test::All,
+        ObjectKey::EmailId(id) => object::delivery_of(id).map_or(Test::Nothing, Test::Delivery),
+        ObjectKey::ThreadId(id) => Test::Thread(id.clone()),
     }
 }
 

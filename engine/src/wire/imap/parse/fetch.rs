@@ -5,6 +5,7 @@ use super::super::fault::{Fault, Parse};
 use super::super::limit::{FETCH_ITEMS_MAX, HEADER_FIELDS_MAX, PART_DEPTH_MAX};
 use super::super::set::sequence_set;
 use super::super::token::Cursor;
+use super::object;
 
 /// A macro stands alone; items stand alone or in parentheses.
 pub(super) fn fetch(cursor: &mut Cursor<'_>, uid: bool) -> Parse<Body> {
@@ -53,6 +54,10 @@ fn item(cursor: &mut Cursor<'_>) -> Parse<FetchItem> {
         ("BINARY", true) => binary(cursor, false)?,
         ("BINARY.PEEK", true) => binary(cursor, true)?,
         ("BINARY.SIZE", true) => FetchItem::BinarySize(binary_part(cursor)?),
+        (word, false) => match object::item(word, cursor)? {
+            Some(item) => item,
+            None => return Err(Fault::Syntax("Unknown FETCH item")),
+        },
         _ => return Err(Fault::Syntax("Unknown FETCH item")),
     })
 }

@@ -144,6 +144,7 @@ fn status_items(cursor: &mut Cursor<'_>) -> Parse<Vec<StatusItem>> {
             "RECENT" => StatusItem::Recent,
             "APPENDLIMIT" => StatusItem::AppendLimit,
             "HIGHESTMODSEQ" => StatusItem::HighestModSeq,
+            "MAILBOXID" => StatusItem::MailboxId,
             _ => return Err(Fault::Syntax("Unknown STATUS item")),
         })
     })?;

@@ -7,6 +7,7 @@ mod append;
 mod fetch;
 mod find;
 mod list;
+mod object;
 mod search;
 mod session;
 mod store;

@@ -12,6 +12,7 @@ use super::super::limit::{OPTIONS_MAX, SEARCH_DEPTH_MAX, SEARCH_KEYS_MAX};
 use super::super::set::sequence_set;
 use super::super::token::Cursor;
 use super::find;
+use super::object;
 
 /// `SEARCH [RETURN (…)] [CHARSET charset] key *(SP key)`.
 pub(super) fn search(cursor: &mut Cursor<'_>, uid: bool) -> Parse<Body> {
@@ -177,7 +178,10 @@ impl Keys {
                 let key = self.operand(cursor, depth)?;
                 Ok(SearchKey::Fuzzy(Box::new(key)))
             }
-            _ => with_argument(cursor, word),
+            _ => match object::key(word, cursor)? {
+                Some(key) => Ok(SearchKey::Object(key)),
+                None => with_argument(cursor, word),
+            },
         }
     }
 

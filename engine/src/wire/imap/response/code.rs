@@ -3,11 +3,12 @@
 //! A human text is `&'static str` from `text.rs` or `fault.rs`: nothing a client said can be one.
 
 use store::mail::flags::{Flags, Keywords};
-use store::mail::id::{ModSeq, Uid, UidValidity};
+use store::mail::id::{AccountId, MailboxId, ModSeq, Uid, UidValidity};
 use store::mail::uidset::UidSet;
 
 use super::super::fault::{Bad, Fault};
 use super::super::set::write_set;
+use super::data::mailbox_id;
 use super::{CRLF, Condition, List, flag_list, number, text};
 
 /// A response code.
@@ -37,6 +38,8 @@ pub enum Code<'a> {
     HighestModSeq(ModSeq),
     InUse,
     Limit,
+    /// RFC 8474 §4.
+    MailboxId(AccountId, MailboxId),
     /// RFC 9738 §3: messages that one command may name.
     MessageLimit(u32),
     /// What a conditional STORE left alone (RFC 7162 §3.1.3).
@@ -161,6 +164,11 @@ fn write_code(out: &mut Vec<u8>, code: Code<'_>) {
             set_argument(out, uids);
         }
         Code::BadUrl(url) => url_argument(out, url),
+        Code::MailboxId(account, mailbox) => {
+            out.extend_from_slice(b" (");
+            mailbox_id(out, account, mailbox);
+            out.push(b')');
+        }
         Code::MessageLimit(most) => argument(out, most.into()),
         Code::BadCharset(charsets) => charset_list(out, charsets),
         Code::Capability(words) => {
@@ -204,6 +212,7 @@ fn word_of_code(code: Code<'_>) -> &'static str {
         Code::HighestModSeq(_) => "HIGHESTMODSEQ",
         Code::InUse => "INUSE",
         Code::Limit => "LIMIT",
+        Code::MailboxId(..) => "MAILBOXID",
         Code::MessageLimit(_) => "MESSAGELIMIT",
         Code::Modified(_) => "MODIFIED",
         Code::NoModSeq => "NOMODSEQ",

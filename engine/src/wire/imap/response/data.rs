@@ -1,6 +1,7 @@
 //! Untagged data: capabilities, mailboxes, sizes, search results (RFC 9051 §7.2 to §7.5).
 
 use store::mail::flags::{Flags, Keywords};
+use store::mail::id::{AccountId, MailboxId};
 use store::mail::mailbox::{SEPARATOR, SpecialUse};
 
 use super::{CRLF, List, flag_list, mailbox, number, string};
@@ -103,6 +104,8 @@ pub enum StatusValue {
     /// RFC 7889 §4: `None` where there is no limit.
     AppendLimit(Option<u64>),
     HighestModSeq(u64),
+    /// RFC 8474 §4.3.
+    MailboxId(AccountId, MailboxId),
 }
 
 /// `* STATUS name (MESSAGES 3 …)`.
@@ -228,7 +231,17 @@ fn extended_data(out: &mut Vec<u8>, listed: &Listed<'_>, utf8: bool) {
     list.close(out);
 }
 
+/// Never given to another mailbox, and kept under a new name (RFC 8474 §4).
+pub fn mailbox_id(out: &mut Vec<u8>, account: AccountId, mailbox: MailboxId) {
+    out.extend_from_slice(format!("F{:x}-{:x}", account.0, mailbox.0).as_bytes());
+}
+
 fn status_value(out: &mut Vec<u8>, value: StatusValue) {
+    if let StatusValue::MailboxId(account, mailbox) = value {
+        out.extend_from_slice(b"MAILBOXID (");
+        mailbox_id(out, account, mailbox);
+        return out.push(b')');
+    }
     let (label, value) = match value {
         StatusValue::Messages(n) => ("MESSAGES", Some(n.into())),
         StatusValue::UidNext(n) => ("UIDNEXT", Some(n.into())),
@@ -239,6 +252,7 @@ fn status_value(out: &mut Vec<u8>, value: StatusValue) {
         StatusValue::Recent(n) => ("RECENT", Some(n.into())),
         StatusValue::AppendLimit(n) => ("APPENDLIMIT", n),
         StatusValue::HighestModSeq(n) => ("HIGHESTMODSEQ", Some(n)),
+        StatusValue::MailboxId(..) => return,
     };
     out.extend_from_slice(label.as_bytes());
     out.push(b' ');

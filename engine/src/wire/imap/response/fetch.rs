@@ -51,6 +51,19 @@ impl Fetch {
         dates.write(self.item(out, "INTERNALDATE"), date);
     }
 
+    /// `SAVEDATE "…"` (RFC 8514 §4.2), shown in UTC.
+    pub fn save_date(&mut self, out: &mut Vec<u8>, dates: &mut DateTimes, secs: i64) {
+        dates.write(self.item(out, "SAVEDATE"), InternalDate::utc(secs));
+    }
+
+    /// `EMAILID (…)` and `THREADID (…)` (RFC 8474 §5).
+    pub fn object_id(&mut self, out: &mut Vec<u8>, name: &'static str, id: &str) {
+        let out = self.item(out, name);
+        out.push(b'(');
+        out.extend_from_slice(id.as_bytes());
+        out.push(b')');
+    }
+
     pub fn size(&mut self, out: &mut Vec<u8>, octets: u64) {
         number(self.item(out, "RFC822.SIZE"), octets);
     }
