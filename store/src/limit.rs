@@ -62,6 +62,9 @@ pub const IMPORTED_NUMBER_MAX: u32 = 0xf000_0000;
 /// behind is told by comparing its UIDs with those that are there.
 pub const VANISHED_RANGES_MAX: usize = 16_384;
 
+/// Messages that one command can append.
+pub const APPENDED_TOGETHER_MAX: usize = 10_000;
+
 /// Recipients one delivery can name.
 pub const RECIPIENTS_MAX: usize = 5_000;
 

@@ -15,6 +15,7 @@ use crate::session::imap::{Session, Terms, Trouble};
 use crate::telemetry::metric::Verb;
 use crate::tls::Stream;
 use crate::wire::imap::command::Body;
+use crate::wire::imap::deflate::Layer;
 use crate::wire::imap::receive::Receiver;
 use crate::wire::sasl::{Answer, Offer, Question};
 use futures_util::future::{Either, select};
@@ -33,21 +34,58 @@ pub struct Door {
     pub login_without_tls: bool,
 }
 
+/// A connection that nobody is logged in on.
+struct Guest {
+    stream: Stream,
+    unread: Vec<u8>,
+    /// COMPRESS was said by one who was here before (RFC 8437).
+    layer: Option<Layer>,
+    is_greeted: bool,
+    door: Door,
+}
+
 /// A connection before login, from the greeting on.
 pub async fn serve(hall: Rc<Hall>, stream: Stream, door: Door) {
-    let visitor = Rc::new(RefCell::new(Visitor::of(&hall, &stream)));
+    let guest = Guest {
+        stream,
+        unread: Vec::new(),
+        layer: None,
+        is_greeted: false,
+        door,
+    };
+    receive_guest(hall, guest).await;
+}
+
+/// As often as somebody logs in and out again.
+async fn receive_guest(hall: Rc<Hall>, mut guest: Guest) {
+    while let Some((known, account, tag)) = log_in(&hall, guest).await {
+        let owner = usize::from(account.shard.0);
+        if owner != hall.shard {
+            return hand_over(&hall, owner, known, &account, tag).await;
+        }
+        let Some(next) = go_on(Rc::clone(&hall), known, account, tag).await else {
+            return;
+        };
+        guest = next;
+    }
+}
+
+async fn log_in(hall: &Rc<Hall>, guest: Guest) -> Option<(Guest, Arc<Account>, String)> {
+    let visitor = Rc::new(RefCell::new(Visitor::of(hall, &guest.stream)));
     let limits = hall.live.config.load().limits.clone();
     let ends_ms = hall.now().monotonic_millis + limits.imap_login_secs_max * 1000;
+    let door = guest.door;
     let line = Line {
-        hall: Rc::clone(&hall),
-        stream: Some(stream),
+        hall: Rc::clone(hall),
+        stream: Some(guest.stream),
         door,
         ends_ms: Some(ends_ms),
         visitor: Some(Rc::clone(&visitor)),
     };
-    let mut dialogue = Dialogue::new(line);
+    let dialogue = Dialogue::resume(line, Receiver::new(), guest.unread);
+    let mut dialogue = dialogue.compressed_by(guest.layer);
     let mut porter = Porter {
-        hall: Rc::clone(&hall),
+        hall: Rc::clone(hall),
         visitor,
         in_clear: door.login_without_tls,
     };
@@ -56,27 +94,54 @@ pub async fn serve(hall: Rc<Hall>, stream: Stream, door: Door) {
         patience: Duration::from_secs(limits.imap_login_secs_max),
     };
     let login = Login::new(&mut dialogue, &mut porter, rules);
-    let logged_in = login.run().await;
-    let (mut line, _, unread) = dialogue.into_parts();
-    let Some(stream) = line.stream.take() else {
-        return;
+    let logged_in = match guest.is_greeted {
+        false => login.run().await,
+        true => login.resume().await,
     };
-    let Ok(LoggedIn { tag, account }) = logged_in else {
-        return stream.close().await;
-    };
-    let owner = usize::from(account.shard.0);
-    if owner == hall.shard {
-        return go_on(hall, stream, unread, account, tag).await;
+    let guest = guest_of(dialogue, door)?;
+    match logged_in {
+        Ok(LoggedIn { tag, account }) => Some((guest, account, tag)),
+        Err(_) => {
+            guest.stream.close().await;
+            None
+        }
     }
+}
+
+/// What a dialogue leaves behind; nothing when its connection broke in a handshake.
+fn guest_of(mut dialogue: Dialogue<Line>, door: Door) -> Option<Guest> {
+    let layer = dialogue.take_layer();
+    let (mut line, _, unread) = dialogue.into_parts();
+    Some(Guest {
+        stream: line.stream.take()?,
+        unread,
+        layer,
+        is_greeted: true,
+        door,
+    })
+}
+
+async fn hand_over(hall: &Hall, owner: usize, guest: Guest, account: &Account, tag: String) {
+    let Guest {
+        stream,
+        unread,
+        layer,
+        door,
+        ..
+    } = guest;
     let Ok(stream) = stream.into_parts() else {
         return;
     };
-    let account = account.address.to_string();
     let handover = Handover {
-        via: Via::Imap { tag },
+        via: Via::Imap {
+            tag,
+            tls: door.tls,
+            login_without_tls: door.login_without_tls,
+            layer,
+        },
         stream,
         unread,
-        account,
+        account: account.address.to_string(),
     };
     let _ = hall
         .post
@@ -87,7 +152,13 @@ pub async fn serve(hall: Rc<Hall>, stream: Stream, door: Door) {
 /// A connection that another shard let in.
 pub async fn receive(hall: Rc<Hall>, handover: Handover) {
     let Handover {
-        via: Via::Imap { tag },
+        via:
+            Via::Imap {
+                tag,
+                tls,
+                login_without_tls,
+                layer,
+            },
         stream,
         unread,
         account,
@@ -109,7 +180,19 @@ pub async fn receive(hall: Rc<Hall>, handover: Handover) {
     };
     let open = hall.metrics.connections_open.of(Protocol::Imap.into());
     open.up();
-    go_on(Rc::clone(&hall), stream, unread, account, tag).await;
+    let guest = Guest {
+        stream,
+        unread,
+        layer,
+        is_greeted: true,
+        door: Door {
+            tls,
+            login_without_tls,
+        },
+    };
+    if let Some(guest) = go_on(Rc::clone(&hall), guest, account, tag).await {
+        receive_guest(Rc::clone(&hall), guest).await;
+    }
     hall.metrics
         .connections_open
         .of(Protocol::Imap.into())
@@ -123,29 +206,25 @@ async fn turn_away(mut stream: Stream, tag: &str) {
     stream.close().await;
 }
 
-/// The dialogue from login to the end, on the owner shard.
-async fn go_on(
-    hall: Rc<Hall>,
-    stream: Stream,
-    unread: Vec<u8>,
-    account: Arc<Account>,
-    tag: String,
-) {
-    let door = Door {
-        tls: TlsMode::None,
-        login_without_tls: false,
-    };
+/// The dialogue from login on, on the owner shard; what is left when the user leaves and the
+/// connection stays.
+async fn go_on(hall: Rc<Hall>, guest: Guest, account: Arc<Account>, tag: String) -> Option<Guest> {
+    let door = guest.door;
     let line = Line {
         hall: Rc::clone(&hall),
-        stream: Some(stream),
+        stream: Some(guest.stream),
         door,
         ends_ms: None,
         visitor: None,
     };
-    let mut dialogue = Dialogue::resume(line, Receiver::new(), unread);
+    let dialogue = Dialogue::resume(line, Receiver::new(), guest.unread);
+    let mut dialogue = dialogue.compressed_by(guest.layer);
     let account = match hall.store.open_account(&account.address.to_string()).await {
         Ok(account) => account,
-        Err(error) => return unavailable(dialogue, &tag, &error.to_string()).await,
+        Err(error) => {
+            unavailable(dialogue, &tag, &error.to_string()).await;
+            return None;
+        }
     };
     let limits = hall.live.config.load().limits.clone();
     let terms = Terms {
@@ -166,18 +245,13 @@ async fn go_on(
     let session = Session::new(Rc::clone(&hall.store), account, terms);
     let session = session.knowing(Rc::clone(&hall.known));
     let mut session = session.reporting_to(report);
-    session.run(&mut dialogue, &tag).await;
-    if let (
-        Line {
-            stream: Some(stream),
-            ..
-        },
-        _,
-        _,
-    ) = dialogue.into_parts()
-    {
-        stream.close().await;
+    let ended = session.run(&mut dialogue, &tag).await;
+    let guest = guest_of(dialogue, door)?;
+    if ended == Ended::Unauthenticated {
+        return Some(guest);
     }
+    guest.stream.close().await;
+    None
 }
 
 /// RFC 5530 §3: the mailstore is down, not the client wrong.
@@ -268,6 +342,10 @@ impl Io for Line {
 
     async fn pause(&mut self) {
         yield_now().await;
+    }
+
+    async fn after(&mut self, time: Duration) {
+        sleep(time).await;
     }
 
     fn heard(&mut self, command: Option<&Body>) {

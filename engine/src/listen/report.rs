@@ -125,6 +125,8 @@ impl From<&Body> for metric::Verb {
             Body::Status { .. } => metric::Verb::Status,
             Body::Append(_) => metric::Verb::Append,
             Body::Idle => metric::Verb::Idle,
+            Body::Compress(_) => metric::Verb::Compress,
+            Body::Unauthenticate => metric::Verb::Unauthenticate,
             Body::Check => metric::Verb::Check,
             Body::Close => metric::Verb::Close,
             Body::Unselect => metric::Verb::Unselect,

@@ -2,8 +2,10 @@
 
 use super::queue::{QueueAnswer, QueueAsk};
 use super::suppress::{SuppressAnswer, SuppressAsk};
+use crate::config::TlsMode;
 use crate::reactor::oneshot;
 use crate::tls::StreamParts;
+use crate::wire::imap::deflate::Layer;
 use std::collections::BTreeMap;
 use store::error::{ChangeError, ReadError};
 use store::mail::id::QueueId;
@@ -110,10 +112,16 @@ pub struct Handover {
 }
 
 /// Which dialogue goes on.
-#[derive(Clone, Debug)]
 pub enum Via {
-    /// The tag of the LOGIN or AUTHENTICATE that is still to be answered.
-    Imap { tag: String },
+    Imap {
+        /// Of the LOGIN or AUTHENTICATE that is still to be answered.
+        tag: String,
+        /// How its listener lets clients in, if this one logs out and stays (RFC 8437).
+        tls: TlsMode,
+        login_without_tls: bool,
+        /// COMPRESS was said before.
+        layer: Option<Layer>,
+    },
     /// The PASS or AUTH is still to be answered.
     Pop3 {
         /// RFC 6856: UTF8 was said.

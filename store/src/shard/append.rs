@@ -9,7 +9,9 @@ use super::custody::{Arrival, draft_delivery};
 use super::{BodyWriter, Entry, FlagNames, Shard};
 use crate::disk::Disk;
 use crate::error::ChangeError;
-use crate::limit::{CHUNK_BYTES, FRAME_BYTES_MAX, KEYWORD_BYTES_MAX, KEYWORDS_MAX};
+use crate::limit::{
+    APPENDED_TOGETHER_MAX, CHUNK_BYTES, FRAME_BYTES_MAX, KEYWORD_BYTES_MAX, KEYWORDS_MAX,
+};
 use crate::log::RECORD_HEADER_BYTES;
 use crate::mail::date::InternalDate;
 use crate::mail::flags::Keywords;
@@ -250,9 +252,6 @@ fn named_all(
     }
     Ok(all)
 }
-
-/// Messages that can be appended together.
-pub const APPENDED_TOGETHER_MAX: usize = 10_000;
 
 /// A place and a length in a MESSAGE.
 const PIECE_BYTES: usize = 12;

@@ -37,7 +37,7 @@ pub use crate::record::{
 pub use crate::spool::{Item, Window};
 pub use crate::table::manifest::Manifest;
 pub use account::StoredAccount;
-pub use append::{APPENDED_TOGETHER_MAX, Appended, AppendedUid, NewMessage};
+pub use append::{Appended, AppendedUid, NewMessage};
 pub use body::{BodyWriter, Message};
 pub use change::{Copied, FlagNames, StoreFlags, Transfer};
 pub use checkpoint::Occupancy;

@@ -156,7 +156,12 @@ fn a_connection_moves_only_where_there_is_room() {
         let stream = Stream::plain(Socket::from_parts(accepted.try_into().unwrap()).unwrap());
         let tag = "a1".to_owned();
         let handover = Handover {
-            via: Via::Imap { tag },
+            via: Via::Imap {
+                tag,
+                tls: TlsMode::None,
+                login_without_tls: true,
+                layer: None,
+            },
             stream: stream.into_parts().ok().unwrap(),
             unread: Vec::new(),
             account: ALICE.to_owned(),

@@ -16,8 +16,9 @@ use crate::wire::imap::command::SequenceSet;
 use crate::wire::imap::response::code::{self, Code};
 use crate::wire::imap::response::text;
 use store::error::ChangeError;
+use store::limit::APPENDED_TOGETHER_MAX;
 use store::mail::id::{MailboxId, Uid};
-use store::shard::{APPENDED_TOGETHER_MAX, Appended, FlagNames, NewMessage};
+use store::shard::{Appended, FlagNames, NewMessage};
 
 /// Octets of messages that wait in memory for the end of their command.
 const HELD_BYTES_MAX: u64 = 1 << 20;

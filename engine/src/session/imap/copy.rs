@@ -49,7 +49,9 @@ impl<S: Mailstore> Session<S> {
             target: target.id,
             and_expunge: kind == Kind::Move,
         };
-        let copied = self.store.copy(self.account, transfer).await;
+        let copied = dialogue
+            .meanwhile(self.store.copy(self.account, transfer))
+            .await;
         match (copied, kind) {
             (Err(ChangeError::NoMailbox), _) => Ok(Reply::try_create()),
             (Err(error), _) => Ok(Reply::failed(&error)),

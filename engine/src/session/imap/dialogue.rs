@@ -5,11 +5,15 @@
 //! buffer at all.
 
 use super::io::{Ended, Io};
+use super::progress::{self, Progress};
 use crate::wire::imap::append::Step;
 use crate::wire::imap::command::Command;
+use crate::wire::imap::deflate::{self, Layer};
 use crate::wire::imap::fault::Bad;
 use crate::wire::imap::receive::{Event, Receiver};
 use crate::wire::imap::response::{code, text};
+use futures_util::future::{Either, select};
+use std::pin::pin;
 use std::time::Duration;
 
 /// Octets of responses that gather before they are sent.
@@ -29,6 +33,10 @@ pub struct Dialogue<I> {
     taken: usize,
     output: Vec<u8>,
     bad_in_a_row: u32,
+    /// A command that takes long (RFC 9585).
+    progress: Option<Progress>,
+    /// COMPRESS was said (RFC 4978).
+    layer: Option<Layer>,
 }
 
 /// A piece of an APPEND's octets, or what stands behind them.
@@ -53,7 +61,31 @@ impl<I: Io> Dialogue<I> {
             taken: 0,
             output: Vec::new(),
             bad_in_a_row: 0,
+            progress: None,
+            layer: None,
         }
+    }
+
+    /// A dialogue whose octets are compressed.
+    #[must_use]
+    pub fn compressed_by(self, layer: Option<Layer>) -> Dialogue<I> {
+        Dialogue { layer, ..self }
+    }
+
+    /// What compresses this dialogue, to go on elsewhere.
+    pub fn take_layer(&mut self) -> Option<Layer> {
+        self.layer.take()
+    }
+
+    pub(super) fn is_compressed(&self) -> bool {
+        self.layer.is_some()
+    }
+
+    /// From here on both sides are compressed; everything was sent.
+    pub(super) fn compress(&mut self) {
+        self.input.drain(..self.taken);
+        self.taken = 0;
+        self.layer = Some(Layer::new(std::mem::take(&mut self.input)));
     }
 
     /// The parts, for handing the connection to its owner shard. Everything was sent.
@@ -87,7 +119,10 @@ impl<I: Io> Dialogue<I> {
         if self.output.is_empty() {
             return Ok(());
         }
-        let octets = std::mem::take(&mut self.output);
+        let mut octets = std::mem::take(&mut self.output);
+        if self.layer.is_some() {
+            octets = deflate::deflated(&octets);
+        }
         // Who does not read hears no goodbye either.
         self.output = self.io.send(octets).await.map_err(|_| Ended::Closed)?;
         self.output.clear();
@@ -98,8 +133,20 @@ impl<I: Io> Dialogue<I> {
     pub(super) async fn send_some(&mut self, octets: &[u8]) -> Result<usize, Ended> {
         self.flush().await?;
         self.output = Vec::new();
+        if self.layer.is_some() {
+            return self.send_compressed(octets).await;
+        }
         let sent = self.io.send_some(octets).await;
         sent.map_err(|_| Ended::Closed)
+    }
+
+    /// Octets that were compressed cannot be taken back: what the peer does not take of them waits.
+    async fn send_compressed(&mut self, octets: &[u8]) -> Result<usize, Ended> {
+        for piece in octets.chunks(OUT_BYTES_FULL) {
+            let packed = deflate::deflated(piece);
+            self.io.send(packed).await.map_err(|_| Ended::Closed)?;
+        }
+        Ok(octets.len())
     }
 
     /// Waits until the peer reads again; nothing is to be sent before what it did not take.
@@ -108,8 +155,36 @@ impl<I: Io> Dialogue<I> {
         self.io.writable().await.map_err(|_| Ended::Closed)
     }
 
+    /// Lets others run; a client whose command takes long hears that it is not forgotten.
     pub(super) async fn pause(&mut self) {
         self.io.pause().await;
+        let progress = self.progress.as_mut();
+        if progress.is_some_and(|progress| progress.tell(&mut self.output)) {
+            // Who has gone is found out by whoever speaks next.
+            let _ = self.flush().await;
+        }
+    }
+
+    pub(super) fn under_way(&mut self, progress: Option<Progress>) {
+        self.progress = progress;
+    }
+
+    /// Awaits what does not speak itself, as [`pause`](Self::pause) between two turns.
+    pub(super) async fn meanwhile<T>(&mut self, work: impl Future<Output = T>) -> T {
+        let mut work = pin!(work);
+        loop {
+            let done = {
+                let next = pin!(self.io.after(progress::EVERY));
+                match select(work.as_mut(), next).await {
+                    Either::Left((done, _)) => Some(done),
+                    Either::Right(_) => None,
+                }
+            };
+            match done {
+                Some(done) => return done,
+                None => self.pause().await,
+            }
+        }
     }
 
     /// The next command. Responses are sent before the session waits, so that a client that
@@ -211,8 +286,10 @@ impl<I: Io> Dialogue<I> {
     pub(super) async fn receive(&mut self, patience: Duration) -> Result<(), Ended> {
         self.flush().await?;
         self.rest();
-        self.io.readable(patience).await?;
-        self.io.recv(&mut self.input).await
+        if !self.has_more() {
+            self.io.readable(patience).await?;
+        }
+        self.take_in().await
     }
 
     /// What of the expected line is here already: `None` while it is not whole.
@@ -231,7 +308,19 @@ impl<I: Io> Dialogue<I> {
 
     /// Takes what `readable` announced.
     pub(super) async fn take_in(&mut self) -> Result<(), Ended> {
-        self.io.recv(&mut self.input).await
+        let Some(layer) = &mut self.layer else {
+            return self.io.recv(&mut self.input).await;
+        };
+        if !layer.has_more() {
+            self.io.recv(layer.packed()).await?;
+        }
+        // Nobody knows any more what the client means.
+        layer.inflate(&mut self.input).map_err(|_| Ended::Closed)
+    }
+
+    /// Whether something was received that is not yet looked at.
+    pub(super) fn has_more(&self) -> bool {
+        self.layer.as_ref().is_some_and(Layer::has_more)
     }
 
     /// Throws away what the client sent before TLS (RFC 9051 §6.2.1, attack "STARTTLS injection").

@@ -55,6 +55,9 @@ impl<S: Mailstore> Session<S> {
     async fn wake<I: Io>(&mut self, dialogue: &mut Dialogue<I>) -> Result<Woken, Ended> {
         dialogue.flush().await?;
         dialogue.rest();
+        if dialogue.has_more() {
+            return Ok(Woken::Input);
+        }
         let input = dialogue.io().readable(STILL_HERE);
         let woken = match &mut self.selected {
             None => input.await.map(|()| Woken::Input),

@@ -36,6 +36,11 @@ pub trait Io {
     /// Lets the other connections of this shard run before it is ready again.
     async fn pause(&mut self);
 
+    /// Ready when this time is over; never where there is no clock.
+    async fn after(&mut self, _: Duration) {
+        std::future::pending().await
+    }
+
     /// Told of each command as it comes, for those who count; `None`: it was not understood.
     fn heard(&mut self, _command: Option<&Body>) {}
 }
@@ -68,6 +73,8 @@ pub enum Ended {
     Shutdown,
     /// The session has said its last word: LOGOUT, or BYE after too many errors.
     Finished,
+    /// The session is over and the connection is not: whoever it is may log in (RFC 8437).
+    Unauthenticated,
     /// A message turned out damaged in the middle of a literal: there is no honest way to go on.
     Damaged,
 }

@@ -90,10 +90,16 @@ impl<'a, I: StartTls, G: Gate> Login<'a, I, G> {
     }
 
     /// Greets, and talks until the client is known or gone.
-    pub async fn run(mut self) -> Result<LoggedIn<G::Account>, Ended> {
-        let words = self.capabilities();
+    pub async fn run(self) -> Result<LoggedIn<G::Account>, Ended> {
+        let mut login = self;
+        let words = login.capabilities();
         let code = Some(Code::Capability(&words));
-        code::untagged(self.dialogue.out(), Condition::Ok, code, text::GREETING);
+        code::untagged(login.dialogue.out(), Condition::Ok, code, text::GREETING);
+        login.resume().await
+    }
+
+    /// As [`run`](Self::run), for a client that was here before (RFC 8437).
+    pub async fn resume(mut self) -> Result<LoggedIn<G::Account>, Ended> {
         match self.converse().await {
             Ok(logged_in) => Ok(logged_in),
             Err(ended) => Err(say_goodbye(self.dialogue, ended).await),
@@ -170,9 +176,12 @@ impl<'a, I: StartTls, G: Gate> Login<'a, I, G> {
 
     /// RFC 9051 §6.2.1: whatever the client sent in the clear behind STARTTLS was never said.
     async fn start_tls(&mut self, tag: &str) -> Result<(), Ended> {
+        let is_compressed = self.dialogue.is_compressed();
         let io = self.dialogue.io();
         let refusal = match (io.is_tls(), io.can_start_tls()) {
             (true, _) => Reply::bad(text::TLS_ACTIVE),
+            // What is compressed cannot be told from what follows it.
+            (false, _) if is_compressed => Reply::bad(text::TLS_UNAVAILABLE),
             (false, false) => Reply::bad(text::TLS_UNAVAILABLE),
             (false, true) => {
                 Reply::ok(text::STARTTLS_GO).write(self.dialogue.out(), tag);

@@ -19,6 +19,7 @@ pub mod mailstore;
 
 mod append;
 mod catenate;
+mod compress;
 mod copy;
 mod extension;
 mod fetch;
@@ -28,6 +29,7 @@ mod list;
 mod manage;
 mod object;
 mod preview;
+mod progress;
 mod reply;
 mod search;
 mod section;
@@ -45,6 +47,7 @@ use self::copy::Kind;
 use self::dialogue::Dialogue;
 use self::io::{Ended, Io};
 use self::mailstore::{Mailstore, Picture};
+use self::progress::Progress;
 use self::reply::Reply;
 pub use self::search::known::Known;
 use self::select::Selected;
@@ -167,7 +170,9 @@ impl<S: Mailstore> Session<S> {
         body: Body,
     ) -> Result<(), Ended> {
         let expunges = Expunges::after(&body);
+        dialogue.under_way(Progress::of(tag, &body, &self.terms.now));
         let reply = self.answer(dialogue, tag, body).await?;
+        dialogue.under_way(None);
         self.tell(dialogue, expunges, |_, _, _| false).await?;
         self.finish(dialogue, tag, &reply).await
     }
@@ -204,6 +209,8 @@ impl<S: Mailstore> Session<S> {
                 Ok(Reply::bad(text::ALREADY_LOGGED_IN))
             }
             Body::Append(append) => self.append(dialogue, append).await,
+            Body::Compress(mechanism) => self.compress(dialogue, tag, &mechanism).await,
+            Body::Unauthenticate => self.unauthenticate(dialogue, tag).await,
             body => self.answer_on_mailboxes(dialogue, tag, body).await,
         }
     }
@@ -305,7 +312,9 @@ pub(super) async fn say_goodbye<I: Io>(dialogue: &mut Dialogue<I>, ended: Ended)
         Ended::TimedOut => text::IDLE_TOO_LONG,
         Ended::Shutdown => text::SHUTDOWN,
         // Nobody listens, everything is said, or the client waits for octets of a literal.
-        Ended::Closed | Ended::Finished | Ended::Damaged => return ended,
+        Ended::Closed | Ended::Finished | Ended::Damaged | Ended::Unauthenticated => {
+            return ended;
+        }
     };
     code::bye(dialogue.out(), None, why);
     match dialogue.flush().await {

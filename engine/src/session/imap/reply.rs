@@ -49,6 +49,9 @@ pub(super) mod say {
     pub(in crate::session::imap) const NEXT_UID: &str = "The next UID";
     pub(in crate::session::imap) const FLAGS_LAST: &str = "Flags that last";
     pub(in crate::session::imap) const ONE_NAME: &str = "Whatever it is called";
+    pub(in crate::session::imap) const UNKNOWN_COMPRESSION: &str = "Only DEFLATE is known";
+    pub(in crate::session::imap) const COMPRESSED: &str = "Compressed already";
+    pub(in crate::session::imap) const COMPRESS_GO: &str = "Compressed from here on";
     pub(in crate::session::imap) const STILL_HERE: &str = "Still here";
     pub(in crate::session::imap) const EXPUNGE_FAILED: &str =
         "Closed; the deleted messages could not be expunged";
@@ -77,6 +80,11 @@ impl Reply {
             code: Held::None,
             text,
         }
+    }
+
+    /// Everything is said already.
+    pub(super) const fn silent() -> Reply {
+        Reply::ok("")
     }
 
     pub(super) const fn done() -> Reply {
@@ -210,6 +218,9 @@ impl Reply {
 
     /// `tag OK [CODE] text`.
     pub(super) fn write(&self, out: &mut Vec<u8>, tag: &str) {
+        if self.text.is_empty() {
+            return;
+        }
         code::tagged(out, tag, self.condition, self.code.lend(), self.text);
     }
 

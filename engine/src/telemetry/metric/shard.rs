@@ -64,6 +64,8 @@ label! {
         Check = "check",
         Close = "close",
         Unselect = "unselect",
+        Compress = "compress",
+        Unauthenticate = "unauthenticate",
         Expunge = "expunge",
         Search = "search",
         Sort = "sort",

@@ -5,7 +5,7 @@
 
 use crate::wire::sasl::Offer;
 use std::fmt::Write;
-use store::shard::APPENDED_TOGETHER_MAX;
+use store::limit::APPENDED_TOGETHER_MAX;
 
 /// What decides the words.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -65,6 +65,9 @@ const MAILBOXES: &[&str] = &[
     "SAVEDATE",
     "OBJECTID",
     "PREVIEW",
+    "COMPRESS=DEFLATE",
+    "UNAUTHENTICATE",
+    "INPROGRESS",
 ];
 
 /// The words behind `CAPABILITY `, separated by spaces; `append_limit` in octets (RFC 7889 §3).

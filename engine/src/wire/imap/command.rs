@@ -73,6 +73,10 @@ pub enum Body {
     /// APPEND and REPLACE up to the first octets of a message; see [`super::receive`] for the rest.
     Append(Append),
     Idle,
+    /// RFC 4978: the mechanism in upper case.
+    Compress(String),
+    /// RFC 8437.
+    Unauthenticate,
     // Selected.
     Check,
     Close,

@@ -9,6 +9,7 @@ pub mod append;
 pub mod capability;
 pub mod command;
 pub mod date;
+pub mod deflate;
 pub mod fault;
 pub mod find;
 pub mod fuzz;

@@ -166,7 +166,7 @@ fn a_deleted_parent_stays_as_a_level() {
 fn special_use_is_made_told_and_selected() {
     Client::new(&Fake::new(), ALICE).play(
         "C: a1 CREATE Sent (USE (\\sent \\Flagged))
-         S: a1 OK Done
+         S: a1 OK [MAILBOXID …
          C: a2 CREATE Odd (USE (\\Odd))
          S: a2 NO [USEATTR] …
          C: a3 LIST \"\" * RETURN (SPECIAL-USE)
@@ -186,7 +186,7 @@ fn status_comes_with_the_list() {
     let mut client = Client::new(&store, ALICE);
     client.play(
         "C: a1 CREATE a/b
-         S: a1 OK Done
+         S: a1 OK [MAILBOXID …
          C: a2 DELETE a
          S: a2 OK Done
          C: a3 LIST \"\" % RETURN (STATUS (MESSAGES SIZE UNSEEN))
@@ -202,7 +202,7 @@ fn names_travel_in_the_dialect_of_the_session() {
     let mut client = Client::new(&Fake::new(), ALICE);
     client.play(
         "C: a1 CREATE Entw&APw-rfe
-         S: a1 OK Done
+         S: a1 OK [MAILBOXID …
          C: a2 LIST \"\" E*
          S: * LIST (\\HasNoChildren) \"/\" Entw&APw-rfe
          S: a2 OK Done

@@ -6,6 +6,7 @@ use crate::session::imap::dialogue::Dialogue;
 use crate::session::imap::io::Ended;
 use crate::session::imap::login::{Gate, LoggedIn, Login, Rules};
 use crate::session::imap::{Session, Terms};
+use crate::wire::imap::receive::Receiver;
 use crate::wire::sasl::scram::{Decoy, Known};
 use crate::wire::sasl::{Answer, Channel, Credentials, Mechanism, Offer, Question, Refusal};
 use ::store::mail::date::InternalDate;
@@ -69,25 +70,37 @@ fn connect(plaintext_without_tls: bool) -> Client {
                 in_clear: plaintext_without_tls,
             };
             let mut dialogue = Dialogue::new(wire);
-            let rules = Rules {
-                patience: std::time::Duration::from_secs(60),
-                append_bytes_max: 1000,
-            };
-            let logged_in = Login::new(&mut dialogue, &mut door, rules).run().await;
-            let LoggedIn { tag, account } = match logged_in {
-                Ok(logged_in) => logged_in,
-                Err(ended) => return ended,
-            };
-            let (wire, receiver, input) = dialogue.into_parts();
-            let mut dialogue = Dialogue::resume(wire, receiver, input);
-            let terms = Terms {
-                autologout: std::time::Duration::from_secs(1800),
-                append_bytes_max: 1000,
-                now: Rc::new(|| InternalDate::utc(0)),
-            };
-            Session::new(Fake::new(), account, terms)
-                .run(&mut dialogue, &tag)
-                .await
+            let store = Fake::new();
+            let mut is_greeted = false;
+            loop {
+                let rules = Rules {
+                    patience: std::time::Duration::from_secs(60),
+                    append_bytes_max: 1000,
+                };
+                let login = Login::new(&mut dialogue, &mut door, rules);
+                let logged_in = match std::mem::replace(&mut is_greeted, true) {
+                    false => login.run().await,
+                    true => login.resume().await,
+                };
+                let LoggedIn { tag, account } = match logged_in {
+                    Ok(logged_in) => logged_in,
+                    Err(ended) => return ended,
+                };
+                let (wire, receiver, input) = dialogue.into_parts();
+                dialogue = Dialogue::resume(wire, receiver, input);
+                let terms = Terms {
+                    autologout: std::time::Duration::from_secs(1800),
+                    append_bytes_max: 1000,
+                    now: Rc::new(|| InternalDate::utc(0)),
+                };
+                let mut session = Session::new(store.clone(), account, terms);
+                let ended = session.run(&mut dialogue, &tag).await;
+                if ended != Ended::Unauthenticated {
+                    return ended;
+                }
+                let (wire, _, input) = dialogue.into_parts();
+                dialogue = Dialogue::resume(wire, Receiver::new(), input);
+            }
         })
     });
     client.pipe.certificate.set(true);
@@ -133,6 +146,7 @@ fn a_password_waits_for_tls() {
          S: * 0 RECENT
          S: * OK [UIDVALIDITY …
          S: * OK [UIDNEXT …
+         S: * OK [MAILBOXID …
          S: a7 OK [READ-WRITE] Selected",
     );
 }
@@ -292,4 +306,33 @@ fn nothing_large_is_taken_before_login() {
     let mut client = connect(true);
     let endless = client.say_octets(&vec![b'x'; 1 << 20]);
     assert!(endless.contains("* BYE"), "{endless}");
+}
+
+/// RFC 8437: another user on the same connection, who finds nothing of the first.
+#[test]
+fn who_leaves_may_come_again() {
+    let mut client = connect(true);
+    client.say("a LOGIN alice secret");
+    client.say("b ENABLE IMAP4rev2");
+    assert!(client.say("c SELECT INBOX").contains("c OK"));
+    assert_eq!(client.say("d UNAUTHENTICATE"), "d OK Done\r\n");
+    assert_eq!(client.say("e SELECT INBOX"), "e BAD Log in first\r\n");
+    let words = client.say("f CAPABILITY");
+    assert!(
+        words.contains("AUTH=PLAIN") && !words.contains("UNAUTHENTICATE"),
+        "{words}"
+    );
+    assert!(client.say("g LOGIN alice wrong").starts_with("g NO"));
+    assert!(
+        client
+            .say("h LOGIN alice secret")
+            .starts_with("h OK [CAPABILITY")
+    );
+    assert!(client.say("i FETCH 1 FLAGS").starts_with("i BAD"));
+    assert!(
+        client.say("j SELECT INBOX").contains("* 0 RECENT"),
+        "ENABLE was forgotten"
+    );
+    assert_eq!(client.say("k UNAUTHENTICATE"), "k OK Done\r\n");
+    assert_eq!(client.say("l UNAUTHENTICATE"), "l BAD Log in first\r\n");
 }

@@ -6,6 +6,7 @@ mod pipe;
 mod random;
 
 mod append;
+mod compress;
 mod concurrent;
 mod fetch;
 mod find;
@@ -17,6 +18,7 @@ mod listed;
 mod live;
 mod login;
 mod manage;
+mod object;
 mod oracle;
 mod search;
 mod select;

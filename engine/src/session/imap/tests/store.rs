@@ -128,7 +128,7 @@ fn copies_tell_their_uids() {
         "C: a1 COPY 1 Other
          S: a1 NO [TRYCREATE] No such mailbox; create it first
          C: a2 CREATE Other
-         S: a2 OK Done
+         S: a2 OK [MAILBOXID …
          C: a3 COPY 2:3 Other
          S: a3 OK [COPYUID 1002 2:3 1:2] Copy completed
          C: a4 UID COPY 1 Other
@@ -155,7 +155,7 @@ fn moves_tell_uids_before_expunges() {
     let (store, mut client) = three();
     client.play(
         "C: a1 CREATE Other
-         S: a1 OK Done
+         S: a1 OK [MAILBOXID …
          C: a2 MOVE 1,3 Nowhere
          S: a2 NO [TRYCREATE] No such mailbox; create it first
          C: a3 MOVE 1,3 Other

@@ -29,6 +29,8 @@ pub enum Code<'a> {
     Capability(&'a str),
     ClientBug,
     Closed,
+    /// RFC 4978 §3.
+    CompressionActive,
     ContactAdmin,
     CopyUid(UidValidity, &'a UidSet, &'a UidSet),
     Corruption,
@@ -36,6 +38,8 @@ pub enum Code<'a> {
     ExpungeIssued,
     HasChildren,
     HighestModSeq(ModSeq),
+    /// RFC 9585 §5: of the command with this tag; how far it is is not told.
+    InProgress(&'a str),
     InUse,
     Limit,
     /// RFC 8474 §4.
@@ -169,6 +173,11 @@ fn write_code(out: &mut Vec<u8>, code: Code<'_>) {
             mailbox_id(out, account, mailbox);
             out.push(b')');
         }
+        Code::InProgress(tag) => {
+            out.extend_from_slice(b" (");
+            super::string(out, tag.as_bytes(), false);
+            out.extend_from_slice(b" NIL NIL)");
+        }
         Code::MessageLimit(most) => argument(out, most.into()),
         Code::BadCharset(charsets) => charset_list(out, charsets),
         Code::Capability(words) => {
@@ -203,6 +212,7 @@ fn word_of_code(code: Code<'_>) -> &'static str {
         Code::Capability(_) => "CAPABILITY",
         Code::ClientBug => "CLIENTBUG",
         Code::Closed => "CLOSED",
+        Code::CompressionActive => "COMPRESSIONACTIVE",
         Code::ContactAdmin => "CONTACTADMIN",
         Code::CopyUid(..) => "COPYUID",
         Code::Corruption => "CORRUPTION",
@@ -210,6 +220,7 @@ fn word_of_code(code: Code<'_>) -> &'static str {
         Code::ExpungeIssued => "EXPUNGEISSUED",
         Code::HasChildren => "HASCHILDREN",
         Code::HighestModSeq(_) => "HIGHESTMODSEQ",
+        Code::InProgress(_) => "INPROGRESS",
         Code::InUse => "INUSE",
         Code::Limit => "LIMIT",
         Code::MailboxId(..) => "MAILBOXID",

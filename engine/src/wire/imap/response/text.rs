@@ -11,6 +11,7 @@ pub const TOO_MANY_CONNECTIONS: &str = "Too many connections";
 pub const INTERNAL: &str = "Internal error";
 
 pub const DONE: &str = "Done";
+pub const IN_PROGRESS: &str = "Still at it";
 pub const STARTTLS_GO: &str = "Begin TLS now";
 pub const LOGGED_IN: &str = "Logged in";
 pub const ENABLED: &str = "Enabled";
