@@ -1,9 +1,9 @@
 //! The compressed form of a connection's octets (COMPRESS=DEFLATE, RFC 4978).
 //!
-//! What we say is compressed piece by piece, no piece leaning on another: so nothing is held for it
-//! between two of them. What the client says may lean on the 32 KiB before, of which as much is held
-//! as it has said; the tables of a block are held only within one. A client that waits costs what
-//! it has said, at most [`WINDOW_BYTES_MAX`].
+//! What we say is compressed piece by piece, no piece leaning on another: so nothing is held for
+//! it between two of them. What the client says may lean on the 32 KiB before, of which as much is
+//! held as it has said; the tables of a block are held only within one. A client that waits costs
+//! what it has said, at most [`WINDOW_BYTES_MAX`].
 
 use miniz_oxide::deflate::core::create_comp_flags_from_zip_params;
 use miniz_oxide::deflate::core::{CompressorOxide, TDEFLFlush, TDEFLStatus, compress};

@@ -165,7 +165,7 @@ fn behind_element<'a>(rest: &'a str, name: &str) -> &'a str {
 }
 
 /// Named characters that mail uses.
-const ENTITIES: [(&str, char); 13] = [
+const ENTITIES: [(&str, char); 34] = [
     ("amp", '&'),
     ("lt", '<'),
     ("gt", '>'),
@@ -179,6 +179,27 @@ const ENTITIES: [(&str, char); 13] = [
     ("euro", '€'),
     ("zwnj", '\u{200c}'),
     ("shy", '\u{ad}'),
+    ("lsquo", '‘'),
+    ("ldquo", '“'),
+    ("rdquo", '”'),
+    ("laquo", '«'),
+    ("raquo", '»'),
+    ("bull", '•'),
+    ("middot", '·'),
+    ("copy", '©'),
+    ("reg", '®'),
+    ("auml", 'ä'),
+    ("ouml", 'ö'),
+    ("uuml", 'ü'),
+    ("Auml", 'Ä'),
+    ("Ouml", 'Ö'),
+    ("Uuml", 'Ü'),
+    ("szlig", 'ß'),
+    ("eacute", 'é'),
+    ("egrave", 'è'),
+    ("agrave", 'à'),
+    ("ccedil", 'ç'),
+    ("ntilde", 'ñ'),
 ];
 
 /// Longest name or number between `&` and `;`.
@@ -239,7 +260,8 @@ mod tests {
     #[test]
     fn the_text_of_html() {
         let html = "<html><head><title>no</title><STYLE>p{}</style></head><!-- no --><p>One\
-            <br>two&nbsp;&amp; th<b>ree</b> &#8364;&#x41; &unknown; a&b</p><script>if(a<b)</script>.";
+            <br>two&nbsp;&amp; th<b>ree</b> &#8364;&#x41; &unknown; a&b</p>\
+            <script>if(a<b)</script>.";
         let message = format!("Content-Type: text/html\r\n\r\n{html}");
         let expected = "One two & three €A &unknown; a&b .";
         assert_eq!(of_message(&message).as_deref(), Some(expected));
@@ -274,7 +296,9 @@ mod tests {
 
     proptest! {
         #[test]
-        fn whatever_comes_is_short_and_one_line(html in "(<|>|&|;|/|!|-|#|x|a|é|\n|style| ){0,80}") {
+        fn whatever_comes_is_short_and_one_line(
+            html in "(<|>|&|;|/|!|-|#|x|a|é|\n|style| ){0,80}",
+        ) {
             let mut gathered = Gathered::default();
             strip(&html, &mut gathered);
             prop_assert!(gathered.text.chars().count() <= CHARACTERS_MAX);

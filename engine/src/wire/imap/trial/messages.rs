@@ -271,11 +271,13 @@ fn several_messages_in_one_command() {
     // RFC 3502 §6.3.11, and the parts of RFC 4469 §3 in any mixture.
     for (stream, expected) in [
         (
-            "a APPEND x (\\Seen) {1+}\r\na {2+}\r\nbc \"17-Jul-1996 02:44:25 -0700\" ~{1+}\r\nd\r\n",
+            "a APPEND x (\\Seen) {1+}\r\na {2+}\r\nbc \
+             \"17-Jul-1996 02:44:25 -0700\" ~{1+}\r\nd\r\n",
             "begin +[a] end begin +[bc] end begin +[d] end ",
         ),
         (
-            "a APPEND x CATENATE (URL \"/b;UID=1\" TEXT {1+}\r\na URL {2+}\r\n;U TEXT {1+}\r\nb)\r\n",
+            "a APPEND x CATENATE (URL \"/b;UID=1\" TEXT {1+}\r\na \
+             URL {2+}\r\n;U TEXT {1+}\r\nb)\r\n",
             "begin </b;UID=1> +[a]<;U> +[b] end ",
         ),
         (

@@ -198,7 +198,8 @@ const CORPUS: &[&str] = &[
     "a1 APPEND INBOX UTF8 (~{3}\r\na\r\n)\r\n",
     "a1 APPEND INBOX {0}\r\n\r\n",
     "a1 APPEND INBOX (\\Seen) {2+}\r\nm) \"17-Jul-1996 02:44:25 -0700\" ~{1}\r\n\0\r\n",
-    "a1 APPEND x CATENATE (URL \"/INBOX;UID=1\" TEXT {2}\r\nm) URL {3+}\r\n;UI UTF8 (~{1+}\r\nm)) {1}\r\nm\r\n",
+    "a1 APPEND x CATENATE (URL \"/INBOX;UID=1\" TEXT {2}\r\nm) \
+     URL {3+}\r\n;UI UTF8 (~{1+}\r\nm)) {1}\r\nm\r\n",
     "a1 REPLACE 4 Drafts (\\Draft) {2}\r\n\r\n\r\n",
     "a1 UID REPLACE * Drafts CATENATE (URL /x;UID=1)\r\n",
     "a1 IDLE\r\nDONE\r\n",

@@ -163,32 +163,33 @@ fn mailboxes(body: &CommandBody<'_>) -> Option<Body> {
             date,
             message,
         } => {
-            let octets = match message {
-                LiteralOrLiteral8::Literal(literal) => literal.as_ref().len() as u64,
-                LiteralOrLiteral8::Literal8(literal) => literal.data.len() as u64,
-            };
-            let begin = Step::Begin {
-                flags: flag_list(flags)?,
-                date: date.as_ref().map(|date| InternalDate {
-                    unix_secs: date.as_ref().timestamp(),
-                    zone_minutes: (date.as_ref().offset().local_minus_utc() / 60) as i16,
-                }),
-            };
-            let literal = Literal {
-                octets,
-                non_synchronizing: false,
-                binary: matches!(message, LiteralOrLiteral8::Literal8(_)),
-                utf8: false,
-                is_part: false,
-            };
+            let octets = literal(message);
+            let date = date.as_ref().map(|date| InternalDate {
+                unix_secs: date.as_ref().timestamp(),
+                zone_minutes: (date.as_ref().offset().local_minus_utc() / 60) as i16,
+            });
+            let flags = flag_list(flags)?;
             Body::Append(Append {
                 mailbox: named(mailbox)?,
                 replaces: None,
-                steps: vec![begin, Step::Octets(literal)],
+                steps: vec![Step::Begin { flags, date }, Step::Octets(octets)],
             })
         }
         _ => return None,
     })
+}
+
+fn literal(message: &LiteralOrLiteral8<'_>) -> Literal {
+    Literal {
+        octets: match message {
+            LiteralOrLiteral8::Literal(literal) => literal.as_ref().len() as u64,
+            LiteralOrLiteral8::Literal8(literal) => literal.data.len() as u64,
+        },
+        non_synchronizing: false,
+        binary: matches!(message, LiteralOrLiteral8::Literal8(_)),
+        utf8: false,
+        is_part: false,
+    }
 }
 
 fn selected(body: CommandBody<'_>) -> Option<Body> {
