@@ -117,7 +117,7 @@ fn check(body: &Body, utf8: bool) {
             check_name(&append.mailbox, utf8);
             for step in &append.steps {
                 if let Step::Begin { date, .. } = step {
-                    date.into_iter().copied().for_each(check_date);
+                    date.iter().copied().for_each(check_date);
                 }
             }
         }
