@@ -8,6 +8,7 @@ pub mod scram;
 pub mod secret;
 mod table;
 pub mod throttle;
+pub mod token;
 
 pub use gate::{Attempt, Gate, Verdict};
 pub use secret::{Secrets, Unusable};

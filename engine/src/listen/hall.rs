@@ -4,6 +4,7 @@ use super::census::{Census, Room};
 use super::drain::Drain;
 use super::pop3::Maildrops;
 use crate::auth::Gate;
+use crate::auth::token::Tokens;
 use crate::config::Protocol;
 use crate::intake::{Intake, QueueIds, Shard};
 use crate::post::Post;
@@ -28,6 +29,8 @@ pub struct Hall {
     pub logins: Pool,
     /// Makes SCRAM keys for users that do not exist.
     pub decoy: Decoy,
+    /// Judges bearer tokens; `None`: none are taken.
+    pub bearer: Option<Tokens>,
     pub metrics: Arc<ShardMetrics>,
     pub drain: Rc<Drain>,
     pub census: Rc<Census>,

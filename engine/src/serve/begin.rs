@@ -6,6 +6,7 @@ use super::outbound::{self, Ways};
 use super::service::{self, Bureau};
 use super::shard::{self, Equipment};
 use super::told;
+use crate::auth::token::{self, Tokens};
 use crate::auth::{Gate, Secrets, ThrottleLimits};
 use crate::config::{
     CertificateSource, Config, ListenAt, Listener, LogFormat, LogLevel, LogTarget, Protocol,
@@ -169,6 +170,7 @@ impl Server {
         let shards = home.identity.shards;
         let workers = Workers::start(&live, &home.path, shards)?;
         let (ways, names) = outbound::open(&live.config.load(), &workers.logins)?.unzip();
+        let (bearer, tokens) = tokens(&live.config.load())?.unzip();
         let logins = workers.logins.clone();
         let process = process(backend, &logger);
         let metrics = Metrics::new(shards, process);
@@ -190,6 +192,7 @@ impl Server {
             metrics: Arc::clone(&metrics),
             gate,
             decoy: Decoy::new(secret),
+            bearer,
             workers,
             ways,
         };
@@ -212,6 +215,7 @@ impl Server {
             logger,
             names,
             hooks,
+            tokens,
         };
         let ended = service::run(backend, bureau);
         socket_files.iter().for_each(remove_quietly);
@@ -276,6 +280,7 @@ struct Common {
     metrics: Arc<Metrics>,
     gate: Arc<Gate>,
     decoy: Decoy,
+    bearer: Option<Tokens>,
     workers: Workers,
     /// `None`: no mail leaves this host.
     ways: Option<Ways>,
@@ -335,6 +340,7 @@ impl Common {
             gate: Arc::clone(&self.gate),
             logins: self.workers.logins.clone(),
             decoy: self.decoy.clone(),
+            bearer: self.bearer.clone(),
             metrics,
             ways: self.ways.clone(),
         };
@@ -382,7 +388,15 @@ fn live(config: Config, shards: u16, tls: Option<TlsContext>) -> Result<Arc<Live
     live.tls_files.store(Arc::new(tls_files));
     let clients = outbound::clients(&live.config.load()).map_err(Refusal)?;
     live.clients.store(Arc::new(clients));
+    let holders = outbound::holders(&live.config.load()).map_err(Refusal)?;
+    live.holders.store(Arc::new(holders));
     Ok(Arc::new(live))
+}
+
+/// `None`: no bearer tokens are taken.
+fn tokens(config: &Config) -> Result<Option<(Tokens, token::Service)>, Refusal> {
+    let opened = config.auth.oauth.clone().map(token::open).transpose();
+    opened.map_err(|why| Refusal(format!("[auth.oauth]: {why}")))
 }
 
 fn tls_context(config: &Config) -> Result<Option<TlsContext>, Refusal> {

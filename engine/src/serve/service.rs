@@ -6,6 +6,7 @@ use super::resume;
 use crate::admin::control;
 use crate::admin::http::{self, Seen};
 use crate::admin::office::{Gone, Office};
+use crate::auth::token;
 use crate::config::{Config, Limits};
 use crate::event;
 use crate::events;
@@ -41,6 +42,8 @@ pub(super) struct Bureau {
     pub(super) names: Option<resolver::Service>,
     /// Programs that are told of messages.
     pub(super) hooks: Option<events::Hooks>,
+    /// Judges bearer tokens.
+    pub(super) tokens: Option<token::Service>,
 }
 
 /// Runs the service on this thread until the server has ended.
@@ -64,8 +67,12 @@ async fn serve(mut bureau: Bureau) -> Result<(), Refusal> {
         logger,
         names,
         hooks,
+        tokens,
         ..
     } = bureau;
+    if let Some(tokens) = tokens {
+        tokio::task::spawn_local(tokens.run());
+    }
     if let Some(hooks) = hooks {
         events::run_hooks(hooks);
     }
@@ -219,6 +226,7 @@ async fn try_reload(
     live.signers.store(Arc::new(outbound::signers(&config)?));
     live.tls_files.store(Arc::new(tls_files));
     live.clients.store(Arc::new(outbound::clients(&config)?));
+    live.holders.store(Arc::new(outbound::holders(&config)?));
     if let Some(tls) = &live.tls {
         tls.replace(load_certificates(&config).map_err(|refusal| refusal.0)?);
     }
@@ -251,6 +259,7 @@ fn fixed_until_restart(started: &Config, wanted: &Config) -> Vec<&'static str> {
         ("control", started.control != wanted.control),
         ("[[listener]]", started.listeners != wanted.listeners),
         ("[tls]", started.outbound.tls != wanted.outbound.tls),
+        ("[auth.oauth]", started.auth.oauth != wanted.auth.oauth),
         ("[log]", started.log != wanted.log),
         ("[events], [[webhook]]", started.events != wanted.events),
         ("[resolver]", started.resolver != wanted.resolver),

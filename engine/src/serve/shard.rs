@@ -7,6 +7,7 @@ use super::orders;
 use super::outbound::{self, Ways};
 use super::tempo::Tempo;
 use crate::auth::Gate;
+use crate::auth::token::Tokens;
 use crate::events;
 use crate::intake::{Claims, Counter, Feeder, Heirs, Intake, QueueIds, Shard};
 use crate::listen::{Census, Drain, Hall, http, imap, pop3};
@@ -43,6 +44,7 @@ pub(super) struct Equipment {
     pub(super) gate: Arc<Gate>,
     pub(super) logins: Pool,
     pub(super) decoy: Decoy,
+    pub(super) bearer: Option<Tokens>,
     pub(super) metrics: Arc<ShardMetrics>,
     /// `None`: no mail leaves this host.
     pub(super) ways: Option<Ways>,
@@ -117,6 +119,7 @@ fn furnish(equipment: Equipment, store: Rc<Shard>) -> (Rc<Desk>, Receiver<Letter
         gate: equipment.gate,
         logins: equipment.logins,
         decoy: equipment.decoy,
+        bearer: equipment.bearer,
         metrics: equipment.metrics,
         drain: Drain::new(),
         census: Census::new(),

@@ -299,6 +299,7 @@ async fn hall(path: &Path, limits: Limits) -> Rc<Hall> {
         live,
         logins: Pool::start("login", 1, 16).unwrap(),
         decoy: Decoy::new([7; 32]),
+        bearer: None,
         metrics,
         drain: Drain::new(),
         census: Census::new(),
