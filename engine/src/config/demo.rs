@@ -85,6 +85,8 @@ fn listeners() -> Vec<Listener> {
         tls,
         login_without_tls: true,
         inject: port == INJECT_PORT,
+        proxy: Vec::new(),
+        trusted: Vec::new(),
     })
     .into()
 }

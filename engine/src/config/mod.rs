@@ -17,6 +17,9 @@
 //! address = "0.0.0.0:25"
 //! tls = "starttls"                        # none starttls implicit
 //! login_without_tls = false               # default: true on loopback
+//! proxy = ["10.0.0.5"]                    # each connection, from there only, begins with a
+//!                                         # PROXY header; default: none does
+//! trusted = ["10.0.0.6"]                  # may name its client: XCLIENT, ID of IMAP
 //! inject = false                          # http: takes mail (`inject`) instead of showing pages
 //!
 //! [[listener]]
@@ -181,7 +184,7 @@ pub use listener::{Certificate, CertificateSource, ListenAt, Listener, Protocol,
 pub use log::{Log, LogFormat, LogLevel, LogTarget};
 pub use name::{LOCAL_PART_BYTES_MAX, address, canonical, canonical_local, domain_name, partings};
 pub use oauth::{ClientLogin, OAuth, TokenJudge};
-pub use outbound::Outbound;
+pub use outbound::{Network, Outbound};
 pub use pattern::{NULL_PATH, text_of};
 pub use pop3::{Expire, Pop3};
 pub use problem::{Problem, Problems};

@@ -3,15 +3,16 @@
 use super::census::{Census, Room};
 use super::drain::Drain;
 use super::pop3::Maildrops;
-use crate::auth::Gate;
 use crate::auth::token::Tokens;
+use crate::auth::{Gate, Seat};
 use crate::config::Protocol;
+use crate::event;
 use crate::intake::{Intake, QueueIds, Shard};
 use crate::post::Post;
 use crate::reactor::{Now, Pool};
-use crate::route::Live;
+use crate::route::{Account, Live};
 use crate::session::imap::Known;
-use crate::telemetry::metric::ShardMetrics;
+use crate::telemetry::metric::{self, ShardMetrics};
 use crate::tls::TlsContext;
 use crate::wire::sasl::scram::Decoy;
 use std::rc::Rc;
@@ -49,6 +50,23 @@ impl Hall {
             connections_max: limits.connections_max,
             per_peer_max: limits.connections_per_address_max,
         }
+    }
+
+    /// A seat for one more connection of an account; `None`: it has as many as it may.
+    pub fn seat(&self, protocol: Protocol, account: &Account) -> Option<Seat> {
+        let most = self.live.config.load().limits.connections_per_account_max;
+        let name = account.address.to_string();
+        let seat = self.gate.seats.take(protocol.name(), &name, most);
+        if seat.is_none() {
+            self.metrics.logins.of(metric::Login::Crowded).one();
+            event!(
+                Info,
+                "turned away",
+                account = name,
+                why = "connections_per_account_max"
+            );
+        }
+        seat
     }
 
     /// TLS for a protocol: it asks for certificates where some let mail pass, or let in.

@@ -20,6 +20,7 @@ use crate::wire::sasl::{Answer, Offer, Question};
 use futures_util::future::{Either, select};
 use std::cell::RefCell;
 use std::io;
+use std::net::{IpAddr, SocketAddr};
 use std::pin::pin;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -31,6 +32,8 @@ use store::mail::date::InternalDate;
 pub struct Door {
     pub tls: TlsMode,
     pub login_without_tls: bool,
+    /// The client may name the one that it speaks for.
+    pub is_trusted: bool,
 }
 
 /// A connection before login, from the greeting on.
@@ -48,8 +51,9 @@ pub async fn serve(hall: Rc<Hall>, stream: Stream, door: Door) {
     let mut dialogue = Dialogue::new(line);
     let mut porter = Porter {
         hall: Rc::clone(&hall),
-        visitor,
+        visitor: Rc::clone(&visitor),
         in_clear: door.login_without_tls,
+        is_trusted: door.is_trusted,
     };
     let rules = Rules {
         append_bytes_max: limits.message_bytes_max,
@@ -58,12 +62,17 @@ pub async fn serve(hall: Rc<Hall>, stream: Stream, door: Door) {
     let login = Login::new(&mut dialogue, &mut porter, rules);
     let logged_in = login.run().await;
     let (mut line, _, unread) = dialogue.into_parts();
-    let Some(stream) = line.stream.take() else {
+    let Some(mut stream) = line.stream.take() else {
         return;
     };
     let Ok(LoggedIn { tag, account }) = logged_in else {
         return stream.close().await;
     };
+    // Limits and logs of the owner shard are for the client that was named.
+    stream.is_for(SocketAddr::new(
+        visitor.borrow().address,
+        stream.peer_addr().port(),
+    ));
     let owner = usize::from(account.shard.0);
     if owner == hall.shard {
         return go_on(hall, stream, unread, account, tag).await;
@@ -134,6 +143,10 @@ async fn go_on(
     let door = Door {
         tls: TlsMode::None,
         login_without_tls: false,
+        is_trusted: false,
+    };
+    let Some(_seat) = hall.seat(Protocol::Imap, &account) else {
+        return turn_away(stream, &tag).await;
     };
     let line = Line {
         hall: Rc::clone(&hall),
@@ -296,7 +309,8 @@ impl StartTls for Line {
             .await
             .map_err(|error| ended(&error))?;
         if let Some(visitor) = &self.visitor {
-            visitor.replace(Visitor::of(&self.hall, &stream));
+            let secured = visitor.borrow().behind_tls(&self.hall, &stream);
+            visitor.replace(secured);
         }
         self.stream = Some(stream);
         Ok(())
@@ -315,6 +329,7 @@ struct Porter {
     hall: Rc<Hall>,
     visitor: Rc<RefCell<Visitor>>,
     in_clear: bool,
+    is_trusted: bool,
 }
 
 impl Gate for Porter {
@@ -328,6 +343,25 @@ impl Gate for Porter {
         let visitor = self.visitor.borrow().clone();
         self.hall.answer(&visitor, question).await
     }
+
+    fn named(&mut self, fields: &[(Vec<u8>, Option<Vec<u8>>)]) {
+        if let Some(client) = originating(fields).filter(|_| self.is_trusted) {
+            self.visitor.borrow_mut().address = client.to_canonical();
+        }
+    }
+}
+
+/// As Dovecot's proxies and webmails name their clients.
+fn originating(fields: &[(Vec<u8>, Option<Vec<u8>>)]) -> Option<IpAddr> {
+    let said = fields
+        .iter()
+        .find(|(name, _)| name.eq_ignore_ascii_case(b"x-originating-ip"));
+    let (_, value) = said?;
+    let text = str::from_utf8(value.as_deref()?).ok()?;
+    text.trim_start_matches('[')
+        .trim_end_matches(']')
+        .parse()
+        .ok()
 }
 
 /// How long the rest of a TLS record may take.

@@ -59,6 +59,17 @@ impl Visitor {
     }
 }
 
+impl Visitor {
+    /// The same client behind STARTTLS, where a proxy has named it before.
+    #[must_use]
+    pub fn behind_tls(&self, hall: &Hall, stream: &Stream) -> Visitor {
+        Visitor {
+            address: self.address,
+            ..Visitor::of(hall, stream)
+        }
+    }
+}
+
 impl Hall {
     /// What can work here at all, in the order of the announcement: of what is configured, what the
     /// accounts' secrets and the configuration serve.

@@ -38,7 +38,7 @@ use store::log::{Options, Recovered};
 pub struct Refusal(pub String);
 
 impl Refusal {
-    fn because(what: &str, error: impl Display) -> Refusal {
+    pub(super) fn because(what: &str, error: impl Display) -> Refusal {
         Refusal(format!("{what}: {error}"))
     }
 }
@@ -49,7 +49,7 @@ pub struct Server {
     live: Arc<Live>,
     backend: Backend,
     ears: Vec<Vec<Ear>>,
-    pages: Vec<SocketAddr>,
+    pages: Vec<(SocketAddr, TlsMode)>,
     /// Removed at the end.
     socket_files: Vec<PathBuf>,
     logger: (Logger, log::Ending),
@@ -113,7 +113,7 @@ impl Server {
                 ListenAt::Tcp(address)
                     if listener.protocol == Protocol::Http && !listener.inject =>
                 {
-                    self.pages.push(*address);
+                    self.pages.push((*address, listener.tls));
                 }
                 ListenAt::Tcp(address) => self.bind_address(listener, *address)?,
                 ListenAt::Unix { path, mode } => self.bind_file(listener, path, *mode)?,
@@ -172,8 +172,7 @@ impl Server {
         let (ways, names) = outbound::open(&live.config.load(), &workers.logins)?.unzip();
         let (bearer, tokens) = tokens(&live.config.load())?.unzip();
         let logins = workers.logins.clone();
-        let process = process(backend, &logger);
-        let metrics = Metrics::new(shards, process);
+        let metrics = Metrics::new(shards, process(backend, &logger));
         if let Some(ways) = &ways {
             ways.show_sites(&metrics);
         }
@@ -200,9 +199,8 @@ impl Server {
         for ((shard, ears), endpoint) in (0..shards).zip(ears).zip(endpoints.by_ref()) {
             opened.push(common.start_shard(shard, ears, endpoint)?);
         }
-        let endpoint = endpoints
-            .next()
-            .ok_or_else(|| Refusal("no endpoint is left".into()))?;
+        let endpoint = endpoints.next();
+        let endpoint = endpoint.ok_or_else(|| Refusal("no endpoint is left".into()))?;
         let bureau = Bureau {
             live,
             metrics,

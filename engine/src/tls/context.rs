@@ -64,7 +64,9 @@ impl TlsContext {
         Some(digest::digest(algorithm, certificate).as_ref().to_vec())
     }
 
-    pub(super) fn config(&self) -> Arc<ServerConfig> {
+    /// For handshakes that are not made by a [`super::Stream`].
+    #[must_use]
+    pub fn config(&self) -> Arc<ServerConfig> {
         self.config.clone()
     }
 }

@@ -276,6 +276,11 @@ impl Stream {
         self.socket.peer_addr()
     }
 
+    /// See [`Socket::is_for`].
+    pub fn is_for(&mut self, client: SocketAddr) {
+        self.socket.is_for(client);
+    }
+
     pub fn local_addr(&self) -> io::Result<SocketAddr> {
         self.socket.local_addr()
     }

@@ -9,6 +9,7 @@ mod delivery;
 mod descriptors;
 mod dkim;
 mod first_store;
+mod front;
 mod keeping;
 mod machine;
 mod pop3;

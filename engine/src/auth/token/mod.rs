@@ -235,7 +235,7 @@ impl Known {
 }
 
 fn read_keys(file: &std::path::Path) -> Result<Keys, String> {
-    let read = std::fs::read(file).map_err(|error| error.to_string());
+    let read = TokenJudge::read_keys(file).map_err(|error| error.to_string());
     read.and_then(|octets| Keys::parse(&octets))
         .map_err(|why| format!("{}: {why}", file.display()))
 }

@@ -6,7 +6,7 @@ use crate::auth::{Gate, ThrottleLimits};
 use crate::config::{Config, Limits, Protocol, TlsMode};
 use crate::intake::{Claims, Heirs, Intake, QueueIds};
 use crate::listen::pop3::Maildrops;
-use crate::listen::{Census, Drain, Hall, http, imap};
+use crate::listen::{Believed, Census, Drain, Hall, http, imap};
 use crate::post::{Handover, Post, Via};
 use crate::reactor::net::Bound;
 use crate::reactor::{Clock, Pool, Socket, oneshot, spawn};
@@ -255,6 +255,7 @@ fn with_client<T: Send + 'static>(
             protocol,
             tls: TlsMode::None,
             login_without_tls: true,
+            believed: Believed::default(),
         };
         spawn(listen(hall, ear));
         let (done, said) = oneshot::oneshot();
