@@ -3,6 +3,7 @@
 use super::census::{Census, Room};
 use super::drain::Drain;
 use super::pop3::Maildrops;
+use super::guests::Guests;
 use crate::auth::Gate;
 use crate::config::Protocol;
 use crate::intake::{Intake, QueueIds, Shard};
@@ -33,6 +34,8 @@ pub struct Hall {
     pub census: Rc<Census>,
     /// Who has which maildrop.
     pub maildrops: Maildrops,
+    /// Sessions of users of other shards, at accounts of this one.
+    pub guests: Guests,
     /// What injections by HTTP share.
     pub inject: super::http::Desk,
     /// What the mailboxes of this shard are sorted by.

@@ -4,6 +4,7 @@ mod census;
 mod drain;
 mod feedback;
 mod finding;
+mod guests;
 mod hall;
 pub mod http;
 pub mod imap;
@@ -19,5 +20,6 @@ mod told;
 
 pub use census::{Census, Crowded, Pass, Room};
 pub use drain::Drain;
+pub use guests::Guests;
 pub use hall::Hall;
 pub use login::Visitor;

@@ -9,6 +9,7 @@ mod find;
 mod list;
 mod search;
 mod session;
+mod sharing;
 mod store;
 
 use super::command::{Body, Command};
@@ -96,6 +97,16 @@ fn arguments_of(word: &Word) -> Option<Arguments> {
         "LSUB" => list::lsub,
         "STATUS" => list::status,
         "APPEND" => append::without_message,
+        "SETACL" => sharing::set_acl,
+        "DELETEACL" => sharing::delete_acl,
+        "GETACL" => sharing::get_acl,
+        "LISTRIGHTS" => sharing::list_rights,
+        "MYRIGHTS" => sharing::my_rights,
+        "GETQUOTA" => sharing::get_quota,
+        "GETQUOTAROOT" => sharing::get_quota_root,
+        "SETQUOTA" => sharing::set_quota,
+        "GETMETADATA" => sharing::get_metadata,
+        "SETMETADATA" => sharing::set_metadata,
         "SEARCH" => |cursor| search::search(cursor, false),
         "SORT" => |cursor| find::sort(cursor, false),
         "THREAD" => |cursor| find::thread(cursor, false),
