@@ -190,8 +190,8 @@ pub use pop3::{Expire, Pop3};
 pub use problem::{Problem, Problems};
 pub use quantity::{seconds, show_size, size};
 pub use resolver::{Dnssec, ResolverConfig, Rollup};
-pub use sharing::Sharing;
 pub use rewrite::{Direction, Rewrite, Rewrites, Whose};
+pub use sharing::Sharing;
 
 use raw::{At, Notes, Section};
 use std::io;

@@ -74,8 +74,8 @@ fn exists(key: &str, address: &Address, line: usize, parts: &Parts, notes: &mut 
     let mut accounts = parts.accounts.iter();
     let mut domains = parts.domains.iter();
     let is_known = accounts.any(|found| found.value.address == *address);
-    let is_elsewhere = domains
-        .any(|found| found.value.name == address.domain && found.value.accounts_elsewhere);
+    let is_elsewhere =
+        domains.any(|found| found.value.name == address.domain && found.value.accounts_elsewhere);
     if !is_known && !is_elsewhere {
         let what = format!("{key} {address}: there is no [[account]] of this address");
         notes.problem(line, what);
@@ -92,7 +92,10 @@ pub(super) fn explain(config: &Config, out: &mut String) -> fmt::Result {
         writeln!(out, "mailboxes of {shared} are under Shared/")?;
     }
     for administrator in &sharing.administrators {
-        writeln!(out, "{administrator} sets quotas and rules over what is shared")?;
+        writeln!(
+            out,
+            "{administrator} sets quotas and rules over what is shared"
+        )?;
     }
     Ok(())
 }

@@ -71,7 +71,8 @@ impl Account {
     /// Messages of all mailboxes.
     pub(crate) fn messages(&self) -> u64 {
         let each = self.mailboxes.values();
-        each.map(|contents| u64::from(contents.status().messages)).sum()
+        each.map(|contents| u64::from(contents.status().messages))
+            .sum()
     }
 
     /// Whether `octets` more would be above the quota, what is on its way counted.

@@ -27,7 +27,11 @@ impl<S: Mailstore> Session<S> {
             dialogue.receiver().enable_utf8();
         }
         let words = [(now, "IMAP4rev2"), (news, "METADATA")];
-        let words: Vec<&str> = words.iter().filter(|word| word.0).map(|word| word.1).collect();
+        let words: Vec<&str> = words
+            .iter()
+            .filter(|word| word.0)
+            .map(|word| word.1)
+            .collect();
         data::enabled(dialogue.out(), &words);
         Reply::ok(text::ENABLED)
     }

@@ -87,7 +87,10 @@ impl<S: Mailstore> Session<S> {
 
     fn write_list(&self, out: &mut Vec<u8>, entry: &Entry, list: &List, child_info: bool) {
         let select = list.select;
-        let options = [(select.subscribed, "SUBSCRIBED"), (select.special_use, "SPECIAL-USE")];
+        let options = [
+            (select.subscribed, "SUBSCRIBED"),
+            (select.special_use, "SPECIAL-USE"),
+        ];
         let met = options.iter().filter(|option| child_info && option.0);
         let met: Vec<&str> = met.map(|option| option.1).collect();
         let listed = Listed {
@@ -164,7 +167,10 @@ impl Choice<'_> {
         }
         let chosen = self.is_chosen(at);
         let select = self.select;
-        let mut below = self.tree.below(at).filter(|(_, entry)| is_selected(entry, select));
+        let mut below = self
+            .tree
+            .below(at)
+            .filter(|(_, entry)| is_selected(entry, select));
         below.any(|(below, _)| chosen || !self.is_chosen(below))
     }
 }

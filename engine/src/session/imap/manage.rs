@@ -130,13 +130,7 @@ struct Told {
 }
 
 /// `* STATUS name (item value …)`.
-fn write_status(
-    out: &mut Vec<u8>,
-    name: &str,
-    items: &[StatusItem],
-    told: &Told,
-    utf8: bool,
-) {
+fn write_status(out: &mut Vec<u8>, name: &str, items: &[StatusItem], told: &Told, utf8: bool) {
     let status = &told.status;
     let value = |item: &StatusItem| match item {
         StatusItem::Messages => StatusValue::Messages(status.messages),

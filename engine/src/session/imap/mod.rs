@@ -231,9 +231,7 @@ impl<S: Mailstore> Session<S> {
             Body::Unsubscribe { mailbox } => Ok(self.subscribe(&mailbox, false).await),
             Body::List(list) => self.list(dialogue, &list).await,
             Body::Lsub { reference, pattern } => self.lsub(dialogue, &reference, &pattern).await,
-            Body::Status { mailbox, items } => {
-                Ok(self.status(dialogue, &mailbox, &items).await)
-            },
+            Body::Status { mailbox, items } => Ok(self.status(dialogue, &mailbox, &items).await),
             body => self.answer_on_messages(dialogue, tag, body).await,
         }
     }

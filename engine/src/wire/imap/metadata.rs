@@ -125,11 +125,23 @@ mod tests {
     fn names_of_entries() {
         let entry = Entry::new("/Private/Vendor/X/y").unwrap();
         assert_eq!(entry.as_str(), "/private/vendor/x/y");
-        assert_eq!((entry.scope(), entry.path()), (Scope::Private, "/vendor/x/y"));
+        assert_eq!(
+            (entry.scope(), entry.path()),
+            (Scope::Private, "/vendor/x/y")
+        );
         assert_eq!(Entry::new("/shared").unwrap().path(), "");
         for wrong in [
-            "", "/", "comment", "/comment", "/sharedx/a", "/shared/", "/shared//a", "/shared/a*",
-            "/shared/a%", "/shared/a\u{7f}", "/shared/é",
+            "",
+            "/",
+            "comment",
+            "/comment",
+            "/sharedx/a",
+            "/shared/",
+            "/shared//a",
+            "/shared/a*",
+            "/shared/a%",
+            "/shared/a\u{7f}",
+            "/shared/é",
         ] {
             assert_eq!(Entry::new(wrong), None, "{wrong}");
         }

@@ -16,8 +16,8 @@ pub mod metadata;
 pub mod name;
 pub mod quota;
 pub mod receive;
-pub mod rights;
 pub mod response;
+pub mod rights;
 pub mod set;
 pub mod visit;
 

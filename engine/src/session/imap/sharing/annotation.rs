@@ -20,7 +20,8 @@ const ACCOUNT_MEMOS_MAX: usize = MEMOS_TOGETHER_MAX;
 const PARTS_MAX: usize = VALUE_BYTES_MAX / MEMO_VALUE_BYTES_MAX;
 
 const _: () = assert!(PARTS_MAX < u8::MAX as usize);
-const _: () = assert!(8 + 320 + 1 + crate::wire::imap::metadata::ENTRY_BYTES_MAX + 2 < MEMO_KEY_BYTES_MAX);
+const _: () =
+    assert!(8 + 320 + 1 + crate::wire::imap::metadata::ENTRY_BYTES_MAX + 2 < MEMO_KEY_BYTES_MAX);
 
 /// Where annotations are: of a mailbox, or with 0 of the account; what `who` alone sees, or with
 /// nobody what all see.
@@ -59,7 +60,10 @@ impl Shelf<'_> {
                 continue;
             };
             if entry.reaches(&found, depth) {
-                values.entry(found).or_default().extend_from_slice(&memo.value);
+                values
+                    .entry(found)
+                    .or_default()
+                    .extend_from_slice(&memo.value);
             }
         }
         Ok(values)
@@ -101,7 +105,12 @@ impl Shelf<'_> {
     }
 
     fn key(&self, entry: &Entry, part: u8) -> Vec<u8> {
-        [self.prefix().as_slice(), entry.path().as_bytes(), &[0, part]].concat()
+        [
+            self.prefix().as_slice(),
+            entry.path().as_bytes(),
+            &[0, part],
+        ]
+        .concat()
     }
 }
 

@@ -1,11 +1,11 @@
 //! What of the store rights, quotas and annotations need, beside what every session does.
 
+use std::rc::Rc;
 use store::disk::Disk;
 use store::error::{ChangeError, ReadError};
 use store::mail::id::{AccountId, MailboxId};
 use store::shard::belonging::Counts;
 use store::shard::{Memo, MemoChange, Shard, Space};
-use std::rc::Rc;
 
 /// As the doors of the same names of [`Shard`].
 #[expect(async_fn_in_trait, reason = "a session and its store share one thread")]

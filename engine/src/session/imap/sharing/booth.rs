@@ -137,9 +137,7 @@ impl<S: Mailstore + 'static> Booth<S> {
         };
         let said = match ask {
             Ask::Tell(telling) => Said::Lines(resting.session.lines(&telling).await),
-            Ask::Deposit(deposit) => {
-                resting.session.deposit(&mut resting.deposit, deposit).await
-            }
+            Ask::Deposit(deposit) => resting.session.deposit(&mut resting.deposit, deposit).await,
             _ => Said::Gone,
         };
         *self.state.borrow_mut() = State::Resting(resting);

@@ -234,7 +234,9 @@ impl<S: Mailstore> Session<S> {
     }
 
     fn begin_deposit(&self, name: &str) -> Result<Deposited<S::Body>, Refusal> {
-        let (mailbox, rights) = self.may(name, Rights::LOOKUP).map_err(|_| Refusal::NoMailbox)?;
+        let (mailbox, rights) = self
+            .may(name, Rights::LOOKUP)
+            .map_err(|_| Refusal::NoMailbox)?;
         if !rights.contains(Rights::INSERT) {
             return Err(Refusal::NoPermission);
         }
@@ -270,7 +272,9 @@ impl<S: Mailstore> Session<S> {
             flags: flags.flags,
             keywords: flags.keywords,
         };
-        let appended = self.store.append(self.account, place.mailbox, body, &names, date);
+        let appended = self
+            .store
+            .append(self.account, place.mailbox, body, &names, date);
         let appended = appended.await.map_err(Refusal::Failed)?;
         place.uids.push(appended.uid);
         Ok(Said::Deposited(appended))

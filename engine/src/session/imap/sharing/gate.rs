@@ -26,7 +26,11 @@ pub(super) enum Admitted {
     /// To be carried out, with names of this account and without what the guest may not.
     Go(Body),
     /// COPY or MOVE to another account, or where flags are to be left behind.
-    Carry { body: Body, owner: String, name: String },
+    Carry {
+        body: Body,
+        owner: String,
+        name: String,
+    },
     Refused(Reply),
 }
 
@@ -82,11 +86,17 @@ impl<S: Mailstore> Session<S> {
     /// Commands that change names.
     fn admit_tree(&self, body: Body) -> Result<Body, Reply> {
         match body {
-            Body::Create { mailbox, special_use } => {
+            Body::Create {
+                mailbox,
+                special_use,
+            } => {
                 let mailbox = self.here(&mailbox)?;
                 self.enter_above(&mailbox)?;
                 match special_use.is_empty() {
-                    true => Ok(Body::Create { mailbox, special_use }),
+                    true => Ok(Body::Create {
+                        mailbox,
+                        special_use,
+                    }),
                     // What a mailbox is for is said by its owner.
                     false => Err(Reply::no(text::USE_ATTRIBUTE).with(Code::UseAttr)),
                 }
@@ -162,18 +172,24 @@ impl<S: Mailstore> Session<S> {
             Body::Expunge | Body::UidExpunge(_) if !rights.contains(Rights::EXPUNGE) => {
                 Err(denied())
             }
-            Body::Fetch { uid, set, mut items } => {
+            Body::Fetch {
+                uid,
+                set,
+                mut items,
+            } => {
                 if !rights.contains(Rights::SEEN) {
                     items.iter_mut().for_each(peek);
                 }
                 Ok(Body::Fetch { uid, set, items })
             }
-            Body::Store { uid, set, mut store } => {
-                match self.narrow_store((uid, &set), &mut store, rights).await {
-                    Ok(()) => Ok(Body::Store { uid, set, store }),
-                    Err(reply) => Err(reply),
-                }
-            }
+            Body::Store {
+                uid,
+                set,
+                mut store,
+            } => match self.narrow_store((uid, &set), &mut store, rights).await {
+                Ok(()) => Ok(Body::Store { uid, set, store }),
+                Err(reply) => Err(reply),
+            },
             body => Ok(body),
         })
     }
@@ -309,8 +325,8 @@ impl<S: Mailstore> Session<S> {
 
     /// `k` on the nearest mailbox above a new one (RFC 4314 §4, CREATE).
     fn enter_above(&self, name: &str) -> Result<(), Reply> {
-        let all = self.sharing.house.is_administrator
-            && self.sharing.house.shared == self.sharing.owner;
+        let all =
+            self.sharing.house.is_administrator && self.sharing.house.shared == self.sharing.owner;
         if all {
             return Ok(());
         }
@@ -361,9 +377,7 @@ pub(super) fn denied() -> Reply {
 }
 
 /// Rights over flags.
-pub(super) const FLAGS: Rights = Rights::SEEN
-    .and(Rights::WRITE)
-    .and(Rights::DELETE_MESSAGES);
+pub(super) const FLAGS: Rights = Rights::SEEN.and(Rights::WRITE).and(Rights::DELETE_MESSAGES);
 
 /// Rights with which a mailbox is selected READ-WRITE.
 const CHANGES: Rights = FLAGS.and(Rights::INSERT).and(Rights::EXPUNGE);

@@ -82,8 +82,16 @@ pub(super) fn change(
     rights: Rights,
 ) -> [MemoChange; 2] {
     let keys = [
-        (Space::RIGHTS, rights_key(account, mailbox, identifier), rights.letters()),
-        (Space::LENT, lent_key(identifier, account, mailbox), String::new()),
+        (
+            Space::RIGHTS,
+            rights_key(account, mailbox, identifier),
+            rights.letters(),
+        ),
+        (
+            Space::LENT,
+            lent_key(identifier, account, mailbox),
+            String::new(),
+        ),
     ];
     keys.map(|(space, key, value)| match rights.is_empty() {
         true => MemoChange::Remove(space, key),
@@ -109,7 +117,10 @@ mod tests {
     fn identifiers_have_one_spelling() {
         let owner = "alice@example.test";
         let known = |text| identifier(text, owner);
-        assert_eq!(known("Bob@Example.Test").as_deref(), Some("bob@example.test"));
+        assert_eq!(
+            known("Bob@Example.Test").as_deref(),
+            Some("bob@example.test")
+        );
         assert_eq!(known("bob").as_deref(), Some("bob@example.test"));
         assert_eq!(known("-bob").as_deref(), Some("-bob@example.test"));
         assert_eq!(known("Anyone").as_deref(), Some("anyone"));

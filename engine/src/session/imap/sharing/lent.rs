@@ -13,8 +13,8 @@ use futures_util::future::LocalBoxFuture;
 use std::collections::BTreeSet;
 use std::rc::Rc;
 use store::mail::id::{AccountId, MailboxId};
-use store::shard::belonging::{lent_of, lent_prefix};
 use store::shard::Space;
+use store::shard::belonging::{lent_of, lent_prefix};
 
 /// The way to mailboxes of others, on this shard and on others.
 pub trait Abroad {
@@ -101,7 +101,10 @@ pub async fn lent_here<S: Mailstore>(
 ) -> Vec<Lent> {
     let mut lent = Vec::new();
     for (account, mailbox) in granted(store, &visitor.user) {
-        let Some(owner) = store.address(account).filter(|owner| *owner != visitor.user) else {
+        let Some(owner) = store
+            .address(account)
+            .filter(|owner| *owner != visitor.user)
+        else {
             continue;
         };
         let rights = grants::of_user(store, account, mailbox, &visitor.user);
@@ -115,7 +118,8 @@ pub async fn lent_here<S: Mailstore>(
             }));
         }
     }
-    if let Some(shared) = shared.filter(|shared| visitor.is_administrator && *shared != visitor.user)
+    if let Some(shared) =
+        shared.filter(|shared| visitor.is_administrator && *shared != visitor.user)
         && let Some(account) = store.open(shared).await
     {
         lent.retain(|one| one.owner != shared);

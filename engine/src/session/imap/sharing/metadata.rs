@@ -35,7 +35,12 @@ impl<S: Mailstore> Session<S> {
             },
         };
         match command {
-            Command::Get { entries, depth, max_size, .. } => {
+            Command::Get {
+                entries,
+                depth,
+                max_size,
+                ..
+            } => {
                 let Ok(values) = self.annotations(mailbox, &entries, depth) else {
                     return damaged();
                 };
@@ -57,7 +62,9 @@ impl<S: Mailstore> Session<S> {
             return;
         };
         let shown = self.shown(name);
-        let there = values.iter().filter_map(|(entry, value)| Some((entry, Some(value.as_deref()?))));
+        let there = values
+            .iter()
+            .filter_map(|(entry, value)| Some((entry, Some(value.as_deref()?))));
         let there: Vec<_> = there.collect();
         if !there.is_empty() {
             sharing::metadata(out, &shown, there.into_iter(), self.rev2);
@@ -82,7 +89,11 @@ impl<S: Mailstore> Session<S> {
                 continue;
             }
             let reached = shelf.reached(&self.store, entry, depth)?;
-            values.extend(reached.into_iter().map(|(entry, value)| (entry, Some(value))));
+            values.extend(
+                reached
+                    .into_iter()
+                    .map(|(entry, value)| (entry, Some(value))),
+            );
         }
         Ok(values)
     }
@@ -90,7 +101,10 @@ impl<S: Mailstore> Session<S> {
     /// RFC 5464 §6.2.1: what the operator says.
     fn server_annotations(&self, asked: &Entry, depth: Depth, values: &mut Values) {
         let house = &self.sharing.house;
-        let own = [("/shared/comment", &house.comment), ("/shared/admin", &house.admin)];
+        let own = [
+            ("/shared/comment", &house.comment),
+            ("/shared/admin", &house.admin),
+        ];
         for (name, value) in own {
             if let (Some(entry), Some(value)) = (Entry::new(name), value)
                 && asked.reaches(&entry, depth)
@@ -132,7 +146,9 @@ impl<S: Mailstore> Session<S> {
             fits
         });
         if !values.is_empty() {
-            let values = values.iter().map(|(entry, value)| (entry, value.as_deref()));
+            let values = values
+                .iter()
+                .map(|(entry, value)| (entry, value.as_deref()));
             sharing::metadata(out, name, values, self.rev2);
         }
         match longest {
@@ -157,7 +173,10 @@ impl<S: Mailstore> Session<S> {
             if mailbox.is_none() && entry.scope() == Scope::Shared {
                 return Reply::no(text::NO_PERMISSION).with(Code::NoPerm);
             }
-            if value.as_ref().is_some_and(|value| value.len() > VALUE_BYTES_MAX) {
+            if value
+                .as_ref()
+                .is_some_and(|value| value.len() > VALUE_BYTES_MAX)
+            {
                 let code = MetadataCode::MaxSize(VALUE_BYTES_MAX as u64);
                 return Reply::no(text::VALUE_TOO_LONG).with(Code::Metadata(code));
             }

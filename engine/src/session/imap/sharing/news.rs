@@ -69,7 +69,10 @@ impl News {
         }
         let kept = self.kept.borrow();
         let new = kept.iter().filter(|one| one.number > listener.heard);
-        let new = new.filter(|one| one.by != Some(listener.me)).cloned().collect();
+        let new = new
+            .filter(|one| one.by != Some(listener.me))
+            .cloned()
+            .collect();
         listener.heard = self.tip.get();
         new
     }
@@ -80,7 +83,9 @@ impl<S: Mailstore> Session<S> {
     pub(in super::super) fn listen_to_news(&mut self) -> bool {
         let is_new = self.sharing.listener.is_none();
         let house = Rc::clone(&self.sharing.house);
-        self.sharing.listener.get_or_insert_with(|| house.news.listen());
+        self.sharing
+            .listener
+            .get_or_insert_with(|| house.news.listen());
         is_new
     }
 

@@ -141,8 +141,14 @@ mod tests {
         let house = house();
         let to = |name| house.owner_of(name);
         let of = |owner: &str, name: &str| Some(there(owner, name));
-        assert_eq!(to("Other Users/Alice@example.test/a/b"), of("alice@example.test", "a/b"));
-        assert_eq!(to("Other Users/alice@example.test/inbox"), of("alice@example.test", "INBOX"));
+        assert_eq!(
+            to("Other Users/Alice@example.test/a/b"),
+            of("alice@example.test", "a/b")
+        );
+        assert_eq!(
+            to("Other Users/alice@example.test/inbox"),
+            of("alice@example.test", "INBOX")
+        );
         assert_eq!(to("Shared/Team"), of("shared@example.test", "Team"));
         for level in [
             "Other Users",

@@ -80,7 +80,11 @@ impl<S: Mailstore> Session<S> {
         let message = message.map(|limit| usage(Resource::Message, messages(), limit));
         let most = counts.mailboxes.unwrap_or(MAILBOXES_MAX as u64);
         let mailbox = usage(Resource::Mailbox, mailboxes.len() as u64, most);
-        storage.into_iter().chain(message).chain([mailbox]).collect()
+        storage
+            .into_iter()
+            .chain(message)
+            .chain([mailbox])
+            .collect()
     }
 
     /// What is not named has no limit any more (RFC 9208 §4.1.3).
@@ -106,11 +110,7 @@ impl<S: Mailstore> Session<S> {
         }
     }
 
-    async fn write_limits(
-        &self,
-        storage: Option<u64>,
-        counts: Counts,
-    ) -> Result<(), ChangeError> {
+    async fn write_limits(&self, storage: Option<u64>, counts: Counts) -> Result<(), ChangeError> {
         self.store.set_quota(self.account, storage).await?;
         self.store.write_memos(vec![counts.put(self.account)]).await
     }
@@ -142,4 +142,3 @@ impl<S: Mailstore> Session<S> {
 fn no_root() -> Reply {
     Reply::no(text::NO_QUOTA_ROOT).with(Code::Nonexistent)
 }
-

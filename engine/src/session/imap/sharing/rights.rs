@@ -24,9 +24,9 @@ impl<S: Mailstore> Session<S> {
             return Reply::no_mailbox();
         };
         match command {
-            Command::Set { identifier, change, .. } => {
-                self.set_rights(mailbox.id, &identifier, change).await
-            }
+            Command::Set {
+                identifier, change, ..
+            } => self.set_rights(mailbox.id, &identifier, change).await,
             Command::Delete { identifier, .. } => {
                 let none = Change::Replace(Rights::NONE);
                 self.set_rights(mailbox.id, &identifier, none).await
@@ -84,7 +84,12 @@ impl<S: Mailstore> Session<S> {
         let owner = self.owner_address();
         let own = std::iter::once((owner.as_str(), Rights::ALL));
         let others = entries.iter().map(|(who, rights)| (who.as_str(), *rights));
-        sharing::acl(out, &self.shown(&mailbox.name), own.chain(others), self.rev2);
+        sharing::acl(
+            out,
+            &self.shown(&mailbox.name),
+            own.chain(others),
+            self.rev2,
+        );
         Reply::done()
     }
 
@@ -114,9 +119,8 @@ impl<S: Mailstore> Session<S> {
         let Ok(entries) = grants::all(&self.store, self.account, above.id) else {
             return Reply::no(text::DAMAGED).with(Code::ServerBug);
         };
-        let change = |(who, rights): &(String, Rights)| {
-            grants::change(self.account, made.id, who, *rights)
-        };
+        let change =
+            |(who, rights): &(String, Rights)| grants::change(self.account, made.id, who, *rights);
         let changes: Vec<MemoChange> = entries.iter().flat_map(change).collect();
         match self.store.write_memos(changes).await {
             Ok(()) => Reply::done(),
@@ -127,6 +131,9 @@ impl<S: Mailstore> Session<S> {
     /// The address of the account whose mailboxes these are.
     pub(in super::super) fn owner_address(&self) -> String {
         let sharing = &self.sharing;
-        sharing.owner.clone().unwrap_or_else(|| sharing.house.user.clone())
+        sharing
+            .owner
+            .clone()
+            .unwrap_or_else(|| sharing.house.user.clone())
     }
 }

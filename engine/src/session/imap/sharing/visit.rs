@@ -33,7 +33,10 @@ enum Way {
     /// To the account of this address.
     To(String),
     /// What is selected here, to a mailbox there.
-    Carry { owner: String, name: String },
+    Carry {
+        owner: String,
+        name: String,
+    },
     Refuse(Reply),
 }
 
@@ -170,12 +173,20 @@ impl<S: Mailstore> Session<S> {
         command: Command,
     ) -> Result<(), Ended> {
         let selects = matches!(command.body, Body::Select { .. } | Body::Examine { .. });
-        let known = self.sharing.visit.as_ref().filter(|visit| visit.owner == owner);
+        let known = self
+            .sharing
+            .visit
+            .as_ref()
+            .filter(|visit| visit.owner == owner);
         let guest = match known {
             Some(visit) => Rc::clone(&visit.guest),
             None => match self.guest_of(&owner).await {
                 Some(guest) => guest,
-                None => return self.finish(dialogue, &command.tag, &nobody(&command.body)).await,
+                None => {
+                    return self
+                        .finish(dialogue, &command.tag, &nobody(&command.body))
+                        .await;
+                }
             },
         };
         if selects && self.leave(&owner) {
@@ -184,7 +195,11 @@ impl<S: Mailstore> Session<S> {
                 .write_untagged(dialogue.out());
         }
         let is_selected = attend(dialogue, &*guest, command).await?;
-        let is_kept = self.sharing.visit.as_ref().is_some_and(|visit| visit.owner == owner);
+        let is_kept = self
+            .sharing
+            .visit
+            .as_ref()
+            .is_some_and(|visit| visit.owner == owner);
         if !is_selected && is_kept {
             self.sharing.visit = None;
         }
@@ -279,11 +294,7 @@ async fn attend<I: Io>(
 }
 
 /// Waits for the client and for the guest session, and passes on what the client says.
-async fn relay<I: Io>(
-    dialogue: &mut Dialogue<I>,
-    guest: &dyn Guest,
-    patience: Duration,
-) -> Said {
+async fn relay<I: Io>(dialogue: &mut Dialogue<I>, guest: &dyn Guest, patience: Duration) -> Said {
     dialogue.rest();
     let next = guest.ask(Ask::Next);
     let (readable, next) = {

@@ -40,6 +40,12 @@ pub(super) fn tag_of(octets: &[u8]) -> Option<String> {
     tag(&mut Cursor::new(octets, false)).ok()
 }
 
+/// Whether a command of which the beginning is there may go on with a literal8.
+pub(super) fn takes_literal8(octets: &[u8]) -> bool {
+    let mut cursor = Cursor::new(octets, false);
+    tag(&mut cursor).is_ok() && cursor.word().is("SETMETADATA")
+}
+
 fn tag(cursor: &mut Cursor<'_>) -> Parse<String> {
     let tag = cursor.tag().map_err(|_| Fault::NoTag)?;
     if tag.len() > TAG_BYTES_MAX || !cursor.eat(b' ') {

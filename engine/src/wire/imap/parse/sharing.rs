@@ -193,9 +193,14 @@ fn entry(cursor: &mut Cursor<'_>) -> Parse<Entry> {
 /// nstring or literal8 (RFC 5464 §5).
 fn value(cursor: &mut Cursor<'_>) -> Parse<Option<Vec<u8>>> {
     if cursor.eat(b'~') {
-        let octets = cursor.marker()?.octets.and_then(|n| usize::try_from(n).ok());
+        let octets = cursor
+            .marker()?
+            .octets
+            .and_then(|n| usize::try_from(n).ok());
         let value = octets.and_then(|octets| cursor.take(octets));
-        return value.map(|value| Some(value.to_vec())).ok_or(Fault::Unfinished);
+        return value
+            .map(|value| Some(value.to_vec()))
+            .ok_or(Fault::Unfinished);
     }
     Ok(cursor.nstring()?.map(|value| value.into_owned()))
 }
