@@ -151,7 +151,10 @@ fn setup(worlds: usize) -> Setup {
     // Alice of every world sets quotas.
     let alices = (0..worlds).map(|number| format!("{:?}", mapped("alice@example.test", number)));
     let alices: Vec<String> = alices.collect();
-    setup.table(&format!("[sharing]\nadministrators = [{}]", alices.join(", ")))
+    setup.table(&format!(
+        "[sharing]\nadministrators = [{}]",
+        alices.join(", ")
+    ))
 }
 
 fn paths() -> Vec<PathBuf> {

@@ -23,7 +23,9 @@ fn guests_of_all_shards_use_the_mailboxes_of_one() {
     shared.ok("CREATE News").unwrap();
     shared.ok("SETACL News anyone lrswi").unwrap();
     for number in 0..GUESTS {
-        owner.ok(&format!("SETACL Team {} lrswite", guest(number))).unwrap();
+        owner
+            .ok(&format!("SETACL Team {} lrswite", guest(number)))
+            .unwrap();
     }
     for number in 0..GUESTS {
         visit(&mut log_in(&guest(number)), &mut owner, &long);
@@ -34,9 +36,16 @@ fn visit(bob: &mut Imap, owner: &mut Imap, long: &str) {
     let team = "\"Other Users/alice@example.test/Team\"";
     let listed = bob.ok("LIST \"\" * RETURN (STATUS (MESSAGES))").unwrap();
     assert!(listed.has(&format!("* LIST (\\HasNoChildren) \"/\" {team}")));
-    assert!(listed.has(&format!("* STATUS {team} (MESSAGES 1)")), "{listed:?}");
+    assert!(
+        listed.has(&format!("* STATUS {team} (MESSAGES 1)")),
+        "{listed:?}"
+    );
     let selected = bob.ok(&format!("SELECT {team}")).unwrap();
-    assert!(selected.status.contains("READ-WRITE"), "{}", selected.status);
+    assert!(
+        selected.status.contains("READ-WRITE"),
+        "{}",
+        selected.status
+    );
     let fetched = bob.fetch("FETCH 1 BODY.PEEK[]").unwrap();
     assert_eq!(fetched[0].octets("BODY[]").unwrap(), long.as_bytes());
 
@@ -59,19 +68,27 @@ fn visit(bob: &mut Imap, owner: &mut Imap, long: &str) {
     let copied = bob.ok("COPY 1:2 INBOX").unwrap();
     assert!(copied.status.contains("COPYUID"), "{}", copied.status);
     let moved = bob.ok("MOVE 2 INBOX").unwrap();
-    assert!(moved.has("* 1 EXPUNGE") || moved.has("* 2 EXPUNGE"), "{moved:?}");
+    assert!(
+        moved.has("* 1 EXPUNGE") || moved.has("* 2 EXPUNGE"),
+        "{moved:?}"
+    );
     assert_eq!(bob.status("INBOX", "MESSAGES").unwrap()["MESSAGES"], 3);
     bob.ok("SELECT INBOX").unwrap();
     let mine = bob.fetch("FETCH 2 (FLAGS BODY.PEEK[])").unwrap();
     assert_eq!(mine[0].octets("BODY[]").unwrap(), long.as_bytes());
     bob.ok(&format!("COPY 1 {team}")).unwrap();
+    owner.ok("NOOP").unwrap();
     owner.ok("STORE 2 +FLAGS (\\Deleted)").unwrap();
     owner.ok("EXPUNGE").unwrap();
 
-    bob.ok("SETMETADATA \"Shared/News\" (/shared/comment \"x\")").unwrap();
+    bob.ok("SETMETADATA \"Shared/News\" (/shared/comment \"x\")")
+        .unwrap();
     bob.ok("SUBSCRIBE Shared/News").unwrap();
     let listed = bob.ok("LIST (SUBSCRIBED) \"\" Shared/*").unwrap();
-    assert!(listed.has("* LIST (\\Subscribed \\HasNoChildren) \"/\" Shared/News"), "{listed:?}");
+    assert!(
+        listed.has("* LIST (\\Subscribed \\HasNoChildren) \"/\" Shared/News"),
+        "{listed:?}"
+    );
     let namespaces = bob.ok("NAMESPACE").unwrap();
     assert!(namespaces.has("* NAMESPACE ((\"\" \"/\")) ((\"Other Users/\" \"/\")) ((\"Shared/\""));
 }

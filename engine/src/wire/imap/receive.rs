@@ -255,7 +255,9 @@ impl Receiver {
         }
         // RFC 3516 §4.4: literal8 is for messages; RFC 5464 §5: and for annotations.
         let is_misplaced = marker.binary && !parse::takes_literal8(&self.held);
-        is_misplaced.then_some(Fault::Syntax("A literal8 is only for APPEND and SETMETADATA"))
+        is_misplaced.then_some(Fault::Syntax(
+            "A literal8 is only for APPEND and SETMETADATA",
+        ))
     }
 
     fn invite(&mut self, marker: Marker) -> Option<Event> {

@@ -263,7 +263,10 @@ fn check_done(
         let mut above = name.as_str();
         while !before.contains_key(above) {
             above = above.rsplit_once('/').map_or("", |(above, _)| above);
-            assert!(!above.is_empty(), "{what}: {name} was made on the first level");
+            assert!(
+                !above.is_empty(),
+                "{what}: {name} was made on the first level"
+            );
         }
         assert!(world.has(above, "lk"), "{what}: {name} was made");
     }

@@ -92,7 +92,10 @@ fn each_right_over_flags_is_for_its_flags() {
     assert!(selected.contains(flags), "{selected}");
     assert!(selected.contains("[READ-WRITE]"), "{selected}");
     let told = bob.say("b STORE 1 +FLAGS (\\Flagged \\Deleted work)");
-    assert!(told.contains("FETCH (FLAGS (\\Flagged \\Recent work))"), "{told}");
+    assert!(
+        told.contains("FETCH (FLAGS (\\Flagged \\Recent work))"),
+        "{told}"
+    );
     // What replaces leaves alone what is not the guest's.
     village.alice(&["SELECT INBOX", "STORE 1 +FLAGS (\\Deleted)"]);
     bob.say("c STORE 1 FLAGS (\\Seen)");
