@@ -43,7 +43,7 @@ pub(super) fn sharing(top: &mut Section<'_, '_>, parts: &Parts, notes: &mut Note
     let Some(mut section) = top.section(notes, "sharing", "[sharing]") else {
         return Sharing::default();
     };
-    let others = section.bool(notes, "others").map_or(true, |at| at.value);
+    let others = section.bool(notes, "others").is_none_or(|at| at.value);
     let shared = section.text(notes, "shared");
     let shared = shared.and_then(|text| {
         let address = domain::address("shared", text, notes)?;

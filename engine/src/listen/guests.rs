@@ -7,10 +7,12 @@
 use super::hall::Hall;
 use super::imap::{report, terms};
 use crate::post::{Answer, Question, VisitAnswer, VisitAsk};
-use crate::reactor::spawn;
+use crate::reactor::{spawn, yield_now};
 use crate::session::imap::Session;
 use crate::session::imap::sharing::{Abroad, Belongings, Booth, Guest, House, News, lent_here};
-use crate::wire::imap::visit::{Ask, Lent, Said, Visitor};
+use crate::wire::imap::command::Command;
+use crate::wire::imap::receive::{Event, Receiver};
+use crate::wire::imap::visit::{Ask, Errand, Lent, Said, Visitor};
 use futures_util::future::LocalBoxFuture;
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
@@ -94,6 +96,65 @@ async fn booth(hall: &Rc<Hall>, visitor: Visitor, owner: &str) -> Option<Rc<dyn 
     let session = session.reporting_to(report()).housed(Rc::new(house));
     Some(Rc::new(Booth::new(session, owner)))
 }
+
+/// Carries out a command of the operator in the place of an account's owner: what it brought, or
+/// why it was refused.
+pub async fn as_owner(hall: &Rc<Hall>, owner: &str, line: &str) -> Result<String, String> {
+    let command = understood(line)?;
+    let opened = hall.store.open_account(owner).await;
+    opened.map_err(|error| error.to_string())?;
+    let visitor = Visitor {
+        user: owner.to_owned(),
+        is_administrator: true,
+    };
+    let booth = booth(hall, visitor, owner).await;
+    let booth = booth.ok_or("there is no such account")?;
+    let enable = understood("ENABLE IMAP4rev2")?;
+    attended(&*booth, enable).await?;
+    let answer = attended(&*booth, command).await?;
+    let (lines, last) = match answer.trim_end().rsplit_once("\r\n") {
+        Some((lines, last)) => (lines.to_owned(), last),
+        None => (String::new(), answer.trim_end()),
+    };
+    match last.strip_prefix(TAG) {
+        Some(outcome) if outcome.starts_with(" OK") => Ok(lines),
+        outcome => Err(outcome.unwrap_or(last).trim().to_owned()),
+    }
+}
+
+fn understood(line: &str) -> Result<Command, String> {
+    let mut receiver = Receiver::new();
+    receiver.log_in();
+    receiver.enable_utf8();
+    match receiver.feed(format!("{TAG} {line}\r\n").as_bytes()) {
+        (_, Event::Command(command)) => Ok(command),
+        (_, Event::Bad(bad)) => Err(bad.fault.text().to_owned()),
+        _ => Err("this is no whole command".to_owned()),
+    }
+}
+
+/// All that a guest session says to a command that wants nothing more from its client.
+async fn attended(guest: &dyn Guest, command: Command) -> Result<String, String> {
+    let errand = Errand {
+        command,
+        receiver: Receiver::new(),
+        input: Vec::new(),
+    };
+    let mut heard = Vec::new();
+    let mut ask = Ask::Obey(Box::new(errand));
+    loop {
+        match guest.ask(ask).await {
+            Said::Octets(octets) => heard.extend_from_slice(&octets),
+            Said::Pause => yield_now().await,
+            Said::Done { .. } => return Ok(String::from_utf8_lossy(&heard).into_owned()),
+            _ => return Err("this command is not for operators".to_owned()),
+        }
+        ask = Ask::Next;
+    }
+}
+
+/// The tag of an operator's commands.
+const TAG: &str = "operator";
 
 async fn lent(hall: &Rc<Hall>, visitor: &Visitor) -> Vec<Lent> {
     let sharing = hall.live.config.load().sharing.clone();

@@ -20,6 +20,6 @@ mod told;
 
 pub use census::{Census, Crowded, Pass, Room};
 pub use drain::Drain;
-pub use guests::Guests;
+pub use guests::{Guests, as_owner};
 pub use hall::Hall;
 pub use login::Visitor;

@@ -210,6 +210,12 @@ pub enum Order {
         ask: SuppressAsk,
         done: oneshot::Sender<SuppressAnswer>,
     },
+    /// An IMAP command in the place of an account's owner. Answered: what it brought, or why not.
+    AsOwner {
+        owner: String,
+        command: String,
+        done: oneshot::Sender<Result<String, String>>,
+    },
     /// Configuration and directory were exchanged.
     Reloaded(oneshot::Sender<()>),
     /// How far the shard has taken what other shards offer, by source.

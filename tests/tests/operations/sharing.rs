@@ -1,5 +1,6 @@
 //! Users of every shard in the mailboxes of one of them: what stops working here stops teams.
 
+use super::accounts::ctl;
 use tests::imap::Imap;
 use tests::server::Server;
 use tests::setup::{PASSWORD, Setup};
@@ -91,6 +92,50 @@ fn visit(bob: &mut Imap, owner: &mut Imap, long: &str) {
     );
     let namespaces = bob.ok("NAMESPACE").unwrap();
     assert!(namespaces.has("* NAMESPACE ((\"\" \"/\")) ((\"Other Users/\" \"/\")) ((\"Shared/\""));
+}
+
+#[test]
+fn an_operator_sees_and_sets_what_owners_can() {
+    let server = Server::start(setup());
+    let ctl = |order: &[&str]| ctl(&server.setup, order, "");
+    let alice = "alice@example.test";
+    ctl(&["acl", "set", alice, "INBOX", "guest1@example.test", "lr"]).unwrap();
+    let shown = ctl(&["acl", "show", alice, "INBOX"]).unwrap();
+    assert!(shown.contains("guest1@example.test lr"), "{shown}");
+    ctl(&[
+        "quota",
+        "set",
+        alice,
+        "--storage",
+        "1 MiB",
+        "--messages",
+        "5",
+    ])
+    .unwrap();
+    let shown = ctl(&["quota", "show", alice]).unwrap();
+    assert!(
+        shown.contains("(STORAGE 0 1024 MESSAGE 0 5 MAILBOX 6 10000)"),
+        "{shown}"
+    );
+    ctl(&[
+        "metadata",
+        "set",
+        alice,
+        "INBOX",
+        "/shared/comment",
+        "Ours \"all\"",
+    ])
+    .unwrap();
+    let shown = ctl(&["metadata", "show", alice, "INBOX"]).unwrap();
+    assert!(
+        shown.contains("(/shared/comment \"Ours \\\"all\\\"\")"),
+        "{shown}"
+    );
+    let refused = ctl(&["acl", "set", alice, "Nowhere", "bob", "l"]).unwrap_err();
+    assert!(refused.contains("No such mailbox"), "{refused}");
+    let refused = ctl(&["acl", "set", alice, "INBOX", "bob", "lq"]).unwrap_err();
+    assert!(refused.contains("Unknown right"), "{refused}");
+    assert!(ctl(&["quota", "show", "nobody@example.test"]).is_err());
 }
 
 fn guest(number: usize) -> String {

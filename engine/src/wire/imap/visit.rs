@@ -21,15 +21,19 @@ pub struct Visitor {
     pub is_administrator: bool,
 }
 
+/// A command to carry out, with the other half of the connection.
+#[derive(Debug)]
+pub struct Errand {
+    pub command: Command,
+    pub receiver: Receiver,
+    /// Octets behind the command that nobody looked at yet.
+    pub input: Vec<u8>,
+}
+
 /// What a guest session is asked.
 #[derive(Debug)]
 pub enum Ask {
-    /// Carry out a command, with the other half of the connection.
-    Obey {
-        command: Command,
-        receiver: Receiver,
-        input: Vec<u8>,
-    },
+    Obey(Box<Errand>),
     /// Go on with it.
     Next,
     /// What the client said, or how that ended.
@@ -44,7 +48,7 @@ impl Ask {
     #[must_use]
     pub fn octets(&self) -> usize {
         match self {
-            Ask::Obey { input, .. } => input.len(),
+            Ask::Obey(errand) => errand.input.len(),
             Ask::Hear(Ok(octets)) | Ask::Deposit(Deposit::Octets(octets)) => octets.len(),
             _ => 0,
         }

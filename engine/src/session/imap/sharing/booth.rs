@@ -16,9 +16,7 @@ use super::super::dialogue::{Dialogue, OUT_BYTES_FULL};
 use super::super::io::{Ended, Io};
 use super::super::mailstore::Mailstore;
 use super::carry::Deposited;
-use crate::wire::imap::command::Command;
-use crate::wire::imap::receive::Receiver;
-use crate::wire::imap::visit::{Ask, Said};
+use crate::wire::imap::visit::{Ask, Errand, Said};
 use futures_util::future::LocalBoxFuture;
 use std::cell::RefCell;
 use std::future::poll_fn;
@@ -63,7 +61,7 @@ impl<S: Mailstore + 'static> Booth<S> {
     pub fn new(session: Session<S>, owner: &str) -> Booth<S> {
         let session = match session.sharing.house.user == owner {
             true => session,
-            false => session.as_guest_of(owner),
+            false => session.guest_at(owner),
         };
         Booth {
             state: RefCell::new(State::Resting(Box::new(Resting {
@@ -74,12 +72,17 @@ impl<S: Mailstore + 'static> Booth<S> {
         }
     }
 
-    fn obey(&self, command: Command, receiver: Receiver, input: Vec<u8>) -> bool {
+    fn obey(&self, errand: Errand) -> bool {
         let mut state = self.state.borrow_mut();
         let State::Resting(resting) = std::mem::replace(&mut *state, State::Gone) else {
             return false;
         };
         let mut session = resting.session;
+        let Errand {
+            command,
+            receiver,
+            input,
+        } = errand;
         let mut dialogue = Dialogue::resume(Counter(Rc::clone(&self.slot)), receiver, input);
         *state = State::Busy(Box::pin(async move {
             let outcome = match session.obey(&mut dialogue, command).await {
@@ -149,11 +152,7 @@ impl<S: Mailstore + 'static> Guest for Booth<S> {
     fn ask(&self, ask: Ask) -> LocalBoxFuture<'_, Said> {
         Box::pin(async move {
             match ask {
-                Ask::Obey {
-                    command,
-                    receiver,
-                    input,
-                } => match self.obey(command, receiver, input) {
+                Ask::Obey(errand) => match self.obey(*errand) {
                     true => poll_fn(|context| self.poll(context)).await,
                     false => Said::Gone,
                 },

@@ -94,7 +94,7 @@ impl<S: Mailstore> Session<S> {
     }
 
     /// As a guest in the mailboxes of `owner`.
-    fn as_guest_of(mut self, owner: &str) -> Session<S> {
+    fn guest_at(mut self, owner: &str) -> Session<S> {
         self.sharing.owner = Some(owner.to_owned());
         self
     }

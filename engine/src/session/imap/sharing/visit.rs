@@ -13,7 +13,7 @@ use crate::wire::imap::command::{Body, Command};
 use crate::wire::imap::receive::Receiver;
 use crate::wire::imap::response::code::Code;
 use crate::wire::imap::response::text;
-use crate::wire::imap::visit::{Ask, Said, Visitor};
+use crate::wire::imap::visit::{Ask, Errand, Said, Visitor};
 use crate::wire::imap::{metadata, quota};
 use futures_util::future::{Either, select};
 use std::pin::pin;
@@ -259,13 +259,12 @@ async fn attend<I: Io>(
 ) -> Result<bool, Ended> {
     dialogue.flush().await?;
     let (receiver, input) = dialogue.lend();
-    let mut said = guest
-        .ask(Ask::Obey {
-            command,
-            receiver,
-            input,
-        })
-        .await;
+    let errand = Errand {
+        command,
+        receiver,
+        input,
+    };
+    let mut said = guest.ask(Ask::Obey(Box::new(errand))).await;
     loop {
         said = match said {
             Said::Octets(octets) => {
@@ -318,13 +317,12 @@ async fn enable(guest: &dyn Guest, names: Vec<String>) {
         tag: "e".to_owned(),
         body: Body::Enable(names),
     };
-    let mut said = guest
-        .ask(Ask::Obey {
-            command,
-            receiver: Receiver::new(),
-            input: Vec::new(),
-        })
-        .await;
+    let errand = Errand {
+        command,
+        receiver: Receiver::new(),
+        input: Vec::new(),
+    };
+    let mut said = guest.ask(Ask::Obey(Box::new(errand))).await;
     while matches!(said, Said::Octets(_) | Said::Pause) {
         said = guest.ask(Ask::Next).await;
     }
