@@ -49,6 +49,7 @@ impl Config {
             dkim: Vec::new(),
             inject: Inject::default(),
             pop3: Pop3::default(),
+            sharing: super::Sharing::default(),
             events: None,
             limits: Limits::default(),
             resolver: ResolverConfig::default(),

@@ -135,6 +135,8 @@
 //! [inject]                                # see `inject`, with [[token]]
 //! [events]                                # see `events`, with [[webhook]]
 //!
+//! [sharing]                               # see `sharing`
+//!
 //! [resolver]                              # see `resolver`, each key with its default
 //! servers = ["127.0.0.1:53"]
 //!
@@ -168,6 +170,7 @@ mod quantity;
 mod raw;
 mod resolver;
 mod rewrite;
+mod sharing;
 #[cfg(test)]
 mod tests;
 
@@ -191,6 +194,7 @@ pub use problem::{Problem, Problems};
 pub use quantity::{seconds, show_size, size};
 pub use resolver::{Dnssec, ResolverConfig, Rollup};
 pub use rewrite::{Direction, Rewrite, Rewrites, Whose};
+pub use sharing::Sharing;
 
 use raw::{At, Notes, Section};
 use std::io;
@@ -224,6 +228,7 @@ pub struct Config {
     pub pop3: Pop3,
     /// `None`: nothing is told to programs.
     pub events: Option<Events>,
+    pub sharing: Sharing,
     pub limits: Limits,
     pub resolver: ResolverConfig,
     pub log: Log,
@@ -371,6 +376,7 @@ fn top(mut section: Section<'_, '_>, base: &Base, notes: &mut Notes) -> Option<C
     let inject = inject::inject(&mut section, notes);
     let pop3 = pop3::pop3(&mut section, notes);
     let events = events::events(&mut section, base, notes);
+    let sharing = sharing::sharing(&mut section, &parts, notes);
     section.finish(notes);
     cross::replies(&outbound, &resolver, &parts.domains, notes);
 
@@ -403,6 +409,7 @@ fn top(mut section: Section<'_, '_>, base: &Base, notes: &mut Notes) -> Option<C
             ..events
         }),
         data,
+        sharing,
         limits,
         resolver,
         log,

@@ -2,6 +2,7 @@
 
 use super::census::{Census, Room};
 use super::drain::Drain;
+use super::guests::Guests;
 use super::pop3::Maildrops;
 use crate::auth::token::Tokens;
 use crate::auth::{Gate, Seat};
@@ -37,6 +38,8 @@ pub struct Hall {
     pub census: Rc<Census>,
     /// Who has which maildrop.
     pub maildrops: Maildrops,
+    /// Sessions of users of other shards, at accounts of this one.
+    pub guests: Guests,
     /// What injections by HTTP share.
     pub inject: super::http::Desk,
     /// What the mailboxes of this shard are sorted by.

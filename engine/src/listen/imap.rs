@@ -1,6 +1,7 @@
 //! Drives an IMAP dialogue: login on the shard that accepted, the rest on the shard that owns the
 //! account.
 
+use super::guests;
 use super::hall::Hall;
 use super::login::Visitor;
 use crate::config::{Protocol, TlsMode};
@@ -11,7 +12,7 @@ use crate::route::Account;
 use crate::session::imap::dialogue::Dialogue;
 use crate::session::imap::io::{Ended, Io, StartTls};
 use crate::session::imap::login::{Gate, LoggedIn, Login, Rules};
-use crate::session::imap::{Session, Terms, Trouble};
+use crate::session::imap::{Report, Session, Terms, Trouble};
 use crate::telemetry::metric::Verb;
 use crate::tls::Stream;
 use crate::wire::imap::command::Body;
@@ -156,29 +157,16 @@ async fn go_on(
         visitor: None,
     };
     let mut dialogue = Dialogue::resume(line, Receiver::new(), unread);
-    let account = match hall.store.open_account(&account.address.to_string()).await {
+    let user = account.address.to_string();
+    let account = match hall.store.open_account(&user).await {
         Ok(account) => account,
         Err(error) => return unavailable(dialogue, &tag, &error.to_string()).await,
     };
-    let limits = hall.live.config.load().limits.clone();
-    let terms = Terms {
-        append_bytes_max: limits.message_bytes_max,
-        autologout: Duration::from_secs(limits.imap_idle_secs_max),
-        now: Rc::new(|| InternalDate::utc(crate::reactor::Now::read().unix_secs() as i64)),
-    };
-    let report = Rc::new(|trouble: &Trouble| {
-        event!(
-            Error,
-            "message cannot be read",
-            account = trouble.account,
-            mailbox = trouble.mailbox,
-            uid = trouble.uid,
-            error = trouble.error.to_string(),
-        );
-    });
+    let house = Rc::new(guests::house(&hall, &user));
+    let (terms, report) = (terms(&hall), report());
     let session = Session::new(Rc::clone(&hall.store), account, terms);
     let session = session.knowing(Rc::clone(&hall.known));
-    let mut session = session.reporting_to(report);
+    let mut session = session.housed(house).reporting_to(report);
     session.run(&mut dialogue, &tag).await;
     if let (
         Line {
@@ -191,6 +179,30 @@ async fn go_on(
     {
         stream.close().await;
     }
+}
+
+/// What the operator decided, and the clock.
+pub(super) fn terms(hall: &Hall) -> Terms {
+    let limits = hall.live.config.load().limits.clone();
+    Terms {
+        append_bytes_max: limits.message_bytes_max,
+        autologout: Duration::from_secs(limits.imap_idle_secs_max),
+        now: Rc::new(|| InternalDate::utc(crate::reactor::Now::read().unix_secs() as i64)),
+    }
+}
+
+/// Where messages that cannot be read are named.
+pub(super) fn report() -> Report {
+    Rc::new(|trouble: &Trouble| {
+        event!(
+            Error,
+            "message cannot be read",
+            account = trouble.account,
+            mailbox = trouble.mailbox,
+            uid = trouble.uid,
+            error = trouble.error.to_string(),
+        );
+    })
 }
 
 /// RFC 5530 §3: the mailstore is down, not the client wrong.

@@ -1,5 +1,6 @@
 //! How messages arrive: APPEND by a client, custody from SMTP, offers of other shards.
 
+use super::belonging::messages_fit;
 use super::change::named;
 use super::memo::{draft_memos, may_claim, memo_bytes};
 use super::queue::{NOTE_BYTES_MAX, QUEUED_TOGETHER_MAX, draft_ends, draft_queue, may_end};
@@ -78,6 +79,7 @@ impl<D: Disk> Shard<D> {
             let message =
                 self.draft_message(&mut state, QueueId(0), Source::default(), &body, None);
             let object = state.next_object();
+            messages_fit(&state, account, 1)?;
             let owner = state.account_mut(account).ok_or(ChangeError::NoAccount)?;
             if owner.would_exceed(body.octets()) {
                 return Err(ChangeError::OverQuota);
@@ -330,7 +332,9 @@ fn are_all_full(state: &State, shares: &[Share], body_octets: u64) -> bool {
     let owner = |share: &Share| state.account(state.account_at(&share.account)?);
     let is_full = |share: &Share| {
         let octets = body_octets + share.prefix.len() as u64;
-        owner(share).is_none_or(|owner| owner.would_exceed(octets))
+        owner(share).is_none_or(|owner| {
+            owner.would_exceed(octets) || messages_fit(state, owner.id, 1).is_err()
+        })
     };
     shares.iter().all(is_full)
 }
@@ -352,6 +356,9 @@ fn draft_share(
         .ok_or(ChangeError::NoAccount)?;
     let octets = body_octets + share.prefix.len() as u64;
     let object = state.next_object();
+    if may_refuse {
+        messages_fit(state, account, 1)?;
+    }
     let owner = state.account_mut(account).ok_or(ChangeError::NoAccount)?;
     if may_refuse && owner.would_exceed(octets) {
         return Err(ChangeError::OverQuota);

@@ -7,6 +7,7 @@
 
 mod account;
 mod arriving;
+pub mod belonging;
 mod body;
 mod change;
 mod checkpoint;

@@ -14,6 +14,7 @@ mod keeping;
 mod machine;
 mod pop3;
 mod running;
+mod sharing;
 mod synthetic;
 mod tls;
 mod transfer;

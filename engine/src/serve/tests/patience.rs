@@ -6,7 +6,7 @@ use crate::auth::{Gate, ThrottleLimits};
 use crate::config::{Config, Limits, Protocol, TlsMode};
 use crate::intake::{Claims, Heirs, Intake, QueueIds};
 use crate::listen::pop3::Maildrops;
-use crate::listen::{Believed, Census, Drain, Hall, http, imap};
+use crate::listen::{Believed, Census, Drain, Guests, Hall, http, imap};
 use crate::post::{Handover, Post, Via};
 use crate::reactor::net::Bound;
 use crate::reactor::{Clock, Pool, Socket, oneshot, spawn};
@@ -307,6 +307,7 @@ async fn hall(path: &Path, limits: Limits) -> Rc<Hall> {
         maildrops: Maildrops::default(),
         inject: http::Desk::new(Claims::new(Rc::clone(&store))),
         known: Rc::default(),
+        guests: Guests::default(),
         store,
         post,
     })

@@ -22,15 +22,22 @@ impl<S: Mailstore> Session<S> {
         let asked = names.iter().any(|name| name == "IMAP4REV2");
         let now = asked && !self.rev2;
         self.rev2 |= asked;
+        let news = names.iter().any(|name| name.starts_with("METADATA")) && self.listen_to_news();
         if now {
             dialogue.receiver().enable_utf8();
         }
-        data::enabled(dialogue.out(), if now { &["IMAP4rev2"] } else { &[] });
+        let words = [(now, "IMAP4rev2"), (news, "METADATA")];
+        let words: Vec<&str> = words
+            .iter()
+            .filter(|word| word.0)
+            .map(|word| word.1)
+            .collect();
+        data::enabled(dialogue.out(), &words);
         Reply::ok(text::ENABLED)
     }
 
     pub(super) fn namespace<I: Io>(&mut self, dialogue: &mut Dialogue<I>) -> Reply {
-        data::namespace(dialogue.out());
+        data::namespace(dialogue.out(), self.namespaces());
         Reply::done()
     }
 }

@@ -29,7 +29,7 @@ impl<S: Mailstore> Session<S> {
             .create_mailbox(self.account, name, special_use)
             .await
         {
-            Ok(_) => Reply::done(),
+            Ok(made) => self.inherit_rights(&made.name).await,
             Err(error) => Reply::failed(&error),
         }
     }
@@ -71,8 +71,8 @@ impl<S: Mailstore> Session<S> {
         // RFC 9051 §6.3.6.1: what the name was before; not for INBOX, which stays.
         if self.rev2 && from != name::INBOX {
             let listed = Listed {
-                name: to,
-                old_name: Some(from),
+                name: &self.shown(to),
+                old_name: Some(&self.shown(from)),
                 ..Listed::default()
             };
             data::list(dialogue.out(), &listed, self.rev2);
@@ -91,41 +91,47 @@ impl<S: Mailstore> Session<S> {
         }
     }
 
-    pub(super) fn status<I: Io>(
+    pub(super) async fn status<I: Io>(
         &mut self,
         dialogue: &mut Dialogue<I>,
         name: &str,
         items: &[StatusItem],
     ) -> Reply {
-        let mailbox = self.store.mailbox(self.account, name);
-        let status = mailbox
-            .as_ref()
-            .and_then(|m| self.store.status(self.account, m.id));
-        let (Some(mailbox), Some(status)) = (mailbox, status) else {
-            return Reply::no_mailbox();
+        match self.write_status_of(dialogue.out(), name, items).await {
+            Some(()) => Reply::done(),
+            None => Reply::no_mailbox(),
+        }
+    }
+
+    /// `* STATUS …` of a mailbox of this account; `None`: there is none of this name.
+    pub(super) async fn write_status_of(
+        &self,
+        out: &mut Vec<u8>,
+        name: &str,
+        items: &[StatusItem],
+    ) -> Option<()> {
+        let mailbox = self.store.mailbox(self.account, name)?;
+        let status = self.store.status(self.account, mailbox.id)?;
+        let told = Told {
+            deleted_octets: self.deleted_octets((mailbox.id, &status), items).await,
+            append_bytes_max: self.terms.append_bytes_max,
+            status,
         };
-        let limit = self.terms.append_bytes_max;
-        write_status(
-            dialogue.out(),
-            &mailbox.name,
-            items,
-            &status,
-            limit,
-            self.rev2,
-        );
-        Reply::done()
+        write_status(out, &self.shown(&mailbox.name), items, &told, self.rev2);
+        Some(())
     }
 }
 
-/// `* STATUS name (item value …)`.
-pub(super) fn write_status(
-    out: &mut Vec<u8>,
-    name: &str,
-    items: &[StatusItem],
-    status: &Status,
+/// What STATUS tells from.
+struct Told {
+    status: Status,
+    deleted_octets: u64,
     append_bytes_max: u64,
-    utf8: bool,
-) {
+}
+
+/// `* STATUS name (item value …)`.
+fn write_status(out: &mut Vec<u8>, name: &str, items: &[StatusItem], told: &Told, utf8: bool) {
+    let status = &told.status;
     let value = |item: &StatusItem| match item {
         StatusItem::Messages => StatusValue::Messages(status.messages),
         StatusItem::UidNext => StatusValue::UidNext(status.uid_next.0),
@@ -134,7 +140,8 @@ pub(super) fn write_status(
         StatusItem::Deleted => StatusValue::Deleted(status.deleted),
         StatusItem::Size => StatusValue::Size(status.octets),
         StatusItem::Recent => StatusValue::Recent(status.recent),
-        StatusItem::AppendLimit => StatusValue::AppendLimit(Some(append_bytes_max)),
+        StatusItem::DeletedStorage => StatusValue::DeletedStorage(told.deleted_octets),
+        StatusItem::AppendLimit => StatusValue::AppendLimit(Some(told.append_bytes_max)),
         StatusItem::HighestModSeq => StatusValue::HighestModSeq(status.highest_modseq.0),
     };
     let values: Vec<StatusValue> = items.iter().map(value).collect();

@@ -30,6 +30,7 @@ mod search;
 mod section;
 mod select;
 mod sequence;
+pub mod sharing;
 mod store;
 mod structure;
 mod sync;
@@ -80,6 +81,7 @@ pub struct Session<S: Mailstore> {
     /// What the mailboxes of this shard are sorted by.
     known: Rc<Known>,
     report: Option<Report>,
+    sharing: sharing::Sharing,
 }
 
 /// Whom the operator's news go to.
@@ -107,6 +109,7 @@ impl<S: Mailstore> Session<S> {
             structures: Structures::default(),
             known: Rc::default(),
             report: None,
+            sharing: sharing::Sharing::default(),
         }
     }
 
@@ -143,7 +146,10 @@ impl<S: Mailstore> Session<S> {
     /// Waiting for a command and IDLE are the two long waits: what they hold is small, every other
     /// command has its memory for as long as it runs.
     async fn turn<I: Io>(&mut self, dialogue: &mut Dialogue<I>) -> Result<(), Ended> {
-        let Command { tag, body } = dialogue.command(self.terms.autologout).await?;
+        let command = dialogue.command(self.terms.autologout).await?;
+        let Some(Command { tag, body }) = Box::pin(self.beyond(dialogue, command)).await? else {
+            return Ok(());
+        };
         match body {
             Body::Idle => {
                 self.structures.clear();
@@ -163,6 +169,7 @@ impl<S: Mailstore> Session<S> {
         let expunges = Expunges::after(&body);
         let reply = self.answer(dialogue, tag, body).await?;
         self.tell(dialogue, expunges, |_, _, _| false).await?;
+        self.tell_news(dialogue.out());
         self.finish(dialogue, tag, &reply).await
     }
 
@@ -198,6 +205,9 @@ impl<S: Mailstore> Session<S> {
                 Ok(Reply::bad(text::ALREADY_LOGGED_IN))
             }
             Body::Append(append) => self.append(dialogue, append).await,
+            Body::Rights(command) => Ok(self.rights(dialogue, command).await),
+            Body::Quota(command) => Ok(self.quota(dialogue, command).await),
+            Body::Metadata(command) => Ok(self.metadata(dialogue, command).await),
             body => self.answer_on_mailboxes(dialogue, tag, body).await,
         }
     }
@@ -221,7 +231,7 @@ impl<S: Mailstore> Session<S> {
             Body::Unsubscribe { mailbox } => Ok(self.subscribe(&mailbox, false).await),
             Body::List(list) => self.list(dialogue, &list).await,
             Body::Lsub { reference, pattern } => self.lsub(dialogue, &reference, &pattern).await,
-            Body::Status { mailbox, items } => Ok(self.status(dialogue, &mailbox, &items)),
+            Body::Status { mailbox, items } => Ok(self.status(dialogue, &mailbox, &items).await),
             body => self.answer_on_messages(dialogue, tag, body).await,
         }
     }

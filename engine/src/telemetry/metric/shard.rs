@@ -74,6 +74,9 @@ label! {
         Store = "store",
         Copy = "copy",
         Move = "move",
+        Rights = "rights",
+        Quota = "quota",
+        Metadata = "metadata",
         /// Nothing that is a command.
         NotUnderstood = "not-understood",
     }

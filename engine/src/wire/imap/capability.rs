@@ -56,6 +56,17 @@ const MAILBOXES: &[&str] = &[
     "THREAD=REFS",
     "I18NLEVEL=1",
     "BINARY",
+    "ACL",
+    "RIGHTS=texk",
+    "LIST-MYRIGHTS",
+    "METADATA",
+    "METADATA-SERVER",
+    "LIST-METADATA",
+    "QUOTA",
+    "QUOTA=RES-STORAGE",
+    "QUOTA=RES-MESSAGE",
+    "QUOTA=RES-MAILBOX",
+    "QUOTASET",
 ];
 
 /// The words behind `CAPABILITY `, separated by spaces; `append_limit` in octets (RFC 7889 §3).
@@ -111,7 +122,7 @@ mod tests {
     #[test]
     fn after_login_no_way_to_log_in_is_named() {
         let words = words(Stage::AfterLogin, 26_214_400);
-        assert!(words.ends_with("BINARY APPENDLIMIT=26214400"), "{words}");
+        assert!(words.ends_with("QUOTASET APPENDLIMIT=26214400"), "{words}");
         assert!(
             !words.contains("AUTH=") && !words.contains("LOGIN"),
             "{words}"

@@ -5,6 +5,7 @@
 //! the parser stops before them and the session streams them.
 
 use super::find::{Find, Partial};
+use super::{metadata, quota, rights};
 use store::mail::date::InternalDate;
 use store::mail::flags::Flags;
 
@@ -74,6 +75,12 @@ pub enum Body {
     /// and the CRLF behind them.
     Append(Append),
     Idle,
+    /// RFC 4314.
+    Rights(rights::Command),
+    /// RFC 9208.
+    Quota(quota::Command),
+    /// RFC 5464.
+    Metadata(metadata::Command),
     // Selected.
     Check,
     Close,
@@ -134,6 +141,10 @@ pub struct ListReturn {
     pub children: bool,
     pub special_use: bool,
     pub status: Option<Vec<StatusItem>>,
+    /// RFC 8440.
+    pub my_rights: bool,
+    /// RFC 9590; empty: not asked for.
+    pub metadata: Vec<metadata::Entry>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -143,6 +154,8 @@ pub enum StatusItem {
     UidValidity,
     Unseen,
     Deleted,
+    /// RFC 9208 §4.1.4: octets of messages with `\Deleted`.
+    DeletedStorage,
     Size,
     /// RFC 3501 only.
     Recent,

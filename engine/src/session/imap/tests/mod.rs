@@ -20,6 +20,7 @@ mod manage;
 mod oracle;
 mod search;
 mod select;
+mod sharing;
 mod store;
 
 use self::fake::{ALICE, BOB, Fake};
