@@ -26,6 +26,7 @@ pub mod dialog;
 pub mod dns;
 pub mod http;
 pub mod imap;
+pub mod issuer;
 pub mod ledger;
 pub mod peer;
 pub mod pop3;

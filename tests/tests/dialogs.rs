@@ -148,7 +148,13 @@ fn setup(worlds: usize) -> Setup {
             )
             .alias(&name("chain@example.test"), &[&name("team@example.test")]);
     }
-    setup
+    // Alice of every world sets quotas.
+    let alices = (0..worlds).map(|number| format!("{:?}", mapped("alice@example.test", number)));
+    let alices: Vec<String> = alices.collect();
+    setup.table(&format!(
+        "[sharing]\nadministrators = [{}]",
+        alices.join(", ")
+    ))
 }
 
 fn paths() -> Vec<PathBuf> {
@@ -172,4 +178,5 @@ const LMTP_VERBS: &str = "LHLO, MAIL FROM:, RCPT TO:, DATA, BDAT, RSET, NOOP, QU
 const IMAP_VERBS: &str = "CAPABILITY, NOOP, LOGOUT, ID, STARTTLS, AUTHENTICATE, LOGIN, ENABLE, \
     SELECT, EXAMINE, CREATE, DELETE, RENAME, SUBSCRIBE, UNSUBSCRIBE, LIST, LSUB, NAMESPACE, \
     STATUS, APPEND, IDLE, CLOSE, UNSELECT, EXPUNGE, SEARCH, FETCH, STORE, COPY, MOVE, CHECK, \
-    UID FETCH, UID STORE, UID SEARCH, UID COPY, UID MOVE, UID EXPUNGE";
+    UID FETCH, UID STORE, UID SEARCH, UID COPY, UID MOVE, UID EXPUNGE, SETACL, DELETEACL, \
+    GETACL, LISTRIGHTS, MYRIGHTS, GETQUOTA, GETQUOTAROOT, SETQUOTA, GETMETADATA, SETMETADATA";

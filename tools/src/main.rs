@@ -57,6 +57,15 @@ enum Command {
     /// What is done about replies of other hosts
     #[command(subcommand)]
     Rule(command::rule::Rule),
+    /// Who may do what with the mailboxes of an account
+    #[command(subcommand)]
+    Acl(command::mailbox::Acl),
+    /// What an account uses, and what it may
+    #[command(subcommand)]
+    Quota(command::mailbox::Quota),
+    /// What is noted of mailboxes and of the server (RFC 5464)
+    #[command(subcommand)]
+    Metadata(command::mailbox::Metadata),
     /// Addresses that no mail is sent to any more
     #[command(subcommand)]
     Suppress(command::suppress::Suppress),
@@ -99,6 +108,9 @@ fn main() -> ExitCode {
         Command::TlsReport(report) => report.run(&client).map(|()| true),
         Command::Route(route) => route.run(&client).map(|()| true),
         Command::Rule(rule) => rule.run(&client),
+        Command::Acl(acl) => acl.run(&client).map(|()| true),
+        Command::Quota(quota) => quota.run(&client).map(|()| true),
+        Command::Metadata(metadata) => metadata.run(&client).map(|()| true),
         Command::Suppress(suppress) => suppress.run(&client),
         Command::Dkim(dkim) => dkim.run(&client).map(|()| true),
         Command::Token(token) => token.run(&client).map(|()| true),

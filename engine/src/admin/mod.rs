@@ -2,6 +2,7 @@
 
 pub mod control;
 pub mod http;
+mod mailbox;
 pub mod office;
 mod queue;
 mod route;

@@ -110,6 +110,11 @@ pub enum Request {
         about: RuleAbout,
     },
     RuleList,
+    /// An IMAP command about rights, quotas or annotations, as the owner of an account says it.
+    AsOwner {
+        owner: String,
+        command: String,
+    },
 }
 
 /// One line for the suppression list.
@@ -178,6 +183,8 @@ pub enum Reply {
         class: String,
     },
     Rules(Vec<RuleLine>),
+    /// Lines as an IMAP client reads them.
+    Text(String),
     /// A sentence for the operator.
     Refused(String),
 }

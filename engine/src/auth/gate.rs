@@ -15,6 +15,7 @@
 
 use super::rates::Rates;
 use super::remember::{MemoryKey, REMEMBERED_MAX, Remember};
+use super::seats::Seats;
 use super::secret::{Random, Secrets, verify_nobody};
 use super::throttle::{Admission, Throttle, ThrottleLimits};
 use crate::wire::sasl::scram::{Hash, Keys, SALT_BYTES};
@@ -30,6 +31,8 @@ pub struct Gate {
     remember: Mutex<Remember>,
     /// What who has logged in may do in a minute.
     pub rates: Rates,
+    /// How many connections each account has.
+    pub seats: Seats,
 }
 
 /// Who tries to log in: the peer, and the account that the login name leads to, or the name itself
@@ -61,6 +64,7 @@ impl Gate {
             throttle: Mutex::new(Throttle::new(limits)),
             remember: Mutex::new(Remember::new(REMEMBERED_MAX)),
             rates: Rates::default(),
+            seats: Seats::default(),
         }
     }
 

@@ -1,5 +1,5 @@
-//! SCRAM keys as they are kept: Dovecot's text `iterations,salt,StoredKey,ServerKey`, the last three
-//! in base64. The keys themselves and their use in an exchange are `wire::sasl::scram`.
+//! SCRAM keys as they are kept: Dovecot's text `iterations,salt,StoredKey,ServerKey`, the last
+//! three in base64. The keys themselves and their use in an exchange are `wire::sasl::scram`.
 
 use crate::wire::sasl::scram::{Hash, Keys};
 use aws_lc_rs::constant_time::verify_slices_are_equal;

@@ -17,7 +17,8 @@
 use super::fingerprint::Fingerprint;
 use super::oauth::{self, OAuth};
 use super::raw::{At, Notes, Section};
-use super::{Base, domain};
+use super::{Base, Config, domain};
+use std::fmt::{self, Write};
 use std::path::PathBuf;
 use store::mail::address::Address;
 
@@ -149,3 +150,32 @@ fn check_needs(auth: &Auth, line: usize, notes: &mut Notes) {
         notes.problem(line, "OAUTHBEARER and XOAUTH2 need [auth.oauth]");
     }
 }
+
+/// How users log in, in words.
+pub(super) fn explain(config: &Config, out: &mut String) -> fmt::Result {
+    let auth = &config.auth;
+    if let Some(names) = &auth.mechanisms {
+        writeln!(out, "logins by {}", names.join(", "))?;
+    }
+    for holder in auth.certificates.iter().take(SHOWN_MAX) {
+        let (account, fingerprint) = (&holder.account, holder.fingerprint);
+        writeln!(
+            out,
+            "  {account} logs in with the certificate {fingerprint}"
+        )?;
+    }
+    if let Some(more) = auth.certificates.len().checked_sub(SHOWN_MAX + 1) {
+        writeln!(out, "  … and {} more certificates", more + 1)?;
+    }
+    if let Some(file) = &auth.authorities {
+        let file = file.display();
+        writeln!(out, "  addresses in certificates are vouched for by {file}")?;
+    }
+    match &auth.oauth {
+        Some(oauth) => oauth::explain(oauth, out),
+        None => Ok(()),
+    }
+}
+
+/// Lists longer than this are cut and counted.
+const SHOWN_MAX: usize = 20;

@@ -49,6 +49,7 @@ impl Config {
             dkim: Vec::new(),
             inject: Inject::default(),
             pop3: Pop3::default(),
+            sharing: super::Sharing::default(),
             events: None,
             limits: Limits::default(),
             resolver: ResolverConfig::default(),
@@ -85,6 +86,8 @@ fn listeners() -> Vec<Listener> {
         tls,
         login_without_tls: true,
         inject: port == INJECT_PORT,
+        proxy: Vec::new(),
+        trusted: Vec::new(),
     })
     .into()
 }

@@ -2,7 +2,8 @@
 
 use super::quantity::show_size;
 use super::{
-    Alias, CertificateSource, Config, Direction, LogFormat, LogTarget, Protocol, TlsMode, outbound,
+    Alias, CertificateSource, Config, Direction, LogFormat, LogTarget, Network, Protocol, TlsMode,
+    outbound,
 };
 use std::fmt::{self, Write};
 use std::path::Path;
@@ -35,6 +36,7 @@ fn write_all(config: &Config, out: &mut String) -> fmt::Result {
     listeners(config, out)?;
     certificates(config, out)?;
     owners(config, out)?;
+    super::auth::explain(config, out)?;
     aliases(config, out)?;
     rewrites(config, out)?;
     outbound::explain(&config.outbound, out)?;
@@ -47,6 +49,7 @@ fn write_all(config: &Config, out: &mut String) -> fmt::Result {
     {
         super::pop3::explain(&config.pop3, out)?;
     }
+    super::sharing::explain(config, out)?;
     log(config, out)?;
     writeln!(out, "limits")?;
     for (name, value) in config.limits.each() {
@@ -73,6 +76,18 @@ fn listeners(config: &Config, out: &mut String) -> fmt::Result {
             false => listener.protocol.name(),
         };
         writeln!(out, "listens on {} for {what} {tls}", listener.address)?;
+        let named = |networks: &[Network]| {
+            let named: Vec<String> = networks.iter().map(ToString::to_string).collect();
+            named.join(", ")
+        };
+        if !listener.proxy.is_empty() {
+            let from = named(&listener.proxy);
+            writeln!(out, "  behind proxies only ({from}), with a PROXY header")?;
+        }
+        if !listener.trusted.is_empty() {
+            let from = named(&listener.trusted);
+            writeln!(out, "  {from} may name its clients (XCLIENT, ID)")?;
+        }
     }
     Ok(())
 }

@@ -56,12 +56,19 @@ limits! {
     /// Connections of one IPv4 address or one IPv6 /64 to one shard; loopback is not counted.
     connections_per_address_max: number(256, 1, 10_000_000),
 
+    /// Connections of one account, of each protocol, all shards together.
+    connections_per_account_max: number(200, 1, 1_000_000),
+
+    /// The PROXY header, where a listener has `proxy`.
+    proxy_header_secs_max: number(10, 1, 300),
     /// Silence before a command, SMTP and LMTP. RFC 5321 §4.5.3.2.7: at least 5 minutes.
     smtp_idle_secs_max: number(300, 5, 3_600),
     /// Silence within DATA and BDAT. RFC 5321 §4.5.3.2.5: 3 minutes.
     smtp_data_idle_secs_max: number(180, 5, 3_600),
     /// One whole SMTP or LMTP connection, so that nobody keeps one by a drop of octets a minute.
     smtp_connection_secs_max: number(7_200, 60, 86_400),
+    /// From the first octet to the end of login, submission.
+    submission_login_secs_max: number(300, 5, 7_200),
     /// From the first octet to the end of login, IMAP.
     imap_login_secs_max: number(60, 5, 3_600),
     /// Silence of a logged-in client. RFC 9051 §5.4: at least 30 minutes.

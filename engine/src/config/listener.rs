@@ -1,6 +1,7 @@
 //! Where the server listens: `[[listener]]`, and the certificates it shows: `[[certificate]]`.
 
 use super::name::domain_name;
+use super::outbound::Network;
 use super::raw::{At, Notes, Section};
 use super::{Base, Found};
 use std::fmt;
@@ -57,6 +58,10 @@ pub struct Listener {
     pub login_without_tls: bool,
     /// It takes mail; else, of http, it shows pages.
     pub inject: bool,
+    /// Connections come from here only, and begin with a PROXY header; empty: none does.
+    pub proxy: Vec<Network>,
+    /// Who may name its client: XCLIENT, ID of IMAP.
+    pub trusted: Vec<Network>,
 }
 
 /// A certificate and the names for which it is shown (SNI); `*.example.org` covers one label.
@@ -153,6 +158,8 @@ pub(super) fn listener(
     let tls = section.text(notes, "tls");
     let login_without_tls = section.bool(notes, "login_without_tls");
     let inject = section.bool(notes, "inject");
+    let proxy = networks(&mut section, "proxy", notes);
+    let trusted = networks(&mut section, "trusted", notes);
     section.finish(notes);
 
     let protocol = protocol.and_then(|text| read_protocol(text, notes));
@@ -177,6 +184,14 @@ pub(super) fn listener(
         let is_meant = login_without_tls.is_some_and(|found| found.value);
         check_inject(inject.line, protocol, in_clear && !is_meant, notes);
     }
+    let shows_pages = protocol == Protocol::Http && !inject.is_some_and(|found| found.value);
+    if shows_pages && !proxy.is_empty() {
+        let what = "pages are not served behind the PROXY protocol; take proxy out";
+        notes.problem(line, what);
+    }
+    if protocol == Protocol::Http && !trusted.is_empty() {
+        notes.problem(line, "trusted is for XCLIENT and ID; http has neither");
+    }
     if let ListenAt::Unix { .. } = address.value {
         check_socket(address.line, protocol, tls, notes);
     }
@@ -189,8 +204,27 @@ pub(super) fn listener(
                 .map_or(address.value.is_local(), |found| found.value),
             address: address.value,
             inject: inject.is_some_and(|found| found.value),
+            proxy,
+            trusted,
         },
     })
+}
+
+fn networks(section: &mut Section<'_, '_>, key: &'static str, notes: &mut Notes) -> Vec<Network> {
+    let mut networks = Vec::new();
+    for text in section.texts(notes, key) {
+        match Network::parse(text.value) {
+            Some(network) => networks.push(network),
+            None => {
+                let what = format!(
+                    "{key}: expected addresses and networks such as \"10.0.0.0/8\", not \"{}\"",
+                    text.value
+                );
+                notes.problem(text.line, what);
+            }
+        }
+    }
+    networks
 }
 
 /// Whoever takes mail by HTTP takes passwords and tokens.

@@ -17,6 +17,9 @@
 //! address = "0.0.0.0:25"
 //! tls = "starttls"                        # none starttls implicit
 //! login_without_tls = false               # default: true on loopback
+//! proxy = ["10.0.0.5"]                    # each connection, from there only, begins with a
+//!                                         # PROXY header; default: none does
+//! trusted = ["10.0.0.6"]                  # may name its client: XCLIENT, ID of IMAP
 //! inject = false                          # http: takes mail (`inject`) instead of showing pages
 //!
 //! [[listener]]
@@ -132,6 +135,8 @@
 //! [inject]                                # see `inject`, with [[token]]
 //! [events]                                # see `events`, with [[webhook]]
 //!
+//! [sharing]                               # see `sharing`
+//!
 //! [resolver]                              # see `resolver`, each key with its default
 //! servers = ["127.0.0.1:53"]
 //!
@@ -165,6 +170,7 @@ mod quantity;
 mod raw;
 mod resolver;
 mod rewrite;
+mod sharing;
 #[cfg(test)]
 mod tests;
 
@@ -181,13 +187,14 @@ pub use listener::{Certificate, CertificateSource, ListenAt, Listener, Protocol,
 pub use log::{Log, LogFormat, LogLevel, LogTarget};
 pub use name::{LOCAL_PART_BYTES_MAX, address, canonical, canonical_local, domain_name, partings};
 pub use oauth::{ClientLogin, OAuth, TokenJudge};
-pub use outbound::Outbound;
+pub use outbound::{Network, Outbound};
 pub use pattern::{NULL_PATH, text_of};
 pub use pop3::{Expire, Pop3};
 pub use problem::{Problem, Problems};
 pub use quantity::{seconds, show_size, size};
 pub use resolver::{Dnssec, ResolverConfig, Rollup};
 pub use rewrite::{Direction, Rewrite, Rewrites, Whose};
+pub use sharing::Sharing;
 
 use raw::{At, Notes, Section};
 use std::io;
@@ -221,6 +228,7 @@ pub struct Config {
     pub pop3: Pop3,
     /// `None`: nothing is told to programs.
     pub events: Option<Events>,
+    pub sharing: Sharing,
     pub limits: Limits,
     pub resolver: ResolverConfig,
     pub log: Log,
@@ -368,6 +376,7 @@ fn top(mut section: Section<'_, '_>, base: &Base, notes: &mut Notes) -> Option<C
     let inject = inject::inject(&mut section, notes);
     let pop3 = pop3::pop3(&mut section, notes);
     let events = events::events(&mut section, base, notes);
+    let sharing = sharing::sharing(&mut section, &parts, notes);
     section.finish(notes);
     cross::replies(&outbound, &resolver, &parts.domains, notes);
 
@@ -400,6 +409,7 @@ fn top(mut section: Section<'_, '_>, base: &Base, notes: &mut Notes) -> Option<C
             ..events
         }),
         data,
+        sharing,
         limits,
         resolver,
         log,

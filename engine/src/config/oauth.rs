@@ -18,8 +18,9 @@
 use super::Base;
 use super::events::{HookUrl, read_url};
 use super::raw::{At, Notes, Section};
-use std::fmt;
-use std::path::PathBuf;
+use std::fmt::{self, Write};
+use std::io;
+use std::path::{Path, PathBuf};
 
 /// Whose tokens are taken, and how they are judged.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -55,6 +56,19 @@ pub struct ClientLogin {
     pub id: String,
     pub secret: String,
 }
+
+impl TokenJudge {
+    /// Reads a file of keys, which may have changed since the start.
+    pub fn read_keys(file: &Path) -> io::Result<Vec<u8>> {
+        match std::fs::metadata(file)?.len() > KEYS_BYTES_MAX {
+            true => Err(io::ErrorKind::FileTooLarge.into()),
+            false => std::fs::read(file),
+        }
+    }
+}
+
+/// A key set has some hundred octets for each key.
+const KEYS_BYTES_MAX: u64 = 256 << 10;
 
 impl fmt::Debug for ClientLogin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -140,4 +154,28 @@ fn client(
             None
         }
     }
+}
+
+/// In words.
+pub(super) fn explain(oauth: &OAuth, out: &mut String) -> fmt::Result {
+    let claim = &oauth.account_claim;
+    match &oauth.judge {
+        TokenJudge::KeysFile(file) => {
+            let file = file.display();
+            writeln!(out, "  tokens of {} by the keys in {file}", oauth.issuer)?;
+        }
+        TokenJudge::KeysUrl(url) => {
+            let at = format!("{}{}", url.authority(), url.path);
+            writeln!(out, "  tokens of {} by the keys at {at}", oauth.issuer)?;
+        }
+        TokenJudge::Introspection { url, .. } => {
+            let at = format!("{}{}", url.authority(), url.path);
+            writeln!(out, "  tokens are judged by {at}")?;
+        }
+    }
+    writeln!(
+        out,
+        "    {claim} names the account; kept for {} s",
+        oauth.cache_secs
+    )
 }

@@ -3,7 +3,7 @@
 use super::heirs::Fates;
 use super::transaction::{custody, take};
 use super::{Claims, Heirs, Shard, suppression};
-use crate::post::{Answer, Offered, Question, StreamId, Submitted, Taken};
+use crate::post::{Answer, Offered, Question, StreamId, Submitted, Taken, VisitAnswer};
 use std::cell::RefCell;
 use std::collections::HashMap;
 use std::rc::Rc;
@@ -47,6 +47,8 @@ impl Counter {
             }
             Question::Note(change) => Answer::Written(self.claims.note(*change).await),
             Question::Offer(offered) => Answer::Delivered(self.offered(from, *offered).await),
+            // The shard answers these before they come here.
+            Question::Visit(_) => Answer::Visited(Box::new(VisitAnswer::Closed)),
             Question::Suppress(ask) => {
                 let suppressed = suppression::answer(&self.store, &self.heirs, *ask).await;
                 Answer::Suppressed(Box::new(suppressed))

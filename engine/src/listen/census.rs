@@ -40,6 +40,7 @@ impl Crowded {
 /// Held as long as the connection is open.
 pub struct Pass {
     census: Rc<Census>,
+    /// Whom it counts for.
     peer: Option<IpAddr>,
 }
 
@@ -53,30 +54,43 @@ impl Census {
     }
 
     pub fn enter(self: &Rc<Self>, address: IpAddr, room: Room) -> Result<Pass, Crowded> {
+        let mut pass = self.enter_for_somebody(room)?;
+        pass.is_for(address, room)?;
+        Ok(pass)
+    }
+
+    /// For a connection whose client is not known yet, or one of many behind one address.
+    pub fn enter_for_somebody(self: &Rc<Self>, room: Room) -> Result<Pass, Crowded> {
         if self.open.get() >= room.connections_max {
             return Err(Crowded::All);
-        }
-        let peer = counted(address);
-        if let Some(peer) = peer {
-            let mut by_peer = self.by_peer.borrow_mut();
-            let count = by_peer.entry(peer).or_default();
-            if *count >= room.per_peer_max {
-                return Err(Crowded::Peer);
-            }
-            *count += 1;
         }
         self.open.set(self.open.get() + 1);
         Ok(Pass {
             census: Rc::clone(self),
-            peer,
+            peer: None,
         })
     }
 }
 
-impl Drop for Pass {
-    fn drop(&mut self) {
-        self.census.open.set(self.census.open.get() - 1);
-        if let Some(peer) = self.peer {
+impl Pass {
+    /// From now on the connection counts for this address, and for no other.
+    pub fn is_for(&mut self, address: IpAddr, room: Room) -> Result<(), Crowded> {
+        self.leave_peer();
+        let Some(peer) = counted(address) else {
+            return Ok(());
+        };
+        let mut by_peer = self.census.by_peer.borrow_mut();
+        let count = by_peer.get(&peer).copied().unwrap_or(0);
+        if count >= room.per_peer_max {
+            return Err(Crowded::Peer);
+        }
+        by_peer.insert(peer, count + 1);
+        self.peer = Some(peer);
+        Ok(())
+    }
+
+    fn leave_peer(&mut self) {
+        if let Some(peer) = self.peer.take() {
             let mut by_peer = self.census.by_peer.borrow_mut();
             if let Some(count) = by_peer.get_mut(&peer) {
                 *count -= 1;
@@ -85,6 +99,13 @@ impl Drop for Pass {
                 }
             }
         }
+    }
+}
+
+impl Drop for Pass {
+    fn drop(&mut self) {
+        self.census.open.set(self.census.open.get() - 1);
+        self.leave_peer();
     }
 }
 
@@ -120,7 +141,12 @@ mod tests {
         let local = census.enter("127.0.0.1".parse().unwrap(), room).unwrap();
         let more = census.enter("127.0.0.1".parse().unwrap(), room);
         assert_eq!(more.err(), Some(Crowded::All));
-        drop((second, third, local));
+        let mut moved = third;
+        assert_eq!(moved.is_for("2001:db8::9".parse().unwrap(), room), Ok(()));
+        let elsewhere = "198.51.100.7".parse().unwrap();
+        assert_eq!(moved.is_for(elsewhere, room), Ok(()));
+        assert_eq!(census.by_peer.borrow().get(&elsewhere), Some(&1));
+        drop((second, moved, local));
         assert_eq!(census.open(), 0);
         assert!(census.by_peer.borrow().is_empty());
     }

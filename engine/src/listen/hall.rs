@@ -2,15 +2,18 @@
 
 use super::census::{Census, Room};
 use super::drain::Drain;
+use super::guests::Guests;
 use super::pop3::Maildrops;
-use crate::auth::Gate;
+use crate::auth::token::Tokens;
+use crate::auth::{Gate, Seat};
 use crate::config::Protocol;
+use crate::event;
 use crate::intake::{Intake, QueueIds, Shard};
 use crate::post::Post;
 use crate::reactor::{Now, Pool};
-use crate::route::Live;
+use crate::route::{Account, Live};
 use crate::session::imap::Known;
-use crate::telemetry::metric::ShardMetrics;
+use crate::telemetry::metric::{self, ShardMetrics};
 use crate::tls::TlsContext;
 use crate::wire::sasl::scram::Decoy;
 use std::rc::Rc;
@@ -28,11 +31,15 @@ pub struct Hall {
     pub logins: Pool,
     /// Makes SCRAM keys for users that do not exist.
     pub decoy: Decoy,
+    /// Judges bearer tokens; `None`: none are taken.
+    pub bearer: Option<Tokens>,
     pub metrics: Arc<ShardMetrics>,
     pub drain: Rc<Drain>,
     pub census: Rc<Census>,
     /// Who has which maildrop.
     pub maildrops: Maildrops,
+    /// Sessions of users of other shards, at accounts of this one.
+    pub guests: Guests,
     /// What injections by HTTP share.
     pub inject: super::http::Desk,
     /// What the mailboxes of this shard are sorted by.
@@ -46,6 +53,23 @@ impl Hall {
             connections_max: limits.connections_max,
             per_peer_max: limits.connections_per_address_max,
         }
+    }
+
+    /// A seat for one more connection of an account; `None`: it has as many as it may.
+    pub fn seat(&self, protocol: Protocol, account: &Account) -> Option<Seat> {
+        let most = self.live.config.load().limits.connections_per_account_max;
+        let name = account.address.to_string();
+        let seat = self.gate.seats.take(protocol.name(), &name, most);
+        if seat.is_none() {
+            self.metrics.logins.of(metric::Login::Crowded).one();
+            event!(
+                Info,
+                "turned away",
+                account = name,
+                why = "connections_per_account_max"
+            );
+        }
+        seat
     }
 
     /// TLS for a protocol: it asks for certificates where some let mail pass, or let in.

@@ -1,6 +1,7 @@
 //! Drives an IMAP dialogue: login on the shard that accepted, the rest on the shard that owns the
 //! account.
 
+use super::guests;
 use super::hall::Hall;
 use super::login::Visitor;
 use crate::config::{Protocol, TlsMode};
@@ -11,7 +12,7 @@ use crate::route::Account;
 use crate::session::imap::dialogue::Dialogue;
 use crate::session::imap::io::{Ended, Io, StartTls};
 use crate::session::imap::login::{Gate, LoggedIn, Login, Rules};
-use crate::session::imap::{Session, Terms, Trouble};
+use crate::session::imap::{Report, Session, Terms, Trouble};
 use crate::telemetry::metric::Verb;
 use crate::tls::Stream;
 use crate::wire::imap::command::Body;
@@ -21,6 +22,7 @@ use crate::wire::sasl::{Answer, Offer, Question};
 use futures_util::future::{Either, select};
 use std::cell::RefCell;
 use std::io;
+use std::net::{IpAddr, SocketAddr};
 use std::pin::pin;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -32,6 +34,8 @@ use store::mail::date::InternalDate;
 pub struct Door {
     pub tls: TlsMode,
     pub login_without_tls: bool,
+    /// The client may name the one that it speaks for.
+    pub is_trusted: bool,
 }
 
 /// A connection that nobody is logged in on.
@@ -86,8 +90,9 @@ async fn log_in(hall: &Rc<Hall>, guest: Guest) -> Option<(Guest, Arc<Account>, S
     let mut dialogue = dialogue.compressed_by(guest.layer);
     let mut porter = Porter {
         hall: Rc::clone(hall),
-        visitor,
+        visitor: Rc::clone(&visitor),
         in_clear: door.login_without_tls,
+        is_trusted: door.is_trusted,
     };
     let rules = Rules {
         append_bytes_max: limits.message_bytes_max,
@@ -98,7 +103,12 @@ async fn log_in(hall: &Rc<Hall>, guest: Guest) -> Option<(Guest, Arc<Account>, S
         false => login.run().await,
         true => login.resume().await,
     };
-    let guest = guest_of(dialogue, door)?;
+    let mut guest = guest_of(dialogue, door)?;
+    // Limits and logs of the owner shard are for the client that was named.
+    guest.stream.is_for(SocketAddr::new(
+        visitor.borrow().address,
+        guest.stream.peer_addr().port(),
+    ));
     match logged_in {
         Ok(LoggedIn { tag, account }) => Some((guest, account, tag)),
         Err(_) => {
@@ -137,6 +147,7 @@ async fn hand_over(hall: &Hall, owner: usize, guest: Guest, account: &Account, t
             tag,
             tls: door.tls,
             login_without_tls: door.login_without_tls,
+            is_trusted: door.is_trusted,
             layer,
         },
         stream,
@@ -157,6 +168,7 @@ pub async fn receive(hall: Rc<Hall>, handover: Handover) {
                 tag,
                 tls,
                 login_without_tls,
+                is_trusted,
                 layer,
             },
         stream,
@@ -188,6 +200,7 @@ pub async fn receive(hall: Rc<Hall>, handover: Handover) {
         door: Door {
             tls,
             login_without_tls,
+            is_trusted,
         },
     };
     if let Some(guest) = go_on(Rc::clone(&hall), guest, account, tag).await {
@@ -210,6 +223,10 @@ async fn turn_away(mut stream: Stream, tag: &str) {
 /// connection stays.
 async fn go_on(hall: Rc<Hall>, guest: Guest, account: Arc<Account>, tag: String) -> Option<Guest> {
     let door = guest.door;
+    let Some(_seat) = hall.seat(Protocol::Imap, &account) else {
+        turn_away(guest.stream, &tag).await;
+        return None;
+    };
     let line = Line {
         hall: Rc::clone(&hall),
         stream: Some(guest.stream),
@@ -219,20 +236,41 @@ async fn go_on(hall: Rc<Hall>, guest: Guest, account: Arc<Account>, tag: String)
     };
     let dialogue = Dialogue::resume(line, Receiver::new(), guest.unread);
     let mut dialogue = dialogue.compressed_by(guest.layer);
-    let account = match hall.store.open_account(&account.address.to_string()).await {
+    let user = account.address.to_string();
+    let account = match hall.store.open_account(&user).await {
         Ok(account) => account,
         Err(error) => {
             unavailable(dialogue, &tag, &error.to_string()).await;
             return None;
         }
     };
+    let house = Rc::new(guests::house(&hall, &user));
+    let (terms, report) = (terms(&hall), report());
+    let session = Session::new(Rc::clone(&hall.store), account, terms);
+    let session = session.knowing(Rc::clone(&hall.known));
+    let mut session = session.housed(house).reporting_to(report);
+    let ended = session.run(&mut dialogue, &tag).await;
+    let guest = guest_of(dialogue, door)?;
+    if ended == Ended::Unauthenticated {
+        return Some(guest);
+    }
+    guest.stream.close().await;
+    None
+}
+
+/// What the operator decided, and the clock.
+pub(super) fn terms(hall: &Hall) -> Terms {
     let limits = hall.live.config.load().limits.clone();
-    let terms = Terms {
+    Terms {
         append_bytes_max: limits.message_bytes_max,
         autologout: Duration::from_secs(limits.imap_idle_secs_max),
         now: Rc::new(|| InternalDate::utc(crate::reactor::Now::read().unix_secs() as i64)),
-    };
-    let report = Rc::new(|trouble: &Trouble| {
+    }
+}
+
+/// Where messages that cannot be read are named.
+pub(super) fn report() -> Report {
+    Rc::new(|trouble: &Trouble| {
         event!(
             Error,
             "message cannot be read",
@@ -241,17 +279,7 @@ async fn go_on(hall: Rc<Hall>, guest: Guest, account: Arc<Account>, tag: String)
             uid = trouble.uid,
             error = trouble.error.to_string(),
         );
-    });
-    let session = Session::new(Rc::clone(&hall.store), account, terms);
-    let session = session.knowing(Rc::clone(&hall.known));
-    let mut session = session.reporting_to(report);
-    let ended = session.run(&mut dialogue, &tag).await;
-    let guest = guest_of(dialogue, door)?;
-    if ended == Ended::Unauthenticated {
-        return Some(guest);
-    }
-    guest.stream.close().await;
-    None
+    })
 }
 
 /// RFC 5530 §3: the mailstore is down, not the client wrong.
@@ -374,7 +402,8 @@ impl StartTls for Line {
             .await
             .map_err(|error| ended(&error))?;
         if let Some(visitor) = &self.visitor {
-            visitor.replace(Visitor::of(&self.hall, &stream));
+            let secured = visitor.borrow().behind_tls(&self.hall, &stream);
+            visitor.replace(secured);
         }
         self.stream = Some(stream);
         Ok(())
@@ -393,6 +422,7 @@ struct Porter {
     hall: Rc<Hall>,
     visitor: Rc<RefCell<Visitor>>,
     in_clear: bool,
+    is_trusted: bool,
 }
 
 impl Gate for Porter {
@@ -406,6 +436,25 @@ impl Gate for Porter {
         let visitor = self.visitor.borrow().clone();
         self.hall.answer(&visitor, question).await
     }
+
+    fn named(&mut self, fields: &[(Vec<u8>, Option<Vec<u8>>)]) {
+        if let Some(client) = originating(fields).filter(|_| self.is_trusted) {
+            self.visitor.borrow_mut().address = client.to_canonical();
+        }
+    }
+}
+
+/// As Dovecot's proxies and webmails name their clients.
+fn originating(fields: &[(Vec<u8>, Option<Vec<u8>>)]) -> Option<IpAddr> {
+    let said = fields
+        .iter()
+        .find(|(name, _)| name.eq_ignore_ascii_case(b"x-originating-ip"));
+    let (_, value) = said?;
+    let text = str::from_utf8(value.as_deref()?).ok()?;
+    text.trim_start_matches('[')
+        .trim_end_matches(']')
+        .parse()
+        .ok()
 }
 
 /// How long the rest of a TLS record may take.

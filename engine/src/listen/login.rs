@@ -7,13 +7,14 @@
 //! are judged by the service thread.
 
 use super::hall::Hall;
+use crate::auth::token::Bearer;
 use crate::auth::{Admission, Attempt, Verdict};
 use crate::reactor::{clock, sleep};
 use crate::route::Account;
 use crate::telemetry::metric;
 use crate::tls::Stream;
 use crate::wire::sasl::scram::{Hash, Keys, Known};
-use crate::wire::sasl::{Answer, Channel, Mechanism, Offer, Question, Refusal};
+use crate::wire::sasl::{Answer, Channel, EndPoint, Mechanism, Offer, Question, Refusal};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD_NO_PAD;
 use std::net::IpAddr;
@@ -32,17 +33,39 @@ pub struct Visitor {
 impl Visitor {
     /// As the connection is now.
     #[must_use]
-    pub fn of(_: &Hall, stream: &Stream) -> Visitor {
-        let certified = Vec::new();
+    pub fn of(hall: &Hall, stream: &Stream) -> Visitor {
+        let shown = stream.peer_certificates();
+        let certified = match shown.is_empty() {
+            true => Vec::new(),
+            false => {
+                let now = hall.now().unix_secs();
+                let named = hall.live.holders.load().names(shown, now);
+                named
+                    .into_iter()
+                    .filter(|name| hall.account(name).is_some())
+                    .collect()
+            }
+        };
         Visitor {
             address: stream.peer_addr().ip().to_canonical(),
             channel: Channel {
                 is_private: stream.is_tls(),
                 exporter: stream.channel_binding(),
-                end_point: None,
+                end_point: end_point(hall, stream),
                 is_certified: !certified.is_empty(),
             },
             certified,
+        }
+    }
+}
+
+impl Visitor {
+    /// The same client behind STARTTLS, where a proxy has named it before.
+    #[must_use]
+    pub fn behind_tls(&self, hall: &Hall, stream: &Stream) -> Visitor {
+        Visitor {
+            address: self.address,
+            ..Visitor::of(hall, stream)
         }
     }
 }
@@ -59,8 +82,8 @@ impl Hall {
             wanted.is_none_or(|names| names.iter().any(|name| name == mechanism.name()))
         };
         let can_work = |mechanism: &Mechanism| match mechanism {
-            Mechanism::External => false,
-            Mechanism::OAuthBearer | Mechanism::XOAuth2 => false,
+            Mechanism::External => config.auth.asks_for_certificates(),
+            Mechanism::OAuthBearer | Mechanism::XOAuth2 => self.bearer.is_some(),
             other => match other.scram() {
                 // A client takes the strongest that it knows, and then no other.
                 Some((hash, _)) if config.auth.mechanisms.is_none() => directory.serves_scram(hash),
@@ -94,7 +117,10 @@ impl Hall {
             }
             Question::Proof { user, proven } => self.settle(peer, &user, proven),
             Question::Certificate { identity } => self.by_certificate(visitor, identity),
-            Question::Token { .. } => Err(Refusal::Wrong),
+            Question::Token { identity, token } => {
+                let token = token.as_str();
+                self.by_token(peer, identity.as_deref(), token).await
+            }
         })
     }
 
@@ -248,6 +274,43 @@ impl Hall {
         };
         self.settle(visitor.address, &name, held.is_some())
     }
+
+    async fn by_token(
+        &self,
+        peer: IpAddr,
+        identity: Option<&str>,
+        token: &str,
+    ) -> Result<Arc<Account>, Refusal> {
+        let Some(bearer) = &self.bearer else {
+            return Err(Refusal::Wrong);
+        };
+        let guessed = identity.unwrap_or_default();
+        let key = login_key(guessed, self.account(guessed).as_deref());
+        let admitted = self.admit(peer, &key).await;
+        if let Err(refusal) = admitted {
+            self.count_login(Some(refusal));
+            return Err(refusal);
+        }
+        let named = match bearer.whose(token, self.now().unix_secs()).await {
+            Ok(named) => named,
+            Err(Bearer::Unavailable) => {
+                self.count_login(Some(Refusal::Unavailable));
+                return Err(Refusal::Unavailable);
+            }
+            Err(Bearer::Invalid) => return self.settle(peer, guessed, false),
+        };
+        let same = |wanted: &str| {
+            let (wanted, named) = (self.account(wanted), self.account(&named));
+            wanted.map(|it| it.address.clone()) == named.map(|it| it.address.clone())
+        };
+        let fits = identity.is_none_or(same);
+        self.settle(peer, if fits { &named } else { guessed }, fits)
+    }
+}
+
+fn end_point(hall: &Hall, stream: &Stream) -> Option<EndPoint> {
+    let context = hall.live.tls.as_ref()?;
+    EndPoint::new(&stream.end_point(context)?)
 }
 
 fn attempt(peer: IpAddr, account: &str) -> Attempt<'_> {

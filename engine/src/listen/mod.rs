@@ -4,6 +4,8 @@ mod census;
 mod drain;
 mod feedback;
 mod finding;
+mod front;
+mod guests;
 mod hall;
 pub mod http;
 pub mod imap;
@@ -19,5 +21,7 @@ mod told;
 
 pub use census::{Census, Crowded, Pass, Room};
 pub use drain::Drain;
+pub use front::{Believed, unwrap};
+pub use guests::{Guests, as_owner};
 pub use hall::Hall;
 pub use login::Visitor;

@@ -140,6 +140,9 @@ impl From<&Body> for metric::Verb {
             Body::Store { .. } => metric::Verb::Store,
             Body::Copy { .. } => metric::Verb::Copy,
             Body::Move { .. } => metric::Verb::Move,
+            Body::Rights(_) => metric::Verb::Rights,
+            Body::Quota(_) => metric::Verb::Quota,
+            Body::Metadata(_) => metric::Verb::Metadata,
         }
     }
 }

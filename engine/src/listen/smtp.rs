@@ -7,6 +7,7 @@ use super::login::Visitor;
 use super::receipt::{self, Given};
 use super::sending::{Sending, Through, share_out};
 use super::told::{About, Told};
+use crate::auth::Seat;
 use crate::config::{Direction, Protocol, Whose};
 use crate::event;
 use crate::intake::{Refusal, Transaction, queue_id};
@@ -15,11 +16,13 @@ use crate::queue::owner;
 use crate::reactor::{Side, buffer, spawn};
 use crate::route;
 use crate::session::smtp::{
-    Action, Answer, Commit, Kind, Output, Peer, REPLY_BYTES_MAX, Session, Settings, Tls, Verdicts,
+    Action, Answer, Client, Commit, Kind, Output, Peer, REPLY_BYTES_MAX, Session, Settings, Tls,
+    Verdicts,
 };
 use crate::tls::{ClientProof, Stream, TlsInfo};
 use crate::wire::sasl::{self, Question};
 use crate::wire::smtp::reply::{self, Reply, Verdict};
+use crate::wire::xclient::Xclient;
 use std::io;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -45,7 +48,10 @@ pub async fn serve(hall: Rc<Hall>, stream: Stream, settings: Arc<Settings>, kind
         Kind::Lmtp => Protocol::Lmtp,
     };
     let limits = hall.live.config.load().limits.clone();
-    let ends_ms = hall.now_ms() + limits.smtp_connection_secs_max * 1000;
+    let now_ms = hall.now_ms();
+    let ends_ms = now_ms + limits.smtp_connection_secs_max * 1000;
+    let login_ends_ms =
+        (kind == Kind::Submission).then_some(now_ms + limits.submission_login_secs_max * 1000);
     let mut conversation = Conversation {
         hall,
         protocol,
@@ -54,6 +60,8 @@ pub async fn serve(hall: Rc<Hall>, stream: Stream, settings: Arc<Settings>, kind
         session,
         out: Output::default(),
         ends_ms,
+        login_ends_ms,
+        seat: None,
         body: None,
         body_refusal: None,
         leads: Vec::new(),
@@ -80,6 +88,10 @@ pub(super) struct Conversation {
     out: Output,
     /// When the whole connection has lasted long enough.
     ends_ms: u64,
+    /// When the client must have logged in.
+    login_ends_ms: Option<u64>,
+    /// Of the account that is logged in.
+    seat: Option<Seat>,
     body: Option<Transaction>,
     /// Why the body cannot be stored; said at its end.
     body_refusal: Option<Reply>,
@@ -128,7 +140,11 @@ impl Conversation {
         };
         let silence = u64::from(self.session.wait_secs_max()) * 1000;
         let now_ms = self.hall.now_ms();
-        let left = self.ends_ms.saturating_sub(now_ms);
+        let login_ends_ms = self
+            .login_ends_ms
+            .filter(|_| self.session.login().is_none());
+        let ends_ms = login_ends_ms.map_or(self.ends_ms, |ends| ends.min(self.ends_ms));
+        let left = ends_ms.saturating_sub(now_ms);
         if left == 0 {
             self.session.timed_out(now_ms, &mut self.out);
             return Ok(None);
@@ -226,6 +242,7 @@ impl Conversation {
     async fn act(&mut self, action: Action) -> Answer {
         match action {
             Action::Ask(question) => Answer::Login(self.ask(question).await),
+            Action::Xclient(xclient) => Answer::Client(self.client(*xclient)),
             Action::Sender { reverse_path } => Answer::Verdict(self.sender(reverse_path.as_ref())),
             Action::Recipient {
                 address,
@@ -251,8 +268,8 @@ impl Conversation {
         stream.set_deadline(Side::Read, patience);
         let stream = self.stream.insert(stream.start_tls(&context).await?);
         let info = stream.info().ok_or(io::ErrorKind::InvalidData)?;
-        self.visitor = Visitor::of(&self.hall, stream);
-        let answer = Answer::Tls(tls(info), self.visitor.channel);
+        self.visitor = self.visitor.behind_tls(&self.hall, stream);
+        let answer = Answer::Tls(tls(info), Box::new(self.visitor.channel));
         self.judge_client();
         Ok(answer)
     }
@@ -291,13 +308,43 @@ impl Conversation {
         }
     }
 
-    async fn ask(&self, question: Question) -> sasl::Answer<Rc<str>> {
-        match self.hall.answer(&self.visitor, question).await {
-            sasl::Answer::Keys(known) => sasl::Answer::Keys(known),
-            sasl::Answer::Verdict(verdict) => {
-                sasl::Answer::Verdict(verdict.map(|account| account.address.to_string().into()))
+    async fn ask(&mut self, question: Question) -> sasl::Answer<Rc<str>> {
+        let verdict = match self.hall.answer(&self.visitor, question).await {
+            sasl::Answer::Keys(known) => return sasl::Answer::Keys(known),
+            sasl::Answer::Verdict(verdict) => verdict,
+        };
+        sasl::Answer::Verdict(verdict.and_then(|account| {
+            let seat = self.hall.seat(self.protocol, &account);
+            self.seat = Some(seat.ok_or(sasl::Refusal::Crowded)?);
+            Ok(account.address.to_string().into())
+        }))
+    }
+
+    /// The client that a proxy names.
+    fn client(&mut self, xclient: Xclient) -> Result<Client, Reply> {
+        let login = match xclient.login {
+            Some(Some(name)) => {
+                let account = self.hall.account(&name).ok_or(reply::XCLIENT_NO_ACCOUNT)?;
+                let seat = self.hall.seat(self.protocol, &account);
+                self.seat = Some(seat.ok_or(reply::ACCOUNT_CROWDED)?);
+                Some(Some(account.address.to_string().into()))
             }
+            Some(None) => {
+                self.seat = None;
+                Some(None)
+            }
+            None => None,
+        };
+        if let Some(address) = xclient.address {
+            self.visitor.address = address;
         }
+        let shared = |text: String| text.into();
+        Ok(Client {
+            address: self.visitor.address,
+            name: xclient.name.map(|name| name.map(shared)),
+            hello: xclient.hello.map(|hello| hello.map(shared)),
+            login,
+        })
     }
 
     fn sender(&mut self, reverse_path: Option<&Address>) -> Verdict {

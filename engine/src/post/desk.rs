@@ -159,6 +159,14 @@ fn weight(letter: &Letter) -> usize {
             question: Question::Offer(offered),
             ..
         } => offered.submitted.tail.len(),
+        Letter::Ask {
+            question: Question::Visit(ask),
+            ..
+        } => ask.octets(),
+        Letter::Answer {
+            answer: Answer::Visited(answer),
+            ..
+        } => answer.octets(),
         Letter::Connection(handover) => handover.unread.len(),
         _ => 0,
     };

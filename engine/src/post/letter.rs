@@ -6,6 +6,7 @@ use crate::config::TlsMode;
 use crate::reactor::oneshot;
 use crate::tls::StreamParts;
 use crate::wire::imap::deflate::Layer;
+use crate::wire::imap::visit::{Ask, Lent, Said, Visitor};
 use std::collections::BTreeMap;
 use store::error::{ChangeError, ReadError};
 use store::mail::id::QueueId;
@@ -49,6 +50,8 @@ pub enum Question {
     Offer(Box<Offered>),
     /// About addresses whose domains it keeps.
     Suppress(Box<SuppressAsk>),
+    /// About mailboxes that its accounts let others use.
+    Visit(Box<VisitAsk>),
 }
 
 /// A message with its envelope, as the shard that talked to the client puts it together.
@@ -81,7 +84,54 @@ pub enum Answer {
     /// The offer is durable and need not be made again.
     Delivered(Result<(), ChangeError>),
     Suppressed(Box<SuppressAnswer>),
+    Visited(Box<VisitAnswer>),
 }
+
+/// What a session asks of another shard for a user of its own.
+#[derive(Debug)]
+pub enum VisitAsk {
+    /// Which mailboxes the visitor may see.
+    Lent(Visitor),
+    /// A guest session at the account of this address.
+    Open { visitor: Visitor, owner: String },
+    /// To the guest session of this number.
+    Say { guest: u64, ask: Ask },
+    /// It is not needed any more.
+    Close { guest: u64 },
+}
+
+#[derive(Debug)]
+pub enum VisitAnswer {
+    Lent(Vec<Lent>),
+    /// The number of the guest session; `None`: no such account, or no room.
+    Opened(Option<u64>),
+    Said(Said),
+    Closed,
+}
+
+impl VisitAsk {
+    /// What it weighs, about.
+    pub(super) fn octets(&self) -> usize {
+        match self {
+            VisitAsk::Say { ask, .. } => ask.octets(),
+            _ => 0,
+        }
+    }
+}
+
+impl VisitAnswer {
+    /// What it weighs, about.
+    pub(super) fn octets(&self) -> usize {
+        match self {
+            VisitAnswer::Lent(lent) => lent.len() * LENT_BYTES,
+            VisitAnswer::Said(Said::Octets(octets) | Said::Lines(octets)) => octets.len(),
+            _ => 0,
+        }
+    }
+}
+
+/// What one mailbox in an answer weighs, about.
+const LENT_BYTES: usize = 128;
 
 /// What became of a claim.
 pub enum Claimed {
@@ -119,6 +169,7 @@ pub enum Via {
         /// How its listener lets clients in, if this one logs out and stays (RFC 8437).
         tls: TlsMode,
         login_without_tls: bool,
+        is_trusted: bool,
         /// COMPRESS was said before.
         layer: Option<Layer>,
     },
@@ -167,6 +218,12 @@ pub enum Order {
     Suppress {
         ask: SuppressAsk,
         done: oneshot::Sender<SuppressAnswer>,
+    },
+    /// An IMAP command in the place of an account's owner. Answered: what it brought, or why not.
+    AsOwner {
+        owner: String,
+        command: String,
+        done: oneshot::Sender<Result<String, String>>,
     },
     /// Configuration and directory were exchanged.
     Reloaded(oneshot::Sender<()>),

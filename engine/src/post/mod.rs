@@ -12,7 +12,7 @@ mod tls_report;
 pub use desk::{Post, Undelivered};
 pub use letter::{
     Answer, Claimed, Done, Handover, Letter, Offered, Order, Question, StreamId, Submitted, Taken,
-    Via,
+    Via, VisitAnswer, VisitAsk,
 };
 pub use queue::{
     LastReply, Pick, QueueAnswer, QueueAsk, QueueDeed, QueueField, QueueLine, QueueShown, SiteLine,

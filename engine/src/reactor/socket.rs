@@ -307,6 +307,11 @@ impl Socket {
         self.peer
     }
 
+    /// What speaks here does so for somebody else, whose address it has told.
+    pub fn is_for(&mut self, client: SocketAddr) {
+        self.peer = client;
+    }
+
     pub fn local_addr(&self) -> io::Result<SocketAddr> {
         let address = rustix::net::getsockname(&self.watched)?;
         SocketAddr::try_from(address).map_err(io::Error::from)

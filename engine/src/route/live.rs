@@ -4,7 +4,7 @@ use super::Directory;
 use crate::config::Config;
 use crate::sign::Signers;
 use crate::telemetry::metric::Complaints;
-use crate::tls::{Clients, TlsContext, TlsFiles};
+use crate::tls::{Clients, Holders, TlsContext, TlsFiles};
 use arc_swap::ArcSwap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
@@ -16,6 +16,8 @@ pub struct Live {
     pub tls: Option<TlsContext>,
     /// Clients that may send to other hosts by their certificates.
     pub clients: ArcSwap<Clients>,
+    /// Accounts that are logged in to by certificates.
+    pub holders: ArcSwap<Holders>,
     /// Keys that sign what leaves this host.
     pub signers: ArcSwap<Signers>,
     /// Authorities and certificates that single hosts want.
@@ -38,6 +40,7 @@ impl Live {
             directory: ArcSwap::from_pointee(directory),
             tls,
             clients: ArcSwap::default(),
+            holders: ArcSwap::default(),
             signers: ArcSwap::default(),
             tls_files: ArcSwap::default(),
             complaints: Complaints::default(),

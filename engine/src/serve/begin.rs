@@ -6,6 +6,7 @@ use super::outbound::{self, Ways};
 use super::service::{self, Bureau};
 use super::shard::{self, Equipment};
 use super::told;
+use crate::auth::token::{self, Tokens};
 use crate::auth::{Gate, Secrets, ThrottleLimits};
 use crate::config::{
     CertificateSource, Config, ListenAt, Listener, LogFormat, LogLevel, LogTarget, Protocol,
@@ -37,7 +38,7 @@ use store::log::{Options, Recovered};
 pub struct Refusal(pub String);
 
 impl Refusal {
-    fn because(what: &str, error: impl Display) -> Refusal {
+    pub(super) fn because(what: &str, error: impl Display) -> Refusal {
         Refusal(format!("{what}: {error}"))
     }
 }
@@ -48,7 +49,7 @@ pub struct Server {
     live: Arc<Live>,
     backend: Backend,
     ears: Vec<Vec<Ear>>,
-    pages: Vec<SocketAddr>,
+    pages: Vec<(SocketAddr, TlsMode)>,
     /// Removed at the end.
     socket_files: Vec<PathBuf>,
     logger: (Logger, log::Ending),
@@ -112,7 +113,7 @@ impl Server {
                 ListenAt::Tcp(address)
                     if listener.protocol == Protocol::Http && !listener.inject =>
                 {
-                    self.pages.push(*address);
+                    self.pages.push((*address, listener.tls));
                 }
                 ListenAt::Tcp(address) => self.bind_address(listener, *address)?,
                 ListenAt::Unix { path, mode } => self.bind_file(listener, path, *mode)?,
@@ -169,9 +170,9 @@ impl Server {
         let shards = home.identity.shards;
         let workers = Workers::start(&live, &home.path, shards)?;
         let (ways, names) = outbound::open(&live.config.load(), &workers.logins)?.unzip();
+        let (bearer, tokens) = tokens(&live.config.load())?.unzip();
         let logins = workers.logins.clone();
-        let process = process(backend, &logger);
-        let metrics = Metrics::new(shards, process);
+        let metrics = Metrics::new(shards, process(backend, &logger));
         if let Some(ways) = &ways {
             ways.show_sites(&metrics);
         }
@@ -190,6 +191,7 @@ impl Server {
             metrics: Arc::clone(&metrics),
             gate,
             decoy: Decoy::new(secret),
+            bearer,
             workers,
             ways,
         };
@@ -197,9 +199,8 @@ impl Server {
         for ((shard, ears), endpoint) in (0..shards).zip(ears).zip(endpoints.by_ref()) {
             opened.push(common.start_shard(shard, ears, endpoint)?);
         }
-        let endpoint = endpoints
-            .next()
-            .ok_or_else(|| Refusal("no endpoint is left".into()))?;
+        let endpoint = endpoints.next();
+        let endpoint = endpoint.ok_or_else(|| Refusal("no endpoint is left".into()))?;
         let bureau = Bureau {
             live,
             metrics,
@@ -212,6 +213,7 @@ impl Server {
             logger,
             names,
             hooks,
+            tokens,
         };
         let ended = service::run(backend, bureau);
         socket_files.iter().for_each(remove_quietly);
@@ -276,6 +278,7 @@ struct Common {
     metrics: Arc<Metrics>,
     gate: Arc<Gate>,
     decoy: Decoy,
+    bearer: Option<Tokens>,
     workers: Workers,
     /// `None`: no mail leaves this host.
     ways: Option<Ways>,
@@ -335,6 +338,7 @@ impl Common {
             gate: Arc::clone(&self.gate),
             logins: self.workers.logins.clone(),
             decoy: self.decoy.clone(),
+            bearer: self.bearer.clone(),
             metrics,
             ways: self.ways.clone(),
         };
@@ -382,7 +386,15 @@ fn live(config: Config, shards: u16, tls: Option<TlsContext>) -> Result<Arc<Live
     live.tls_files.store(Arc::new(tls_files));
     let clients = outbound::clients(&live.config.load()).map_err(Refusal)?;
     live.clients.store(Arc::new(clients));
+    let holders = outbound::holders(&live.config.load()).map_err(Refusal)?;
+    live.holders.store(Arc::new(holders));
     Ok(Arc::new(live))
+}
+
+/// `None`: no bearer tokens are taken.
+fn tokens(config: &Config) -> Result<Option<(Tokens, token::Service)>, Refusal> {
+    let opened = config.auth.oauth.clone().map(token::open).transpose();
+    opened.map_err(|why| Refusal(format!("[auth.oauth]: {why}")))
 }
 
 fn tls_context(config: &Config) -> Result<Option<TlsContext>, Refusal> {

@@ -2,7 +2,7 @@
 
 use crate::config::{self, Protocol, TlsMode};
 use crate::event;
-use crate::listen::{Crowded, Hall, http, imap, pop3, smtp};
+use crate::listen::{Believed, Crowded, Hall, Pass, http, imap, pop3, smtp, unwrap};
 use crate::reactor::net::Bound;
 use crate::reactor::{Listener, Side, Socket, spawn};
 use crate::session::smtp::{AuthOffer, FutureRelease, Kind, Settings};
@@ -22,6 +22,7 @@ pub(super) struct Ear {
     pub(super) protocol: Protocol,
     pub(super) tls: TlsMode,
     pub(super) login_without_tls: bool,
+    pub(super) believed: Believed,
 }
 
 impl Ear {
@@ -32,6 +33,10 @@ impl Ear {
             protocol: listener.protocol,
             tls: listener.tls,
             login_without_tls: listener.login_without_tls,
+            believed: Believed {
+                proxies: listener.proxy.clone(),
+                trusted: listener.trusted.clone(),
+            },
         }
     }
 }
@@ -49,7 +54,9 @@ pub(super) async fn listen(hall: Rc<Hall>, ear: Ear) {
     let door = imap::Door {
         tls: ear.tls,
         login_without_tls: ear.login_without_tls,
+        is_trusted: false,
     };
+    let believed = Rc::new(ear.believed);
     let starved = |error: &io::Error| {
         event!(Warn, "cannot accept", address = address, error = error);
     };
@@ -63,15 +70,35 @@ pub(super) async fn listen(hall: Rc<Hall>, ear: Ear) {
             None => return,
         };
         let hall = Rc::clone(&hall);
-        let protocol = ear.protocol;
-        match hall.census.enter(socket.peer_addr().ip(), hall.room()) {
-            Ok(pass) => spawn(async move {
-                welcome(hall, socket, protocol, door).await;
-                drop(pass);
-            }),
+        let (protocol, believed) = (ear.protocol, Rc::clone(&believed));
+        match hall.census.enter_for_somebody(hall.room()) {
+            Ok(pass) => spawn(let_in(hall, socket, pass, believed, (protocol, door))),
             Err(crowded) => spawn(turn_away(hall, socket, protocol, crowded)),
         }
     }
+}
+
+/// Finds out whose connection it is, and whether there is room for one more of theirs.
+async fn let_in(
+    hall: Rc<Hall>,
+    socket: Socket,
+    mut pass: Pass,
+    believed: Rc<Believed>,
+    (protocol, door): (Protocol, imap::Door),
+) {
+    let Some(socket) = unwrap(&hall, socket, &believed).await else {
+        return;
+    };
+    let door = imap::Door {
+        is_trusted: believed.is_trusted(&socket),
+        ..door
+    };
+    if !door.is_trusted
+        && let Err(crowded) = pass.is_for(socket.peer_addr().ip(), hall.room())
+    {
+        return turn_away(hall, socket, protocol, crowded).await;
+    }
+    welcome(hall, socket, protocol, door).await;
 }
 
 async fn welcome(hall: Rc<Hall>, socket: Socket, protocol: Protocol, door: imap::Door) {
@@ -163,6 +190,7 @@ fn settings(hall: &Hall, kind: Kind, door: imap::Door) -> Arc<Settings> {
         failed_logins_max: small(limits.login_failures_max),
         hops_max: small(limits.hops_max),
         starttls: door.tls == TlsMode::StartTls && hall.live.tls.is_some(),
+        takes_xclient: door.is_trusted,
         mechanisms: match kind {
             Kind::Submission => hall.mechanisms(),
             Kind::Smtp | Kind::Lmtp => Vec::new(),

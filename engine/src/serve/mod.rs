@@ -15,6 +15,7 @@ mod interfaces;
 mod orders;
 mod outbound;
 mod resume;
+mod secure;
 mod service;
 mod shard;
 mod tempo;

@@ -4,6 +4,7 @@ use super::follow;
 use super::resume;
 use super::shard::{Desk, open_doors};
 use crate::events;
+use crate::listen::as_owner;
 use crate::post::{Order, QueueAnswer, QueueAsk};
 use crate::queue::Dispatcher;
 use crate::reactor::sleep;
@@ -61,6 +62,11 @@ pub(super) async fn carry_out(desk: &Desk, order: Order) {
         Order::Suppress { ask, done } => {
             drop(done.send(desk.hall.intake.suppression(ask).await));
         }
+        Order::AsOwner {
+            owner,
+            command,
+            done,
+        } => drop(done.send(as_owner(&desk.hall, &owner, &command).await)),
         Order::Seen(done) => drop(done.send(resume::seen(desk))),
         Order::ResumeOffers { seen, done } => {
             drop(done.send(resume::offers(desk, &seen).await));

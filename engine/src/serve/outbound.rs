@@ -14,7 +14,9 @@ use crate::resolver::{self, Ourselves, Outside, Service};
 use crate::route::Live;
 use crate::sign::Signers;
 use crate::telemetry::metric::Metrics;
-use crate::tls::{Authorities, CertificateError, CertificateFiles, Clients, TlsClient, TlsFiles};
+use crate::tls::{
+    Authorities, CertificateError, CertificateFiles, Clients, Holders, TlsClient, TlsFiles,
+};
 use std::net::{IpAddr, Ipv4Addr};
 use std::rc::Rc;
 use std::sync::Arc;
@@ -171,6 +173,11 @@ pub(super) fn clients(config: &Config) -> Result<Clients, String> {
     let relay = &config.outbound.relay;
     Clients::load(&relay.certificates, relay.client_authorities.as_deref())
         .map_err(|error| format!("[relay] client_authorities: {error}"))
+}
+
+/// Who logs in by a certificate.
+pub(super) fn holders(config: &Config) -> Result<Holders, String> {
+    Holders::load(&config.auth).map_err(|error| format!("[auth] authorities: {error}"))
 }
 
 /// A reload neither begins to send nor ends it: the ways out are made at the start.

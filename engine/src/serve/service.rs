@@ -3,10 +3,12 @@
 use super::begin::{Refusal, check_secret, load_certificates};
 use super::outbound;
 use super::resume;
+use super::secure::Secure;
 use crate::admin::control;
 use crate::admin::http::{self, Seen};
 use crate::admin::office::{Gone, Office};
-use crate::config::{Config, Limits};
+use crate::auth::token;
+use crate::config::{Config, Limits, TlsMode};
 use crate::event;
 use crate::events;
 use crate::post::{Letter, Order, Post};
@@ -17,6 +19,7 @@ use crate::resolver;
 use crate::route::Live;
 use crate::telemetry::log::Logger;
 use crate::telemetry::metric::Metrics;
+use crate::tls::TlsContext;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
@@ -34,13 +37,15 @@ pub(super) struct Bureau {
     pub(super) endpoint: Endpoint<Letter>,
     pub(super) opened: Vec<oneshot::Receiver<Result<Recovered, String>>>,
     pub(super) logins: Pool,
-    pub(super) pages: Vec<SocketAddr>,
+    pub(super) pages: Vec<(SocketAddr, TlsMode)>,
     pub(super) file: Option<PathBuf>,
     pub(super) logger: Logger,
     /// Answers the shards' questions about other hosts.
     pub(super) names: Option<resolver::Service>,
     /// Programs that are told of messages.
     pub(super) hooks: Option<events::Hooks>,
+    /// Judges bearer tokens.
+    pub(super) tokens: Option<token::Service>,
 }
 
 /// Runs the service on this thread until the server has ended.
@@ -64,8 +69,12 @@ async fn serve(mut bureau: Bureau) -> Result<(), Refusal> {
         logger,
         names,
         hooks,
+        tokens,
         ..
     } = bureau;
+    if let Some(tokens) = tokens {
+        tokio::task::spawn_local(tokens.run());
+    }
     if let Some(hooks) = hooks {
         events::run_hooks(hooks);
     }
@@ -85,8 +94,9 @@ async fn serve(mut bureau: Bureau) -> Result<(), Refusal> {
         started,
         is_ending: AtomicBool::new(false),
     });
-    for address in pages {
-        open_pages(address, face.clone()).await?;
+    for (address, mode) in pages {
+        let tls = live.tls.as_ref().filter(|_| mode == TlsMode::Implicit);
+        open_pages(address, tls, face.clone()).await?;
     }
     let control_path = live.config.load().control.clone();
     let listener = control::bind(&control_path)
@@ -143,7 +153,11 @@ async fn read_answers(post: Rc<Post>, mut inbox: Receiver<Letter>) {
     }
 }
 
-async fn open_pages(address: SocketAddr, face: Arc<Face>) -> Result<(), Refusal> {
+async fn open_pages(
+    address: SocketAddr,
+    tls: Option<&TlsContext>,
+    face: Arc<Face>,
+) -> Result<(), Refusal> {
     let listener = tokio::net::TcpListener::bind(address)
         .await
         .map_err(|error| {
@@ -151,7 +165,14 @@ async fn open_pages(address: SocketAddr, face: Arc<Face>) -> Result<(), Refusal>
                 "cannot listen on {address}: {error}; end what uses it, or change [[listener]]"
             ))
         })?;
-    tokio::task::spawn_local(async move { axum::serve(listener, http::pages(face)).await });
+    let Some(tls) = tls else {
+        tokio::task::spawn_local(async move { axum::serve(listener, http::pages(face)).await });
+        return Ok(());
+    };
+    let patience = face.live.config.load().limits.tls_handshake_secs_max;
+    let secure = Secure::new(listener, tls.config(), Duration::from_secs(patience));
+    let secure = secure.map_err(|error| Refusal::because("pages under TLS", error))?;
+    tokio::task::spawn_local(async move { axum::serve(secure, http::pages(face)).await });
     Ok(())
 }
 
@@ -219,6 +240,7 @@ async fn try_reload(
     live.signers.store(Arc::new(outbound::signers(&config)?));
     live.tls_files.store(Arc::new(tls_files));
     live.clients.store(Arc::new(outbound::clients(&config)?));
+    live.holders.store(Arc::new(outbound::holders(&config)?));
     if let Some(tls) = &live.tls {
         tls.replace(load_certificates(&config).map_err(|refusal| refusal.0)?);
     }
@@ -251,6 +273,7 @@ fn fixed_until_restart(started: &Config, wanted: &Config) -> Vec<&'static str> {
         ("control", started.control != wanted.control),
         ("[[listener]]", started.listeners != wanted.listeners),
         ("[tls]", started.outbound.tls != wanted.outbound.tls),
+        ("[auth.oauth]", started.auth.oauth != wanted.auth.oauth),
         ("[log]", started.log != wanted.log),
         ("[events], [[webhook]]", started.events != wanted.events),
         ("[resolver]", started.resolver != wanted.resolver),

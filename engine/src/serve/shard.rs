@@ -7,10 +7,11 @@ use super::orders;
 use super::outbound::{self, Ways};
 use super::tempo::Tempo;
 use crate::auth::Gate;
+use crate::auth::token::Tokens;
 use crate::events;
 use crate::intake::{Claims, Counter, Feeder, Heirs, Intake, QueueIds, Shard};
-use crate::listen::{Census, Drain, Hall, http, imap, pop3};
-use crate::post::{Letter, Post, Via};
+use crate::listen::{Census, Drain, Guests, Hall, http, imap, pop3};
+use crate::post::{Letter, Post, Question, Via};
 use crate::queue::Dispatcher;
 use crate::reactor::inbox::{Fill, Receiver};
 use crate::reactor::{Endpoint, Now, Pool, RingDisk, oneshot, sleep, spawn};
@@ -43,6 +44,7 @@ pub(super) struct Equipment {
     pub(super) gate: Arc<Gate>,
     pub(super) logins: Pool,
     pub(super) decoy: Decoy,
+    pub(super) bearer: Option<Tokens>,
     pub(super) metrics: Arc<ShardMetrics>,
     /// `None`: no mail leaves this host.
     pub(super) ways: Option<Ways>,
@@ -117,12 +119,14 @@ fn furnish(equipment: Equipment, store: Rc<Shard>) -> (Rc<Desk>, Receiver<Letter
         gate: equipment.gate,
         logins: equipment.logins,
         decoy: equipment.decoy,
+        bearer: equipment.bearer,
         metrics: equipment.metrics,
         drain: Drain::new(),
         census: Census::new(),
         maildrops: pop3::Maildrops::default(),
         inject: http::Desk::new(Rc::clone(&claims)),
         known: Rc::default(),
+        guests: Guests::default(),
         store: Rc::clone(&store),
         post,
     };
@@ -181,7 +185,10 @@ async fn read_letters(desk: Rc<Desk>, mut inbox: Receiver<Letter>) {
                 from,
                 question,
             } => spawn(async move {
-                let answer = desk.counter.answer(from, question).await;
+                let answer = match question {
+                    Question::Visit(ask) => desk.hall.guests.answer(&desk.hall, *ask).await,
+                    question => desk.counter.answer(from, question).await,
+                };
                 let _ = desk
                     .hall
                     .post

@@ -77,7 +77,7 @@ impl fmt::Debug for Clients {
     }
 }
 
-fn verifier(file: &Path) -> Result<Arc<dyn ClientCertVerifier>, CertificateError> {
+pub(super) fn verifier(file: &Path) -> Result<Arc<dyn ClientCertVerifier>, CertificateError> {
     let mut roots = RootCertStore::empty();
     for certificate in load_chain(file)? {
         let added = roots.add(certificate);
@@ -88,7 +88,7 @@ fn verifier(file: &Path) -> Result<Arc<dyn ClientCertVerifier>, CertificateError
     verifier.map_err(|error| wrong(file, error.to_string()))
 }
 
-fn fingerprint(certificate: &CertificateDer<'_>) -> Fingerprint {
+pub(super) fn fingerprint(certificate: &CertificateDer<'_>) -> Fingerprint {
     let mut octets = [0; 32];
     let digest = digest(&SHA256, certificate);
     for (octet, of_digest) in octets.iter_mut().zip(digest.as_ref()) {

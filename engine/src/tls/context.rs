@@ -3,6 +3,8 @@
 
 use super::certificates::Certificates;
 use super::clients::AskAny;
+use super::der::{self, SignatureHash};
+use ::aws_lc_rs::digest;
 use arc_swap::ArcSwap;
 use rustls::ServerConfig;
 use rustls::crypto::aws_lc_rs;
@@ -49,7 +51,22 @@ impl TlsContext {
         self.resolver.0.store(Arc::new(certificates));
     }
 
-    pub(super) fn config(&self) -> Arc<ServerConfig> {
+    /// The hash of the certificate that is shown for a name. A client that was shown the one before
+    /// a reload does not get in by it, and tries again.
+    pub(super) fn end_point(&self, name: Option<&str>) -> Option<Vec<u8>> {
+        let shown = self.resolver.0.load().find(name);
+        let certificate = shown.cert.first()?;
+        let algorithm = match der::signature_hash(certificate)? {
+            SignatureHash::Sha256 => &digest::SHA256,
+            SignatureHash::Sha384 => &digest::SHA384,
+            SignatureHash::Sha512 => &digest::SHA512,
+        };
+        Some(digest::digest(algorithm, certificate).as_ref().to_vec())
+    }
+
+    /// For handshakes that are not made by a [`super::Stream`].
+    #[must_use]
+    pub fn config(&self) -> Arc<ServerConfig> {
         self.config.clone()
     }
 }

@@ -7,7 +7,9 @@ pub mod context;
 pub mod demo;
 pub mod stream;
 
+mod der;
 mod files;
+mod holders;
 mod session;
 mod validity;
 mod verifier;
@@ -22,5 +24,6 @@ pub use client::{
 pub use clients::{ClientProof, Clients};
 pub use context::TlsContext;
 pub use files::TlsFiles;
+pub use holders::Holders;
 pub use stream::{Stream, StreamParts, TlsInfo};
 pub use verifier::anybody;

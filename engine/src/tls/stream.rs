@@ -261,12 +261,24 @@ impl Stream {
         self.session.as_ref()?.channel_binding()
     }
 
+    /// The `tls-server-end-point` channel binding (RFC 5929 §4): the hash of the certificate that
+    /// we have shown.
+    pub fn end_point(&self, context: &TlsContext) -> Option<Vec<u8>> {
+        let session = self.session.as_ref()?;
+        context.end_point(session.server_name())
+    }
+
     pub fn is_tls(&self) -> bool {
         self.session.is_some()
     }
 
     pub fn peer_addr(&self) -> SocketAddr {
         self.socket.peer_addr()
+    }
+
+    /// See [`Socket::is_for`].
+    pub fn is_for(&mut self, client: SocketAddr) {
+        self.socket.is_for(client);
     }
 
     pub fn local_addr(&self) -> io::Result<SocketAddr> {

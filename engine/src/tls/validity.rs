@@ -1,16 +1,13 @@
 //! When a certificate ends, read from its DER (RFC 5280 §4.1.2.5) for a warning, not for trust.
 
+use super::der::{self, element};
 use rustls::pki_types::CertificateDer;
 use store::mail::calendar::days_since_1970;
 
 /// Seconds since 1970 at which the certificate stops being valid; `None` if it cannot be read.
 pub(super) fn not_after(certificate: &CertificateDer<'_>) -> Option<u64> {
-    let (_, certificate, _) = element(certificate)?;
-    let (_, mut body, _) = element(certificate)?;
-    // version [0] OPTIONAL, serialNumber, signature, issuer, validity.
-    if body.first() == Some(&VERSION) {
-        body = element(body)?.2;
-    }
+    let (mut body, _) = der::certificate(certificate)?;
+    // serialNumber, signature, issuer, validity.
     for _ in 0..3 {
         body = element(body)?.2;
     }
@@ -20,28 +17,8 @@ pub(super) fn not_after(certificate: &CertificateDer<'_>) -> Option<u64> {
     time(kind, text)
 }
 
-const VERSION: u8 = 0xa0;
 const UTC_TIME: u8 = 0x17;
 const GENERALIZED_TIME: u8 = 0x18;
-
-/// The first DER element: tag, content, and what follows it.
-fn element(der: &[u8]) -> Option<(u8, &[u8], &[u8])> {
-    let (tag, rest) = der.split_first()?;
-    let (first, rest) = rest.split_first()?;
-    let (length, rest) = match first {
-        0..=0x7f => (usize::from(*first), rest),
-        0x81..=0x83 => {
-            let (octets, rest) = rest.split_at_checked(usize::from(first & 0x0f))?;
-            let length = octets
-                .iter()
-                .fold(0, |sum, octet| sum << 8 | usize::from(*octet));
-            (length, rest)
-        }
-        _ => return None,
-    };
-    let (content, rest) = rest.split_at_checked(length)?;
-    Some((*tag, content, rest))
-}
 
 /// `YYMMDDHHMMSSZ` or `YYYYMMDDHHMMSSZ`.
 fn time(kind: u8, text: &[u8]) -> Option<u64> {

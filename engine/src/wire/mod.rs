@@ -4,5 +4,7 @@ pub mod http;
 pub mod imap;
 pub mod mime;
 pub mod pop3;
+pub mod proxy;
 pub mod sasl;
 pub mod smtp;
+pub mod xclient;

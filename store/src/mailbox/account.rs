@@ -68,6 +68,13 @@ impl Account {
         self.octets
     }
 
+    /// Messages of all mailboxes.
+    pub(crate) fn messages(&self) -> u64 {
+        let each = self.mailboxes.values();
+        each.map(|contents| u64::from(contents.status().messages))
+            .sum()
+    }
+
     /// Whether `octets` more would be above the quota, what is on its way counted.
     pub(crate) fn would_exceed(&self, octets: u64) -> bool {
         self.limit().is_some_and(|quota| {

@@ -28,6 +28,14 @@ impl Space {
     pub const UIDL: Space = Space(16);
     /// When messages were retrieved by POP3.
     pub const RETRIEVED: Space = Space(17);
+    /// What others may do with a mailbox, by mailbox.
+    pub const RIGHTS: Space = Space(6);
+    /// The same by who may.
+    pub const LENT: Space = Space(7);
+    /// What is noted of mailboxes and accounts.
+    pub const ANNOTATIONS: Space = Space(8);
+    /// How many messages and mailboxes an account may have.
+    pub const LIMITS: Space = Space(9);
 }
 
 /// A small durable fact.

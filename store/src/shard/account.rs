@@ -122,6 +122,7 @@ impl<D: Disk> Shard<D> {
 
     /// Removes an account with all its mail. Its id is never used again.
     pub async fn remove_account(&self, account: AccountId) -> Result<(), ChangeError> {
+        self.forget(account, None).await?;
         self.change_account(account, AccountFact::Remove { account })
             .await
     }

@@ -4,6 +4,7 @@
 //! Law: one command is one frame. Everything that can fail is asked before the first UID is given
 //! out, so that what fails leaves no trace.
 
+use super::belonging::messages_fit;
 use super::change::named;
 use super::custody::{Arrival, draft_delivery};
 use super::{BodyWriter, Entry, FlagNames, Shard};
@@ -208,6 +209,8 @@ fn may_append(
     messages: &[NewMessage],
     replaces: Option<(MailboxId, Uid)>,
 ) -> Result<bool, ChangeError> {
+    let gone = usize::from(replaces.is_some());
+    messages_fit(state, account, messages.len().saturating_sub(gone))?;
     let owner = state.account_mut(account).ok_or(ChangeError::NoAccount)?;
     let mut octets = 0;
     for message in messages {

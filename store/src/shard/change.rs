@@ -1,5 +1,6 @@
 //! STORE, EXPUNGE, COPY and MOVE.
 
+use super::belonging::messages_fit;
 use super::{Entry, Shard};
 use crate::disk::Disk;
 use crate::error::ChangeError;
@@ -230,6 +231,9 @@ impl<D: Disk> Shard<D> {
         let octets = rows.iter().map(|row| u64::from(row.octets)).sum();
         if !and_expunge && owner.would_exceed(octets) {
             return Err(ChangeError::OverQuota);
+        }
+        if !and_expunge {
+            messages_fit(&state, account, rows.len())?;
         }
         Ok(rows)
     }

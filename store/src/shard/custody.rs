@@ -1,5 +1,6 @@
 //! How mail arrives: custody from SMTP, offers of other shards.
 
+use super::belonging::messages_fit;
 use super::memo::{draft_memos, may_claim, memo_bytes};
 use super::queue::{NOTE_BYTES_MAX, QUEUED_TOGETHER_MAX, draft_ends, draft_queue, may_end};
 use super::{BodyWriter, Entry, Shard};
@@ -274,7 +275,9 @@ fn are_all_full(state: &State, shares: &[Share], body_octets: u64) -> bool {
     let owner = |share: &Share| state.account(state.account_at(&share.account)?);
     let is_full = |share: &Share| {
         let octets = body_octets + share.prefix.len() as u64;
-        owner(share).is_none_or(|owner| owner.would_exceed(octets))
+        owner(share).is_none_or(|owner| {
+            owner.would_exceed(octets) || messages_fit(state, owner.id, 1).is_err()
+        })
     };
     shares.iter().all(is_full)
 }
@@ -296,6 +299,9 @@ fn draft_share(
         .ok_or(ChangeError::NoAccount)?;
     let octets = body_octets + share.prefix.len() as u64;
     let object = state.next_object();
+    if may_refuse {
+        messages_fit(state, account, 1)?;
+    }
     let owner = state.account_mut(account).ok_or(ChangeError::NoAccount)?;
     if may_refuse && owner.would_exceed(octets) {
         return Err(ChangeError::OverQuota);

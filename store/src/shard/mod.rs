@@ -8,6 +8,7 @@
 mod account;
 mod append;
 mod arriving;
+pub mod belonging;
 mod body;
 mod change;
 mod checkpoint;

@@ -20,12 +20,16 @@ impl<D: Disk> Shard<D> {
         special_use: SpecialUse,
     ) -> Result<MailboxInfo, ChangeError> {
         let name = name::for_creation(name)?;
+        let mailboxes_max = self.counts(account).mailboxes;
         self.change_tree(account, MAILBOX_DEPTH_MAX, |tree, now_secs| {
             if tree.id_of(&name).is_some() {
                 return Err(ChangeError::AlreadyExists);
             }
             if tree.special_use_taken(special_use) {
                 return Err(ChangeError::Cannot("another mailbox has this special use"));
+            }
+            if mailboxes_max.is_some_and(|max| tree.list().len() as u64 >= max) {
+                return Err(ChangeError::OverQuota);
             }
             create_path(tree, &name, special_use, now_secs)
         })
@@ -99,6 +103,8 @@ impl<D: Disk> Shard<D> {
         if name == INBOX {
             return Err(ChangeError::Cannot("INBOX cannot be deleted"));
         }
+        let mailbox = self.mailbox(account, &name).ok_or(ChangeError::NoMailbox)?;
+        self.forget(account, Some(mailbox.id)).await?;
         self.change_tree(account, 1, |tree, _| {
             let mailbox = tree.id_of(&name).ok_or(ChangeError::NoMailbox)?;
             let modseq = tree.next_modseq();

@@ -46,6 +46,7 @@ const RULES: [Rule; 4] = [
         places: &[
             "engine/src/reactor",
             "engine/src/admin/control.rs",
+            "engine/src/serve/secure.rs",
             "engine/src/serve/service.rs",
             "tools/src",
             "bench/src/peer",

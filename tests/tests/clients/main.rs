@@ -6,6 +6,7 @@
 mod dkim;
 mod dovecot_pop3;
 mod fetchers;
+mod logins;
 mod notices;
 mod pop3;
 mod postfix;

@@ -10,6 +10,7 @@ pub(crate) mod dump;
 pub(crate) mod export;
 pub(crate) mod fsck;
 pub(crate) mod import;
+pub(crate) mod mailbox;
 mod moment;
 pub(crate) mod queue;
 pub(crate) mod restore;

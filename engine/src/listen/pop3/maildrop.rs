@@ -288,21 +288,36 @@ impl Open {
         self.view.uid_validity
     }
 
+    /// What was deleted is gone when this is ready; marks are an aid, and no reason to fail.
     async fn end(&self, hall: &Hall, update: Update) -> Result<(), ChangeError> {
-        let Update { deleted, retrieved } = update;
+        let Update { deleted, retrieved } = &update;
         let store = &hall.store;
-        let (account, validity) = (self.account, self.uid_validity());
-        let end = store.end_maildrop(account, self.mailbox(), &deleted, &retrieved);
+        let end = store.end_maildrop(self.account, self.mailbox(), deleted, retrieved);
         end.await?;
-        let config = hall.live.config.load_full();
-        if let Expire::Days(_) = config.pop3.expire {
+        if let Err(error) = self.settle_marks(hall, &update).await {
+            let error = error.to_string();
+            event!(
+                Error,
+                "marks not kept",
+                account = self.account,
+                error = error
+            );
+        }
+        Ok(())
+    }
+
+    async fn settle_marks(&self, hall: &Hall, update: &Update) -> Result<(), ChangeError> {
+        let Update { deleted, retrieved } = update;
+        let (store, account, validity) = (&hall.store, self.account, self.uid_validity());
+        let expire = hall.live.config.load().pop3.expire;
+        if let Expire::Days(_) = expire {
             let secs = hall.now().unix_secs();
             let fresh = retrieved.without(&self.retrieved_before);
             let marks: Marks = fresh.iter().map(|uid| (uid, write_secs(secs))).collect();
             store
                 .mark(Mark::Retrieved, account, validity, &marks)
                 .await?;
-            let gone = store.unmark(Mark::Retrieved, account, validity, &deleted);
+            let gone = store.unmark(Mark::Retrieved, account, validity, deleted);
             gone.await?;
         }
         if self.has_uidls || !self.stale.is_empty() {

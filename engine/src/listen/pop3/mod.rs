@@ -337,6 +337,7 @@ impl Conversation {
 const INSIDE: Door = Door {
     tls: TlsMode::None,
     login_without_tls: false,
+    is_trusted: false,
 };
 
 /// What is left of octets that were received.

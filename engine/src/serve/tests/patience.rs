@@ -6,7 +6,7 @@ use crate::auth::{Gate, ThrottleLimits};
 use crate::config::{Config, Limits, Protocol, TlsMode};
 use crate::intake::{Claims, Heirs, Intake, QueueIds};
 use crate::listen::pop3::Maildrops;
-use crate::listen::{Census, Drain, Hall, http, imap};
+use crate::listen::{Believed, Census, Drain, Guests, Hall, http, imap};
 use crate::post::{Handover, Post, Via};
 use crate::reactor::net::Bound;
 use crate::reactor::{Clock, Pool, Socket, oneshot, spawn};
@@ -160,6 +160,7 @@ fn a_connection_moves_only_where_there_is_room() {
                 tag,
                 tls: TlsMode::None,
                 login_without_tls: true,
+                is_trusted: false,
                 layer: None,
             },
             stream: stream.into_parts().ok().unwrap(),
@@ -260,6 +261,7 @@ fn with_client<T: Send + 'static>(
             protocol,
             tls: TlsMode::None,
             login_without_tls: true,
+            believed: Believed::default(),
         };
         spawn(listen(hall, ear));
         let (done, said) = oneshot::oneshot();
@@ -304,12 +306,14 @@ async fn hall(path: &Path, limits: Limits) -> Rc<Hall> {
         live,
         logins: Pool::start("login", 1, 16).unwrap(),
         decoy: Decoy::new([7; 32]),
+        bearer: None,
         metrics,
         drain: Drain::new(),
         census: Census::new(),
         maildrops: Maildrops::default(),
         inject: http::Desk::new(Claims::new(Rc::clone(&store))),
         known: Rc::default(),
+        guests: Guests::default(),
         store,
         post,
     })

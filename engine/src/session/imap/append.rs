@@ -11,10 +11,12 @@ use super::io::{Ended, Io};
 use super::mailstore::{Mailstore, Picture};
 use super::reply::{Reply, say};
 use super::sequence;
+use super::sharing::narrow;
 use crate::wire::imap::append::{Append, Literal, Replaced, Step};
 use crate::wire::imap::command::SequenceSet;
 use crate::wire::imap::response::code::{self, Code};
 use crate::wire::imap::response::text;
+use crate::wire::imap::rights::Rights;
 use store::error::ChangeError;
 use store::limit::APPENDED_TOGETHER_MAX;
 use store::mail::id::{MailboxId, Uid};
@@ -38,6 +40,8 @@ pub(super) struct Gathered<S: Mailstore> {
     /// What may still be stored; `None` without a quota.
     room: Option<u64>,
     bytes_max: u64,
+    /// What the user may do with the target.
+    rights: Rights,
     /// The mailbox that a URL named last, and the view of it.
     pub(super) seen: Option<(MailboxId, S::View)>,
 }
@@ -84,7 +88,7 @@ impl<S: Mailstore> Session<S> {
         append: Append,
     ) -> Result<Reply, Stop> {
         let target = self.append_target(&append)?;
-        let mut gathered = self.gather_nothing(target.replaces);
+        let mut gathered = self.gather_nothing(&target);
         let mut steps = append.steps;
         while let Some(literal) = self.take(dialogue, &mut gathered, steps).await? {
             dialogue.receiver().accept_message();
@@ -142,9 +146,9 @@ impl<S: Mailstore> Session<S> {
         }
     }
 
-    fn gather_nothing(&self, replaces: Option<(MailboxId, Uid)>) -> Gathered<S> {
+    fn gather_nothing(&self, target: &Target) -> Gathered<S> {
         let (used, quota) = self.store.usage(self.account);
-        let freed = replaces.and_then(|(_, uid)| {
+        let freed = target.replaces.and_then(|(_, uid)| {
             let selected = self.selected.as_ref()?;
             self.store.row(&selected.view, uid)
         });
@@ -157,6 +161,7 @@ impl<S: Mailstore> Session<S> {
             steps: 0,
             room: quota.map(|quota| quota.saturating_sub(used.saturating_sub(freed))),
             bytes_max: self.terms.append_bytes_max,
+            rights: self.rights_on(target.mailbox),
             seen: None,
         }
     }
@@ -174,7 +179,8 @@ impl<S: Mailstore> Session<S> {
         }
         for step in steps {
             match step {
-                Step::Begin { flags, date } => {
+                Step::Begin { mut flags, date } => {
+                    narrow(&mut flags, gathered.rights);
                     if gathered.messages.len() == APPENDED_TOGETHER_MAX {
                         return Err(too_many_messages().into());
                     }

@@ -26,6 +26,10 @@ impl<S: Mailstore> Session<S> {
         url: Vec<u8>,
     ) -> Result<(), Stop> {
         let bad = || Stop::Refused(Reply::no(say::BAD_URL).with_bad_url(&url));
+        // The names of a URL are those of the user's own mailboxes, which are not here.
+        if self.is_guest() {
+            return Err(bad());
+        }
         let named = MessageUrl::parse(&url).ok_or_else(bad)?;
         let row = self.row_of(gathered, &named).await.ok_or_else(bad)?;
         let items = [item_of(named.part)];

@@ -67,7 +67,7 @@ impl<S: Mailstore> Session<S> {
     }
 }
 
-fn with_copy_uid(reply: Reply, copied: &Copied) -> Reply {
+pub(super) fn with_copy_uid(reply: Reply, copied: &Copied) -> Reply {
     let from = UidSet::from_ascending(copied.pairs.iter().map(|pair| pair.0));
     let to = UidSet::from_ascending(copied.pairs.iter().map(|pair| pair.1));
     reply.with_copy_uid(copied.uid_validity, from, to)

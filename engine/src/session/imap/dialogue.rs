@@ -323,6 +323,36 @@ impl<I: Io> Dialogue<I> {
         self.layer.as_ref().is_some_and(Layer::has_more)
     }
 
+    /// The other half of the connection, for who goes on with it elsewhere: the receiver, and what
+    /// was received and not yet taken.
+    pub(super) fn lend(&mut self) -> (Receiver, Vec<u8>) {
+        self.input.drain(..std::mem::take(&mut self.taken));
+        (
+            std::mem::take(&mut self.receiver),
+            std::mem::take(&mut self.input),
+        )
+    }
+
+    /// What [`Dialogue::lend`] gave comes back.
+    pub(super) fn take_back(&mut self, receiver: Receiver, input: Vec<u8>) {
+        (self.receiver, self.input, self.taken) = (receiver, input, 0);
+    }
+
+    /// Ready when there is something to take in.
+    pub(super) async fn readable(&mut self, patience: Duration) -> Result<(), Ended> {
+        match self.has_more() {
+            true => Ok(()),
+            false => self.io.readable(patience).await,
+        }
+    }
+
+    /// What `readable` announced, for somebody else's receiver.
+    pub(super) async fn overhear(&mut self) -> Result<Vec<u8>, Ended> {
+        self.take_in().await?;
+        self.taken = 0;
+        Ok(std::mem::take(&mut self.input))
+    }
+
     /// Throws away what the client sent before TLS (RFC 9051 §6.2.1, attack "STARTTLS injection").
     pub(super) fn forget_input(&mut self) {
         self.input = Vec::new();

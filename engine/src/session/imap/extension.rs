@@ -28,6 +28,8 @@ impl<S: Mailstore> Session<S> {
         };
         turn_on("IMAP4REV2", "IMAP4rev2", &mut self.rev2);
         turn_on("UTF8=ACCEPT", "UTF8=ACCEPT", &mut self.utf8_accept);
+        let news = names.iter().any(|name| name.starts_with("METADATA")) && self.listen_to_news();
+        now.extend(news.then_some("METADATA"));
         if self.utf8() {
             dialogue.receiver().enable_utf8();
         }
@@ -41,7 +43,7 @@ impl<S: Mailstore> Session<S> {
     }
 
     pub(super) fn namespace<I: Io>(&mut self, dialogue: &mut Dialogue<I>) -> Reply {
-        data::namespace(dialogue.out());
+        data::namespace(dialogue.out(), self.namespaces());
         Reply::done()
     }
 }

@@ -33,6 +33,7 @@ impl<S: Mailstore> Session<S> {
         let mut notices = 0;
         loop {
             self.tell(dialogue, Expunges::Tell, |_, _, _| false).await?;
+            self.tell_news(dialogue.out());
             if let Some(line) = dialogue.line_here().await? {
                 return Ok(match line.eq_ignore_ascii_case(b"DONE") {
                     true => Reply::ok(text::IDLE_DONE),

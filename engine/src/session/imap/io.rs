@@ -6,6 +6,7 @@
 //! closes while the session waits for a command.
 
 use crate::wire::imap::command::Body;
+pub use crate::wire::imap::visit::Ended;
 use std::time::Duration;
 
 /// One connection, plain or inside TLS.
@@ -60,21 +61,4 @@ pub trait StartTls: Io {
     /// Shakes hands. Octets received before this call are not part of the handshake: the session
     /// has thrown away those it held, the driver throws away those it holds.
     async fn start_tls(&mut self) -> Result<(), Ended>;
-}
-
-/// Why a dialogue is over.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Ended {
-    /// The peer closed, or the connection failed.
-    Closed,
-    /// The peer was silent for longer than the session was patient.
-    TimedOut,
-    /// The server closes (a BYE is due).
-    Shutdown,
-    /// The session has said its last word: LOGOUT, or BYE after too many errors.
-    Finished,
-    /// The session is over and the connection is not: whoever it is may log in (RFC 8437).
-    Unauthenticated,
-    /// A message turned out damaged in the middle of a literal: there is no honest way to go on.
-    Damaged,
 }

@@ -1,16 +1,16 @@
-//! LIST with its options, and LSUB (RFC 9051 §6.3.9, RFC 5258, RFC 6154, RFC 5819, RFC 3501
-//! §6.3.9).
+//! LIST with its options, and LSUB (RFC 9051 §6.3.9, RFC 5258, RFC 6154, RFC 5819, RFC 8440,
+//! RFC 9590, RFC 3501 §6.3.9).
 
 use super::Session;
 use super::dialogue::Dialogue;
 use super::io::{Ended, Io};
 use super::mailstore::Mailstore;
-use super::manage::write_status;
 use super::reply::{Reply, say};
-use super::tree::{Entry, Tree};
+use super::tree::{Entry, Growing, Tree};
 use crate::wire::imap::command::{List, ListReturn, ListSelect};
 use crate::wire::imap::name::Pattern;
 use crate::wire::imap::response::data::{self, Listed};
+use crate::wire::imap::response::sharing;
 use store::mailbox::SpecialUse;
 
 /// How often names are held against patterns before other connections run.
@@ -30,7 +30,7 @@ impl<S: Mailstore> Session<S> {
         if list.select.recursive_match && !list.select.subscribed && !list.select.special_use {
             return Ok(Reply::bad(say::RECURSIVE_MATCH));
         }
-        let tree = Tree::of(&self.store, self.account, list.select.subscribed);
+        let tree = self.tree(list).await;
         let matched = match_names(dialogue, &tree, list).await;
         let choice = Choice {
             tree: &tree,
@@ -41,7 +41,8 @@ impl<S: Mailstore> Session<S> {
             let child_info = choice.has_child_info(at);
             if choice.is_chosen(at) || child_info {
                 self.write_list(dialogue.out(), entry, list, child_info);
-                self.write_list_status(dialogue.out(), entry, &list.returns);
+                self.write_details(dialogue.out(), entry, &list.returns)
+                    .await;
                 dialogue.flush_if_full().await?;
             }
         }
@@ -62,7 +63,8 @@ impl<S: Mailstore> Session<S> {
         // it, is told with \Noselect.
         let parents = pattern.contains('%');
         let pattern = Pattern::new(reference, pattern);
-        let tree = Tree::of(&self.store, self.account, true);
+        let growing = Growing::of(&self.store, self.account);
+        let tree = growing.subscribed(&self.store, self.account, true);
         for entry in tree.entries().iter().filter(|e| pattern.matches(&e.name)) {
             let no_select = !entry.subscribed;
             if no_select && !(parents && entry.subscribed_below) {
@@ -74,34 +76,54 @@ impl<S: Mailstore> Session<S> {
         Ok(Reply::done())
     }
 
-    fn write_list(&self, out: &mut Vec<u8>, entry: &Entry, list: &List, child_subscribed: bool) {
+    /// What there is, with mailboxes of others where a pattern can mean them.
+    async fn tree(&self, list: &List) -> Tree {
+        let mut growing = Growing::of(&self.store, self.account);
+        for (name, lent) in self.lent_for(list).await {
+            growing.lend(&name, lent);
+        }
+        growing.subscribed(&self.store, self.account, list.select.subscribed)
+    }
+
+    fn write_list(&self, out: &mut Vec<u8>, entry: &Entry, list: &List, child_info: bool) {
+        let select = list.select;
+        let options = [
+            (select.subscribed, "SUBSCRIBED"),
+            (select.special_use, "SPECIAL-USE"),
+        ];
+        let met = options.iter().filter(|option| child_info && option.0);
+        let met: Vec<&str> = met.map(|option| option.1).collect();
         let listed = Listed {
             name: &entry.name,
-            nonexistent: entry.mailbox.is_none(),
-            subscribed: entry.subscribed && (list.select.subscribed || list.returns.subscribed),
+            nonexistent: !entry.exists(),
+            subscribed: entry.subscribed && (select.subscribed || list.returns.subscribed),
             has_children: Some(entry.children),
             special_use: entry.special_use(),
-            child_subscribed,
+            child_info: &met,
             old_name: None,
         };
         data::list(out, &listed, self.utf8());
     }
 
-    /// RFC 5819 §2: STATUS behind the LIST of every mailbox that can be selected.
-    fn write_list_status(&self, out: &mut Vec<u8>, entry: &Entry, returns: &ListReturn) {
-        let (Some(items), Some(mailbox)) = (&returns.status, &entry.mailbox) else {
-            return;
+    /// STATUS, MYRIGHTS and METADATA behind the LIST of every mailbox there is (RFC 5819 §2,
+    /// RFC 8440 §3, RFC 9590 §3).
+    async fn write_details(&self, out: &mut Vec<u8>, entry: &Entry, returns: &ListReturn) {
+        let rights = match (&entry.mailbox, &entry.lent) {
+            (Some(mailbox), _) => self.rights_on(mailbox.id),
+            (None, Some(lent)) => lent.rights,
+            (None, None) => return,
         };
-        if let Some(status) = self.store.status(self.account, mailbox.id) {
-            write_status(
-                out,
-                &entry.name,
-                (self.account, mailbox.id),
-                items,
-                &status,
-                self.terms.append_bytes_max,
-                self.utf8(),
-            );
+        if returns.my_rights {
+            sharing::my_rights(out, &entry.name, rights, self.rev2);
+        }
+        let Some(mailbox) = &entry.mailbox else {
+            return self.write_lent_details(out, entry, returns).await;
+        };
+        if let Some(items) = &returns.status {
+            self.write_status_of(out, &mailbox.name, items).await;
+        }
+        if !returns.metadata.is_empty() {
+            self.write_annotations(out, &mailbox.name, mailbox.id, &returns.metadata);
         }
     }
 }
@@ -137,15 +159,19 @@ impl Choice<'_> {
         matches && entry.is_some_and(|entry| is_selected(entry, self.select))
     }
 
-    /// RECURSIVEMATCH: a subscribed name below is told by CHILDINFO; where the name itself is not
-    /// chosen, only if the one below is not told either (RFC 5258 §4, note 2).
+    /// RECURSIVEMATCH: a mailbox below that meets the options is told by CHILDINFO; where the name
+    /// itself is not chosen, only if the one below is not told either (RFC 5258 §4, note 2).
     fn has_child_info(&self, at: usize) -> bool {
-        let asked = self.select.recursive_match && self.select.subscribed;
+        if !self.select.recursive_match || self.matched.get(at) != Some(&true) {
+            return false;
+        }
         let chosen = self.is_chosen(at);
-        let mut below = self.tree.below(at).filter(|(_, entry)| entry.subscribed);
-        asked
-            && self.matched.get(at) == Some(&true)
-            && below.any(|(below, _)| chosen || !self.is_chosen(below))
+        let select = self.select;
+        let mut below = self
+            .tree
+            .below(at)
+            .filter(|(_, entry)| is_selected(entry, select));
+        below.any(|(below, _)| chosen || !self.is_chosen(below))
     }
 }
 

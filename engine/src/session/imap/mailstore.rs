@@ -4,6 +4,7 @@
 //! Method by method this is the door of [`store::shard::Shard`]; see there for what each promises.
 //! Everything runs on the owner shard's thread, so no future has to be `Send`.
 
+use super::sharing::Belongings;
 use crate::wire::mime::texts::Field;
 use std::rc::Rc;
 use store::disk::Disk;
@@ -15,7 +16,7 @@ use store::shard::{Appended, BodyWriter, Copied, Message, NewMessage};
 use store::shard::{Shard, StoreFlags, Transfer, Watch};
 
 #[expect(async_fn_in_trait, reason = "a session and its store share one thread")]
-pub trait Mailstore {
+pub trait Mailstore: Belongings {
     type View: Picture;
     type Message: Octets;
     type Body;

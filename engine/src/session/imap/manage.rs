@@ -30,7 +30,13 @@ impl<S: Mailstore> Session<S> {
             .create_mailbox(self.account, name, special_use)
             .await
         {
-            Ok(made) => Reply::done().with(Code::MailboxId(self.account, made.id)),
+            Ok(made) => {
+                let reply = self.inherit_rights(&made.name).await;
+                match reply.is_no() {
+                    true => reply,
+                    false => reply.with(Code::MailboxId(self.account, made.id)),
+                }
+            }
             Err(error) => Reply::failed(&error),
         }
     }
@@ -72,8 +78,8 @@ impl<S: Mailstore> Session<S> {
         // RFC 9051 §6.3.6.1: what the name was before; not for INBOX, which stays.
         if self.rev2 && from != name::INBOX {
             let listed = Listed {
-                name: to,
-                old_name: Some(from),
+                name: &self.shown(to),
+                old_name: Some(&self.shown(from)),
                 ..Listed::default()
             };
             data::list(dialogue.out(), &listed, self.utf8());
@@ -92,43 +98,49 @@ impl<S: Mailstore> Session<S> {
         }
     }
 
-    pub(super) fn status<I: Io>(
+    pub(super) async fn status<I: Io>(
         &mut self,
         dialogue: &mut Dialogue<I>,
         name: &str,
         items: &[StatusItem],
     ) -> Reply {
-        let mailbox = self.store.mailbox(self.account, name);
-        let status = mailbox
-            .as_ref()
-            .and_then(|m| self.store.status(self.account, m.id));
-        let (Some(mailbox), Some(status)) = (mailbox, status) else {
-            return Reply::no_mailbox();
+        match self.write_status_of(dialogue.out(), name, items).await {
+            Some(()) => Reply::done(),
+            None => Reply::no_mailbox(),
+        }
+    }
+
+    /// `* STATUS …` of a mailbox of this account; `None`: there is none of this name.
+    pub(super) async fn write_status_of(
+        &self,
+        out: &mut Vec<u8>,
+        name: &str,
+        items: &[StatusItem],
+    ) -> Option<()> {
+        let mailbox = self.store.mailbox(self.account, name)?;
+        let status = self.store.status(self.account, mailbox.id)?;
+        let told = Told {
+            id: (self.account, mailbox.id),
+            deleted_octets: self.deleted_octets((mailbox.id, &status), items).await,
+            append_bytes_max: self.terms.append_bytes_max,
+            status,
         };
-        let limit = self.terms.append_bytes_max;
-        write_status(
-            dialogue.out(),
-            &mailbox.name,
-            (self.account, mailbox.id),
-            items,
-            &status,
-            limit,
-            self.utf8(),
-        );
-        Reply::done()
+        write_status(out, &self.shown(&mailbox.name), items, &told, self.utf8());
+        Some(())
     }
 }
 
-/// `* STATUS name (item value …)`.
-pub(super) fn write_status(
-    out: &mut Vec<u8>,
-    name: &str,
-    (account, mailbox): (AccountId, MailboxId),
-    items: &[StatusItem],
-    status: &Status,
+/// What STATUS tells from.
+struct Told {
+    id: (AccountId, MailboxId),
+    status: Status,
+    deleted_octets: u64,
     append_bytes_max: u64,
-    utf8: bool,
-) {
+}
+
+/// `* STATUS name (item value …)`.
+fn write_status(out: &mut Vec<u8>, name: &str, items: &[StatusItem], told: &Told, utf8: bool) {
+    let status = &told.status;
     let value = |item: &StatusItem| match item {
         StatusItem::Messages => StatusValue::Messages(status.messages),
         StatusItem::UidNext => StatusValue::UidNext(status.uid_next.0),
@@ -137,9 +149,10 @@ pub(super) fn write_status(
         StatusItem::Deleted => StatusValue::Deleted(status.deleted),
         StatusItem::Size => StatusValue::Size(status.octets),
         StatusItem::Recent => StatusValue::Recent(status.recent),
-        StatusItem::AppendLimit => StatusValue::AppendLimit(Some(append_bytes_max)),
+        StatusItem::DeletedStorage => StatusValue::DeletedStorage(told.deleted_octets),
+        StatusItem::AppendLimit => StatusValue::AppendLimit(Some(told.append_bytes_max)),
         StatusItem::HighestModSeq => StatusValue::HighestModSeq(status.highest_modseq.0),
-        StatusItem::MailboxId => StatusValue::MailboxId(account, mailbox),
+        StatusItem::MailboxId => StatusValue::MailboxId(told.id.0, told.id.1),
     };
     let values: Vec<StatusValue> = items.iter().map(value).collect();
     data::status(out, name, &values, utf8);

@@ -35,6 +35,7 @@ mod search;
 mod section;
 mod select;
 mod sequence;
+pub mod sharing;
 mod store;
 mod structure;
 mod sync;
@@ -88,6 +89,7 @@ pub struct Session<S: Mailstore> {
     /// What the mailboxes of this shard are sorted by.
     known: Rc<Known>,
     report: Option<Report>,
+    sharing: sharing::Sharing,
 }
 
 /// Whom the operator's news go to.
@@ -116,6 +118,7 @@ impl<S: Mailstore> Session<S> {
             structures: Structures::default(),
             known: Rc::default(),
             report: None,
+            sharing: sharing::Sharing::default(),
         }
     }
 
@@ -152,7 +155,10 @@ impl<S: Mailstore> Session<S> {
     /// Waiting for a command and IDLE are the two long waits: what they hold is small, every other
     /// command has its memory for as long as it runs.
     async fn turn<I: Io>(&mut self, dialogue: &mut Dialogue<I>) -> Result<(), Ended> {
-        let Command { tag, body } = dialogue.command(self.terms.autologout).await?;
+        let command = dialogue.command(self.terms.autologout).await?;
+        let Some(Command { tag, body }) = Box::pin(self.beyond(dialogue, command)).await? else {
+            return Ok(());
+        };
         match body {
             Body::Idle => {
                 self.structures.clear();
@@ -174,6 +180,7 @@ impl<S: Mailstore> Session<S> {
         let reply = self.answer(dialogue, tag, body).await?;
         dialogue.under_way(None);
         self.tell(dialogue, expunges, |_, _, _| false).await?;
+        self.tell_news(dialogue.out());
         self.finish(dialogue, tag, &reply).await
     }
 
@@ -211,6 +218,9 @@ impl<S: Mailstore> Session<S> {
             Body::Append(append) => self.append(dialogue, append).await,
             Body::Compress(mechanism) => self.compress(dialogue, tag, &mechanism).await,
             Body::Unauthenticate => self.unauthenticate(dialogue, tag).await,
+            Body::Rights(command) => Ok(self.rights(dialogue, command).await),
+            Body::Quota(command) => Ok(self.quota(dialogue, command).await),
+            Body::Metadata(command) => Ok(self.metadata(dialogue, command).await),
             body => self.answer_on_mailboxes(dialogue, tag, body).await,
         }
     }
@@ -234,7 +244,7 @@ impl<S: Mailstore> Session<S> {
             Body::Unsubscribe { mailbox } => Ok(self.subscribe(&mailbox, false).await),
             Body::List(list) => self.list(dialogue, &list).await,
             Body::Lsub { reference, pattern } => self.lsub(dialogue, &reference, &pattern).await,
-            Body::Status { mailbox, items } => Ok(self.status(dialogue, &mailbox, &items)),
+            Body::Status { mailbox, items } => Ok(self.status(dialogue, &mailbox, &items).await),
             body => self.answer_on_messages(dialogue, tag, body).await,
         }
     }

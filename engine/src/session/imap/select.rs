@@ -7,9 +7,11 @@ use super::io::Io;
 use super::mailstore::{Mailstore, Picture};
 use super::reply::{Reply, say};
 use super::search::live::Live;
+use super::sharing;
 use crate::wire::imap::response::code::{self, Code};
 use crate::wire::imap::response::data::{self, Listed};
 use crate::wire::imap::response::{Condition, text};
+use crate::wire::imap::rights::Rights;
 use store::error::ChangeError;
 use store::limit::KEYWORDS_MAX;
 use store::mail::flags::Flags;
@@ -27,6 +29,8 @@ pub(super) struct Selected<S: Mailstore> {
     pub(super) watch: S::Watch,
     /// EXAMINE: nothing is changed by this session.
     pub(super) read_only: bool,
+    /// What the user might do when it was selected.
+    pub(super) rights: Rights,
     /// The keyword table as the client was told it.
     pub(super) keywords: Vec<String>,
     /// The search result variable `$` (RFC 9051 §6.4.4.1).
@@ -62,6 +66,7 @@ impl<S: Mailstore> Session<S> {
             keywords: self.store.keywords(self.account, mailbox.id),
             view,
             read_only,
+            rights: self.rights_on(mailbox.id),
             saved: UidSet::new(),
             live: Live::default(),
         };
@@ -114,7 +119,7 @@ impl<S: Mailstore> Session<S> {
         let below = format!("{}{SEPARATOR}", mailbox.name);
         let all = self.store.mailboxes(self.account);
         let listed = Listed {
-            name: &mailbox.name,
+            name: &self.shown(&mailbox.name),
             subscribed: mailbox.subscribed,
             has_children: Some(all.iter().any(|other| other.name.starts_with(&below))),
             special_use: mailbox.special_use,
@@ -202,7 +207,7 @@ pub(super) fn write_flags<S: Mailstore>(out: &mut Vec<u8>, selected: &Selected<S
     let permanent = match selected.read_only {
         true => Code::PermanentFlags(Flags::NONE, &[], false),
         // RFC 9051 §7.1, `\*`: the client may make new keywords.
-        false => Code::PermanentFlags(Flags::ALL, table, table.len() < KEYWORDS_MAX),
+        false => sharing::permanent(selected.rights, table, table.len() < KEYWORDS_MAX),
     };
     note(out, permanent, say::FLAGS_LAST);
 }

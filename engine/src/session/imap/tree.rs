@@ -1,6 +1,8 @@
-//! The names of an account as LIST shows them: mailboxes, the levels above them, subscriptions.
+//! The names that LIST shows: mailboxes, the levels above them, subscriptions, and what others
+//! let the user see.
 
 use super::mailstore::Mailstore;
+use crate::wire::imap::visit::Lent;
 use std::collections::BTreeMap;
 use store::mail::id::AccountId;
 use store::mailbox::tree::SEPARATOR;
@@ -15,33 +17,51 @@ pub(super) struct Tree {
 #[derive(Debug, Default)]
 pub(super) struct Entry {
     pub(super) name: String,
-    /// `None`: only a level above others, or a subscription of what does not exist.
+    /// A mailbox of this account.
     pub(super) mailbox: Option<MailboxInfo>,
+    /// A mailbox of somebody else. Neither: only a level above others, or a subscription of what
+    /// does not exist.
+    pub(super) lent: Option<Lent>,
     pub(super) subscribed: bool,
     pub(super) children: bool,
     pub(super) subscribed_below: bool,
 }
 
-impl Tree {
-    /// The tree as it is now; with `subscriptions`, subscribed names that do not exist are in it.
-    pub(super) fn of(store: &impl Mailstore, account: AccountId, subscriptions: bool) -> Tree {
-        // Sorting by levels and not by octets keeps `a/b` next to `a`, before `a b`.
-        let mut names: BTreeMap<Vec<String>, Entry> = BTreeMap::new();
+/// A tree while it grows. Sorting by levels and not by octets keeps `a/b` next to `a`, before
+/// `a b`.
+#[derive(Default)]
+pub(super) struct Growing(BTreeMap<Vec<String>, Entry>);
+
+impl Growing {
+    /// The mailboxes of an account.
+    pub(super) fn of(store: &impl Mailstore, account: AccountId) -> Growing {
+        let mut growing = Growing::default();
         for mailbox in store.mailboxes(account) {
-            let levels = levels(&mailbox.name);
-            for above in proper_prefixes(&levels) {
-                names.entry(above).or_default().children = true;
-            }
-            names.entry(levels).or_default().mailbox = Some(mailbox);
+            growing.grow(&mailbox.name).mailbox = Some(mailbox.clone());
         }
+        growing
+    }
+
+    /// A mailbox of somebody else, under the name that this user has for it.
+    pub(super) fn lend(&mut self, name: &str, lent: Lent) {
+        self.grow(name).lent = Some(lent);
+    }
+
+    /// With the subscriptions of the account; `missing`: those of names that do not exist, too.
+    pub(super) fn subscribed(
+        mut self,
+        store: &impl Mailstore,
+        account: AccountId,
+        missing: bool,
+    ) -> Tree {
         for name in store.subscriptions(account) {
             let levels = levels(&name);
-            if subscriptions {
+            if missing {
                 for above in proper_prefixes(&levels) {
-                    names.entry(above).or_default().subscribed_below = true;
+                    self.0.entry(above).or_default().subscribed_below = true;
                 }
-                names.entry(levels).or_default().subscribed = true;
-            } else if let Some(entry) = names.get_mut(&levels) {
+                self.0.entry(levels).or_default().subscribed = true;
+            } else if let Some(entry) = self.0.get_mut(&levels) {
                 entry.subscribed = true;
             }
         }
@@ -50,10 +70,20 @@ impl Tree {
             ..entry
         };
         Tree {
-            entries: names.into_iter().map(named).collect(),
+            entries: self.0.into_iter().map(named).collect(),
         }
     }
 
+    fn grow(&mut self, name: &str) -> &mut Entry {
+        let levels = levels(name);
+        for above in proper_prefixes(&levels) {
+            self.0.entry(above).or_default().children = true;
+        }
+        self.0.entry(levels).or_default()
+    }
+}
+
+impl Tree {
     pub(super) fn entries(&self) -> &[Entry] {
         &self.entries
     }
@@ -73,7 +103,13 @@ impl Tree {
 }
 
 impl Entry {
-    /// The RFC 6154 attributes of the mailbox.
+    /// Whether there is a mailbox of this name.
+    pub(super) fn exists(&self) -> bool {
+        self.mailbox.is_some() || self.lent.is_some()
+    }
+
+    /// The RFC 6154 attributes of the user's own mailbox: what others use theirs for is not for
+    /// this user's client to go by.
     pub(super) fn special_use(&self) -> SpecialUse {
         self.mailbox
             .as_ref()

@@ -5,6 +5,7 @@ use super::transaction::Summary;
 use super::watch::Missing;
 use crate::wire::sasl::{self, Channel, Question};
 use crate::wire::smtp::reply::{Reply, Verdict};
+use crate::wire::xclient::Xclient;
 use std::net::IpAddr;
 use std::rc::Rc;
 use store::mail::address::Address;
@@ -64,6 +65,8 @@ pub enum Action {
     StartTls,
     /// Tell what a login needs to know; answered by [`Answer::Login`].
     Ask(Question),
+    /// The client is another one; answered by [`Answer::Client`].
+    Xclient(Box<Xclient>),
     /// May this reverse-path be used ([`Session::login`](super::Session::login))? Answered by
     /// [`Answer::Verdict`].
     Sender { reverse_path: Option<Address> },
@@ -100,9 +103,11 @@ pub struct Commit {
 /// The answer to an [`Action`].
 #[derive(Debug)]
 pub enum Answer {
-    Tls(Tls, Channel),
+    Tls(Tls, Box<Channel>),
     /// With the name under which the account is known from now on.
     Login(sasl::Answer<Rc<str>>),
+    /// Who it is, or why not.
+    Client(Result<Client, Reply>),
     Verdict(Verdict),
     /// The recipient is refused in words of the operator: one line of printable ASCII.
     Refused(Box<str>),
@@ -110,6 +115,15 @@ pub enum Answer {
         queue_id: String,
         verdicts: Verdicts,
     },
+}
+
+/// A client that a proxy speaks for; what is `None` was not said.
+#[derive(Debug)]
+pub struct Client {
+    pub address: IpAddr,
+    pub name: Option<Option<Rc<str>>>,
+    pub hello: Option<Option<Rc<str>>>,
+    pub login: Option<Option<Rc<str>>>,
 }
 
 /// What became of a message.

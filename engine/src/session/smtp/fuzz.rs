@@ -3,8 +3,8 @@
 //! The first octets choose kind, settings, pieces and answers; the rest is what a client sends.
 
 use super::{
-    Action, Answer, BODY_BYTES_MAX, Kind, Output, Peer, REPLY_BYTES_MAX, Session, Settings, Tls,
-    Verdicts,
+    Action, Answer, BODY_BYTES_MAX, Client, Kind, Output, Peer, REPLY_BYTES_MAX, Session, Settings,
+    Tls, Verdicts,
 };
 use crate::wire::sasl::scram::{Decoy, Known};
 use crate::wire::sasl::{self, Channel, Question, Refusal};
@@ -57,6 +57,7 @@ impl Driver {
         if flags & 1 != 0 {
             settings.bare_line_ends = BareLineEnds::Normalise;
         }
+        settings.takes_xclient = flags & 8 != 0;
         let tls = (flags & 2 != 0).then_some(TLS);
         let peer = Peer {
             address: IpAddr::V4(Ipv4Addr::LOCALHOST),
@@ -131,7 +132,17 @@ impl Driver {
         };
         Some(match action {
             Action::Close => return None,
-            Action::StartTls => Answer::Tls(TLS, Channel::private()),
+            Action::Xclient(xclient) => Answer::Client(match chance {
+                0 => Err(reply::TOO_MANY_CONNECTIONS),
+                1 => Err(reply::XCLIENT_NO_ACCOUNT),
+                _ => Ok(Client {
+                    address: xclient.address.unwrap_or(IpAddr::V4(Ipv4Addr::LOCALHOST)),
+                    name: xclient.name.map(|name| name.map(Into::into)),
+                    hello: xclient.hello.map(|hello| hello.map(Into::into)),
+                    login: xclient.login.map(|login| login.map(Into::into)),
+                }),
+            }),
+            Action::StartTls => Answer::Tls(TLS, Box::new(Channel::private())),
             Action::Ask(Question::Keys { hash, user }) => {
                 Answer::Login(sasl::Answer::Keys(Box::new(Known {
                     keys: Decoy::new([2; 32]).keys(hash, &user),

@@ -9,6 +9,7 @@ use super::{HelloName, Pending, Session, State};
 use crate::wire::sasl::{Channel, Offer};
 use crate::wire::smtp::command::Hello;
 use crate::wire::smtp::reply;
+use crate::wire::xclient;
 
 impl Session {
     /// The first words, before any input.
@@ -32,7 +33,7 @@ impl Session {
         self.abandon(out);
         let extended = which != Hello::Helo;
         self.hello = Some(HelloName {
-            name: name.into(),
+            name: self.hello_named.clone().unwrap_or_else(|| name.into()),
             extended,
         });
         if extended {
@@ -65,6 +66,11 @@ impl Session {
                 out.say_text(" ");
                 out.say_text(mechanism.name());
             }
+            out.say_text("\r\n");
+        }
+        if self.settings.takes_xclient {
+            out.say_text("250-XCLIENT ");
+            out.say_text(xclient::ATTRIBUTES);
             out.say_text("\r\n");
         }
         // RFC 9422 §4.

@@ -28,13 +28,14 @@ mod terms;
 pub mod trace;
 mod transaction;
 pub mod watch;
+mod xclient;
 
 pub mod fuzz;
 
 #[cfg(test)]
 mod dialogue;
 
-pub use action::{Action, Answer, Commit, Kind, Output, Peer, Tls, Verdicts};
+pub use action::{Action, Answer, Client, Commit, Kind, Output, Peer, Tls, Verdicts};
 pub use settings::{
     AuthOffer, BODY_BYTES_MAX, ENVELOPE_BYTES_MAX, REPLY_BYTES_MAX, SWALLOW_BYTES_MAX, Settings,
 };
@@ -58,6 +59,8 @@ pub struct Session {
     kind: Kind,
     peer: Peer,
     hello: Option<HelloName>,
+    /// The name that a proxy gives its client: it goes before the one that the proxy says.
+    hello_named: Option<Rc<str>>,
     login: Option<Rc<str>>,
     state: State,
     pending: Option<Pending>,
@@ -98,6 +101,7 @@ struct Chunk {
 enum Pending {
     Tls,
     Login,
+    Client,
     Sender(Box<Mail>),
     Recipient(Box<Rcpt>),
     Data,
@@ -121,6 +125,7 @@ impl Session {
             kind,
             peer,
             hello: None,
+            hello_named: None,
             login: None,
             state: State::Command,
             pending: None,
@@ -165,8 +170,9 @@ impl Session {
     pub fn resume(&mut self, now_ms: u64, answer: Answer, out: &mut Output) {
         self.now_ms = now_ms;
         match (self.pending.take(), answer) {
-            (Some(Pending::Tls), Answer::Tls(tls, channel)) => self.tls_started(tls, channel),
+            (Some(Pending::Tls), Answer::Tls(tls, channel)) => self.tls_started(tls, *channel),
             (Some(Pending::Login), Answer::Login(answer)) => self.asked(answer, out),
+            (Some(Pending::Client), Answer::Client(known)) => self.client_known(known, out),
             (Some(Pending::Sender(mail)), Answer::Verdict(verdict)) => {
                 self.sender_settled(*mail, verdict, out);
             }
@@ -310,6 +316,7 @@ impl Session {
             Command::Vrfy => out.say(reply::VRFY),
             Command::StartTls => self.start_tls(out),
             Command::Auth { mechanism, initial } => self.auth(mechanism, initial, out),
+            Command::Xclient(argument) => self.xclient(argument, out),
             Command::Unimplemented => self.blame(reply::NOT_IMPLEMENTED, out),
             Command::Http => self.close(reply::NOT_SMTP, out),
         }

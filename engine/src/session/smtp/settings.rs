@@ -44,6 +44,8 @@ pub struct Settings {
     /// No MAIL and no AUTH before TLS.
     pub tls_required: bool,
     pub auth: AuthOffer,
+    /// The client is trusted to speak for others.
+    pub takes_xclient: bool,
     /// Those that can work here, in the order of the announcement; what the connection allows of
     /// them is offered.
     pub mechanisms: Vec<Mechanism>,
@@ -89,6 +91,7 @@ impl Settings {
             starttls: true,
             tls_required: false,
             auth: AuthOffer::Never,
+            takes_xclient: false,
             mechanisms: Mechanism::ALL.to_vec(),
             auth_required: false,
             bare_line_ends: BareLineEnds::Reject,

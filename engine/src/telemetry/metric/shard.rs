@@ -76,6 +76,9 @@ label! {
         Store = "store",
         Copy = "copy",
         Move = "move",
+        Rights = "rights",
+        Quota = "quota",
+        Metadata = "metadata",
         /// Nothing that is a command.
         NotUnderstood = "not-understood",
     }
@@ -188,6 +191,8 @@ shard_metrics! {
     counter connections: Labelled<Protocol, Counter>,
     /// Connections closed at once because a limit of connections was reached.
     counter connections_refused: Labelled<Protocol, Counter>,
+    /// Connections closed because they did not come from a proxy or began with no PROXY header.
+    counter proxy_headers_refused: Counter,
     /// Octets read from peers, TLS included.
     counter received_bytes: Labelled<Protocol, Counter>,
     /// Octets written to peers, TLS included.

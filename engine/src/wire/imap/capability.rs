@@ -68,6 +68,17 @@ const MAILBOXES: &[&str] = &[
     "COMPRESS=DEFLATE",
     "UNAUTHENTICATE",
     "INPROGRESS",
+    "ACL",
+    "RIGHTS=texk",
+    "LIST-MYRIGHTS",
+    "METADATA",
+    "METADATA-SERVER",
+    "LIST-METADATA",
+    "QUOTA",
+    "QUOTA=RES-STORAGE",
+    "QUOTA=RES-MESSAGE",
+    "QUOTA=RES-MAILBOX",
+    "QUOTASET",
 ];
 
 /// The words behind `CAPABILITY `, separated by spaces; `append_limit` in octets (RFC 7889 §3).

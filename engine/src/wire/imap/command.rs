@@ -6,6 +6,7 @@
 
 use super::append::Append;
 use super::find::{Find, Partial};
+use super::{metadata, quota, rights};
 use store::mail::flags::Flags;
 
 /// One tagged command.
@@ -77,6 +78,12 @@ pub enum Body {
     Compress(String),
     /// RFC 8437.
     Unauthenticate,
+    /// RFC 4314.
+    Rights(rights::Command),
+    /// RFC 9208.
+    Quota(quota::Command),
+    /// RFC 5464.
+    Metadata(metadata::Command),
     // Selected.
     Check,
     Close,
@@ -137,6 +144,10 @@ pub struct ListReturn {
     pub children: bool,
     pub special_use: bool,
     pub status: Option<Vec<StatusItem>>,
+    /// RFC 8440.
+    pub my_rights: bool,
+    /// RFC 9590; empty: not asked for.
+    pub metadata: Vec<metadata::Entry>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -146,6 +157,8 @@ pub enum StatusItem {
     UidValidity,
     Unseen,
     Deleted,
+    /// RFC 9208 §4.1.4: octets of messages with `\Deleted`.
+    DeletedStorage,
     Size,
     /// RFC 3501 only.
     Recent,

@@ -66,6 +66,9 @@ pub const LIST_PATTERNS_MAX: usize = 64;
 /// Words of one parenthesised option list, and capabilities of one ENABLE.
 pub const OPTIONS_MAX: usize = 32;
 
+/// Entries of one GETMETADATA or SETMETADATA (RFC 5464).
+pub const ANNOTATIONS_MAX: usize = 256;
+
 /// Field–value pairs of ID (RFC 2971 §3.3).
 pub const ID_PAIRS_MAX: usize = 30;
 

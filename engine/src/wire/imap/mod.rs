@@ -14,11 +14,15 @@ pub mod fault;
 pub mod find;
 pub mod fuzz;
 pub mod limit;
+pub mod metadata;
 pub mod name;
+pub mod quota;
 pub mod receive;
 pub mod response;
+pub mod rights;
 pub mod set;
 pub mod url;
+pub mod visit;
 
 mod literal;
 mod parse;

@@ -283,10 +283,11 @@ impl Receiver {
         if self.literals == limits.literals_max {
             return Some(Fault::TooMany("Too many literals"));
         }
-        // RFC 3516 §4.4: literal8 is for messages.
-        marker
-            .binary
-            .then_some(Fault::Syntax("A literal8 is only for APPEND"))
+        // RFC 3516 §4.4: literal8 is for messages; RFC 5464 §5: and for annotations.
+        let is_misplaced = marker.binary && !parse::takes_literal8(&self.held);
+        is_misplaced.then_some(Fault::Syntax(
+            "A literal8 is only for APPEND and SETMETADATA",
+        ))
     }
 
     fn invite(&mut self, marker: Marker) -> Option<Event> {

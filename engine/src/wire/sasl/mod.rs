@@ -70,7 +70,7 @@ pub struct Exchange<A> {
 enum State<A> {
     Plain,
     Login(plain::Login),
-    Scram(scram::Server),
+    Scram(Box<scram::Server>),
     /// SCRAM: let in, and not yet told so by our own proof.
     Confirming(A),
     External,

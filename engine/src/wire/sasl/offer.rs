@@ -135,7 +135,7 @@ impl Offer {
             (false, true) => scram::Bindings::Announced,
             (false, false) => scram::Bindings::None,
         };
-        State::Scram(scram::Server::new(hash, bindings))
+        State::Scram(Box::new(scram::Server::new(hash, bindings)))
     }
 }
 

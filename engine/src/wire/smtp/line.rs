@@ -67,11 +67,20 @@ impl LineReceiver {
     fn keep(&mut self, piece: &[u8]) {
         self.seen += piece.len();
         if self.seen <= LINE_BYTES_MAX {
+            self.make_room();
             self.partial.extend_from_slice(piece);
         } else {
             self.partial = Vec::new();
         }
         self.taken = self.seen >= DISCARD_BYTES_MAX;
+    }
+
+    /// For `seen` octets: doubled, but never beyond the longest line.
+    fn make_room(&mut self) {
+        if self.partial.capacity() < self.seen {
+            let room = (2 * self.seen).min(LINE_BYTES_MAX);
+            self.partial.reserve_exact(room - self.partial.len());
+        }
     }
 
     /// Lets go of a line that was given out. The next [`LineReceiver::feed`] does it anyway; done
@@ -164,7 +173,11 @@ mod tests {
     #[test]
     fn keeps_no_memory_for_what_it_throws_away() {
         let mut receiver = LineReceiver::default();
-        receiver.feed(&vec![b'x'; LINE_BYTES_MAX + 1]);
+        for _ in 0..LINE_BYTES_MAX {
+            receiver.feed(b"x");
+            assert!(receiver.partial.capacity() <= LINE_BYTES_MAX);
+        }
+        receiver.feed(b"x");
         assert_eq!(receiver.partial.capacity(), 0);
     }
 }

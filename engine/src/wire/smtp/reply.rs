@@ -134,6 +134,10 @@ replies! {
     LOGIN_UNAVAILABLE = "454 4.7.0 Temporary authentication failure";
     ACCOUNT_CROWDED = "421 4.7.0 Too many connections of this account, try again later";
     LOGIN_SLOWED = "454 4.7.0 Too many failed logins, try again later";
+    XCLIENT_NOT_TRUSTED = "550 5.7.0 You are not trusted to speak for others";
+    XCLIENT_IN_TRANSACTION = "503 5.5.1 No XCLIENT during a mail transaction";
+    BAD_XCLIENT = "501 5.5.4 Syntax: XCLIENT attribute=value";
+    XCLIENT_NO_ACCOUNT = "550 5.7.0 XCLIENT names no account";
     SENDER_NOT_OWNED = "553 5.7.1 Sender address is not yours";
     RELAY_DENIED = "550 5.7.1 Relaying denied: no outbound mail is sent from here";
     CERTIFICATE_UNKNOWN = "550 5.7.1 Relaying denied: your certificate is not known here, log in";

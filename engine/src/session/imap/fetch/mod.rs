@@ -55,7 +55,9 @@ impl<S: Mailstore> Session<S> {
         let Ok(uids) = sequence::messages(&selected.view, set, uid, &selected.saved) else {
             return Ok(Reply::out_of_range());
         };
-        let marks = !selected.read_only && items.iter().any(item::marks_seen);
+        let marks = !selected.read_only
+            && items.iter().any(item::marks_seen)
+            && self.may_mark_seen(selected.view.mailbox());
         let items = item::complete(items, uid);
         self.tell_keywords(dialogue.out());
         let in_rows: Option<Vec<RowItem>> = items.iter().map(RowItem::of).collect();

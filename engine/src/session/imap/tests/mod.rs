@@ -22,6 +22,7 @@ mod object;
 mod oracle;
 mod search;
 mod select;
+mod sharing;
 mod store;
 
 use self::fake::{ALICE, BOB, Fake};

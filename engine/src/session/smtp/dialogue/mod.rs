@@ -8,11 +8,13 @@ mod limits;
 mod logins;
 mod terms;
 mod verbs;
+mod xclients;
 
 use super::*;
 use crate::wire::sasl::scram::{Decoy, Keys, Known};
 use crate::wire::sasl::{self, Channel, Mechanism, Question, Refusal};
 use crate::wire::smtp::reply::Verdict;
+use crate::wire::xclient::Xclient;
 use std::net::{IpAddr, Ipv4Addr};
 use store::mail::address::Address;
 
@@ -146,7 +148,8 @@ impl Dialogue {
                 self.record.closed = true;
                 return None;
             }
-            Action::StartTls => Answer::Tls(TLS, channel(true)),
+            Action::StartTls => Answer::Tls(TLS, Box::new(channel(true))),
+            Action::Xclient(xclient) => Answer::Client(client(*xclient)),
             Action::Ask(question) => Answer::Login(self.login(question)),
             Action::Sender { reverse_path } => Answer::Verdict(self.sender(reverse_path)),
             Action::Recipient { address, .. } => Answer::Verdict(recipient(&address)),
@@ -200,6 +203,23 @@ impl Dialogue {
             _ => Ok(()),
         }
     }
+}
+
+fn client(xclient: Xclient) -> Result<Client, Reply> {
+    let login = xclient.login.map(|login| login.map(Into::into));
+    if login == Some(Some("stranger@here".into())) {
+        return Err(reply::XCLIENT_NO_ACCOUNT);
+    }
+    let address = xclient.address.unwrap_or(IpAddr::V4(Ipv4Addr::LOCALHOST));
+    if address.is_unspecified() {
+        return Err(reply::TOO_MANY_CONNECTIONS);
+    }
+    Ok(Client {
+        address,
+        name: xclient.name.map(|name| name.map(Into::into)),
+        hello: xclient.hello.map(|hello| hello.map(Into::into)),
+        login,
+    })
 }
 
 fn recipient(address: &Address) -> Verdict {

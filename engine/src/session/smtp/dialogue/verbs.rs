@@ -130,7 +130,7 @@ fn asks_for_the_right_order() {
         ("VRFY user\r\n", 252),
         ("EXPN list\r\n", 502),
         ("AUTH PLAIN\r\n", 502),
-        ("XCLIENT ADDR=1.2.3.4\r\n", 500),
+        ("XCLIENT ADDR=1.2.3.4\r\n", 550),
         ("QUIT\r\n", 221),
     ] {
         let codes = Dialogue::of(Kind::Smtp).codes(said);
@@ -205,7 +205,7 @@ fn what_is_pipelined_behind_starttls_is_taken_and_thrown_away() {
     assert_eq!(out.action, Some(Action::StartTls));
     out = Output::default();
     assert_eq!(session.feed(0, b"P\r\n", &mut out), 3);
-    session.resume(0, Answer::Tls(TLS, channel(true)), &mut out);
+    session.resume(0, Answer::Tls(TLS, Box::new(channel(true))), &mut out);
     assert!(out.reply.is_empty() && out.action.is_none());
     session.feed(0, b"EHLO c\r\n", &mut out);
     assert!(out.reply.starts_with(b"250-") && session.envelope().is_none());

@@ -7,7 +7,7 @@ use super::super::fault::{Fault, Parse};
 use super::super::limit::{LIST_PATTERNS_MAX, OPTIONS_MAX};
 use super::super::name;
 use super::super::token::Cursor;
-use super::mailbox;
+use super::{mailbox, sharing};
 
 /// `LIST [options] reference pattern [RETURN options]`.
 pub(super) fn list(cursor: &mut Cursor<'_>) -> Parse<Body> {
@@ -125,6 +125,8 @@ fn return_options(cursor: &mut Cursor<'_>) -> Parse<ListReturn> {
                 cursor.space()?;
                 returns.status = Some(status_items(cursor)?);
             }
+            "MYRIGHTS" => returns.my_rights = true,
+            "METADATA" => returns.metadata = sharing::return_metadata(cursor)?,
             _ => return Err(Fault::Syntax("Unknown LIST return option")),
         }
         Ok(())
@@ -140,6 +142,7 @@ fn status_items(cursor: &mut Cursor<'_>) -> Parse<Vec<StatusItem>> {
             "UIDVALIDITY" => StatusItem::UidValidity,
             "UNSEEN" => StatusItem::Unseen,
             "DELETED" => StatusItem::Deleted,
+            "DELETED-STORAGE" => StatusItem::DeletedStorage,
             "SIZE" => StatusItem::Size,
             "RECENT" => StatusItem::Recent,
             "APPENDLIMIT" => StatusItem::AppendLimit,

@@ -10,6 +10,7 @@ mod list;
 mod object;
 mod search;
 mod session;
+mod sharing;
 mod store;
 
 use super::command::{Body, Command};
@@ -39,6 +40,12 @@ pub(super) fn command(octets: &[u8], utf8: bool) -> Result<Command, Bad> {
 /// The tag of a command of which perhaps only the beginning is there.
 pub(super) fn tag_of(octets: &[u8]) -> Option<String> {
     tag(&mut Cursor::new(octets, false)).ok()
+}
+
+/// Whether a command of which the beginning is there may go on with a literal8.
+pub(super) fn takes_literal8(octets: &[u8]) -> bool {
+    let mut cursor = Cursor::new(octets, false);
+    tag(&mut cursor).is_ok() && cursor.word().is("SETMETADATA")
 }
 
 fn tag(cursor: &mut Cursor<'_>) -> Parse<String> {
@@ -101,6 +108,16 @@ fn arguments_of(word: &Word) -> Option<Arguments> {
         "STATUS" => list::status,
         "APPEND" => append::without_octets,
         "REPLACE" => |cursor| append::replace_without_octets(cursor, false),
+        "SETACL" => sharing::set_acl,
+        "DELETEACL" => sharing::delete_acl,
+        "GETACL" => sharing::get_acl,
+        "LISTRIGHTS" => sharing::list_rights,
+        "MYRIGHTS" => sharing::my_rights,
+        "GETQUOTA" => sharing::get_quota,
+        "GETQUOTAROOT" => sharing::get_quota_root,
+        "SETQUOTA" => sharing::set_quota,
+        "GETMETADATA" => sharing::get_metadata,
+        "SETMETADATA" => sharing::set_metadata,
         "SEARCH" => |cursor| search::search(cursor, false),
         "SORT" => |cursor| find::sort(cursor, false),
         "THREAD" => |cursor| find::thread(cursor, false),

@@ -9,6 +9,7 @@ use store::mail::uidset::UidSet;
 use super::super::fault::{Bad, Fault};
 use super::super::set::write_set;
 use super::data::mailbox_id;
+use super::sharing::MetadataCode;
 use super::{CRLF, Condition, List, flag_list, number, text};
 
 /// A response code.
@@ -46,6 +47,7 @@ pub enum Code<'a> {
     MailboxId(AccountId, MailboxId),
     /// RFC 9738 §3: messages that one command may name.
     MessageLimit(u32),
+    Metadata(MetadataCode),
     /// What a conditional STORE left alone (RFC 7162 §3.1.3).
     Modified(&'a UidSet),
     NoModSeq,
@@ -190,6 +192,7 @@ fn write_code(out: &mut Vec<u8>, code: Code<'_>) {
             set_argument(out, target);
         }
         Code::HighestModSeq(modseq) => argument(out, modseq.0),
+        Code::Metadata(code) => code.write(out),
         Code::Modified(set) => set_argument(out, set),
         Code::PermanentFlags(flags, table, open) => permanent_flags(out, flags, table, open),
         Code::UidNext(uid) => argument(out, uid.0.into()),
@@ -225,6 +228,7 @@ fn word_of_code(code: Code<'_>) -> &'static str {
         Code::Limit => "LIMIT",
         Code::MailboxId(..) => "MAILBOXID",
         Code::MessageLimit(_) => "MESSAGELIMIT",
+        Code::Metadata(_) => "METADATA",
         Code::Modified(_) => "MODIFIED",
         Code::NoModSeq => "NOMODSEQ",
         Code::Nonexistent => "NONEXISTENT",

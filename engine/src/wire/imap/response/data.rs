@@ -36,12 +36,21 @@ pub fn id(out: &mut Vec<u8>, pairs: &[(&str, &str)]) {
     });
 }
 
-/// `* NAMESPACE (("" "/")) NIL NIL`: everything is personal (RFC 2342 §5).
-pub fn namespace(out: &mut Vec<u8>) {
-    line(out, "NAMESPACE ", |out| {
-        out.extend_from_slice(b"((\"\" ");
-        separator(out);
-        out.extend_from_slice(b")) NIL NIL");
+/// `* NAMESPACE (("" "/")) (("Other Users/" "/")) NIL`: personal, of others, shared (RFC 2342 §5);
+/// prefixes are our own.
+pub fn namespace(out: &mut Vec<u8>, prefixes: [Option<&'static str>; 3]) {
+    line(out, "NAMESPACE", |out| {
+        for prefix in prefixes {
+            let Some(prefix) = prefix else {
+                out.extend_from_slice(b" NIL");
+                continue;
+            };
+            out.extend_from_slice(b" ((\"");
+            out.extend_from_slice(prefix.as_bytes());
+            out.extend_from_slice(b"\" ");
+            separator(out);
+            out.extend_from_slice(b"))");
+        }
     });
 }
 
@@ -55,8 +64,8 @@ pub struct Listed<'a> {
     /// `Some` only where CHILDREN was asked for, or costs nothing.
     pub has_children: Option<bool>,
     pub special_use: SpecialUse,
-    /// CHILDINFO: a child is subscribed though this one does not match (RFC 5258 §3.5).
-    pub child_subscribed: bool,
+    /// CHILDINFO: what a mailbox below meets that this one need not (RFC 5258 §4).
+    pub child_info: &'a [&'static str],
     /// OLDNAME: what the client called it before we normalised the name (RFC 9051 §6.3.9.7).
     pub old_name: Option<&'a str>,
 }
@@ -99,6 +108,8 @@ pub enum StatusValue {
     UidValidity(u32),
     Unseen(u32),
     Deleted(u32),
+    /// RFC 9208 §4.1.4.
+    DeletedStorage(u64),
     Size(u64),
     Recent(u32),
     /// RFC 7889 §4: `None` where there is no limit.
@@ -159,7 +170,7 @@ pub fn search(out: &mut Vec<u8>, found: impl IntoIterator<Item = u32>, modseq: O
 }
 
 /// `* `, the word, the rest, CRLF.
-fn line(out: &mut Vec<u8>, word: &str, rest: impl FnOnce(&mut Vec<u8>)) {
+pub(super) fn line(out: &mut Vec<u8>, word: &str, rest: impl FnOnce(&mut Vec<u8>)) {
     out.extend_from_slice(b"* ");
     out.extend_from_slice(word.as_bytes());
     rest(out);
@@ -214,14 +225,18 @@ pub const SPECIAL_USES: [(SpecialUse, &str); 7] = [
 
 /// ` ("CHILDINFO" ("SUBSCRIBED"))` and ` ("OLDNAME" ("name"))` (RFC 5258 §6, RFC 9051 §6.3.9.7).
 fn extended_data(out: &mut Vec<u8>, listed: &Listed<'_>, utf8: bool) {
-    if !listed.child_subscribed && listed.old_name.is_none() {
+    if listed.child_info.is_empty() && listed.old_name.is_none() {
         return;
     }
     out.push(b' ');
     let mut list = List::open(out);
-    if listed.child_subscribed {
-        list.next(out)
-            .extend_from_slice(b"\"CHILDINFO\" (\"SUBSCRIBED\")");
+    if !listed.child_info.is_empty() {
+        list.next(out).extend_from_slice(b"\"CHILDINFO\" ");
+        let mut options = List::open(out);
+        for option in listed.child_info {
+            string(options.next(out), option.as_bytes(), false);
+        }
+        options.close(out);
     }
     if let Some(name) = listed.old_name {
         list.next(out).extend_from_slice(b"\"OLDNAME\" (");
@@ -248,6 +263,7 @@ fn status_value(out: &mut Vec<u8>, value: StatusValue) {
         StatusValue::UidValidity(n) => ("UIDVALIDITY", Some(n.into())),
         StatusValue::Unseen(n) => ("UNSEEN", Some(n.into())),
         StatusValue::Deleted(n) => ("DELETED", Some(n.into())),
+        StatusValue::DeletedStorage(n) => ("DELETED-STORAGE", Some(n)),
         StatusValue::Size(n) => ("SIZE", Some(n)),
         StatusValue::Recent(n) => ("RECENT", Some(n.into())),
         StatusValue::AppendLimit(n) => ("APPENDLIMIT", n),

@@ -143,7 +143,13 @@ fn mailbox_data() {
         written(|o| id(o, &[("name", "Ringpost")])),
         "* ID (\"name\" \"Ringpost\")"
     );
-    assert_eq!(written(namespace), "* NAMESPACE ((\"\" \"/\")) NIL NIL");
+    let own = written(|out| namespace(out, [Some(""), None, None]));
+    assert_eq!(own, "* NAMESPACE ((\"\" \"/\")) NIL NIL");
+    let others = written(|out| namespace(out, [Some(""), Some("Other Users/"), Some("Shared/")]));
+    assert_eq!(
+        others,
+        "* NAMESPACE ((\"\" \"/\")) ((\"Other Users/\" \"/\")) ((\"Shared/\" \"/\"))"
+    );
     assert_eq!(written(list_separator), "* LIST (\\Noselect) \"/\" \"\"");
     assert_eq!(
         written(|o| lsub(o, "a b", true, false)),
@@ -191,7 +197,7 @@ fn list_with_all_attributes() {
         name: "Foo",
         nonexistent: true,
         has_children: Some(true),
-        child_subscribed: true,
+        child_info: &["SUBSCRIBED"],
         old_name: Some("foo x"),
         ..Listed::default()
     };

@@ -1,5 +1,6 @@
 //! A store in memory: honest about UIDs, MODSEQ, views, held-back expunges and several sessions.
 
+mod belongings;
 mod door;
 
 use crate::session::imap::mailstore::{Octets, Picture, Wakes};
@@ -15,6 +16,7 @@ use store::mail::flags::{Flags, Keywords};
 use store::mail::id::{AccountId, MailboxId, ModSeq, ObjectId, Uid, UidValidity};
 use store::mail::uidset::UidSet;
 use store::mailbox::{MailboxInfo, Row, SpecialUse};
+use store::shard::Memo;
 
 #[derive(Clone, Default)]
 pub(super) struct Fake(Rc<Inner>);
@@ -26,6 +28,7 @@ struct Inner {
     /// Reading at or behind this offset of this delivery fails.
     damaged: RefCell<BTreeMap<u64, u64>>,
     changes: Cell<u64>,
+    memos: RefCell<BTreeMap<(u8, Vec<u8>), Memo>>,
     /// The log takes nothing.
     full: Cell<bool>,
     /// Messages are listed, and how often one was.

@@ -1,0 +1,241 @@
+//! Whole days in somebody else's mailbox.
+
+use super::*;
+
+const INBOX: &str = "\"Other Users/alice@example.test/INBOX\"";
+
+fn lent(rights: &str) -> Village {
+    let village = Village::new();
+    for text in ["Subject: one\r\n\r\nfirst", "Subject: two\r\n\r\nsecond"] {
+        village.store.deliver(ALICE, "INBOX", text.as_bytes());
+    }
+    village.alice(&[&format!("SETACL INBOX bob {rights}")]);
+    village
+}
+
+#[test]
+fn namespaces_are_told() {
+    let village = Village {
+        shared: Some("shared@example.test".into()),
+        ..Village::new()
+    };
+    assert_eq!(
+        village.client(BOB_NAME).say("a NAMESPACE"),
+        "* NAMESPACE ((\"\" \"/\")) ((\"Other Users/\" \"/\")) ((\"Shared/\" \"/\"))\r\n\
+         a OK Done\r\n"
+    );
+}
+
+#[test]
+fn a_guest_reads_and_goes_home() {
+    let village = lent("lr");
+    let script = format!(
+        "C: a1 SELECT {INBOX}
+         S: * FLAGS …
+         S: * OK [PERMANENTFLAGS ()] …
+         S: * 2 EXISTS
+         S: * 0 RECENT
+         S: * OK [UNSEEN 1] …
+         S: * OK [UIDVALIDITY …
+         S: * OK [UIDNEXT 3] …
+         S: a1 OK [READ-ONLY] Selected read-only
+         C: a2 FETCH 1 BODY[TEXT]
+         S: * 1 FETCH (BODY[TEXT] {{5}}
+         S: first)
+         S: a2 OK Fetch completed
+         C: a3 SEARCH SUBJECT two
+         S: * SEARCH 2
+         S: a3 OK Search completed
+         C: a4 STORE 1 +FLAGS (\\Seen)
+         S: a4 NO [NOPERM] …
+         C: a5 STATUS INBOX (MESSAGES)
+         S: * STATUS INBOX (MESSAGES 0)
+         S: a5 OK Done
+         C: a6 STATUS {INBOX} (MESSAGES UNSEEN)
+         S: * STATUS {INBOX} (MESSAGES 2 UNSEEN 2)
+         S: a6 OK Done
+         C: a7 EXPUNGE
+         S: a7 NO [NOPERM] …
+         C: a8 SELECT INBOX
+         S: * OK [CLOSED] …
+         S: * FLAGS …
+         S: * OK [PERMANENTFLAGS …
+         S: * 0 EXISTS
+         S: * 0 RECENT
+         S: * OK [UIDVALIDITY …
+         S: * OK [UIDNEXT 1] …
+         S: a8 OK [READ-WRITE] Selected
+         C: a9 SELECT {INBOX}
+         S: * OK [CLOSED] …
+         S: * FLAGS …
+         S: * OK [PERMANENTFLAGS …
+         S: * 2 EXISTS
+         S: * 0 RECENT
+         S: * OK [UNSEEN 1] …
+         S: * OK [UIDVALIDITY …
+         S: * OK [UIDNEXT 3] …
+         S: a9 OK [READ-ONLY] Selected read-only
+         C: b1 UNSELECT
+         S: b1 OK Done
+         C: b2 FETCH 1 UID
+         S: b2 BAD Select a mailbox first"
+    );
+    village.client(BOB_NAME).play(&script);
+}
+
+#[test]
+fn each_right_over_flags_is_for_its_flags() {
+    let village = lent("lrsw");
+    let mut bob = village.client(BOB_NAME);
+    let selected = bob.say(&format!("a SELECT {INBOX}"));
+    let flags = "[PERMANENTFLAGS (\\Answered \\Flagged \\Seen \\Draft \\*)]";
+    assert!(selected.contains(flags), "{selected}");
+    assert!(selected.contains("[READ-WRITE]"), "{selected}");
+    let told = bob.say("b STORE 1 +FLAGS (\\Flagged \\Deleted work)");
+    assert!(
+        told.contains("FETCH (FLAGS (\\Flagged \\Recent work))"),
+        "{told}"
+    );
+    // What replaces leaves alone what is not the guest's.
+    village.alice(&["SELECT INBOX", "STORE 1 +FLAGS (\\Deleted)"]);
+    bob.say("c STORE 1 FLAGS (\\Seen)");
+    let named = village.store.named_flags(ALICE, "INBOX");
+    let first: Vec<&str> = named[0].1.iter().map(String::as_str).collect();
+    assert_eq!(first, ["\\Deleted", "\\Seen"]);
+}
+
+#[test]
+fn who_lost_a_right_notices_at_once() {
+    let village = lent("lrste");
+    let mut bob = village.client(BOB_NAME);
+    bob.say(&format!("a SELECT {INBOX}"));
+    assert!(bob.say("b FETCH 1 FLAGS").contains("b OK"));
+    village.alice(&["DELETEACL INBOX bob"]);
+    assert!(bob.say("c FETCH 1 FLAGS").starts_with("c NO [NOPERM]"));
+    assert!(bob.say("d CLOSE").starts_with("d OK"));
+}
+
+#[test]
+fn an_append_of_a_guest_streams() {
+    let village = lent("lri");
+    let mut bob = village.client(BOB_NAME);
+    assert_eq!(
+        bob.say(&format!("a APPEND {INBOX} (\\Seen \\Flagged) {{5}}")),
+        "+ OK\r\n"
+    );
+    let said = bob.say("hello");
+    assert!(said.starts_with("a OK [APPENDUID 1001 3]"), "{said}");
+    let contents = village.store.contents(ALICE, "INBOX");
+    assert_eq!(contents[2].2, b"hello");
+    assert_eq!(
+        contents[2].1,
+        ::store::mail::flags::Flags::NONE,
+        "no right over flags"
+    );
+    // Pipelined behind a message that is refused, and behind one that is taken.
+    let pipelined = format!(
+        "b APPEND {INBOX} {{3+}}\r\nabc\r\nc NOOP\r\n\
+         d APPEND \"Other Users/alice@example.test/no\" {{3+}}\r\nabc\r\ne NOOP\r\n"
+    );
+    let said = bob.say_octets(pipelined.as_bytes());
+    let tagged: Vec<&str> = said
+        .lines()
+        .map(|line| line.get(..4).unwrap_or(""))
+        .collect();
+    assert_eq!(tagged, ["b OK", "c OK", "d NO", "e OK"], "{said}");
+}
+
+#[test]
+fn messages_travel_between_accounts() {
+    let village = lent("lriste");
+    let mut bob = village.client(BOB_NAME);
+    bob.say("x CREATE mine");
+    bob.say(&format!("a SELECT {INBOX}"));
+    bob.say("b STORE 2 +FLAGS (\\Seen)");
+    let said = bob.say("c COPY 1:2 mine");
+    assert!(said.starts_with("c OK [COPYUID 1002 1:2 1:2]"), "{said}");
+    let mine = village.store.contents(BOB, "mine");
+    assert_eq!(mine[1].2, b"Subject: two\r\n\r\nsecond");
+    assert_eq!(mine[1].1, ::store::mail::flags::Flags::SEEN);
+    let said = bob.say("d UID MOVE 1 mine");
+    assert!(said.starts_with("* OK [COPYUID 1002 1 3]"), "{said}");
+    assert!(
+        said.contains("* 1 EXPUNGE") && said.contains("d OK"),
+        "{said}"
+    );
+    assert_eq!(village.store.contents(ALICE, "INBOX").len(), 1);
+    // And from one's own to others'.
+    bob.say("e SELECT mine");
+    let said = bob.say(&format!("f COPY 3 {INBOX}"));
+    assert!(said.starts_with("f OK [COPYUID 1001 3 3]"), "{said}");
+    let said = bob.say("g COPY 3 \"Other Users/alice@example.test/no\"");
+    assert!(said.starts_with("g NO [NONEXISTENT]"), "{said}");
+}
+
+#[test]
+fn a_copy_that_does_not_fit_leaves_nothing() {
+    let village = lent("lr");
+    let mut bob = village.client(BOB_NAME);
+    village.store.set_quota(BOB, 25);
+    bob.say(&format!("a SELECT {INBOX}"));
+    let said = bob.say("b COPY 1:2 INBOX");
+    assert!(said.starts_with("b NO [OVERQUOTA]"), "{said}");
+    assert_eq!(village.store.contents(BOB, "INBOX").len(), 0);
+}
+
+#[test]
+fn idle_hears_what_the_owner_does() {
+    let village = lent("lr");
+    let mut bob = village.client(BOB_NAME);
+    bob.say(&format!("a SELECT {INBOX}"));
+    assert_eq!(bob.say("b IDLE"), "+ idling\r\n");
+    village.store.deliver(ALICE, "INBOX", b"three");
+    assert_eq!(bob.listen(), "* 3 EXISTS\r\n* 0 RECENT\r\n");
+    assert_eq!(
+        bob.say("DONE\r\nc NOOP"),
+        "b OK Idle completed\r\nc OK Done\r\n"
+    );
+}
+
+#[test]
+fn list_shows_what_is_lent() {
+    let village = lent("lr");
+    village.alice(&["CREATE a/b", "SETACL a/b anyone l"]);
+    let mut bob = village.client(BOB_NAME);
+    bob.play(&format!(
+        "C: a1 LIST \"\" *
+         S: * LIST (\\HasNoChildren) \"/\" INBOX
+         S: * LIST (\\NonExistent \\Noselect \\HasChildren) \"/\" \"Other Users\"
+         S: * LIST (\\NonExistent \\Noselect \\HasChildren) \"/\" \"Other Users/alice@example.test\"
+         S: * LIST (\\HasNoChildren) \"/\" {INBOX}
+         S: * LIST (\\NonExistent \\Noselect \\HasChildren) \"/\" \"Other Users/alice@example.test/a\"
+         S: * LIST (\\HasNoChildren) \"/\" \"Other Users/alice@example.test/a/b\"
+         S: a1 OK Done
+         C: a2 SUBSCRIBE {INBOX}
+         S: a2 OK Done
+         C: a3 LIST (SUBSCRIBED) \"\" * RETURN (STATUS (MESSAGES) MYRIGHTS)
+         S: * LIST (\\Subscribed \\HasNoChildren) \"/\" {INBOX}
+         S: * MYRIGHTS {INBOX} lr
+         S: * STATUS {INBOX} (MESSAGES 2)
+         S: a3 OK Done
+         C: a4 LIST (SUBSCRIBED RECURSIVEMATCH) \"\" \"Other Users\"
+         S: * LIST (\\NonExistent \\Noselect \\HasChildren) \"/\" \"Other Users\" (CHILDINFO (SUBSCRIBED))
+         S: a4 OK Done
+         C: a5 LSUB \"\" *
+         S: * LSUB () \"/\" {INBOX}
+         S: a5 OK Done"
+    ).replace("(CHILDINFO (SUBSCRIBED))", "(\"CHILDINFO\" (\"SUBSCRIBED\"))"));
+}
+
+#[test]
+fn two_owners_are_two_houses() {
+    let village = lent("lrx");
+    let mut bob = village.client(BOB_NAME);
+    let said = bob.say(&format!("a RENAME {INBOX} mine"));
+    assert!(said.starts_with("a NO [CANNOT]"), "{said}");
+    let said = bob.say("b CREATE \"Shared/x\"");
+    assert_eq!(
+        said, "b OK Done\r\n",
+        "nothing is shared here: a name like any other"
+    );
+}
