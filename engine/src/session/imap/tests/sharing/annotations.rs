@@ -130,7 +130,7 @@ fn an_account_has_so_many_octets_of_notes() {
 fn they_follow_rename_and_vanish_with_the_mailbox() {
     Village::new().client(ALICE_NAME).play(
         "C: a1 CREATE one
-         S: a1 OK Done
+         S: a1 OK [MAILBOXID …
          C: a2 SETMETADATA one (/private/comment \"x\")
          S: a2 OK Done
          C: a3 RENAME one two
@@ -141,7 +141,7 @@ fn they_follow_rename_and_vanish_with_the_mailbox() {
          C: a5 DELETE two
          S: a5 OK Done
          C: a6 CREATE two
-         S: a6 OK Done
+         S: a6 OK [MAILBOXID …
          C: a7 GETMETADATA two /private/comment
          S: * METADATA two (/private/comment NIL)
          S: a7 OK Done",
@@ -178,7 +178,7 @@ fn who_enabled_it_hears_of_changes() {
 fn list_tells_them() {
     Village::new().client(ALICE_NAME).play(
         "C: a1 CREATE a
-         S: a1 OK Done
+         S: a1 OK [MAILBOXID …
          C: a2 SETMETADATA INBOX (/private/comment \"hello\")
          S: a2 OK Done
          C: a3 LIST \"\" % RETURN (METADATA (/private/comment /shared/comment) MYRIGHTS)

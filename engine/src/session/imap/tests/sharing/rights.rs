@@ -116,7 +116,7 @@ fn new_mailboxes_have_the_rights_of_the_one_above() {
     village.alice(&["CREATE Team", "SETACL Team bob lrk"]);
     village.client(BOB_NAME).play(
         "C: a1 CREATE \"Other Users/alice@example.test/Team/notes\"
-         S: a1 OK Done
+         S: a1 OK [MAILBOXID …
          C: a2 MYRIGHTS \"Other Users/alice@example.test/Team/notes\"
          S: * MYRIGHTS \"Other Users/alice@example.test/Team/notes\" lrkc
          S: a2 OK Done

@@ -38,6 +38,7 @@ fn a_guest_reads_and_goes_home() {
          S: * OK [UNSEEN 1] …
          S: * OK [UIDVALIDITY …
          S: * OK [UIDNEXT 3] …
+         S: * OK [MAILBOXID …
          S: a1 OK [READ-ONLY] Selected read-only
          C: a2 FETCH 1 BODY[TEXT]
          S: * 1 FETCH (BODY[TEXT] {{5}}
@@ -64,6 +65,7 @@ fn a_guest_reads_and_goes_home() {
          S: * 0 RECENT
          S: * OK [UIDVALIDITY …
          S: * OK [UIDNEXT 1] …
+         S: * OK [MAILBOXID …
          S: a8 OK [READ-WRITE] Selected
          C: a9 SELECT {INBOX}
          S: * OK [CLOSED] …
@@ -74,6 +76,7 @@ fn a_guest_reads_and_goes_home() {
          S: * OK [UNSEEN 1] …
          S: * OK [UIDVALIDITY …
          S: * OK [UIDNEXT 3] …
+         S: * OK [MAILBOXID …
          S: a9 OK [READ-ONLY] Selected read-only
          C: b1 UNSELECT
          S: b1 OK Done
@@ -234,8 +237,34 @@ fn two_owners_are_two_houses() {
     let said = bob.say(&format!("a RENAME {INBOX} mine"));
     assert!(said.starts_with("a NO [CANNOT]"), "{said}");
     let said = bob.say("b CREATE \"Shared/x\"");
-    assert_eq!(
-        said, "b OK Done\r\n",
+    assert!(
+        said.starts_with("b OK [MAILBOXID"),
         "nothing is shared here: a name like any other"
+    );
+}
+
+/// What a guest puts together has no flags that they may not set, and nothing that they may not
+/// read; REPLACE takes away only for who may expunge.
+#[test]
+fn the_ways_of_append_are_no_way_around_rights() {
+    let village = lent("lri");
+    let mut bob = village.client(BOB_NAME);
+    let several = format!("a APPEND {INBOX} {{1+}}\r\nx (\\Deleted secret) {{1+}}\r\ny\r\n");
+    let said = bob.say_octets(several.as_bytes());
+    assert!(said.starts_with("a OK [APPENDUID 1001 3:4]"), "{said}");
+    let contents = village.store.contents(ALICE, "INBOX");
+    assert_eq!(contents[3].1, ::store::mail::flags::Flags::NONE);
+    let said = bob.say(&format!("b APPEND {INBOX} CATENATE (URL \"/INBOX;UID=1\")"));
+    assert!(said.starts_with("b NO [BADURL /INBOX;UID=1]"), "{said}");
+    let said = bob.say("c APPEND INBOX CATENATE (URL \"/Other%20Users/alice@example.test;UID=1\")");
+    assert!(said.starts_with("c NO [BADURL "), "{said}");
+    bob.say(&format!("d SELECT {INBOX}"));
+    let said = bob.say(&format!("e REPLACE 1 {INBOX} {{1}}"));
+    assert!(said.starts_with("e NO [NOPERM]"), "{said}");
+    village.alice(&["SETACL INBOX bob lrite"]);
+    let said = bob.say_octets(format!("f REPLACE 1 {INBOX} {{1+}}\r\nz\r\n").as_bytes());
+    assert!(
+        said.contains("* 1 EXPUNGE") && said.contains("f OK"),
+        "{said}"
     );
 }
