@@ -2,8 +2,8 @@
 
 use super::census::{Census, Room};
 use super::drain::Drain;
-use super::pop3::Maildrops;
 use super::guests::Guests;
+use super::pop3::Maildrops;
 use crate::auth::Gate;
 use crate::config::Protocol;
 use crate::intake::{Intake, QueueIds, Shard};

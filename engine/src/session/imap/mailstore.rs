@@ -4,8 +4,8 @@
 //! Method by method this is the door of [`store::shard::Shard`]; see there for what each promises.
 //! Everything runs on the owner shard's thread, so no future has to be `Send`.
 
-use crate::wire::mime::texts::Field;
 use super::sharing::Belongings;
+use crate::wire::mime::texts::Field;
 use std::rc::Rc;
 use store::disk::Disk;
 use store::error::{ChangeError, ReadError};
