@@ -206,9 +206,9 @@ fn list_shows_what_is_lent() {
         "C: a1 LIST \"\" *
          S: * LIST (\\HasNoChildren) \"/\" INBOX
          S: * LIST (\\NonExistent \\Noselect \\HasChildren) \"/\" \"Other Users\"
-         S: * LIST (\\NonExistent \\Noselect \\HasChildren) \"/\" \"Other Users/alice@example.test\"
+         S: * LIST (\\NonExistent \\Noselect \\HasChildren) \"/\" \"Other Users/alice…
          S: * LIST (\\HasNoChildren) \"/\" {INBOX}
-         S: * LIST (\\NonExistent \\Noselect \\HasChildren) \"/\" \"Other Users/alice@example.test/a\"
+         S: * LIST (\\NonExistent \\Noselect \\HasChildren) \"/\" \"Other Users/alice@example…
          S: * LIST (\\HasNoChildren) \"/\" \"Other Users/alice@example.test/a/b\"
          S: a1 OK Done
          C: a2 SUBSCRIBE {INBOX}
@@ -219,7 +219,7 @@ fn list_shows_what_is_lent() {
          S: * STATUS {INBOX} (MESSAGES 2)
          S: a3 OK Done
          C: a4 LIST (SUBSCRIBED RECURSIVEMATCH) \"\" \"Other Users\"
-         S: * LIST (\\NonExistent \\Noselect \\HasChildren) \"/\" \"Other Users\" (CHILDINFO (SUBSCRIBED))
+         S: * LIST (\\NonExistent \\Noselect \\HasChildren) \"/\" \"Other Users\" …
          S: a4 OK Done
          C: a5 LSUB \"\" *
          S: * LSUB () \"/\" {INBOX}
