@@ -19,12 +19,14 @@ mod memo;
 mod open;
 mod queue;
 mod resume;
+mod search;
 mod snapshot;
 mod tree;
 mod warm;
 
 pub use crate::compact::{
-    Aside, CompactError, Done, Owner, Pace, Policy, Progress, Report, Task, Unpaced, carry_out,
+    Aside, CompactError, Done, Owner, Pace, Policy, Progress, Report, Signing, Task, Unpaced,
+    carry_out,
 };
 pub use crate::mailbox::Configured;
 pub use crate::mailbox::Watch;
@@ -58,6 +60,7 @@ use crate::mailbox::{Account, Change, Contents, MailboxInfo, Row, Status, View, 
 use crate::pack::Packs;
 use crate::pack::listing::Listings;
 use crate::record::{Fact, MailboxFact};
+use crate::search::Reader;
 use crate::table::name::PACKS;
 use arriving::Arriving;
 use checkpoint::Checkpoints;
@@ -74,6 +77,8 @@ pub struct Shard<D: Disk> {
     log: Log<D>,
     packs: Packs<D>,
     listings: Listings<D>,
+    signatures: crate::search::Shelf<D>,
+    reader: RefCell<Option<Reader>>,
     state: RefCell<State>,
     snapshot: RefCell<Rc<Snapshot<D>>>,
     checkpoints: RefCell<Checkpoints<D>>,
@@ -151,6 +156,8 @@ impl<D: Disk> Shard<D> {
             id,
             packs: packs(&disk, &owner),
             listings: listings(&disk, &owner),
+            signatures: crate::search::Shelf::new(disk.clone(), owner.clone()),
+            reader: RefCell::default(),
             owner,
             disk,
             log,
