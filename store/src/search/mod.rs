@@ -32,6 +32,9 @@ mod shelf;
 mod unite;
 mod writer;
 
+#[cfg(test)]
+mod tests;
+
 pub(crate) use cover::Cover;
 pub(crate) use file::SignFile;
 pub(crate) use gather::Gathering;

@@ -139,12 +139,6 @@ impl<D: Disk> Shelf<D> {
         open + self.chunks.borrow().bytes()
     }
 
-    /// Objects from this one on are not signed, and perhaps some before.
-    pub(crate) fn end(&self) -> ObjectId {
-        let files = self.files.borrow();
-        files.last().map_or(ObjectId(0), |head| head.objects.end)
-    }
-
     /// Takes out of what is asked whatever lacks one of these keys in a field.
     pub(crate) async fn narrow(
         &self,
