@@ -3,14 +3,14 @@
 
 use super::damage::{Damage, Part};
 use super::{Check, Owner};
-use crate::disk::{Disk, File, Mode};
-use crate::limit::BLOCK_BYTES;
+use crate::disk::Disk;
 use crate::search::{SEARCH, SignFile, number_of, path};
+use crate::table::TableError;
 
 /// What is wrong with a file of signatures.
 pub(super) enum Fault {
     Damaged(Damage),
-    /// It has no header: a crash ended its making.
+    /// It has no good header: a crash has most likely ended its making.
     Unfinished,
 }
 
@@ -45,22 +45,11 @@ pub(super) async fn sound<D: Disk>(disk: &D, owner: &Owner, number: u32) -> Resu
     let read = async {
         let file = SignFile::open(disk, owner, number).await?;
         file.verify().await?;
-        Ok(file.bytes())
+        Ok::<u64, TableError>(file.bytes())
     };
     match read.await {
         Ok(bytes) => Ok(bytes),
-        Err(_) if is_unfinished(disk, &path(&owner.directory, number)).await => {
-            Err(Fault::Unfinished)
-        }
+        Err(TableError::Damaged { offset: 0, .. }) => Err(Fault::Unfinished),
         Err(error) => Err(Fault::Damaged(Damage::table(Part::Signatures, &error))),
     }
-}
-
-/// Whether the place of the header is still as it was made.
-async fn is_unfinished<D: Disk>(disk: &D, path: &str) -> bool {
-    let Ok(file) = disk.open(path, Mode::Read).await else {
-        return false;
-    };
-    let head = file.read_at(0, BLOCK_BYTES).await;
-    head.is_ok_and(|head| head.as_slice().iter().all(|octet| *octet == 0))
 }

@@ -2,7 +2,7 @@
 //! compactor makes of them.
 
 use super::Shard;
-use crate::compact::{Aside, CompactError, Report, Signing, Task};
+use crate::compact::{Aside, CompactError, Policy, Report, Signing, Task};
 use crate::disk::Disk;
 use crate::mail::id::{AccountId, MailboxId, ObjectId, Uid};
 use crate::mail::uidset::UidSet;
@@ -57,6 +57,18 @@ impl<D: Disk> Shard<D> {
         let found = self.signatures.locate(account, &wanted).await;
         let without = self.signatures.columns(&found, column, each).await;
         UidSet::from_ascending(without)
+    }
+
+    /// Writes down what came since the last checkpoint and signs it, so that searches read little,
+    /// and keeps no house beside that.
+    pub async fn sign_fresh(
+        &self,
+        aside: &impl Aside,
+        policy: &Policy,
+    ) -> Result<Report, CompactError> {
+        self.checkpoint(aside).await?;
+        self.compact(aside, Task::Merge).await?;
+        self.sign(aside, policy.checkpoint_log_bytes).await
     }
 
     /// Signs what is written down and not signed yet, in the steps of one task, until all is or

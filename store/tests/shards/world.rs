@@ -8,6 +8,7 @@ use crate::fsck;
 use crate::keeper::{EAGER, Keeper, Kept, Mortal};
 use crate::ledger::{Ledger, content, is_damage_told};
 use crate::queue::Sender;
+use crate::signs;
 use crate::weather::{self, Climate};
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
@@ -220,12 +221,14 @@ impl World {
             // Nobody else is left to ask the ledger.
             let mut taken = ledger.take();
             taken.compare(&shards, &disk).await;
+            signs::compare(&shards).await;
             for shard in &shards {
                 let report = shard.keep_house(&Here(disk.clone()), &EAGER).await;
                 assert_eq!(report.as_ref().unwrap().damage, []);
                 kept.borrow_mut().note(&report);
             }
             taken.compare(&shards, &disk).await;
+            signs::compare(&shards).await;
             ledger.replace(taken);
         });
         assert!(checked.is_some(), "reading ends");
@@ -300,7 +303,12 @@ pub(crate) fn open(
         let disk = disk.clone();
         let directory = format!("{root}shard-{shard:02}");
         let opened = executor.finish(async move {
-            Shard::open(disk, &directory, ShardId(shard), options, || 1_700_000_000).await
+            let now = || 1_700_000_000;
+            let opened = Shard::open(disk, &directory, ShardId(shard), options, now).await;
+            if let Ok((shard, _)) = &opened {
+                signs::begin(shard).await;
+            }
+            opened
         });
         let opened = opened.expect("opening ends");
         shards.push(opened.map_err(|error| error.to_string())?.0);
