@@ -213,9 +213,33 @@ fn numbers(order: &[usize]) -> Vec<u16> {
     numbers
 }
 
-/// Deals pairs out to lists, by key, and writes their pages.
-fn lists(pairs: &[u32], numbers: &[u16], out: &mut Vec<u8>) -> Vec<PageRow> {
-    let mut ends = vec![0u32; KEYS + 1];
+/// Writes the pages of a field. Where there are few pairs, sorting them is less work than going
+/// through all keys that there can be.
+fn lists(pairs: &mut [u32], numbers: &[u16], out: &mut Vec<u8>) -> Vec<PageRow> {
+    for pair in &mut *pairs {
+        let number = numbers.get((*pair & MEMBER_MASK) as usize);
+        *pair = *pair & !MEMBER_MASK | u32::from(number.copied().unwrap_or_default());
+    }
+    let (mut pages, members) = (Pages::default(), numbers.len());
+    if pairs.len() >= KEYS {
+        deal(pairs, |key, list| pages.add(key, list, members, out));
+        return pages.finish(out);
+    }
+    pairs.sort_unstable();
+    let mut list = Vec::new();
+    for pairs in pairs.chunk_by(|a, b| a >> MEMBER_BITS == b >> MEMBER_BITS) {
+        list.clear();
+        list.extend(pairs.iter().map(|pair| (pair & MEMBER_MASK) as u16));
+        if let Some(first) = pairs.first() {
+            pages.add(first >> MEMBER_BITS, &list, members, out);
+        }
+    }
+    pages.finish(out)
+}
+
+/// Deals pairs out to lists, and shows these by rising key.
+fn deal(pairs: &[u32], mut each: impl FnMut(u32, &[u16])) {
+    let mut ends = vec![0u32; KEYS];
     for pair in pairs {
         if let Some(count) = ends.get_mut((pair >> MEMBER_BITS) as usize) {
             *count += 1;
@@ -227,27 +251,25 @@ fn lists(pairs: &[u32], numbers: &[u16], out: &mut Vec<u8>) -> Vec<PageRow> {
     }
     let mut dealt = vec![0u16; pairs.len()];
     for pair in pairs {
-        let number = numbers.get((pair & MEMBER_MASK) as usize).copied();
         if let Some(next) = ends.get_mut((pair >> MEMBER_BITS) as usize) {
-            if let (Some(slot), Some(number)) = (dealt.get_mut(*next as usize), number) {
-                *slot = number;
+            if let Some(slot) = dealt.get_mut(*next as usize) {
+                *slot = (pair & MEMBER_MASK) as u16;
             }
             *next += 1;
         }
     }
     // Each key's slot now says where its list ends.
-    let (mut pages, mut start) = (Pages::default(), 0);
-    for (end, key) in ends.iter().zip(0..KEYS as u32) {
+    let mut start = 0;
+    for (end, key) in ends.iter().zip(0..) {
         let list = dealt.get_mut(start..*end as usize).unwrap_or_default();
         start = *end as usize;
         if !list.is_empty() {
             if !list.is_sorted() {
                 list.sort_unstable();
             }
-            pages.add(key, list, numbers.len(), out);
+            each(key, list);
         }
     }
-    pages.finish(out)
 }
 
 /// A message up to the empty line behind its header, with it.
