@@ -12,6 +12,7 @@ pub(crate) mod fsck;
 pub(crate) mod import;
 mod moment;
 pub(crate) mod queue;
+pub(crate) mod reindex;
 pub(crate) mod restore;
 pub(crate) mod route;
 pub(crate) mod rule;
