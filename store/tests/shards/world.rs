@@ -209,7 +209,8 @@ impl World {
     }
 
     fn sign(&self, executor: &mut Executor, shards: &[Sim]) {
-        for shard in shards.iter().filter(|_| self.has_signs).cloned() {
+        for shard in shards.iter().filter(|_| self.has_signs) {
+            let shard = Rc::clone(shard);
             executor.finish(async move { signs::begin(&shard).await });
         }
     }
