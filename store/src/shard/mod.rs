@@ -20,12 +20,14 @@ mod memo;
 mod open;
 mod queue;
 mod resume;
+mod search;
 mod snapshot;
 mod tree;
 mod warm;
 
 pub use crate::compact::{
-    Aside, CompactError, Done, Owner, Pace, Policy, Progress, Report, Task, Unpaced, carry_out,
+    Aside, CompactError, Done, Owner, Pace, Policy, Progress, Report, Signing, Task, Unpaced,
+    carry_out,
 };
 pub use crate::mailbox::Configured;
 pub use crate::mailbox::Watch;
@@ -34,6 +36,7 @@ pub use crate::record::{
     Attempt, End, Ending, Enhanced, FlagOp, Hold, HostReply, Leaving, Memo, MemoChange, Offer,
     Outbound, Share, Source, Space, Way,
 };
+pub use crate::search::{COLUMN_BYTES_MAX, Column, Field, Needle, Texts};
 pub use crate::spool::{Item, Window};
 pub use crate::table::manifest::Manifest;
 pub use account::StoredAccount;
@@ -59,6 +62,7 @@ use crate::mailbox::{Account, Change, Contents, MailboxInfo, Row, Status, View, 
 use crate::pack::Packs;
 use crate::pack::listing::Listings;
 use crate::record::{Fact, MailboxFact};
+use crate::search::Reader;
 use crate::table::name::PACKS;
 use arriving::Arriving;
 use checkpoint::Checkpoints;
@@ -75,6 +79,8 @@ pub struct Shard<D: Disk> {
     log: Log<D>,
     packs: Packs<D>,
     listings: Listings<D>,
+    signatures: crate::search::Shelf<D>,
+    reader: RefCell<Option<Reader>>,
     state: RefCell<State>,
     snapshot: RefCell<Rc<Snapshot<D>>>,
     checkpoints: RefCell<Checkpoints<D>>,
@@ -152,6 +158,8 @@ impl<D: Disk> Shard<D> {
             id,
             packs: packs(&disk, &owner),
             listings: listings(&disk, &owner),
+            signatures: crate::search::Shelf::new(disk.clone(), owner.clone()),
+            reader: RefCell::default(),
             owner,
             disk,
             log,

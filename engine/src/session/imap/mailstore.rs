@@ -5,6 +5,7 @@
 //! Everything runs on the owner shard's thread, so no future has to be `Send`.
 
 use super::sharing::Belongings;
+use super::signing::signed;
 use crate::wire::mime::texts::Field;
 use std::rc::Rc;
 use store::disk::Disk;
@@ -14,7 +15,7 @@ use store::mail::id::{AccountId, MailboxId, ObjectId, Uid, UidValidity};
 use store::mail::uidset::UidSet;
 use store::mailbox::{Change, MailboxInfo, Row, SpecialUse, Status, View};
 use store::shard::{AppendedUid, BodyWriter, Copied, FlagNames, Message};
-use store::shard::{Shard, StoreFlags, Transfer, Watch};
+use store::shard::{Column, Needle, Shard, StoreFlags, Transfer, Watch};
 
 #[expect(async_fn_in_trait, reason = "a session and its store share one thread")]
 pub trait Mailstore: Belongings {
@@ -311,6 +312,27 @@ impl<D: Disk> Mailstore for Rc<Shard<D>> {
 
     async fn listing(&self, delivery: ObjectId) -> Option<Vec<u8>> {
         Shard::listing(self, delivery).await
+    }
+
+    async fn may_hold(
+        &self,
+        account: AccountId,
+        mailbox: MailboxId,
+        uids: &UidSet,
+        (field, text): (Field, &str),
+    ) -> UidSet {
+        let field = signed(field);
+        Shard::may_hold(self, account, mailbox, uids, &Needle { field, text }).await
+    }
+
+    async fn columns(
+        &self,
+        account: AccountId,
+        mailbox: MailboxId,
+        uids: &UidSet,
+        each: &mut dyn FnMut(Uid, &[u8]),
+    ) -> UidSet {
+        Shard::columns(self, account, mailbox, uids, Column::Facts, each).await
     }
 
     async fn message(&self, delivery: ObjectId) -> Result<Message, ReadError> {

@@ -16,6 +16,7 @@ pub mod dialogue;
 pub mod io;
 pub mod login;
 pub mod mailstore;
+pub mod signing;
 
 mod append;
 mod copy;
