@@ -28,6 +28,10 @@ impl Space {
     pub const UIDL: Space = Space(16);
     /// When messages were retrieved by POP3.
     pub const RETRIEVED: Space = Space(17);
+    /// What rules ordered of a site.
+    pub const RULED: Space = Space(32);
+    /// Receipts that senders are owed.
+    pub const RECEIPT: Space = Space(33);
 }
 
 /// A small durable fact.
