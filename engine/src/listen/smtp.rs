@@ -447,15 +447,15 @@ impl Conversation {
 
     /// What programs are told when it is taken.
     fn told(&self, commit: &Commit) -> Option<Told> {
-        let login = self.session.login().map_or("", |login| login);
-        let tenant = self.tenant(commit.envelope.reverse_path.as_ref());
-        let mut told = Told::of(About {
+        let sender = commit.envelope.reverse_path.as_ref();
+        let campaign = commit.campaign.as_deref().unwrap_or_default();
+        let mut told = Told::of(|| About {
             protocol: self.protocol.name(),
             peer: self.session.peer().address.to_string(),
-            login,
-            sender: commit.envelope.reverse_path.as_ref(),
-            owner: (&tenant, commit.campaign.as_deref().unwrap_or_default()),
-            request: "",
+            login: self.session.login().map_or("", |login| login),
+            sender,
+            owner: (self.tenant(sender), campaign),
+            request: String::new(),
             metadata: serde_json::Value::Null,
         })?;
         for (recipient, lead) in commit.envelope.recipients.iter().zip(&self.leads) {

@@ -398,16 +398,16 @@ impl Job<'_> {
 
     fn told(&self) -> Option<Told> {
         let injection = self.injection;
-        Told::of(About {
+        Told::of(|| About {
             protocol: "http",
             peer: self.client.peer.to_string(),
             login: self.login,
             sender: injection.reverse_path.as_ref(),
             owner: (
-                &injection.tenant,
+                injection.tenant.to_string(),
                 injection.campaign.as_deref().unwrap_or_default(),
             ),
-            request: &queue_id::text(self.base),
+            request: queue_id::text(self.base),
             metadata: json_of(injection.metadata),
         })
     }
