@@ -403,23 +403,30 @@ impl Conversation {
             ret: envelope.ret,
             envid: envelope.envid,
         };
+        let each_alone = self.protocol == Protocol::Lmtp;
+        let mut given = asked.map(|asked| Given {
+            asked,
+            source: source.clone(),
+            queue_id: queue_id.clone(),
+            arrived_secs: received_secs,
+            head: std::mem::take(&mut self.head),
+            is_noted: false,
+        });
+        let owed = given.as_mut().and_then(|given| given.note(each_alone));
+        let coordinator = by_owner
+            .first()
+            .map_or(self.hall.shard, |(owner, _)| *owner);
         let submitted = Submitted {
             queue,
             source,
             received_secs,
             stream: None,
             tail: Vec::new(),
-            each_alone: self.protocol == Protocol::Lmtp,
+            each_alone,
             shares: by_owner,
             outbound: by_home,
-            memos: Vec::new(),
+            memos: owed.into_iter().collect(),
         };
-        let given = asked.map(|asked| Given {
-            asked,
-            source: submitted.source.clone(),
-            queue_id: queue_id.clone(),
-            head: std::mem::take(&mut self.head),
-        });
         let report = self.report.take();
         let verdicts = match self.hall.intake.commit(body, submitted).await {
             Ok(taken) => {
@@ -432,6 +439,7 @@ impl Conversation {
                         Rc::clone(&self.hall),
                         given,
                         verdicts.clone(),
+                        coordinator,
                     ));
                 }
                 if let Some(report) = report {

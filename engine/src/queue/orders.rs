@@ -289,7 +289,11 @@ impl Dispatcher {
     /// What rules ordered of a site is over too, in all shards.
     fn pardon(&self, field: &Field) -> bool {
         match field {
-            Field::Site(name) => self.sites.site(name).effects.forget(self.second()),
+            Field::Site(name) => {
+                let site = self.sites.site(name);
+                self.note_orders(&site);
+                site.effects.forget(self.second())
+            }
             _ => false,
         }
     }

@@ -63,6 +63,17 @@ pub struct Permit {
     site: Arc<Site>,
 }
 
+/// What the last connections to a site say of it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Repute {
+    /// It took the last connection.
+    Good,
+    /// It has taken none yet, or not the last one: it may be dead.
+    Unknown,
+    /// It answers, and has put off one message after the other.
+    Sulking,
+}
+
 /// Why there is no permit now.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Refused {
@@ -221,6 +232,17 @@ impl Site {
         self.is_proven.load(Ordering::Relaxed)
     }
 
+    /// What it may expect of us.
+    #[must_use]
+    pub fn repute(&self) -> Repute {
+        let deferrals = self.deferrals.load(Ordering::Relaxed);
+        match self.is_proven() {
+            false => Repute::Unknown,
+            true if deferrals >= SULKS_AFTER => Repute::Sulking,
+            true => Repute::Good,
+        }
+    }
+
     /// Connections that may be open: what the configuration allows, or less where a rule wants it.
     #[must_use]
     pub fn most(&self, most: u32, now: u32) -> u32 {
@@ -352,6 +374,9 @@ const ALLOWED_FIRST: u32 = 5;
 /// Messages that a site may put off one after the other at full concurrency: greylisting is usual.
 const DEFERRALS_MAX: u32 = 10;
 
+/// Messages that a site has put off one after the other when its couriers become few.
+const SULKS_AFTER: u32 = 5;
+
 /// Tenants and egress sources that are counted each by itself.
 const TOTALS_MAX: usize = 20_000;
 
@@ -414,9 +439,11 @@ mod tests {
             site.put_off();
         }
         assert_eq!(site.allowed(20), 1);
+        assert_eq!(site.repute(), Repute::Sulking);
         site.took(20);
         site.put_off();
         assert_eq!(site.allowed(20), 2, "it takes mail again");
+        assert_eq!(site.repute(), Repute::Good);
     }
 
     #[test]
