@@ -176,6 +176,11 @@ class Crowd:
                 return int(line.split()[1]) * 1024
         raise SystemExit("the server is gone")
 
+    def cpu(self):
+        """CPU seconds of the server, of its sink, and of the dead hosts and the DNS, which are this process."""
+        own = os.times()
+        return [cpu_of(self.process.pid), cpu_of(self.sink.pid), own.user + own.system]
+
     def ctl(self, *arguments):
         command = [self.options.binaries / "ringpostctl", "--data", self.base / "data", *arguments]
         return subprocess.run(command, check=True, capture_output=True, text=True).stdout
@@ -209,6 +214,11 @@ class Crowd:
         ask(b"QUIT\r\n", 1)
 
 
+def cpu_of(pid):
+    fields = pathlib.Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
 def crowd(options, base, with_dead, items):
     """Fills a queue that is suspended, and starts anew. Returns it, and the octets of an item."""
     it = Crowd(options, base, with_dead)
@@ -236,18 +246,21 @@ def run(options, base, with_dead):
     it, octets = crowd(options, base, with_dead, items)
     living = options.items // 2
     try:
-        before = it.metrics()
+        before, cpu = it.metrics(), it.cpu()
         began = time.monotonic()
         for tenant in TENANTS:
             it.ctl("queue", "resume", "--tenant", f"@{tenant}")
         rate = drain(it, living, began)
+        cpu = [round(after - before, 2) for before, after in zip(cpu, it.cpu())]
+        deferred = it.sum('ringpost_queue_attempts_total') - it.delivered()
         commit = p99(before, it.metrics())
         fair = fairness(it)
         restart = restart_again(it, living) if with_dead else None
         overdue = it.sum("ringpost_queue_overdue_total")
     finally:
         it.end()
-    return {"rate": rate, "octets": octets, "commit_p99_ms": commit, "fair": fair, "restart_s": restart, "overdue": overdue}
+    return {"rate": rate, "octets": octets, "commit_p99_ms": commit, "fair": fair,
+            "cpu_s": dict(zip(("server", "sink", "hosts"), cpu)), "others": deferred, "restart_s": restart, "overdue": overdue}
 
 
 def drain(it, living, began):
