@@ -87,7 +87,13 @@ async fn send(
         message_octets_max: config.limits.message_bytes_max,
         now_secs: hall.now().unix_secs() as i64,
     };
+    if body.len() > LARGE_BYTES {
+        yield_now().await;
+    }
     let injection = check(request, principal, &hall.live.directory.load(), &bounds)?;
+    if body.len() > LARGE_BYTES {
+        yield_now().await;
+    }
     let plan = Plan::of(&injection);
     let claim = match key {
         Some(key) => Some(Claim::make(hall, &injection.tenant, key, body).await?),
@@ -629,6 +635,9 @@ fn refused_by(error: &ChangeError) -> (Outcome, String) {
     };
     (outcome, String::new())
 }
+
+/// A request that is larger is read in one turn and checked in another.
+const LARGE_BYTES: usize = 256 << 10;
 
 const KEY_BYTES_MAX: usize = 255;
 
