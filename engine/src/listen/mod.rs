@@ -23,3 +23,4 @@ pub use drain::Drain;
 pub use front::{Believed, unwrap};
 pub use hall::Hall;
 pub use login::Visitor;
+pub use receipt::pay_owed;

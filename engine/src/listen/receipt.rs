@@ -5,7 +5,8 @@ use super::leads::Lead;
 use super::sending::Through;
 use crate::event;
 use crate::post::Question;
-use crate::queue::{Debt, HEAD_BYTES_MAX, Payer, wants_receipt};
+use crate::queue::{Debt, HEAD_BYTES_MAX, Payer, owed, wants_receipt};
+use crate::reactor::spawn;
 use crate::wire::smtp::reply::Verdict;
 use std::rc::Rc;
 use store::mail::envelope::{Envelope, Recipient};
@@ -102,6 +103,26 @@ impl Given {
     }
 }
 
+/// Sends what an earlier life owed, before anything new is taken.
+pub fn pay_owed(hall: &Rc<Hall>) {
+    let debts = owed(&hall.store);
+    if debts.is_empty() {
+        return;
+    }
+    let hall = Rc::clone(hall);
+    spawn(async move { payer(&hall).pay_all(&hall.store, debts).await });
+}
+
+fn payer(hall: &Hall) -> Payer<'_> {
+    Payer {
+        live: &hall.live,
+        intake: &hall.intake,
+        queue_ids: &hall.queue_ids,
+        shard: hall.shard,
+        now: hall.now(),
+    }
+}
+
 /// Sends the receipt of those who were taken. What was noted of it lies with `coordinator`.
 pub(super) async fn give(hall: Rc<Hall>, given: Given, verdicts: Vec<Verdict>, coordinator: usize) {
     let Some(mut debt) = given.debt() else {
@@ -110,14 +131,7 @@ pub(super) async fn give(hall: Rc<Hall>, given: Given, verdicts: Vec<Verdict>, c
     let is_taken = |asked: &Asked| verdicts.get(asked.position).is_some_and(Result::is_ok);
     let mut taken = given.asked.iter().map(is_taken);
     debt.recipients.retain(|_| taken.next().unwrap_or(false));
-    let payer = Payer {
-        live: &hall.live,
-        intake: &hall.intake,
-        queue_ids: &hall.queue_ids,
-        shard: hall.shard,
-        now: hall.now(),
-    };
-    if let Err(why) = payer.pay(&debt).await {
+    if let Err(why) = payer(&hall).pay(&debt).await {
         let of = given.queue_id.as_str();
         return event!(Warn, "receipt not sent", of = of, why = why);
     }

@@ -100,6 +100,8 @@ pub(super) struct Queue {
     pub(super) lanes: Lanes,
     /// Not before then others are asked to take what is ready.
     pub(super) parted: u32,
+    /// Not before then its hosts are connected to: they did not show the TLS that it asks for.
+    pub(super) shunned: u32,
     /// Connections that serve it.
     pub(super) couriers: u32,
     /// Of these, those that have nothing to send now; told when there is something.
@@ -295,6 +297,7 @@ impl Board {
             source: Arc::clone(source),
             lanes: Lanes::default(),
             parted: 0,
+            shunned: 0,
             couriers: 0,
             idle: Vec::new(),
             is_in_line: false,

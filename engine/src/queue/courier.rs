@@ -22,7 +22,7 @@ use super::hop::Hop;
 use super::letter::{Load, Parcel};
 use super::nodes::Index;
 use super::outcome::{Tried, said_of};
-use super::privacy::Unreached;
+use super::privacy::{Unreached, is_about_tls};
 use super::schedule::pause_secs;
 use super::site::{Counts, Permit, Rate, Repute};
 use super::source::{Leave, Ration, Source};
@@ -422,10 +422,16 @@ impl Courier {
         if failure.stage == Stage::Source {
             return self.suspend_source(parcels, failure);
         }
-        let site = self.permit.site();
         let pace = &self.hop.route.pace;
-        let now_millis = self.desk.now().monotonic_millis;
-        site.unreached(now_millis, |failures| pause_secs(pace, failures));
+        match is_about_tls(failure) {
+            // The host is there: it shows too little for this mail, and perhaps enough for other.
+            true => self.shun(pause_secs(pace, 1)),
+            false => {
+                let now_millis = self.desk.now().monotonic_millis;
+                let site = self.permit.site();
+                site.unreached(now_millis, |failures| pause_secs(pace, failures));
+            }
+        }
         let result = self.judged_failure(&parcels, host, failure);
         let tried: Vec<Tried> = parcels
             .into_iter()
@@ -444,6 +450,14 @@ impl Courier {
         self.taken.clear();
         self.desk.settle(tried, pace).await;
         self.desk.turn();
+    }
+
+    /// What is ready for these hosts on these terms waits.
+    fn shun(&self, secs: u32) {
+        let until = self.desk.second().saturating_add(secs);
+        if let Some(queue) = self.desk.board.borrow_mut().queue_mut(self.queue) {
+            queue.shunned = until;
+        }
     }
 
     /// No fault of the site, and no attempt: others of the pool are asked at once, also for what

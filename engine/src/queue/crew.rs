@@ -38,7 +38,7 @@ impl Dispatcher {
             let Some(queue) = board.queue_mut(index) else {
                 return;
             };
-            if queue.suspended(now).is_some() {
+            if queue.suspended(now).is_some() || now < queue.shunned {
                 return;
             }
             let busy = (queue.couriers as usize).saturating_sub(queue.idle.len());

@@ -114,7 +114,7 @@ impl Dispatcher {
         let queue = &config.outbound.queue;
         let second = seconds.look(now.monotonic_millis, now.unix_secs());
         let pools = Pools::new(&config.outbound, &equipment.sources);
-        let pulse = Pulse::new(queue.connections_max);
+        let pulse = Pulse::new();
         let dispatcher = Rc::new(Dispatcher {
             config: RefCell::new(equipment.live.config.load_full()),
             generation: Cell::new(0),
@@ -158,11 +158,6 @@ impl Dispatcher {
     pub async fn run(self: Rc<Self>) {
         spawn(Rc::clone(&self).tick());
         spawn(Rc::clone(&self).keep_counts());
-        let debts = self.owed();
-        if !debts.is_empty() {
-            let this = Rc::clone(&self);
-            spawn(async move { this.pay_debts(debts).await });
-        }
         let mut arrivals = self.store.watch_queue();
         loop {
             self.take_in().await;

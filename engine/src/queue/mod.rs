@@ -79,7 +79,7 @@ mod why;
 
 pub use dispatch::{Dispatcher, Equipment};
 pub use hop::Guides;
-pub use owed::{Debt, Payer};
+pub use owed::{Debt, Payer, owed};
 pub use receipt::{HEAD_BYTES_MAX, wants_receipt};
 pub use site::Sites;
 pub use source::Sources;

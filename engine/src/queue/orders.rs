@@ -232,13 +232,14 @@ impl Dispatcher {
     /// Who wants mail tried now wants its site tried too.
     fn forgive(&self, taken: &[(Index, Item)]) {
         let now = self.second();
-        let board = self.board.borrow();
+        let mut board = self.board.borrow_mut();
         for (index, _) in taken {
             let queue = board
                 .queue_of(*index, now)
-                .and_then(|queue| board.queue(queue));
+                .and_then(|queue| board.queue_mut(queue));
             if let Some(queue) = queue {
                 queue.site.resume();
+                queue.shunned = 0;
             }
         }
     }

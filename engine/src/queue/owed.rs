@@ -13,7 +13,7 @@ use super::dispatch::Dispatcher;
 use super::receipt::{Delivery, receipt};
 use super::way_back::WayBack;
 use crate::event;
-use crate::intake::{Intake, QueueIds, queue_id};
+use crate::intake::{Intake, QueueIds, Shard, queue_id};
 use crate::reactor::Now;
 use crate::route::Live;
 use crate::session::smtp::Terms;
@@ -180,32 +180,13 @@ impl Payer<'_> {
         );
         Ok(())
     }
-}
 
-impl Dispatcher {
-    /// What an earlier life owed, before anything new is taken.
-    pub(super) fn owed(&self) -> Vec<Debt> {
-        let found = self.store.memos(Space::RECEIPT, b"", None, DEBTS_MAX);
-        let found = found.unwrap_or_else(|error| {
-            let why = error.to_string();
-            event!(Error, "receipts lost", shard = self.shard, why = why);
-            Vec::new()
-        });
-        found.iter().filter_map(Debt::of).collect()
-    }
-
-    /// Pays it. What cannot be paid now is for the next start.
-    pub(super) async fn pay_debts(&self, debts: Vec<Debt>) {
+    /// Pays debts that this shard has noted, and strikes them out. What cannot be paid now is for
+    /// the next start.
+    pub async fn pay_all(&self, store: &Shard, debts: Vec<Debt>) {
         for debt in debts {
-            let payer = Payer {
-                live: &self.live,
-                intake: &self.intake,
-                queue_ids: &self.queue_ids,
-                shard: self.shard,
-                now: self.now(),
-            };
-            let paid = match payer.pay(&debt).await {
-                Ok(()) => self.store.write_memos(vec![debt.paid()]).await,
+            let paid = match self.pay(&debt).await {
+                Ok(()) => store.write_memos(vec![debt.paid()]).await,
                 Err(why) => {
                     let of = debt.queue_id.as_str();
                     event!(Warn, "receipt not sent", of = of, why = why);
@@ -217,6 +198,30 @@ impl Dispatcher {
                 event!(Warn, "receipt not struck out", of = of, why = why);
             }
         }
+    }
+}
+
+/// What an earlier life owed: asked before anything new is taken.
+pub fn owed(store: &Shard) -> Vec<Debt> {
+    let found = store.memos(Space::RECEIPT, b"", None, DEBTS_MAX);
+    let found = found.unwrap_or_else(|error| {
+        event!(Error, "receipts lost", why = error.to_string());
+        Vec::new()
+    });
+    found.iter().filter_map(Debt::of).collect()
+}
+
+impl Dispatcher {
+    /// Pays what the message of a waiting recipient that came home owes.
+    pub(super) async fn pay_debts(&self, debts: Vec<Debt>) {
+        let payer = Payer {
+            live: &self.live,
+            intake: &self.intake,
+            queue_ids: &self.queue_ids,
+            shard: self.shard,
+            now: self.now(),
+        };
+        payer.pay_all(&self.store, debts).await;
     }
 }
 

@@ -25,9 +25,9 @@ pub(super) struct Pulse {
 
 impl Pulse {
     #[must_use]
-    pub(super) fn new(ceiling: u64) -> Pulse {
+    pub(super) fn new() -> Pulse {
         Pulse {
-            most: Cell::new(ceiling.min(AT_WORK_FIRST)),
+            most: Cell::new(AT_WORK_FIRST),
             slow: Cell::new(0),
             leaving: Cell::new(0),
             is_felt: Cell::new(false),
@@ -67,7 +67,7 @@ impl Pulse {
 
     /// Few are at work: those who come next begin with as many as any.
     fn rest(&self) {
-        self.most.set(self.most.get().min(AT_WORK_FIRST));
+        self.most.set(AT_WORK_FIRST);
         self.is_felt.set(false);
     }
 }
@@ -141,9 +141,12 @@ const AT_WORK_MIN: u64 = 64;
 /// Couriers that are let to work before anything was learnt.
 const AT_WORK_FIRST: u64 = 128;
 
+/// Whoever may have no more is measured already, and so may get more.
+const _: () = assert!(AT_WORK_FIRST > AT_WORK_MIN);
+
 /// Sites that put off everything have one part of the couriers, and so many at least.
-const SULKERS_PART: u64 = 16;
-const SULKERS_MIN: u64 = 4;
+const SULKERS_PART: u64 = 32;
+const SULKERS_MIN: u64 = 2;
 
 /// Between two measurements.
 const BEAT: Duration = Duration::from_millis(20);
@@ -156,7 +159,7 @@ mod tests {
 
     #[test]
     fn long_turns_take_couriers_away_and_short_ones_give_them_back() {
-        let pulse = Pulse::new(CEILING);
+        let pulse = Pulse::new();
         assert!(!pulse.beat(1_000_000, AT_WORK_FIRST, CEILING));
         assert_eq!(pulse.most(), AT_WORK_FIRST, "one long turn may be chance");
         for _ in 0..100 {
@@ -177,7 +180,7 @@ mod tests {
 
     #[test]
     fn what_is_not_made_use_of_is_not_raised() {
-        let pulse = Pulse::new(CEILING);
+        let pulse = Pulse::new();
         for _ in 0..4 {
             pulse.beat(1_000_000, 120, CEILING);
         }

@@ -192,7 +192,7 @@ impl Site {
             rate: Rate::default(),
             paused_until: AtomicU64::new(0),
             failures: AtomicU32::new(0),
-            deferrals: AtomicU32::new(0),
+            deferrals: AtomicU32::new(SULKS_AFTER - SULKS_AFTER_AT_FIRST),
             is_proven: AtomicBool::new(false),
             effects: Effects::default(),
             counts: Counts::default(),
@@ -251,15 +251,15 @@ impl Site {
     }
 
     /// Leave to connect. A site of which nothing is known, or that was paused, gets one connection
-    /// to show that it is there.
+    /// to show that it is there; one that puts off everything, to show that it takes mail again.
     pub fn permit(self: &Arc<Site>, most: u32, now_millis: u64) -> Result<Permit, Refused> {
         let until_millis = self.paused_until.load(Ordering::Relaxed);
         if now_millis < until_millis {
             return Err(Refused::Paused { until_millis });
         }
-        let allowed = match self.is_proven() {
-            true => self.allowed(most),
-            false => 1,
+        let allowed = match self.repute() {
+            Repute::Good => self.allowed(most),
+            Repute::Unknown | Repute::Sulking => 1,
         };
         let one_more = |open: u32| (open < allowed).then_some(open + 1);
         let taken = self
@@ -374,8 +374,10 @@ const ALLOWED_FIRST: u32 = 5;
 /// Messages that a site may put off one after the other at full concurrency: greylisting is usual.
 const DEFERRALS_MAX: u32 = 10;
 
-/// Messages that a site has put off one after the other when its couriers become few.
+/// Messages that a site has put off one after the other when its couriers become few; and those of
+/// one that has taken none yet.
 const SULKS_AFTER: u32 = 5;
+const SULKS_AFTER_AT_FIRST: u32 = 2;
 
 /// Tenants and egress sources that are counted each by itself.
 const TOTALS_MAX: usize = 20_000;
@@ -431,6 +433,11 @@ mod tests {
     fn a_site_that_takes_nothing_gets_one_connection() {
         let site = Sites::default().site("later.example");
         site.answered();
+        site.put_off();
+        assert_eq!(site.repute(), Repute::Good);
+        site.put_off();
+        assert_eq!(site.repute(), Repute::Sulking, "it has taken nothing yet");
+        site.took(ALLOWED_FIRST);
         for _ in 0..DEFERRALS_MAX {
             site.put_off();
         }

@@ -10,7 +10,7 @@ use crate::auth::Gate;
 use crate::auth::token::Tokens;
 use crate::events;
 use crate::intake::{Claims, Counter, Feeder, Heirs, Intake, QueueIds, Shard};
-use crate::listen::{Census, Drain, Hall, http, imap, pop3};
+use crate::listen::{Census, Drain, Hall, http, imap, pay_owed, pop3};
 use crate::post::{Letter, Post, Via};
 use crate::queue::Dispatcher;
 use crate::reactor::inbox::{Fill, Receiver};
@@ -229,6 +229,7 @@ const LINES_WAIT: Duration = Duration::from_millis(64);
 pub(super) fn open_doors(desk: &Desk) {
     let hall = &desk.hall;
     hall.intake.begin_suppression();
+    pay_owed(hall);
     for target in (0..desk.shards).filter(|target| *target != hall.shard) {
         let (store, post) = (Rc::clone(&hall.store), Rc::clone(&hall.post));
         let metrics = Arc::clone(&hall.metrics);

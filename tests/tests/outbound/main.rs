@@ -13,6 +13,7 @@ mod large;
 mod mx;
 mod peers;
 mod private;
+mod receipts;
 mod resets;
 mod routing;
 mod rules;
