@@ -502,12 +502,18 @@ mod tests {
         let leaving = |number: u8| Leaving {
             address: Address::new(format!("u{number}"), "far.test"),
             notify: Notify(number % 3),
-            orcpt: (number % 2 == 0).then(|| format!("rfc822;u{number}@far.test")),
+            orcpt: number
+                .is_multiple_of(2)
+                .then(|| format!("rfc822;u{number}@far.test")),
             expiry_secs: 1_800_000_000,
             not_before_secs: 0,
             priority: -1,
             marks: u16::from(number),
-            by_secs: if number % 3 == 0 { 1_795_000_000 } else { 0 },
+            by_secs: if number.is_multiple_of(3) {
+                1_795_000_000
+            } else {
+                0
+            },
         };
         let queue = Queue {
             object: ObjectId(9),
