@@ -16,7 +16,7 @@ use std::time::Duration;
 pub(super) struct Pulse {
     /// Couriers that may be at work.
     most: Cell<u64>,
-    /// Turns in a row that took long: one alone may be the kernel's doing.
+    /// Turns in a row that took long: one alone may be chance.
     slow: Cell<u32>,
     /// Couriers that were told to leave, and still say goodbye.
     leaving: Cell<u64>,
@@ -109,9 +109,10 @@ impl Dispatcher {
         let this = Rc::clone(self);
         spawn(async move {
             while this.at_work() > AT_WORK_MIN / 2 {
-                let begun = clock::monotonic_micros();
+                // By its CPU time: a turn that others made long is no shorter with fewer couriers.
+                let begun = clock::thread_micros();
                 yield_now().await;
-                let turn = clock::monotonic_micros().saturating_sub(begun);
+                let turn = clock::thread_micros().saturating_sub(begun);
                 let may_more = this
                     .pulse
                     .beat(turn, this.at_work(), this.connections.most());
