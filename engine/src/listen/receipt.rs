@@ -4,23 +4,24 @@ use super::hall::Hall;
 use super::leads::Lead;
 use super::sending::Through;
 use crate::event;
-use crate::post::Question;
+use crate::intake::queue_id;
+use crate::post::{Question, Submitted};
 use crate::queue::{Debt, HEAD_BYTES_MAX, Payer, owed, wants_receipt};
 use crate::reactor::spawn;
 use crate::wire::smtp::reply::Verdict;
 use std::rc::Rc;
 use store::mail::envelope::{Envelope, Recipient};
-use store::shard::{Memo, Source};
+use store::shard::Source;
 
 /// What a receipt needs of a message of which custody was taken.
 pub(super) struct Given {
-    pub(super) asked: Vec<Asked>,
-    pub(super) source: Source,
-    pub(super) queue_id: String,
-    pub(super) arrived_secs: i64,
-    pub(super) head: Vec<u8>,
-    /// A memo says that it is owed.
-    pub(super) is_noted: bool,
+    asked: Vec<Asked>,
+    source: Source,
+    queue_id: String,
+    arrived_secs: i64,
+    head: Vec<u8>,
+    /// The shard with the memo that says that it is owed.
+    noted_at: Option<usize>,
 }
 
 /// A recipient with us whose receipt is wanted.
@@ -74,19 +75,29 @@ pub(super) fn asked(envelope: &Envelope, leads: &[Lead]) -> Option<Vec<Asked>> {
 }
 
 impl Given {
-    /// What rides with the message, so that a crash does not lose the receipt. Where each recipient
-    /// has a fate of its own, only the receipt itself can say whose was good.
-    pub(super) fn note(&mut self, each_alone: bool) -> Option<Memo> {
-        let memo = match each_alone {
-            true => None,
-            false => self.debt()?.memo(),
+    /// What a message that is about to be taken owes. A memo of it rides along, so that a crash
+    /// does not lose it; but where each recipient has a fate of its own, only the receipt itself
+    /// can say whose was good.
+    pub(super) fn of(asked: Vec<Asked>, head: Vec<u8>, submitted: &mut Submitted) -> Given {
+        let mut given = Given {
+            asked,
+            source: submitted.source.clone(),
+            queue_id: queue_id::text(submitted.queue),
+            arrived_secs: submitted.received_secs,
+            head,
+            noted_at: None,
         };
-        self.is_noted = memo.is_some();
-        memo
+        let coordinator = submitted.shares.first().map(|(owner, _)| *owner);
+        let memo = given.debt().and_then(|debt| debt.memo());
+        if let Some(memo) = memo.filter(|_| !submitted.each_alone) {
+            submitted.memos.push(memo);
+            given.noted_at = coordinator;
+        }
+        given
     }
 
     /// What is owed to the sender, if all of these are taken.
-    pub(super) fn debt(&self) -> Option<Debt> {
+    fn debt(&self) -> Option<Debt> {
         Some(Debt {
             reverse_path: self.source.reverse_path.clone()?,
             queue_id: self.queue_id.clone(),
@@ -123,8 +134,8 @@ fn payer(hall: &Hall) -> Payer<'_> {
     }
 }
 
-/// Sends the receipt of those who were taken. What was noted of it lies with `coordinator`.
-pub(super) async fn give(hall: Rc<Hall>, given: Given, verdicts: Vec<Verdict>, coordinator: usize) {
+/// Sends the receipt of those who were taken, and strikes out what was noted of it.
+pub(super) async fn give(hall: Rc<Hall>, given: Given, verdicts: Vec<Verdict>) {
     let Some(mut debt) = given.debt() else {
         return;
     };
@@ -135,13 +146,15 @@ pub(super) async fn give(hall: Rc<Hall>, given: Given, verdicts: Vec<Verdict>, c
         let of = given.queue_id.as_str();
         return event!(Warn, "receipt not sent", of = of, why = why);
     }
-    if given.is_noted {
-        // Where that fails it is sent once more, by the next start.
-        if coordinator == hall.shard {
+    // Where that fails it is sent once more, by the next start.
+    match given.noted_at {
+        None => {}
+        Some(shard) if shard == hall.shard => {
             let _ = hall.store.write_memos(vec![debt.paid()]).await;
-        } else {
+        }
+        Some(shard) => {
             let question = Question::Note(Box::new(debt.paid()));
-            let _ = hall.post.ask(coordinator, question).await;
+            let _ = hall.post.ask(shard, question).await;
         }
     }
 }

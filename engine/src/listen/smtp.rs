@@ -403,30 +403,19 @@ impl Conversation {
             ret: envelope.ret,
             envid: envelope.envid,
         };
-        let each_alone = self.protocol == Protocol::Lmtp;
-        let mut given = asked.map(|asked| Given {
-            asked,
-            source: source.clone(),
-            queue_id: queue_id.clone(),
-            arrived_secs: received_secs,
-            head: std::mem::take(&mut self.head),
-            is_noted: false,
-        });
-        let owed = given.as_mut().and_then(|given| given.note(each_alone));
-        let coordinator = by_owner
-            .first()
-            .map_or(self.hall.shard, |(owner, _)| *owner);
-        let submitted = Submitted {
+        let mut submitted = Submitted {
             queue,
             source,
             received_secs,
             stream: None,
             tail: Vec::new(),
-            each_alone,
+            each_alone: self.protocol == Protocol::Lmtp,
             shares: by_owner,
             outbound: by_home,
-            memos: owed.into_iter().collect(),
+            memos: Vec::new(),
         };
+        let head = std::mem::take(&mut self.head);
+        let given = asked.map(|asked| Given::of(asked, head, &mut submitted));
         let report = self.report.take();
         let verdicts = match self.hall.intake.commit(body, submitted).await {
             Ok(taken) => {
@@ -435,12 +424,8 @@ impl Conversation {
                 }
                 let verdicts = verdicts(recipients, &of_recipient, &taken);
                 if let Some(given) = given {
-                    spawn(receipt::give(
-                        Rc::clone(&self.hall),
-                        given,
-                        verdicts.clone(),
-                        coordinator,
-                    ));
+                    let hall = Rc::clone(&self.hall);
+                    spawn(receipt::give(hall, given, verdicts.clone()));
                 }
                 if let Some(report) = report {
                     let hall = Rc::clone(&self.hall);

@@ -1,8 +1,8 @@
 //! The couriers of a shard: how many each ready queue has, and which queues wait for one.
 //!
 //! A courier needs leave of its site, of its egress source, and of the shard, whose connections are
-//! fewer than the sites and no more than it keeps up with. A host that has not answered yet takes one
-//! of the probes, a site that puts off everything one of the few that such sites have.
+//! fewer than the sites and no more than it keeps up with. A host that has not answered yet takes
+//! one of the probes, a site that puts off everything one of the few that such sites have.
 
 use super::board::{Queue, QueueIndex};
 use super::courier::{Courier, Pass};

@@ -127,8 +127,8 @@ fn rotation_under_load_loses_nothing() {
     assert_eq!((lines.len(), ids.len()), (MESSAGES, MESSAGES));
 }
 
-/// The deliveries in all files of a folder, and how many these are. A file that is renamed or compressed
-/// while it is read is looked at again with the others.
+/// The deliveries in all files of a folder, and how many these are. A file that is renamed or
+/// compressed while it is read is looked at again with the others.
 fn all_lines(folder: &std::path::Path) -> (Vec<Value>, usize) {
     let mut by_number: std::collections::BTreeMap<String, String> = Default::default();
     for entry in std::fs::read_dir(folder).unwrap().flatten() {

@@ -56,7 +56,8 @@ fn world(certified: &str, password: &str) -> Option<World> {
     let authorities = authority.write(&folder, "authorities.pem");
     let (cert, key) = authority.certify(certified).write(&folder, "relay");
     let more = format!(
-        "virtual_transport = discard\nsmtpd_relay_restrictions = permit_sasl_authenticated, reject\n\
+        "virtual_transport = discard\n\
+         smtpd_relay_restrictions = permit_sasl_authenticated, reject\n\
          smtpd_sasl_auth_enable = yes\nsmtpd_sasl_type = dovecot\n\
          smtpd_sasl_path = inet:127.0.0.1:{}\nsmtpd_tls_auth_only = yes\n\
          smtpd_tls_security_level = may\nsmtpd_tls_loglevel = 1\n\
