@@ -11,7 +11,7 @@ use crate::auth::token::Tokens;
 use crate::event;
 use crate::events;
 use crate::intake::{Claims, Counter, Feeder, Heirs, Intake, QueueIds, Shard};
-use crate::listen::{Census, Drain, Guests, Hall, http, imap, pop3};
+use crate::listen::{Census, Drain, Guests, Hall, http, imap, pay_owed, pop3};
 use crate::post::{Letter, Post, Question, Via};
 use crate::queue::Dispatcher;
 use crate::reactor::inbox::{Fill, Receiver};
@@ -241,6 +241,7 @@ const LINES_WAIT: Duration = Duration::from_millis(64);
 pub(super) fn open_doors(desk: &Desk) {
     let hall = &desk.hall;
     hall.intake.begin_suppression();
+    pay_owed(hall);
     for target in (0..desk.shards).filter(|target| *target != hall.shard) {
         let (store, post) = (Rc::clone(&hall.store), Rc::clone(&hall.post));
         let metrics = Arc::clone(&hall.metrics);

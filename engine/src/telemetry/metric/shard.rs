@@ -263,6 +263,8 @@ shard_metrics! {
     counter bounces_by_mail: Counter,
     /// Mail to an address that takes reports, and that is none.
     counter reports_unread: Counter,
+    /// Reports that were not believed: of nobody's network, and without the token.
+    counter reports_doubted: Counter,
 
     /// Letters of other threads that wait, in bytes: 512 for each beside what it carries.
     gauge inbox_bytes: Gauge,
