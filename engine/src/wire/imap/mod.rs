@@ -19,7 +19,6 @@ pub mod receive;
 pub mod response;
 pub mod rights;
 pub mod set;
-pub mod visit;
 
 mod literal;
 mod parse;

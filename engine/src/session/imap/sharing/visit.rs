@@ -9,11 +9,12 @@ use super::super::reply::Reply;
 use super::booth::Guest;
 use super::gate::Admitted;
 use super::place::Place;
+use crate::post::visit::{Ask, Errand, Said, Visitor};
 use crate::wire::imap::command::{Body, Command};
+use crate::wire::imap::find::Find;
 use crate::wire::imap::receive::Receiver;
 use crate::wire::imap::response::code::Code;
 use crate::wire::imap::response::text;
-use crate::wire::imap::visit::{Ask, Errand, Said, Visitor};
 use crate::wire::imap::{metadata, quota};
 use futures_util::future::{Either, select};
 use std::pin::pin;
@@ -350,6 +351,9 @@ fn named(body: &Body) -> Option<&str> {
 
 /// Commands of the selected state, and those that let it tell what is new.
 fn is_of_selected(body: &Body) -> bool {
+    if let Body::Find(find) = body {
+        return finds_in_selected(find);
+    }
     matches!(
         body,
         Body::Noop
@@ -365,6 +369,14 @@ fn is_of_selected(body: &Body) -> bool {
             | Body::Copy { .. }
             | Body::Move { .. }
     )
+}
+
+/// Whether it looks at nothing but the selected mailbox; sources of RFC 7377 are the user's own.
+pub(super) fn finds_in_selected(find: &Find) -> bool {
+    match find {
+        Find::Sort { .. } | Find::Thread { .. } | Find::CancelUpdate(_) => true,
+        Find::Multi { sources, .. } => sources.is_none(),
+    }
 }
 
 /// Nobody has this address: the same as a mailbox that is not there.

@@ -202,13 +202,14 @@ fn list_shows_what_is_lent() {
     let village = lent("lr");
     village.alice(&["CREATE a/b", "SETACL a/b anyone l"]);
     let mut bob = village.client(BOB_NAME);
-    bob.play(&format!(
-        "C: a1 LIST \"\" *
+    bob.play(
+        &format!(
+            "C: a1 LIST \"\" *
          S: * LIST (\\HasNoChildren) \"/\" INBOX
          S: * LIST (\\NonExistent \\Noselect \\HasChildren) \"/\" \"Other Users\"
-         S: * LIST (\\NonExistent \\Noselect \\HasChildren) \"/\" \"Other Users/alice@example.test\"
+         S: * LIST (\\NonExistent \\Noselect \\HasChildren) \"/\" \"Other Users/alice…
          S: * LIST (\\HasNoChildren) \"/\" {INBOX}
-         S: * LIST (\\NonExistent \\Noselect \\HasChildren) \"/\" \"Other Users/alice@example.test/a\"
+         S: * LIST (\\NonExistent \\Noselect \\HasChildren) \"/\" \"Other Users/alice@example…
          S: * LIST (\\HasNoChildren) \"/\" \"Other Users/alice@example.test/a/b\"
          S: a1 OK Done
          C: a2 SUBSCRIBE {INBOX}
@@ -219,12 +220,17 @@ fn list_shows_what_is_lent() {
          S: * STATUS {INBOX} (MESSAGES 2)
          S: a3 OK Done
          C: a4 LIST (SUBSCRIBED RECURSIVEMATCH) \"\" \"Other Users\"
-         S: * LIST (\\NonExistent \\Noselect \\HasChildren) \"/\" \"Other Users\" (CHILDINFO (SUBSCRIBED))
+         S: * LIST (\\NonExistent \\Noselect \\HasChildren) \"/\" \"Other Users\" …
          S: a4 OK Done
          C: a5 LSUB \"\" *
          S: * LSUB () \"/\" {INBOX}
          S: a5 OK Done"
-    ).replace("(CHILDINFO (SUBSCRIBED))", "(\"CHILDINFO\" (\"SUBSCRIBED\"))"));
+        )
+        .replace(
+            "(CHILDINFO (SUBSCRIBED))",
+            "(\"CHILDINFO\" (\"SUBSCRIBED\"))",
+        ),
+    );
 }
 
 #[test]
