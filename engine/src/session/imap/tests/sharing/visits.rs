@@ -202,8 +202,9 @@ fn list_shows_what_is_lent() {
     let village = lent("lr");
     village.alice(&["CREATE a/b", "SETACL a/b anyone l"]);
     let mut bob = village.client(BOB_NAME);
-    bob.play(&format!(
-        "C: a1 LIST \"\" *
+    bob.play(
+        &format!(
+            "C: a1 LIST \"\" *
          S: * LIST (\\HasNoChildren) \"/\" INBOX
          S: * LIST (\\NonExistent \\Noselect \\HasChildren) \"/\" \"Other Users\"
          S: * LIST (\\NonExistent \\Noselect \\HasChildren) \"/\" \"Other Users/alice…
@@ -224,7 +225,12 @@ fn list_shows_what_is_lent() {
          C: a5 LSUB \"\" *
          S: * LSUB () \"/\" {INBOX}
          S: a5 OK Done"
-    ).replace("(CHILDINFO (SUBSCRIBED))", "(\"CHILDINFO\" (\"SUBSCRIBED\"))"));
+        )
+        .replace(
+            "(CHILDINFO (SUBSCRIBED))",
+            "(\"CHILDINFO\" (\"SUBSCRIBED\"))",
+        ),
+    );
 }
 
 #[test]
