@@ -5,7 +5,9 @@
 
 use super::mailstore::Picture;
 use crate::wire::imap::command::{SequenceNumber, SequenceSet};
+use crate::wire::imap::portion::Partial;
 use crate::wire::imap::set;
+use std::ops::RangeInclusive;
 use store::mail::id::Uid;
 use store::mail::uidset::UidSet;
 
@@ -95,6 +97,35 @@ impl<'a> Numbers<'a> {
     }
 }
 
+/// The messages at the places that PARTIAL names (RFC 9394 §3.1).
+pub(super) fn part(uids: &UidSet, partial: Partial) -> UidSet {
+    let all = uids.len();
+    let places = match partial {
+        Partial::Oldest(first, last) => u64::from(first)..=u64::from(last).min(all),
+        Partial::Newest(first, last) => {
+            let from_the_end = |place: u32| (all + 1).saturating_sub(u64::from(place));
+            from_the_end(last).max(1)..=from_the_end(first)
+        }
+    };
+    places_of(uids, places)
+}
+
+/// The UIDs at these places, from 1.
+pub(super) fn places_of(uids: &UidSet, places: RangeInclusive<u64>) -> UidSet {
+    let (mut passed, mut part) = (0, UidSet::new());
+    for (first, last) in uids.ranges() {
+        let count = u64::from(last - first) + 1;
+        let from = places.start().saturating_sub(passed).max(1);
+        let to = places.end().saturating_sub(passed).min(count);
+        if from <= to {
+            // Both are places in this range.
+            part.push_range(first + (from - 1) as u32, first + (to - 1) as u32);
+        }
+        passed += count;
+    }
+    part
+}
+
 /// A set in pieces of at most `most` UIDs, ascending.
 pub(super) fn turns(uids: &UidSet, most: u32) -> impl Iterator<Item = UidSet> {
     let mut ranges = uids.ranges().iter().copied();
@@ -152,6 +183,24 @@ fn within(view: &impl Picture, wanted: &UidSet) -> UidSet {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn parts_are_counted_from_either_end() {
+        let uids = UidSet::from_ranges([(1, 4), (7, 7), (10, 15)]);
+        let part = |partial| super::part(&uids, partial).ranges().to_vec();
+        assert_eq!(part(Partial::Oldest(1, 2)), [(1, 2)]);
+        assert_eq!(part(Partial::Oldest(4, 7)), [(4, 4), (7, 7), (10, 11)]);
+        assert_eq!(part(Partial::Oldest(10, 100)), [(14, 15)]);
+        assert_eq!(part(Partial::Oldest(12, 100)), []);
+        assert_eq!(part(Partial::Newest(1, 1)), [(15, 15)]);
+        assert_eq!(part(Partial::Newest(2, 7)), [(7, 7), (10, 14)]);
+        assert_eq!(part(Partial::Newest(11, 11)), [(1, 1)]);
+        assert_eq!(part(Partial::Newest(12, u32::MAX)), []);
+        assert_eq!(
+            super::part(&UidSet::new(), Partial::Newest(1, 9)),
+            UidSet::new()
+        );
+    }
 
     #[test]
     fn turns_are_full_and_lose_nothing() {

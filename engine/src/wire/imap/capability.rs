@@ -31,6 +31,11 @@ const ALWAYS: &[&str] = &[
 /// For mailboxes: only after login.
 const MAILBOXES: &[&str] = &[
     "IDLE",
+    "CONDSTORE",
+    "QRESYNC",
+    "UIDONLY",
+    "UIDBATCHES",
+    "NOTIFY",
     "NAMESPACE",
     "UIDPLUS",
     "MOVE",

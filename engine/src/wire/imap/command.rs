@@ -5,6 +5,9 @@
 //! the parser stops before them and the session streams them.
 
 use super::find::{Find, Partial};
+use super::notify::Notify;
+use super::portion::Batches;
+use super::resync::{Modifiers, Select};
 use store::mail::date::InternalDate;
 use store::mail::flags::Flags;
 
@@ -42,6 +45,8 @@ pub enum Body {
     Examine {
         mailbox: String,
     },
+    /// SELECT or EXAMINE with parameters.
+    Resync(Select),
     /// RFC 6154 §3 USE attributes as sent, with the backslash.
     Create {
         mailbox: String,
@@ -74,6 +79,8 @@ pub enum Body {
     /// and the CRLF behind them.
     Append(Append),
     Idle,
+    /// RFC 5465.
+    Notify(Notify),
     // Selected.
     Check,
     Close,
@@ -90,7 +97,10 @@ pub enum Body {
         uid: bool,
         set: SequenceSet,
         items: Vec<FetchItem>,
+        modifiers: Modifiers,
     },
+    /// RFC 10022.
+    UidBatches(Batches),
     Store {
         uid: bool,
         set: SequenceSet,

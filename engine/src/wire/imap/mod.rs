@@ -13,8 +13,11 @@ pub mod find;
 pub mod fuzz;
 pub mod limit;
 pub mod name;
+pub mod notify;
+pub mod portion;
 pub mod receive;
 pub mod response;
+pub mod resync;
 pub mod set;
 
 mod literal;

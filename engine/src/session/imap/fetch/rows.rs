@@ -96,6 +96,12 @@ impl<'a> FlagsShown<'a> {
 }
 
 impl<S: Mailstore> Session<S> {
+    /// The items that this client is told: a UIDFETCH has its UID in front.
+    pub(in super::super) fn told_items(&self, items: &[RowItem]) -> Vec<RowItem> {
+        let named = |item: &RowItem| !self.dialect.uid_only || *item != RowItem::Uid;
+        items.iter().copied().filter(named).collect()
+    }
+
     /// One response for each of `uids` that still exists; how many did.
     pub(in super::super) async fn tell_rows<I: Io>(
         &self,
@@ -108,6 +114,7 @@ impl<S: Mailstore> Session<S> {
         };
         let shown = FlagsShown::in_session(selected, self.rev2);
         let mut numbers = Numbers::of(&selected.view);
+        let uid_only = self.dialect.uid_only;
         let (mut told, mut dates) = (0, DateTimes::default());
         for turn in sequence::turns(uids, shown.messages_a_turn()) {
             let out = dialogue.out();
@@ -115,7 +122,10 @@ impl<S: Mailstore> Session<S> {
                 let Some(number) = numbers.next(row.uid) else {
                     return;
                 };
-                let mut fetch = Fetch::open(out, number);
+                let mut fetch = match uid_only {
+                    true => Fetch::open_uid(out, row.uid),
+                    false => Fetch::open(out, number),
+                };
                 for item in items {
                     item.write(out, &mut fetch, &row, (shown, &mut dates));
                 }
