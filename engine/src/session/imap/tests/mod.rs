@@ -20,6 +20,7 @@ mod live;
 mod login;
 mod manage;
 mod oracle;
+mod model;
 mod notify;
 mod resync;
 mod search;
