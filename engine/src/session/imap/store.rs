@@ -141,7 +141,6 @@ impl<S: Mailstore> Session<S> {
         let flags = (!change.silent).then_some(RowItem::Flags);
         let items: Vec<RowItem> = uid.into_iter().chain(flags).chain(modseq).collect();
         let items = self.told_items(&items);
-        self.tell_keywords(dialogue.out());
         let told = match change.silent && change.unchanged_since.is_none() {
             true => self.changed_of(stored, before),
             false => stored.clone(),

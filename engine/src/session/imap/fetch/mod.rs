@@ -71,7 +71,6 @@ impl<S: Mailstore> Session<S> {
             Ok(uids) => uids,
             Err(reply) => return Ok(reply),
         };
-        self.tell_keywords(dialogue.out());
         if let (true, Some(since)) = (modifiers.vanished, modifiers.changed_since) {
             self.tell_vanished_since(dialogue, set, ModSeq(since))
                 .await?;
@@ -227,6 +226,10 @@ impl<S: Mailstore> Session<S> {
                 return Ok(());
             }
         };
+        if newly_seen || items.contains(&FetchItem::Flags) {
+            // Another session may have made a keyword meanwhile.
+            self.tell_keywords(dialogue.out());
+        }
         let mut fetch = self.open_fetch(dialogue.out(), sequence, uid);
         for (item, data) in items.iter().zip(data) {
             self.write_item(dialogue, &mut fetch, &row, opened, item, data)

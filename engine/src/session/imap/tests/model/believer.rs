@@ -290,7 +290,7 @@ impl Believer {
             return;
         }
         let Some(command) = self.in_flight.take() else {
-            return self.fail("nobody asked");
+            self.fail("nobody asked")
         };
         let answer = line.strip_prefix(&command.tag).unwrap_or_default();
         let of_names = ["CREATE", "DELETE", "RENAME"]
