@@ -265,6 +265,10 @@ impl<S: Mailstore> Session<S> {
         let Some(selected) = &self.selected else {
             return;
         };
+        if self.dialect.qresync && self.names_uid(true) && !items.contains(&FetchItem::Uid) {
+            // RFC 7162 §3.2.4: whoever is told of expunges by UID has to know whose flags these are.
+            fetch.uid(out, row.uid);
+        }
         if !items.contains(&FetchItem::Flags) {
             let shown = FlagsShown::in_session(selected, self.rev2);
             shown.write(out, fetch, row.uid, (row.flags, row.keywords));

@@ -437,8 +437,20 @@ impl Believer {
         self.law(self.may_expunge(), "an untimely VANISHED");
         for uid in numbers_in(set) {
             let at = self.place(uid);
-            self.messages.remove(at);
+            if self.messages.remove(at).uid.is_none() {
+                self.forget_unnamed();
+            }
         }
+    }
+
+    /// One of the messages whose UID is not known is gone: whose flags the others are is not known
+    /// any more.
+    fn forget_unnamed(&mut self) {
+        let unnamed = self
+            .messages
+            .iter_mut()
+            .filter(|message| message.uid.is_none());
+        unnamed.for_each(|message| *message = Message::default());
     }
 
     /// RFC 7162 §3.2.10: never of what this client counts.
