@@ -1,10 +1,9 @@
 //! Which extensions a client has enabled, and which commands enable or need them
 //! (RFC 5161, RFC 7162 §3.1 and §3.2.3, RFC 9586 §3).
 
-use super::Session;
-use super::mailstore::Mailstore;
-use crate::wire::imap::command::{Body, FetchItem, SearchKey, SequenceSet, StatusItem};
-use store::mail::uidset::UidSet;
+use super::search::asks_for_modseq;
+use crate::wire::imap::command::{Body, FetchItem, Search, SearchKey, SequenceSet, StatusItem};
+use crate::wire::imap::find::Find;
 
 /// What a client understands beyond the base; once enabled, it stays so.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -39,18 +38,6 @@ impl Dialect {
     }
 }
 
-impl<S: Mailstore> Session<S> {
-    /// The highest MODSEQ of what a search tells, where it asked for one (RFC 7162 §3.1.5).
-    pub(super) fn modseq_of(&self, key: &SearchKey, told: &UidSet) -> Option<u64> {
-        let selected = self.selected.as_ref().filter(|_| has_modseq(key))?;
-        let mut highest = None;
-        self.store.rows(&selected.view, told, &mut |row| {
-            highest = highest.max(Some(row.modseq.0));
-        });
-        highest
-    }
-}
-
 /// RFC 7162 §3.1: commands by which a client shows that it knows CONDSTORE.
 pub(super) fn enables_condstore(body: &Body) -> bool {
     match body {
@@ -64,7 +51,8 @@ pub(super) fn enables_condstore(body: &Body) -> bool {
             items, modifiers, ..
         } => modifiers.changed_since.is_some() || items.contains(&FetchItem::ModSeq),
         Body::Store { store, .. } => store.unchanged_since.is_some(),
-        Body::Search { search, .. } => has_modseq(&search.key),
+        Body::Search { search, .. } => asks_for_modseq(&search.key),
+        Body::Find(find) => searched(find).is_some_and(|search| asks_for_modseq(&search.key)),
         _ => false,
     }
 }
@@ -77,6 +65,10 @@ pub(super) fn uses_numbers(body: &Body) -> bool {
         | Body::Copy { uid, .. }
         | Body::Move { uid, .. } => !uid,
         Body::Search { uid, search } => !uid || has_numbers(&search.key),
+        Body::Find(find) => {
+            let search = searched(find);
+            find.tells_numbers() || search.is_some_and(|search| has_numbers(&search.key))
+        }
         Body::Resync(select) => {
             let resync = select.resync.as_ref();
             resync.is_some_and(|resync| resync.matched.is_some())
@@ -85,23 +77,22 @@ pub(super) fn uses_numbers(body: &Body) -> bool {
     }
 }
 
-/// RFC 7162 §3.1.5: whether a search asks for MODSEQ, and so is answered with one.
-fn has_modseq(key: &SearchKey) -> bool {
-    any(key, &|key| matches!(key, SearchKey::ModSeq(_)))
-}
-
-fn has_numbers(key: &SearchKey) -> bool {
-    any(key, &|key| {
-        matches!(key, SearchKey::Sequence(SequenceSet::Ranges(_)))
-    })
+fn searched(find: &Find) -> Option<&Search> {
+    match find {
+        Find::Sort { search, .. } | Find::Thread { search, .. } | Find::Multi { search, .. } => {
+            Some(search)
+        }
+        Find::CancelUpdate(_) => None,
+    }
 }
 
 /// The parser bounds the depth.
-fn any(key: &SearchKey, test: &impl Fn(&SearchKey) -> bool) -> bool {
+fn has_numbers(key: &SearchKey) -> bool {
     match key {
-        SearchKey::Not(key) => any(key, test),
-        SearchKey::Or(a, b) => any(a, test) || any(b, test),
-        SearchKey::And(keys) => keys.iter().any(|key| any(key, test)),
-        key => test(key),
+        SearchKey::Sequence(SequenceSet::Ranges(_)) => true,
+        SearchKey::Not(key) | SearchKey::Fuzzy(key) => has_numbers(key),
+        SearchKey::Or(one, other) => has_numbers(one) || has_numbers(other),
+        SearchKey::And(keys) => keys.iter().any(has_numbers),
+        _ => false,
     }
 }

@@ -7,7 +7,7 @@ use super::Session;
 use super::mailstore::Mailstore;
 use super::reply::{Reply, say};
 use super::sequence;
-use crate::wire::imap::portion::Partial;
+use crate::wire::imap::find::Partial;
 use crate::wire::imap::response::code::Code;
 use store::mail::id::Uid;
 use store::mail::uidset::UidSet;
@@ -23,7 +23,7 @@ impl<S: Mailstore> Session<S> {
         let Some(limit) = self.terms.messages_max else {
             return Ok(uids);
         };
-        if partial.is_some_and(|partial| partial.messages() > limit) {
+        if partial.is_some_and(|partial| partial.first.abs_diff(partial.last) >= limit) {
             return Err(too_many(limit, None));
         }
         if uids.len() <= u64::from(limit) {
@@ -64,7 +64,12 @@ fn too_many(limit: u32, lowest: Option<Uid>) -> Reply {
 }
 
 fn highest(uids: &UidSet, limit: u32) -> UidSet {
-    sequence::part(uids, Partial::Newest(1, limit))
+    let newest = Partial {
+        from_last: true,
+        first: 1,
+        last: limit,
+    };
+    sequence::part(uids, newest)
 }
 
 fn lowest(uids: &UidSet) -> Option<Uid> {

@@ -5,9 +5,9 @@
 
 use super::mailstore::Picture;
 use crate::wire::imap::command::{SequenceNumber, SequenceSet};
-use crate::wire::imap::portion::Partial;
+use crate::wire::imap::find::Partial;
 use crate::wire::imap::set;
-use std::ops::RangeInclusive;
+use std::ops::Range;
 use store::mail::id::Uid;
 use store::mail::uidset::UidSet;
 
@@ -99,27 +99,20 @@ impl<'a> Numbers<'a> {
 
 /// The messages at the places that PARTIAL names (RFC 9394 §3.1).
 pub(super) fn part(uids: &UidSet, partial: Partial) -> UidSet {
-    let all = uids.len();
-    let places = match partial {
-        Partial::Oldest(first, last) => u64::from(first)..=u64::from(last).min(all),
-        Partial::Newest(first, last) => {
-            let from_the_end = |place: u32| (all + 1).saturating_sub(u64::from(place));
-            from_the_end(last).max(1)..=from_the_end(first)
-        }
-    };
+    let places = partial.places(usize::try_from(uids.len()).unwrap_or(usize::MAX));
     places_of(uids, places)
 }
 
-/// The UIDs at these places, from 1.
-pub(super) fn places_of(uids: &UidSet, places: RangeInclusive<u64>) -> UidSet {
+/// The UIDs at these places, from 0.
+fn places_of(uids: &UidSet, places: Range<usize>) -> UidSet {
     let (mut passed, mut part) = (0, UidSet::new());
     for (first, last) in uids.ranges() {
-        let count = u64::from(last - first) + 1;
-        let from = places.start().saturating_sub(passed).max(1);
-        let to = places.end().saturating_sub(passed).min(count);
-        if from <= to {
+        let count = (last - first) as usize + 1;
+        let from = places.start.saturating_sub(passed);
+        let end = places.end.saturating_sub(passed).min(count);
+        if from < end {
             // Both are places in this range.
-            part.push_range(first + (from - 1) as u32, first + (to - 1) as u32);
+            part.push_range(first + from as u32, first + end as u32 - 1);
         }
         passed += count;
     }
@@ -187,19 +180,21 @@ mod tests {
     #[test]
     fn parts_are_counted_from_either_end() {
         let uids = UidSet::from_ranges([(1, 4), (7, 7), (10, 15)]);
+        let of = |from_last, first, last| Partial {
+            from_last,
+            first,
+            last,
+        };
         let part = |partial| super::part(&uids, partial).ranges().to_vec();
-        assert_eq!(part(Partial::Oldest(1, 2)), [(1, 2)]);
-        assert_eq!(part(Partial::Oldest(4, 7)), [(4, 4), (7, 7), (10, 11)]);
-        assert_eq!(part(Partial::Oldest(10, 100)), [(14, 15)]);
-        assert_eq!(part(Partial::Oldest(12, 100)), []);
-        assert_eq!(part(Partial::Newest(1, 1)), [(15, 15)]);
-        assert_eq!(part(Partial::Newest(2, 7)), [(7, 7), (10, 14)]);
-        assert_eq!(part(Partial::Newest(11, 11)), [(1, 1)]);
-        assert_eq!(part(Partial::Newest(12, u32::MAX)), []);
-        assert_eq!(
-            super::part(&UidSet::new(), Partial::Newest(1, 9)),
-            UidSet::new()
-        );
+        assert_eq!(part(of(false, 1, 2)), [(1, 2)]);
+        assert_eq!(part(of(false, 4, 7)), [(4, 4), (7, 7), (10, 11)]);
+        assert_eq!(part(of(false, 10, 100)), [(14, 15)]);
+        assert_eq!(part(of(false, 12, 100)), []);
+        assert_eq!(part(of(true, 1, 1)), [(15, 15)]);
+        assert_eq!(part(of(true, 2, 7)), [(7, 7), (10, 14)]);
+        assert_eq!(part(of(true, 11, 11)), [(1, 1)]);
+        assert_eq!(part(of(true, 12, u32::MAX)), []);
+        assert_eq!(super::part(&UidSet::new(), of(true, 1, 9)), UidSet::new());
     }
 
     #[test]

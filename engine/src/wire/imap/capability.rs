@@ -35,6 +35,7 @@ const MAILBOXES: &[&str] = &[
     "QRESYNC",
     "UIDONLY",
     "UIDBATCHES",
+    "PARTIAL",
     "NOTIFY",
     "NAMESPACE",
     "UIDPLUS",

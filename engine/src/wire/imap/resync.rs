@@ -1,7 +1,7 @@
 //! What a client that was here before says of it: parameters of SELECT and modifiers of FETCH
 //! (RFC 7162 §3.1.4, §3.1.8, §3.2.5, §3.2.6; RFC 9394 §3.3).
 
-use super::portion::Partial;
+use super::find::Partial;
 use store::mail::uidset::UidSet;
 
 /// SELECT or EXAMINE with parameters (RFC 4466 §2.2).

@@ -5,7 +5,7 @@ use super::super::fault::{Fault, Parse};
 use super::super::resync::{Matched, Modifiers, Resync, Select};
 use super::super::set::{resolve, sequence_set};
 use super::super::token::Cursor;
-use super::portion::partial;
+use super::find::partial;
 use store::mail::uidset::UidSet;
 
 /// What follows the mailbox, behind the space: `(CONDSTORE)`, `(QRESYNC (…))`.
