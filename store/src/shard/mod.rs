@@ -23,9 +23,11 @@ mod snapshot;
 mod tree;
 mod warm;
 
+pub use crate::compact::Here;
 pub use crate::compact::{
     Aside, CompactError, Done, Owner, Pace, Policy, Progress, Report, Task, Unpaced, carry_out,
 };
+pub use crate::log::Options;
 pub use crate::mailbox::Configured;
 pub use crate::mailbox::Watch;
 pub use crate::pack::listing::{KEPT, is_kept, of_header};
@@ -50,7 +52,7 @@ pub use resume::Resumed;
 use crate::bell::Bell;
 use crate::disk::Disk;
 use crate::error::LogError;
-use crate::log::{Commit, Draft, Log, Options, Outcome, Place, Recovered};
+use crate::log::{Commit, Draft, Log, Outcome, Place, Recovered};
 use crate::mail::id::{AccountId, FrameSeq, MailboxId, ModSeq, ShardId, Uid};
 use crate::mail::uidset::UidSet;
 use crate::mailbox::state::State;

@@ -266,7 +266,7 @@ impl<S: Mailstore> Session<S> {
             return;
         };
         if self.dialect.qresync && self.names_uid(true) && !items.contains(&FetchItem::Uid) {
-            // RFC 7162 §3.2.4: whoever is told of expunges by UID has to know whose flags these are.
+            // RFC 7162 §3.2.4: who hears of expunges by UID has to know whose flags these are.
             fetch.uid(out, row.uid);
         }
         if !items.contains(&FetchItem::Flags) {

@@ -277,8 +277,8 @@ impl<S: Mailstore> Session<S> {
         write_status(dialogue.out(), name, items, status, limit, self.rev2);
     }
 
-    /// LIST for what was made, deleted, renamed, subscribed to (RFC 5465 §5.4, §5.5). `false`: there
-    /// is more to watch now than one session may.
+    /// LIST for what was made, deleted, renamed, subscribed to (RFC 5465 §5.4, §5.5). `false`:
+    /// there is more to watch now than one session may.
     async fn tell_names<I: Io>(
         &self,
         dialogue: &mut Dialogue<I>,

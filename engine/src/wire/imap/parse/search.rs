@@ -5,9 +5,7 @@
 
 use store::mail::flags::Flags;
 
-use super::super::command::{
-    Body, Search, SearchKey, SearchReturn, SequenceNumber, SequenceSet,
-};
+use super::super::command::{Body, Search, SearchKey, SearchReturn, SequenceNumber, SequenceSet};
 use super::super::date::date;
 use super::super::fault::{Fault, Parse};
 use super::super::limit::{OPTIONS_MAX, SEARCH_DEPTH_MAX, SEARCH_KEYS_MAX};

@@ -4,13 +4,11 @@ use super::super::Random;
 use crate::wire::imap::response::flag_list;
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
-use store::compact::Here;
 use store::disk::executor::Executor;
 use store::disk::sim::SimDisk;
-use store::log::Options;
 use store::mail::id::{AccountId, MailboxId, ObjectId, ShardId};
 use store::mail::uidset::UidSet;
-use store::shard::Shard;
+use store::shard::{Here, Options, Shard};
 
 pub(super) type Store = Rc<Shard<SimDisk>>;
 
