@@ -23,9 +23,9 @@ mod snapshot;
 mod tree;
 mod warm;
 
-pub use crate::compact::Here;
 pub use crate::compact::{
-    Aside, CompactError, Done, Owner, Pace, Policy, Progress, Report, Task, Unpaced, carry_out,
+    Aside, CompactError, Done, Here, Owner, Pace, Policy, Progress, Report, Task, Unpaced,
+    carry_out,
 };
 pub use crate::log::Options;
 pub use crate::mailbox::Configured;
