@@ -109,7 +109,7 @@ fn fetch_of_what_changed_and_of_a_part() {
          C: a5 UID FETCH 1:* UID (PARTIAL 6:9)
          S: a5 OK Fetch completed
          C: a6 UID FETCH 1:* UID (PARTIAL -1:2)
-         S: a6 BAD Both ends of a range are counted from one side
+         S: a6 BAD …
          C: a7 UID FETCH 1:* UID (CHANGEDSINCE 5 VANISHED)
          S: a7 BAD VANISHED is for UID FETCH with CHANGEDSINCE after ENABLE QRESYNC",
     );
