@@ -131,6 +131,11 @@ impl Believer {
 
     /// Connects anew, and is told what it missed.
     pub(super) fn come_back(&mut self, world: &mut World, random: &mut Random) {
+        let in_flight = self.in_flight.as_ref();
+        if in_flight.is_some_and(|command| command.text.contains(".SILENT")) {
+            // Nobody said whether it was done.
+            self.messages.retain(|message| message.modseq.is_some());
+        }
         let known = self.messages.drain(..);
         let known = known.filter_map(|message| Some((message.uid?, message.flags?)));
         self.cache = known.collect();
