@@ -180,11 +180,17 @@ impl<S: Mailstore> Session<S> {
                 uid,
                 set,
                 mut items,
+                modifiers,
             } => {
                 if !rights.contains(Rights::SEEN) {
                     items.iter_mut().for_each(peek);
                 }
-                Ok(Body::Fetch { uid, set, items })
+                Ok(Body::Fetch {
+                    uid,
+                    set,
+                    items,
+                    modifiers,
+                })
             }
             Body::Store {
                 uid,
