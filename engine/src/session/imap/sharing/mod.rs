@@ -14,7 +14,8 @@
 //!
 //! Laws: a guest does nothing that the gate does not name; a mailbox without `l` looks like one
 //! that does not exist; whoever never names a foreign mailbox pays the comparison of a prefix for
-//! each command. `\Seen` is one flag for all who share a mailbox: whoever has `s` changes it for everybody.
+//! each command. `\Seen` is one flag for all who share a mailbox: whoever has `s` changes it for
+//! everybody.
 
 mod annotation;
 mod belongings;
