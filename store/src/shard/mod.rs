@@ -26,9 +26,10 @@ mod tree;
 mod warm;
 
 pub use crate::compact::{
-    Aside, CompactError, Done, Owner, Pace, Policy, Progress, Report, Signing, Task, Unpaced,
+    Aside, CompactError, Done, Here, Owner, Pace, Policy, Progress, Report, Signing, Task, Unpaced,
     carry_out,
 };
+pub use crate::log::Options;
 pub use crate::mailbox::Configured;
 pub use crate::mailbox::Watch;
 pub use crate::pack::listing::{KEPT, is_kept, of_header};
@@ -54,8 +55,8 @@ pub use resume::Resumed;
 use crate::bell::Bell;
 use crate::disk::Disk;
 use crate::error::LogError;
-use crate::log::{Commit, Draft, Log, Options, Outcome, Place, Recovered};
-use crate::mail::id::{AccountId, FrameSeq, MailboxId, ShardId, Uid};
+use crate::log::{Commit, Draft, Log, Outcome, Place, Recovered};
+use crate::mail::id::{AccountId, FrameSeq, MailboxId, ModSeq, ShardId, Uid};
 use crate::mail::uidset::UidSet;
 use crate::mailbox::state::State;
 use crate::mailbox::{Account, Change, Contents, MailboxInfo, Row, Status, View, sync};
@@ -409,6 +410,53 @@ impl<D: Disk> Shard<D> {
         let _ = self.with_contents(view.account, view.mailbox, |contents| {
             contents.rows().of(uids).for_each(each);
         });
+    }
+
+    /// What was expunged after `modseq`, ascending; `None` where that is not remembered any more
+    /// (RFC 7162 §3.2.10). Messages that are in the picture still are not left out.
+    pub fn vanished_since(&self, view: &View, modseq: ModSeq) -> Option<UidSet> {
+        self.with_contents(view.account, view.mailbox, |contents| {
+            contents.vanished_since(modseq)
+        })?
+    }
+
+    /// The messages of the picture with a change after `modseq`, their arrival counted.
+    pub fn changed_since(&self, view: &View, modseq: ModSeq) -> UidSet {
+        let changed = self.with_contents(view.account, view.mailbox, |contents| {
+            let rows = contents.rows().changed_since(modseq, view.uid_next);
+            UidSet::from_ascending(rows.map(|row| row.uid))
+        });
+        changed.unwrap_or_default()
+    }
+
+    /// The mailboxes of an account with a change after `modseq`, in no order.
+    pub fn changed_mailboxes(
+        &self,
+        account: AccountId,
+        modseq: ModSeq,
+    ) -> Vec<(MailboxId, Status)> {
+        let state = self.state.borrow();
+        state
+            .account(account)
+            .map(|account| account.changed_since(modseq))
+            .unwrap_or_default()
+    }
+
+    /// Another number after each change of names and subscriptions, as long as somebody has a
+    /// [`Shard::watch_account`].
+    pub fn tree_version(&self, account: AccountId) -> u64 {
+        let state = self.state.borrow();
+        state.account(account).map_or(0, Account::tree_version)
+    }
+
+    /// Wakes whoever awaits it at each change of any mailbox of the account, of their names and of
+    /// the subscriptions.
+    pub fn watch_account(&self, account: AccountId) -> Watch {
+        let state = self.state.borrow();
+        match state.account(account) {
+            Some(account) => account.bell.watch(),
+            None => Rc::<Bell>::default().watch(),
+        }
     }
 
     /// Wakes whoever awaits it at each change of the mailbox; never where there is none.

@@ -8,31 +8,37 @@ use super::mailstore::Mailstore;
 use super::reply::Reply;
 use crate::wire::imap::capability::{self, Stage};
 use crate::wire::imap::response::{data, text};
+use std::fmt::Write;
 
 impl<S: Mailstore> Session<S> {
     pub(super) fn capability<I: Io>(&mut self, dialogue: &mut Dialogue<I>) -> Reply {
-        let words = capability::words(Stage::AfterLogin, self.terms.append_bytes_max);
-        data::capability(dialogue.out(), &words);
+        data::capability(dialogue.out(), &self.capabilities());
         Reply::done()
+    }
+
+    pub(super) fn capabilities(&self) -> String {
+        let mut words = capability::words(Stage::AfterLogin, self.terms.append_bytes_max);
+        if let Some(limit) = self.terms.messages_max {
+            write!(words, " MESSAGELIMIT={limit}").expect("writing to a String cannot fail");
+        }
+        words
     }
 
     /// Says what of it was enabled now; what is unknown is ignored (RFC 5161 §3.1). RFC 9051
     /// §6.3.1 allows it while a mailbox is selected, too.
     pub(super) fn enable<I: Io>(&mut self, dialogue: &mut Dialogue<I>, names: &[String]) -> Reply {
-        let asked = names.iter().any(|name| name == "IMAP4REV2");
-        let now = asked && !self.rev2;
-        self.rev2 |= asked;
-        let news = names.iter().any(|name| name.starts_with("METADATA")) && self.listen_to_news();
-        if now {
-            dialogue.receiver().enable_utf8();
+        let mut now = Vec::new();
+        for name in names {
+            if name == "IMAP4REV2" && !std::mem::replace(&mut self.rev2, true) {
+                dialogue.receiver().enable_utf8();
+                now.push("IMAP4rev2");
+            }
+            if name.starts_with("METADATA") && self.listen_to_news() {
+                now.push("METADATA");
+            }
+            now.extend(self.dialect.enable(name));
         }
-        let words = [(now, "IMAP4rev2"), (news, "METADATA")];
-        let words: Vec<&str> = words
-            .iter()
-            .filter(|word| word.0)
-            .map(|word| word.1)
-            .collect();
-        data::enabled(dialogue.out(), &words);
+        data::enabled(dialogue.out(), &now);
         Reply::ok(text::ENABLED)
     }
 

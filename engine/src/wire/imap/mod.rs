@@ -14,9 +14,12 @@ pub mod fuzz;
 pub mod limit;
 pub mod metadata;
 pub mod name;
+pub mod notify;
+pub mod portion;
 pub mod quota;
 pub mod receive;
 pub mod response;
+pub mod resync;
 pub mod rights;
 pub mod set;
 

@@ -83,6 +83,7 @@ fn connect(plaintext_without_tls: bool) -> Client {
             let terms = Terms {
                 autologout: std::time::Duration::from_secs(1800),
                 append_bytes_max: 1000,
+                messages_max: None,
                 now: Rc::new(|| InternalDate::utc(0)),
             };
             Session::new(Fake::new(), account, terms)
@@ -133,6 +134,7 @@ fn a_password_waits_for_tls() {
          S: * 0 RECENT
          S: * OK [UIDVALIDITY …
          S: * OK [UIDNEXT …
+         S: * OK [HIGHESTMODSEQ 2] The highest MODSEQ
          S: a7 OK [READ-WRITE] Selected",
     );
 }

@@ -7,21 +7,27 @@ mod random;
 
 mod append;
 mod concurrent;
+mod condstore;
 mod fetch;
 mod find;
 mod fuzz;
 mod hostile;
 mod idle;
+mod limit;
 mod list;
 mod listed;
 mod live;
 mod login;
 mod manage;
+mod model;
+mod notify;
 mod oracle;
+mod resync;
 mod search;
 mod select;
 mod sharing;
 mod store;
+mod uidonly;
 
 use self::fake::{ALICE, BOB, Fake};
 use self::pipe::Client;

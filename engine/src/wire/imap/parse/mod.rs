@@ -7,6 +7,9 @@ mod append;
 mod fetch;
 mod find;
 mod list;
+mod notify;
+mod portion;
+mod resync;
 mod search;
 mod session;
 mod sharing;
@@ -92,8 +95,8 @@ fn arguments_of(word: &Word) -> Option<Arguments> {
         "AUTHENTICATE" => session::authenticate,
         "LOGIN" => session::login,
         "ENABLE" => session::enable,
-        "SELECT" => |cursor| select(cursor, |mailbox| Body::Select { mailbox }),
-        "EXAMINE" => |cursor| select(cursor, |mailbox| Body::Examine { mailbox }),
+        "SELECT" => |cursor| select(cursor, false),
+        "EXAMINE" => |cursor| select(cursor, true),
         "CREATE" => list::create,
         "DELETE" => |cursor| mailbox(cursor).map(|mailbox| Body::Delete { mailbox }),
         "RENAME" => rename,
@@ -122,6 +125,8 @@ fn arguments_of(word: &Word) -> Option<Arguments> {
         "STORE" => |cursor| store::store(cursor, false),
         "COPY" => |cursor| copy(cursor, false),
         "MOVE" => |cursor| relocate(cursor, false),
+        "NOTIFY" => notify::notify,
+        "UIDBATCHES" => portion::batches,
         "UID" => uid,
         _ => return None,
     })
@@ -145,13 +150,14 @@ fn uid(cursor: &mut Cursor<'_>) -> Parse<Body> {
     arguments(cursor)
 }
 
-/// CONDSTORE and QRESYNC are not offered: what follows the mailbox (RFC 4466 §2.2) is refused.
-fn select(cursor: &mut Cursor<'_>, body: fn(String) -> Body) -> Parse<Body> {
+/// With what may follow the mailbox (RFC 4466 §2.2).
+fn select(cursor: &mut Cursor<'_>, read_only: bool) -> Parse<Body> {
     let mailbox = mailbox(cursor)?;
-    if !cursor.is_at_end() {
-        return Err(Fault::Syntax("Parameters of SELECT are not supported"));
+    match (cursor.eat(b' '), read_only) {
+        (true, _) => resync::parameters(cursor, mailbox, read_only),
+        (false, false) => Ok(Body::Select { mailbox }),
+        (false, true) => Ok(Body::Examine { mailbox }),
     }
-    Ok(body(mailbox))
 }
 
 fn rename(cursor: &mut Cursor<'_>) -> Parse<Body> {
