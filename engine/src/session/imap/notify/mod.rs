@@ -19,7 +19,7 @@ use super::dialogue::Dialogue;
 use super::idle::Woken;
 use super::io::{Ended, Io};
 use super::mailstore::{Mailstore, Picture};
-use super::manage::write_status;
+use super::manage::{Told, write_status};
 use super::reply::{Reply, say};
 use super::sync::Expunges;
 use crate::wire::imap::command::{Body, FetchItem, StatusItem};
@@ -228,7 +228,7 @@ impl<S: Mailstore> Session<S> {
             };
             let items = self.items(watched.events, before.differs(&status));
             if !items.is_empty() && Some(id) != self.selected_id() {
-                self.write_status_of(dialogue, &watched.name, &items, &status);
+                self.write_event(dialogue, &watched.name, &items, &status);
                 dialogue.flush_if_full().await?;
             }
         }
@@ -262,19 +262,23 @@ impl<S: Mailstore> Session<S> {
         items: &[StatusItem],
     ) {
         if let Some(status) = self.store.status(self.account, mailbox) {
-            self.write_status_of(dialogue, name, items, &status);
+            self.write_event(dialogue, name, items, &status);
         }
     }
 
-    fn write_status_of<I: Io>(
+    fn write_event<I: Io>(
         &self,
         dialogue: &mut Dialogue<I>,
         name: &str,
         items: &[StatusItem],
         status: &Status,
     ) {
-        let limit = self.terms.append_bytes_max;
-        write_status(dialogue.out(), name, items, status, limit, self.rev2);
+        let told = Told {
+            status: *status,
+            deleted_octets: 0,
+            append_bytes_max: self.terms.append_bytes_max,
+        };
+        write_status(dialogue.out(), name, items, &told, self.rev2);
     }
 
     /// LIST for what was made, deleted, renamed, subscribed to (RFC 5465 §5.4, §5.5). `false`:

@@ -226,7 +226,7 @@ impl News {
             subscribed,
             has_children: Some(has_children),
             special_use: info.map_or_else(Default::default, |info| info.special_use),
-            child_subscribed: false,
+            child_info: &[],
             old_name: told.old_name.as_deref(),
         }
     }

@@ -97,6 +97,7 @@ fn terms() -> Terms {
     Terms {
         autologout: Duration::from_secs(1800),
         append_bytes_max: 1 << 20,
+        messages_max: None,
         now: Rc::new(|| InternalDate::utc(1_700_000_000)),
     }
 }
