@@ -33,10 +33,10 @@ impl<S: Mailstore> Session<S> {
                 dialogue.receiver().enable_utf8();
                 now.push("IMAP4rev2");
             }
+            if name.starts_with("METADATA") && self.listen_to_news() {
+                now.push("METADATA");
+            }
             now.extend(self.dialect.enable(name));
-        }
-        if names.iter().any(|name| name.starts_with("METADATA")) && self.listen_to_news() {
-            now.push("METADATA");
         }
         data::enabled(dialogue.out(), &now);
         Reply::ok(text::ENABLED)

@@ -67,7 +67,6 @@ impl<S: Mailstore> Session<S> {
         let marks = !selected.read_only
             && items.iter().any(item::marks_seen)
             && self.may_mark_seen(selected.view.mailbox());
-        self.tell_keywords(dialogue.out());
         let items = item::complete(&self.with_implied(items, &modifiers), self.names_uid(uid));
         let uids = self.modified(uids, &modifiers);
         let uids = match self.within_limit(uids, modifiers.partial) {

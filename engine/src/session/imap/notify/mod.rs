@@ -228,7 +228,7 @@ impl<S: Mailstore> Session<S> {
             };
             let items = self.items(watched.events, before.differs(&status));
             if !items.is_empty() && Some(id) != self.selected_id() {
-                self.write_news_of(dialogue, &watched.name, &items, &status);
+                self.write_event(dialogue, &watched.name, &items, &status);
                 dialogue.flush_if_full().await?;
             }
         }
@@ -262,11 +262,11 @@ impl<S: Mailstore> Session<S> {
         items: &[StatusItem],
     ) {
         if let Some(status) = self.store.status(self.account, mailbox) {
-            self.write_news_of(dialogue, name, items, &status);
+            self.write_event(dialogue, name, items, &status);
         }
     }
 
-    fn write_news_of<I: Io>(
+    fn write_event<I: Io>(
         &self,
         dialogue: &mut Dialogue<I>,
         name: &str,
@@ -275,7 +275,6 @@ impl<S: Mailstore> Session<S> {
     ) {
         let told = Told {
             status: *status,
-            // No event asks for it.
             deleted_octets: 0,
             append_bytes_max: self.terms.append_bytes_max,
         };

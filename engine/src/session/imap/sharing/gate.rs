@@ -64,6 +64,12 @@ impl<S: Mailstore> Session<S> {
                     false => Body::Examine { mailbox },
                 }
             }
+            Body::Resync(mut select) => {
+                let (mailbox, rights) = self.enter(&select.mailbox, Rights::READ)?;
+                select.mailbox = mailbox;
+                select.read_only |= !rights.meets(CHANGES);
+                Body::Resync(select)
+            }
             Body::Examine { mailbox } => Body::Examine {
                 mailbox: self.enter(&mailbox, Rights::READ)?.0,
             },
@@ -159,6 +165,7 @@ impl<S: Mailstore> Session<S> {
                     | Body::UidExpunge(_)
                     | Body::Search { .. }
                     | Body::Fetch { .. }
+                    | Body::UidBatches(_)
                     | Body::Store { .. }
             )
         {

@@ -15,7 +15,7 @@ use crate::wire::imap::find::Find;
 use crate::wire::imap::receive::Receiver;
 use crate::wire::imap::response::code::Code;
 use crate::wire::imap::response::text;
-use crate::wire::imap::{metadata, quota};
+use crate::wire::imap::{metadata, quota, resync};
 use futures_util::future::{Either, select};
 use std::pin::pin;
 use std::rc::Rc;
@@ -157,7 +157,9 @@ impl<S: Mailstore> Session<S> {
                     enable(&*visit.guest, new).await;
                 }
             }
-            Body::Select { .. } | Body::Examine { .. } if self.sharing.visit.take().is_some() => {
+            Body::Select { .. } | Body::Examine { .. } | Body::Resync(_)
+                if self.sharing.visit.take().is_some() =>
+            {
                 Reply::ok(text::CLOSED)
                     .with(Code::Closed)
                     .write_untagged(dialogue.out());
@@ -173,7 +175,10 @@ impl<S: Mailstore> Session<S> {
         owner: String,
         command: Command,
     ) -> Result<(), Ended> {
-        let selects = matches!(command.body, Body::Select { .. } | Body::Examine { .. });
+        let selects = matches!(
+            command.body,
+            Body::Select { .. } | Body::Examine { .. } | Body::Resync(_)
+        );
         let known = self
             .sharing
             .visit
@@ -332,7 +337,8 @@ async fn enable(guest: &dyn Guest, names: Vec<String>) {
 /// The mailbox that a command is about.
 fn named(body: &Body) -> Option<&str> {
     match body {
-        Body::Select { mailbox }
+        Body::Resync(resync::Select { mailbox, .. })
+        | Body::Select { mailbox }
         | Body::Examine { mailbox }
         | Body::Create { mailbox, .. }
         | Body::Delete { mailbox }
@@ -365,6 +371,7 @@ fn is_of_selected(body: &Body) -> bool {
             | Body::UidExpunge(_)
             | Body::Search { .. }
             | Body::Fetch { .. }
+            | Body::UidBatches(_)
             | Body::Store { .. }
             | Body::Copy { .. }
             | Body::Move { .. }
