@@ -6,7 +6,7 @@
 //! 6  shard            the only public door
 //! 5  compact          runs, merges, emptying of old segments
 //!    check  backup    damage found and repaired; consistent copies
-//! 4  spool  mailbox  memo   followers of the log
+//! 4  spool  mailbox  memo  search   followers of the log
 //! 3  record  table    the complete list of facts; immutable index files and their manifest
 //! 2  log  pack        append → durable, recovery; survivors, compressed
 //! 1  disk             owned blocks in, owned blocks out
@@ -33,6 +33,7 @@ pub mod mailbox;
 mod memo;
 pub mod pack;
 pub mod record;
+pub mod search;
 pub mod shard;
 pub mod spool;
 pub mod table;

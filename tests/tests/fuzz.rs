@@ -187,7 +187,9 @@ const IMAP: &str = "a LOGIN alice \"pass\\\"word\"\r\nb ENABLE IMAP4rev2\r\nc SE
 const IMAP_FETCH: &str = "a FETCH 1:*,$ (UID FLAGS BODY.PEEK[1.2.HEADER.FIELDS (TO)]<0.5> \
     BINARY[1]<1.2> BODYSTRUCTURE)\r\nb UID SEARCH RETURN (MIN ALL SAVE) CHARSET UTF-8 OR NOT SEEN \
     (SUBJECT \"x\" SINCE 1-Feb-1994) UID 1:5\r\nc STORE 2 +FLAGS.SILENT (\\Seen $x)\r\n\
-    d UID MOVE 1:3 \"a b\"\r\n";
+    d UID MOVE 1:3 \"a b\"\r\ne SELECT x (QRESYNC (7 9 1:5,7 (1,3 2,4)) CONDSTORE)\r\n\
+    f UID FETCH 1:9 FLAGS (CHANGEDSINCE 5 VANISHED PARTIAL -1:-9)\r\ng UIDBATCHES 500 1:2\r\n\
+    h NOTIFY SET STATUS (selected (MessageNew (UID) MessageExpunge)) (subtree (a b) NONE)\r\n";
 const IMAP_LITERALS: &str = "a LOGIN {5}\r\nalice {4+}\r\npass\r\nb APPEND INBOX (\\Seen) \
     \"17-Feb-1994 21:52:25 -0800\" ~{3+}\r\na\u{0}b\r\nc APPEND x UTF8 (~{2+}\r\nab)\r\n\
     d AUTHENTICATE PLAIN =\r\n";

@@ -93,6 +93,8 @@ enum Command {
     Dump(command::dump::Dump),
     /// Give back the space of what nobody needs any more; no server may have the store open
     Compact(command::compact::Compact),
+    /// Sign all messages anew for searches; no server may have the store open
+    Reindex(command::reindex::Reindex),
 }
 
 fn main() -> ExitCode {
@@ -121,6 +123,7 @@ fn main() -> ExitCode {
         Command::Fsck(fsck) => fsck.run(&client),
         Command::Dump(dump) => dump.run(&client),
         Command::Compact(compact) => compact.run(&client),
+        Command::Reindex(reindex) => reindex.run(&client),
     };
     match outcome {
         Ok(true) => ExitCode::SUCCESS,

@@ -6,7 +6,7 @@
 use super::office::{Office, say_gone};
 use super::wire::Reply;
 use crate::config;
-use crate::post::Order;
+use crate::post::{AsOwner, Order};
 
 impl Office {
     /// Every line of the answer but the last, which says whether it went well.
@@ -17,10 +17,12 @@ impl Office {
             None => return Err(format!("there is no account {address}")),
         };
         let owner = address.to_string();
-        let answer = self.ask(shard, |done| Order::AsOwner {
-            owner,
-            command,
-            done,
+        let answer = self.ask(shard, |done| {
+            Order::AsOwner(AsOwner {
+                owner,
+                command,
+                done,
+            })
         });
         let text = answer.await.map_err(say_gone)??;
         Ok(Reply::Text(text))

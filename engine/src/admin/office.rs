@@ -194,10 +194,6 @@ impl Office {
             }
             Request::RuleTest { reply, about } => return self.rule_test(&reply, &about),
             Request::RuleList => return Ok(self.rule_list()),
-            Request::AsOwner { owner, command } => {
-                drop(kept);
-                return self.as_owner(&owner, command).await;
-            }
             about_the_queue => {
                 drop(kept);
                 return self.queue(about_the_queue).await;

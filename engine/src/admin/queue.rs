@@ -10,6 +10,7 @@ impl Office {
     pub(super) async fn queue(&self, request: Request) -> Result<Reply, String> {
         match request {
             Request::QueueList { pick, most } => self.list(pick, most as usize).await,
+            Request::AsOwner { owner, command } => self.as_owner(&owner, command).await,
             Request::QueueShow { item } => self.show(&item).await,
             Request::QueueCarry {
                 pick,

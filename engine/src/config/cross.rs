@@ -22,7 +22,19 @@ pub(super) fn check(parts: &Parts, outbound: &Outbound, notes: &mut Notes) -> Ve
     bounces_come_back(parts, &names, notes);
     listeners(&parts.listeners, parts, notes);
     dkim::check(&parts.dkim, notes);
-    warnings(parts)
+    let mut found = warnings(parts);
+    found.extend(outbound.feedback.iter().filter_map(believes_nobody));
+    found
+}
+
+/// Reports would be read in vain.
+fn believes_nobody(feedback: &Feedback) -> Option<Problem> {
+    let what = format!(
+        "[[feedback]] {}: without networks or token no report is believed, and none suppresses",
+        feedback.address
+    );
+    let is_open = feedback.networks.is_empty() && feedback.token.is_none();
+    is_open.then(|| Problem::new(feedback.line, what))
 }
 
 /// Rules about providers that are nowhere named, reports to domains of others.

@@ -78,6 +78,9 @@ limits! {
     /// Silence of a logged-in client, which has the maildrop for itself. RFC 1939 §3: at least 10
     /// minutes.
     pop3_idle_secs_max: number(600, 60, 86_400),
+    /// Messages that one IMAP command works on; announced as MESSAGELIMIT (RFC 9738) where it is
+    /// lower than what a mailbox can hold.
+    imap_messages_max: number(u32::MAX as u64, 1_000, u32::MAX as u64),
     /// The TLS handshake.
     tls_handshake_secs_max: number(30, 1, 600),
     /// How long a peer may refuse to read what we send.

@@ -19,20 +19,26 @@ pub(super) struct Report {
     /// The address, canonical, that it was sent to.
     to: Address,
     provider: Option<String>,
+    /// Nobody knows who wrote it: it changes nothing.
+    is_doubted: bool,
     octets: Vec<u8>,
 }
 
 impl Report {
-    pub(super) fn to(to: Address, provider: Option<String>) -> Report {
+    pub(super) fn to(to: Address, provider: Option<String>, is_believed: bool) -> Report {
         Report {
             to,
             provider,
+            is_doubted: !is_believed,
             octets: Vec::new(),
         }
     }
 
     /// Keeps the next octets, up to what is read of a report.
     pub(super) fn keep(&mut self, octets: &[u8]) {
+        if self.is_doubted {
+            return;
+        }
         let room = REPORT_BYTES_MAX.saturating_sub(self.octets.len());
         let kept = octets.get(..room).unwrap_or(octets);
         self.octets.extend_from_slice(kept);
@@ -41,6 +47,16 @@ impl Report {
 
 /// Reads a report that was taken as `queue_id`.
 pub(super) async fn read(hall: Rc<Hall>, report: Report, queue_id: String) {
+    if report.is_doubted {
+        hall.metrics.reports_doubted.one();
+        let to = report.to.to_string();
+        return event!(
+            Warn,
+            "report doubted",
+            queue_id = queue_id.as_str(),
+            to = to
+        );
+    }
     let config = hall.live.config.load_full();
     let reading = Reading {
         to: &report.to,

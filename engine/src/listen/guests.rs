@@ -6,13 +6,13 @@
 
 use super::hall::Hall;
 use super::imap::{report, terms};
-use crate::post::{Answer, Question, VisitAnswer, VisitAsk};
+use crate::post::visit::{Ask, Errand, Lent, Said, Visitor};
+use crate::post::{Answer, AsOwner, Question, VisitAnswer, VisitAsk};
 use crate::reactor::{spawn, yield_now};
 use crate::session::imap::Session;
 use crate::session::imap::sharing::{Abroad, Belongings, Booth, Guest, House, News, lent_here};
 use crate::wire::imap::command::Command;
 use crate::wire::imap::receive::{Event, Receiver};
-use crate::wire::imap::visit::{Ask, Errand, Lent, Said, Visitor};
 use futures_util::future::LocalBoxFuture;
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
@@ -99,7 +99,12 @@ async fn booth(hall: &Rc<Hall>, visitor: Visitor, owner: &str) -> Option<Rc<dyn 
 
 /// Carries out a command of the operator in the place of an account's owner: what it brought, or
 /// why it was refused.
-pub async fn as_owner(hall: &Rc<Hall>, owner: &str, line: &str) -> Result<String, String> {
+pub async fn as_owner(hall: &Rc<Hall>, order: AsOwner) {
+    let outcome = brought(hall, &order.owner, &order.command).await;
+    let _ = order.done.send(outcome);
+}
+
+async fn brought(hall: &Rc<Hall>, owner: &str, line: &str) -> Result<String, String> {
     let command = understood(line)?;
     let opened = hall.store.open_account(owner).await;
     opened.map_err(|error| error.to_string())?;

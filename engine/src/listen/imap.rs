@@ -264,6 +264,9 @@ pub(super) fn terms(hall: &Hall) -> Terms {
     Terms {
         append_bytes_max: limits.message_bytes_max,
         autologout: Duration::from_secs(limits.imap_idle_secs_max),
+        messages_max: u32::try_from(limits.imap_messages_max)
+            .ok()
+            .filter(|limit| *limit < u32::MAX),
         now: Rc::new(|| InternalDate::utc(crate::reactor::Now::read().unix_secs() as i64)),
     }
 }

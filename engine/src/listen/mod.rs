@@ -25,3 +25,4 @@ pub use front::{Believed, unwrap};
 pub use guests::{Guests, as_owner};
 pub use hall::Hall;
 pub use login::Visitor;
+pub use receipt::pay_owed;

@@ -89,7 +89,9 @@ impl Conversation {
         let address = canonical(address);
         let mut feedback = config.outbound.feedback.iter();
         if let Some(feedback) = feedback.find(|feedback| feedback.takes(&address)) {
-            self.report = Some(Report::to(address, feedback.provider.clone()));
+            let peer = self.session.peer().address;
+            let (is_believed, to) = feedback.judge(&address, peer);
+            self.report = Some(Report::to(to, feedback.provider.clone(), is_believed));
         }
     }
 

@@ -403,7 +403,7 @@ impl Conversation {
             ret: envelope.ret,
             envid: envelope.envid,
         };
-        let submitted = Submitted {
+        let mut submitted = Submitted {
             queue,
             source,
             received_secs,
@@ -414,12 +414,8 @@ impl Conversation {
             outbound: by_home,
             memos: Vec::new(),
         };
-        let given = asked.map(|asked| Given {
-            asked,
-            source: submitted.source.clone(),
-            queue_id: queue_id.clone(),
-            head: std::mem::take(&mut self.head),
-        });
+        let head = std::mem::take(&mut self.head);
+        let given = asked.map(|asked| Given::of(asked, head, &mut submitted));
         let report = self.report.take();
         let verdicts = match self.hall.intake.commit(body, submitted).await {
             Ok(taken) => {
@@ -428,11 +424,8 @@ impl Conversation {
                 }
                 let verdicts = verdicts(recipients, &of_recipient, &taken);
                 if let Some(given) = given {
-                    spawn(receipt::give(
-                        Rc::clone(&self.hall),
-                        given,
-                        verdicts.clone(),
-                    ));
+                    let hall = Rc::clone(&self.hall);
+                    spawn(receipt::give(hall, given, verdicts.clone()));
                 }
                 if let Some(report) = report {
                     let hall = Rc::clone(&self.hall);
@@ -447,15 +440,15 @@ impl Conversation {
 
     /// What programs are told when it is taken.
     fn told(&self, commit: &Commit) -> Option<Told> {
-        let login = self.session.login().map_or("", |login| login);
-        let tenant = self.tenant(commit.envelope.reverse_path.as_ref());
-        let mut told = Told::of(About {
+        let sender = commit.envelope.reverse_path.as_ref();
+        let campaign = commit.campaign.as_deref().unwrap_or_default();
+        let mut told = Told::of(|| About {
             protocol: self.protocol.name(),
             peer: self.session.peer().address.to_string(),
-            login,
-            sender: commit.envelope.reverse_path.as_ref(),
-            owner: (&tenant, commit.campaign.as_deref().unwrap_or_default()),
-            request: "",
+            login: self.session.login().map_or("", |login| login),
+            sender,
+            owner: (self.tenant(sender), campaign),
+            request: String::new(),
             metadata: serde_json::Value::Null,
         })?;
         for (recipient, lead) in commit.envelope.recipients.iter().zip(&self.leads) {

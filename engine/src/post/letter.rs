@@ -3,10 +3,10 @@
 use super::queue::{QueueAnswer, QueueAsk};
 use super::suppress::{SuppressAnswer, SuppressAsk};
 use crate::config::TlsMode;
+use crate::post::visit::{Ask, Lent, Said, Visitor};
 use crate::reactor::oneshot;
 use crate::tls::StreamParts;
 use crate::wire::imap::deflate::Layer;
-use crate::wire::imap::visit::{Ask, Lent, Said, Visitor};
 use std::collections::BTreeMap;
 use store::error::{ChangeError, ReadError};
 use store::mail::id::QueueId;
@@ -220,11 +220,7 @@ pub enum Order {
         done: oneshot::Sender<SuppressAnswer>,
     },
     /// An IMAP command in the place of an account's owner. Answered: what it brought, or why not.
-    AsOwner {
-        owner: String,
-        command: String,
-        done: oneshot::Sender<Result<String, String>>,
-    },
+    AsOwner(AsOwner),
     /// Configuration and directory were exchanged.
     Reloaded(oneshot::Sender<()>),
     /// How far the shard has taken what other shards offer, by source.
@@ -246,6 +242,14 @@ pub enum Order {
     Drain(oneshot::Sender<()>),
     /// Make everything durable and stop; answered when it is.
     Close(oneshot::Sender<()>),
+}
+
+/// What an operator says in the place of an account's owner.
+pub struct AsOwner {
+    pub owner: String,
+    /// A command of IMAP without its tag.
+    pub command: String,
+    pub done: oneshot::Sender<Result<String, String>>,
 }
 
 /// Where the outcome of a change goes.

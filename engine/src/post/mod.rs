@@ -8,11 +8,12 @@ mod letter;
 mod queue;
 pub mod suppress;
 mod tls_report;
+pub mod visit;
 
 pub use desk::{Post, Undelivered};
 pub use letter::{
-    Answer, Claimed, Done, Handover, Letter, Offered, Order, Question, StreamId, Submitted, Taken,
-    Via, VisitAnswer, VisitAsk,
+    Answer, AsOwner, Claimed, Done, Handover, Letter, Offered, Order, Question, StreamId,
+    Submitted, Taken, Via, VisitAnswer, VisitAsk,
 };
 pub use queue::{
     LastReply, Pick, QueueAnswer, QueueAsk, QueueDeed, QueueField, QueueLine, QueueShown, SiteLine,

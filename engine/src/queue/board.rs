@@ -31,6 +31,8 @@ pub(super) struct Board {
     pub(super) nodes: Nodes,
     pub(super) suspensions: Suspensions,
     wheel: Wheel,
+    /// Those that are to start: their time has come, or the hosts of their domain are known.
+    beginning: Chain,
     pub(super) domains: Names<Domain>,
     /// Tenants, each also with its campaigns, and with the pools of its senders ([`owner`]).
     pub(super) owners: Names<Owner>,
@@ -98,6 +100,8 @@ pub(super) struct Queue {
     pub(super) lanes: Lanes,
     /// Not before then others are asked to take what is ready.
     pub(super) parted: u32,
+    /// Not before then its hosts are connected to: they did not show the TLS that it asks for.
+    pub(super) shunned: u32,
     /// Connections that serve it.
     pub(super) couriers: u32,
     /// Of these, those that have nothing to send now; told when there is something.
@@ -119,6 +123,7 @@ impl Board {
             nodes: Nodes::default(),
             suspensions: Suspensions::default(),
             wheel: Wheel::new(now),
+            beginning: Chain::EMPTY,
             domains: Names::default(),
             owners: Names::default(),
             pools,
@@ -173,13 +178,25 @@ impl Board {
         self.owners.value(owner).and_then(|owner| owner.turn)
     }
 
-    /// Brings the board to `now`: what is due starts.
-    pub(super) fn advance(&mut self, now: u32) {
+    /// Brings the board to `now`: what is due starts, a piece at a time. `true`: there is more.
+    pub(super) fn advance(&mut self, now: u32) -> bool {
         let mut due = Vec::new();
         self.wheel.advance(&mut self.nodes, now, &mut due);
         for index in due {
+            self.nodes.push(&mut self.beginning, index);
+        }
+        self.start_some(now)
+    }
+
+    /// Starts some of those that begin. `true`: there are more.
+    pub(super) fn start_some(&mut self, now: u32) -> bool {
+        for _ in 0..STARTED_AT_ONCE {
+            let Some(index) = self.nodes.pop(&mut self.beginning) else {
+                return false;
+            };
             self.start(index, now);
         }
+        self.beginning != Chain::EMPTY
     }
 
     /// Lets a recipient in no list wait until `due`; at once if that is past.
@@ -280,6 +297,7 @@ impl Board {
             source: Arc::clone(source),
             lanes: Lanes::default(),
             parted: 0,
+            shunned: 0,
             couriers: 0,
             idle: Vec::new(),
             is_in_line: false,
@@ -292,7 +310,8 @@ impl Board {
     }
 
     /// DNS named the hosts of a domain; the answer is good until `until`. A domain that nobody
-    /// waits for any more may have left its number to another one: the name tells.
+    /// waits for any more may have left its number to another one: the name tells. `true`: more of
+    /// those that waited are to begin.
     pub(super) fn resolved(
         &mut self,
         (number, name): (u32, &str),
@@ -300,12 +319,12 @@ impl Board {
         site: Arc<Site>,
         until: u32,
         now: u32,
-    ) {
+    ) -> bool {
         if self.domains.text(number) != name {
-            return;
+            return false;
         }
         let Some(domain) = self.domains.value_mut(number) else {
-            return;
+            return false;
         };
         domain.site = Some(Arc::clone(&site));
         let known = Standing::Known(Known {
@@ -315,11 +334,11 @@ impl Board {
             until: until.max(now.saturating_add(1)),
         });
         let before = std::mem::replace(&mut domain.standing, known);
-        let mut pending = std::mem::take(&mut domain.pending);
-        while let Some(index) = self.nodes.pop(&mut pending) {
-            self.start(index, now);
-        }
+        let pending = std::mem::take(&mut domain.pending);
+        self.nodes.append(&mut self.beginning, pending);
+        let has_more = self.start_some(now);
         self.forget(before);
+        has_more
     }
 
     /// DNS named none: gives back those that waited, now `Sending` until somebody decides.
@@ -586,6 +605,9 @@ const SWIFT_MICROS_MAX: u64 = 2_000;
 
 /// Messages that wait for a courier of a swift one: some milliseconds.
 const LEFT_TO_SWIFT: usize = 4;
+
+/// Recipients that start before others have a turn: a millisecond or two.
+const STARTED_AT_ONCE: usize = 4_096;
 
 /// A state without an event of its own is looked at this often: has its message expired?
 pub(super) const LOOK_SECS: u32 = 600;

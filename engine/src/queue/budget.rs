@@ -41,6 +41,11 @@ impl Budget {
         self.call_next();
     }
 
+    #[must_use]
+    pub(super) fn most(&self) -> u64 {
+        self.most.get()
+    }
+
     /// Waits for its turn and for room.
     pub(super) async fn take(self: &Rc<Budget>, amount: u64) -> Share {
         let turn = Rc::new(Turn::default());

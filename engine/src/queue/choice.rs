@@ -140,7 +140,7 @@ pub(super) fn number(name: &str) -> Option<(u64, u64)> {
 }
 
 /// Nodes that are looked at before others have a turn.
-const LOOKED_AT_ONCE: u32 = 16_384;
+const LOOKED_AT_ONCE: u32 = 4_096;
 
 /// Reads of the log under way for one order.
 const READ_TOGETHER_MAX: usize = 32;

@@ -22,9 +22,9 @@ use super::hop::Hop;
 use super::letter::{Load, Parcel};
 use super::nodes::Index;
 use super::outcome::{Tried, said_of};
-use super::privacy::Unreached;
+use super::privacy::{Unreached, is_about_tls};
 use super::schedule::pause_secs;
-use super::site::{Counts, Permit, Rate};
+use super::site::{Counts, Permit, Rate, Repute};
 use super::source::{Leave, Ration, Source};
 use super::terms::Terms;
 use crate::egress::{Connection, Disposition, Failure, Fate, Letter, Origin, Outcome, Stage};
@@ -57,6 +57,10 @@ pub(super) struct Courier {
     pub(super) failed: Option<Arc<Way>>,
     /// Until a host has answered.
     pub(super) probe: Option<budget::Share>,
+    /// As long as the site puts off everything.
+    sulk: Option<budget::Share>,
+    /// There are more than the shard keeps up with.
+    leaves: bool,
     /// Recipients, each with its item, of which nobody has said yet what came of them.
     taken: Vec<(Index, u64)>,
     /// What is counted of its egress source.
@@ -70,6 +74,8 @@ pub(super) struct Pass {
     pub(super) connection: budget::Share,
     /// For a host that has not answered yet.
     pub(super) probe: Option<budget::Share>,
+    /// For a site that puts off everything.
+    pub(super) sulk: Option<budget::Share>,
 }
 
 /// A message that may leave.
@@ -106,6 +112,8 @@ impl Courier {
             noted: None,
             failed: None,
             probe: pass.probe,
+            sulk: pass.sulk,
+            leaves: false,
             taken: Vec::new(),
         }
     }
@@ -129,7 +137,7 @@ impl Courier {
                 break;
             }
             self.desk.serve(self.queue);
-            if self.is_others_turn(&link) {
+            if self.is_others_turn(&link) || !self.may_stay() {
                 break;
             }
         }
@@ -152,7 +160,26 @@ impl Courier {
         let next = link
             .as_ref()
             .map_or(0, |link| link.connection.next_number());
-        next > TURN_LETTERS && !self.desk.line.borrow().is_empty()
+        let is_for_sulking = self.sulk.is_some();
+        let most = match is_for_sulking {
+            true => TURN_LETTERS_OF_SULKING,
+            false => TURN_LETTERS,
+        };
+        next > most && self.desk.are_others_in_line(is_for_sulking)
+    }
+
+    /// Whether there may be this courier still: few are for a site that puts off everything, and
+    /// all together are no more than the shard keeps up with.
+    fn may_stay(&mut self) -> bool {
+        if self.permit.site().repute() == Repute::Sulking {
+            self.sulk = self.sulk.take().or_else(|| self.desk.sulks.try_take(1));
+            return self.sulk.is_some();
+        }
+        if self.sulk.take().is_some() {
+            self.desk.call_next();
+        }
+        self.leaves = self.desk.is_to_leave();
+        !self.leaves
     }
 
     fn has_work(&self) -> bool {
@@ -395,10 +422,16 @@ impl Courier {
         if failure.stage == Stage::Source {
             return self.suspend_source(parcels, failure);
         }
-        let site = self.permit.site();
         let pace = &self.hop.route.pace;
-        let now_millis = self.desk.now().monotonic_millis;
-        site.unreached(now_millis, |failures| pause_secs(pace, failures));
+        match is_about_tls(failure) {
+            // The host is there: it shows too little for this mail, and perhaps enough for other.
+            true => self.shun(pause_secs(pace, 1)),
+            false => {
+                let now_millis = self.desk.now().monotonic_millis;
+                let site = self.permit.site();
+                site.unreached(now_millis, |failures| pause_secs(pace, failures));
+            }
+        }
         let result = self.judged_failure(&parcels, host, failure);
         let tried: Vec<Tried> = parcels
             .into_iter()
@@ -417,6 +450,14 @@ impl Courier {
         self.taken.clear();
         self.desk.settle(tried, pace).await;
         self.desk.turn();
+    }
+
+    /// What is ready for these hosts on these terms waits.
+    fn shun(&self, secs: u32) {
+        let until = self.desk.second().saturating_add(secs);
+        if let Some(queue) = self.desk.board.borrow_mut().queue_mut(self.queue) {
+            queue.shunned = until;
+        }
     }
 
     /// No fault of the site, and no attempt: others of the pool are asked at once, also for what
@@ -454,7 +495,7 @@ impl Courier {
 
     /// Keeps the connection while there may be more to send; `false`: there was not.
     async fn rest(&self, link: &mut Link) -> bool {
-        if !link.connection.is_open() || !self.desk.line.borrow().is_empty() {
+        if !link.connection.is_open() || self.desk.are_others_in_line(self.sulk.is_some()) {
             return false;
         }
         let (call, called) = oneshot();
@@ -502,6 +543,9 @@ impl Drop for Courier {
             let taken = ahead.load.parcels.into_iter().map(|parcel| parcel.index);
             self.desk.make_ready(taken);
         }
+        if self.leaves {
+            self.desk.has_left();
+        }
         let taken = std::mem::take(&mut self.taken);
         self.desk
             .recover(&taken, pause_secs(&self.hop.route.pace, 1));
@@ -518,6 +562,9 @@ const IDLE_MAX: Duration = Duration::from_secs(5);
 
 /// Messages that a connection sends before others in line have a turn.
 const TURN_LETTERS: u32 = 50;
+
+/// As [`TURN_LETTERS`], for a site that puts off everything.
+const TURN_LETTERS_OF_SULKING: u32 = 5;
 
 /// Connections that end before they answer anything, before a message waits.
 const STALE_MAX: usize = 3;

@@ -1,12 +1,14 @@
 //! The couriers of a shard: how many each ready queue has, and which queues wait for one.
 //!
 //! A courier needs leave of its site, of its egress source, and of the shard, whose connections are
-//! fewer than the sites; for a host that has not answered yet, also one of the probes.
+//! fewer than the sites and no more than it keeps up with. A host that has not answered yet takes
+//! one of the probes, a site that puts off everything one of the few that such sites have.
 
 use super::board::{Queue, QueueIndex};
 use super::courier::{Courier, Pass};
 use super::dispatch::Dispatcher;
 use super::nodes::{Index, State};
+use super::site::Repute;
 use super::suspend::Field;
 use crate::reactor::spawn;
 use std::rc::Rc;
@@ -36,7 +38,7 @@ impl Dispatcher {
             let Some(queue) = board.queue_mut(index) else {
                 return;
             };
-            if queue.suspended(now).is_some() {
+            if queue.suspended(now).is_some() || now < queue.shunned {
                 return;
             }
             let busy = (queue.couriers as usize).saturating_sub(queue.idle.len());
@@ -56,6 +58,7 @@ impl Dispatcher {
             let courier = Courier::new(self, (index, queue), pass);
             drop(board);
             spawn(courier.run());
+            self.feel_pulse();
         }
     }
 
@@ -65,14 +68,19 @@ impl Dispatcher {
         let most = site.most(queue.hop.route.pace.connections_max, now);
         let permit = site.permit(most, self.now().monotonic_millis).ok()?;
         let leave = queue.source.leave()?;
-        let is_proven = site.is_proven();
-        let probe = (!is_proven).then(|| self.probes.try_take(1)).flatten();
-        let connection = match is_proven || probe.is_some() {
-            true => self.connections.try_take(1),
-            false => None,
+        let repute = site.repute();
+        let (probe, sulk) = match repute {
+            Repute::Good => (None, None),
+            Repute::Unknown => (self.probes.try_take(1), None),
+            Repute::Sulking => (None, self.sulks.try_take(1)),
         };
+        let is_let = match repute {
+            Repute::Good => self.has_breath(),
+            Repute::Unknown | Repute::Sulking => probe.is_some() || sulk.is_some(),
+        };
+        let connection = is_let.then(|| self.connections.try_take(1)).flatten();
         let Some(connection) = connection else {
-            self.stand_in_line(queue, index);
+            self.stand_in_line(queue, index, repute);
             return None;
         };
         Some(Pass {
@@ -80,27 +88,43 @@ impl Dispatcher {
             leave,
             connection,
             probe,
+            sulk,
         })
     }
 
-    fn stand_in_line(&self, queue: &mut Queue, index: QueueIndex) {
+    fn stand_in_line(&self, queue: &mut Queue, index: QueueIndex, repute: Repute) {
         if !std::mem::replace(&mut queue.is_in_line, true) {
-            let is_proven = queue.site.is_proven();
-            self.line.borrow_mut().stand(index, is_proven);
+            self.line.borrow_mut().stand(index, repute);
         }
     }
 
     /// A connection has ended: the next ones in line, as long as there is room.
     pub(super) fn call_next(self: &Rc<Self>) {
         while self.connections.has_room_for(1) {
-            let may_probe = self.probes.has_room_for(1);
-            let Some(index) = self.line.borrow_mut().next(may_probe) else {
+            let may_go = |repute| match repute {
+                Repute::Good => self.has_breath(),
+                Repute::Unknown => self.probes.has_room_for(1),
+                Repute::Sulking => self.sulks.has_room_for(1),
+            };
+            let Some(index) = self.line.borrow_mut().next(may_go) else {
                 return;
             };
             if let Some(queue) = self.board.borrow_mut().queue_mut(index) {
                 queue.is_in_line = false;
             }
             self.serve(index);
+        }
+    }
+
+    /// Whether others wait for what a courier would give back.
+    pub(super) fn are_others_in_line(&self, is_for_sulking: bool) -> bool {
+        let line = self.line.borrow();
+        match is_for_sulking {
+            true => line.has(Repute::Sulking),
+            false => {
+                let is_full = !self.connections.has_room_for(1);
+                line.has(Repute::Good) || is_full && line.has(Repute::Unknown)
+            }
         }
     }
 

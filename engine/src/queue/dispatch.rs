@@ -13,10 +13,12 @@ use super::hop::{Asked, Guides, Hop, NoHop};
 use super::line::Line;
 use super::nodes::{Band, Index};
 use super::notice::News;
+use super::ordered::Ordered;
 use super::origin;
 use super::outcome::{Deed, Result as Came, Times, Tried};
 use super::pool::Pools;
 use super::probe::PROBES_PART;
+use super::pulse::Pulse;
 use super::reroute::Reroutes;
 use super::site::Sites;
 use super::source::Sources;
@@ -75,6 +77,10 @@ pub struct Dispatcher {
     pub(super) changes: Rc<Budget>,
     /// Of these, for hosts that have not answered yet.
     pub(super) probes: Rc<Budget>,
+    /// Couriers for sites that put off everything.
+    pub(super) sulks: Rc<Budget>,
+    /// Couriers that the shard keeps up with.
+    pub(super) pulse: Pulse,
     /// Queues that wait for one of these.
     pub(super) line: RefCell<Line>,
     pub(super) random: Rc<dyn Fn() -> u64>,
@@ -90,6 +96,8 @@ pub struct Dispatcher {
     config: RefCell<Arc<Config>>,
     /// Orders of the operator about waiting mail.
     pub(super) reroutes: RefCell<Reroutes>,
+    /// Sites of which rules ordered something.
+    pub(super) ordered: RefCell<Ordered>,
     questions: Rc<Budget>,
     seconds: Seconds,
     is_ending: Cell<bool>,
@@ -106,13 +114,17 @@ impl Dispatcher {
         let queue = &config.outbound.queue;
         let second = seconds.look(now.monotonic_millis, now.unix_secs());
         let pools = Pools::new(&config.outbound, &equipment.sources);
+        let pulse = Pulse::new();
         let dispatcher = Rc::new(Dispatcher {
             config: RefCell::new(equipment.live.config.load_full()),
             generation: Cell::new(0),
             reroutes: RefCell::default(),
+            ordered: RefCell::default(),
             bodies: Budget::new(queue.sending_bytes_max),
             connections: Budget::new(queue.connections_max),
             probes: Budget::new(queue.connections_max / PROBES_PART),
+            sulks: Budget::new(pulse.sulkers()),
+            pulse,
             line: RefCell::default(),
             questions: Budget::new(QUESTIONS_MAX),
             changes: Budget::new(1),
@@ -137,6 +149,7 @@ impl Dispatcher {
         });
         dispatcher.recall();
         dispatcher.recall_suspensions();
+        dispatcher.recall_orders();
         dispatcher.recall_reroutes();
         dispatcher
     }
@@ -255,8 +268,11 @@ impl Dispatcher {
         loop {
             sleep(TICK).await;
             let now = self.second();
-            self.board.borrow_mut().advance(now);
+            let has_more = self.board.borrow_mut().advance(now);
             self.turn();
+            if has_more {
+                self.start_rest().await;
+            }
             let waiting: Vec<QueueIndex> = {
                 let mut board = self.board.borrow_mut();
                 board.queues_mut().for_each(Queue::doubt);
@@ -269,6 +285,7 @@ impl Dispatcher {
             self.count();
             self.publish(now);
             self.forget_reroutes().await;
+            self.keep_orders().await;
         }
     }
 
@@ -305,7 +322,12 @@ impl Dispatcher {
         drop(question);
         let now = self.second();
         match found {
-            Ok(hop) => self.lead((number, &name), hop, now),
+            Ok(hop) => {
+                if self.lead((number, &name), hop, now) {
+                    self.turn();
+                    self.start_rest().await;
+                }
+            }
             Err(why) => {
                 self.report_no_hop(to.domain, &why);
                 let waited = self.board.borrow_mut().unresolved((number, &name), now);
@@ -350,13 +372,25 @@ impl Dispatcher {
         }
     }
 
-    /// Lets a destination know where it leads.
-    fn lead(&self, to: (u32, &str), hop: Hop, now: u32) {
+    /// Goes on with what begins, so that others have a turn in between.
+    async fn start_rest(self: &Rc<Self>) {
+        loop {
+            yield_now().await;
+            let has_more = self.board.borrow_mut().start_some(self.second());
+            self.turn();
+            if !has_more {
+                return;
+            }
+        }
+    }
+
+    /// Lets a destination know where it leads. `true`: more of what waited for it is to begin.
+    fn lead(&self, to: (u32, &str), hop: Hop, now: u32) -> bool {
         self.report_sts_fault(domain_of(to.1), &hop);
         let site = self.sites.site(&hop.site);
         let until = now.saturating_add(hop.ttl_secs.clamp(HOP_SECS_MIN, HOP_SECS_MAX));
         let mut board = self.board.borrow_mut();
-        board.resolved(to, Rc::new(hop), site, until, now);
+        board.resolved(to, Rc::new(hop), site, until, now)
     }
 
     fn without_hop(&self, waited: Vec<Index>, why: &NoHop) -> Vec<Tried> {

@@ -6,14 +6,14 @@ use super::dispatch::Dispatcher;
 use super::letter::{Load, Parcel};
 use super::nodes::Index;
 use super::outcome::{Result as Came, Tried};
-use super::receipt::{Delivery, receipt};
-use super::way_back::{WayBack, put};
+use super::owed::Debt;
+use super::receipt::{HEAD_BYTES_MAX, wants_receipt};
+use super::way_back::put;
 use crate::config::outbound::Whom;
 use crate::event;
 use crate::intake::queue_id;
 use crate::post::Submitted;
 use crate::route::{self, Reason, Route, Targets};
-use crate::session::smtp;
 use crate::session::smtp::trace;
 use std::rc::Rc;
 use store::error::ChangeError;
@@ -50,7 +50,12 @@ impl Dispatcher {
         }
     }
 
-    async fn deliver(&self, parcel: &Parcel, source: &Source, octets: Vec<u8>) -> Result<(), Why> {
+    async fn deliver(
+        self: &Rc<Self>,
+        parcel: &Parcel,
+        source: &Source,
+        octets: Vec<u8>,
+    ) -> Result<(), Why> {
         let address = &parcel.recipient.address;
         let (targets, members) = match route::resolve(&self.live.directory.load(), address) {
             Route::Local { targets, .. } => (targets, None),
@@ -76,10 +81,9 @@ impl Dispatcher {
                 ..HostReply::default()
             },
         };
-        let head = octets
-            .get(..Delivery::HEAD_BYTES_MAX)
-            .unwrap_or(&octets)
-            .to_vec();
+        let name = format!("{}.{}", self.shard, parcel.item.id.0);
+        let debt = debt(parcel, (source, &name), targets.len() > 1, &octets);
+        submitted.memos.extend(debt.as_ref().and_then(Debt::memo));
         let taken = self
             .intake
             .take_own(octets, submitted, vec![end.clone()])
@@ -102,7 +106,7 @@ impl Dispatcher {
             queue_id = queue_id::text(queue),
             to = address.to_string()
         );
-        self.give_receipt(parcel, source, &targets, &head).await;
+        self.pay_debts(debt.into_iter().collect()).await;
         Ok(())
     }
 
@@ -137,48 +141,28 @@ impl Dispatcher {
             memos: Vec::new(),
         }
     }
+}
 
-    async fn give_receipt(&self, parcel: &Parcel, source: &Source, targets: &Targets, head: &[u8]) {
-        let config = self.live.config.load_full();
-        let now = self.now();
-        let now_secs = now.unix_secs() as i64;
-        let queue = self.queue_ids.next(now.unix_millis * 1000);
-        let delivery = Delivery {
-            host: &config.hostname,
-            id: &queue_id::text(queue),
-            now_secs,
-            reverse_path: source.reverse_path.as_ref(),
-            queue_id: &format!("{}.{}", self.shard, parcel.item.id.0),
-            arrived_secs: i64::from(parcel.item.enqueued_secs),
-            envid: source.envid.as_deref(),
-            smtputf8: source.smtputf8,
-            head,
-        };
-        let way = WayBack {
-            live: &self.live,
-            shard: self.shard,
-            now_secs,
-        };
-        let notice = receipt(delivery, &[(&parcel.recipient, targets.len() > 1)]);
-        let (Some(notice), Some(sender)) = (notice, &source.reverse_path) else {
-            return;
-        };
-        let asked = smtp::Terms::default();
-        let submitted = way.submitted(queue, sender, &notice, &asked);
-        if let Some(submitted) = submitted
-            && let Err(error) = self
-                .intake
-                .take_own(notice.octets, submitted, Vec::new())
-                .await
-        {
-            event!(
-                Warn,
-                "receipt lost",
-                shard = self.shard,
-                why = error.to_string()
-            );
-        }
+/// The receipt that is owed when it is delivered under this name.
+fn debt(
+    parcel: &Parcel,
+    (source, name): (&Source, &str),
+    is_list: bool,
+    octets: &[u8],
+) -> Option<Debt> {
+    let sender = source.reverse_path.as_ref();
+    if !wants_receipt(&parcel.recipient, sender) {
+        return None;
     }
+    Some(Debt {
+        reverse_path: sender?.clone(),
+        queue_id: name.to_owned(),
+        arrived_secs: i64::from(parcel.item.enqueued_secs),
+        envid: source.envid.clone(),
+        smtputf8: source.smtputf8,
+        recipients: vec![(parcel.recipient.clone(), is_list)],
+        head: octets.get(..HEAD_BYTES_MAX).unwrap_or(octets).to_vec(),
+    })
 }
 
 /// Why a mailbox of ours does not take it.

@@ -63,6 +63,7 @@ impl Dispatcher {
 
     /// Writes down what is new.
     pub async fn remember(&self) {
+        self.keep_orders().await;
         if self.shard != KEEPER {
             return;
         }

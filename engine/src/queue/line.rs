@@ -1,67 +1,83 @@
-//! Who waits for a connection of this shard: first come, first served, the unproven apart.
+//! Who waits for a connection of this shard: first come, first served, each repute by itself.
 //!
 //! The connections of a shard are fewer than the sites that may want some. Without an order, those
 //! that are looked at first would have them again and again. A queue stands in line once; hosts
-//! that have not answered yet have a line of their own, because they share a part of the
-//! connections only, and neither line waits for the other.
+//! that have not answered yet, and sites that put off everything, have lines of their own, because
+//! each of them shares a part of the connections only, and no line waits for another.
 
 use super::board::QueueIndex;
+use super::site::Repute;
 use std::collections::VecDeque;
 
 #[derive(Debug, Default)]
 pub(super) struct Line {
-    proven: VecDeque<QueueIndex>,
-    unproven: VecDeque<QueueIndex>,
-    /// Whose turn it is, where both may come.
-    is_turn_of_unproven: bool,
+    good: VecDeque<QueueIndex>,
+    unknown: VecDeque<QueueIndex>,
+    sulking: VecDeque<QueueIndex>,
+    /// Whose turn it is, where several may come.
+    turn: usize,
 }
 
 impl Line {
-    pub(super) fn stand(&mut self, queue: QueueIndex, is_proven: bool) {
-        match is_proven {
-            true => self.proven.push_back(queue),
-            false => self.unproven.push_back(queue),
-        }
+    pub(super) fn stand(&mut self, queue: QueueIndex, repute: Repute) {
+        self.of(repute).push_back(queue);
     }
 
-    /// The next one; of the unproven only where `may_probe`.
-    pub(super) fn next(&mut self, may_probe: bool) -> Option<QueueIndex> {
-        self.is_turn_of_unproven = !self.is_turn_of_unproven;
-        let unproven = match may_probe {
-            true => &mut self.unproven,
-            false => return self.proven.pop_front(),
-        };
-        match self.is_turn_of_unproven {
-            true => unproven.pop_front().or_else(|| self.proven.pop_front()),
-            false => self.proven.pop_front().or_else(|| unproven.pop_front()),
-        }
+    /// The next one of those that `may_go`.
+    pub(super) fn next(&mut self, may_go: impl Fn(Repute) -> bool) -> Option<QueueIndex> {
+        self.turn = (self.turn + 1) % REPUTES.len();
+        let from_here = REPUTES.into_iter().cycle().skip(self.turn);
+        let mut may = from_here
+            .take(REPUTES.len())
+            .filter(|repute| may_go(*repute));
+        may.find_map(|repute| self.of(repute).pop_front())
     }
 
+    /// Whether one of this repute waits.
     #[must_use]
-    pub(super) fn is_empty(&self) -> bool {
-        self.proven.is_empty() && self.unproven.is_empty()
+    pub(super) fn has(&self, repute: Repute) -> bool {
+        let line = match repute {
+            Repute::Good => &self.good,
+            Repute::Unknown => &self.unknown,
+            Repute::Sulking => &self.sulking,
+        };
+        !line.is_empty()
+    }
+
+    fn of(&mut self, repute: Repute) -> &mut VecDeque<QueueIndex> {
+        match repute {
+            Repute::Good => &mut self.good,
+            Repute::Unknown => &mut self.unknown,
+            Repute::Sulking => &mut self.sulking,
+        }
     }
 }
+
+const REPUTES: [Repute; 3] = [Repute::Good, Repute::Unknown, Repute::Sulking];
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn both_lines_move_and_the_unproven_wait_for_leave() {
-        let queues = queues(4);
+    fn all_lines_move_and_each_waits_for_leave_of_its_own() {
+        let queues: Vec<QueueIndex> = (0..6).map(QueueIndex).collect();
         let mut line = Line::default();
-        for (at, queue) in queues.iter().enumerate() {
-            line.stand(*queue, at < 2);
+        for (queue, repute) in queues.iter().zip(REPUTES.into_iter().cycle()) {
+            line.stand(*queue, repute);
         }
-        assert_eq!(line.next(false), Some(queues[0]));
-        let mut rest: Vec<Option<QueueIndex>> = (0..3).map(|_| line.next(true)).collect();
-        rest.sort_by_key(|queue| queues.iter().position(|known| Some(*known) == *queue));
-        assert_eq!(rest, [Some(queues[1]), Some(queues[2]), Some(queues[3])]);
-        assert!(line.is_empty() && line.next(true).is_none());
-    }
-
-    fn queues(count: usize) -> Vec<QueueIndex> {
-        (0..count).map(QueueIndex).collect()
+        let is_good = |repute| repute == Repute::Good;
+        assert_eq!(line.next(is_good), Some(queues[0]));
+        assert!(line.has(Repute::Good) && line.has(Repute::Sulking));
+        assert_eq!(
+            line.next(|repute| repute == Repute::Sulking),
+            Some(queues[2])
+        );
+        let mut rest: Vec<usize> = (0..4)
+            .filter_map(|_| Some(line.next(|_| true)?.0))
+            .collect();
+        rest.sort_unstable();
+        assert_eq!(rest, [1, 3, 4, 5]);
+        assert!(!line.has(Repute::Unknown) && line.next(|_| true).is_none());
     }
 }

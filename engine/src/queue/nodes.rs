@@ -149,6 +149,18 @@ impl Nodes {
         chain.tail = index.0;
     }
 
+    /// Puts a whole list behind another one.
+    pub(super) fn append(&mut self, chain: &mut Chain, more: Chain) {
+        if more == Chain::EMPTY {
+            return;
+        }
+        match chain.tail {
+            END => chain.head = more.head,
+            tail => self.at_mut(tail).next = more.head,
+        }
+        chain.tail = more.tail;
+    }
+
     /// Takes the first node that is still wanted.
     pub(super) fn pop(&mut self, chain: &mut Chain) -> Option<Index> {
         loop {

@@ -232,13 +232,14 @@ impl Dispatcher {
     /// Who wants mail tried now wants its site tried too.
     fn forgive(&self, taken: &[(Index, Item)]) {
         let now = self.second();
-        let board = self.board.borrow();
+        let mut board = self.board.borrow_mut();
         for (index, _) in taken {
             let queue = board
                 .queue_of(*index, now)
-                .and_then(|queue| board.queue(queue));
+                .and_then(|queue| board.queue_mut(queue));
             if let Some(queue) = queue {
                 queue.site.resume();
+                queue.shunned = 0;
             }
         }
     }
@@ -289,7 +290,11 @@ impl Dispatcher {
     /// What rules ordered of a site is over too, in all shards.
     fn pardon(&self, field: &Field) -> bool {
         match field {
-            Field::Site(name) => self.sites.site(name).effects.forget(self.second()),
+            Field::Site(name) => {
+                let site = self.sites.site(name);
+                self.note_orders(&site);
+                site.effects.forget(self.second())
+            }
             _ => false,
         }
     }

@@ -1,7 +1,7 @@
 //! Receipts: notices that a message lies in its mailboxes here, for who asked by NOTIFY=SUCCESS.
 //!
-//! Custody comes first and the receipt after it, in a frame of its own: a crash between them loses
-//! the receipt, never the mail (RFC 3461 §4.1 promises no notice of success).
+//! Custody comes first and the receipt after it, in a frame of its own; what a crash between them
+//! leaves owed is sent by the next start (`super::owed`).
 
 use super::dsn::{self, Class, Event, Facts, Notice, Original, Status, Told, Words, is_due};
 use store::mail::address::Address;
@@ -9,20 +9,20 @@ use store::mail::envelope::{Recipient, Ret};
 
 /// What was delivered.
 #[derive(Clone, Copy, Debug)]
-pub struct Delivery<'a> {
+pub(super) struct Delivery<'a> {
     /// This host.
-    pub host: &'a str,
+    pub(super) host: &'a str,
     /// Of the notice.
-    pub id: &'a str,
-    pub now_secs: i64,
-    pub reverse_path: Option<&'a Address>,
+    pub(super) id: &'a str,
+    pub(super) now_secs: i64,
+    pub(super) reverse_path: Option<&'a Address>,
     /// Of the message.
-    pub queue_id: &'a str,
-    pub arrived_secs: i64,
-    pub envid: Option<&'a str>,
-    pub smtputf8: bool,
+    pub(super) queue_id: &'a str,
+    pub(super) arrived_secs: i64,
+    pub(super) envid: Option<&'a str>,
+    pub(super) smtputf8: bool,
     /// Its octets from the first on, as far as the header goes.
-    pub head: &'a [u8],
+    pub(super) head: &'a [u8],
 }
 
 /// Whether a receipt of this recipient is wanted.
@@ -34,7 +34,7 @@ pub fn wants_receipt(recipient: &Recipient, reverse_path: Option<&Address>) -> b
 /// The notice; `None`: nobody wants one. Each recipient with whether it stands for several
 /// mailboxes, who of them is not told.
 #[must_use]
-pub fn receipt(delivery: Delivery<'_>, recipients: &[(&Recipient, bool)]) -> Option<Notice> {
+pub(super) fn receipt(delivery: Delivery<'_>, recipients: &[(&Recipient, bool)]) -> Option<Notice> {
     let told: Vec<Told<'_>> = recipients
         .iter()
         .filter(|(recipient, _)| wants_receipt(recipient, delivery.reverse_path))
@@ -71,10 +71,8 @@ pub fn receipt(delivery: Delivery<'_>, recipients: &[(&Recipient, bool)]) -> Opt
     })
 }
 
-impl Delivery<'_> {
-    /// Octets of a message that a receipt may need.
-    pub const HEAD_BYTES_MAX: usize = 64 << 10;
-}
+/// Octets of a message that a receipt may need.
+pub const HEAD_BYTES_MAX: usize = 64 << 10;
 
 #[cfg(test)]
 mod tests {

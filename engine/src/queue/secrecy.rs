@@ -43,6 +43,8 @@ impl Dispatcher {
         };
         let fault = match (connection.tls(), connection.doubt()) {
             (TlsUse::Unwanted, _) => return,
+            // RFC 8460 §4.3.2.2: mail goes, and the domain is to know that nothing protects it.
+            (TlsUse::Encrypted { .. }, None) if policed.is_unusable() => ("tlsa-invalid", None),
             (TlsUse::Encrypted { .. }, None) => {
                 return self.reports.succeeded(day(now), domain, policed);
             }
@@ -86,8 +88,7 @@ impl Dispatcher {
     /// RFC 8460 §4.3.2.2: the hosts, or what they must prove, are hidden by a broken signature.
     pub(super) fn report_no_hop(&self, domain: &str, why: &NoHop) {
         if why.is_bogus {
-            let policed = Policed::new(PolicyType::Tlsa, Vec::new(), Vec::new());
-            self.report_policy_fault(domain, &policed, "dnssec-invalid");
+            self.report_policy_fault(domain, &Policed::unusable(), "dnssec-invalid");
         }
     }
 

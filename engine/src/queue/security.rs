@@ -105,7 +105,7 @@ fn names(host: &str) -> Proof {
 pub(super) fn policed(demand: &resolver::TlsDemand) -> Policed {
     match demand {
         resolver::TlsDemand::Opportunistic => Policed::nothing(),
-        resolver::TlsDemand::Encrypted => Policed::new(PolicyType::Tlsa, Vec::new(), Vec::new()),
+        resolver::TlsDemand::Encrypted => Policed::unusable(),
         resolver::TlsDemand::Dane(dane) => {
             let records = dane.records.iter().map(ToString::to_string);
             Policed::new(PolicyType::Tlsa, records.collect(), Vec::new())

@@ -63,6 +63,17 @@ pub struct Permit {
     site: Arc<Site>,
 }
 
+/// What the last connections to a site say of it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Repute {
+    /// It took the last connection.
+    Good,
+    /// It has taken none yet, or not the last one: it may be dead.
+    Unknown,
+    /// It answers, and has put off one message after the other.
+    Sulking,
+}
+
 /// Why there is no permit now.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Refused {
@@ -181,7 +192,7 @@ impl Site {
             rate: Rate::default(),
             paused_until: AtomicU64::new(0),
             failures: AtomicU32::new(0),
-            deferrals: AtomicU32::new(0),
+            deferrals: AtomicU32::new(SULKS_AFTER - SULKS_AFTER_AT_FIRST),
             is_proven: AtomicBool::new(false),
             effects: Effects::default(),
             counts: Counts::default(),
@@ -221,6 +232,17 @@ impl Site {
         self.is_proven.load(Ordering::Relaxed)
     }
 
+    /// What it may expect of us.
+    #[must_use]
+    pub fn repute(&self) -> Repute {
+        let deferrals = self.deferrals.load(Ordering::Relaxed);
+        match self.is_proven() {
+            false => Repute::Unknown,
+            true if deferrals >= SULKS_AFTER => Repute::Sulking,
+            true => Repute::Good,
+        }
+    }
+
     /// Connections that may be open: what the configuration allows, or less where a rule wants it.
     #[must_use]
     pub fn most(&self, most: u32, now: u32) -> u32 {
@@ -229,15 +251,15 @@ impl Site {
     }
 
     /// Leave to connect. A site of which nothing is known, or that was paused, gets one connection
-    /// to show that it is there.
+    /// to show that it is there; one that puts off everything, to show that it takes mail again.
     pub fn permit(self: &Arc<Site>, most: u32, now_millis: u64) -> Result<Permit, Refused> {
         let until_millis = self.paused_until.load(Ordering::Relaxed);
         if now_millis < until_millis {
             return Err(Refused::Paused { until_millis });
         }
-        let allowed = match self.is_proven() {
-            true => self.allowed(most),
-            false => 1,
+        let allowed = match self.repute() {
+            Repute::Good => self.allowed(most),
+            Repute::Unknown | Repute::Sulking => 1,
         };
         let one_more = |open: u32| (open < allowed).then_some(open + 1);
         let taken = self
@@ -352,6 +374,11 @@ const ALLOWED_FIRST: u32 = 5;
 /// Messages that a site may put off one after the other at full concurrency: greylisting is usual.
 const DEFERRALS_MAX: u32 = 10;
 
+/// Messages that a site has put off one after the other when its couriers become few; and those of
+/// one that has taken none yet.
+const SULKS_AFTER: u32 = 5;
+const SULKS_AFTER_AT_FIRST: u32 = 2;
+
 /// Tenants and egress sources that are counted each by itself.
 const TOTALS_MAX: usize = 20_000;
 
@@ -406,6 +433,11 @@ mod tests {
     fn a_site_that_takes_nothing_gets_one_connection() {
         let site = Sites::default().site("later.example");
         site.answered();
+        site.put_off();
+        assert_eq!(site.repute(), Repute::Good);
+        site.put_off();
+        assert_eq!(site.repute(), Repute::Sulking, "it has taken nothing yet");
+        site.took(ALLOWED_FIRST);
         for _ in 0..DEFERRALS_MAX {
             site.put_off();
         }
@@ -414,9 +446,11 @@ mod tests {
             site.put_off();
         }
         assert_eq!(site.allowed(20), 1);
+        assert_eq!(site.repute(), Repute::Sulking);
         site.took(20);
         site.put_off();
         assert_eq!(site.allowed(20), 2, "it takes mail again");
+        assert_eq!(site.repute(), Repute::Good);
     }
 
     #[test]

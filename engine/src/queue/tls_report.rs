@@ -75,6 +75,15 @@ impl Policed {
         }
     }
 
+    /// Records were published, and none of them can be used (RFC 7672 §2.2).
+    pub(super) fn unusable() -> Policed {
+        Policed::new(PolicyType::Tlsa, Vec::new(), Vec::new())
+    }
+
+    pub(super) fn is_unusable(&self) -> bool {
+        self.kind == PolicyType::Tlsa && self.lines.is_empty()
+    }
+
     /// Cut to what a note holds.
     pub(super) fn new(kind: PolicyType, lines: Vec<String>, hosts: Vec<String>) -> Policed {
         Policed {

@@ -16,17 +16,17 @@ use store::shard::{Outbound, Share, Source};
 
 /// From where, and when, a notice goes back.
 #[derive(Clone, Copy)]
-pub struct WayBack<'a> {
-    pub live: &'a Live,
+pub(super) struct WayBack<'a> {
+    pub(super) live: &'a Live,
     /// This one coordinates.
-    pub shard: usize,
-    pub now_secs: i64,
+    pub(super) shard: usize,
+    pub(super) now_secs: i64,
 }
 
 impl WayBack<'_> {
     /// A notice as custody is taken of it; `None`: there is no way to the sender.
     #[must_use]
-    pub fn submitted(
+    pub(super) fn submitted(
         self,
         queue: QueueId,
         sender: &Address,

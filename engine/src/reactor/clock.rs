@@ -80,7 +80,17 @@ pub fn wall() -> SystemTime {
 
 /// Microseconds of `CLOCK_MONOTONIC`.
 pub fn monotonic_micros() -> u64 {
-    let time = rustix::time::clock_gettime(rustix::time::ClockId::Monotonic);
+    micros(rustix::time::ClockId::Monotonic)
+}
+
+/// What this thread has had of a CPU. What others had meanwhile does not count.
+#[must_use]
+pub fn thread_micros() -> u64 {
+    micros(rustix::time::ClockId::ThreadCPUTime)
+}
+
+fn micros(clock: rustix::time::ClockId) -> u64 {
+    let time = rustix::time::clock_gettime(clock);
     let seconds = u64::try_from(time.tv_sec).unwrap_or(0);
     let nanos = u64::try_from(time.tv_nsec).unwrap_or(0);
     seconds

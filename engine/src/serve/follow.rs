@@ -9,17 +9,24 @@ use store::shard::{CompactError, Policy, Report};
 
 /// Makes checkpoints, and asks a full disk for space, for as long as the shard lives.
 pub(super) async fn follow(desk: Rc<Desk>) {
-    let mut done = Done::now(&desk);
+    // A round, and one of either kind.
+    let (mut done, mut fresh) = (Done::now(&desk), Done::now(&desk));
     loop {
         sleep(LOOK).await;
         if desk.hall.store.log().is_full() {
             desk.hall.store.log().retry();
         }
-        if !done.is_due(&desk) {
+        let is_due = done.is_due(&desk);
+        if !is_due && !fresh.is_long(&desk) {
             continue;
         }
-        done = Done::now(&desk);
-        report(&desk, round(&desk).await);
+        fresh = Done::now(&desk);
+        if is_due {
+            done = Done::now(&desk);
+            report(&desk, round(&desk).await);
+        } else {
+            report(&desk, fresh_round(&desk).await);
+        }
         count(&desk);
     }
 }
@@ -32,18 +39,33 @@ pub(super) async fn last_round(desk: &Desk) {
 
 /// A checkpoint and what it makes possible.
 async fn round(desk: &Desk) -> Result<(), CompactError> {
-    let limits = desk.hall.live.config.load().limits.clone();
-    let policy = Policy {
-        keep_log_bytes: limits.log_kept_bytes_max,
-        checkpoint_log_bytes: limits.checkpoint_log_bytes_max,
-        ..Policy::default()
-    };
+    let policy = policy(desk);
     let report = desk.hall.store.keep_house(&desk.compactor, &policy).await?;
     if !report.is_empty() {
         desk.hall.metrics.compacted_bytes.add(report.bytes_before);
         tell(desk, &report);
     }
     Ok(())
+}
+
+/// A checkpoint, and signatures of what came since the last one: no search reads much more than
+/// that.
+async fn fresh_round(desk: &Desk) -> Result<(), CompactError> {
+    let signed = desk
+        .hall
+        .store
+        .sign_fresh(&desk.compactor, &policy(desk))
+        .await;
+    signed.map(drop)
+}
+
+fn policy(desk: &Desk) -> Policy {
+    let limits = desk.hall.live.config.load().limits.clone();
+    Policy {
+        keep_log_bytes: limits.log_kept_bytes_max,
+        checkpoint_log_bytes: limits.checkpoint_log_bytes_max,
+        ..Policy::default()
+    }
 }
 
 /// What is there since this round.
@@ -95,6 +117,7 @@ fn report(desk: &Desk, outcome: Result<(), CompactError>) {
 struct Done {
     log_bytes: u64,
     secs: u64,
+    deliveries: u64,
 }
 
 impl Done {
@@ -102,6 +125,7 @@ impl Done {
         Done {
             log_bytes: desk.hall.store.log().stats().bytes,
             secs: Now::read().monotonic_millis / 1000,
+            deliveries: desk.hall.store.deliveries(),
         }
     }
 
@@ -112,7 +136,19 @@ impl Done {
         let (secs, bytes_max) = (limits.checkpoint_secs_max, limits.checkpoint_log_bytes_max);
         bytes >= bytes_max || bytes > 0 && now.secs - self.secs >= secs
     }
+
+    /// Whether a search would read many messages that are not signed.
+    fn is_long(&self, desk: &Desk) -> bool {
+        let now = Done::now(desk);
+        let came = now.deliveries.saturating_sub(self.deliveries);
+        came >= FRESH_MESSAGES && now.secs - self.secs >= FRESH_SECS
+    }
 }
+
+/// Messages that are not signed and make a round of its own due, and how long after the last one:
+/// to read a thousand takes a search some tens of milliseconds.
+const FRESH_MESSAGES: u64 = 1000;
+const FRESH_SECS: u64 = 4;
 
 /// How often it is asked whether a checkpoint is due.
 const LOOK: Duration = Duration::from_millis(250);

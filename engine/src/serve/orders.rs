@@ -62,11 +62,7 @@ pub(super) async fn carry_out(desk: &Desk, order: Order) {
         Order::Suppress { ask, done } => {
             drop(done.send(desk.hall.intake.suppression(ask).await));
         }
-        Order::AsOwner {
-            owner,
-            command,
-            done,
-        } => drop(done.send(as_owner(&desk.hall, &owner, &command).await)),
+        Order::AsOwner(order) => as_owner(&desk.hall, order).await,
         Order::Seen(done) => drop(done.send(resume::seen(desk))),
         Order::ResumeOffers { seen, done } => {
             drop(done.send(resume::offers(desk, &seen).await));

@@ -8,14 +8,16 @@ use super::outbound::{self, Ways};
 use super::tempo::Tempo;
 use crate::auth::Gate;
 use crate::auth::token::Tokens;
+use crate::event;
 use crate::events;
 use crate::intake::{Claims, Counter, Feeder, Heirs, Intake, QueueIds, Shard};
-use crate::listen::{Census, Drain, Guests, Hall, http, imap, pop3};
+use crate::listen::{Census, Drain, Guests, Hall, http, imap, pay_owed, pop3};
 use crate::post::{Letter, Post, Question, Via};
 use crate::queue::Dispatcher;
 use crate::reactor::inbox::{Fill, Receiver};
 use crate::reactor::{Endpoint, Now, Pool, RingDisk, oneshot, sleep, spawn};
 use crate::route::Live;
+use crate::session::imap::signing::MessageTexts;
 use crate::telemetry::log;
 use crate::telemetry::metric::ShardMetrics;
 use crate::wire::sasl::scram::Decoy;
@@ -97,7 +99,13 @@ async fn open(equipment: &Equipment) -> Result<(Rc<Shard>, Recovered), String> {
         .map_err(|error| format!("shard {shard}: {error}"))?;
     let options = equipment.options.clone();
     let opened = Shard::open(disk, &directory, ShardId(shard), options, now_secs).await;
-    opened.map_err(|error| format!("shard {shard}: {error}"))
+    let opened = opened.map_err(|error| format!("shard {shard}: {error}"))?;
+    if let Err(error) = opened.0.sign_by(Arc::new(MessageTexts)).await {
+        // Searches read every message until the next round makes them anew.
+        let why = error.to_string();
+        event!(Warn, "signatures not read", shard = shard, why = why);
+    }
+    Ok(opened)
 }
 
 fn furnish(equipment: Equipment, store: Rc<Shard>) -> (Rc<Desk>, Receiver<Letter>) {
@@ -233,6 +241,7 @@ const LINES_WAIT: Duration = Duration::from_millis(64);
 pub(super) fn open_doors(desk: &Desk) {
     let hall = &desk.hall;
     hall.intake.begin_suppression();
+    pay_owed(hall);
     for target in (0..desk.shards).filter(|target| *target != hall.shard) {
         let (store, post) = (Rc::clone(&hall.store), Rc::clone(&hall.post));
         let metrics = Arc::clone(&hall.metrics);

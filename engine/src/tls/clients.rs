@@ -5,12 +5,11 @@
 //! asked when it wants something that others may not.
 
 use super::certificates::{CertificateError, load_chain, wrong};
+use super::verifier::anybody;
 use crate::config::Fingerprint;
 use aws_lc_rs::digest::{SHA256, digest};
-use rustls::client::danger::HandshakeSignatureValid;
-use rustls::crypto::{
-    CryptoProvider, aws_lc_rs as provider, verify_tls12_signature, verify_tls13_signature,
-};
+use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerifier};
+use rustls::crypto::{CryptoProvider, aws_lc_rs as provider};
 use rustls::pki_types::{CertificateDer, UnixTime};
 use rustls::server::WebPkiClientVerifier;
 use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
@@ -97,9 +96,15 @@ pub(super) fn fingerprint(certificate: &CertificateDer<'_>) -> Fingerprint {
     Fingerprint(octets)
 }
 
-/// Takes any certificate whose key the client has.
+/// Takes any certificate whose key the client has: signatures count as those of servers do.
 #[derive(Debug)]
-pub(super) struct AskAny(pub(super) Arc<CryptoProvider>);
+pub(super) struct AskAny(Arc<dyn ServerCertVerifier>);
+
+impl AskAny {
+    pub(super) fn new(provider: &Arc<CryptoProvider>) -> AskAny {
+        AskAny(anybody(provider))
+    }
+}
 
 impl ClientCertVerifier for AskAny {
     fn client_auth_mandatory(&self) -> bool {
@@ -125,8 +130,7 @@ impl ClientCertVerifier for AskAny {
         certificate: &CertificateDer<'_>,
         signed: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        let algorithms = &self.0.signature_verification_algorithms;
-        verify_tls12_signature(message, certificate, signed, algorithms)
+        self.0.verify_tls12_signature(message, certificate, signed)
     }
 
     fn verify_tls13_signature(
@@ -135,11 +139,10 @@ impl ClientCertVerifier for AskAny {
         certificate: &CertificateDer<'_>,
         signed: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        let algorithms = &self.0.signature_verification_algorithms;
-        verify_tls13_signature(message, certificate, signed, algorithms)
+        self.0.verify_tls13_signature(message, certificate, signed)
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.0.signature_verification_algorithms.supported_schemes()
+        self.0.supported_verify_schemes()
     }
 }

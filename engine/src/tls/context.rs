@@ -77,7 +77,7 @@ fn server(resolver: &Arc<BySni>, asks: bool) -> Result<ServerConfig, rustls::Err
     let builder = ServerConfig::builder_with_provider(Arc::clone(&provider))
         .with_protocol_versions(&[&rustls::version::TLS13, &rustls::version::TLS12])?;
     let builder = match asks {
-        true => builder.with_client_cert_verifier(Arc::new(AskAny(provider))),
+        true => builder.with_client_cert_verifier(Arc::new(AskAny::new(&provider))),
         false => builder.with_no_client_auth(),
     };
     let mut config = builder.with_cert_resolver(resolver.clone());

@@ -29,6 +29,8 @@ pub enum Part {
     Pack,
     /// What packs list of their messages: it can be dropped.
     Listing,
+    /// Signatures of messages: they are made anew.
+    Signatures,
     Archive,
     Run,
     Locations,
@@ -171,6 +173,7 @@ impl fmt::Display for Part {
             Part::Log => "log",
             Part::Pack => "packs",
             Part::Listing => "listings",
+            Part::Signatures => "signatures",
             Part::Archive => "archives",
             Part::Run => "runs",
             Part::Locations => "locations",

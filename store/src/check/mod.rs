@@ -19,6 +19,7 @@ mod objects;
 pub mod repair;
 mod rows;
 mod segments;
+mod signatures;
 mod tail;
 
 pub use crate::table::locations::Owner;
@@ -29,6 +30,7 @@ use crate::mail::id::ObjectId;
 use crate::mailbox::index::Index;
 use crate::mailbox::state::State;
 use crate::memo::Shelf;
+use crate::search::SEARCH;
 use crate::table::locations::Locations;
 use crate::table::manifest::{self, Manifest};
 use crate::table::{TableError, name};
@@ -56,6 +58,8 @@ pub struct Summary {
     pub queued: u64,
     /// Memos, also those whose time is over and that are still there.
     pub memos: u64,
+    /// Files of signatures.
+    pub signatures: u32,
     /// Of files that were read.
     pub bytes: u64,
     /// There is nothing of this shard at all.
@@ -91,6 +95,7 @@ impl Summary {
         self.messages += other.messages;
         self.queued += other.queued;
         self.memos += other.memos;
+        self.signatures += other.signatures;
         self.bytes += other.bytes;
         self.is_partial |= other.is_partial;
         for (part, count) in &other.damages {
@@ -128,10 +133,10 @@ pub async fn check_within<D: Disk>(
 /// Bytes of all files that a check of the shard reads, about.
 pub async fn bytes<D: Disk>(disk: &D, owner: &Owner) -> u64 {
     let mut bytes = 0;
-    for below in ["log", name::INDEX, name::PACKS, name::ARCHIVE] {
+    for below in ["log", name::INDEX, name::PACKS, name::ARCHIVE, SEARCH] {
         let directory = format!("{}/{below}", owner.directory);
         for file in disk.list(&directory).await.unwrap_or_default() {
-            let is_read = [".log", ".run", ".loc", ".pack"];
+            let is_read = [".log", ".run", ".loc", ".pack", ".sign"];
             if is_read.iter().any(|end| file.ends_with(end)) {
                 bytes += length(disk, &format!("{directory}/{file}")).await;
             }
@@ -194,6 +199,7 @@ impl<D: Disk> Check<'_, D> {
         let is_known = manifest.is_some();
         let manifest = manifest.unwrap_or_default();
         self.leftovers(&manifest, is_known).await;
+        self.signatures().await;
         let index = self.index(&manifest).await;
         let shelf = self.shelf(&manifest).await;
         let mut state = index.as_ref().and_then(|index| self.state(index, shelf));

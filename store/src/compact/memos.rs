@@ -55,7 +55,7 @@ pub(super) async fn merge_some<D: Disk>(
 
 /// The first run of which half is over.
 fn half_over(shelf: &Shelf) -> Option<usize> {
-    let secs = now(shelf);
+    let secs = shelf.secs();
     let is_over = |run: &Rc<MemoRun>| (1..=secs).contains(&run.head().half_secs);
     shelf.runs().iter().position(is_over)
 }
@@ -79,7 +79,7 @@ async fn merge<D: Disk>(
     above: u16,
 ) -> Result<(), CompactError> {
     let shelf = site.shelf(&manifest.memos).await?;
-    let secs = now(&shelf);
+    let secs = shelf.secs();
     let of = |range: Range<usize>| {
         let runs = shelf.runs().get(range).unwrap_or_default();
         Shelf::new(runs.iter().map(Rc::clone).collect())
@@ -123,12 +123,6 @@ pub(super) fn needs(shelf: &Shelf, record: &RecordRef<'_>) -> bool {
         },
         (_, is_first) => !is_first,
     }
-}
-
-/// What time it was when the last memo was written down.
-fn now(shelf: &Shelf) -> i64 {
-    let secs = shelf.runs().iter().map(|run| run.head().secs);
-    secs.max().unwrap_or(0)
 }
 
 /// What goes into a run.

@@ -20,6 +20,7 @@ mod policy;
 mod repack;
 mod report;
 pub(crate) mod rescue;
+mod sign;
 mod source;
 mod usage;
 mod whole;
@@ -29,6 +30,7 @@ pub use checkpoint::Checkpoint;
 pub use pace::{Pace, Progress, Unpaced};
 pub use policy::Policy;
 pub use report::{Damage, Lost, LostMessage, Report};
+pub use sign::Signing;
 
 use crate::disk::Disk;
 use crate::error::{Container, ReadError};
@@ -65,6 +67,8 @@ pub enum Task {
         policy: Policy,
         held: Arc<[ObjectId]>,
     },
+    /// Sign some messages that are not signed yet, or make one file of several.
+    Sign(Signing),
     /// Remove files that the manifest of this generation does not name. Where the present manifest
     /// is another one nothing is removed.
     Sweep { generation: u64 },
@@ -180,6 +184,7 @@ impl<D: Disk> Site<'_, D> {
             Task::Repack { policy, held } => {
                 return repack::repack(self, manifest, policy, held, pace).await;
             }
+            Task::Sign(signing) => return sign::sign(self, manifest, signing, pace).await,
             Task::Sweep { generation } if *generation == manifest.generation => {
                 self.sweep(manifest).await?;
             }

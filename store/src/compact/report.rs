@@ -24,6 +24,10 @@ pub struct Report {
     /// The same packs, all of them.
     pub packed_bytes: u64,
     pub damage: Vec<Damage>,
+    /// Messages that were signed for searches.
+    pub signed: u64,
+    /// There is more to be signed, or to be tidied up of what is.
+    pub has_more_to_sign: bool,
 }
 
 /// Something that was durable and is not what was written.
@@ -69,6 +73,8 @@ impl Report {
             self.packed_bytes = later.packed_bytes;
         }
         self.damage.extend(later.damage);
+        self.signed += later.signed;
+        self.has_more_to_sign = later.has_more_to_sign;
     }
 
     /// Whether anything was emptied.

@@ -6,7 +6,8 @@ use super::layer::Layer;
 use super::meta::AccountMeta;
 use super::name::{INBOX, is_below};
 use super::shelf::Fetch;
-use super::tree::{MailboxInfo, SpecialUse};
+use super::tree::{MailboxInfo, SpecialUse, Status};
+use crate::bell::Bell;
 use crate::error::ChangeError;
 use crate::gate::Gate;
 use crate::limit::MAILBOXES_MAX;
@@ -41,6 +42,10 @@ pub(crate) struct Account {
     tip_mailbox: MailboxId,
     /// Held while the tree of names changes, so that two changes never decide on the same names.
     pub(crate) tree_gate: Rc<Gate>,
+    /// Changes of names and subscriptions since the account was loaded.
+    tree_version: u64,
+    /// Rings at every change of any mailbox, of a name and of a subscription.
+    pub(crate) bell: Rc<Bell>,
 }
 
 impl Account {
@@ -61,6 +66,8 @@ impl Account {
             tip_modseq: ModSeq(0),
             tip_mailbox: MailboxId(0),
             tree_gate: Rc::default(),
+            tree_version: 0,
+            bell: Rc::default(),
         }
     }
 
@@ -178,6 +185,20 @@ impl Account {
         self.subscriptions.iter().cloned().collect()
     }
 
+    /// Another number after each change of names and subscriptions, while somebody listens.
+    pub(crate) fn tree_version(&self) -> u64 {
+        self.tree_version
+    }
+
+    /// The mailboxes with a change after `modseq`, in no order.
+    pub(crate) fn changed_since(&self, modseq: ModSeq) -> Vec<(MailboxId, Status)> {
+        let all = self.mailboxes.values();
+        let changed = all.filter(|contents| contents.highest_modseq() > modseq);
+        changed
+            .map(|contents| (contents.id, contents.status()))
+            .collect()
+    }
+
     // What follows applies facts.
 
     pub(crate) fn create(&mut self, contents: Contents) {
@@ -185,6 +206,7 @@ impl Account {
         self.tip_mailbox = self.tip_mailbox.max(contents.id);
         self.names.insert(contents.name.clone(), contents.id);
         self.mailboxes.insert(contents.id, contents);
+        self.tree_changed();
     }
 
     pub(crate) fn rename(&mut self, mailbox: MailboxId, name: String) {
@@ -195,6 +217,7 @@ impl Account {
             contents.name.clone_from(&name);
             contents.bell.ring();
             self.names.insert(name, mailbox);
+            self.tree_changed();
         }
     }
 
@@ -205,6 +228,7 @@ impl Account {
             }
             self.shrink(contents.status().octets);
             contents.bell.ring();
+            self.tree_changed();
         }
     }
 
@@ -214,6 +238,12 @@ impl Account {
         } else {
             self.subscriptions.remove(&name);
         }
+        self.tree_changed();
+    }
+
+    fn tree_changed(&mut self) {
+        self.tree_version += 1;
+        self.bell.ring();
     }
 
     pub(crate) fn grow(&mut self, octets: u64) {
@@ -244,6 +274,7 @@ impl Account {
         self.mailboxes
             .values()
             .for_each(|contents| contents.bell.ring());
+        self.bell.ring();
     }
 
     pub(crate) fn is_subscribed(&self, name: &str) -> bool {
@@ -333,9 +364,9 @@ impl Account {
         }
     }
 
-    /// Somebody listens for changes of a mailbox.
+    /// Somebody listens for changes of a mailbox, or of all.
     pub(crate) fn is_watched(&self) -> bool {
-        self.mailboxes.values().any(Contents::is_watched)
+        Rc::strong_count(&self.bell) > 1 || self.mailboxes.values().any(Contents::is_watched)
     }
 
     /// What the rows of all mailboxes occupy in memory, in bytes.

@@ -309,6 +309,7 @@ impl Account {
         let contents = self.contents_mut(mailbox)?;
         let outcome = change(contents);
         contents.bell.ring();
+        self.bell.ring();
         Some(outcome)
     }
 }

@@ -59,6 +59,12 @@ impl View {
         &self.recent
     }
 
+    /// UIDs from here on are not in the picture, whether they exist or not.
+    #[must_use]
+    pub fn uid_next(&self) -> Uid {
+        self.uid_next
+    }
+
     /// The MODSEQ up to which the session has seen every change.
     #[must_use]
     pub fn modseq(&self) -> ModSeq {

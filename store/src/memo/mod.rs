@@ -13,6 +13,7 @@
 mod block;
 mod filter;
 mod merge;
+mod progress;
 mod run;
 #[cfg(test)]
 mod tests;
@@ -25,6 +26,7 @@ pub(crate) use writer::MemoWriter;
 
 use crate::record::{Memo, MemoChange, MemoFact, Space};
 use crate::table::TableError;
+use progress::Progress;
 use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
 use std::rc::Rc;
@@ -43,8 +45,8 @@ pub(crate) struct Memos {
     shelf: Rc<Shelf>,
     /// Keys of which a change is on its way to the disk, and how many.
     going: HashMap<Box<[u8]>, u32>,
-    /// What time it was when somebody told last, in seconds since 1970.
-    secs: i64,
+    /// What time they are dropped by.
+    progress: Progress,
 }
 
 /// Space and key as one run of octets, which sorts as they do.
@@ -58,6 +60,7 @@ pub(crate) fn key_of(space: Space, key: &[u8]) -> Vec<u8> {
 impl Memos {
     pub(crate) fn on(shelf: Rc<Shelf>) -> Memos {
         Memos {
+            progress: Progress::from(shelf.secs()),
             shelf,
             ..Memos::default()
         }
@@ -164,10 +167,10 @@ impl Memos {
 
     /// Takes note of the time.
     pub(crate) fn told_time(&mut self, secs: i64) {
-        self.secs = secs;
+        self.progress.told(secs);
     }
 
-    /// What changed since the last time, and when.
+    /// What changed since the last time, and the second up to which memos are dropped.
     pub(crate) fn freeze(&mut self) -> (Arc<Tail>, i64) {
         let mut tail = std::mem::take(&mut self.tail);
         if !self.frozen.is_empty() {
@@ -178,7 +181,7 @@ impl Memos {
             }
         }
         self.frozen = Arc::new(tail);
-        (Arc::clone(&self.frozen), self.secs)
+        (Arc::clone(&self.frozen), self.progress.secs())
     }
 
     /// What was frozen last is on the shelf now.

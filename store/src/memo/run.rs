@@ -58,6 +58,11 @@ impl Shelf {
         &self.runs
     }
 
+    /// What time it was when the newest run was written, in seconds since 1970; 0: there is none.
+    pub(crate) fn secs(&self) -> i64 {
+        self.runs.last().map_or(0, |run| run.head().secs)
+    }
+
     /// What the newest run says of a key, of those that say something.
     pub(crate) fn find(&self, key: &[u8]) -> Result<Option<Entry<'_>>, TableError> {
         for run in self.runs.iter().rev() {

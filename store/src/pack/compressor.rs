@@ -9,17 +9,17 @@ use zstd::zstd_safe::{
     CCtx, CParameter, DCtx, DDict, ErrorCode, compress_bound, train_from_buffer,
 };
 
-pub(super) struct Compressor {
+pub(crate) struct Compressor {
     context: CCtx<'static>,
     out: Vec<u8>,
 }
 
-pub(super) struct Decompressor {
+pub(crate) struct Decompressor {
     context: RefCell<DCtx<'static>>,
 }
 
 impl Compressor {
-    pub(super) fn new() -> Compressor {
+    pub(crate) fn new() -> Compressor {
         let mut context = CCtx::create();
         for parameter in PARAMETERS {
             let set = context.set_parameter(parameter);
@@ -37,7 +37,7 @@ impl Compressor {
     }
 
     /// `None` when it is not worth the work of unpacking it again.
-    pub(super) fn compress(&mut self, raw: &[u8]) -> Option<&[u8]> {
+    pub(crate) fn compress(&mut self, raw: &[u8]) -> Option<&[u8]> {
         // The one thing that can go wrong is memory, and then the block is stored as it is.
         let bytes = self.context.compress2(&mut self.out[..], raw).ok()?;
         let enough = bytes <= raw.len() - raw.len().div_ceil(GAIN_LEAST);
@@ -46,7 +46,7 @@ impl Compressor {
 }
 
 impl Decompressor {
-    pub(super) fn new() -> Decompressor {
+    pub(crate) fn new() -> Decompressor {
         Decompressor {
             context: RefCell::new(DCtx::create()),
         }
@@ -54,7 +54,7 @@ impl Decompressor {
 
     /// Unpacks into `raw`, and says whether that is exactly what comes out: zstd writes no further
     /// than that, whatever the frame says.
-    pub(super) fn decompress(
+    pub(crate) fn decompress(
         &self,
         stored: &[u8],
         dictionary: Option<&DDict<'_>>,

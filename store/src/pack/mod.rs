@@ -14,13 +14,13 @@
 //! was added, tells whether what comes out is what went in.
 
 mod block;
-mod compressor;
+pub(crate) mod compressor;
 mod error;
 mod file;
 mod header;
 pub mod listing;
 mod packs;
-mod recent;
+pub(crate) mod recent;
 mod salvage;
 mod scan;
 mod table;

@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::rc::Rc;
 
-pub(super) struct Recent<K, V> {
+pub(crate) struct Recent<K, V> {
     /// Least recently used first: key, value, bytes.
     entries: VecDeque<(K, Rc<V>, usize)>,
     bytes: usize,
@@ -12,7 +12,7 @@ pub(super) struct Recent<K, V> {
 }
 
 impl<K: Copy + PartialEq, V> Recent<K, V> {
-    pub(super) fn new(bytes_max: usize, entries_max: usize) -> Recent<K, V> {
+    pub(crate) fn new(bytes_max: usize, entries_max: usize) -> Recent<K, V> {
         Recent {
             entries: VecDeque::new(),
             bytes: 0,
@@ -22,7 +22,7 @@ impl<K: Copy + PartialEq, V> Recent<K, V> {
     }
 
     /// The value of a key; it counts as used now.
-    pub(super) fn find(&mut self, key: K) -> Option<Rc<V>> {
+    pub(crate) fn find(&mut self, key: K) -> Option<Rc<V>> {
         let at = self.entries.iter().position(|(known, ..)| *known == key)?;
         let entry = self.entries.remove(at)?;
         let value = Rc::clone(&entry.1);
@@ -31,7 +31,7 @@ impl<K: Copy + PartialEq, V> Recent<K, V> {
     }
 
     /// Keeps a value of so many bytes, and forgets what is over the bounds; that may be itself.
-    pub(super) fn keep(&mut self, key: K, value: Rc<V>, bytes: usize) {
+    pub(crate) fn keep(&mut self, key: K, value: Rc<V>, bytes: usize) {
         self.forget(|known| known == key);
         self.bytes += bytes;
         self.entries.push_back((key, value, bytes));
@@ -43,12 +43,12 @@ impl<K: Copy + PartialEq, V> Recent<K, V> {
         }
     }
 
-    pub(super) fn forget(&mut self, which: impl Fn(K) -> bool) {
+    pub(crate) fn forget(&mut self, which: impl Fn(K) -> bool) {
         self.entries.retain(|(known, ..)| !which(*known));
         self.bytes = self.entries.iter().map(|(.., bytes)| bytes).sum();
     }
 
-    pub(super) fn bytes(&self) -> usize {
+    pub(crate) fn bytes(&self) -> usize {
         self.bytes
     }
 }

@@ -36,6 +36,10 @@ impl Space {
     pub const ANNOTATIONS: Space = Space(8);
     /// How many messages and mailboxes an account may have.
     pub const LIMITS: Space = Space(9);
+    /// What rules ordered of a site.
+    pub const RULED: Space = Space(32);
+    /// Receipts that senders are owed.
+    pub const RECEIPT: Space = Space(33);
 }
 
 /// A small durable fact.

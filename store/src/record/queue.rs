@@ -79,8 +79,37 @@ impl Queue {
                 .saturating_add(self.recipients.len() as u64)
     }
 
+    /// A QUEUE without recipients, and those of it that are `wanted`, each with its item: one for
+    /// hundreds of sites is read once for each of them, and then by far the most are not.
+    pub(crate) fn decode_some(
+        payload: &[u8],
+        wanted: &[ItemId],
+    ) -> Result<(Queue, Vec<(ItemId, Leaving)>), Broken> {
+        let mut fields = Fields::new(payload);
+        let (queue, count) = Queue::read_head(&mut fields)?;
+        let mut found = Vec::with_capacity(wanted.len().min(count as usize));
+        for item in (queue.first_item.0..).take(count as usize).map(ItemId) {
+            match wanted.contains(&item) {
+                true => found.push((item, Leaving::read(&mut fields)?)),
+                false => Leaving::pass(&mut fields)?,
+            }
+        }
+        let end = fields.end();
+        end.map_err(|_| Broken("octets behind the last field"))?;
+        Ok((queue, found))
+    }
+
     pub(super) fn read(fields: &mut Fields<'_>) -> Result<Queue, Broken> {
-        let mut queue = Queue {
+        let (mut queue, count) = Queue::read_head(fields)?;
+        for _ in 0..count {
+            queue.recipients.push(Leaving::read(fields)?);
+        }
+        Ok(queue)
+    }
+
+    /// What comes before the recipients, and how many these are.
+    fn read_head(fields: &mut Fields<'_>) -> Result<(Queue, u32), Broken> {
+        let queue = Queue {
             object: ObjectId(fields.u64()?),
             message: ObjectId(fields.u64()?),
             first_item: ItemId(fields.u64()?),
@@ -98,10 +127,7 @@ impl Queue {
         if queue.object.0 >= OBJECTS_MAX {
             return Err(Broken("the number of an object that cannot be"));
         }
-        for _ in 0..count {
-            queue.recipients.push(Leaving::read(fields)?);
-        }
-        Ok(queue)
+        Ok((queue, count))
     }
 
     pub(super) fn write(&self, out: &mut Vec<u8>) -> u8 {
@@ -140,6 +166,23 @@ impl Leaving {
             }
         }
         Ok(leaving)
+    }
+
+    /// Passes over one.
+    fn pass(fields: &mut Fields<'_>) -> Result<(), Broken> {
+        fields.blob()?;
+        fields.blob()?;
+        fields.u8()?;
+        match fields.u8()? {
+            0 => {}
+            1 => drop(fields.blob()?),
+            _ => return Err(Broken("an optional text that is neither there nor not")),
+        }
+        fields.bytes(PACE_BYTES)?;
+        if fields.u16()? & HAS_BY != 0 {
+            fields.i64()?;
+        }
+        Ok(())
     }
 
     fn write(&self, out: &mut Vec<u8>) {
@@ -437,6 +480,9 @@ impl Hold {
     }
 }
 
+/// Of one recipient: when it expires, when it may leave, and its priority.
+const PACE_BYTES: usize = 8 + 8 + 1;
+
 /// The mark that says that a time to deliver by follows the marks.
 const HAS_BY: u16 = 1 << 15;
 
@@ -445,3 +491,55 @@ const ITEMS_MAX: u64 = ((1 << 32) - 1) << 12;
 
 /// A QUEUE is found by 48 bits: 2^48 objects are never made.
 const OBJECTS_MAX: u64 = 1 << 48;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::record::Fact;
+
+    #[test]
+    fn some_recipients_are_read_without_the_others() {
+        let leaving = |number: u8| Leaving {
+            address: Address::new(format!("u{number}"), "far.test"),
+            notify: Notify(number % 3),
+            orcpt: number
+                .is_multiple_of(2)
+                .then(|| format!("rfc822;u{number}@far.test")),
+            expiry_secs: 1_800_000_000,
+            not_before_secs: 0,
+            priority: -1,
+            marks: u16::from(number),
+            by_secs: if number.is_multiple_of(3) {
+                1_795_000_000
+            } else {
+                0
+            },
+        };
+        let queue = Queue {
+            object: ObjectId(9),
+            message: ObjectId(8),
+            first_item: ItemId(100),
+            enqueued_secs: 1_790_000_000,
+            octets: 7,
+            tenant: "t".to_owned(),
+            prefix: Arc::from(&b"Received: x\r\n"[..]),
+            recipients: (0..20).map(leaving).collect(),
+        };
+        let mut payload = Vec::new();
+        Fact::Queue(Box::new(queue.clone())).encode(&mut payload);
+        let wanted = [
+            ItemId(103),
+            ItemId(119),
+            ItemId(100),
+            ItemId(99),
+            ItemId(120),
+        ];
+        let (head, found) = Queue::decode_some(&payload, &wanted).unwrap();
+        let expected = [0u8, 3, 19].map(|at| (ItemId(100 + u64::from(at)), leaving(at)));
+        assert_eq!(found, expected);
+        assert_eq!((head.message, head.prefix), (queue.message, queue.prefix));
+        for cut in 0..payload.len() {
+            assert!(Queue::decode_some(&payload[..cut], &wanted).is_err());
+        }
+    }
+}

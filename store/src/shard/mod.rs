@@ -21,13 +21,16 @@ mod memo;
 mod open;
 mod queue;
 mod resume;
+mod search;
 mod snapshot;
 mod tree;
 mod warm;
 
 pub use crate::compact::{
-    Aside, CompactError, Done, Owner, Pace, Policy, Progress, Report, Task, Unpaced, carry_out,
+    Aside, CompactError, Done, Here, Owner, Pace, Policy, Progress, Report, Signing, Task, Unpaced,
+    carry_out,
 };
+pub use crate::log::Options;
 pub use crate::mailbox::Configured;
 pub use crate::mailbox::Watch;
 pub use crate::pack::listing::{KEPT, is_kept, of_header};
@@ -35,6 +38,7 @@ pub use crate::record::{
     Attempt, End, Ending, Enhanced, FlagOp, Hold, HostReply, Leaving, Memo, MemoChange, Offer,
     Outbound, Share, Source, Space, Way,
 };
+pub use crate::search::{COLUMN_BYTES_MAX, Column, Field, Needle, Texts};
 pub use crate::spool::{Item, Window};
 pub use crate::table::manifest::Manifest;
 pub use account::StoredAccount;
@@ -53,14 +57,15 @@ pub use resume::Resumed;
 use crate::bell::Bell;
 use crate::disk::Disk;
 use crate::error::LogError;
-use crate::log::{Commit, Draft, Log, Options, Outcome, Place, Recovered};
-use crate::mail::id::{AccountId, FrameSeq, MailboxId, ShardId, Uid};
+use crate::log::{Commit, Draft, Log, Outcome, Place, Recovered};
+use crate::mail::id::{AccountId, FrameSeq, MailboxId, ModSeq, ShardId, Uid};
 use crate::mail::uidset::UidSet;
 use crate::mailbox::state::State;
 use crate::mailbox::{Account, Change, Contents, MailboxInfo, Row, Status, View, sync};
 use crate::pack::Packs;
 use crate::pack::listing::Listings;
 use crate::record::{Fact, MailboxFact};
+use crate::search::Reader;
 use crate::table::name::PACKS;
 use arriving::Arriving;
 use checkpoint::Checkpoints;
@@ -77,6 +82,8 @@ pub struct Shard<D: Disk> {
     log: Log<D>,
     packs: Packs<D>,
     listings: Listings<D>,
+    signatures: crate::search::Shelf<D>,
+    reader: RefCell<Option<Reader>>,
     state: RefCell<State>,
     snapshot: RefCell<Rc<Snapshot<D>>>,
     checkpoints: RefCell<Checkpoints<D>>,
@@ -154,6 +161,8 @@ impl<D: Disk> Shard<D> {
             id,
             packs: packs(&disk, &owner),
             listings: listings(&disk, &owner),
+            signatures: crate::search::Shelf::new(disk.clone(), owner.clone()),
+            reader: RefCell::default(),
             owner,
             disk,
             log,
@@ -404,6 +413,53 @@ impl<D: Disk> Shard<D> {
         let _ = self.with_contents(view.account, view.mailbox, |contents| {
             contents.rows().of(uids).for_each(each);
         });
+    }
+
+    /// What was expunged after `modseq`, ascending; `None` where that is not remembered any more
+    /// (RFC 7162 §3.2.10). Messages that are in the picture still are not left out.
+    pub fn vanished_since(&self, view: &View, modseq: ModSeq) -> Option<UidSet> {
+        self.with_contents(view.account, view.mailbox, |contents| {
+            contents.vanished_since(modseq)
+        })?
+    }
+
+    /// The messages of the picture with a change after `modseq`, their arrival counted.
+    pub fn changed_since(&self, view: &View, modseq: ModSeq) -> UidSet {
+        let changed = self.with_contents(view.account, view.mailbox, |contents| {
+            let rows = contents.rows().changed_since(modseq, view.uid_next);
+            UidSet::from_ascending(rows.map(|row| row.uid))
+        });
+        changed.unwrap_or_default()
+    }
+
+    /// The mailboxes of an account with a change after `modseq`, in no order.
+    pub fn changed_mailboxes(
+        &self,
+        account: AccountId,
+        modseq: ModSeq,
+    ) -> Vec<(MailboxId, Status)> {
+        let state = self.state.borrow();
+        state
+            .account(account)
+            .map(|account| account.changed_since(modseq))
+            .unwrap_or_default()
+    }
+
+    /// Another number after each change of names and subscriptions, as long as somebody has a
+    /// [`Shard::watch_account`].
+    pub fn tree_version(&self, account: AccountId) -> u64 {
+        let state = self.state.borrow();
+        state.account(account).map_or(0, Account::tree_version)
+    }
+
+    /// Wakes whoever awaits it at each change of any mailbox of the account, of their names and of
+    /// the subscriptions.
+    pub fn watch_account(&self, account: AccountId) -> Watch {
+        let state = self.state.borrow();
+        match state.account(account) {
+            Some(account) => account.bell.watch(),
+            None => Rc::<Bell>::default().watch(),
+        }
     }
 
     /// Wakes whoever awaits it at each change of the mailbox; never where there is none.

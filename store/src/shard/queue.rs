@@ -113,20 +113,17 @@ impl<D: Disk> Shard<D> {
             items.iter().find_map(|item| state.items.item(*item))
         };
         let record = record.ok_or(ReadError::Gone)?.record;
+        let (record, mut recipients) = self.queue_record(record, items).await?;
         let Queue {
             message,
-            first_item,
             enqueued_secs,
             tenant,
             prefix,
-            recipients,
             ..
-        } = self.queue_record(record).await?;
+        } = record;
         let (head, message) = self.body_of(message, Rc::from(&*prefix)).await?;
         let state = self.state.borrow();
-        let all = (first_item.0..).map(ItemId).zip(recipients);
-        let wanted = all.filter(|(item, _)| items.contains(item) && state.items.is_live(*item));
-        let recipients: Vec<_> = wanted.collect();
+        recipients.retain(|(item, _)| state.items.is_live(*item));
         if recipients.is_empty() {
             return Err(ReadError::Gone);
         }
@@ -147,10 +144,14 @@ impl<D: Disk> Shard<D> {
         })
     }
 
-    async fn queue_record(&self, record: ObjectId) -> Result<Queue, ReadError> {
+    async fn queue_record(
+        &self,
+        record: ObjectId,
+        items: &[ItemId],
+    ) -> Result<(Queue, Vec<(ItemId, Leaving)>), ReadError> {
         let (place, read, _) = self.object(record, kind::QUEUE).await?;
-        match Fact::decode(kind::QUEUE, read.payload()) {
-            Ok(Fact::Queue(queue)) if queue.object == record => Ok(*queue),
+        match Queue::decode_some(read.payload(), items) {
+            Ok((queue, recipients)) if queue.object == record => Ok((queue, recipients)),
             _ => Err(place.damaged("not the QUEUE that the item says")),
         }
     }

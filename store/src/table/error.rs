@@ -26,7 +26,7 @@ pub enum TableError {
 }
 
 impl TableError {
-    pub(super) fn damaged(path: &str, offset: u64, what: &'static str) -> TableError {
+    pub(crate) fn damaged(path: &str, offset: u64, what: &'static str) -> TableError {
         TableError::Damaged {
             path: path.to_owned(),
             offset,
@@ -34,14 +34,14 @@ impl TableError {
         }
     }
 
-    pub(super) fn foreign(path: &str, what: &'static str) -> TableError {
+    pub(crate) fn foreign(path: &str, what: &'static str) -> TableError {
         TableError::Foreign {
             path: path.to_owned(),
             what,
         }
     }
 
-    pub(super) fn newer(path: &str, what: impl Into<String>) -> TableError {
+    pub(crate) fn newer(path: &str, what: impl Into<String>) -> TableError {
         TableError::Newer {
             path: path.to_owned(),
             what: what.into(),
@@ -50,7 +50,7 @@ impl TableError {
 }
 
 /// Attaches the path that an operation on the disk was about.
-pub(super) fn at(path: &str) -> impl Fn(io::Error) -> TableError + '_ {
+pub(crate) fn at(path: &str) -> impl Fn(io::Error) -> TableError + '_ {
     move |error| match error.kind() {
         io::ErrorKind::NotFound => TableError::Missing {
             path: path.to_owned(),

@@ -18,3 +18,4 @@ pub mod name;
 pub mod run;
 
 pub use error::TableError;
+pub(crate) use error::at;

@@ -20,6 +20,7 @@ mod liar;
 mod points;
 mod queue;
 mod seeds;
+mod signs;
 mod weather;
 mod world;
 

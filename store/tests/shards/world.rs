@@ -8,6 +8,7 @@ use crate::fsck;
 use crate::keeper::{EAGER, Keeper, Kept, Mortal};
 use crate::ledger::{Ledger, content, is_damage_told};
 use crate::queue::Sender;
+use crate::signs;
 use crate::weather::{self, Climate};
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
@@ -45,6 +46,8 @@ pub(crate) struct World {
     pub(crate) clients: u32,
     /// Whether somebody writes memos.
     pub(crate) has_clerk: bool,
+    /// Whether messages are signed.
+    has_signs: bool,
     pub(crate) ledger: Rc<RefCell<Ledger>>,
     pub(crate) backs_up: bool,
     /// What was told before the last whole backup was begun.
@@ -74,6 +77,8 @@ impl World {
             climate,
             clients: 4,
             has_clerk: true,
+            // Signing leaves the compactor less time for all else in so short a life.
+            has_signs: seed.is_multiple_of(3),
             ledger: Rc::default(),
             backs_up: false,
             before_backup: Rc::default(),
@@ -118,6 +123,7 @@ impl World {
         let mut executor = Executor::new(self.disk.clone(), self.seed.next());
         let shards = self.start(&mut executor);
         runs(&mut executor, &shards);
+        self.sign(&mut executor, &shards);
         if self.backs_up {
             let (ledger, before) = (Rc::clone(&self.ledger), Rc::clone(&self.before_backup));
             executor.spawn(copied::back_up(self.disk.clone(), ledger, before));
@@ -202,12 +208,20 @@ impl World {
         };
     }
 
+    fn sign(&self, executor: &mut Executor, shards: &[Sim]) {
+        for shard in shards.iter().filter(|_| self.has_signs) {
+            let shard = Rc::clone(shard);
+            executor.finish(async move { signs::begin(&shard).await });
+        }
+    }
+
     /// Opens the store again, lets the offers arrive, and compares with the ledger, before and
     /// after everything is emptied that can be.
     pub(crate) fn check(&mut self) {
         let mut executor = Executor::new(self.disk.clone(), self.seed.next());
         let shards = open(&mut executor, &self.disk, &self.root).unwrap();
         runs(&mut executor, &shards);
+        self.sign(&mut executor, &shards);
         start_feeding(&mut executor, &shards, self);
         // The feeder waits for ever once everything is handed over, so this ends by itself.
         executor.run(usize::MAX);
@@ -220,12 +234,14 @@ impl World {
             // Nobody else is left to ask the ledger.
             let mut taken = ledger.take();
             taken.compare(&shards, &disk).await;
+            signs::compare(&shards).await;
             for shard in &shards {
                 let report = shard.keep_house(&Here(disk.clone()), &EAGER).await;
                 assert_eq!(report.as_ref().unwrap().damage, []);
                 kept.borrow_mut().note(&report);
             }
             taken.compare(&shards, &disk).await;
+            signs::compare(&shards).await;
             ledger.replace(taken);
         });
         assert!(checked.is_some(), "reading ends");
@@ -245,6 +261,7 @@ impl World {
             climate: self.climate,
             clients: self.clients,
             has_clerk: self.has_clerk,
+            has_signs: self.has_signs,
             ledger: Rc::new(RefCell::new(self.ledger.borrow().clone())),
             backs_up: false,
             before_backup: Rc::default(),

@@ -9,8 +9,9 @@ use std::process::{Child, ChildStdout, Command, Stdio};
 use tests::binary::workspace;
 use tests::peer;
 use tests::server::Server;
-use tests::setup::Setup;
+use tests::setup::{PASSWORD, Setup};
 use tests::sink::{Moment, Sink};
+use tests::smtp::Smtp;
 
 const SECRET: &str = "MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSwMfKQ9r8G";
 
@@ -81,6 +82,78 @@ fn a_file_tells_the_life_of_each_message() {
         .map(|event| event["id"].as_str().unwrap())
         .collect();
     assert_eq!(ids.len(), events.len(), "ids differ");
+}
+
+/// Files are rotated and compressed while mail goes through: each event is in one of them, once.
+#[test]
+fn rotation_under_load_loses_nothing() {
+    const MESSAGES: usize = 400;
+    let (setup, next) = setup_with_smarthost("");
+    let sink = Sink::start(next);
+    let events = "[events]\nrotate_bytes = \"64 KiB\"\nkeep = 200\nwhen_slow = \"wait\"\n";
+    let server = Server::start(setup.table(events));
+    let submissions = server.addresses().submissions;
+    let senders: Vec<_> = (0..4)
+        .map(|sender| {
+            std::thread::spawn(move || {
+                let mut smtp = Smtp::submit(submissions, ALICE, PASSWORD).unwrap();
+                for n in (sender..MESSAGES).step_by(4) {
+                    let to = format!("u{n}@far.test");
+                    let reply = smtp.deliver(ALICE, &[&to], b"Subject: x\r\n\r\nx\r\n");
+                    reply.unwrap().expect(250).unwrap();
+                }
+            })
+        })
+        .collect();
+    senders
+        .into_iter()
+        .for_each(|sender| sender.join().unwrap());
+    sink.wait_for(MESSAGES);
+    let folder = server.setup.data().join("events");
+    let end = std::time::Instant::now() + std::time::Duration::from_secs(20);
+    let (lines, files) = loop {
+        let (lines, files) = all_lines(&folder);
+        if lines.len() >= MESSAGES {
+            break (lines, files);
+        }
+        assert!(std::time::Instant::now() < end, "{} lines", lines.len());
+        std::thread::yield_now();
+    };
+    assert!(files > 3, "{files} files");
+    let ids: BTreeSet<&str> = lines
+        .iter()
+        .filter_map(|line| line["id"].as_str())
+        .collect();
+    assert_eq!((lines.len(), ids.len()), (MESSAGES, MESSAGES));
+}
+
+/// The deliveries in all files of a folder, and how many these are. A file that is renamed or
+/// compressed while it is read is looked at again with the others.
+fn all_lines(folder: &std::path::Path) -> (Vec<Value>, usize) {
+    let mut by_number: std::collections::BTreeMap<String, String> = Default::default();
+    for entry in std::fs::read_dir(folder).unwrap().flatten() {
+        let name = entry.file_name().into_string().unwrap();
+        let Ok(octets) = std::fs::read(entry.path()) else {
+            return (Vec::new(), 0);
+        };
+        let text = match name.strip_suffix(".zst") {
+            Some(_) => zstd::decode_all(&octets[..]).unwrap_or_default(),
+            None => octets,
+        };
+        if name.contains(".jsonl") && !name.ends_with(".new") {
+            let key = name.trim_end_matches(".zst").to_owned();
+            let known = by_number.entry(key).or_default();
+            if known.len() < text.len() {
+                *known = String::from_utf8(text).unwrap();
+            }
+        }
+    }
+    let whole = |text: &String| text.rsplit_once('\n').map(|(whole, _)| whole.to_owned());
+    let texts: Vec<String> = by_number.values().filter_map(whole).collect();
+    let lines = texts.iter().flat_map(|text| text.lines());
+    let events = lines.map(|line| serde_json::from_str(line).expect("each line is JSON"));
+    let delivered = events.filter(|event: &Value| event["type"] == "delivered");
+    (delivered.collect(), by_number.len())
 }
 
 /// A disk that takes nothing keeps no mail back; what is lost is counted and told in the log.

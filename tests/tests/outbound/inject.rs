@@ -452,6 +452,73 @@ fn a_key_is_carried_out_once() {
     assert!(got.values().all(|count| *count == 1), "{got:?}");
 }
 
+/// Mail that waits for the file of events (`when_slow = "wait"`) is not answered for before it is
+/// told of; its key is in use as long (409), and what was taken is there when that was cut off.
+#[test]
+fn a_key_in_flight_is_refused() {
+    let (setup, http, next) = setup("");
+    let events = "[events]\nfile = \"/dev/full\"\nwhen_slow = \"wait\"\n";
+    let mut server = Server::start(setup.table(events));
+    let body = letter(&recipients(3));
+    let first = {
+        let body = body.clone();
+        std::thread::spawn(move || post(http, "order-1", &body))
+    };
+    server.wait_for_log("events cannot be written", 0);
+    let second = post(http, "order-1", &body).unwrap();
+    assert_eq!(
+        (second.status, &second.body["type"]),
+        (409, &json!("urn:ringpost:problem:under-way")),
+        "{}",
+        second.head
+    );
+    assert!(second.head.contains("Retry-After: 1"), "{}", second.head);
+    let other = post(http, "order-1", &letter(&recipients(2))).unwrap();
+    assert_eq!(other.status, 422, "another request is no repetition");
+    server.kill();
+    assert!(
+        first.join().unwrap().is_none(),
+        "it was answered before it was told of"
+    );
+    let text = server.setup.text().replace("/dev/full", "events.jsonl");
+    std::fs::write(server.setup.config_file(), text).unwrap();
+    server.try_restart().unwrap();
+    let later = post(http, "order-1", &body).unwrap();
+    assert_eq!((later.status, &later.body["accepted"]), (200, &json!(3)));
+    let sink = Sink::start(next);
+    let mut to: Vec<String> = sink
+        .wait_for(3)
+        .into_iter()
+        .flat_map(|one| one.to)
+        .collect();
+    to.sort();
+    assert_eq!(to, recipients(3));
+}
+
+/// Mail by HTTP to an address of ours that leads to other hosts goes there, as by SMTP.
+#[test]
+fn an_alias_to_other_hosts_is_followed() {
+    let (setup, http, next) = setup("");
+    let setup = setup.alias("team@example.test", &["carol@far.test", "bob@example.test"]);
+    let server = Server::start(setup);
+    let sink = Sink::start(next);
+    let answer = post(http, "", &letter(&["team@example.test".to_owned()])).unwrap();
+    assert_eq!((answer.status, &answer.body["accepted"]), (200, &json!(1)));
+    let taken = sink.wait_for(1).remove(0);
+    assert_eq!(taken.to, ["carol@far.test"]);
+    assert!(
+        taken.text.contains("Dear team@example.test"),
+        "{}",
+        taken.text
+    );
+    assert!(
+        taken.text.contains("Delivered-To: team@example.test"),
+        "{}",
+        taken.text
+    );
+    assert!(server.inbox("bob@example.test", 1)[0].contains("Dear team@example.test"));
+}
+
 /// Killed in the middle of requests again and again, and asked again with the same key: each
 /// recipient has exactly one message in the queue.
 #[test]

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
 
 mod asking;
+mod changes;
 mod cut;
 mod envelope;
 mod hooks;
@@ -12,10 +13,12 @@ mod large;
 mod mx;
 mod peers;
 mod private;
+mod receipts;
 mod resets;
 mod routing;
 mod rules;
 mod sending;
+mod smarthost;
 mod sources;
 mod story;
 mod tls;

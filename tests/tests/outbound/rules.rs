@@ -51,6 +51,39 @@ fn a_rule_suspends_a_site() {
     assert_eq!(to, ["first@far.test", "second@near.test"]);
 }
 
+/// What a rule ordered holds when the server is killed, until the operator takes it back.
+#[test]
+fn what_rules_ordered_outlives_a_kill() {
+    let (setup, port) = setup_with_smarthost("");
+    let setup = setup.table(
+        "[[rule]]\nname = \"peace\"\nreply = 'leave us alone'\naction = \"suspend\"\n\
+         for = \"1h\"\n",
+    );
+    let sink = Sink::with(port, |moment| match moment {
+        Moment::Rcpt("first@far.test", _) => Some("450 4.7.1 Leave us alone".to_owned()),
+        _ => None,
+    });
+    let mut server = Server::start(setup);
+    submit(&server, &["first@far.test"], "one");
+    let (said, _) = server.wait_for_log("rule=peace", 0);
+    server.wait_for_log("orders of rules kept", said);
+    server.kill_and_restart();
+    let top = queue(&server, &["top"]);
+    assert!(top.contains("peace: all mail suspended"), "{top}");
+    submit(&server, &["second@near.test"], "two");
+    let listed = queue(&server, &["list", "--domain", "near.test"]);
+    assert!(listed.contains("by rule peace"), "{listed}");
+    assert!(sink.taken().is_empty());
+    // Taken back is taken back for good.
+    let position = server.log_position();
+    queue(&server, &["resume", "--site", &port.to_string()]);
+    sink.wait_for(1);
+    server.wait_for_log("orders of rules kept", position);
+    server.kill_and_restart();
+    let top = queue(&server, &["top"]);
+    assert!(!top.contains("peace"), "{top}");
+}
+
 /// What is for now can be for good, and the other way round.
 #[test]
 fn a_rule_bounces_and_another_keeps() {
@@ -283,9 +316,10 @@ fn a_suppressed_recipient_comes_back_as_a_notice() {
 fn a_complaint_is_counted_and_delivered() {
     let (setup, port) = setup_with_smarthost("");
     let _sink = Sink::start(port);
-    let setup = setup
-        .alias("fbl@example.test", &[BOB])
-        .table("[[feedback]]\naddress = \"fbl@example.test\"\nprovider = \"yahoo\"\n");
+    let setup = setup.alias("fbl@example.test", &[BOB]).table(
+        "[[feedback]]\naddress = \"fbl@example.test\"\nprovider = \"yahoo\"\n\
+             networks = [\"127.0.0.0/8\"]\n",
+    );
     let server = Server::start(setup);
     send_in(
         &server,
@@ -329,17 +363,27 @@ fn a_bounce_by_mail_suppresses_too() {
     let _sink = Sink::start(port);
     let setup = setup
         .alias("bounces@example.test", &[ALICE])
-        .table("[[feedback]]\naddress = \"bounces@example.test\"\n")
+        .table(&format!(
+            "[[feedback]]\naddress = \"bounces@example.test\"\ntoken = \"{TOKEN}\"\n"
+        ))
         .table("[suppression]\nhard_bounces = 2\n");
     let server = Server::start(setup);
-    let to = "bounces+carol=far.test@example.test";
+    // Anybody can write this; only who knows the address is believed.
+    send_in(&server, "bounces+carol=far.test@example.test", BOUNCE);
+    server.wait_for_log("report doubted", 0);
+    assert_eq!(
+        sum(&server, "ringpost_reports_doubted_total{shard=\"0\"}")
+            + sum(&server, "ringpost_reports_doubted_total{shard=\"1\"}"),
+        1.0
+    );
+    let to = &format!("bounces+{TOKEN}+carol=far.test@example.test");
     send_in(&server, to, BOUNCE);
     let said = server.wait_for_log("bounce by mail", 0).1;
     assert!(said.contains("class=bad-mailbox"), "{said}");
-    server.inbox(ALICE, 1);
+    server.inbox(ALICE, 2);
     assert!(
         rcpt(&server, ALICE, "carol@far.test").starts_with("250"),
-        "once is not twice"
+        "once is not twice, and what is doubted counts for nothing"
     );
     send_in(&server, to, BOUNCE);
     server.wait_for_log("suppressed", 0);
@@ -362,6 +406,9 @@ fn complaint(sender: &str, recipient: &str) -> String {
          \r\nbuy\r\n--x--\r\n"
     )
 }
+
+/// What only those know whose reports are believed.
+const TOKEN: &str = "5f2c8e01d7a94b36";
 
 const BOUNCE: &str = "From: <>\r\nMIME-Version: 1.0\r\n\
 Content-Type: multipart/report; report-type=delivery-status; boundary=b\r\n\r\n\

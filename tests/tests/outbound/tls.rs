@@ -203,6 +203,23 @@ fn a_policy_in_testing_is_reported_and_no_more() {
     has(&said, &["\"total-failure-session-count\":1"]);
 }
 
+/// A policy that was taken back (mode `none`) is none: nothing is demanded, nothing is reported
+/// under it, whatever the host shows (RFC 8461 §5).
+#[test]
+fn a_policy_that_was_taken_back_demands_nothing() {
+    let world = World::usual().policy("none");
+    let sink = world.sink(Authority::make().certify("mx.evil.test").server());
+    let (world, server) = world.start("", "", "");
+    submit(&server, &["carol@far.test"], "none");
+    assert!(sink.wait_for(1)[0].client.tls.is_some());
+    assert_eq!(world.web.visits(), 1, "it was read, and says so");
+    server.wait_for_log("how=delivered", 0);
+    let said = report(&server);
+    has(&said, &["\"total-failure-session-count\":0"]);
+    has(&said, &["\"policy-type\":\"no-policy-found\""]);
+    assert!(!said.contains("\"policy-type\":\"sts\""), "{said}");
+}
+
 /// A policy that cannot be had holds nothing up, and is reported.
 #[test]
 fn a_policy_that_is_not_there_is_reported() {
@@ -229,6 +246,22 @@ fn dane_takes_the_key_of_the_record() {
     assert!(sink.wait_for(1)[0].client.tls.is_some());
     server.wait_for_log("how=delivered", 0);
     has(&report(&server), &["\"policy-type\":\"tlsa\"", "\"3 1 1 "]);
+}
+
+/// Records of which none can be used: TLS is a must, any certificate will do (RFC 7672 §2.2), and
+/// the domain hears that its records protect nothing.
+#[test]
+fn dane_without_a_usable_record_is_reported() {
+    let world = World::usual();
+    let world = world.tlsa(&format!("1 1 1 {}", "ab".repeat(32)));
+    let sink = world.sink(Authority::make().certify("whatever.test").server());
+    let (_world, server) = world.start("dnssec = \"local\"", "", "");
+    submit(&server, &["carol@far.test"], "unusable");
+    assert!(sink.wait_for(1)[0].client.tls.is_some());
+    server.wait_for_log("how=delivered", 0);
+    let wanted = ["\"policy-type\":\"tlsa\"", "\"tlsa-invalid\""];
+    has(&report(&server), &wanted);
+    has(&report(&server), &["\"total-successful-session-count\":0"]);
 }
 
 /// DANE with the wrong key, and DANE-TA with a certificate that is old or for another name: the

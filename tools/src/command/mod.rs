@@ -13,6 +13,7 @@ pub(crate) mod import;
 pub(crate) mod mailbox;
 mod moment;
 pub(crate) mod queue;
+pub(crate) mod reindex;
 pub(crate) mod restore;
 pub(crate) mod route;
 pub(crate) mod rule;

@@ -12,10 +12,18 @@
 //! [[feedback]]
 //! address = "fbl@example.org"      # reports to it are read and delivered; fbl+x@ is it too
 //! provider = "yahoo"               # default: as the report says
+//! networks = ["192.0.2.0/24"]      # whose reports are believed,
+//! token = "5f2c8e01d7a94b36"       # and those of who knows the address fbl+TOKEN@, fbl+TOKEN+x@
 //! ```
+//!
+//! Anybody can write a report. One is believed by where it comes from, or by an address that only
+//! the provider was told; whatever else comes is delivered, and changes nothing.
 
 use super::super::domain;
 use super::super::raw::{At, Notes, Section};
+use super::Network;
+use aws_lc_rs::constant_time::verify_slices_are_equal;
+use std::net::IpAddr;
 use store::mail::address::Address;
 
 /// When addresses are written to the suppression list, and what being there means.
@@ -40,6 +48,10 @@ pub struct Feedback {
     /// Canonical.
     pub address: Address,
     pub provider: Option<String>,
+    /// Who is believed.
+    pub networks: Vec<Network>,
+    /// The secret part of the address, in lower case.
+    pub token: Option<String>,
     /// Where it stands in the file.
     pub line: usize,
 }
@@ -52,6 +64,31 @@ impl Feedback {
         let base = local.split_once('+').map_or(local, |(base, _)| base);
         address.domain == self.address.domain
             && (local == self.address.local || base == self.address.local)
+    }
+}
+
+impl Feedback {
+    /// Whether a report from there to this address, in canonical form, is believed; and the address
+    /// without what is secret of it.
+    #[must_use]
+    pub fn judge(&self, address: &Address, from: IpAddr) -> (bool, Address) {
+        let is_near = self.networks.iter().any(|network| network.holds(from));
+        match self.without_token(&address.local) {
+            Some(local) => (true, Address::new(local, address.domain.clone())),
+            None => (is_near, address.clone()),
+        }
+    }
+
+    /// The local part as it is without its token; `None`: it has none, or another.
+    fn without_token(&self, local: &str) -> Option<String> {
+        let token = self.token.as_ref()?;
+        let (base, detail) = local.split_once('+')?;
+        let (said, rest) = detail.split_once('+').unwrap_or((detail, ""));
+        verify_slices_are_equal(said.as_bytes(), token.as_bytes()).ok()?;
+        Some(match rest {
+            "" => base.to_owned(),
+            rest => format!("{base}+{rest}"),
+        })
     }
 }
 
@@ -111,6 +148,8 @@ fn one(mut section: Section<'_, '_>, notes: &mut Notes) -> Option<Feedback> {
     let line = section.line;
     let address = section.text_required(notes, "address", "\"fbl@example.org\"");
     let provider = section.text(notes, "provider");
+    let networks = section.texts(notes, "networks");
+    let token = section.text(notes, "token");
     section.finish(notes);
     let named = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
     if let Some(name) = provider
@@ -122,9 +161,26 @@ fn one(mut section: Section<'_, '_>, notes: &mut Notes) -> Option<Feedback> {
     Some(Feedback {
         address: domain::address("address", address?, notes)?,
         provider: provider.map(|name| name.value.to_owned()),
+        networks: Network::parse_all(networks, notes),
+        token: token.and_then(|token| secret(token, notes)),
         line,
     })
 }
+
+/// It is part of an address: nothing that a host on the way would change.
+fn secret(text: At<&str>, notes: &mut Notes) -> Option<String> {
+    let is_plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit();
+    let is_good = TOKEN_CHARS.contains(&text.value.len()) && text.value.chars().all(is_plain);
+    if !is_good {
+        let what = "token: expected 16 to 48 digits and lower-case letters, e.g. of \
+                    \"openssl rand -hex 8\"";
+        notes.problem(text.line, what);
+    }
+    is_good.then(|| text.value.to_owned())
+}
+
+/// Enough that nobody guesses it, and there is room for a detail beside it.
+const TOKEN_CHARS: std::ops::RangeInclusive<usize> = 16..=48;
 
 /// Each is remembered by its second (`intake::suppression`).
 const HARD_BOUNCES_MAX: u64 = 100;
@@ -138,11 +194,7 @@ mod tests {
 
     #[test]
     fn an_address_takes_reports_with_any_detail() {
-        let feedback = Feedback {
-            address: Address::new("bounces", "example.org"),
-            provider: None,
-            line: 1,
-        };
+        let feedback = feedback();
         for (local, domain, is_taken) in [
             ("bounces", "example.org", true),
             ("bounces+carol=far.test", "example.org", true),
@@ -152,5 +204,63 @@ mod tests {
             let address = Address::new(local, domain);
             assert_eq!(feedback.takes(&address), is_taken, "{address}");
         }
+    }
+
+    fn feedback() -> Feedback {
+        Feedback {
+            address: Address::new("bounces", "example.org"),
+            provider: None,
+            networks: vec![Network::parse("192.0.2.0/24").unwrap()],
+            token: Some("5f2c8e01d7a94b36".to_owned()),
+            line: 1,
+        }
+    }
+
+    #[test]
+    fn a_report_is_believed_by_its_origin_or_by_the_address_that_it_knows() {
+        let feedback = feedback();
+        let (near, far) = (
+            "192.0.2.7".parse().unwrap(),
+            "198.51.100.7".parse().unwrap(),
+        );
+        for (local, from, is_believed, plain) in [
+            ("bounces", near, true, "bounces"),
+            (
+                "bounces+carol=far.test",
+                near,
+                true,
+                "bounces+carol=far.test",
+            ),
+            ("bounces", far, false, "bounces"),
+            ("bounces+5f2c8e01d7a94b36", far, true, "bounces"),
+            (
+                "bounces+5f2c8e01d7a94b36+carol=far.test",
+                far,
+                true,
+                "bounces+carol=far.test",
+            ),
+            (
+                "bounces+5f2c8e01d7a94b37",
+                far,
+                false,
+                "bounces+5f2c8e01d7a94b37",
+            ),
+            (
+                "bounces+x+5f2c8e01d7a94b36",
+                far,
+                false,
+                "bounces+x+5f2c8e01d7a94b36",
+            ),
+        ] {
+            let address = Address::new(local, "example.org");
+            let expected = (is_believed, Address::new(plain, "example.org"));
+            assert_eq!(feedback.judge(&address, from), expected, "{local}");
+        }
+        let open = Feedback {
+            networks: Vec::new(),
+            token: None,
+            ..feedback
+        };
+        assert!(!open.judge(&Address::new("bounces", "example.org"), near).0);
     }
 }

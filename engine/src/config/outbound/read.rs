@@ -416,6 +416,27 @@ pub(super) fn parse_host(text: &str, usual_port: u16) -> Option<NextHost> {
     })
 }
 
+impl Network {
+    /// The networks of a list; what is none is named.
+    pub(super) fn parse_all(written: Vec<At<&str>>, notes: &mut Notes) -> Vec<Network> {
+        let mut networks = Vec::with_capacity(written.len());
+        for text in written {
+            match Network::parse(text.value) {
+                Some(network) => networks.push(network),
+                None => {
+                    let what = format!(
+                        "networks: \"{}\" is no network, e.g. \"192.0.2.0/24\" or \
+                         \"2001:db8::/32\"",
+                        text.value
+                    );
+                    notes.problem(text.line, what);
+                }
+            }
+        }
+        networks
+    }
+}
+
 fn relay(mut section: Section<'_, '_>, base: &Base, notes: &mut Notes) -> Relay {
     let written = section.texts(notes, "networks");
     let certificates = section.texts(notes, "certificates");
@@ -424,22 +445,9 @@ fn relay(mut section: Section<'_, '_>, base: &Base, notes: &mut Notes) -> Relay 
     if let Some(file) = authorities {
         base.check_readable(file, notes);
     }
-    let mut networks = Vec::with_capacity(written.len());
-    for text in written {
-        match Network::parse(text.value) {
-            Some(network) => networks.push(network),
-            None => {
-                let what = format!(
-                    "networks: \"{}\" is no network, e.g. \"192.0.2.0/24\" or \"2001:db8::/32\"",
-                    text.value
-                );
-                notes.problem(text.line, what);
-            }
-        }
-    }
     let certificates = certificates.into_iter();
     Relay {
-        networks,
+        networks: Network::parse_all(written, notes),
         certificates: certificates
             .filter_map(|text| fingerprint(text, notes))
             .collect(),

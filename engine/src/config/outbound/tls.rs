@@ -15,8 +15,8 @@
 //! ca = "bank-ca.pem"                 # instead of [tls] authorities
 //! ```
 
-use super::super::Base;
 use super::super::raw::{At, Notes, Section};
+use super::super::{Base, Fingerprint};
 use std::path::PathBuf;
 
 /// What is demanded of the next hop.
@@ -222,40 +222,10 @@ fn is_13(text: At<&str>, notes: &mut Notes) -> Option<bool> {
 }
 
 fn read_fingerprint(text: At<&str>, notes: &mut Notes) -> Option<[u8; 32]> {
-    let found = parse_fingerprint(text.value);
+    let found = Fingerprint::parse(text.value).map(|fingerprint| fingerprint.0);
     if found.is_none() {
         let what = "fingerprints: expected SHA-256, 64 hexadecimal digits, with colons or without";
         notes.problem(text.line, what);
     }
     found
-}
-
-fn parse_fingerprint(text: &str) -> Option<[u8; 32]> {
-    let digits: Vec<u8> = text.bytes().filter(|octet| *octet != b':').collect();
-    let octet = |pair: &[u8]| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok();
-    let octets: Option<Vec<u8>> = digits.chunks(2).map(octet).collect();
-    let is_hex = digits.iter().all(u8::is_ascii_hexdigit) && digits.len() == 64;
-    is_hex.then(|| octets?.try_into().ok())?
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn fingerprints_are_read_with_colons_or_without() {
-        let plain = "5f".repeat(32);
-        let colons = ["5F"; 32].join(":");
-        assert_eq!(parse_fingerprint(&plain), Some([0x5f; 32]));
-        assert_eq!(parse_fingerprint(&colons), Some([0x5f; 32]));
-        for wrong in [
-            "",
-            "5f",
-            &"5f".repeat(33),
-            &"+f".repeat(32),
-            &"é".repeat(32),
-        ] {
-            assert_eq!(parse_fingerprint(wrong), None, "{wrong}");
-        }
-    }
 }

@@ -90,7 +90,17 @@ fn replies(outbound: &Outbound, out: &mut String) -> fmt::Result {
         )?;
     }
     for feedback in &outbound.feedback {
-        writeln!(out, "reads reports to {}", feedback.address)?;
+        write!(out, "reads reports to {}", feedback.address)?;
+        let networks: Vec<String> = feedback.networks.iter().map(ToString::to_string).collect();
+        match (networks.is_empty(), &feedback.token) {
+            (true, None) => writeln!(out, ", and believes nobody")?,
+            (true, Some(_)) => writeln!(out, ", and believes who knows its token")?,
+            (false, None) => writeln!(out, ", and believes {}", networks.join(", "))?,
+            (false, Some(_)) => {
+                let networks = networks.join(", ");
+                writeln!(out, ", and believes {networks}, and who knows its token")?;
+            }
+        }
     }
     Ok(())
 }

@@ -2,6 +2,7 @@
 //! is told to.
 
 use crate::wire::smtp::data::{BareLineEnds, BodyReceiver, Framing};
+use rustix::event::{PollFd, PollFlags, Timespec, poll as poll_for};
 use rustix::net::sockopt::set_socket_linger;
 use rustls::{ServerConfig, ServerConnection, StreamOwned};
 use std::io::{self, BufRead, BufReader, Read, Write};
@@ -24,6 +25,8 @@ pub(super) struct Server {
     pub(super) receives_max: Option<usize>,
     /// Instead of a reset: nothing more is said, until the client has had enough.
     pub(super) goes_silent: bool,
+    /// Behind so many octets every further one comes alone, and late.
+    pub(super) drips_from: Option<usize>,
     /// Never answers a command that begins so; `""`: no banner.
     pub(super) silent_at: Option<&'static str>,
     /// Answers a command that begins so in these words.
@@ -47,6 +50,8 @@ struct Wire {
     sends_left: usize,
     receives_left: usize,
     goes_silent: bool,
+    /// Octets until it drips.
+    swift: usize,
 }
 
 impl Server {
@@ -81,6 +86,7 @@ impl Server {
             sends_left: self.sends_max.unwrap_or(usize::MAX),
             receives_left: self.receives_max.unwrap_or(usize::MAX),
             goes_silent: self.goes_silent,
+            swift: self.drips_from.unwrap_or(usize::MAX),
         };
         let mut clear = BufReader::new(wire);
         if self.silent_at != Some("") {
@@ -201,6 +207,13 @@ fn message<S: Read + Write>(stream: &mut BufReader<S>) -> io::Result<Vec<u8>> {
 }
 
 impl Wire {
+    /// Lets time pass before the next octet, as long as there is somebody to wait for it.
+    fn drip(&self) -> usize {
+        let mut poll = [PollFd::new(&self.socket, PollFlags::RDHUP)];
+        poll_for(&mut poll, Some(&DRIP)).unwrap();
+        1
+    }
+
     fn break_off(&mut self) -> io::Error {
         if self.goes_silent {
             // Until the client has had enough; then there is nobody to reset.
@@ -232,8 +245,15 @@ impl Write for Wire {
         if self.sends_left == 0 {
             return Err(self.break_off());
         }
-        let room = octets.len().min(self.sends_left);
+        let most = match self.swift {
+            0 => self.drip(),
+            swift => swift,
+        };
+        let room = octets.len().min(self.sends_left).min(most);
         let sent = self.socket.write(&octets[..room])?;
+        if self.swift != usize::MAX {
+            self.swift = self.swift.saturating_sub(sent);
+        }
         self.sends_left -= if self.sends_left == usize::MAX {
             0
         } else {
@@ -246,3 +266,9 @@ impl Write for Wire {
         Ok(())
     }
 }
+
+/// Between two octets of who drips.
+const DRIP: Timespec = Timespec {
+    tv_sec: 0,
+    tv_nsec: 20_000_000,
+};

@@ -3,18 +3,29 @@
 
 use super::secure::Realm;
 use super::*;
+use crate::wire::sasl::Password;
 use futures_util::future::join_all;
+use std::time::Instant;
 
 /// What became of one letter at each of these servers, all of them at once.
 fn at_once(servers: Vec<Server>, demand: Demand) -> Vec<(Result<Fate, Stage>, Ledger)> {
+    let to = move |address| Target {
+        demand: demand.clone(),
+        ..hasty(address)
+    };
+    each_at_once(servers, to)
+}
+
+/// The same, with terms of its own for each.
+fn each_at_once(
+    servers: Vec<Server>,
+    to: impl Fn(SocketAddr) -> Target + Send + 'static,
+) -> Vec<(Result<Fate, Stage>, Ledger)> {
     let (addresses, ledgers): (Vec<_>, Vec<_>) = servers.into_iter().map(Server::serve).unzip();
     let fates = on_shard(move || async move {
         let tools = tools();
         let letters = addresses.into_iter().map(|address| {
-            let target = Target {
-                demand: demand.clone(),
-                ..hasty(address)
-            };
+            let target = to(address);
             let tools = &tools;
             async move {
                 let told = deliver(&target, tools, &text(100)).await;
@@ -58,6 +69,92 @@ fn silence_behind_any_octet() {
     }
 }
 
+/// Who drips gets as much time for a reply as who is silent, wherever he begins with it.
+#[test]
+fn dripping_behind_any_octet() {
+    let realm = Realm::new();
+    for keyword in ["PIPELINING", "CHUNKING"] {
+        let dripping = |octets| Server {
+            drips_from: Some(octets),
+            ..Server::offering(&[keyword])
+        };
+        let begun = Instant::now();
+        let all = at_once((0..REPLIES_OCTETS).map(dripping).collect(), Demand::Clear);
+        assert!(begun.elapsed() < DRIPS_MAX, "{:?}", begun.elapsed());
+        assert_sound(&all);
+        let late = |stage| all.iter().any(|(fate, _)| *fate == Err(stage));
+        assert!(late(Stage::Banner) && late(Stage::Hello));
+    }
+    let places = (0..HANDSHAKE_OCTETS).step_by(10 * HANDSHAKE_STEP);
+    let dripping = |octets| Server {
+        drips_from: Some(octets),
+        ..realm.server()
+    };
+    let all = at_once(
+        places.map(dripping).collect(),
+        Demand::Required(Proof::Nothing),
+    );
+    let late = |stage| all.iter().any(|(fate, _)| *fate == Err(stage));
+    assert!(late(Stage::Handshake), "a handshake that drips");
+    assert!(
+        all.iter()
+            .all(|(_, ledger)| ledger.messages.is_empty() || ledger.is_encrypted)
+    );
+}
+
+/// A login that breaks off, falls silent, or drips at any octet sends no mail without it.
+#[test]
+fn a_login_that_breaks_behind_any_octet() {
+    let server = || Server {
+        answers: vec![("AUTH", "235 2.7.0 welcome\r\n")],
+        ..Server::offering(&["AUTH PLAIN"])
+    };
+    let breaks: [fn(&mut Server, usize); 4] = [
+        |server, octets| server.sends_max = Some(octets),
+        |server, octets| server.receives_max = Some(octets),
+        |server, octets| {
+            (server.sends_max, server.goes_silent) = (Some(octets), true);
+        },
+        |server, octets| server.drips_from = Some(octets),
+    ];
+    for (number, breaks_at) in breaks.into_iter().enumerate() {
+        let broken = |octets| {
+            let mut server = server();
+            breaks_at(&mut server, octets);
+            server
+        };
+        let all = each_at_once((0..LOGIN_OCTETS).map(broken).collect(), with_login);
+        let at_login = |(fate, _): &&(Result<Fate, Stage>, Ledger)| *fate == Err(Stage::Login);
+        assert!(all.iter().filter(at_login).count() > 5, "way {number}");
+        for (place, (fate, ledger)) in all.iter().enumerate() {
+            let logged_in = ledger
+                .commands
+                .iter()
+                .position(|line| line.starts_with("AUTH"));
+            let mail = ledger
+                .commands
+                .iter()
+                .position(|line| line.starts_with("MAIL"));
+            assert!(
+                mail.is_none() || logged_in < mail,
+                "place {place}: {fate:?}"
+            );
+        }
+    }
+}
+
+fn with_login(address: SocketAddr) -> Target {
+    Target {
+        demand: Demand::Clear,
+        login: Some(Rc::new(Login {
+            user: "us".to_owned(),
+            password: Password::new("secret".to_owned()),
+            in_clear: true,
+        })),
+        ..hasty(address)
+    }
+}
+
 /// With TLS the octets of replies cannot be told apart on the wire, so every place counts: the
 /// handshake by steps, everything behind it octet by octet.
 #[test]
@@ -97,6 +194,12 @@ fn a_reset_behind_any_octet_with_tls() {
         );
     }
 }
+
+/// More than all that is said before MAIL is answered, in either direction.
+const LOGIN_OCTETS: usize = 120;
+
+/// For all who drip together: a few replies, each of them as long as it may take.
+const DRIPS_MAX: Duration = Duration::from_secs(20);
 
 /// More than all replies to one letter have.
 const REPLIES_OCTETS: usize = 330;

@@ -87,7 +87,13 @@ async fn send(
         message_octets_max: config.limits.message_bytes_max,
         now_secs: hall.now().unix_secs() as i64,
     };
+    if body.len() > LARGE_BYTES {
+        yield_now().await;
+    }
     let injection = check(request, principal, &hall.live.directory.load(), &bounds)?;
+    if body.len() > LARGE_BYTES {
+        yield_now().await;
+    }
     let plan = Plan::of(&injection);
     let claim = match key {
         Some(key) => Some(Claim::make(hall, &injection.tenant, key, body).await?),
@@ -398,16 +404,16 @@ impl Job<'_> {
 
     fn told(&self) -> Option<Told> {
         let injection = self.injection;
-        Told::of(About {
+        Told::of(|| About {
             protocol: "http",
             peer: self.client.peer.to_string(),
             login: self.login,
             sender: injection.reverse_path.as_ref(),
             owner: (
-                &injection.tenant,
+                injection.tenant.to_string(),
                 injection.campaign.as_deref().unwrap_or_default(),
             ),
-            request: &queue_id::text(self.base),
+            request: queue_id::text(self.base),
             metadata: json_of(injection.metadata),
         })
     }
@@ -629,6 +635,9 @@ fn refused_by(error: &ChangeError) -> (Outcome, String) {
     };
     (outcome, String::new())
 }
+
+/// A request that is larger is read in one turn and checked in another.
+const LARGE_BYTES: usize = 256 << 10;
 
 const KEY_BYTES_MAX: usize = 255;
 

@@ -95,6 +95,12 @@ impl Board {
                 until,
             };
         }
+        if now < queue.shunned {
+            return Why::Paused {
+                site,
+                at: queue.shunned,
+            };
+        }
         if let Some(millis) = queue.site.paused_until().checked_sub(now_millis)
             && millis > 0
         {

@@ -5,6 +5,7 @@ use crate::egress::{Dialect, Fate, Outcome};
 use crate::queue::dsn::Event;
 use crate::queue::letter::Parcel;
 use crate::queue::outcome::{Result as Came, Tried, said};
+use crate::queue::owner;
 use crate::queue::rules::Judged;
 use crate::queue::site::Counts;
 use crate::reactor::oneshot::oneshot;
@@ -91,17 +92,15 @@ impl Courier {
     pub(in super::super) fn count(&self, tried: &[Tried]) {
         let now_secs = self.desk.now().unix_secs();
         let site = self.permit.site();
-        let mut tenant: Option<(Rc<str>, Arc<Counts>)> = None;
+        let mut known: Option<(&str, Arc<Counts>)> = None;
         for one in tried {
-            if tenant
-                .as_ref()
-                .is_none_or(|(name, _)| *name != one.item.tenant)
-            {
-                let counts = self.desk.sites.total(Kind::Tenant, &one.item.tenant);
-                tenant = Some((Rc::clone(&one.item.tenant), counts));
+            // Campaigns count for their tenant, as the gauges beside these have it.
+            let (tenant, _) = owner::split(&one.item.tenant);
+            if known.as_ref().is_none_or(|(name, _)| *name != tenant) {
+                known = Some((tenant, self.desk.sites.total(Kind::Tenant, tenant)));
             }
-            let tenant = tenant.iter().map(|(_, counts)| &**counts);
-            for counts in tenant.chain([&site.counts, &*self.counts]) {
+            let of_tenant = known.iter().map(|(_, counts)| &**counts);
+            for counts in of_tenant.chain([&site.counts, &*self.counts]) {
                 counts.came(&one.result, &one.said, now_secs);
             }
         }

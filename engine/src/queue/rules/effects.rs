@@ -4,9 +4,11 @@
 //! all lists have a bound, and where one is full, what ends first makes room. Times are seconds
 //! since 1970, as the queue counts them.
 
+mod kept;
+
 use crate::config::outbound::rule::{Threshold, Whose};
 use std::collections::{HashMap, VecDeque};
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 
 /// All orders for a site.
@@ -15,6 +17,8 @@ pub struct Effects {
     /// None of them holds from this second on.
     until: AtomicU32,
     state: Mutex<State>,
+    /// Something was ordered, or counted, since it was written down.
+    is_new: AtomicBool,
 }
 
 #[derive(Debug, Default)]
@@ -98,8 +102,15 @@ impl Effects {
         switched.filter(|switched| now < switched.until)
     }
 
+    /// Whether there is something to write down; whoever asks does it.
+    #[must_use]
+    pub fn take_new(&self) -> bool {
+        self.is_new.swap(false, Ordering::Relaxed)
+    }
+
     /// Mail waits; what waits longer already goes on to.
     pub fn suspend(&self, suspended: Suspended, now: u32) {
+        self.is_new.store(true, Ordering::Relaxed);
         let mut state = self.state();
         self.lasts_until(suspended.until);
         state.suspended.retain(|one| now < one.until);
@@ -120,6 +131,7 @@ impl Effects {
 
     /// Mail is sent more slowly; the slower of two orders holds.
     pub fn slow_down(&self, slow: Slow, now: u32) {
+        self.is_new.store(true, Ordering::Relaxed);
         let mut state = self.state();
         self.lasts_until(slow.until);
         let before = state.slow.take().filter(|before| now < before.until);
@@ -139,6 +151,7 @@ impl Effects {
 
     /// Mail leaves by other sources; the last order holds.
     pub fn switch(&self, switched: Switched) {
+        self.is_new.store(true, Ordering::Relaxed);
         self.lasts_until(switched.until);
         self.state().switched = Some(switched);
     }
@@ -149,6 +162,7 @@ impl Effects {
         if threshold.count <= 1 {
             return true;
         }
+        self.is_new.store(true, Ordering::Relaxed);
         let mut state = self.state();
         let key = (Arc::from(rule), mail.clone());
         if !state.held.contains_key(&key) {

@@ -7,8 +7,7 @@
 //! ```
 //!
 //! Only words of other hosts are judged, each reply once, to however many recipients it was given.
-//! What was ordered of a site ends by itself and is not kept over a restart: the next reply brings
-//! it back.
+//! What was ordered of a site ends by itself, and is kept over a restart (`super::ordered`).
 
 mod counts;
 mod effects;

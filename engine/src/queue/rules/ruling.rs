@@ -73,7 +73,12 @@ impl Courier {
     fn judged(&self, case: &Case<'_>, result: Came) -> Option<Judged> {
         let config = self.desk.live.config.load();
         let (rules, counts) = (&config.outbound.rules, &self.desk.sites.rules);
-        judge(rules, counts, case, result, self.desk.second())
+        let judged = judge(rules, counts, case, result, self.desk.second());
+        let site = self.permit.site();
+        if site.effects.take_new() {
+            self.desk.note_orders(site);
+        }
+        judged
     }
 
     fn case<'a>(

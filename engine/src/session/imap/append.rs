@@ -181,8 +181,8 @@ impl<S: Mailstore> Session<S> {
             match step {
                 Step::Begin { mut flags, date } => {
                     narrow(&mut flags, gathered.rights);
-                    if gathered.messages.len() == APPENDED_TOGETHER_MAX {
-                        return Err(too_many_messages().into());
+                    if gathered.messages.len() == self.messages_max() {
+                        return Err(too_many_messages(self.messages_max()).into());
                     }
                     gathered.message_octets = 0;
                     gathered.messages.push(NewMessage {
@@ -203,6 +203,15 @@ impl<S: Mailstore> Session<S> {
             }
         }
         Ok(None)
+    }
+
+    /// Messages of one command.
+    fn messages_max(&self) -> usize {
+        let wanted = self
+            .terms
+            .messages_max
+            .and_then(|max| usize::try_from(max).ok());
+        wanted.map_or(APPENDED_TOGETHER_MAX, |max| max.min(APPENDED_TOGETHER_MAX))
     }
 
     fn may_come(&self, gathered: &mut Gathered<S>, literal: Literal) -> Result<(), Reply> {
@@ -305,7 +314,7 @@ async fn told<I: Io>(
 }
 
 /// RFC 9738 §3.
-fn too_many_messages() -> Reply {
-    let most = u32::try_from(APPENDED_TOGETHER_MAX).unwrap_or(u32::MAX);
-    Reply::no(say::TOO_MANY_MESSAGES).with(Code::MessageLimit(most))
+fn too_many_messages(most: usize) -> Reply {
+    let most = u32::try_from(most).unwrap_or(u32::MAX);
+    Reply::no(say::TOO_MANY_MESSAGES).with(Code::MessageLimit(most, None))
 }

@@ -43,8 +43,17 @@ impl<S: Mailstore> Session<S> {
         if uids.is_empty() {
             return Ok(Reply::ok(say::NOTHING_THERE));
         }
+        let source = view.mailbox();
+        let within = match kind {
+            Kind::Copy => self.whole_within_limit(&uids).map(|()| uids),
+            Kind::Move => self.within_limit(uids, None),
+        };
+        let uids = match within {
+            Ok(uids) => uids,
+            Err(reply) => return Ok(reply),
+        };
         let transfer = Transfer {
-            source: view.mailbox(),
+            source,
             uids: &uids,
             target: target.id,
             and_expunge: kind == Kind::Move,

@@ -155,6 +155,11 @@ impl<I: Io> Dialogue<I> {
         self.io.writable().await.map_err(|_| Ended::Closed)
     }
 
+    /// Everything that has come was looked at.
+    pub(super) fn is_quiet(&self) -> bool {
+        self.taken == self.input.len()
+    }
+
     /// Lets others run; a client whose command takes long hears that it is not forgotten.
     pub(super) async fn pause(&mut self) {
         self.io.pause().await;

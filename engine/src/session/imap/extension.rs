@@ -8,28 +8,38 @@ use super::mailstore::Mailstore;
 use super::reply::Reply;
 use crate::wire::imap::capability::{self, Stage};
 use crate::wire::imap::response::{data, text};
+use std::fmt::Write;
 
 impl<S: Mailstore> Session<S> {
     pub(super) fn capability<I: Io>(&mut self, dialogue: &mut Dialogue<I>) -> Reply {
-        let words = capability::words(Stage::AfterLogin, self.terms.append_bytes_max);
-        data::capability(dialogue.out(), &words);
+        data::capability(dialogue.out(), &self.capabilities());
         Reply::done()
+    }
+
+    pub(super) fn capabilities(&self) -> String {
+        let mut words = capability::words(Stage::AfterLogin, self.terms.append_bytes_max);
+        if let Some(limit) = self.terms.messages_max {
+            write!(words, " MESSAGELIMIT={limit}").expect("writing to a String cannot fail");
+        }
+        words
     }
 
     /// Says what of it was enabled now; what is unknown is ignored (RFC 5161 §3.1). RFC 9051
     /// §6.3.1 allows it while a mailbox is selected, too.
     pub(super) fn enable<I: Io>(&mut self, dialogue: &mut Dialogue<I>, names: &[String]) -> Reply {
         let mut now = Vec::new();
-        let mut turn_on = |name: &str, shown, on: &mut bool| {
-            if !*on && names.iter().any(|asked| asked == name) {
-                *on = true;
-                now.push(shown);
+        for name in names {
+            if name == "IMAP4REV2" && !std::mem::replace(&mut self.rev2, true) {
+                now.push("IMAP4rev2");
             }
-        };
-        turn_on("IMAP4REV2", "IMAP4rev2", &mut self.rev2);
-        turn_on("UTF8=ACCEPT", "UTF8=ACCEPT", &mut self.utf8_accept);
-        let news = names.iter().any(|name| name.starts_with("METADATA")) && self.listen_to_news();
-        now.extend(news.then_some("METADATA"));
+            if name == "UTF8=ACCEPT" && !std::mem::replace(&mut self.utf8_accept, true) {
+                now.push("UTF8=ACCEPT");
+            }
+            if name.starts_with("METADATA") && self.listen_to_news() {
+                now.push("METADATA");
+            }
+            now.extend(self.dialect.enable(name));
+        }
         if self.utf8() {
             dialogue.receiver().enable_utf8();
         }

@@ -4,6 +4,7 @@ use super::Session;
 use super::dialogue::Dialogue;
 use super::io::{Ended, Io};
 use super::mailstore::{Mailstore, Wakes};
+use super::notify::Moment;
 use super::reply::{Reply, say};
 use super::sync::Expunges;
 use crate::wire::imap::response::{Condition, code, text};
@@ -19,7 +20,7 @@ const STILL_HERE: Duration = Duration::from_secs(4 * 60);
 /// 29 minutes (RFC 9051 §6.3.13).
 const NOTICES_MAX: u32 = 8;
 
-enum Woken {
+pub(super) enum Woken {
     Input,
     Change,
     Silence,
@@ -32,7 +33,11 @@ impl<S: Mailstore> Session<S> {
         dialogue.receiver().expect_line();
         let mut notices = 0;
         loop {
-            self.tell(dialogue, Expunges::Tell, |_, _, _| false).await?;
+            match self.notify {
+                None => self.tell(dialogue, Expunges::Tell, |_, _, _| false).await?,
+                // On the heap: few have it, and it is large.
+                Some(_) => Box::pin(self.tell_events(dialogue, Moment::Idle)).await?,
+            }
             self.tell_news(dialogue.out());
             if let Some(line) = dialogue.line_here().await? {
                 return Ok(match line.eq_ignore_ascii_case(b"DONE") {
@@ -54,22 +59,33 @@ impl<S: Mailstore> Session<S> {
 
     /// Waits for whatever comes first. Both sides may be dropped half-way.
     async fn wake<I: Io>(&mut self, dialogue: &mut Dialogue<I>) -> Result<Woken, Ended> {
-        dialogue.flush().await?;
-        dialogue.rest();
-        if dialogue.has_more() {
-            return Ok(Woken::Input);
-        }
-        let input = dialogue.io().readable(STILL_HERE);
-        let woken = match &mut self.selected {
-            None => input.await.map(|()| Woken::Input),
-            Some(selected) => match select(pin!(input), pin!(selected.watch.changed())).await {
-                Either::Left((input, _)) => input.map(|()| Woken::Input),
-                Either::Right(((), _)) => Ok(Woken::Change),
-            },
-        };
+        let woken = self.wait(dialogue, STILL_HERE).await;
         match woken {
             Err(Ended::TimedOut) => Ok(Woken::Silence),
             woken => woken,
+        }
+    }
+
+    /// For a command, or for a change that this client hears of.
+    pub(super) async fn wait<I: Io>(
+        &mut self,
+        dialogue: &mut Dialogue<I>,
+        patience: Duration,
+    ) -> Result<Woken, Ended> {
+        dialogue.flush().await?;
+        dialogue.rest();
+        let input = dialogue.readable(patience);
+        let watch = match (&mut self.notify, &mut self.selected) {
+            (Some(notify), _) => notify.watch(),
+            (None, Some(selected)) => Some(&mut selected.watch),
+            (None, None) => None,
+        };
+        let Some(watch) = watch else {
+            return input.await.map(|()| Woken::Input);
+        };
+        match select(pin!(input), pin!(watch.changed())).await {
+            Either::Left((input, _)) => input.map(|()| Woken::Input),
+            Either::Right(((), _)) => Ok(Woken::Change),
         }
     }
 }

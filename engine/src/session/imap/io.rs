@@ -5,8 +5,8 @@
 //! driver answers [`Ended::TimedOut`] when that is over, or [`Ended::Shutdown`] when the server
 //! closes while the session waits for a command.
 
+pub use crate::post::visit::Ended;
 use crate::wire::imap::command::Body;
-pub use crate::wire::imap::visit::Ended;
 use std::time::Duration;
 
 /// One connection, plain or inside TLS.

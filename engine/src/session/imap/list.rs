@@ -114,7 +114,7 @@ impl<S: Mailstore> Session<S> {
             (None, None) => return,
         };
         if returns.my_rights {
-            sharing::my_rights(out, &entry.name, rights, self.rev2);
+            sharing::my_rights(out, &entry.name, rights, self.utf8());
         }
         let Some(mailbox) = &entry.mailbox else {
             return self.write_lent_details(out, entry, returns).await;

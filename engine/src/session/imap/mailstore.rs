@@ -5,15 +5,16 @@
 //! Everything runs on the owner shard's thread, so no future has to be `Send`.
 
 use super::sharing::Belongings;
+use super::signing::signed;
 use crate::wire::mime::texts::Field;
 use std::rc::Rc;
 use store::disk::Disk;
 use store::error::{ChangeError, ReadError};
-use store::mail::id::{AccountId, MailboxId, ObjectId, Uid, UidValidity};
+use store::mail::id::{AccountId, MailboxId, ModSeq, ObjectId, Uid, UidValidity};
 use store::mail::uidset::UidSet;
 use store::mailbox::{Change, MailboxInfo, Row, SpecialUse, Status, View};
 use store::shard::{Appended, BodyWriter, Copied, Message, NewMessage};
-use store::shard::{Shard, StoreFlags, Transfer, Watch};
+use store::shard::{Column, Needle, Shard, StoreFlags, Transfer, Watch};
 
 #[expect(async_fn_in_trait, reason = "a session and its store share one thread")]
 pub trait Mailstore: Belongings {
@@ -51,7 +52,13 @@ pub trait Mailstore: Belongings {
     fn sync(&self, view: &mut Self::View, expunges: bool) -> Vec<Change>;
     fn row(&self, view: &Self::View, uid: Uid) -> Option<Row>;
     fn rows(&self, view: &Self::View, uids: &UidSet, each: &mut dyn FnMut(Row));
+    fn vanished_since(&self, view: &Self::View, modseq: ModSeq) -> Option<UidSet>;
+    fn changed_since(&self, view: &Self::View, modseq: ModSeq) -> UidSet;
     fn watch(&self, account: AccountId, mailbox: MailboxId) -> Self::Watch;
+
+    fn watch_account(&self, account: AccountId) -> Self::Watch;
+    fn changed_mailboxes(&self, account: AccountId, modseq: ModSeq) -> Vec<(MailboxId, Status)>;
+    fn tree_version(&self, account: AccountId) -> u64;
 
     async fn store_flags(
         &self,
@@ -120,6 +127,10 @@ pub trait Picture {
     fn uids(&self) -> &[u32];
     /// What is `\Recent` in this session (RFC 3501 §2.3.2).
     fn recent(&self) -> &UidSet;
+    /// Every change up to here is in the picture, but for expunges that are held back.
+    fn modseq(&self) -> ModSeq;
+    /// UIDs from here on are not in the picture, whether they exist or not.
+    fn uid_next(&self) -> Uid;
 
     /// How many messages the client believes to be there: the largest sequence number.
     fn exists(&self) -> u32 {
@@ -164,6 +175,14 @@ impl Picture for View {
 
     fn recent(&self) -> &UidSet {
         View::recent(self)
+    }
+
+    fn modseq(&self) -> ModSeq {
+        View::modseq(self)
+    }
+
+    fn uid_next(&self) -> Uid {
+        View::uid_next(self)
     }
 }
 
@@ -260,8 +279,28 @@ impl<D: Disk> Mailstore for Rc<Shard<D>> {
         Shard::rows(self, view, uids, each);
     }
 
+    fn vanished_since(&self, view: &View, modseq: ModSeq) -> Option<UidSet> {
+        Shard::vanished_since(self, view, modseq)
+    }
+
+    fn changed_since(&self, view: &View, modseq: ModSeq) -> UidSet {
+        Shard::changed_since(self, view, modseq)
+    }
+
     fn watch(&self, account: AccountId, mailbox: MailboxId) -> Watch {
         Shard::watch(self, account, mailbox)
+    }
+
+    fn watch_account(&self, account: AccountId) -> Watch {
+        Shard::watch_account(self, account)
+    }
+
+    fn changed_mailboxes(&self, account: AccountId, modseq: ModSeq) -> Vec<(MailboxId, Status)> {
+        Shard::changed_mailboxes(self, account, modseq)
+    }
+
+    fn tree_version(&self, account: AccountId) -> u64 {
+        Shard::tree_version(self, account)
     }
 
     async fn store_flags(
@@ -314,6 +353,27 @@ impl<D: Disk> Mailstore for Rc<Shard<D>> {
 
     async fn listing(&self, delivery: ObjectId) -> Option<Vec<u8>> {
         Shard::listing(self, delivery).await
+    }
+
+    async fn may_hold(
+        &self,
+        account: AccountId,
+        mailbox: MailboxId,
+        uids: &UidSet,
+        (field, text): (Field, &str),
+    ) -> UidSet {
+        let field = signed(field);
+        Shard::may_hold(self, account, mailbox, uids, &Needle { field, text }).await
+    }
+
+    async fn columns(
+        &self,
+        account: AccountId,
+        mailbox: MailboxId,
+        uids: &UidSet,
+        each: &mut dyn FnMut(Uid, &[u8]),
+    ) -> UidSet {
+        Shard::columns(self, account, mailbox, uids, Column::Facts, each).await
     }
 
     async fn message(&self, delivery: ObjectId) -> Result<Message, ReadError> {

@@ -131,15 +131,21 @@ impl<S: Mailstore> Session<S> {
 }
 
 /// What STATUS tells from.
-struct Told {
-    id: (AccountId, MailboxId),
-    status: Status,
-    deleted_octets: u64,
-    append_bytes_max: u64,
+pub(super) struct Told {
+    pub(super) id: (AccountId, MailboxId),
+    pub(super) status: Status,
+    pub(super) deleted_octets: u64,
+    pub(super) append_bytes_max: u64,
 }
 
 /// `* STATUS name (item value …)`.
-fn write_status(out: &mut Vec<u8>, name: &str, items: &[StatusItem], told: &Told, utf8: bool) {
+pub(super) fn write_status(
+    out: &mut Vec<u8>,
+    name: &str,
+    items: &[StatusItem],
+    told: &Told,
+    utf8: bool,
+) {
     let status = &told.status;
     let value = |item: &StatusItem| match item {
         StatusItem::Messages => StatusValue::Messages(status.messages),

@@ -16,21 +16,27 @@ pub mod dialogue;
 pub mod io;
 pub mod login;
 pub mod mailstore;
+pub mod signing;
 
 mod append;
+mod batches;
 mod catenate;
 mod compress;
 mod copy;
+mod dialect;
 mod extension;
 mod fetch;
 mod idle;
 mod item;
+mod limit;
 mod list;
 mod manage;
+mod notify;
 mod object;
 mod preview;
 mod progress;
 mod reply;
+mod resync;
 mod search;
 mod section;
 mod select;
@@ -45,16 +51,17 @@ mod tree;
 mod tests;
 
 use self::copy::Kind;
+use self::dialect::Dialect;
 use self::dialogue::Dialogue;
 use self::io::{Ended, Io};
 use self::mailstore::{Mailstore, Picture};
+use self::notify::{Moment, Notify};
 use self::progress::Progress;
 use self::reply::Reply;
 pub use self::search::known::Known;
 use self::select::Selected;
 use self::structure::Structures;
 use self::sync::Expunges;
-use crate::wire::imap::capability::{self, Stage};
 use crate::wire::imap::command::{Body, Command, SequenceSet};
 use crate::wire::imap::response::code::{self, Code};
 use crate::wire::imap::response::{Condition, text};
@@ -71,6 +78,8 @@ pub struct Terms {
     pub append_bytes_max: u64,
     /// Silence of a client between commands (RFC 9051 §5.4: at least 30 minutes).
     pub autologout: Duration,
+    /// Messages that one command works on (RFC 9738); `None` for any number.
+    pub messages_max: Option<u32>,
     /// The date of an APPEND that names none.
     pub now: Rc<dyn Fn() -> InternalDate>,
 }
@@ -84,7 +93,12 @@ pub struct Session<S: Mailstore> {
     rev2: bool,
     /// ENABLE UTF8=ACCEPT was said (RFC 6855 §3).
     utf8_accept: bool,
+    dialect: Dialect,
     selected: Option<Selected<S>>,
+    /// What NOTIFY asked for; `None` before the first (RFC 5465 §3.1).
+    notify: Option<Box<Notify<S>>>,
+    /// The lowest UID that the command under way works on, where it named more than it may.
+    came_down_to: Option<Uid>,
     structures: Structures,
     /// What the mailboxes of this shard are sorted by.
     known: Rc<Known>,
@@ -114,7 +128,10 @@ impl<S: Mailstore> Session<S> {
             terms,
             rev2: false,
             utf8_accept: false,
+            dialect: Dialect::default(),
             selected: None,
+            notify: None,
+            came_down_to: None,
             structures: Structures::default(),
             known: Rc::default(),
             report: None,
@@ -141,7 +158,7 @@ impl<S: Mailstore> Session<S> {
     /// do is to close the connection.
     pub async fn run<I: Io>(&mut self, dialogue: &mut Dialogue<I>, tag: &str) -> Ended {
         dialogue.receiver().log_in();
-        let words = capability::words(Stage::AfterLogin, self.terms.append_bytes_max);
+        let words = self.capabilities();
         let code = Some(Code::Capability(&words));
         code::tagged(dialogue.out(), tag, Condition::Ok, code, text::LOGGED_IN);
         drop(words);
@@ -155,6 +172,9 @@ impl<S: Mailstore> Session<S> {
     /// Waiting for a command and IDLE are the two long waits: what they hold is small, every other
     /// command has its memory for as long as it runs.
     async fn turn<I: Io>(&mut self, dialogue: &mut Dialogue<I>) -> Result<(), Ended> {
+        if self.notify.is_some() && dialogue.is_quiet() {
+            Box::pin(self.listen_to_events(dialogue)).await?;
+        }
         let command = dialogue.command(self.terms.autologout).await?;
         let Some(Command { tag, body }) = Box::pin(self.beyond(dialogue, command)).await? else {
             return Ok(());
@@ -175,13 +195,37 @@ impl<S: Mailstore> Session<S> {
         tag: &str,
         body: Body,
     ) -> Result<(), Ended> {
+        if self.dialect.uid_only && dialect::uses_numbers(&body) {
+            return self.finish(dialogue, tag, &Reply::uid_required()).await;
+        }
+        self.dialect.condstore |= dialect::enables_condstore(&body);
         let expunges = Expunges::after(&body);
         dialogue.under_way(Progress::of(tag, &body, &self.terms.now));
+        let (is_dated, is_own) = (is_dated(&body), notify::changes_selected(&body));
         let reply = self.answer(dialogue, tag, body).await?;
         dialogue.under_way(None);
-        self.tell(dialogue, expunges, |_, _, _| false).await?;
+        match &self.notify {
+            None => self.tell(dialogue, expunges, |_, _, _| false).await?,
+            Some(_) => {
+                let moment = Moment::After { expunges, is_own };
+                self.tell_events(dialogue, moment).await?;
+            }
+        }
         self.tell_news(dialogue.out());
+        let reply = if is_dated { self.dated(reply) } else { reply };
+        let reply = self.with_limit(dialogue.out(), reply);
         self.finish(dialogue, tag, &reply).await
+    }
+
+    /// HIGHESTMODSEQ with the reply to a command that expunges (RFC 7162 §3.2.7, RFC 6851 §4.5):
+    /// everything up to there was told.
+    fn dated(&self, reply: Reply) -> Reply {
+        match &self.selected {
+            Some(selected) if self.dialect.condstore && reply.is_plain_ok() => {
+                reply.with(Code::HighestModSeq(selected.view.modseq()))
+            }
+            _ => reply,
+        }
     }
 
     async fn finish<I: Io>(
@@ -233,6 +277,8 @@ impl<S: Mailstore> Session<S> {
     ) -> Result<Reply, Ended> {
         match body {
             Body::Select { mailbox } => Ok(self.select(dialogue, &mailbox, false).await),
+            Body::Resync(select) => self.select_again(dialogue, &select).await,
+            Body::Notify(notify) => self.notify(dialogue, notify).await,
             Body::Examine { mailbox } => Ok(self.select(dialogue, &mailbox, true).await),
             Body::Create {
                 mailbox,
@@ -264,7 +310,13 @@ impl<S: Mailstore> Session<S> {
             Body::UidExpunge(set) => Ok(self.uid_expunge(&set).await),
             Body::Search { uid, search } => self.search(dialogue, tag, uid, search).await,
             Body::Find(find) => self.find(dialogue, tag, find).await,
-            Body::Fetch { uid, set, items } => self.fetch(dialogue, uid, &set, &items).await,
+            Body::Fetch {
+                uid,
+                set,
+                items,
+                modifiers,
+            } => self.fetch(dialogue, uid, &set, &items, modifiers).await,
+            Body::UidBatches(asked) => Ok(self.uid_batches(dialogue, tag, asked)),
             Body::Store { uid, set, store } => self.store(dialogue, uid, &set, store).await,
             Body::Copy { uid, set, mailbox } => {
                 self.copy(dialogue, Kind::Copy, uid, &set, &mailbox).await
@@ -314,6 +366,14 @@ impl<S: Mailstore> Session<S> {
         dialogue.flush().await?;
         Err(Ended::Finished)
     }
+}
+
+/// Whether the reply says up to which MODSEQ the client has heard everything.
+fn is_dated(body: &Body) -> bool {
+    matches!(
+        body,
+        Body::Expunge | Body::UidExpunge(_) | Body::Move { .. }
+    )
 }
 
 /// Says why, where the client can still hear it (RFC 9051 §7.1.5).

@@ -53,6 +53,15 @@ pub(super) mod say {
     pub(in crate::session::imap) const COMPRESSED: &str = "Compressed already";
     pub(in crate::session::imap) const COMPRESS_GO: &str = "Compressed from here on";
     pub(in crate::session::imap) const STILL_HERE: &str = "Still here";
+    pub(in crate::session::imap) const HIGHEST_MODSEQ: &str = "The highest MODSEQ";
+    pub(in crate::session::imap) const VANISHED_ALONE: &str =
+        "VANISHED is for UID FETCH with CHANGEDSINCE after ENABLE QRESYNC";
+    pub(in crate::session::imap) const ENABLE_QRESYNC: &str = "ENABLE QRESYNC first";
+    pub(in crate::session::imap) const NUMBERS: &str = "Message numbers are off; use UIDs";
+    pub(in crate::session::imap) const MESSAGE_LIMIT: &str = "Too many messages for one command";
+    pub(in crate::session::imap) const SMALL_BATCHES: &str = "A batch has at least 500 messages";
+    pub(in crate::session::imap) const UNKNOWN_EVENT: &str = "No such event is told here";
+    pub(in crate::session::imap) const TOO_MANY_WATCHED: &str = "Too many mailboxes to watch";
     pub(in crate::session::imap) const EXPUNGE_FAILED: &str =
         "Closed; the deleted messages could not be expunged";
 }
@@ -142,6 +151,16 @@ impl Reply {
             code: Held::BadUrl(url.to_vec()),
             ..self
         }
+    }
+
+    /// OK without a code.
+    pub(super) fn is_plain_ok(&self) -> bool {
+        self.condition == Condition::Ok && self.code == Held::None
+    }
+
+    /// RFC 9586 §3.
+    pub(super) fn uid_required() -> Reply {
+        Reply::bad(say::NUMBERS).with(Code::UidRequired)
     }
 
     pub(super) fn is_no(&self) -> bool {

@@ -3,7 +3,7 @@
 
 use super::Session;
 use super::dialogue::Dialogue;
-use super::io::Io;
+use super::io::{Ended, Io};
 use super::mailstore::{Mailstore, Picture};
 use super::reply::{Reply, say};
 use super::search::live::Live;
@@ -11,14 +11,15 @@ use super::sharing;
 use crate::wire::imap::response::code::{self, Code};
 use crate::wire::imap::response::data::{self, Listed};
 use crate::wire::imap::response::{Condition, text};
+use crate::wire::imap::resync;
 use crate::wire::imap::rights::Rights;
 use store::error::ChangeError;
 use store::limit::KEYWORDS_MAX;
 use store::mail::flags::Flags;
 use store::mail::id::Uid;
 use store::mail::uidset::UidSet;
-use store::mailbox::MailboxInfo;
 use store::mailbox::tree::SEPARATOR;
+use store::mailbox::{Change, MailboxInfo};
 
 /// Rows looked at before other connections run.
 const ROWS_A_TURN: usize = 32_768;
@@ -79,6 +80,24 @@ impl<S: Mailstore> Session<S> {
         }
     }
 
+    /// SELECT and EXAMINE of a client that was here before (RFC 7162 §3.1.8, §3.2.5).
+    pub(super) async fn select_again<I: Io>(
+        &mut self,
+        dialogue: &mut Dialogue<I>,
+        select: &resync::Select,
+    ) -> Result<Reply, Ended> {
+        if select.resync.is_some() && !self.dialect.qresync {
+            return Ok(Reply::bad(say::ENABLE_QRESYNC));
+        }
+        let reply = self
+            .select(dialogue, &select.mailbox, select.read_only)
+            .await;
+        if let Some(resync) = &select.resync {
+            self.resync(dialogue, resync).await?;
+        }
+        Ok(reply)
+    }
+
     /// A mailbox that is there cannot be shown when the index of it is damaged.
     fn why_no_view(&self, mailbox: &MailboxInfo) -> ChangeError {
         match self.store.mailbox_by_id(self.account, mailbox.id) {
@@ -107,6 +126,7 @@ impl<S: Mailstore> Session<S> {
         if let Some(status) = self.store.status(self.account, mailbox.id) {
             note(out, Code::UidNext(status.uid_next), say::NEXT_UID);
         }
+        note(out, Code::HighestModSeq(view.modseq()), say::HIGHEST_MODSEQ);
         let id = Code::MailboxId(self.account, mailbox.id);
         note(out, id, say::ONE_NAME);
         if self.rev2 {
@@ -131,7 +151,7 @@ impl<S: Mailstore> Session<S> {
     /// RFC 3501 §7.1, UNSEEN; a mailbox of any size is looked through in turns.
     async fn first_unseen<I: Io>(&self, dialogue: &mut Dialogue<I>, view: &S::View) -> Option<u32> {
         let status = self.store.status(self.account, view.mailbox())?;
-        if self.rev2 || status.unseen == 0 {
+        if self.rev2 || self.dialect.uid_only || status.unseen == 0 {
             return None;
         }
         for turn in view.uids().chunks(ROWS_A_TURN) {
@@ -152,12 +172,13 @@ impl<S: Mailstore> Session<S> {
 
     /// Expunges silently, unless the mailbox was only examined (RFC 9051 §6.4.1).
     pub(super) async fn close(&mut self) -> Reply {
-        let Some(selected) = self.selected.take() else {
+        let Some(mut selected) = self.selected.take() else {
             return Reply::not_selected();
         };
         if selected.read_only {
             return Reply::done();
         }
+        let knew_all = self.store.sync(&mut selected.view, true).is_empty();
         let view = &selected.view;
         let uids = UidSet::from_ascending(view.uids().iter().copied().map(Uid));
         match self
@@ -165,9 +186,21 @@ impl<S: Mailstore> Session<S> {
             .expunge(self.account, view.mailbox(), &uids)
             .await
         {
+            Ok(gone) if knew_all && self.dialect.condstore => self.closed(selected, &gone),
             Ok(_) => Reply::done(),
             // RFC 9051 §6.4.1 knows no NO: the mailbox is closed, its messages stay \Deleted.
             Err(_) => Reply::ok(say::EXPUNGE_FAILED),
+        }
+    }
+
+    /// RFC 7162 §3.2.8: the client has missed nothing but what it expunged itself.
+    fn closed(&self, mut selected: Selected<S>, gone: &UidSet) -> Reply {
+        let changes = self.store.sync(&mut selected.view, true);
+        let is_own =
+            |change: &Change| matches!(change, Change::Expunge { uid, .. } if gone.contains(*uid));
+        match changes.iter().all(is_own) {
+            true => Reply::done().with(Code::HighestModSeq(selected.view.modseq())),
+            false => Reply::done(),
         }
     }
 
@@ -187,13 +220,16 @@ impl<S: Mailstore> Session<S> {
             return Reply::read_only();
         }
         let view = &selected.view;
-        let uids =
-            uids.unwrap_or_else(|| UidSet::from_ascending(view.uids().iter().copied().map(Uid)));
-        match self
-            .store
-            .expunge(self.account, view.mailbox(), &uids)
-            .await
-        {
+        let mailbox = view.mailbox();
+        // RFC 9738 §3.1: EXPUNGE has no limit, UID EXPUNGE has.
+        let uids = match uids {
+            None => UidSet::from_ascending(view.uids().iter().copied().map(Uid)),
+            Some(uids) => match self.within_limit(uids, None) {
+                Ok(uids) => uids,
+                Err(reply) => return reply,
+            },
+        };
+        match self.store.expunge(self.account, mailbox, &uids).await {
             Ok(_) => Reply::ok(text::EXPUNGE_DONE),
             Err(error) => Reply::failed(&error),
         }

@@ -5,7 +5,9 @@
 
 use super::mailstore::Picture;
 use crate::wire::imap::command::{SequenceNumber, SequenceSet};
+use crate::wire::imap::find::Partial;
 use crate::wire::imap::set;
+use std::ops::Range;
 use store::mail::id::Uid;
 use store::mail::uidset::UidSet;
 
@@ -95,6 +97,28 @@ impl<'a> Numbers<'a> {
     }
 }
 
+/// The messages at the places that PARTIAL names (RFC 9394 §3.1).
+pub(super) fn part(uids: &UidSet, partial: Partial) -> UidSet {
+    let places = partial.places(usize::try_from(uids.len()).unwrap_or(usize::MAX));
+    places_of(uids, places)
+}
+
+/// The UIDs at these places, from 0.
+fn places_of(uids: &UidSet, places: Range<usize>) -> UidSet {
+    let (mut passed, mut part) = (0, UidSet::new());
+    for (first, last) in uids.ranges() {
+        let count = (last - first) as usize + 1;
+        let from = places.start.saturating_sub(passed);
+        let end = places.end.saturating_sub(passed).min(count);
+        if from < end {
+            // Both are places in this range.
+            part.push_range(first + from as u32, first + end as u32 - 1);
+        }
+        passed += count;
+    }
+    part
+}
+
 /// A set in pieces of at most `most` UIDs, ascending.
 pub(super) fn turns(uids: &UidSet, most: u32) -> impl Iterator<Item = UidSet> {
     let mut ranges = uids.ranges().iter().copied();
@@ -152,6 +176,26 @@ fn within(view: &impl Picture, wanted: &UidSet) -> UidSet {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn parts_are_counted_from_either_end() {
+        let uids = UidSet::from_ranges([(1, 4), (7, 7), (10, 15)]);
+        let of = |from_last, first, last| Partial {
+            from_last,
+            first,
+            last,
+        };
+        let part = |partial| super::part(&uids, partial).ranges().to_vec();
+        assert_eq!(part(of(false, 1, 2)), [(1, 2)]);
+        assert_eq!(part(of(false, 4, 7)), [(4, 4), (7, 7), (10, 11)]);
+        assert_eq!(part(of(false, 10, 100)), [(14, 15)]);
+        assert_eq!(part(of(false, 12, 100)), []);
+        assert_eq!(part(of(true, 1, 1)), [(15, 15)]);
+        assert_eq!(part(of(true, 2, 7)), [(7, 7), (10, 14)]);
+        assert_eq!(part(of(true, 11, 11)), [(1, 1)]);
+        assert_eq!(part(of(true, 12, u32::MAX)), []);
+        assert_eq!(super::part(&UidSet::new(), of(true, 1, 9)), UidSet::new());
+    }
 
     #[test]
     fn turns_are_full_and_lose_nothing() {

@@ -36,6 +36,10 @@ impl<S: Mailstore> Session<S> {
         let Ok(uids) = sequence::messages(&selected.view, set, uid, &selected.saved) else {
             return Ok(Reply::out_of_range());
         };
+        let uids = match self.within_limit(uids, None) {
+            Ok(uids) => uids,
+            Err(reply) => return Ok(reply),
+        };
         let expunges = if uid {
             Expunges::Tell
         } else {
@@ -112,33 +116,51 @@ impl<S: Mailstore> Session<S> {
             ours && (!silent || known())
         })
         .await?;
-        if !silent {
-            self.tell_stored(dialogue, uids, &left, change.by_uid)
-                .await?;
-        }
+        self.tell_stored(dialogue, &uids.without(&left), change, &before)
+            .await?;
         outcome.modified.extend(left.iter());
         Ok(Ok(()))
     }
 
-    /// RFC 9051 §6.4.6: the new value of every message, changed or not.
+    /// RFC 9051 §6.4.6: the new value of every message, changed or not. Whoever asked for silence
+    /// knows the flags, but not their MODSEQ (RFC 7162 §3.1.3).
     async fn tell_stored<I: Io>(
         &mut self,
         dialogue: &mut Dialogue<I>,
-        uids: &UidSet,
-        left: &UidSet,
-        by_uid: bool,
+        stored: &UidSet,
+        change: &Change,
+        before: &[Row],
     ) -> Result<(), Ended> {
-        self.tell_keywords(dialogue.out());
-        let told = match left.is_empty() {
-            true => uids.clone(),
-            false => UidSet::from_ascending(uids.iter().filter(|uid| !left.contains(*uid))),
+        let modseq = self.dialect.condstore.then_some(RowItem::ModSeq);
+        if change.silent && modseq.is_none() {
+            return Ok(());
+        }
+        // RFC 7162 §3.2.4: with QRESYNC every response bears its UID.
+        let with_uid = change.by_uid || self.dialect.qresync;
+        let uid = with_uid.then_some(RowItem::Uid);
+        let flags = (!change.silent).then_some(RowItem::Flags);
+        let items: Vec<RowItem> = uid.into_iter().chain(flags).chain(modseq).collect();
+        let items = self.told_items(&items);
+        let told = match change.silent && change.unchanged_since.is_none() {
+            true => self.changed_of(stored, before),
+            false => stored.clone(),
         };
-        let items: &[RowItem] = match by_uid {
-            true => &[RowItem::Uid, RowItem::Flags],
-            false => &[RowItem::Flags],
-        };
-        self.tell_rows(dialogue, &told, items).await?;
+        self.tell_rows(dialogue, &told, &items).await?;
         Ok(())
+    }
+
+    /// The messages of a set that have another MODSEQ than before.
+    fn changed_of(&self, uids: &UidSet, before: &[Row]) -> UidSet {
+        let mut before = before.iter().peekable();
+        let mut changed = UidSet::new();
+        for row in self.rows(uids) {
+            while before.next_if(|old| old.uid < row.uid).is_some() {}
+            let is_old = before.peek().is_some_and(|old| old.modseq == row.modseq);
+            if !is_old {
+                changed.push(row.uid);
+            }
+        }
+        changed
     }
 
     fn rows(&self, uids: &UidSet) -> Vec<Row> {

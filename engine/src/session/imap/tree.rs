@@ -2,7 +2,7 @@
 //! let the user see.
 
 use super::mailstore::Mailstore;
-use crate::wire::imap::visit::Lent;
+use crate::post::visit::Lent;
 use std::collections::BTreeMap;
 use store::mail::id::AccountId;
 use store::mailbox::tree::SEPARATOR;

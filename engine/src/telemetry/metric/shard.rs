@@ -61,6 +61,7 @@ label! {
         Status = "status",
         Append = "append",
         Idle = "idle",
+        Notify = "notify",
         Check = "check",
         Close = "close",
         Unselect = "unselect",
@@ -72,6 +73,7 @@ label! {
         Thread = "thread",
         Esearch = "esearch",
         CancelUpdate = "cancelupdate",
+        UidBatches = "uidbatches",
         Fetch = "fetch",
         Store = "store",
         Copy = "copy",
@@ -265,6 +267,8 @@ shard_metrics! {
     counter bounces_by_mail: Counter,
     /// Mail to an address that takes reports, and that is none.
     counter reports_unread: Counter,
+    /// Reports that were not believed: of nobody's network, and without the token.
+    counter reports_doubted: Counter,
 
     /// Letters of other threads that wait, in bytes: 512 for each beside what it carries.
     gauge inbox_bytes: Gauge,

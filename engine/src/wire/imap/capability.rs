@@ -32,6 +32,12 @@ const ALWAYS: &[&str] = &[
 /// For mailboxes: only after login.
 const MAILBOXES: &[&str] = &[
     "IDLE",
+    "CONDSTORE",
+    "QRESYNC",
+    "UIDONLY",
+    "UIDBATCHES",
+    "PARTIAL",
+    "NOTIFY",
     "NAMESPACE",
     "UIDPLUS",
     "MOVE",

@@ -6,6 +6,9 @@
 
 use super::append::Append;
 use super::find::{Find, Partial};
+use super::notify::Notify;
+use super::portion::Batches;
+use super::resync::{Modifiers, Select};
 use super::{metadata, quota, rights};
 use store::mail::flags::Flags;
 
@@ -43,6 +46,8 @@ pub enum Body {
     Examine {
         mailbox: String,
     },
+    /// SELECT or EXAMINE with parameters.
+    Resync(Select),
     /// RFC 6154 §3 USE attributes as sent, with the backslash.
     Create {
         mailbox: String,
@@ -84,6 +89,8 @@ pub enum Body {
     Quota(quota::Command),
     /// RFC 5464.
     Metadata(metadata::Command),
+    /// RFC 5465.
+    Notify(Notify),
     // Selected.
     Check,
     Close,
@@ -100,7 +107,10 @@ pub enum Body {
         uid: bool,
         set: SequenceSet,
         items: Vec<FetchItem>,
+        modifiers: Modifiers,
     },
+    /// RFC 10022.
+    UidBatches(Batches),
     Store {
         uid: bool,
         set: SequenceSet,

@@ -60,6 +60,12 @@ pub const HEADER_FIELDS_MAX: usize = 256;
 /// Numbers of one part specifier (`1.2.3`).
 pub const PART_DEPTH_MAX: usize = 128;
 
+/// Event groups of one NOTIFY.
+pub const EVENT_GROUPS_MAX: usize = 64;
+
+/// Mailboxes that one event group names.
+pub const WATCHED_NAMES_MAX: usize = 1024;
+
 /// Patterns of one LIST.
 pub const LIST_PATTERNS_MAX: usize = 64;
 

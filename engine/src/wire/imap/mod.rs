@@ -16,13 +16,15 @@ pub mod fuzz;
 pub mod limit;
 pub mod metadata;
 pub mod name;
+pub mod notify;
+pub mod portion;
 pub mod quota;
 pub mod receive;
 pub mod response;
+pub mod resync;
 pub mod rights;
 pub mod set;
 pub mod url;
-pub mod visit;
 
 mod literal;
 mod parse;

@@ -16,6 +16,7 @@
 
 mod packs;
 mod replay;
+mod signatures;
 
 use super::containers::numbers;
 use super::damage::{Event, Listener, Part};
@@ -96,6 +97,9 @@ pub async fn repair<D: Disk>(
     let packs = [Part::Pack, Part::Listing, Part::Archive];
     if packs.into_iter().any(is_damaged) {
         repair.packs().await?;
+    }
+    if is_damaged(Part::Signatures) {
+        repair.signatures().await?;
     }
     Ok(repair.done)
 }

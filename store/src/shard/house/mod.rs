@@ -1,7 +1,7 @@
 //! Keeping house: everything that gives space back, in its order, as far as it is due.
 //!
 //! ```text
-//!  checkpoint → merge runs → empty old segments, a few at a time → write packs anew
+//!  checkpoint → merge runs → sign → empty old segments, a few at a time → write packs anew
 //!  → merge archives → sweep
 //! ```
 //!
@@ -51,6 +51,8 @@ impl<D: Disk> Shard<D> {
     ) -> Result<Report, CompactError> {
         self.checkpoint(aside).await?;
         self.compact(aside, Task::Merge).await?;
+        // Without signatures searches are slow; without emptying the disk is full.
+        let signed = self.sign(aside, policy.checkpoint_log_bytes).await;
         let mut report = Report::default();
         while let Some(through) = self.due(policy) {
             let emptied = self.empty(aside, through).await?;
@@ -68,6 +70,7 @@ impl<D: Disk> Shard<D> {
         }
         self.compact(aside, Task::MergeArchives).await?;
         self.sweep(aside).await?;
+        report.add(signed?);
         Ok(report)
     }
 

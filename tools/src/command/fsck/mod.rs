@@ -191,7 +191,7 @@ fn json_summary(total: &Summary) -> serde_json::Value {
         "packs": total.packs, "archives": total.archives,
         "packed_records": total.packed_records, "runs": total.runs, "chunks": total.chunks,
         "accounts": total.accounts, "mailboxes": total.mailboxes, "messages": total.messages,
-        "queued": total.queued, "memos": total.memos,
+        "queued": total.queued, "memos": total.memos, "signatures": total.signatures,
         "bytes": total.bytes, "damages": damages,
     }})
 }
@@ -229,6 +229,11 @@ fn summary(total: &Summary) -> String {
         ("mailboxes", count(total.mailboxes), check::Part::Mailbox),
         ("messages", count(total.messages), check::Part::Message),
         ("memos", count(total.memos), check::Part::Memos),
+        (
+            "files of signatures",
+            count(u64::from(total.signatures)),
+            check::Part::Signatures,
+        ),
     ];
     let rows = rows.map(|(name, count, part)| [name.to_owned(), count, damages(part)]);
     let looked = format!(

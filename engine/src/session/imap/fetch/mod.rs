@@ -4,6 +4,7 @@
 //! whatever an item needs is read before the first octet of the response is written, so that a
 //! message that cannot be read costs its own response and nothing else.
 
+mod fresh;
 pub(super) mod rows;
 
 use self::rows::{FlagsShown, RowItem};
@@ -13,18 +14,21 @@ use super::io::{Ended, Io};
 use super::item::{self, Data, Fault, Opened};
 use super::mailstore::{Mailstore, Picture};
 use super::reply::Reply;
+use super::reply::say;
+use super::resync::intersection;
 use super::sequence;
-use super::sync::Expunges;
+use super::sync::{Changed, Expunges};
 use crate::wire::imap::command::{FetchItem, SequenceSet};
 use crate::wire::imap::date::DateTimes;
 use crate::wire::imap::response::code::Code;
 use crate::wire::imap::response::fetch::Fetch;
 use crate::wire::imap::response::string;
 use crate::wire::imap::response::text;
+use crate::wire::imap::resync::Modifiers;
 use crate::wire::mime::{envelope, structure};
 use ::store::error::ReadError;
 use ::store::mail::flags::Flags;
-use ::store::mail::id::Uid;
+use ::store::mail::id::{ModSeq, Uid};
 use ::store::mail::uidset::UidSet;
 use ::store::mailbox::Row;
 use ::store::shard::{FlagNames, FlagOp, StoreFlags};
@@ -48,18 +52,32 @@ impl<S: Mailstore> Session<S> {
         uid: bool,
         set: &SequenceSet,
         items: &[FetchItem],
+        modifiers: Modifiers,
     ) -> Result<Reply, Ended> {
         let Some(selected) = &self.selected else {
             return Ok(Reply::not_selected());
         };
+        let vanishes = uid && self.dialect.qresync && modifiers.changed_since.is_some();
+        if modifiers.vanished && !vanishes {
+            // RFC 7162 §3.2.6.
+            return Ok(Reply::bad(say::VANISHED_ALONE));
+        }
         let Ok(uids) = sequence::messages(&selected.view, set, uid, &selected.saved) else {
             return Ok(Reply::out_of_range());
         };
         let marks = !selected.read_only
             && items.iter().any(item::marks_seen)
             && self.may_mark_seen(selected.view.mailbox());
-        let items = item::complete(items, uid);
-        self.tell_keywords(dialogue.out());
+        let items = item::complete(&self.with_implied(items, &modifiers), self.names_uid(uid));
+        let uids = self.modified(uids, &modifiers);
+        let uids = match self.within_limit(uids, modifiers.partial) {
+            Ok(uids) => uids,
+            Err(reply) => return Ok(reply),
+        };
+        if let (true, Some(since)) = (modifiers.vanished, modifiers.changed_since) {
+            self.tell_vanished_since(dialogue, set, ModSeq(since))
+                .await?;
+        }
         let in_rows: Option<Vec<RowItem>> = items.iter().map(RowItem::of).collect();
         let outcome = match in_rows {
             Some(items) => {
@@ -73,6 +91,33 @@ impl<S: Mailstore> Session<S> {
             None => self.fetch_each(dialogue, &uids, &items, marks).await?,
         };
         Ok(fetched(&outcome, uid))
+    }
+
+    /// RFC 9051 §6.4.9: the UID is in every answer to a UID FETCH, RFC 9586 §3.3: in front of it
+    /// where there are no numbers.
+    fn names_uid(&self, uid: bool) -> bool {
+        uid && !self.dialect.uid_only
+    }
+
+    /// RFC 7162 §3.1.4.1: CHANGEDSINCE asks for MODSEQ.
+    fn with_implied(&self, items: &[FetchItem], modifiers: &Modifiers) -> Vec<FetchItem> {
+        let modseq = modifiers.changed_since.map(|_| FetchItem::ModSeq);
+        items.iter().cloned().chain(modseq).collect()
+    }
+
+    /// CHANGEDSINCE first, then the part that PARTIAL leaves of it.
+    fn modified(&self, uids: UidSet, modifiers: &Modifiers) -> UidSet {
+        let changed = match (modifiers.changed_since, &self.selected) {
+            (Some(since), Some(selected)) => intersection(
+                &self.store.changed_since(&selected.view, ModSeq(since)),
+                &uids,
+            ),
+            _ => uids,
+        };
+        match modifiers.partial {
+            Some(partial) => sequence::part(&changed, partial),
+            None => changed,
+        }
     }
 
     async fn fetch_each<I: Io>(
@@ -178,20 +223,23 @@ impl<S: Mailstore> Session<S> {
             (Ok(opened), Ok(data)) => (opened, data),
             (_, gathered) => {
                 if newly_seen {
-                    let flags = (row.flags, row.keywords);
-                    self.write_changed(dialogue.out(), sequence, uid, flags, true);
+                    self.write_changed(dialogue.out(), sequence, Changed::from(&row));
                 }
                 self.note_fault(uid, gathered.err(), outcome);
                 return Ok(());
             }
         };
-        let mut fetch = Fetch::open(dialogue.out(), sequence);
+        if newly_seen || items.contains(&FetchItem::Flags) {
+            // Another session may have made a keyword meanwhile.
+            self.tell_keywords(dialogue.out());
+        }
+        let mut fetch = self.open_fetch(dialogue.out(), sequence, uid);
         for (item, data) in items.iter().zip(data) {
             self.write_item(dialogue, &mut fetch, &row, opened, item, data)
                 .await?;
         }
-        if newly_seen && !items.contains(&FetchItem::Flags) {
-            self.write_flags_of(dialogue.out(), &mut fetch, &row);
+        if newly_seen {
+            self.write_seen(dialogue.out(), &mut fetch, &row, items);
         }
         fetch.close(dialogue.out());
         Ok(())
@@ -215,10 +263,21 @@ impl<S: Mailstore> Session<S> {
         }
     }
 
-    fn write_flags_of(&self, out: &mut Vec<u8>, fetch: &mut Fetch, row: &Row) {
-        if let Some(selected) = &self.selected {
+    /// What a message became by being read, as far as it was not asked for anyhow.
+    fn write_seen(&self, out: &mut Vec<u8>, fetch: &mut Fetch, row: &Row, items: &[FetchItem]) {
+        let Some(selected) = &self.selected else {
+            return;
+        };
+        if self.dialect.qresync && self.names_uid(true) && !items.contains(&FetchItem::Uid) {
+            // RFC 7162 §3.2.4: who hears of expunges by UID has to know whose flags these are.
+            fetch.uid(out, row.uid);
+        }
+        if !items.contains(&FetchItem::Flags) {
             let shown = FlagsShown::in_session(selected, self.rev2);
             shown.write(out, fetch, row.uid, (row.flags, row.keywords));
+        }
+        if self.dialect.condstore && !items.contains(&FetchItem::ModSeq) {
+            fetch.modseq(out, row.modseq);
         }
     }
 

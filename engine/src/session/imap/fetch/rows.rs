@@ -103,9 +103,15 @@ impl<'a> FlagsShown<'a> {
 }
 
 impl<S: Mailstore> Session<S> {
+    /// The items that this client is told: a UIDFETCH has its UID in front.
+    pub(in super::super) fn told_items(&self, items: &[RowItem]) -> Vec<RowItem> {
+        let named = |item: &RowItem| !self.dialect.uid_only || *item != RowItem::Uid;
+        items.iter().copied().filter(named).collect()
+    }
+
     /// One response for each of `uids` that still exists; how many did.
     pub(in super::super) async fn tell_rows<I: Io>(
-        &self,
+        &mut self,
         dialogue: &mut Dialogue<I>,
         uids: &UidSet,
         items: &[RowItem],
@@ -113,25 +119,50 @@ impl<S: Mailstore> Session<S> {
         let Some(selected) = &self.selected else {
             return Ok(0);
         };
-        let shown = FlagsShown::in_session(selected, self.rev2);
-        let mut numbers = Numbers::of(&selected.view);
+        let most = FlagsShown::in_session(selected, self.rev2).messages_a_turn();
+        let tells_flags = items.contains(&RowItem::Flags);
         let (mut told, mut dates) = (0, DateTimes::default());
-        for turn in sequence::turns(uids, shown.messages_a_turn()) {
-            let out = dialogue.out();
-            self.store.rows(&selected.view, &turn, &mut |row| {
-                let Some(number) = numbers.next(row.uid) else {
-                    return;
-                };
-                let mut fetch = Fetch::open(out, number);
-                for item in items {
-                    item.write(out, &mut fetch, &row, (shown, &mut dates));
-                }
-                fetch.close(out);
-                told += 1;
-            });
+        for turn in sequence::turns(uids, most) {
+            if tells_flags {
+                // Another session may have made a keyword since the last turn.
+                self.tell_keywords(dialogue.out());
+            }
+            told += self.tell_turn(dialogue.out(), &turn, items, &mut dates);
             dialogue.flush_if_full().await?;
         }
         Ok(told)
+    }
+
+    /// Rows that fit in the output, without a wait.
+    fn tell_turn(
+        &self,
+        out: &mut Vec<u8>,
+        turn: &UidSet,
+        items: &[RowItem],
+        dates: &mut DateTimes,
+    ) -> u64 {
+        let Some(selected) = &self.selected else {
+            return 0;
+        };
+        let shown = FlagsShown::in_session(selected, self.rev2);
+        let mut numbers = Numbers::of(&selected.view);
+        let uid_only = self.dialect.uid_only;
+        let mut told = 0;
+        self.store.rows(&selected.view, turn, &mut |row| {
+            let Some(number) = numbers.next(row.uid) else {
+                return;
+            };
+            let mut fetch = match uid_only {
+                true => Fetch::open_uid(out, row.uid),
+                false => Fetch::open(out, number),
+            };
+            for item in items {
+                item.write(out, &mut fetch, &row, (shown, dates));
+            }
+            fetch.close(out);
+            told += 1;
+        });
+        told
     }
 }
 

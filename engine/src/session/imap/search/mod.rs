@@ -260,7 +260,7 @@ const ALL: SearchReturn = SearchReturn {
     update: false,
 };
 
-fn asks_for_modseq(key: &SearchKey) -> bool {
+pub(super) fn asks_for_modseq(key: &SearchKey) -> bool {
     match key {
         SearchKey::ModSeq(_) => true,
         SearchKey::Not(key) | SearchKey::Fuzzy(key) => asks_for_modseq(key),

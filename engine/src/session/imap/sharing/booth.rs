@@ -16,7 +16,7 @@ use super::super::dialogue::{Dialogue, OUT_BYTES_FULL};
 use super::super::io::{Ended, Io};
 use super::super::mailstore::Mailstore;
 use super::carry::Deposited;
-use crate::wire::imap::visit::{Ask, Errand, Said};
+use crate::post::visit::{Ask, Errand, Said};
 use futures_util::future::LocalBoxFuture;
 use std::cell::RefCell;
 use std::future::poll_fn;

@@ -10,6 +10,7 @@ use super::super::mailstore::{Mailstore, Picture};
 use super::super::reply::Reply;
 use super::super::sequence;
 use super::place::Place;
+use super::visit::finds_in_selected;
 use crate::wire::imap::command::{Body, FetchItem, FlagList, Store, StoreOp};
 use crate::wire::imap::name::INBOX;
 use crate::wire::imap::response::code::Code;
@@ -62,6 +63,12 @@ impl<S: Mailstore> Session<S> {
                     true => Body::Select { mailbox },
                     false => Body::Examine { mailbox },
                 }
+            }
+            Body::Resync(mut select) => {
+                let (mailbox, rights) = self.enter(&select.mailbox, Rights::READ)?;
+                select.mailbox = mailbox;
+                select.read_only |= !rights.meets(CHANGES);
+                Body::Resync(select)
             }
             Body::Examine { mailbox } => Body::Examine {
                 mailbox: self.enter(&mailbox, Rights::READ)?.0,
@@ -152,16 +159,20 @@ impl<S: Mailstore> Session<S> {
 
     /// Commands on what is selected; `Err`: it is none of them.
     async fn admit_selected(&mut self, body: Body) -> Result<Result<Body, Reply>, Box<Body>> {
-        if !matches!(
-            body,
-            Body::Check
-                | Body::Close
-                | Body::Expunge
-                | Body::UidExpunge(_)
-                | Body::Search { .. }
-                | Body::Fetch { .. }
-                | Body::Store { .. }
-        ) {
+        let is_found = matches!(&body, Body::Find(find) if finds_in_selected(find));
+        if !is_found
+            && !matches!(
+                body,
+                Body::Check
+                    | Body::Close
+                    | Body::Expunge
+                    | Body::UidExpunge(_)
+                    | Body::Search { .. }
+                    | Body::Fetch { .. }
+                    | Body::UidBatches(_)
+                    | Body::Store { .. }
+            )
+        {
             return Err(Box::new(body));
         }
         let Some(rights) = self.rights_on_selected() else {
@@ -180,11 +191,17 @@ impl<S: Mailstore> Session<S> {
                 uid,
                 set,
                 mut items,
+                modifiers,
             } => {
                 if !rights.contains(Rights::SEEN) {
                     items.iter_mut().for_each(peek);
                 }
-                Ok(Body::Fetch { uid, set, items })
+                Ok(Body::Fetch {
+                    uid,
+                    set,
+                    items,
+                    modifiers,
+                })
             }
             Body::Store {
                 uid,

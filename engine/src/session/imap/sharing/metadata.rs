@@ -67,7 +67,7 @@ impl<S: Mailstore> Session<S> {
             .filter_map(|(entry, value)| Some((entry, Some(value.as_deref()?))));
         let there: Vec<_> = there.collect();
         if !there.is_empty() {
-            sharing::metadata(out, &shown, there.into_iter(), self.rev2);
+            sharing::metadata(out, &shown, there.into_iter(), self.utf8());
         }
     }
 
@@ -149,7 +149,7 @@ impl<S: Mailstore> Session<S> {
             let values = values
                 .iter()
                 .map(|(entry, value)| (entry, value.as_deref()));
-            sharing::metadata(out, name, values, self.rev2);
+            sharing::metadata(out, name, values, self.utf8());
         }
         match longest {
             0 => Reply::done(),

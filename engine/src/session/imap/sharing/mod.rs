@@ -12,9 +12,10 @@
 //!                     over letters where that is another shard
 //! ```
 //!
-//! Laws: a guest does nothing that the gate does not name; a mailbox without `l` looks like one that
-//! does not exist; whoever never names a foreign mailbox pays a comparison of a prefix a command.
-//! `\Seen` is one flag for all who share a mailbox: whoever has `s` changes it for everybody.
+//! Laws: a guest does nothing that the gate does not name; a mailbox without `l` looks like one
+//! that does not exist; whoever never names a foreign mailbox pays the comparison of a prefix for
+//! each command. `\Seen` is one flag for all who share a mailbox: whoever has `s` changes it for
+//! everybody.
 
 mod annotation;
 mod belongings;

@@ -119,7 +119,7 @@ impl<S: Mailstore> Session<S> {
                 continue;
             }
             if let Some(name) = self.name_of_changed(changed.mailbox) {
-                sharing::metadata_changed(out, &name, &changed.entry, self.rev2);
+                sharing::metadata_changed(out, &name, &changed.entry, self.utf8());
             }
         }
     }

@@ -44,7 +44,7 @@ impl<S: Mailstore> Session<S> {
                     return Reply::no_mailbox();
                 };
                 let (name, root) = (self.shown(&mailbox.name), self.owner_address());
-                sharing::quota_root(dialogue.out(), &name, &root, self.rev2);
+                sharing::quota_root(dialogue.out(), &name, &root, self.utf8());
                 self.write_quota(dialogue.out());
                 Reply::done()
             }
@@ -56,7 +56,7 @@ impl<S: Mailstore> Session<S> {
     }
 
     fn write_quota(&self, out: &mut Vec<u8>) {
-        sharing::quota(out, &self.owner_address(), &self.usages(), self.rev2);
+        sharing::quota(out, &self.owner_address(), &self.usages(), self.utf8());
     }
 
     fn usages(&self) -> Vec<Usage> {

@@ -37,7 +37,7 @@ impl<S: Mailstore> Session<S> {
             }
             Command::My { .. } => {
                 let (name, rights) = (self.shown(&mailbox.name), self.rights_on(mailbox.id));
-                sharing::my_rights(dialogue.out(), &name, rights, self.rev2);
+                sharing::my_rights(dialogue.out(), &name, rights, self.utf8());
                 Reply::done()
             }
         }
@@ -88,7 +88,7 @@ impl<S: Mailstore> Session<S> {
             out,
             &self.shown(&mailbox.name),
             own.chain(others),
-            self.rev2,
+            self.utf8(),
         );
         Reply::done()
     }
@@ -103,7 +103,7 @@ impl<S: Mailstore> Session<S> {
             false => (Rights::NONE, Rights::ALL),
         };
         let name = self.shown(&mailbox.name);
-        sharing::list_rights(out, (&name, text), required, optional, self.rev2);
+        sharing::list_rights(out, (&name, text), required, optional, self.utf8());
         Reply::done()
     }
 

@@ -9,12 +9,13 @@ use super::super::reply::Reply;
 use super::booth::Guest;
 use super::gate::Admitted;
 use super::place::Place;
+use crate::post::visit::{Ask, Errand, Said, Visitor};
 use crate::wire::imap::command::{Body, Command};
+use crate::wire::imap::find::Find;
 use crate::wire::imap::receive::Receiver;
 use crate::wire::imap::response::code::Code;
 use crate::wire::imap::response::text;
-use crate::wire::imap::visit::{Ask, Errand, Said, Visitor};
-use crate::wire::imap::{metadata, quota};
+use crate::wire::imap::{metadata, quota, resync};
 use futures_util::future::{Either, select};
 use std::pin::pin;
 use std::rc::Rc;
@@ -156,7 +157,9 @@ impl<S: Mailstore> Session<S> {
                     enable(&*visit.guest, new).await;
                 }
             }
-            Body::Select { .. } | Body::Examine { .. } if self.sharing.visit.take().is_some() => {
+            Body::Select { .. } | Body::Examine { .. } | Body::Resync(_)
+                if self.sharing.visit.take().is_some() =>
+            {
                 Reply::ok(text::CLOSED)
                     .with(Code::Closed)
                     .write_untagged(dialogue.out());
@@ -172,7 +175,10 @@ impl<S: Mailstore> Session<S> {
         owner: String,
         command: Command,
     ) -> Result<(), Ended> {
-        let selects = matches!(command.body, Body::Select { .. } | Body::Examine { .. });
+        let selects = matches!(
+            command.body,
+            Body::Select { .. } | Body::Examine { .. } | Body::Resync(_)
+        );
         let known = self
             .sharing
             .visit
@@ -331,7 +337,8 @@ async fn enable(guest: &dyn Guest, names: Vec<String>) {
 /// The mailbox that a command is about.
 fn named(body: &Body) -> Option<&str> {
     match body {
-        Body::Select { mailbox }
+        Body::Resync(resync::Select { mailbox, .. })
+        | Body::Select { mailbox }
         | Body::Examine { mailbox }
         | Body::Create { mailbox, .. }
         | Body::Delete { mailbox }
@@ -350,6 +357,9 @@ fn named(body: &Body) -> Option<&str> {
 
 /// Commands of the selected state, and those that let it tell what is new.
 fn is_of_selected(body: &Body) -> bool {
+    if let Body::Find(find) = body {
+        return finds_in_selected(find);
+    }
     matches!(
         body,
         Body::Noop
@@ -361,10 +371,19 @@ fn is_of_selected(body: &Body) -> bool {
             | Body::UidExpunge(_)
             | Body::Search { .. }
             | Body::Fetch { .. }
+            | Body::UidBatches(_)
             | Body::Store { .. }
             | Body::Copy { .. }
             | Body::Move { .. }
     )
+}
+
+/// Whether it looks at nothing but the selected mailbox; sources of RFC 7377 are the user's own.
+pub(super) fn finds_in_selected(find: &Find) -> bool {
+    match find {
+        Find::Sort { .. } | Find::Thread { .. } | Find::CancelUpdate(_) => true,
+        Find::Multi { sources, .. } => sources.is_none(),
+    }
 }
 
 /// Nobody has this address: the same as a mailbox that is not there.

@@ -93,6 +93,7 @@ fn a_long_search_says_that_it_goes_on() {
     let terms = Terms {
         autologout: Duration::from_secs(1800),
         append_bytes_max: 1 << 20,
+        messages_max: None,
         now: Rc::new(move || InternalDate::utc(secs.replace(secs.get() + 4))),
     };
     let mut client = Client::serve(|wire| {

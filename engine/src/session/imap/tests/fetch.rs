@@ -328,6 +328,7 @@ fn damage_is_reported() {
             let terms = Terms {
                 autologout: std::time::Duration::from_secs(1800),
                 append_bytes_max: 1,
+                messages_max: None,
                 now: Rc::new(InternalDate::default),
             };
             let report =
@@ -352,6 +353,7 @@ fn a_waiting_session_is_small() {
     let terms = Terms {
         autologout: std::time::Duration::from_secs(1800),
         append_bytes_max: 1,
+        messages_max: None,
         now: Rc::new(InternalDate::default),
     };
     let mut session = Session::new(store, ALICE, terms);

@@ -6,8 +6,20 @@ use super::*;
 const SEEDS: u64 = 300;
 
 /// Pieces of commands, good and bad.
-const WORDS: [&str; 64] = [
+const WORDS: [&str; 76] = [
     "NOOP",
+    "NOTIFY SET",
+    "NOTIFY NONE",
+    "STATUS (selected (MessageNew (UID BODY[]) MessageExpunge FlagChange))",
+    "(personal (MailboxName SubscriptionChange MessageNew MessageExpunge))",
+    "UIDBATCHES",
+    "QRESYNC",
+    "UIDONLY",
+    "(QRESYNC (1001 1 1:5))",
+    "(CHANGEDSINCE 1 VANISHED)",
+    "(UNCHANGEDSINCE 3)",
+    "(PARTIAL -1:-4294967295)",
+    "500",
     "SELECT",
     "EXAMINE",
     "INBOX",

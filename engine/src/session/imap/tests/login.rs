@@ -91,6 +91,7 @@ fn connect(plaintext_without_tls: bool) -> Client {
                 let terms = Terms {
                     autologout: std::time::Duration::from_secs(1800),
                     append_bytes_max: 1000,
+                    messages_max: None,
                     now: Rc::new(|| InternalDate::utc(0)),
                 };
                 let mut session = Session::new(store.clone(), account, terms);
@@ -146,6 +147,7 @@ fn a_password_waits_for_tls() {
          S: * 0 RECENT
          S: * OK [UIDVALIDITY …
          S: * OK [UIDNEXT …
+         S: * OK [HIGHESTMODSEQ 2] The highest MODSEQ
          S: * OK [MAILBOXID …
          S: a7 OK [READ-WRITE] Selected",
     );

@@ -108,9 +108,15 @@ pub(super) struct Client {
 impl Client {
     /// A session of `account`, logged in; its greeting is read.
     pub(super) fn new(store: &Fake, account: AccountId) -> Client {
+        Client::limited(store, account, None)
+    }
+
+    /// As [`Client::new`], with a limit of messages for each command.
+    pub(super) fn limited(store: &Fake, account: AccountId, messages_max: Option<u32>) -> Client {
         let terms = Terms {
             autologout: std::time::Duration::from_secs(1800),
             append_bytes_max: 1 << 20,
+            messages_max,
             now: Rc::new(|| InternalDate::utc(1_700_000_000)),
         };
         let store = store.clone();
@@ -171,11 +177,17 @@ impl Client {
 
     pub(super) fn listen_octets(&mut self) -> Vec<u8> {
         for _ in 0..POLLS_MAX {
-            if !self.step() {
+            if !self.step() && !self.goes_on() {
                 return self.pipe.outbound.take();
             }
         }
         panic!("the session neither answers nor waits");
+    }
+
+    /// Whether a session that waits for us waits for the store as well, and now has it.
+    fn goes_on(&mut self) -> bool {
+        let said = self.pipe.outbound.borrow().len();
+        self.step() || self.pipe.outbound.borrow().len() > said
     }
 
     /// What the session said until now, without running it.

@@ -18,6 +18,7 @@ fn select_tells_everything_a_client_needs() {
          S: * OK [UNSEEN 1] The first unseen message
          S: * OK [UIDVALIDITY 1001] UIDs are valid
          S: * OK [UIDNEXT 3] The next UID
+         S: * OK [HIGHESTMODSEQ 4] The highest MODSEQ
          S: * OK [MAILBOXID (F1-1)] Whatever it is called
          S: a1 OK [READ-WRITE] Selected",
     );
@@ -41,6 +42,7 @@ fn rev2_has_a_list_and_nothing_recent() {
          S: * 1 EXISTS
          S: * OK [UIDVALIDITY 1001] UIDs are valid
          S: * OK [UIDNEXT 2] The next UID
+         S: * OK [HIGHESTMODSEQ 3] The highest MODSEQ
          S: * OK [MAILBOXID (F1-1)] Whatever it is called
          S: * LIST (\\HasNoChildren) \"/\" INBOX
          S: a2 OK [READ-WRITE] Selected

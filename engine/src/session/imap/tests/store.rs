@@ -116,7 +116,7 @@ fn conditional_store_leaves_what_has_changed() {
         "C: a2 STORE 1 (UNCHANGEDSINCE {modseq}) +FLAGS (\\Flagged)
          S: a2 OK [MODIFIED 1] Some messages were changed meanwhile
          C: a3 UID STORE 1 (UNCHANGEDSINCE 9999) +FLAGS (\\Flagged)
-         S: * 1 FETCH (UID 1 FLAGS (\\Flagged \\Seen))
+         S: * 1 FETCH (UID 1 FLAGS (\\Flagged \\Seen) MODSEQ (8))
          S: a3 OK Store completed"
     ));
 }

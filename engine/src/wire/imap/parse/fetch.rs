@@ -6,6 +6,7 @@ use super::super::limit::{FETCH_ITEMS_MAX, HEADER_FIELDS_MAX, PART_DEPTH_MAX};
 use super::super::set::sequence_set;
 use super::super::token::Cursor;
 use super::object;
+use super::resync::modifiers;
 
 /// A macro stands alone; items stand alone or in parentheses.
 pub(super) fn fetch(cursor: &mut Cursor<'_>, uid: bool) -> Parse<Body> {
@@ -18,7 +19,13 @@ pub(super) fn fetch(cursor: &mut Cursor<'_>, uid: bool) -> Parse<Body> {
     if items.is_empty() {
         return Err(Fault::Syntax("Expected a FETCH item"));
     }
-    Ok(Body::Fetch { uid, set, items })
+    let modifiers = modifiers(cursor)?;
+    Ok(Body::Fetch {
+        uid,
+        set,
+        items,
+        modifiers,
+    })
 }
 
 fn macro_or_item(cursor: &mut Cursor<'_>) -> Parse<Vec<FetchItem>> {
@@ -34,7 +41,7 @@ fn macro_or_item(cursor: &mut Cursor<'_>) -> Parse<Vec<FetchItem>> {
     Ok(items)
 }
 
-fn item(cursor: &mut Cursor<'_>) -> Parse<FetchItem> {
+pub(super) fn item(cursor: &mut Cursor<'_>) -> Parse<FetchItem> {
     let word = cursor.word();
     let bracket = cursor.peek() == Some(b'[');
     Ok(match (word.as_str(), bracket) {

@@ -7,7 +7,10 @@ mod append;
 mod fetch;
 mod find;
 mod list;
+mod notify;
 mod object;
+mod portion;
+mod resync;
 mod search;
 mod session;
 mod sharing;
@@ -95,8 +98,8 @@ fn arguments_of(word: &Word) -> Option<Arguments> {
         "AUTHENTICATE" => session::authenticate,
         "LOGIN" => session::login,
         "ENABLE" => session::enable,
-        "SELECT" => |cursor| select(cursor, |mailbox| Body::Select { mailbox }),
-        "EXAMINE" => |cursor| select(cursor, |mailbox| Body::Examine { mailbox }),
+        "SELECT" => |cursor| select(cursor, false),
+        "EXAMINE" => |cursor| select(cursor, true),
         "CREATE" => list::create,
         "DELETE" => |cursor| mailbox(cursor).map(|mailbox| Body::Delete { mailbox }),
         "RENAME" => rename,
@@ -110,13 +113,13 @@ fn arguments_of(word: &Word) -> Option<Arguments> {
         "REPLACE" => |cursor| append::replace_without_octets(cursor, false),
         "SETACL" => sharing::set_acl,
         "DELETEACL" => sharing::delete_acl,
-        "GETACL" => sharing::get_acl,
+        "GETACL" => sharing::acl,
         "LISTRIGHTS" => sharing::list_rights,
         "MYRIGHTS" => sharing::my_rights,
-        "GETQUOTA" => sharing::get_quota,
-        "GETQUOTAROOT" => sharing::get_quota_root,
+        "GETQUOTA" => sharing::quota_of_root,
+        "GETQUOTAROOT" => sharing::quota_root,
         "SETQUOTA" => sharing::set_quota,
-        "GETMETADATA" => sharing::get_metadata,
+        "GETMETADATA" => sharing::metadata_of,
         "SETMETADATA" => sharing::set_metadata,
         "SEARCH" => |cursor| search::search(cursor, false),
         "SORT" => |cursor| find::sort(cursor, false),
@@ -127,6 +130,8 @@ fn arguments_of(word: &Word) -> Option<Arguments> {
         "STORE" => |cursor| store::store(cursor, false),
         "COPY" => |cursor| copy(cursor, false),
         "MOVE" => |cursor| relocate(cursor, false),
+        "NOTIFY" => notify::notify,
+        "UIDBATCHES" => portion::batches,
         "UID" => uid,
         _ => return None,
     })
@@ -151,13 +156,14 @@ fn uid(cursor: &mut Cursor<'_>) -> Parse<Body> {
     arguments(cursor)
 }
 
-/// CONDSTORE and QRESYNC are not offered: what follows the mailbox (RFC 4466 §2.2) is refused.
-fn select(cursor: &mut Cursor<'_>, body: fn(String) -> Body) -> Parse<Body> {
+/// With what may follow the mailbox (RFC 4466 §2.2).
+fn select(cursor: &mut Cursor<'_>, read_only: bool) -> Parse<Body> {
     let mailbox = mailbox(cursor)?;
-    if !cursor.is_at_end() {
-        return Err(Fault::Syntax("Parameters of SELECT are not supported"));
+    match (cursor.eat(b' '), read_only) {
+        (true, _) => resync::parameters(cursor, mailbox, read_only),
+        (false, false) => Ok(Body::Select { mailbox }),
+        (false, true) => Ok(Body::Examine { mailbox }),
     }
-    Ok(body(mailbox))
 }
 
 fn rename(cursor: &mut Cursor<'_>) -> Parse<Body> {

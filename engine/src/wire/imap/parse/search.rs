@@ -5,7 +5,7 @@
 
 use store::mail::flags::Flags;
 
-use super::super::command::{Body, Search, SearchKey, SearchReturn};
+use super::super::command::{Body, Search, SearchKey, SearchReturn, SequenceNumber, SequenceSet};
 use super::super::date::date;
 use super::super::fault::{Fault, Parse};
 use super::super::limit::{OPTIONS_MAX, SEARCH_DEPTH_MAX, SEARCH_KEYS_MAX};
@@ -251,11 +251,23 @@ fn with_argument(cursor: &mut Cursor<'_>, word: &str) -> Parse<SearchKey> {
         "LARGER" => |c| c.number64().map(SearchKey::Larger),
         "SMALLER" => |c| c.number64().map(SearchKey::Smaller),
         "UID" => |c| sequence_set(c).map(SearchKey::Uid),
+        "UIDAFTER" => |c| Ok(uids_between(c.nz_number()?.checked_add(1), Some(u32::MAX))),
+        "UIDBEFORE" => |c| Ok(uids_between(Some(1), c.nz_number()?.checked_sub(1))),
         "MODSEQ" => modseq,
         _ => return Err(Fault::Syntax("Unknown search key")),
     };
     cursor.space()?;
     rule(cursor)
+}
+
+/// UIDAFTER and UIDBEFORE (RFC 9738 §3.2).
+fn uids_between(first: Option<u32>, last: Option<u32>) -> SearchKey {
+    let (first, last) = (first.unwrap_or(0), last.unwrap_or(0));
+    if first == 0 || last == 0 {
+        return SearchKey::Not(Box::new(SearchKey::All));
+    }
+    let number = SequenceNumber::Number;
+    SearchKey::Uid(SequenceSet::Ranges(vec![(number(first), number(last))]))
 }
 
 fn text(cursor: &mut Cursor<'_>) -> Parse<Vec<u8>> {

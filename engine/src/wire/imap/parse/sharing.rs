@@ -50,7 +50,7 @@ pub(super) fn list_rights(cursor: &mut Cursor<'_>) -> Parse<Body> {
     }))
 }
 
-pub(super) fn get_acl(cursor: &mut Cursor<'_>) -> Parse<Body> {
+pub(super) fn acl(cursor: &mut Cursor<'_>) -> Parse<Body> {
     let mailbox = mailbox(cursor)?;
     Ok(Body::Rights(rights::Command::Get { mailbox }))
 }
@@ -66,12 +66,12 @@ fn mailbox_and_identifier(cursor: &mut Cursor<'_>) -> Parse<(String, String)> {
     Ok((mailbox, text(cursor)?))
 }
 
-pub(super) fn get_quota(cursor: &mut Cursor<'_>) -> Parse<Body> {
+pub(super) fn quota_of_root(cursor: &mut Cursor<'_>) -> Parse<Body> {
     let root = text(cursor)?;
     Ok(Body::Quota(quota::Command::Get { root }))
 }
 
-pub(super) fn get_quota_root(cursor: &mut Cursor<'_>) -> Parse<Body> {
+pub(super) fn quota_root(cursor: &mut Cursor<'_>) -> Parse<Body> {
     let mailbox = mailbox(cursor)?;
     Ok(Body::Quota(quota::Command::Root { mailbox }))
 }
@@ -89,7 +89,7 @@ pub(super) fn set_quota(cursor: &mut Cursor<'_>) -> Parse<Body> {
 
 /// Options stand before the mailbox in the formal syntax, and behind it in examples of RFC 5464
 /// §4.2; clients do either.
-pub(super) fn get_metadata(cursor: &mut Cursor<'_>) -> Parse<Body> {
+pub(super) fn metadata_of(cursor: &mut Cursor<'_>) -> Parse<Body> {
     let mut asked = Asked::default();
     if cursor.peek() == Some(b'(') {
         cursor.list(OPTIONS_MAX, "Too many options", |cursor| asked.read(cursor))?;

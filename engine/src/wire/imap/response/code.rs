@@ -25,6 +25,8 @@ pub enum Code<'a> {
     BadUrl(&'a [u8]),
     /// RFC 9051 §7.1: with the charsets that can be searched.
     BadCharset(&'a [&'a str]),
+    /// RFC 5465 §3.1: with the events that can be asked for.
+    BadEvent(&'a [&'a str]),
     Cannot,
     /// The words of [`super::super::capability`].
     Capability(&'a str),
@@ -45,15 +47,17 @@ pub enum Code<'a> {
     Limit,
     /// RFC 8474 §4.
     MailboxId(AccountId, MailboxId),
-    /// RFC 9738 §3: messages that one command may name.
-    MessageLimit(u32),
     Metadata(MetadataCode),
+    /// RFC 9738 §3.1: the limit, and the lowest UID of those that were looked at.
+    MessageLimit(u32, Option<Uid>),
     /// What a conditional STORE left alone (RFC 7162 §3.1.3).
     Modified(&'a UidSet),
     NoModSeq,
     Nonexistent,
     NoPerm,
     NotSaved,
+    /// RFC 5465 §5.8.
+    NotificationOverflow,
     OverQuota,
     /// System flags, keywords by table, and whether new keywords can be made.
     PermanentFlags(Flags, &'a [String], bool),
@@ -62,9 +66,13 @@ pub enum Code<'a> {
     ReadWrite,
     ServerBug,
     TooBig,
+    /// RFC 10022 §3.1: batches smaller than we make them.
+    TooFew,
     TryCreate,
     UidNext(Uid),
     UidNotSticky,
+    /// RFC 9586 §3: a message number where only UIDs may be.
+    UidRequired,
     UidValidity(UidValidity),
     Unavailable,
     UnknownCte,
@@ -180,8 +188,7 @@ fn write_code(out: &mut Vec<u8>, code: Code<'_>) {
             super::string(out, tag.as_bytes(), false);
             out.extend_from_slice(b" NIL NIL)");
         }
-        Code::MessageLimit(most) => argument(out, most.into()),
-        Code::BadCharset(charsets) => charset_list(out, charsets),
+        Code::BadCharset(words) | Code::BadEvent(words) => word_list(out, words),
         Code::Capability(words) => {
             out.push(b' ');
             out.extend_from_slice(words.as_bytes());
@@ -193,6 +200,12 @@ fn write_code(out: &mut Vec<u8>, code: Code<'_>) {
         }
         Code::HighestModSeq(modseq) => argument(out, modseq.0),
         Code::Metadata(code) => code.write(out),
+        Code::MessageLimit(limit, lowest) => {
+            argument(out, limit.into());
+            lowest
+                .into_iter()
+                .for_each(|uid| argument(out, uid.0.into()));
+        }
         Code::Modified(set) => set_argument(out, set),
         Code::PermanentFlags(flags, table, open) => permanent_flags(out, flags, table, open),
         Code::UidNext(uid) => argument(out, uid.0.into()),
@@ -211,6 +224,7 @@ fn word_of_code(code: Code<'_>) -> &'static str {
         Code::AuthorizationFailed => "AUTHORIZATIONFAILED",
         Code::BadCharset(_) => "BADCHARSET",
         Code::BadUrl(_) => "BADURL",
+        Code::BadEvent(_) => "BADEVENT",
         Code::Cannot => "CANNOT",
         Code::Capability(_) => "CAPABILITY",
         Code::ClientBug => "CLIENTBUG",
@@ -227,13 +241,14 @@ fn word_of_code(code: Code<'_>) -> &'static str {
         Code::InUse => "INUSE",
         Code::Limit => "LIMIT",
         Code::MailboxId(..) => "MAILBOXID",
-        Code::MessageLimit(_) => "MESSAGELIMIT",
         Code::Metadata(_) => "METADATA",
+        Code::MessageLimit(..) => "MESSAGELIMIT",
         Code::Modified(_) => "MODIFIED",
         Code::NoModSeq => "NOMODSEQ",
         Code::Nonexistent => "NONEXISTENT",
         Code::NoPerm => "NOPERM",
         Code::NotSaved => "NOTSAVED",
+        Code::NotificationOverflow => "NOTIFICATIONOVERFLOW",
         Code::OverQuota => "OVERQUOTA",
         Code::PermanentFlags(..) => "PERMANENTFLAGS",
         Code::PrivacyRequired => "PRIVACYREQUIRED",
@@ -241,9 +256,11 @@ fn word_of_code(code: Code<'_>) -> &'static str {
         Code::ReadWrite => "READ-WRITE",
         Code::ServerBug => "SERVERBUG",
         Code::TooBig => "TOOBIG",
+        Code::TooFew => "TOOFEW",
         Code::TryCreate => "TRYCREATE",
         Code::UidNext(_) => "UIDNEXT",
         Code::UidNotSticky => "UIDNOTSTICKY",
+        Code::UidRequired => "UIDREQUIRED",
         Code::UidValidity(_) => "UIDVALIDITY",
         Code::Unavailable => "UNAVAILABLE",
         Code::UnknownCte => "UNKNOWN-CTE",
@@ -275,14 +292,14 @@ fn url_argument(out: &mut Vec<u8>, url: &[u8]) {
     }
 }
 
-fn charset_list(out: &mut Vec<u8>, charsets: &[&str]) {
-    if charsets.is_empty() {
+fn word_list(out: &mut Vec<u8>, words: &[&str]) {
+    if words.is_empty() {
         return;
     }
     out.push(b' ');
     let mut list = List::open(out);
-    for charset in charsets {
-        super::astring(list.next(out), charset.as_bytes(), false);
+    for word in words {
+        super::astring(list.next(out), word.as_bytes(), false);
     }
     list.close(out);
 }

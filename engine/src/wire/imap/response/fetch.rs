@@ -26,6 +26,16 @@ impl Fetch {
         }
     }
 
+    /// `* uid UIDFETCH (…)`, for clients that know no sequence numbers (RFC 9586 §3.3).
+    pub fn open_uid(out: &mut Vec<u8>, uid: Uid) -> Fetch {
+        out.extend_from_slice(b"* ");
+        number(out, uid.0.into());
+        out.extend_from_slice(b" UIDFETCH ");
+        Fetch {
+            items: List::open(out),
+        }
+    }
+
     pub fn close(self, out: &mut Vec<u8>) {
         self.items.close(out);
         out.extend_from_slice(CRLF);

@@ -8,6 +8,7 @@ pub mod data;
 pub mod esearch;
 pub mod fetch;
 pub mod flags;
+pub mod resync;
 pub mod sharing;
 pub mod string;
 pub mod text;

@@ -170,7 +170,7 @@ fn mailboxes() {
 fn what_is_no_mailbox_command() {
     for line in [
         "a SELECT",
-        "a SELECT INBOX (CONDSTORE)",
+        "a SELECT INBOX (CONDSTORES)",
         "a SELECT a b",
         "a EXAMINE %",
         "a ENABLE",

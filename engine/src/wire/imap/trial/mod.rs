@@ -6,6 +6,7 @@ mod hostile;
 mod messages;
 mod oracle;
 mod responses;
+mod resync;
 mod selected;
 mod splits;
 
@@ -182,6 +183,9 @@ const CORPUS: &[&str] = &[
     "a1 ENABLE IMAP4rev2 X-GOOD-IDEA\r\n",
     "a1 SELECT INBOX\r\n",
     "a1 EXAMINE \"Entw&APw-rfe\"\r\n",
+    "a1 SELECT x (CONDSTORE QRESYNC (67890007 20050715194045000 41,43:211 (1,9 41,98)))\r\n",
+    "a1 NOTIFY SET STATUS (selected (MessageNew (UID BODY.PEEK[HEADER.FIELDS (From)]) \
+     MessageExpunge)) (mailboxes ({3}\r\na/b inbox) NONE)\r\n",
     "a1 CREATE {8}\r\nSent/{5}\r\n",
     "a1 CREATE MySpecial (USE (\\Drafts \\Sent))\r\n",
     "a1 DELETE a]b\r\n",
@@ -212,6 +216,8 @@ const CORPUS: &[&str] = &[
     "a1 SEARCH RETURN (MIN COUNT) FLAGGED SINCE 1-Feb-1994 NOT FROM \"Smith\"\r\n",
     "a1 UID SEARCH CHARSET UTF-8 OR (TEXT {8}\r\n\u{43e}\u{442}\u{43f}\u{443} UNSEEN) $\r\n",
     "a1 FETCH 2:4,*:7 (FLAGS BODY.PEEK[1.2.HEADER.FIELDS (DATE {4}\r\nFROM)]<0.100>)\r\n",
+    "a1 UID FETCH 300:500 (FLAGS) (CHANGEDSINCE 12345 VANISHED PARTIAL -1:-30)\r\n",
+    "a1 UIDBATCHES 2000 10:20\r\n",
     "a1 UID FETCH $ BINARY.PEEK[1.2]<7.1>\r\n",
     "a1 STORE 2:4 +FLAGS (\\Deleted)\r\n",
     "a1 UID STORE 6,4,8 (UNCHANGEDSINCE 12121230045) -FLAGS.SILENT \\Seen $Forwarded\r\n",

@@ -5,6 +5,7 @@ use super::super::command::{
     SequenceSet, Store, StoreOp,
 };
 use super::super::fault::Fault;
+use super::super::resync::Modifiers;
 use super::*;
 use store::mail::flags::Flags;
 
@@ -218,7 +219,8 @@ fn fetch() {
         Body::Fetch {
             uid: false,
             set: set(&[(2, 4)]),
-            items: vec![Flags, item]
+            items: vec![Flags, item],
+            modifiers: Modifiers::default(),
         }
     );
     assert_eq!(
@@ -226,7 +228,8 @@ fn fetch() {
         Body::Fetch {
             uid: true,
             set: set(&[(4_827_313, 4_828_442)]),
-            items: vec![Flags]
+            items: vec![Flags],
+            modifiers: Modifiers::default(),
         }
     );
     let fast = vec![Flags, InternalDate, Rfc822Size];
@@ -258,7 +261,7 @@ fn what_is_no_fetch() {
         "a FETCH 1 (ALL)",
         "a FETCH 1 (FLAGS FAST)",
         "a FETCH 1 FLAGS UID",
-        "a FETCH 1 (FLAGS) (CHANGEDSINCE 5)",
+        "a FETCH 1 (FLAGS) (CHANGEDSINCE 5",
         "a FETCH 1 FOO",
         "a FETCH x FLAGS",
         "a FETCH 1 (FLAGS UID",

@@ -8,6 +8,7 @@ mod listing;
 mod memos;
 mod queue;
 mod rebuild;
+mod signed;
 mod since;
 mod whole;
 

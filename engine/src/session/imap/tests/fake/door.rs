@@ -123,6 +123,7 @@ impl Mailstore for Fake {
                 return Ok(());
             }
             let below = format!("{from}/");
+            a.tree_version += 1;
             for mailbox in a.boxes.values_mut() {
                 if mailbox.name == from {
                     mailbox.name = to.to_owned();
@@ -142,23 +143,27 @@ impl Mailstore for Fake {
                 return Err(ChangeError::Cannot("INBOX stays"));
             }
             a.boxes.remove(&id);
+            a.tree_version += 1;
             Ok(())
         })
     }
 
     async fn subscribe(&self, account: AccountId, name: &str, on: bool) -> Result<(), ChangeError> {
         self.commit().await?;
-        self.account(account, |a| match on {
-            true => a.subscribed.insert(name.to_owned()),
-            false => a.subscribed.remove(name),
+        self.account(account, |a| {
+            a.tree_version += 1;
+            match on {
+                true => a.subscribed.insert(name.to_owned()),
+                false => a.subscribed.remove(name),
+            }
         });
         Ok(())
     }
 
     async fn view(&self, account: AccountId, mailbox: MailboxId, claim: bool) -> Option<FakeView> {
         self.account(account, |a| {
-            let modseq = a.modseq;
             let source = a.boxes.get_mut(&mailbox.0)?;
+            let modseq = source.modseq;
             let recent = source
                 .rows
                 .range(source.claimed + 1..)
@@ -188,7 +193,6 @@ impl Mailstore for Fake {
 
     fn sync(&self, view: &mut FakeView, expunges: bool) -> Vec<Change> {
         self.account(view.account, |a| {
-            let modseq = a.modseq;
             let Some(source) = a.boxes.get_mut(&view.mailbox.0) else {
                 view.uids.clear();
                 let first = !std::mem::replace(&mut view.gone, true);
@@ -198,6 +202,7 @@ impl Mailstore for Fake {
                     Vec::new()
                 };
             };
+            let modseq = source.modseq;
             let mut changes = Vec::new();
             if expunges {
                 changes.extend(view.expunge(source));
@@ -222,11 +227,55 @@ impl Mailstore for Fake {
             .for_each(each);
     }
 
+    fn vanished_since(&self, view: &FakeView, modseq: ModSeq) -> Option<UidSet> {
+        self.account(view.account, |a| {
+            let mailbox = a.boxes.get(&view.mailbox.0)?;
+            let since = mailbox.expunged.iter().filter(|gone| gone.0 > modseq.0);
+            let since = UidSet::from_ranges(since.map(|gone| (gone.1, gone.1)));
+            (modseq.0 >= mailbox.floor).then_some(since)
+        })
+    }
+
+    fn changed_since(&self, view: &FakeView, modseq: ModSeq) -> UidSet {
+        self.account(view.account, |a| {
+            let rows = a.boxes.get(&view.mailbox.0).map(|m| m.rows.values());
+            let changed = rows.into_iter().flatten().filter(|row| row.modseq > modseq);
+            UidSet::from_ascending(
+                changed
+                    .map(|row| row.uid)
+                    .filter(|u| u.0 <= view.seen_up_to),
+            )
+        })
+    }
+
     fn watch(&self, _: AccountId, _: MailboxId) -> FakeWatch {
         FakeWatch {
             store: self.clone(),
             seen: self.0.changes.get(),
         }
+    }
+
+    fn watch_account(&self, _: AccountId) -> FakeWatch {
+        FakeWatch {
+            store: self.clone(),
+            seen: self.0.changes.get(),
+        }
+    }
+
+    fn changed_mailboxes(&self, account: AccountId, modseq: ModSeq) -> Vec<(MailboxId, Status)> {
+        let ids: Vec<u32> = self.account(account, |a| {
+            let changed = a
+                .boxes
+                .iter()
+                .filter(|(_, mailbox)| mailbox.modseq > modseq.0);
+            changed.map(|(id, _)| *id).collect()
+        });
+        let status = |id: u32| Some((MailboxId(id), self.status(account, MailboxId(id))?));
+        ids.into_iter().filter_map(status).collect()
+    }
+
+    fn tree_version(&self, account: AccountId) -> u64 {
+        self.account(account, |a| a.tree_version)
     }
 
     async fn store_flags(
@@ -459,11 +508,13 @@ impl FakeView {
             .expunged
             .iter()
             .filter(|e| e.0 > self.expunged_modseq);
+        let mut gone: Vec<u32> = news.map(|expunged| expunged.1).collect();
+        gone.sort_unstable();
         let mut changes = Vec::new();
-        for (_, uid) in news {
-            if let Ok(at) = self.uids.binary_search(uid) {
+        for uid in gone {
+            if let Ok(at) = self.uids.binary_search(&uid) {
                 self.uids.remove(at);
-                let (sequence, uid) = (at as u32 + 1, Uid(*uid));
+                let (sequence, uid) = (at as u32 + 1, Uid(uid));
                 changes.push(Change::Expunge { sequence, uid });
             }
         }

@@ -45,6 +45,7 @@ struct Account {
     boxes: BTreeMap<u32, Mailbox>,
     subscribed: BTreeSet<String>,
     quota: Option<u64>,
+    tree_version: u64,
 }
 
 #[derive(Default)]
@@ -57,6 +58,8 @@ struct Mailbox {
     keywords: Vec<String>,
     rows: BTreeMap<u32, Row>,
     expunged: Vec<(u64, u32)>,
+    /// Expunges up to here are forgotten.
+    floor: u64,
     modseq: u64,
 }
 
@@ -107,6 +110,15 @@ impl Fake {
 
     pub(super) fn set_full(&self, full: bool) {
         self.0.full.set(full);
+    }
+
+    /// Forgets every expunge so far, as a mailbox with very many does.
+    pub(super) fn forget_expunges(&self, account: AccountId, mailbox: &str) {
+        self.account(account, |a| {
+            let id = a.find(mailbox).expect("the test names a mailbox");
+            let mailbox = a.boxes.get_mut(&id).expect("it was found");
+            mailbox.floor = mailbox.modseq;
+        });
     }
 
     /// Lists messages as packs do.
@@ -273,6 +285,7 @@ impl Account {
             ..Mailbox::default()
         };
         self.boxes.insert(self.ids, mailbox);
+        self.tree_version += 1;
         self.ids
     }
 
@@ -334,6 +347,14 @@ impl Picture for FakeView {
 
     fn recent(&self) -> &UidSet {
         &self.recent
+    }
+
+    fn modseq(&self) -> ModSeq {
+        ModSeq(self.modseq)
+    }
+
+    fn uid_next(&self) -> Uid {
+        Uid(self.seen_up_to + 1)
     }
 }
 

@@ -9,10 +9,10 @@ mod visits;
 use super::fake::{ALICE, BOB, Fake};
 use super::pipe::Client;
 use super::random::Random;
+use crate::post::visit::{Lent, Visitor};
 use crate::session::imap::dialogue::Dialogue;
 use crate::session::imap::sharing::{Abroad, Belongings, Booth, Guest, House, News, lent_here};
 use crate::session::imap::{Session, Terms};
-use crate::wire::imap::visit::{Lent, Visitor};
 use ::store::mail::date::InternalDate;
 use futures_util::future::LocalBoxFuture;
 use std::rc::Rc;
@@ -97,6 +97,7 @@ fn terms() -> Terms {
     Terms {
         autologout: Duration::from_secs(1800),
         append_bytes_max: 1 << 20,
+        messages_max: None,
         now: Rc::new(|| InternalDate::utc(1_700_000_000)),
     }
 }

@@ -38,6 +38,7 @@ fn a_guest_reads_and_goes_home() {
          S: * OK [UNSEEN 1] …
          S: * OK [UIDVALIDITY …
          S: * OK [UIDNEXT 3] …
+         S: * OK [HIGHESTMODSEQ 4] The highest MODSEQ
          S: * OK [MAILBOXID …
          S: a1 OK [READ-ONLY] Selected read-only
          C: a2 FETCH 1 BODY[TEXT]
@@ -65,6 +66,7 @@ fn a_guest_reads_and_goes_home() {
          S: * 0 RECENT
          S: * OK [UIDVALIDITY …
          S: * OK [UIDNEXT 1] …
+         S: * OK [HIGHESTMODSEQ 4] The highest MODSEQ
          S: * OK [MAILBOXID …
          S: a8 OK [READ-WRITE] Selected
          C: a9 SELECT {INBOX}
@@ -76,6 +78,7 @@ fn a_guest_reads_and_goes_home() {
          S: * OK [UNSEEN 1] …
          S: * OK [UIDVALIDITY …
          S: * OK [UIDNEXT 3] …
+         S: * OK [HIGHESTMODSEQ 4] The highest MODSEQ
          S: * OK [MAILBOXID …
          S: a9 OK [READ-ONLY] Selected read-only
          C: b1 UNSELECT
@@ -205,13 +208,14 @@ fn list_shows_what_is_lent() {
     let village = lent("lr");
     village.alice(&["CREATE a/b", "SETACL a/b anyone l"]);
     let mut bob = village.client(BOB_NAME);
-    bob.play(&format!(
-        "C: a1 LIST \"\" *
+    bob.play(
+        &format!(
+            "C: a1 LIST \"\" *
          S: * LIST (\\HasNoChildren) \"/\" INBOX
          S: * LIST (\\NonExistent \\Noselect \\HasChildren) \"/\" \"Other Users\"
-         S: * LIST (\\NonExistent \\Noselect \\HasChildren) \"/\" \"Other Users/alice@example.test\"
+         S: * LIST (\\NonExistent \\Noselect \\HasChildren) \"/\" \"Other Users/alice…
          S: * LIST (\\HasNoChildren) \"/\" {INBOX}
-         S: * LIST (\\NonExistent \\Noselect \\HasChildren) \"/\" \"Other Users/alice@example.test/a\"
+         S: * LIST (\\NonExistent \\Noselect \\HasChildren) \"/\" \"Other Users/alice@example…
          S: * LIST (\\HasNoChildren) \"/\" \"Other Users/alice@example.test/a/b\"
          S: a1 OK Done
          C: a2 SUBSCRIBE {INBOX}
@@ -222,12 +226,17 @@ fn list_shows_what_is_lent() {
          S: * STATUS {INBOX} (MESSAGES 2)
          S: a3 OK Done
          C: a4 LIST (SUBSCRIBED RECURSIVEMATCH) \"\" \"Other Users\"
-         S: * LIST (\\NonExistent \\Noselect \\HasChildren) \"/\" \"Other Users\" (CHILDINFO (SUBSCRIBED))
+         S: * LIST (\\NonExistent \\Noselect \\HasChildren) \"/\" \"Other Users\" …
          S: a4 OK Done
          C: a5 LSUB \"\" *
          S: * LSUB () \"/\" {INBOX}
          S: a5 OK Done"
-    ).replace("(CHILDINFO (SUBSCRIBED))", "(\"CHILDINFO\" (\"SUBSCRIBED\"))"));
+        )
+        .replace(
+            "(CHILDINFO (SUBSCRIBED))",
+            "(\"CHILDINFO\" (\"SUBSCRIBED\"))",
+        ),
+    );
 }
 
 #[test]

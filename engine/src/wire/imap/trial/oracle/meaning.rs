@@ -15,6 +15,7 @@ use theirs::status::StatusDataItemName;
 use super::super::super::append::{Append, Literal, Step};
 use super::super::super::command::*;
 use super::super::super::name;
+use super::super::super::resync::Modifiers;
 use super::super::super::set::resolve;
 use store::mail::date::InternalDate;
 use store::mail::flags::Flags;
@@ -243,6 +244,7 @@ fn selected(body: CommandBody<'_>) -> Option<Body> {
             uid,
             set: set(&sequence_set),
             items: fetch_items(&macro_or_item_names)?,
+            modifiers: Modifiers::default(),
         },
         CommandBody::Search {
             charset,

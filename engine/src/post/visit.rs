@@ -4,10 +4,10 @@
 //! The session that has the client asks, the guest session at the owner's account answers; see
 //! `session::imap::sharing`.
 
-use super::command::{Command, FlagList, StatusItem};
-use super::metadata::Entry;
-use super::receive::Receiver;
-use super::rights::Rights;
+use crate::wire::imap::command::{Command, FlagList, StatusItem};
+use crate::wire::imap::metadata::Entry;
+use crate::wire::imap::receive::Receiver;
+use crate::wire::imap::rights::Rights;
 use std::time::Duration;
 use store::error::ChangeError;
 use store::mail::date::InternalDate;
