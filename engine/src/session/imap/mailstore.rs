@@ -114,6 +114,17 @@ pub trait Mailstore: Belongings {
         uids.clone()
     }
 
+    /// As [`Mailstore::columns`], with what ENVELOPE says of each.
+    async fn envelopes(
+        &self,
+        _account: AccountId,
+        _mailbox: MailboxId,
+        uids: &UidSet,
+        _each: &mut dyn FnMut(Uid, &[u8]),
+    ) -> UidSet {
+        uids.clone()
+    }
+
     async fn message(&self, delivery: ObjectId) -> Result<Self::Message, ReadError>;
     async fn read(&self, message: &Self::Message, from: u64, to: u64)
     -> Result<Vec<u8>, ReadError>;
@@ -374,6 +385,16 @@ impl<D: Disk> Mailstore for Rc<Shard<D>> {
         each: &mut dyn FnMut(Uid, &[u8]),
     ) -> UidSet {
         Shard::columns(self, account, mailbox, uids, Column::Facts, each).await
+    }
+
+    async fn envelopes(
+        &self,
+        account: AccountId,
+        mailbox: MailboxId,
+        uids: &UidSet,
+        each: &mut dyn FnMut(Uid, &[u8]),
+    ) -> UidSet {
+        Shard::columns(self, account, mailbox, uids, Column::Envelope, each).await
     }
 
     async fn message(&self, delivery: ObjectId) -> Result<Message, ReadError> {

@@ -2,7 +2,7 @@
 //! and facts that the MIME room makes of a message.
 
 use crate::wire::mime::facts::{self, Facts};
-use crate::wire::mime::texts;
+use crate::wire::mime::{envelope, texts};
 use store::shard::{Column, Field, Texts};
 
 /// The reader of messages that the store is given.
@@ -11,7 +11,7 @@ pub struct MessageTexts;
 
 impl Texts for MessageTexts {
     fn version(&self) -> u16 {
-        texts::VERSION << u8::BITS | facts::VERSION
+        texts::VERSION << u8::BITS | facts::VERSION << 4 | ENVELOPE_VERSION
     }
 
     fn read(&self, message: &[u8], each: &mut dyn FnMut(Field, &str)) {
@@ -21,8 +21,7 @@ impl Texts for MessageTexts {
     fn column(&self, header: &[u8], column: Column, out: &mut Vec<u8>) {
         match column {
             Column::Facts => Facts::of(header).encode(out),
-            // FETCH makes ENVELOPE of what packs list.
-            Column::Envelope => {}
+            Column::Envelope => envelope::write(header, out),
         }
     }
 }
@@ -40,7 +39,10 @@ pub(super) fn signed(field: texts::Field) -> Field {
     }
 }
 
-const _: () = assert!(texts::VERSION <= u8::MAX as u16 && facts::VERSION <= u8::MAX as u16);
+/// Raised whenever another ENVELOPE comes of the same header.
+const ENVELOPE_VERSION: u16 = 1;
+
+const _: () = assert!(texts::VERSION < 256 && facts::VERSION < 16 && ENVELOPE_VERSION < 16);
 
 #[cfg(test)]
 mod tests {

@@ -4,6 +4,7 @@
 //! whatever an item needs is read before the first octet of the response is written, so that a
 //! message that cannot be read costs its own response and nothing else.
 
+mod envelopes;
 mod fresh;
 pub(super) mod rows;
 
@@ -87,6 +88,9 @@ impl<S: Mailstore> Session<S> {
                     gone,
                     ..Outcome::default()
                 }
+            }
+            None if envelopes::are_enough(&items) => {
+                self.tell_envelopes(dialogue, &uids, &items).await?
             }
             None => self.fetch_each(dialogue, &uids, &items, marks).await?,
         };
