@@ -24,7 +24,7 @@ mod yard;
 pub(crate) use kind::Kind;
 pub(crate) use packages::program;
 pub(crate) use target::{Counting, Doors, Target};
-pub(crate) use yard::Yard;
+pub(crate) use yard::{Yard, await_silence};
 
 use anyhow::{Context, bail};
 use std::net::SocketAddr;

@@ -200,6 +200,19 @@ impl Drop for Yard {
     }
 }
 
+/// Until nobody listens there. The kernel closes listeners in its own time, and would share the
+/// clients of the next one on an address with one that is about to go.
+pub(crate) fn await_silence(address: SocketAddr, most: Duration) -> anyhow::Result<()> {
+    let end = Instant::now() + most;
+    while TcpStream::connect_timeout(&address, Duration::from_secs(1)).is_ok() {
+        if Instant::now() > end {
+            bail!("{address} is still listened on");
+        }
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    Ok(())
+}
+
 /// What a file ends with, for an error's text.
 pub(super) fn last_lines(path: &Path) -> String {
     let octets = fs::read(path).unwrap_or_default();

@@ -3,6 +3,7 @@
 use super::run::seat;
 use crate::client::sink::record::Record;
 use crate::client::sink::{Settings, Sink};
+use crate::peer::await_silence;
 use anyhow::{Context, anyhow};
 use engine::reactor::net::{BACKLOG, Bound};
 use engine::reactor::runtime::start_shard;
@@ -73,6 +74,7 @@ impl Basin {
             let record = self.harvest.recv_timeout(CLOSE_MAX);
             sum.merge(record.map_err(|_| anyhow!("a thread of the sink does not end"))?);
         }
+        await_silence(self.address, CLOSE_MAX)?;
         Ok(sum)
     }
 }
