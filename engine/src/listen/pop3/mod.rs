@@ -270,7 +270,7 @@ impl Conversation {
             self.hall.metrics.tls_failures.one();
         }
         let stream = self.stream.insert(shaken?);
-        self.visitor = Visitor::of(&self.hall, stream);
+        self.visitor = self.visitor.behind_tls(&self.hall, stream);
         Ok(Answer::Tls(self.visitor.channel))
     }
 
