@@ -62,6 +62,7 @@ def main():
         # A server each: what the connections before gave back would be taken again, unseen.
         base = tempfile.mkdtemp(prefix="ringpost-idle-", dir="/var/tmp")
         server = Ringpost(base)
+        server.extra = f"[limits]\nconnections_per_account_max = {count + 100}\n"
         server.start()
         port = server.imaps if tls else server.imap
         try:
