@@ -38,7 +38,8 @@ pub struct Door {
     pub is_trusted: bool,
 }
 
-/// A connection that nobody is logged in on.
+/// A connection that nobody is logged in on. Boxed wherever it is awaited: a future keeps room for
+/// each place that it was moved through.
 struct Guest {
     stream: Stream,
     unread: Vec<u8>,
@@ -50,31 +51,32 @@ struct Guest {
 
 /// A connection before login, from the greeting on.
 pub async fn serve(hall: Rc<Hall>, stream: Stream, door: Door) {
-    let guest = Guest {
+    let guest = Box::new(Guest {
         stream,
         unread: Vec::new(),
         layer: None,
         is_greeted: false,
         door,
-    };
+    });
     receive_guest(hall, guest).await;
 }
 
-/// As often as somebody logs in and out again.
-async fn receive_guest(hall: Rc<Hall>, mut guest: Guest) {
-    while let Some((known, account, tag)) = log_in(&hall, guest).await {
+/// As often as somebody logs in and out again. Each stage has its memory for as long as it lasts:
+/// who idles does not keep the room that a login took.
+async fn receive_guest(hall: Rc<Hall>, mut guest: Box<Guest>) {
+    while let Some((known, account, tag)) = Box::pin(log_in(&hall, guest)).await {
         let owner = usize::from(account.shard.0);
         if owner != hall.shard {
-            return hand_over(&hall, owner, known, &account, tag).await;
+            return Box::pin(hand_over(&hall, owner, known, &account, tag)).await;
         }
-        let Some(next) = go_on(Rc::clone(&hall), known, account, tag).await else {
+        let Some(next) = Box::pin(go_on(Rc::clone(&hall), known, account, tag)).await else {
             return;
         };
         guest = next;
     }
 }
 
-async fn log_in(hall: &Rc<Hall>, guest: Guest) -> Option<(Guest, Arc<Account>, String)> {
+async fn log_in(hall: &Rc<Hall>, guest: Box<Guest>) -> Option<(Box<Guest>, Arc<Account>, String)> {
     let visitor = Rc::new(RefCell::new(Visitor::of(hall, &guest.stream)));
     let limits = hall.live.config.load().limits.clone();
     let ends_ms = hall.now().monotonic_millis + limits.imap_login_secs_max * 1000;
@@ -119,26 +121,26 @@ async fn log_in(hall: &Rc<Hall>, guest: Guest) -> Option<(Guest, Arc<Account>, S
 }
 
 /// What a dialogue leaves behind; nothing when its connection broke in a handshake.
-fn guest_of(mut dialogue: Dialogue<Line>, door: Door) -> Option<Guest> {
+fn guest_of(mut dialogue: Dialogue<Line>, door: Door) -> Option<Box<Guest>> {
     let layer = dialogue.take_layer();
     let (mut line, _, unread) = dialogue.into_parts();
-    Some(Guest {
+    Some(Box::new(Guest {
         stream: line.stream.take()?,
         unread,
         layer,
         is_greeted: true,
         door,
-    })
+    }))
 }
 
-async fn hand_over(hall: &Hall, owner: usize, guest: Guest, account: &Account, tag: String) {
+async fn hand_over(hall: &Hall, owner: usize, guest: Box<Guest>, account: &Account, tag: String) {
     let Guest {
         stream,
         unread,
         layer,
         door,
         ..
-    } = guest;
+    } = *guest;
     let Ok(stream) = stream.into_parts() else {
         return;
     };
@@ -162,39 +164,43 @@ async fn hand_over(hall: &Hall, owner: usize, guest: Guest, account: &Account, t
 
 /// A connection that another shard let in.
 pub async fn receive(hall: Rc<Hall>, handover: Handover) {
-    let Handover {
-        via:
-            Via::Imap {
-                tag,
-                tls,
-                login_without_tls,
-                is_trusted,
-                layer,
-            },
-        stream,
-        unread,
-        account,
-    } = handover
-    else {
+    let Some((guest, account, tag)) = admitted(&hall, handover) else {
         return;
     };
-    let Some(account) = hall.account(&account) else {
-        return;
-    };
-    let Ok(stream) = Stream::from_parts(stream) else {
-        return;
-    };
-    let limits = hall.live.config.load().limits.clone();
-    stream.set_send_time_max(Duration::from_secs(limits.write_secs_max));
-    let pass = hall.census.enter(stream.peer_addr().ip(), hall.room());
+    let pass = hall
+        .census
+        .enter(guest.stream.peer_addr().ip(), hall.room());
     let Ok(_pass) = pass else {
-        return turn_away(stream, &tag).await;
+        return Box::pin(turn_away(guest.stream, &tag)).await;
     };
-    let open = hall.metrics.connections_open.of(Protocol::Imap.into());
-    open.up();
-    let guest = Guest {
+    let protocol = Protocol::Imap.into();
+    hall.metrics.connections_open.of(protocol).up();
+    let left = Box::pin(go_on(Rc::clone(&hall), guest, account, tag)).await;
+    if let Some(guest) = left {
+        Box::pin(receive_guest(Rc::clone(&hall), guest)).await;
+    }
+    hall.metrics.connections_open.of(protocol).down();
+}
+
+/// Who came in by another shard, if it still is somebody of ours.
+fn admitted(hall: &Hall, handover: Handover) -> Option<(Box<Guest>, Arc<Account>, String)> {
+    let Via::Imap {
+        tag,
+        tls,
+        login_without_tls,
+        is_trusted,
+        layer,
+    } = handover.via
+    else {
+        return None;
+    };
+    let account = hall.account(&handover.account)?;
+    let stream = Stream::from_parts(handover.stream).ok()?;
+    let write_secs_max = hall.live.config.load().limits.write_secs_max;
+    stream.set_send_time_max(Duration::from_secs(write_secs_max));
+    let guest = Box::new(Guest {
         stream,
-        unread,
+        unread: handover.unread,
         layer,
         is_greeted: true,
         door: Door {
@@ -202,14 +208,8 @@ pub async fn receive(hall: Rc<Hall>, handover: Handover) {
             login_without_tls,
             is_trusted,
         },
-    };
-    if let Some(guest) = go_on(Rc::clone(&hall), guest, account, tag).await {
-        receive_guest(Rc::clone(&hall), guest).await;
-    }
-    hall.metrics
-        .connections_open
-        .of(Protocol::Imap.into())
-        .down();
+    });
+    Some((guest, account, tag))
 }
 
 /// The owner shard has as many connections as it may.
@@ -221,41 +221,48 @@ async fn turn_away(mut stream: Stream, tag: &str) {
 
 /// The dialogue from login on, on the owner shard; what is left when the user leaves and the
 /// connection stays.
-async fn go_on(hall: Rc<Hall>, guest: Guest, account: Arc<Account>, tag: String) -> Option<Guest> {
-    let door = guest.door;
+async fn go_on(
+    hall: Rc<Hall>,
+    guest: Box<Guest>,
+    account: Arc<Account>,
+    tag: String,
+) -> Option<Box<Guest>> {
     let Some(_seat) = hall.seat(Protocol::Imap, &account) else {
-        turn_away(guest.stream, &tag).await;
+        Box::pin(turn_away(guest.stream, &tag)).await;
         return None;
     };
-    let line = Line {
-        hall: Rc::clone(&hall),
-        stream: Some(guest.stream),
-        door,
-        ends_ms: None,
-        visitor: None,
-    };
-    let dialogue = Dialogue::resume(line, Receiver::new(), guest.unread);
-    let mut dialogue = dialogue.compressed_by(guest.layer);
+    let (door, mut dialogue) = resumed(&hall, guest);
     let user = account.address.to_string();
-    let account = match hall.store.open_account(&user).await {
+    let account = match Box::pin(hall.store.open_account(&user)).await {
         Ok(account) => account,
         Err(error) => {
-            unavailable(dialogue, &tag, &error.to_string()).await;
+            Box::pin(unavailable(dialogue, &tag, &error.to_string())).await;
             return None;
         }
     };
     let house = Rc::new(guests::house(&hall, &user));
-    let (terms, report) = (terms(&hall), report());
-    let session = Session::new(Rc::clone(&hall.store), account, terms);
+    let session = Session::new(Rc::clone(&hall.store), account, terms(&hall));
     let session = session.knowing(Rc::clone(&hall.known));
-    let mut session = session.housed(house).reporting_to(report);
+    let mut session = session.housed(house).reporting_to(report());
     let ended = session.run(&mut dialogue, &tag).await;
     let guest = guest_of(dialogue, door)?;
     if ended == Ended::Unauthenticated {
         return Some(guest);
     }
-    guest.stream.close().await;
+    Box::pin(guest.stream.close()).await;
     None
+}
+
+fn resumed(hall: &Rc<Hall>, guest: Box<Guest>) -> (Door, Dialogue<Line>) {
+    let line = Line {
+        hall: Rc::clone(hall),
+        stream: Some(guest.stream),
+        door: guest.door,
+        ends_ms: None,
+        visitor: None,
+    };
+    let dialogue = Dialogue::resume(line, Receiver::new(), guest.unread);
+    (guest.door, dialogue.compressed_by(guest.layer))
 }
 
 /// What the operator decided, and the clock.
