@@ -23,6 +23,8 @@ pub(crate) enum Step {
     Fetch,
     Store,
     Search,
+    Sort,
+    Thread,
     Move,
     Expunge,
     /// IDLE, from the command to the continuation.
@@ -43,7 +45,7 @@ pub(crate) enum Step {
     Inbox,
 }
 
-const NAMES: [&str; 28] = [
+const NAMES: [&str; 30] = [
     "connect",
     "tls",
     "tls resumed",
@@ -59,6 +61,8 @@ const NAMES: [&str; 28] = [
     "fetch",
     "store",
     "search",
+    "sort",
+    "thread",
     "move",
     "expunge",
     "idle",

@@ -1,4 +1,4 @@
-//! What a session of a load does with one ticket: append, fetch, flag or search.
+//! What a session of a load does with one ticket: append, fetch, flag, search, sort or only look in.
 
 use super::mailbox::FILL_NUMBER_MIN;
 use super::response::{Listener, Nobody, numbered};
@@ -27,6 +27,16 @@ pub(crate) enum Deed {
     Flags,
     /// Search the whole mailbox
     Search,
+    /// Fetch the same of every message of the mailbox
+    FetchAll,
+    /// Open the mailbox again
+    Select,
+    /// Sort the whole mailbox by date, the newest first
+    Sort,
+    /// Make the threads of the whole mailbox, by REFERENCES
+    Thread,
+    /// Log in, open the mailbox and log out, a connection each; alone
+    Visit,
     /// Hold connections in IDLE; alone
     Idle,
 }
@@ -38,6 +48,11 @@ impl Deed {
             Deed::Fetch => "fetch",
             Deed::Flags => "flags",
             Deed::Search => "search",
+            Deed::FetchAll => "fetch-all",
+            Deed::Select => "select",
+            Deed::Sort => "sort",
+            Deed::Thread => "thread",
+            Deed::Visit => "visit",
             Deed::Idle => "idle",
         }
     }
@@ -76,7 +91,7 @@ impl Client for Session {
         session.settings = Some(settings.clone());
         expect("SELECT", session.select(&settings.mailbox).await)?;
         // The first connection of an account does it for all.
-        if number < accounts {
+        if number < accounts && session.exists < settings.fill {
             let filled = session.fill(&settings.corpus, &settings.mailbox, user, settings.fill);
             expect("APPEND", filled.await)?;
         }
@@ -131,8 +146,11 @@ impl Session {
         let draw = chance(settings.seed ^ SALT, ticket.number);
         let deed = (draw as usize).checked_rem(settings.deeds.len());
         let deed = deed.and_then(|at| settings.deeds.get(at));
-        if deed == Some(&Deed::Append) {
-            return self.append_ticket(settings, ticket, delivered).await;
+        match deed {
+            Some(Deed::Append) => return self.append_ticket(settings, ticket, delivered).await,
+            Some(Deed::Select) => return self.select(&settings.mailbox).await,
+            Some(Deed::Visit) => return self.log_out(delivered).await,
+            _ => {}
         }
         if self.exists == 0 {
             self.ask("NOOP").await?;
@@ -142,7 +160,11 @@ impl Session {
         };
         let message = draw + 1;
         match deed {
-            Some(Deed::Fetch) => self.fetch(settings, message, delivered).await,
+            Some(Deed::Fetch) => {
+                let message = message.to_string();
+                self.fetch(settings, &message, delivered).await
+            }
+            Some(Deed::FetchAll) => self.fetch(settings, "1:*", delivered).await,
             Some(Deed::Flags) => {
                 let sign = if ticket.number.is_multiple_of(2) {
                     '+'
@@ -156,7 +178,17 @@ impl Session {
                 let command = format!("SEARCH {}", settings.search);
                 self.timed(Step::Search, &command).await
             }
-            Some(Deed::Append | Deed::Idle) | None => Ok(Answer::Lost(Loss::Nothing)),
+            Some(Deed::Sort) => {
+                self.timed(Step::Sort, "SORT (REVERSE DATE) UTF-8 ALL")
+                    .await
+            }
+            Some(Deed::Thread) => {
+                let command = "THREAD REFERENCES UTF-8 ALL";
+                self.timed(Step::Thread, command).await
+            }
+            Some(Deed::Append | Deed::Select | Deed::Visit | Deed::Idle) | None => {
+                Ok(Answer::Lost(Loss::Nothing))
+            }
         }
     }
 
@@ -187,19 +219,27 @@ impl Session {
     async fn fetch(
         &mut self,
         settings: &Settings,
-        message: u64,
+        messages: &str,
         delivered: &mut Delivered,
     ) -> io::Result<Answer> {
         let began = monotonic_micros();
         let mut fetched = Fetched::default();
-        let command = format!("FETCH {message} {}", settings.fetch);
+        let command = format!("FETCH {messages} {}", settings.fetch);
         let answer = self.ask_with(&command, &mut fetched).await?;
         self.mark(Step::Fetch, began, self.responses.heard_micros);
         delivered.octets = fetched.octets;
-        if answer.is_positive() && fetched.messages == 0 {
+        let wanted = if messages == "1:*" { self.exists } else { 1 };
+        if answer.is_positive() && fetched.messages < u64::from(wanted) {
             return Ok(Answer::Lost(Loss::Nothing));
         }
         Ok(answer)
+    }
+
+    /// The end of a visit.
+    async fn log_out(&mut self, delivered: &mut Delivered) -> io::Result<Answer> {
+        delivered.is_open = false;
+        delivered.said_quit = true;
+        self.ask("LOGOUT").await
     }
 
     /// Opens a mailbox, and makes it where it is none that everybody has.

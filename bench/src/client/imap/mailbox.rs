@@ -9,6 +9,7 @@ use crate::load::stamp::{LINE_BYTES, Stamp};
 use crate::measure::answer::Answer;
 use engine::reactor::clock::monotonic_micros;
 use std::io::{self, IoSlice, Write};
+use std::ops::Range;
 
 /// Numbers from here on are of messages that fill a mailbox before a load; no audit asks for them.
 pub(crate) const FILL_NUMBER_MIN: u64 = 1 << 39;
@@ -21,6 +22,17 @@ pub(crate) struct Found {
     /// Of a stamp that was read without the rest: no.
     pub(crate) is_intact: bool,
     pub(crate) heard_micros: u64,
+}
+
+/// Messages of one APPEND that fills a mailbox.
+const FILL_MESSAGES_AT_ONCE: u32 = 64;
+
+/// The ticket of a message that fills a mailbox.
+fn filling(number: u32) -> Ticket {
+    Ticket {
+        number: FILL_NUMBER_MIN + u64::from(number),
+        start_micros: monotonic_micros(),
+    }
 }
 
 /// What messages are asked for.
@@ -60,7 +72,8 @@ impl Session {
         Ok((self.answer(&mut Nobody).await?, letter.octets))
     }
 
-    /// Appends until the selected mailbox has `messages`; the first refusal ends it.
+    /// Appends until the selected mailbox has `messages`, many at once where the server takes them
+    /// (RFC 3502); the first refusal ends it.
     pub(crate) async fn fill(
         &mut self,
         corpus: &Corpus,
@@ -69,17 +82,56 @@ impl Session {
         messages: u32,
     ) -> io::Result<Answer> {
         let mut answer = self.ask("NOOP").await?;
-        for number in self.exists..messages {
-            let ticket = Ticket {
-                number: FILL_NUMBER_MIN + u64::from(number),
-                start_micros: monotonic_micros(),
+        let mut number = self.exists;
+        while number < messages && answer.is_positive() {
+            let many = messages.min(number + FILL_MESSAGES_AT_ONCE);
+            let fits = |number| {
+                let octets = corpus.octets(filling(number).number, sender);
+                octets <= self.offer.literal_bytes
             };
-            (answer, _) = self.append(corpus, mailbox, sender, ticket).await?;
-            if !answer.is_positive() {
-                return Ok(answer);
-            }
+            let end = match self.offer.multi_append && (number..many).all(fits) {
+                true => many,
+                false => number + 1,
+            };
+            answer = match end - number {
+                1 => {
+                    self.append(corpus, mailbox, sender, filling(number))
+                        .await?
+                        .0
+                }
+                _ => {
+                    self.append_all(corpus, mailbox, sender, number..end)
+                        .await?
+                }
+            };
+            number = end;
         }
         Ok(answer)
+    }
+
+    async fn append_all(
+        &mut self,
+        corpus: &Corpus,
+        mailbox: &str,
+        sender: &str,
+        numbers: Range<u32>,
+    ) -> io::Result<Answer> {
+        self.stream.set_patience(self.access.patience);
+        self.begin_command("APPEND ");
+        self.out.extend_from_slice(quoted(mailbox).as_bytes());
+        for number in numbers {
+            let Ticket {
+                number,
+                start_micros,
+            } = filling(number);
+            // Into memory: it cannot fail.
+            let _ = write!(self.out, " {{{}+}}\r\n", corpus.octets(number, sender));
+            let letter = corpus.write_head(number, start_micros, sender, &mut self.out);
+            self.out.extend_from_slice(letter.wire);
+        }
+        self.out.extend_from_slice(b"\r\n");
+        self.send_out().await?;
+        self.answer(&mut Nobody).await
     }
 
     /// Reads the messages of the selected mailbox from a UID on; `found` hears of those with a

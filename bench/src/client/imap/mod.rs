@@ -1,7 +1,7 @@
 //! IMAP from the client's side: sessions that append, fetch, flag, search or idle.
 //!
 //! ```text
-//! connect ─► (TLS) ─► greeting ─► CAPABILITY ─► (STARTTLS, CAPABILITY) ─► LOGIN ─► SELECT ─► deeds
+//! connect ─► (TLS) ─► greeting ─► (CAPABILITY, STARTTLS, CAPABILITY) ─► LOGIN ─► SELECT ─► deeds
 //! ```
 //!
 //! One command at a time. What comes untagged is read for `EXISTS` and `EXPUNGE` only; literals are
@@ -55,7 +55,7 @@ pub(crate) struct Settings {
     pub(crate) mailbox: String,
     /// What they do, drawn for each ticket.
     pub(crate) deeds: Vec<deed::Deed>,
-    /// Items of FETCH, and keys of SEARCH.
+    /// Items of FETCH, and keys of SEARCH, SORT and THREAD.
     pub(crate) fetch: String,
     pub(crate) search: String,
     /// Messages that a mailbox has at least before the load begins.
@@ -99,6 +99,7 @@ pub(crate) struct Offer {
     pub(crate) idle: bool,
     pub(crate) moves: bool,
     pub(crate) uid_plus: bool,
+    pub(crate) multi_append: bool,
 }
 
 impl Session {

@@ -58,7 +58,7 @@ impl Session {
             "greeting",
             answer.ok_or_else(|| ErrorKind::InvalidData.into()),
         )?;
-        self.learn("CAPABILITY").await?;
+        self.learn_by(text.as_bytes()).await?;
         if let Tls::Start(client) = &access.tls {
             if !self.offer.start_tls {
                 return Err(unoffered("STARTTLS", "the server does not offer STARTTLS"));
@@ -66,21 +66,25 @@ impl Session {
             expect("STARTTLS", self.ask("STARTTLS").await)?;
             self.responses.forget();
             self.start_tls(client).await?;
-            self.learn("CAPABILITY").await?;
+            self.learn_by(b"").await?;
         }
         Ok(text.trim_start_matches("* ").to_owned())
     }
 
-    async fn learn(&mut self, command: &str) -> Result<(), NotOpened> {
-        let mut offer = Offer::default();
-        expect("CAPABILITY", self.ask_with(command, &mut offer).await)?;
-        self.offer = offer;
+    /// Asks for the capabilities, where the text of a response does not tell them.
+    async fn learn_by(&mut self, text: &[u8]) -> Result<(), NotOpened> {
+        let mut offer = Offer::of_code(text);
+        if offer.is_none() {
+            let mut asked = Offer::default();
+            expect("CAPABILITY", self.ask_with("CAPABILITY", &mut asked).await)?;
+            offer = Some(asked);
+        }
+        self.offer = offer.unwrap_or_default();
         Ok(())
     }
 
     async fn authenticate(&mut self, access: &Access, user: &str) -> Result<(), NotOpened> {
         let began = monotonic_micros();
-        let before = self.offer;
         let mut offer = Offer::default();
         let answer = match access.login {
             Login::Login if self.offer.login_disabled => {
@@ -101,8 +105,8 @@ impl Session {
             self.offer = offer;
             return Ok(());
         }
-        self.offer = before;
-        self.learn("CAPABILITY").await
+        let text = self.responses.text().to_vec();
+        self.learn_by(&text).await
     }
 
     async fn authenticate_plain(&mut self, user: &str, password: &str) -> io::Result<Answer> {
@@ -123,30 +127,49 @@ impl Session {
     }
 }
 
+impl Offer {
+    /// `… OK [CAPABILITY IMAP4rev1 …] …`; nothing without the code.
+    fn of_code(text: &[u8]) -> Option<Offer> {
+        let text = text.to_ascii_uppercase();
+        let at = memchr::memmem::find(&text, CODE)?;
+        let words = text.get(at + CODE.len()..)?;
+        let end = words.iter().position(|octet| *octet == b']')?;
+        Some(Offer::of_words(words.get(..end)?))
+    }
+
+    /// Of names in capitals.
+    fn of_words(words: &[u8]) -> Offer {
+        let mut offer = Offer::default();
+        for word in words.split(|octet| *octet == b' ') {
+            match word {
+                b"STARTTLS" => offer.start_tls = true,
+                b"LOGINDISABLED" => offer.login_disabled = true,
+                b"SASL-IR" => offer.sasl_ir = true,
+                b"LITERAL+" => offer.literal_bytes = u64::MAX,
+                b"LITERAL-" => offer.literal_bytes = offer.literal_bytes.max(4_096),
+                b"IDLE" => offer.idle = true,
+                b"MOVE" => offer.moves = true,
+                b"UIDPLUS" => offer.uid_plus = true,
+                b"MULTIAPPEND" => offer.multi_append = true,
+                // RFC 9051 has them all in its base.
+                b"IMAP4REV2" => {
+                    (offer.idle, offer.moves, offer.uid_plus) = (true, true, true);
+                }
+                _ => {}
+            }
+        }
+        offer
+    }
+}
+
+const CODE: &[u8] = b" OK [CAPABILITY ";
+
 impl Listener for Offer {
     /// `* CAPABILITY IMAP4rev1 …`.
     fn untagged(&mut self, text: &[u8], _: u64) {
         let text = text.to_ascii_uppercase();
-        let Some(rest) = text.strip_prefix(b"* CAPABILITY ") else {
-            return;
-        };
-        *self = Offer::default();
-        for word in rest.split(|octet| *octet == b' ') {
-            match word {
-                b"STARTTLS" => self.start_tls = true,
-                b"LOGINDISABLED" => self.login_disabled = true,
-                b"SASL-IR" => self.sasl_ir = true,
-                b"LITERAL+" => self.literal_bytes = u64::MAX,
-                b"LITERAL-" => self.literal_bytes = self.literal_bytes.max(4_096),
-                b"IDLE" => self.idle = true,
-                b"MOVE" => self.moves = true,
-                b"UIDPLUS" => self.uid_plus = true,
-                // RFC 9051 has them all in its base.
-                b"IMAP4REV2" => {
-                    (self.idle, self.moves, self.uid_plus) = (true, true, true);
-                }
-                _ => {}
-            }
+        if let Some(words) = text.strip_prefix(b"* CAPABILITY ") {
+            *self = Offer::of_words(words);
         }
     }
 }
@@ -179,6 +202,15 @@ mod tests {
         offer.untagged(b"* CAPABILITY IMAP4rev2 LITERAL+ SASL-IR", 0);
         assert!(offer.moves && offer.uid_plus && offer.sasl_ir && !offer.login_disabled);
         assert_eq!(offer.literal_bytes, u64::MAX);
+    }
+
+    #[test]
+    fn a_code_says_what_the_command_would() {
+        let told = Offer::of_code(b"a7 OK [Capability IMAP4rev1 MULTIAPPEND IDLE] Logged in");
+        assert!(told.is_some_and(|offer| offer.multi_append && offer.idle && !offer.moves));
+        for none in [&b"a7 OK Logged in"[..], b"a7 OK [CAPABILITY IDLE", b""] {
+            assert_eq!(Offer::of_code(none), None);
+        }
     }
 
     #[test]

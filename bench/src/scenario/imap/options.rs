@@ -65,7 +65,7 @@ pub(crate) struct WorkArgs {
     /// Messages that each mailbox has at least before the load begins
     #[arg(long, default_value_t = 100, value_name = "N")]
     pub(crate) fill: u32,
-    /// What fetch asks for
+    /// What fetch and fetch-all ask for
     #[arg(long, default_value = "(BODY.PEEK[])", value_name = "ITEMS")]
     pub(crate) fetch: String,
     /// What search asks for
@@ -120,10 +120,14 @@ impl ImapArgs {
                 return misused("--mailbox, --fetch and --search are one line each");
             }
         }
-        if self.deeds.contains(&Deed::Idle) && self.deeds.len() > 1 {
-            return misused("--do idle stands alone: it measures connections that do nothing else");
-        }
         let is_idle = self.deeds.contains(&Deed::Idle);
+        let is_visit = self.deeds.contains(&Deed::Visit);
+        if (is_idle || is_visit) && self.deeds.len() > 1 {
+            return misused("--do idle and --do visit stand alone: a connection does nothing else");
+        }
+        if is_visit && self.load.per_connection.is_some_and(|count| count != 1) {
+            return misused("a visit is a connection of its own: leave --per-connection out");
+        }
         if self.load.steps.is_some() && (is_idle || self.audit) {
             return misused("--steps is a search of its own: without --audit and --do idle");
         }
@@ -170,7 +174,14 @@ impl ImapArgs {
             corpus: self.corpus(run)?,
             seed: self.load.seed,
         };
-        self.load.plan(Arc::new(settings), patience, &self.server)
+        let load = match self.deeds.contains(&Deed::Visit) {
+            true => &LoadArgs {
+                per_connection: Some(1),
+                ..self.load.clone()
+            },
+            false => &self.load,
+        };
+        load.plan(Arc::new(settings), patience, &self.server)
     }
 
     /// What was asked, as the report says it.
@@ -182,7 +193,11 @@ impl ImapArgs {
         if self.deeds != [Deed::Idle] {
             with.push(format!("{} messages in each mailbox at first", self.fill));
         }
-        if self.deeds.contains(&Deed::Fetch) {
+        if self
+            .deeds
+            .iter()
+            .any(|deed| matches!(deed, Deed::Fetch | Deed::FetchAll))
+        {
             with.push(format!("FETCH {}", self.fetch));
         }
         if self.deeds.contains(&Deed::Search) {
@@ -226,6 +241,8 @@ mod tests {
             "--do append --size classic --audit",
             "--do idle -c 10000 --sources 8 --accounts user{0..99}@example.test",
             "--do search --steps 100 --bound 20",
+            "--do fetch-all,select,sort,thread -c 1 --fill 1000",
+            "--do visit",
         ] {
             assert!(imap(line).check().is_ok(), "{line}");
         }
@@ -240,6 +257,8 @@ mod tests {
     fn what_makes_no_sense_is_refused_before_anything_starts() {
         for line in [
             "--do idle,fetch",
+            "--do visit,fetch",
+            "--do visit --per-connection 2",
             "--do fetch --audit",
             "--levels 0",
             "--do idle --steps 10",
