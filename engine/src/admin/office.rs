@@ -168,14 +168,10 @@ impl Office {
             }
             Request::AccountRemove { address } => {
                 let name = self.stored_address(&kept, &address)?;
-                let order = |done| Order::RemoveAccount {
-                    address: name.clone(),
-                    done,
-                };
                 // First nobody is let in any more, then the mail goes.
                 let removed = kept.accounts.remove(&name);
                 self.publish(&kept).await.map_err(say_gone)?;
-                if let Err(why) = self.change(&name, order).await {
+                if let Err(why) = self.remove_account(&name).await {
                     kept.accounts.extend(removed.map(|account| (name, account)));
                     self.publish(&kept).await.map_err(say_gone)?;
                     return Err(why);
@@ -235,6 +231,21 @@ impl Office {
 
     async fn change(&self, address: &str, order: impl FnOnce(Done) -> Order) -> Result<(), String> {
         self.change_at(self.owner(address)?, order).await
+    }
+
+    /// With what others allowed it to do with their mailboxes.
+    async fn remove_account(&self, address: &str) -> Result<(), String> {
+        let address = || address.to_owned();
+        for shard in 0..self.shards {
+            let address = address();
+            let order = |done| Order::ForgetIdentifier { address, done };
+            self.change_at(shard, order).await?;
+        }
+        let order = |done| Order::RemoveAccount {
+            address: address(),
+            done,
+        };
+        self.change(&address(), order).await
     }
 
     async fn change_at(&self, shard: u16, order: impl FnOnce(Done) -> Order) -> Result<(), String> {

@@ -200,6 +200,11 @@ pub enum Order {
         address: String,
         done: Done,
     },
+    /// An address is nobody's any more, and so are its rights on mailboxes of this shard.
+    ForgetIdentifier {
+        address: String,
+        done: Done,
+    },
     SetDomain {
         name: String,
         catch_all: Option<String>,

@@ -46,6 +46,10 @@ pub(super) async fn carry_out(desk: &Desk, order: Order) {
             };
             drop(done.send(outcome));
         }
+        Order::ForgetIdentifier { address, done } => {
+            let identifier = address.to_lowercase();
+            drop(done.send(store.forget_identifier(&identifier).await));
+        }
         Order::SetDomain {
             name,
             catch_all,

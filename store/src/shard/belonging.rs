@@ -124,9 +124,15 @@ impl<D: Disk> Shard<D> {
         Some(owner.card.address.clone())
     }
 
-    /// Wakes whoever watches a mailbox, for a change that the mailbox itself knows nothing of.
-    pub fn ring(&self, account: AccountId, mailbox: MailboxId) {
-        let _ = self.with_contents(account, mailbox, |contents| contents.bell.ring());
+    /// Wakes whoever watches a mailbox, or its account, for a change that these themselves know
+    /// nothing of.
+    pub fn ring(&self, account: AccountId, mailbox: Option<MailboxId>) {
+        if let Some(mailbox) = mailbox {
+            let _ = self.with_contents(account, mailbox, |contents| contents.bell.ring());
+        }
+        if let Some(account) = self.state.borrow().account(account) {
+            account.bell.ring();
+        }
     }
 
     /// Takes away what hangs on a mailbox, or on all that an account has.
@@ -144,6 +150,16 @@ impl<D: Disk> Shard<D> {
         }
         self.forget_book(Space::RIGHTS, &prefix).await?;
         self.forget_book(Space::ANNOTATIONS, &prefix).await
+    }
+
+    /// Takes away what an identifier may do, and what it may not do, on all mailboxes of this
+    /// shard: whoever bears the address later is somebody else.
+    pub async fn forget_identifier(&self, identifier: &str) -> Result<(), ChangeError> {
+        for identifier in [identifier.to_owned(), format!("-{identifier}")] {
+            self.forget_book(Space::LENT, &lent_prefix(&identifier))
+                .await?;
+        }
+        Ok(())
     }
 
     async fn forget_book(&self, space: Space, prefix: &[u8]) -> Result<(), ChangeError> {
@@ -187,6 +203,13 @@ pub(super) fn counts(state: &State, account: AccountId) -> Counts {
 /// What takes a memo away, and the other half of a right with it.
 fn removals(memo: &Memo) -> Vec<MemoChange> {
     let mut removals = vec![MemoChange::Remove(memo.space, memo.key.clone())];
+    if memo.space == Space::LENT
+        && let Some((account, mailbox)) = lent_of(&memo.key)
+        && let Some(identifier) = memo.key.get(..memo.key.len().saturating_sub(IDS_BYTES + 1))
+    {
+        let key = [ids(account, mailbox).as_slice(), identifier].concat();
+        removals.push(MemoChange::Remove(Space::RIGHTS, key));
+    }
     if memo.space == Space::RIGHTS
         && let Some(identifier) = identifier_of(&memo.key)
         && let Some((ids, _)) = memo.key.split_at_checked(IDS_BYTES)

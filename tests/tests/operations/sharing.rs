@@ -138,6 +138,50 @@ fn an_operator_sees_and_sets_what_owners_can() {
     assert!(ctl(&["quota", "show", "nobody@example.test"]).is_err());
 }
 
+/// Whoever gets an address that somebody had before is let into nobody's mailboxes by it.
+#[test]
+fn a_removed_address_takes_its_rights_along() {
+    let server = Server::start(setup());
+    let imaps = server.addresses().imaps;
+    let ctl = |order: &[&str], input: &str| ctl(&server.setup, order, input).unwrap();
+    let owners = [
+        "alice@example.test".to_owned(),
+        guest(0),
+        guest(1),
+        guest(2),
+    ];
+    for name in ["eve", "mallory"] {
+        let address = format!("{name}@example.test");
+        ctl(&["account", "add", &address], "first\n");
+        for owner in &owners {
+            ctl(&["acl", "set", owner, "INBOX", &address, "lr"], "");
+        }
+        ctl(
+            &[
+                "acl",
+                "set",
+                &owners[0],
+                "INBOX",
+                &format!("-{address}"),
+                "w",
+            ],
+            "",
+        );
+    }
+    ctl(&["account", "remove", "--yes", "eve@example.test"], "");
+    for owner in &owners {
+        let shown = ctl(&["acl", "show", owner, "INBOX"], "");
+        assert!(
+            !shown.contains("eve@") && shown.contains("mallory@"),
+            "{shown}"
+        );
+    }
+    ctl(&["account", "add", "eve@example.test"], "second\n");
+    let mut eve = Imap::login(imaps, "eve@example.test", "second").unwrap();
+    let listed = eve.ok("LIST \"\" \"Other Users/*\"").unwrap();
+    assert!(!listed.has("* LIST"), "{listed:?}");
+}
+
 fn guest(number: usize) -> String {
     format!("guest{number}@example.test")
 }

@@ -12,6 +12,9 @@ use crate::wire::imap::response::resync::uid_batches;
 /// RFC 10022 §3.1: batches of fewer messages need not be made, and are no help.
 const BATCH_MESSAGES_LEAST: u32 = 500;
 
+/// RFC 10022 §3.1.5: messages that a range of batches may span.
+const RANGE_MESSAGES_MAX: u64 = 100_000;
+
 impl<S: Mailstore> Session<S> {
     pub(super) fn uid_batches<I: Io>(
         &self,
@@ -25,10 +28,22 @@ impl<S: Mailstore> Session<S> {
         if asked.messages < BATCH_MESSAGES_LEAST {
             return Reply::no(say::SMALL_BATCHES).with(Code::TooFew);
         }
+        if let Some((first, last)) = asked.wanted {
+            if first > last {
+                return Reply::bad(say::BATCHES_UPWARDS).with(Code::ClientBug);
+            }
+            let batches = u64::from(last - first) + 1;
+            if batches * u64::from(asked.messages) > RANGE_MESSAGES_MAX {
+                return Reply::no(say::MANY_BATCHES).with(Code::TooMany);
+            }
+        }
         let (first, last) = asked.wanted.unwrap_or((1, u32::MAX));
         let skipped = usize::try_from(first - 1).unwrap_or(usize::MAX);
         let count = usize::try_from(last - first).unwrap_or(usize::MAX);
-        let batches = batches(selected.view.uids(), asked.messages as usize);
+        // RFC 9738: what a batch is for cannot work on more than a command may.
+        let most = self.terms.messages_max.unwrap_or(u32::MAX);
+        let messages = asked.messages.min(most).max(1);
+        let batches = batches(selected.view.uids(), messages as usize);
         let batches = batches.skip(skipped).take(count.saturating_add(1));
         uid_batches(dialogue.out(), tag, batches);
         Reply::done()

@@ -8,7 +8,7 @@ use super::Session;
 use super::append::{Gathered, Stop};
 use super::dialogue::Dialogue;
 use super::io::Io;
-use super::item::{self, Data};
+use super::item::{self, Data, Headers};
 use super::mailstore::{Mailstore, Picture};
 use super::reply::{Reply, say};
 use super::section::Unpoured;
@@ -33,17 +33,17 @@ impl<S: Mailstore> Session<S> {
         let named = MessageUrl::parse(&url).ok_or_else(bad)?;
         let row = self.row_of(gathered, &named).await.ok_or_else(bad)?;
         let items = [item_of(named.part)];
-        let opened = item::open(&self.store, &mut self.structures, &row, &items).await;
-        let opened = opened.map_err(|_| bad())?;
-        let data = item::gather(dialogue, &self.store, &opened, &items).await;
-        match data.map(|mut data| data.pop()) {
-            Ok(Some(Data::Listed(fields))) => {
+        let of = (&row, Headers::AsTheyAre);
+        let read = item::read(dialogue, &self.store, &mut self.structures, of, &items).await;
+        let (opened, mut data) = read.map_err(|_| bad())?;
+        match data.pop() {
+            Some(Data::Listed(fields)) => {
                 gathered.grow(fields.len() as u64)?;
                 let body = gathered.body();
                 let written = self.store.body_write(body, &fields).await;
                 written.map_err(|error| Reply::failed(&error).into())
             }
-            Ok(Some(Data::Octets(measured))) => {
+            Some(Data::Octets(measured)) => {
                 gathered.grow(measured.octets)?;
                 let message = opened.message().ok_or_else(bad)?;
                 let body = gathered.body();

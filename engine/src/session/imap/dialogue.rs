@@ -170,6 +170,13 @@ impl<I: Io> Dialogue<I> {
         }
     }
 
+    /// How far the command under way has come.
+    pub(super) fn come_to(&mut self, done: u64, goal: u64) {
+        if let Some(progress) = &mut self.progress {
+            progress.come_to(done, goal);
+        }
+    }
+
     pub(super) fn under_way(&mut self, progress: Option<Progress>) {
         self.progress = progress;
     }

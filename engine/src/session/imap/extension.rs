@@ -35,7 +35,7 @@ impl<S: Mailstore> Session<S> {
             if name == "UTF8=ACCEPT" && !std::mem::replace(&mut self.utf8_accept, true) {
                 now.push("UTF8=ACCEPT");
             }
-            if name.starts_with("METADATA") && self.listen_to_news() {
+            if name.starts_with("METADATA") && self.enable_news() {
                 now.push("METADATA");
             }
             now.extend(self.dialect.enable(name));

@@ -2,14 +2,16 @@
 
 use super::dialogue::Dialogue;
 use super::io::Io;
-use super::mailstore::{Mailstore, Octets};
+use super::mailstore::Mailstore;
 use super::object;
 use super::preview;
 use super::section::{Filter, KEPT_BYTES_MAX, Measured, Source};
+use super::shown::Shown;
 use super::structure::{self, Structures};
 use crate::wire::imap::command::{FetchItem, Section, SectionText};
 use crate::wire::mime::header::{self, Selection};
 use crate::wire::mime::part::{Inner, Part, Structure};
+use crate::wire::mime::surrogate::surrogate;
 use crate::wire::mime::transfer::Decoder;
 use ::store::error::ReadError;
 use ::store::mailbox::Row;
@@ -32,11 +34,19 @@ enum Need {
 
 /// What of a message was opened for the items of one FETCH.
 pub(super) struct Opened<S: Mailstore> {
-    message: Option<S::Message>,
+    message: Option<Shown<S>>,
     /// The fields that the store lists it by, where they are enough.
     listed: Option<Vec<u8>>,
     head: Option<Rc<Structure>>,
     structure: Option<Rc<Structure>>,
+}
+
+/// What a client reads of headers.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Headers {
+    AsTheyAre,
+    /// RFC 6858.
+    InAscii,
 }
 
 /// What stands behind an item.
@@ -97,7 +107,26 @@ pub(super) fn complete(items: &[FetchItem], uid: bool) -> Vec<FetchItem> {
 }
 
 impl<S: Mailstore> Opened<S> {
-    pub(super) fn message(&self) -> Option<&S::Message> {
+    /// Where a header holds more than ASCII, it is another message from here on: `true`.
+    async fn show_in_ascii(
+        &mut self,
+        store: &S,
+        structures: &mut Structures,
+        row: &Row,
+    ) -> Result<bool, ReadError> {
+        let Some(shown) = &mut self.message else {
+            return Ok(false);
+        };
+        let message = shown.message();
+        let Some(surrogate) = structures.in_ascii(store, row.delivery, message).await? else {
+            return Ok(false);
+        };
+        self.structure = Some(surrogate.structure());
+        shown.show_in_ascii(surrogate);
+        Ok(true)
+    }
+
+    pub(super) fn message(&self) -> Option<&Shown<S>> {
         self.message.as_ref()
     }
 
@@ -115,7 +144,7 @@ impl<S: Mailstore> Opened<S> {
     }
 
     fn octets(&self) -> u64 {
-        self.message.as_ref().map_or(0, Octets::octets)
+        self.message.as_ref().map_or(0, Shown::octets)
     }
 
     /// The stretch that a section means. Sections of the message itself need no parts.
@@ -187,11 +216,31 @@ impl<S: Mailstore> Opened<S> {
     }
 }
 
-/// Opens as much of a message as the items need.
-pub(super) async fn open<S: Mailstore>(
+/// What the items need of a message, and what they will send of it.
+pub(super) async fn read<S: Mailstore, I: Io>(
+    dialogue: &mut Dialogue<I>,
     store: &S,
     structures: &mut Structures,
-    row: &Row,
+    (row, headers): (&Row, Headers),
+    items: &[FetchItem],
+) -> Result<(Opened<S>, Vec<Data>), Fault> {
+    let mut opened = open(store, structures, (row, headers), items).await?;
+    let mut data = gather(dialogue, store, &opened, items).await?;
+    let is_wide = |data: &Data| matches!(data, Data::Octets(measured) if measured.is_wide);
+    if headers == Headers::InAscii && opened.structure.is_none() && data.iter().any(is_wide) {
+        // Nobody has looked yet at where the octets beyond ASCII stand.
+        if opened.show_in_ascii(store, structures, row).await? {
+            data = gather(dialogue, store, &opened, items).await?;
+        }
+    }
+    Ok((opened, data))
+}
+
+/// Opens as much of a message as the items need.
+async fn open<S: Mailstore>(
+    store: &S,
+    structures: &mut Structures,
+    (row, headers): (&Row, Headers),
     items: &[FetchItem],
 ) -> Result<Opened<S>, Fault> {
     let need = items.iter().map(need).max().unwrap_or(Need::Row);
@@ -206,7 +255,10 @@ pub(super) async fn open<S: Mailstore>(
     }
     if items.iter().all(is_listed) {
         opened.listed = store.listing(row.delivery).await;
-        if opened.listed.is_some() {
+        if let Some(listed) = &mut opened.listed {
+            if headers == Headers::InAscii {
+                *listed = surrogate(listed).unwrap_or_else(|| std::mem::take(listed));
+            }
             return Ok(opened);
         }
     }
@@ -218,12 +270,16 @@ pub(super) async fn open<S: Mailstore>(
         Need::Head => opened.head = Some(Rc::new(structure::head(store, &message).await?)),
         Need::Row | Need::Message => {}
     }
-    opened.message = Some(message);
+    opened.message = Some(Shown::as_it_is(message));
+    let known = opened.structure.as_ref().or(opened.head.as_ref());
+    if headers == Headers::InAscii && known.is_some_and(|known| known.is_wide) {
+        opened.show_in_ascii(store, structures, row).await?;
+    }
     Ok(opened)
 }
 
 /// Reads what the items will send.
-pub(super) async fn gather<S: Mailstore, I: Io>(
+async fn gather<S: Mailstore, I: Io>(
     dialogue: &mut Dialogue<I>,
     store: &S,
     opened: &Opened<S>,

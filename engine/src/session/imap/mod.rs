@@ -42,6 +42,7 @@ mod section;
 mod select;
 mod sequence;
 pub mod sharing;
+mod shown;
 mod store;
 mod structure;
 mod sync;

@@ -1,6 +1,7 @@
 //! News of a command that takes long (INPROGRESS, RFC 9585).
 
 use crate::wire::imap::command::Body;
+use crate::wire::imap::find::Find;
 use crate::wire::imap::response::code::{self, Code};
 use crate::wire::imap::response::{Condition, text};
 use std::rc::Rc;
@@ -15,6 +16,10 @@ pub(super) struct Progress {
     tag: String,
     now: Rc<dyn Fn() -> InternalDate>,
     told_secs: i64,
+    /// Steps done, of how many, where that is known.
+    come: Option<(u64, u64)>,
+    /// There is one row of steps, and not one for each of several mailboxes.
+    counts: bool,
 }
 
 impl Progress {
@@ -27,6 +32,7 @@ impl Progress {
         let is_long = matches!(
             body,
             Body::Search { .. }
+                | Body::Find(_)
                 | Body::Copy { .. }
                 | Body::Move { .. }
                 | Body::Append(_)
@@ -37,7 +43,14 @@ impl Progress {
             tag: tag.to_owned(),
             now: Rc::clone(now),
             told_secs: now().unix_secs,
+            come: None,
+            counts: !matches!(body, Body::Find(Find::Multi { .. })),
         })
+    }
+
+    /// So many steps were done, of so many that there are (RFC 9585 §4).
+    pub(super) fn come_to(&mut self, done: u64, goal: u64) {
+        self.come = (goal > 0 && self.counts).then_some((done.min(goal), goal));
     }
 
     /// Writes a notice if one is due; whether it did.
@@ -48,7 +61,7 @@ impl Progress {
             return false;
         }
         self.told_secs = secs;
-        let code = Some(Code::InProgress(&self.tag));
+        let code = Some(Code::InProgress(&self.tag, self.come));
         code::untagged(out, Condition::Ok, code, text::IN_PROGRESS);
         true
     }

@@ -40,6 +40,7 @@ pub(super) mod say {
         "RECURSIVEMATCH needs another selection option";
     pub(in crate::session::imap) const BAD_URL: &str = "Nothing was appended: no such part";
     pub(in crate::session::imap) const ENABLE_UTF8_FIRST: &str = "ENABLE UTF8=ACCEPT first";
+    pub(in crate::session::imap) const CHARSET_IS_UTF8: &str = "Texts are UTF-8: name no charset";
     pub(in crate::session::imap) const REPLACE_DONE: &str = "Replace completed";
     pub(in crate::session::imap) const TOO_MANY_MESSAGES: &str = "Too many messages at once";
     pub(in crate::session::imap) const EMPTY_MESSAGE: &str = "A message cannot be empty";
@@ -60,6 +61,8 @@ pub(super) mod say {
     pub(in crate::session::imap) const NUMBERS: &str = "Message numbers are off; use UIDs";
     pub(in crate::session::imap) const MESSAGE_LIMIT: &str = "Too many messages for one command";
     pub(in crate::session::imap) const SMALL_BATCHES: &str = "A batch has at least 500 messages";
+    pub(in crate::session::imap) const MANY_BATCHES: &str = "Batches of 100000 messages at most";
+    pub(in crate::session::imap) const BATCHES_UPWARDS: &str = "Batches are counted upwards";
     pub(in crate::session::imap) const UNKNOWN_EVENT: &str = "No such event is told here";
     pub(in crate::session::imap) const TOO_MANY_WATCHED: &str = "Too many mailboxes to watch";
     pub(in crate::session::imap) const EXPUNGE_FAILED: &str =

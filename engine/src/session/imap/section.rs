@@ -9,7 +9,8 @@
 
 use super::dialogue::Dialogue;
 use super::io::{Ended, Io};
-use super::mailstore::{Mailstore, Octets};
+use super::mailstore::Mailstore;
+use super::shown::Shown;
 use super::structure::Pieces;
 use crate::wire::mime::header::Selection;
 use crate::wire::mime::transfer::Decoder;
@@ -52,6 +53,8 @@ pub(super) struct Measured {
     pub(super) octets: u64,
     /// Whether NUL is among them: then it takes a literal8.
     pub(super) nul: bool,
+    /// Whether more than ASCII is among them.
+    pub(super) is_wide: bool,
     /// The octets themselves, if they are few.
     kept: Option<Vec<u8>>,
 }
@@ -102,7 +105,7 @@ impl Source {
         self,
         dialogue: &mut Dialogue<I>,
         store: &S,
-        message: &S::Message,
+        message: &Shown<S>,
         room: &mut usize,
     ) -> Result<Measured, ReadError> {
         let mut flow = Flow::new(&self);
@@ -110,6 +113,7 @@ impl Source {
             source: self,
             octets: 0,
             nul: false,
+            is_wide: false,
             kept: Some(Vec::new()),
         };
         let mut out = Vec::new();
@@ -125,6 +129,7 @@ impl Measured {
     fn take(&mut self, octets: &[u8], room: &mut usize) {
         self.octets += octets.len() as u64;
         self.nul |= memchr::memchr(0, octets).is_some();
+        self.is_wide |= !octets.is_ascii();
         let Some(kept) = &mut self.kept else {
             return;
         };
@@ -150,7 +155,7 @@ impl Measured {
         mut self,
         dialogue: &mut Dialogue<I>,
         store: &S,
-        message: &S::Message,
+        message: &Shown<S>,
     ) -> Result<(), Ended> {
         let mut sent = 0;
         if let Some(kept) = self.kept.take() {
@@ -175,7 +180,7 @@ impl Measured {
         self,
         dialogue: &mut Dialogue<I>,
         store: &S,
-        message: &S::Message,
+        message: &Shown<S>,
         body: &mut S::Body,
     ) -> Result<(), Unpoured> {
         if let Some(kept) = &self.kept {
@@ -203,7 +208,7 @@ impl Measured {
         &self,
         dialogue: &mut Dialogue<I>,
         store: &S,
-        message: &S::Message,
+        message: &Shown<S>,
         mut skip: u64,
     ) -> Result<(), Ended> {
         let mut flow = Flow::new(&self.source);
@@ -265,14 +270,14 @@ impl Flow {
         &mut self,
         dialogue: &mut Dialogue<I>,
         store: &S,
-        message: &S::Message,
+        message: &Shown<S>,
         out: &mut Vec<u8>,
     ) -> Result<bool, ReadError> {
         while self.at < self.window.end {
             let Some(filter) = &mut self.filter else {
                 return Ok(false);
             };
-            match self.pieces.next(store, message).await? {
+            match self.pieces.next_shown(store, message).await? {
                 Some(piece) => filter.feed(piece, out),
                 None => self
                     .filter

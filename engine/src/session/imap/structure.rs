@@ -2,12 +2,14 @@
 //! then for part after part, and each time the same scan would be due.
 
 use super::mailstore::{Mailstore, Octets};
+use super::shown::{Shown, Surrogate};
 use crate::wire::mime::limit::HEADER_BYTES_MAX;
 use crate::wire::mime::part::Structure;
 use crate::wire::mime::scan::Scanner;
 use ::store::error::ReadError;
 use ::store::limit::CHUNK_BYTES;
 use ::store::mail::id::ObjectId;
+use std::ops::Range;
 use std::rc::Rc;
 
 /// Structures a session keeps.
@@ -26,6 +28,8 @@ pub(super) struct Structures {
 struct Kept {
     delivery: ObjectId,
     structure: Rc<Structure>,
+    /// How it is shown in ASCII, once somebody asked.
+    surrogate: Option<Rc<Surrogate>>,
     parts: usize,
 }
 
@@ -69,8 +73,31 @@ impl Structures {
         self.kept.push(Kept {
             delivery,
             structure,
+            surrogate: None,
             parts,
         });
+    }
+
+    /// What has to be exchanged in a message so that its headers are ASCII; `None` where they are.
+    pub(super) async fn in_ascii<S: Mailstore>(
+        &mut self,
+        store: &S,
+        delivery: ObjectId,
+        message: &S::Message,
+    ) -> Result<Option<Rc<Surrogate>>, ReadError> {
+        let structure = self.of(store, delivery, message).await?;
+        if !structure.is_wide {
+            return Ok(None);
+        }
+        // The structure was used last, so that it is the last one.
+        if let Some(surrogate) = self.kept.last().and_then(|kept| kept.surrogate.clone()) {
+            return Ok(Some(surrogate));
+        }
+        let surrogate = Rc::new(Surrogate::of(store, message, &structure).await?);
+        if let Some(kept) = self.kept.last_mut() {
+            kept.surrogate = Some(Rc::clone(&surrogate));
+        }
+        Ok(Some(surrogate))
     }
 }
 
@@ -129,11 +156,30 @@ impl Pieces {
         store: &S,
         message: &S::Message,
     ) -> Result<Option<Vec<u8>>, ReadError> {
-        if self.at >= self.end {
-            return Ok(None);
+        match self.due() {
+            Some(due) => self.take(store.read(message, due.start, due.end).await?),
+            None => Ok(None),
         }
+    }
+
+    /// The same of what a client is shown.
+    pub(super) async fn next_shown<S: Mailstore>(
+        &mut self,
+        store: &S,
+        shown: &Shown<S>,
+    ) -> Result<Option<Vec<u8>>, ReadError> {
+        match self.due() {
+            Some(due) => self.take(shown.read(store, due.start, due.end).await?),
+            None => Ok(None),
+        }
+    }
+
+    fn due(&self) -> Option<Range<u64>> {
         let to = self.end.min(self.at.saturating_add(CHUNK_BYTES as u64));
-        let piece = store.read(message, self.at, to).await?;
+        (self.at < self.end).then_some(self.at..to)
+    }
+
+    fn take(&mut self, piece: Vec<u8>) -> Result<Option<Vec<u8>>, ReadError> {
         if piece.is_empty() {
             // Shorter than it said: what was promised of it must not be made up.
             return Err(ReadError::Gone);

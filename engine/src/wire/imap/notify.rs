@@ -62,6 +62,10 @@ impl Events {
     pub const FLAGS: Events = Events(2);
     pub const NAMES: Events = Events(4);
     pub const SUBSCRIPTIONS: Events = Events(8);
+    /// Annotations of mailboxes (RFC 5465 §5.6).
+    pub const MAILBOX_ENTRIES: Events = Events(16);
+    /// Annotations of the server (RFC 5465 §5.7).
+    pub const SERVER_ENTRIES: Events = Events(32);
 
     #[must_use]
     pub fn has(self, events: Events) -> bool {
@@ -83,10 +87,12 @@ impl BitOr for Events {
 }
 
 /// Every event that can be asked for, by the names of RFC 5465 §8.
-pub const SUPPORTED: [&str; 5] = [
+pub const SUPPORTED: [&str; 7] = [
     "MessageNew",
     "MessageExpunge",
     "FlagChange",
     "MailboxName",
     "SubscriptionChange",
+    "MailboxMetadataChange",
+    "ServerMetadataChange",
 ];

@@ -179,7 +179,7 @@ fn encoding(value: &[u8]) -> Encoding {
         .unwrap_or_default()
 }
 
-fn disposition(value: &[u8]) -> Option<Disposition> {
+pub(super) fn disposition(value: &[u8]) -> Option<Disposition> {
     let mut cursor = Cursor::new(value);
     let kind = token(&mut cursor)?;
     let params = Params::read(&mut cursor);

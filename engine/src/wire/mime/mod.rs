@@ -34,6 +34,7 @@ pub mod scan;
 pub mod search;
 pub mod structure;
 pub mod subject;
+pub mod surrogate;
 pub mod text;
 pub mod texts;
 pub mod transfer;

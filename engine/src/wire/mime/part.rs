@@ -18,6 +18,8 @@ pub struct Structure {
     pub head: Vec<u8>,
     /// Length of the message.
     pub octets: u64,
+    /// Whether a header, of the message or of a part, holds more than ASCII.
+    pub is_wide: bool,
 }
 
 #[derive(Clone, PartialEq, Eq, Debug)]

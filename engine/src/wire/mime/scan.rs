@@ -50,6 +50,8 @@ pub struct Scanner {
     boundaries: Boundaries,
     parts: usize,
     held: usize,
+    /// Whether a header held more than ASCII.
+    is_wide: bool,
     plain: Arc<Content>,
 }
 
@@ -108,6 +110,7 @@ impl Scanner {
             boundaries: Boundaries::default(),
             parts: 0,
             held: 0,
+            is_wide: false,
             plain: Arc::new(Content::default()),
         };
         scanner.begin_part(true);
@@ -152,6 +155,7 @@ impl Scanner {
             root: root.part,
             head: root.head.envelope,
             octets: self.octets,
+            is_wide: self.is_wide,
         }
     }
 
@@ -194,7 +198,10 @@ impl Scanner {
                 self.pass(start);
                 return self.end_header();
             }
-            (None, State::AwaitField) => self.head(|head| head.line(start)),
+            (None, State::AwaitField) => {
+                self.is_wide |= !start.is_ascii();
+                self.head(|head| head.line(start));
+            }
             (None, _) => {}
         }
         self.pass(start);
@@ -208,6 +215,7 @@ impl Scanner {
         let end = memchr::memchr(b'\n', piece).map_or(piece.len(), |at| at + 1);
         let line = piece.get(..end).unwrap_or(piece);
         if self.state == State::AwaitField {
+            self.is_wide |= !line.is_ascii();
             self.head(|head| head.more(line));
         }
         self.pass(line);

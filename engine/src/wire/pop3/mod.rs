@@ -3,5 +3,4 @@
 pub mod command;
 pub mod dots;
 pub mod reply;
-pub mod surrogate;
 pub mod uidl;

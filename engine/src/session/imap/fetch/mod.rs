@@ -12,7 +12,7 @@ use self::rows::{FlagsShown, RowItem};
 use super::Session;
 use super::dialogue::Dialogue;
 use super::io::{Ended, Io};
-use super::item::{self, Data, Fault, Opened};
+use super::item::{self, Data, Fault, Headers, Opened};
 use super::mailstore::{Mailstore, Picture};
 use super::reply::Reply;
 use super::reply::say;
@@ -218,18 +218,15 @@ impl<S: Mailstore> Session<S> {
             outcome.gone = true;
             return Ok(());
         };
-        let opened = item::open(&self.store, &mut self.structures, &row, items).await;
-        let gathered = match &opened {
-            Ok(opened) => item::gather(dialogue, &self.store, opened, items).await,
-            Err(fault) => Err(fault.clone()),
-        };
-        let (opened, data) = match (&opened, gathered) {
-            (Ok(opened), Ok(data)) => (opened, data),
-            (_, gathered) => {
+        let of = (&row, self.headers());
+        let read = item::read(dialogue, &self.store, &mut self.structures, of, items).await;
+        let (opened, data) = match read {
+            Ok(read) => read,
+            Err(fault) => {
                 if newly_seen {
                     self.write_changed(dialogue.out(), sequence, Changed::from(&row));
                 }
-                self.note_fault(uid, gathered.err(), outcome);
+                self.note_fault(uid, fault, outcome);
                 return Ok(());
             }
         };
@@ -239,7 +236,7 @@ impl<S: Mailstore> Session<S> {
         }
         let mut fetch = self.open_fetch(dialogue.out(), sequence, uid);
         for (item, data) in items.iter().zip(data) {
-            self.write_item(dialogue, &mut fetch, &row, opened, item, data)
+            self.write_item(dialogue, &mut fetch, &row, &opened, item, data)
                 .await?;
         }
         if newly_seen {
@@ -254,16 +251,23 @@ impl<S: Mailstore> Session<S> {
         selected.is_some_and(|s| self.store.row(&s.view, uid).is_some())
     }
 
-    fn note_fault(&self, uid: Uid, fault: Option<Fault>, outcome: &mut Outcome) {
+    fn note_fault(&self, uid: Uid, fault: Fault, outcome: &mut Outcome) {
         match fault {
-            Some(Fault::UnknownEncoding) => outcome.unknown_cte = true,
+            Fault::UnknownEncoding => outcome.unknown_cte = true,
             // Expunged, and its record collected, while it was read.
-            Some(Fault::Unreadable(ReadError::Gone)) if !self.exists(uid) => outcome.gone = true,
-            Some(Fault::Unreadable(error)) => {
+            Fault::Unreadable(ReadError::Gone) if !self.exists(uid) => outcome.gone = true,
+            Fault::Unreadable(error) => {
                 outcome.damaged = true;
                 self.report(uid, error);
             }
-            None => {}
+        }
+    }
+
+    /// RFC 9755 §8: without UTF-8 a client is shown what RFC 3501 and RFC 5322 allow.
+    fn headers(&self) -> Headers {
+        match self.utf8() {
+            true => Headers::AsTheyAre,
+            false => Headers::InAscii,
         }
     }
 

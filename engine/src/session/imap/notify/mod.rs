@@ -27,7 +27,7 @@ use crate::wire::imap::notify::{self as wire, Events, SUPPORTED, Set};
 use crate::wire::imap::response::code::Code;
 use crate::wire::imap::response::data;
 use ::store::mail::id::MailboxId;
-use ::store::mailbox::Status;
+use ::store::mailbox::{MailboxInfo, Status};
 
 /// What a client wants to hear of, and what it has heard.
 pub(super) struct Notify<S: Mailstore> {
@@ -80,6 +80,17 @@ impl<S: Mailstore> Notify<S> {
         selected.is_some_and(|selected| selected.events.has(Events::FLAGS))
     }
 
+    /// Annotations of a mailbox, or of the server.
+    pub(super) fn tells_entries(&self, of: Option<&MailboxInfo>) -> bool {
+        match of {
+            Some(info) => {
+                let events = self.groups.events_of(&info.name, info.subscribed);
+                events.has(Events::MAILBOX_ENTRIES)
+            }
+            None => self.groups.ask_for(Events::SERVER_ENTRIES),
+        }
+    }
+
     /// What is told of a new message in the selected mailbox, if anything.
     pub(super) fn attributes(&self) -> Option<&[FetchItem]> {
         let selected = self.selected.as_ref()?;
@@ -120,6 +131,7 @@ impl<S: Mailstore> Session<S> {
             wire::Notify::Set(set) => set,
         };
         let status = set.status;
+        let entries = Events::MAILBOX_ENTRIES | Events::SERVER_ENTRIES;
         let Some(notify) = self.watch_for(set) else {
             let code = Code::NotificationOverflow;
             return Ok(Reply::no(say::TOO_MANY_WATCHED).with(code));
@@ -128,6 +140,9 @@ impl<S: Mailstore> Session<S> {
         self.tell(dialogue, Expunges::Tell, |_, _, _| false).await?;
         if status {
             self.tell_watched(dialogue, &notify).await?;
+        }
+        if notify.groups.ask_for(entries) {
+            self.listen_to_news();
         }
         self.notify = Some(Box::new(notify));
         Ok(Reply::done())
@@ -183,6 +198,7 @@ impl<S: Mailstore> Session<S> {
     ) -> Result<(), Ended> {
         loop {
             self.tell_events(dialogue, Moment::Between).await?;
+            self.tell_news(dialogue.out());
             let woken = self.wait(dialogue, self.terms.autologout).await?;
             if matches!(woken, Woken::Input) {
                 return Ok(());

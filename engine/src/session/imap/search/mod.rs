@@ -28,7 +28,7 @@ use super::Session;
 use super::dialogue::Dialogue;
 use super::io::{Ended, Io};
 use super::mailstore::{Mailstore, Picture};
-use super::reply::Reply;
+use super::reply::{Reply, say};
 use super::select::Selected;
 use crate::wire::imap::command::{Search, SearchKey, SearchReturn};
 use crate::wire::imap::find::Find;
@@ -53,6 +53,9 @@ impl<S: Mailstore> Session<S> {
         uid: bool,
         search: Search,
     ) -> Result<Reply, Ended> {
+        if self.names_charset_in_vain(&search) {
+            return Ok(Reply::bad(say::CHARSET_IS_UTF8));
+        }
         let saves = search.returns.is_some_and(|returns| returns.save);
         let reply = self.search_and_tell(dialogue, tag, uid, &search).await?;
         self.forget_saved(saves, &reply);
@@ -76,11 +79,19 @@ impl<S: Mailstore> Session<S> {
                 algorithm,
                 search,
             } => self.thread(dialogue, uid, algorithm, &search).await,
+            Find::Multi { search, .. } if self.names_charset_in_vain(&search) => {
+                Ok(Reply::bad(say::CHARSET_IS_UTF8))
+            }
             Find::Multi { sources, search } => {
                 self.multi_search(dialogue, tag, sources, search).await
             }
             Find::CancelUpdate(tags) => Ok(self.cancel_update(&tags)),
         }
+    }
+
+    /// RFC 9755 §3: who enabled UTF-8 names no charset. SORT and THREAD have to.
+    fn names_charset_in_vain(&self, search: &Search) -> bool {
+        self.utf8_accept && search.charset.is_some()
     }
 
     /// RFC 9051 §6.4.4.1: after NO the variable is empty, after BAD it is as before.

@@ -25,6 +25,7 @@ impl Progress {
     /// One more step; other sessions run.
     pub(super) async fn turn<I: Io>(&mut self, dialogue: &mut Dialogue<I>, steps: u64) {
         self.done = (self.done + steps).min(self.goal);
+        dialogue.come_to(self.done, self.goal);
         dialogue.pause().await;
     }
 }

@@ -20,7 +20,7 @@ pub trait Belongings {
     /// An account that exists, ready for use.
     async fn open(&self, address: &str) -> Option<AccountId>;
     /// Wakes the sessions that idle in a mailbox.
-    fn ring(&self, account: AccountId, mailbox: MailboxId);
+    fn ring(&self, account: AccountId, mailbox: Option<MailboxId>);
 }
 
 impl<D: Disk> Belongings for Rc<Shard<D>> {
@@ -53,7 +53,7 @@ impl<D: Disk> Belongings for Rc<Shard<D>> {
         self.open_account(address).await.ok()
     }
 
-    fn ring(&self, account: AccountId, mailbox: MailboxId) {
+    fn ring(&self, account: AccountId, mailbox: Option<MailboxId>) {
         Shard::ring(self, account, mailbox);
     }
 }

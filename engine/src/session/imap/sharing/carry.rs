@@ -102,7 +102,7 @@ impl<S: Mailstore> Session<S> {
             uid_validity: UidValidity::default(),
             pairs: Vec::new(),
         };
-        for uid in cargo.uids.iter() {
+        for (nth, uid) in (1_u64..).zip(cargo.uids.iter()) {
             match self.carry_one(uid, guest).await {
                 Ok(Some((validity, put))) => {
                     copied.uid_validity = validity;
@@ -114,6 +114,7 @@ impl<S: Mailstore> Session<S> {
                     return Ok(Err(reply));
                 }
             }
+            dialogue.come_to(nth, cargo.uids.len());
             dialogue.pause().await;
         }
         Ok(Ok(copied))

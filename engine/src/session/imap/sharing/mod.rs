@@ -77,8 +77,10 @@ pub(super) struct Sharing {
     visit: Option<Visit>,
     /// What ENABLE named, for the sessions of visits.
     enabled: Vec<String>,
-    /// METADATA was enabled.
+    /// Hears of annotations: METADATA was enabled, or NOTIFY asked for them.
     listener: Option<Listener>,
+    /// METADATA was enabled.
+    tells_entries: bool,
 }
 
 /// PERMANENTFLAGS by rights (RFC 4314 §5.1); `open`: new keywords have room.

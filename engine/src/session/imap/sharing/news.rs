@@ -1,4 +1,5 @@
-//! Changes of annotations, for sessions that enabled METADATA (RFC 5464 §4.4.2).
+//! Changes of annotations, for sessions that enabled METADATA (RFC 5464 §4.4.2), or asked for them
+//! with NOTIFY (RFC 5465 §5.6, §5.7).
 //!
 //! The newest changes of a shard are kept under rising numbers; a session knows up to which it was
 //! told. One that sleeps through more than are kept hears the rest only.
@@ -12,6 +13,7 @@ use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::rc::Rc;
 use store::mail::id::{AccountId, MailboxId};
+use store::mailbox::MailboxInfo;
 
 /// Changes kept.
 const KEPT_MAX: usize = 256;
@@ -80,13 +82,16 @@ impl News {
 
 impl<S: Mailstore> Session<S> {
     /// ENABLE METADATA.
-    pub(in super::super) fn listen_to_news(&mut self) -> bool {
-        let is_new = self.sharing.listener.is_none();
+    pub(in super::super) fn enable_news(&mut self) -> bool {
+        self.listen_to_news();
+        !std::mem::replace(&mut self.sharing.tells_entries, true)
+    }
+
+    pub(in super::super) fn listen_to_news(&mut self) {
         let house = Rc::clone(&self.sharing.house);
         self.sharing
             .listener
             .get_or_insert_with(|| house.news.listen());
-        is_new
     }
 
     /// Tells other sessions of entries with new values.
@@ -102,9 +107,7 @@ impl<S: Mailstore> Session<S> {
                 by: sharing.listener.as_ref().map(|listener| listener.me),
             });
         }
-        if let Some(mailbox) = mailbox {
-            self.store.ring(self.account, mailbox);
-        }
+        self.store.ring(self.account, mailbox);
     }
 
     /// Says what changed meanwhile of the mailboxes that the user may see.
@@ -127,10 +130,20 @@ impl<S: Mailstore> Session<S> {
     /// `None` where there is no such mailbox for this user.
     fn name_of_changed(&self, mailbox: Option<MailboxId>) -> Option<String> {
         let Some(mailbox) = mailbox else {
-            return self.sharing.owner.is_none().then(String::new);
+            let is_told = self.sharing.owner.is_none() && self.tells_entries(None);
+            return is_told.then(String::new);
         };
         let info = self.store.mailbox_by_id(self.account, mailbox)?;
         let is_visible = self.rights_on(mailbox).contains(Rights::LOOKUP);
-        is_visible.then(|| self.shown(&info.name).into_owned())
+        let is_told = is_visible && self.tells_entries(Some(&info));
+        is_told.then(|| self.shown(&info.name).into_owned())
+    }
+
+    /// NOTIFY says what is told, and what is not, whatever was enabled (RFC 5465 §3.1).
+    fn tells_entries(&self, of: Option<&MailboxInfo>) -> bool {
+        match &self.notify {
+            Some(notify) => notify.tells_entries(of),
+            None => self.sharing.tells_entries,
+        }
     }
 }

@@ -147,6 +147,8 @@ impl Named {
             }
             "MAILBOXNAME" => self.others = self.others | Events::NAMES,
             "SUBSCRIPTIONCHANGE" => self.others = self.others | Events::SUBSCRIPTIONS,
+            "MAILBOXMETADATACHANGE" => self.others = self.others | Events::MAILBOX_ENTRIES,
+            "SERVERMETADATACHANGE" => self.others = self.others | Events::SERVER_ENTRIES,
             other => {
                 self.changes |= other == "ANNOTATIONCHANGE";
                 self.unsupported = true;

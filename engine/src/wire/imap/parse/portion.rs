@@ -1,7 +1,7 @@
 //! UIDBATCHES (RFC 10022 §4).
 
 use super::super::command::Body;
-use super::super::fault::{Fault, Parse};
+use super::super::fault::Parse;
 use super::super::portion::Batches;
 use super::super::token::Cursor;
 
@@ -9,18 +9,15 @@ use super::super::token::Cursor;
 pub(super) fn batches(cursor: &mut Cursor<'_>) -> Parse<Body> {
     let messages = cursor.nz_number()?;
     let wanted = match cursor.eat(b' ') {
-        true => Some(ascending(cursor)?),
+        true => Some(range(cursor)?),
         false => None,
     };
     Ok(Body::UidBatches(Batches { messages, wanted }))
 }
 
-fn ascending(cursor: &mut Cursor<'_>) -> Parse<(u32, u32)> {
+fn range(cursor: &mut Cursor<'_>) -> Parse<(u32, u32)> {
     let first = cursor.nz_number()?;
     cursor.want(b':', "Expected a colon in a range")?;
     let last = cursor.nz_number()?;
-    if first > last {
-        return Err(Fault::Syntax("Batches are counted upwards"));
-    }
     Ok((first, last))
 }

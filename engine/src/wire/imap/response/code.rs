@@ -41,8 +41,8 @@ pub enum Code<'a> {
     ExpungeIssued,
     HasChildren,
     HighestModSeq(ModSeq),
-    /// RFC 9585 §5: of the command with this tag; how far it is is not told.
-    InProgress(&'a str),
+    /// RFC 9585 §5: of the command with this tag; steps done, and how many there are, if known.
+    InProgress(&'a str, Option<(u64, u64)>),
     InUse,
     Limit,
     /// RFC 8474 §4.
@@ -68,6 +68,8 @@ pub enum Code<'a> {
     TooBig,
     /// RFC 10022 §3.1: batches smaller than we make them.
     TooFew,
+    /// RFC 10022 §3.1.5.
+    TooMany,
     TryCreate,
     UidNext(Uid),
     UidNotSticky,
@@ -183,10 +185,17 @@ fn write_code(out: &mut Vec<u8>, code: Code<'_>) {
             mailbox_id(out, account, mailbox);
             out.push(b')');
         }
-        Code::InProgress(tag) => {
+        Code::InProgress(tag, come) => {
             out.extend_from_slice(b" (");
             super::string(out, tag.as_bytes(), false);
-            out.extend_from_slice(b" NIL NIL)");
+            match come {
+                Some((done, goal)) => {
+                    argument(out, done);
+                    argument(out, goal);
+                }
+                None => out.extend_from_slice(b" NIL NIL"),
+            }
+            out.push(b')');
         }
         Code::BadCharset(words) | Code::BadEvent(words) => word_list(out, words),
         Code::Capability(words) => {
@@ -237,7 +246,7 @@ fn word_of_code(code: Code<'_>) -> &'static str {
         Code::ExpungeIssued => "EXPUNGEISSUED",
         Code::HasChildren => "HASCHILDREN",
         Code::HighestModSeq(_) => "HIGHESTMODSEQ",
-        Code::InProgress(_) => "INPROGRESS",
+        Code::InProgress(..) => "INPROGRESS",
         Code::InUse => "INUSE",
         Code::Limit => "LIMIT",
         Code::MailboxId(..) => "MAILBOXID",
@@ -257,6 +266,7 @@ fn word_of_code(code: Code<'_>) -> &'static str {
         Code::ServerBug => "SERVERBUG",
         Code::TooBig => "TOOBIG",
         Code::TooFew => "TOOFEW",
+        Code::TooMany => "TOOMANY",
         Code::TryCreate => "TRYCREATE",
         Code::UidNext(_) => "UIDNEXT",
         Code::UidNotSticky => "UIDNOTSTICKY",

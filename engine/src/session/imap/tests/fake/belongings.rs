@@ -56,7 +56,7 @@ impl Belongings for Fake {
         known.find(|id| self.address(*id).as_deref() == Some(address))
     }
 
-    fn ring(&self, _: AccountId, _: MailboxId) {
+    fn ring(&self, _: AccountId, _: Option<MailboxId>) {
         Fake::ring(self);
     }
 }

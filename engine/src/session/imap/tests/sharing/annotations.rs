@@ -174,6 +174,29 @@ fn who_enabled_it_hears_of_changes() {
     assert_eq!(one.listen(), "* METADATA INBOX /shared/other\r\n");
 }
 
+/// RFC 5465 §5.6, §5.7: between commands too, and what was not asked for is not told.
+#[test]
+fn who_asked_for_it_with_notify_hears_of_changes() {
+    let village = Village::new();
+    let mut one = village.client(ALICE_NAME);
+    village.alice(&["CREATE Lists", "CREATE Lists/a", "CREATE Spam"]);
+    one.say("a ENABLE METADATA");
+    one.say("a NOTIFY SET (subtree Lists (MailboxMetadataChange))");
+    village.alice(&["SETMETADATA Lists/a (/shared/comment \"x\")"]);
+    assert_eq!(one.listen(), "* METADATA Lists/a /shared/comment\r\n");
+    village.alice(&[
+        "SETMETADATA Spam (/shared/comment \"x\")",
+        "SETMETADATA \"\" (/private/comment \"x\")",
+    ]);
+    assert_eq!(one.listen(), "");
+    one.say("a NOTIFY SET (personal (ServerMetadataChange))");
+    village.alice(&["SETMETADATA \"\" (/private/comment \"y\")"]);
+    assert_eq!(one.listen(), "* METADATA \"\" /private/comment\r\n");
+    one.say("a NOTIFY NONE");
+    village.alice(&["SETMETADATA Lists/a (/shared/comment \"y\")"]);
+    assert_eq!(one.say("a NOOP"), "a OK Done\r\n");
+}
+
 #[test]
 fn list_tells_them() {
     Village::new().client(ALICE_NAME).play(
