@@ -12,7 +12,7 @@ mod facts;
 mod hunt;
 pub(super) mod known;
 pub(super) mod live;
-mod multi;
+pub(super) mod multi;
 mod progress;
 mod sort;
 mod test;

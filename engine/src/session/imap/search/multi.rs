@@ -16,6 +16,7 @@ use crate::wire::imap::find::Source;
 use crate::wire::imap::response::code::{self, Code};
 use crate::wire::imap::response::esearch::Correlator;
 use crate::wire::imap::response::{Condition, text};
+use crate::wire::imap::rights::Rights;
 use ::store::mail::id::{MailboxId, Uid};
 use ::store::mail::uidset::UidSet;
 use ::store::mailbox::MailboxInfo;
@@ -30,14 +31,28 @@ impl<S: Mailstore> Session<S> {
         sources: Option<Vec<Source>>,
         search: Search,
     ) -> Result<Reply, Ended> {
+        // With sources it is a part of a search that another session answers.
+        let is_errand = self.is_guest() && sources.is_some();
         let sources = sources.unwrap_or_else(|| vec![Source::Selected]);
+        let reply = self.search_sources(dialogue, tag, sources, search).await?;
+        Ok(if is_errand { Reply::silent() } else { reply })
+    }
+
+    async fn search_sources<I: Io>(
+        &mut self,
+        dialogue: &mut Dialogue<I>,
+        tag: &str,
+        sources: Vec<Source>,
+        search: Search,
+    ) -> Result<Reply, Ended> {
         let returns = search.returns.unwrap_or(ALL);
-        if sources.contains(&Source::Selected) && self.selected.is_none() {
+        let has_selected = self.selected.is_some() || self.is_visiting();
+        if sources.contains(&Source::Selected) && !has_selected {
             return Ok(Reply::not_selected());
         }
         // RFC 7377 §2.2: SAVE is of the selected mailbox alone, UPDATE of no other.
         let is_alone = sources.iter().all(|source| *source == Source::Selected);
-        if (returns.save && !is_alone) || (returns.update && self.selected.is_none()) {
+        if (returns.save && !is_alone) || (returns.update && !has_selected) {
             return Ok(Reply::bad(text::SELECTED_ONLY));
         }
         if self.updates_already(tag, search.returns) {
@@ -49,6 +64,8 @@ impl<S: Mailstore> Session<S> {
                 return Ok(reply);
             }
         }
+        self.search_at_others(dialogue, tag, &sources, &search)
+            .await?;
         Ok(Reply::ok(text::SEARCH_DONE))
     }
 
@@ -79,9 +96,10 @@ impl<S: Mailstore> Session<S> {
         if is_selected {
             self.save(&uids, returns);
         }
+        let name = self.shown(&mailbox.name);
         let of = Correlator {
             tag,
-            mailbox: Some((&mailbox.name, mailbox.uid_validity, self.rev2)),
+            mailbox: Some((&name, mailbox.uid_validity, self.utf8())),
             uid: true,
         };
         if !uids.is_empty() {
@@ -153,18 +171,26 @@ impl<S: Mailstore> Session<S> {
                 Source::Inboxes => mailbox.name == "INBOX",
                 Source::Personal => true,
                 Source::Subscribed => subscribed.contains(&mailbox.name),
-                Source::Mailboxes(names) => names.contains(&mailbox.name),
-                Source::Subtree(names) => names.iter().any(|name| {
-                    let below = levels_below(&mailbox.name, name);
-                    below.is_some()
-                }),
-                Source::SubtreeOne(names) => names.iter().any(|name| {
-                    let below = levels_below(&mailbox.name, name);
-                    below.is_some_and(|levels| levels <= 1)
-                }),
+                source => names(source, &mailbox.name),
             })
         });
+        // Whoever visits finds what they may read, selected or not.
+        all.retain(|mailbox| self.rights_on(mailbox.id).contains(Rights::READ));
         all
+    }
+}
+
+/// Whether a source names a mailbox, or one above it.
+pub(in super::super) fn names(source: &Source, mailbox: &str) -> bool {
+    let is_within = |tops: &[String], levels_max: usize| {
+        let mut tops = tops.iter();
+        tops.any(|top| levels_below(mailbox, top).is_some_and(|levels| levels <= levels_max))
+    };
+    match source {
+        Source::Selected | Source::Inboxes | Source::Personal | Source::Subscribed => false,
+        Source::Mailboxes(tops) => is_within(tops, 0),
+        Source::SubtreeOne(tops) => is_within(tops, 1),
+        Source::Subtree(tops) => is_within(tops, usize::MAX),
     }
 }
 

@@ -12,6 +12,7 @@ use super::super::sequence;
 use super::place::Place;
 use super::visit::finds_in_selected;
 use crate::wire::imap::command::{Body, FetchItem, FlagList, Store, StoreOp};
+use crate::wire::imap::find::Find;
 use crate::wire::imap::name::INBOX;
 use crate::wire::imap::response::code::Code;
 use crate::wire::imap::response::text;
@@ -43,6 +44,10 @@ impl<S: Mailstore> Session<S> {
             body @ (Body::Noop | Body::Idle | Body::Enable(_) | Body::Unselect) => {
                 Ok(Admitted::Go(body))
             }
+            // It looks at nothing but what the user may read.
+            Body::Find(Find::Multi {
+                sources: Some(_), ..
+            }) => Ok(Admitted::Go(body)),
             Body::Copy { .. } | Body::Move { .. } => self.admit_copy(body),
             body => match self.admit_selected(body).await {
                 Ok(Ok(body)) => Ok(Admitted::Go(body)),

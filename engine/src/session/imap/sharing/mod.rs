@@ -29,6 +29,7 @@ mod news;
 mod place;
 mod quota;
 mod rights;
+mod sources;
 mod visit;
 
 pub(super) use gate::narrow;

@@ -24,7 +24,7 @@ use std::time::Duration;
 /// A guest session that is kept because a mailbox is selected there.
 pub(super) struct Visit {
     owner: String,
-    guest: Rc<dyn Guest>,
+    pub(super) guest: Rc<dyn Guest>,
 }
 
 /// Where a command goes.
@@ -258,7 +258,7 @@ impl<S: Mailstore> Session<S> {
 
 /// Passes everything between the client and a guest session until its command is over. Whether a
 /// mailbox is selected there.
-async fn attend<I: Io>(
+pub(super) async fn attend<I: Io>(
     dialogue: &mut Dialogue<I>,
     guest: &dyn Guest,
     command: Command,
@@ -378,7 +378,8 @@ fn is_of_selected(body: &Body) -> bool {
     )
 }
 
-/// Whether it looks at nothing but the selected mailbox; sources of RFC 7377 are the user's own.
+/// Whether it looks at nothing but the selected mailbox; where sources of RFC 7377 lie, the session
+/// of the user finds out.
 pub(super) fn finds_in_selected(find: &Find) -> bool {
     match find {
         Find::Sort { .. } | Find::Thread { .. } | Find::CancelUpdate(_) => true,

@@ -127,6 +127,7 @@ impl World {
             "SORT (SUBJECT) UTF-8 ALL",
             "THREAD REFERENCES UTF-8 BODY SECRET",
             "ESEARCH IN (personal) BODY SECRET",
+            "ESEARCH IN (mailboxes # subtree \"Other Users\") BODY SECRET",
             "UNSELECT",
             "CHECK",
             "LIST \"\" *",

@@ -277,3 +277,40 @@ fn the_ways_of_append_are_no_way_around_rights() {
         "{said}"
     );
 }
+
+/// RFC 7377 §2.2: sources reach whatever the user may read, wherever it is.
+#[test]
+fn one_search_finds_what_others_let_be_read() {
+    let village = lent("lr");
+    let mut bob = village.client(BOB_NAME);
+    let found = |tag: &str| {
+        format!(
+            "* ESEARCH (TAG \"{tag}\" MAILBOX {INBOX} UIDVALIDITY 1001) UID ALL 2\r\n\
+             {tag} OK Search completed\r\n"
+        )
+    };
+    let mut say =
+        |tag: &str, sources: &str| bob.say(&format!("{tag} ESEARCH IN ({sources}) SUBJECT two"));
+    assert_eq!(say("a1", &format!("mailboxes {INBOX}")), found("a1"));
+    let spelled = "mailboxes \"Other Users/Alice@Example.test/inbox\"";
+    assert_eq!(say("a2", spelled), found("a2"));
+    assert_eq!(say("a3", "subtree \"Other Users\""), found("a3"));
+    assert_eq!(say("a4", "personal"), "a4 OK Search completed\r\n");
+    assert_eq!(say("a5", "subscribed"), "a5 OK Search completed\r\n");
+    bob.say(&format!("x SUBSCRIBE {INBOX}"));
+    let mut say =
+        |tag: &str, sources: &str| bob.say(&format!("{tag} ESEARCH IN ({sources}) SUBJECT two"));
+    assert_eq!(say("b1", "subscribed inboxes"), found("b1"));
+    village.alice(&["SETACL INBOX bob l"]);
+    assert_eq!(
+        say("b2", "subtree \"Other Users\""),
+        "b2 OK Search completed\r\n"
+    );
+    village.alice(&["SETACL INBOX bob lr"]);
+    bob.say(&format!("x SELECT {INBOX}"));
+    assert_eq!(bob.say("c1 ESEARCH IN (selected) SUBJECT two"), found("c1"));
+    assert!(
+        bob.say("c2 ESEARCH SUBJECT two")
+            .ends_with("c2 OK Search completed\r\n")
+    );
+}
