@@ -40,11 +40,7 @@ pub(super) async fn carry_out(desk: &Desk, order: Order) {
             drop(done.send(outcome));
         }
         Order::RemoveAccount { address, done } => {
-            let outcome = match known(desk, &address) {
-                Ok(account) => store.remove_account(account).await,
-                Err(error) => Err(error),
-            };
-            drop(done.send(outcome));
+            drop(done.send(remove_account(desk, &address).await));
         }
         Order::ForgetIdentifier { address, done } => {
             let identifier = address.to_lowercase();
@@ -109,6 +105,11 @@ async fn close(desk: &Desk) {
     follow::last_round(desk).await;
     log::flush();
     events::flush();
+}
+
+async fn remove_account(desk: &Desk, address: &str) -> Result<(), ChangeError> {
+    let account = known(desk, address)?;
+    desk.hall.store.remove_account(account).await
 }
 
 async fn set_account(

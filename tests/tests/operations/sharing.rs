@@ -156,17 +156,8 @@ fn a_removed_address_takes_its_rights_along() {
         for owner in &owners {
             ctl(&["acl", "set", owner, "INBOX", &address, "lr"], "");
         }
-        ctl(
-            &[
-                "acl",
-                "set",
-                &owners[0],
-                "INBOX",
-                &format!("-{address}"),
-                "w",
-            ],
-            "",
-        );
+        let mut owner = Imap::login(imaps, &owners[0], PASSWORD).unwrap();
+        owner.ok(&format!("SETACL INBOX -{address} w")).unwrap();
     }
     ctl(&["account", "remove", "--yes", "eve@example.test"], "");
     for owner in &owners {

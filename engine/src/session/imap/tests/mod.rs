@@ -28,6 +28,7 @@ mod resync;
 mod search;
 mod select;
 mod sharing;
+mod shown;
 mod store;
 mod uidonly;
 
