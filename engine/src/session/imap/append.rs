@@ -215,8 +215,8 @@ impl<S: Mailstore> Session<S> {
     }
 
     fn may_come(&self, gathered: &mut Gathered<S>, literal: Literal) -> Result<(), Reply> {
-        // RFC 6855 §4. RFC 9755 §4 would have us refuse headers beyond ASCII without ENABLE, too: who
-        // moves old mail here would lose it, so that it is taken, and shown in ASCII.
+        // RFC 6855 §4. RFC 9755 §4 would have us refuse headers beyond ASCII without ENABLE, too:
+        // who moves old mail here would lose it, so that it is taken, and shown in ASCII.
         if literal.utf8 && !self.utf8() {
             return Err(Reply::bad(say::ENABLE_UTF8_FIRST));
         }

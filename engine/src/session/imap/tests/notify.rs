@@ -233,7 +233,8 @@ fn refused_commands_change_nothing() {
     let (store, mut one, _other) = two();
     one.say(&format!("a NOTIFY SET (mailboxes Lists {MESSAGES})"));
     let bad_event = "a NO [BADEVENT (MessageNew MessageExpunge FlagChange MailboxName \
-                     SubscriptionChange MailboxMetadataChange ServerMetadataChange)] No such event is told here\r\n";
+                     SubscriptionChange MailboxMetadataChange ServerMetadataChange)] \
+                     No such event is told here\r\n";
     for set in [
         "(personal (MessageNew MessageExpunge AnnotationChange))",
         "(personal (MailboxMetadataChange AnnotationChange MessageNew MessageExpunge))",
