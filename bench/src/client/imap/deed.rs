@@ -1,4 +1,4 @@
-//! What a session of a load does with one ticket: append, fetch, flag, search, sort or only look in.
+//! What a session of a load does with one ticket: append, fetch, flag, search, sort, look in.
 
 use super::mailbox::FILL_NUMBER_MIN;
 use super::response::{Listener, Nobody, numbered};
