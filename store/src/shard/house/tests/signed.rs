@@ -266,7 +266,8 @@ fn a_task_ends_after_so_many_octets() {
     let mut rig = Rig::signing(SimDisk::new(1), 1);
     rig.run(async |shard, here| {
         let (_, mailbox) = inbox(&shard).await;
-        let octets = vec![b'.'; 9_000_000];
+        let mut octets = letter(0).into_bytes();
+        octets.resize(9_000_000, b'.');
         for _ in 0..9 {
             add_large(&shard, mailbox, &octets).await;
         }
