@@ -1,5 +1,5 @@
-//! Gives memory back: what a thread has freed the allocator keeps for that thread, and a worker that
-//! sleeps after a large task would hold it until the next one.
+//! Gives memory back: what a thread has freed the allocator keeps for that thread, and a worker
+//! that sleeps after a large task would hold it until the next one.
 
 #![allow(unsafe_code)]
 
@@ -12,6 +12,7 @@ pub fn give_back() {
     unsafe { mi_collect(true) }
 }
 
+// SAFETY: this is how mimalloc declares it, in a library that is always linked with this one.
 unsafe extern "C" {
     /// Of mimalloc, which is linked by the dependency named above.
     fn mi_collect(force: bool);

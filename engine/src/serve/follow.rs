@@ -46,6 +46,7 @@ pub(super) async fn last_round(desk: &Desk) {
 async fn round(desk: &Desk) -> Result<(), CompactError> {
     let policy = policy(desk);
     let report = desk.hall.store.make_room(&desk.compactor, &policy).await?;
+    count(desk);
     if !report.is_empty() {
         desk.hall.metrics.compacted_bytes.add(report.bytes_before);
         tell(desk, &report);

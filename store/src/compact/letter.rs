@@ -1,5 +1,5 @@
-//! One delivery as it is served, piece by piece: the prefix, the pieces of its body, the rest of its
-//! MESSAGE. What is read once may be read again; no more of it lies in memory than one piece.
+//! One delivery as it is served, piece by piece: the prefix, the pieces of its body, the rest of
+//! its MESSAGE. What is read once may be read again; no more of it lies in memory than one piece.
 
 use super::source::Source;
 use super::{CompactError, Site};

@@ -5,6 +5,7 @@
 //! that names them; until then the old set is whole, from then on the new one is. Files that no
 //! manifest names are leftovers; they are swept when nobody reads them any more.
 
+mod ahead;
 mod archive;
 mod census;
 mod checkpoint;

@@ -1,5 +1,5 @@
-//! Messages on their way to a block of signatures: each passes twice, in the pieces in which it lies
-//! ([`FirstPass`](crate::search::FirstPass)).
+//! Messages on their way to a block of signatures: each passes twice, in the pieces in which it
+//! lies ([`FirstPass`](crate::search::FirstPass)).
 //!
 //! In memory are the front of one, which has its header, and one piece of it: a few megabytes,
 //! whatever its length. Between two of them the task pauses.
@@ -140,8 +140,8 @@ impl<'a, D: Disk, P: Pace> Passing<'a, D, P> {
     }
 }
 
-/// A message up to the empty line behind its header, with it; all of one that is whole and has none.
-/// `None`: the header is too long, or goes on behind what is here.
+/// A message up to the empty line behind its header, with it; all of one that is whole and has
+/// none. `None`: the header is too long, or goes on behind what is here.
 fn header_of(front: &[u8], is_whole: bool) -> Option<&[u8]> {
     let mut end = 0;
     let mut lines = front.split_inclusive(|octet| *octet == b'\n');

@@ -7,12 +7,12 @@
 //! A task takes as many messages as come to some megabytes, so that what is to be emptied meanwhile
 //! need not wait for long.
 
+use super::ahead::Ahead;
 use super::letter::octets_at;
 use super::passing::Passing;
 use super::source::Source;
 use super::{CompactError, Pace, Report, Site, unwritten};
 use crate::disk::Disk;
-use crate::disk::ahead::Ahead;
 use crate::log::Place;
 use crate::mail::id::ObjectId;
 use crate::search::{

@@ -1,9 +1,9 @@
 //! Which members have which keys in one field, while a block is gathered: two octets each.
 //!
-//! Keys are put to stretches by their highest bits, so that what is left of a key fits into fourteen
-//! bits, as the number of a member does, and each stretch can be laid out and given back by itself.
-//! Pairs come member by member when messages are signed, and key by key when files are united; so a
-//! unit of sixteen bits says one half of a pair, and the other is the one before:
+//! Keys are put to stretches by their highest bits, so that what is left of a key fits into
+//! fourteen bits, as the number of a member does, and each stretch can be laid out and given back
+//! by itself. Pairs come member by member when messages are signed, and key by key when files are
+//! united; so a unit of sixteen bits says one half of a pair, and the other is the one before:
 //!
 //! ```text
 //! 0 0 key        a pair of this key and the present member

@@ -59,8 +59,8 @@ impl<D: Disk> Shard<D> {
         UidSet::from_ascending(without)
     }
 
-    /// Writes down what came since the last checkpoint, so that it can be signed, and keeps no house
-    /// beside that.
+    /// Writes down what came since the last checkpoint, so that it can be signed, and keeps no
+    /// house beside that.
     pub async fn write_fresh(&self, aside: &impl Aside) -> Result<(), CompactError> {
         self.checkpoint(aside).await?;
         self.compact(aside, Task::Merge).await.map(drop)

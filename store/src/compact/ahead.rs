@@ -2,7 +2,7 @@
 //! of the files that were read last it keeps what was read last, half a megabyte of each. What is
 //! read that way must not change meanwhile.
 
-use super::{Block, Disk, File, Map, Mode};
+use crate::disk::{Block, Disk, File, Map, Mode};
 use crate::limit::BLOCK_BYTES;
 use crate::pack::recent::Recent;
 use std::cell::{Cell, RefCell};
@@ -10,12 +10,12 @@ use std::io;
 use std::rc::Rc;
 
 #[derive(Clone)]
-pub(crate) struct Ahead<D> {
+pub(super) struct Ahead<D> {
     disk: D,
     windows: Rc<Windows>,
 }
 
-pub(crate) struct AheadFile<F> {
+pub(super) struct AheadFile<F> {
     file: F,
     number: u64,
     windows: Rc<Windows>,
@@ -29,7 +29,7 @@ struct Windows {
 }
 
 impl<D> Ahead<D> {
-    pub(crate) fn new(disk: D) -> Ahead<D> {
+    pub(super) fn new(disk: D) -> Ahead<D> {
         let windows = Windows {
             recent: RefCell::new(Recent::new(usize::MAX, WINDOWS_MAX)),
             files: Cell::new(0),
@@ -134,8 +134,8 @@ const WINDOWS_MAX: usize = 4;
 
 #[cfg(test)]
 mod tests {
-    use super::super::blocking::{BlockingDisk, run};
     use super::*;
+    use crate::disk::blocking::{BlockingDisk, run};
 
     #[test]
     fn what_is_read_is_what_is_there() {
