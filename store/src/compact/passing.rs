@@ -133,7 +133,7 @@ impl<'a, D: Disk, P: Pace> Passing<'a, D, P> {
                 self.since_pause = 0;
                 let (done, total) = (self.done, self.total);
                 let at = "signing";
-                self.pace.pause(Progress { at, done, total }).await;
+                self.pace.give_way(Progress { at, done, total }).await;
             }
         }
         Ok(true)

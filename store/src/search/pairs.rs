@@ -22,7 +22,8 @@ pub(super) struct Pairs {
 /// The pairs whose keys begin with the same bits.
 #[derive(Default)]
 pub(super) struct Stretch {
-    units: Vec<u16>,
+    /// Chunks of so many units that none is ever copied to a larger place.
+    units: Vec<Vec<u16>>,
     count: usize,
     /// Key and member of the last pair.
     present: Option<(u16, u16)>,
@@ -45,18 +46,32 @@ impl Pairs {
 impl Stretch {
     fn add(&mut self, low: u16, member: u16) {
         match self.present {
-            Some((_, present)) if present == member => self.units.push(low),
-            Some((present, _)) if present == low => self.units.push(PAIR_OF_MEMBER | member),
-            _ => self.units.extend([PRESENT_MEMBER | member, low]),
+            Some((_, present)) if present == member => self.push(low),
+            Some((present, _)) if present == low => self.push(PAIR_OF_MEMBER | member),
+            _ => {
+                self.push(PRESENT_MEMBER | member);
+                self.push(low);
+            }
         }
         self.present = Some((low, member));
         self.count += 1;
     }
 
+    fn push(&mut self, unit: u16) {
+        match self.units.last_mut() {
+            Some(chunk) if chunk.len() < CHUNK_UNITS => chunk.push(unit),
+            _ => {
+                let mut chunk = Vec::with_capacity(CHUNK_UNITS);
+                chunk.push(unit);
+                self.units.push(chunk);
+            }
+        }
+    }
+
     /// Shows each pair as it came: key, less the lowest of the stretch, and member.
     fn each(&self, mut show: impl FnMut(u16, u16)) {
         let (mut key, mut member) = (0, 0);
-        for unit in &self.units {
+        for unit in self.units.iter().flatten() {
             match unit & !UNIT_MASK {
                 0 => key = unit & UNIT_MASK,
                 PRESENT_MEMBER => {
@@ -138,6 +153,9 @@ const STRETCH_KEYS: usize = 1 << LOW_BITS;
 const LOW_BITS: u32 = 14;
 const LOW_MASK: u32 = (1 << LOW_BITS) - 1;
 
+/// 16 KiB.
+const CHUNK_UNITS: usize = 8192;
+
 const UNIT_MASK: u16 = (1 << LOW_BITS) - 1;
 const PAIR_OF_MEMBER: u16 = 1 << 14;
 const PRESENT_MEMBER: u16 = 1 << 15;
@@ -159,7 +177,7 @@ mod tests {
             .for_each(|(key, member)| gathered.add(key, member));
         let (mut lists, mut units) = (Lists::new(), 0);
         for (base, stretch) in gathered.take() {
-            units += stretch.units.len();
+            units += stretch.units.iter().flatten().count();
             stretch.lists(numbers, |key, list| {
                 assert!(
                     lists
