@@ -3,7 +3,7 @@
 //! A message tells its texts first ([`Gathering::add`]); then it is signed, or forgotten. In the
 //! end the trigrams of all are dealt out by key, so that each key has its list of members, a
 //! stretch of keys after the other, and each stretch is given back when it is laid out. Memory at
-//! the peak: two octets a pair, the columns, and the block that comes of them, some 30 MiB for a
+//! the peak: two octets a pair, the columns, and the block that comes of them, some 40 MiB for a
 //! full block; for a thousand messages of usual length about 8 MiB.
 
 use super::block::{BlockRow, Index, Member, Members};
