@@ -18,7 +18,7 @@ use store::compact::Here;
 use store::disk::fault::Seed;
 use store::mail::id::{AccountId, MailboxId};
 use store::mail::uidset::UidSet;
-use store::search::{Column, Field, Needle, Texts};
+use store::search::{Column, Field, FirstPass, InMemory, Needle, TextSink, Texts};
 use store::shard::Shard;
 
 const ADDRESS: &str = "user@example.test";
@@ -35,21 +35,8 @@ impl Texts for Plain {
         1
     }
 
-    fn read(&self, message: &[u8], each: &mut dyn FnMut(Field, &str)) {
-        let text = String::from_utf8_lossy(message).to_ascii_lowercase();
-        let (header, body) = text.split_once("\r\n\r\n").unwrap_or((&text, ""));
-        for line in header.split("\r\n") {
-            let (name, value) = line.split_once(": ").unwrap_or(("", line));
-            let field = match name {
-                "subject" => Some(Field::Subject),
-                "from" => Some(Field::From),
-                "to" => Some(Field::To),
-                _ => None,
-            };
-            field.into_iter().for_each(|field| each(field, value));
-        }
-        each(Field::Header, header);
-        each(Field::Body, body);
+    fn begin(&self) -> Box<dyn FirstPass> {
+        Box::new(InMemory(read))
     }
 
     fn column(&self, header: &[u8], column: Column, out: &mut Vec<u8>) {
@@ -60,6 +47,23 @@ impl Texts for Plain {
             Column::Envelope => kept,
         });
     }
+}
+
+fn read(message: &[u8], each: TextSink<'_>) {
+    let text = String::from_utf8_lossy(message).to_ascii_lowercase();
+    let (header, body) = text.split_once("\r\n\r\n").unwrap_or((&text, ""));
+    for line in header.split("\r\n") {
+        let (name, value) = line.split_once(": ").unwrap_or(("", line));
+        let field = match name {
+            "subject" => Some(Field::Subject),
+            "from" => Some(Field::From),
+            "to" => Some(Field::To),
+            _ => None,
+        };
+        field.into_iter().for_each(|field| each(field, value));
+    }
+    each(Field::Header, header);
+    each(Field::Body, body);
 }
 
 async fn measure(shard: &Rc<Shard<Disk>>, disk: &Disk, messages: u64) -> Done {

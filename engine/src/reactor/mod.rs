@@ -17,6 +17,7 @@ pub mod alarm;
 pub mod buffer;
 pub mod clock;
 pub mod file;
+pub mod heap;
 pub mod idle;
 pub mod inbox;
 pub mod mesh;

@@ -3,10 +3,11 @@
 //!
 //! Checkpoints have a thread for themselves, at the usual priority: they take little, and what they
 //! bound, the time of a start after a crash, must hold on a busy machine, too. All else is done one
-//! task at a time by a thread that everything else goes before.
+//! task at a time by a thread that everything else goes before, and that gives back after each what
+//! memory the task took.
 
 use super::tempo::Tempo;
-use crate::reactor::Pool;
+use crate::reactor::{Pool, heap};
 use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -53,6 +54,7 @@ impl Aside for Compactor {
             tempo.set_working(true);
             let done = run(carry_out(&disk, &owner, &task, &*tempo));
             tempo.set_working(false);
+            heap::give_back();
             done
         };
         let pool = match is_checkpoint {

@@ -1,4 +1,7 @@
-//! What each shard does beside serving: checkpoints, merges, sweeps.
+//! What each shard does beside serving: checkpoints, merges, sweeps, signatures.
+//!
+//! Space goes before signatures: whatever is due is done between two steps of signing. And one step
+//! follows each round, so that searches do not starve where there is always something due.
 
 use super::shard::Desk;
 use crate::event;
@@ -11,22 +14,24 @@ use store::shard::{CompactError, Policy, Report};
 pub(super) async fn follow(desk: Rc<Desk>) {
     // A round, and one of either kind.
     let (mut done, mut fresh) = (Done::now(&desk), Done::now(&desk));
+    let mut has_more_to_sign = false;
     loop {
-        sleep(LOOK).await;
+        if !has_more_to_sign {
+            sleep(LOOK).await;
+        }
         if desk.hall.store.log().is_full() {
             desk.hall.store.log().retry();
         }
-        let is_due = done.is_due(&desk);
-        if !is_due && !fresh.is_long(&desk) {
+        if done.is_due(&desk) {
+            (done, fresh) = (Done::now(&desk), Done::now(&desk));
+            report(&desk, round(&desk).await);
+        } else if fresh.is_long(&desk) {
+            fresh = Done::now(&desk);
+            report(&desk, desk.hall.store.write_fresh(&desk.compactor).await);
+        } else if !has_more_to_sign {
             continue;
         }
-        fresh = Done::now(&desk);
-        if is_due {
-            done = Done::now(&desk);
-            report(&desk, round(&desk).await);
-        } else {
-            report(&desk, fresh_round(&desk).await);
-        }
+        has_more_to_sign = sign(&desk).await;
         count(&desk);
     }
 }
@@ -40,7 +45,8 @@ pub(super) async fn last_round(desk: &Desk) {
 /// A checkpoint and what it makes possible.
 async fn round(desk: &Desk) -> Result<(), CompactError> {
     let policy = policy(desk);
-    let report = desk.hall.store.keep_house(&desk.compactor, &policy).await?;
+    let report = desk.hall.store.make_room(&desk.compactor, &policy).await?;
+    count(desk);
     if !report.is_empty() {
         desk.hall.metrics.compacted_bytes.add(report.bytes_before);
         tell(desk, &report);
@@ -48,15 +54,17 @@ async fn round(desk: &Desk) -> Result<(), CompactError> {
     Ok(())
 }
 
-/// A checkpoint, and signatures of what came since the last one: no search reads much more than
-/// that.
-async fn fresh_round(desk: &Desk) -> Result<(), CompactError> {
-    let signed = desk
-        .hall
-        .store
-        .sign_fresh(&desk.compactor, &policy(desk))
-        .await;
-    signed.map(drop)
+/// Takes one step of signing. Whether there is another one.
+async fn sign(desk: &Desk) -> bool {
+    let step = desk.hall.store.sign_step(&desk.compactor, false).await;
+    match step {
+        Ok(step) => step.has_more_to_sign,
+        Err(error) => {
+            let (shard, why) = (desk.hall.shard, error.to_string());
+            event!(Warn, "signing failed", shard = shard, why = why);
+            false
+        }
+    }
 }
 
 fn policy(desk: &Desk) -> Policy {

@@ -3,8 +3,10 @@
 //! Each shard tells the time of every commit; two running estimates of the 99th percentile are kept
 //! from it, one while the compactor rests, be it between two pieces of work, and one while it
 //! works. Between two pieces it waits while the second is more than twice the first, but never for
-//! long: dead space must come back also on a busy machine.
+//! long: dead space must come back also on a busy machine. Signing, for which nobody waits, rests
+//! after each piece as long as that took: it takes half a core at most.
 
+use crate::reactor::Now;
 use crate::reactor::idle::rest;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
@@ -16,6 +18,8 @@ use store::shard::{Pace, Progress};
 pub(super) struct Tempo {
     is_working: AtomicBool,
     shards: Box<[Commits]>,
+    /// When the present piece of work began, in monotonic milliseconds.
+    began: AtomicU64,
 }
 
 /// The slowest of a hundred commits, in microseconds; 0: none was seen yet.
@@ -32,6 +36,7 @@ impl Tempo {
         Tempo {
             is_working: AtomicBool::new(false),
             shards: (0..shards).map(|_| Commits::default()).collect(),
+            began: AtomicU64::new(0),
         }
     }
 
@@ -54,6 +59,10 @@ impl Tempo {
     /// The compactor begins or ends a task. What was felt of the last one holds for the next: one
     /// task alone is too short to learn from where few commit.
     pub(super) fn set_working(&self, is_working: bool) {
+        if is_working {
+            let now = Now::read().monotonic_millis;
+            self.began.store(now, Ordering::Relaxed);
+        }
         self.is_working.store(is_working, Ordering::Relaxed);
     }
 
@@ -95,6 +104,15 @@ impl Pace for Tempo {
             self.forget();
         }
     }
+
+    async fn give_way(&self, progress: Progress) {
+        let began = self.began.load(Ordering::Relaxed);
+        let took = Now::read().monotonic_millis.saturating_sub(began);
+        self.set_working(false);
+        rest(Duration::from_millis(took).min(GIVEN_WAY_MAX));
+        self.set_working(true);
+        self.pause(progress).await;
+    }
 }
 
 /// One step of an estimate of the 99th percentile: up by 99 parts for a value above it, down by one
@@ -117,6 +135,9 @@ const CALM_MICROS_LEAST: u64 = 500;
 const CALM_SEEN_LEAST: u64 = 256;
 
 const REST: Duration = Duration::from_millis(10);
+
+/// A piece that took longer was waiting itself.
+const GIVEN_WAY_MAX: Duration = Duration::from_millis(50);
 
 /// Rests between two pieces of work.
 const RESTS_MAX: u32 = 50;

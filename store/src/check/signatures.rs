@@ -4,13 +4,13 @@
 use super::damage::{Damage, Part};
 use super::{Check, Owner};
 use crate::disk::Disk;
-use crate::search::{SEARCH, SignFile, number_of, path};
+use crate::search::{SEARCH, SignFile, is_unfinished, number_of, path};
 use crate::table::TableError;
 
 /// What is wrong with a file of signatures.
 pub(super) enum Fault {
     Damaged(Damage),
-    /// It has no good header: a crash has most likely ended its making.
+    /// It has no header, or half of one: a crash has ended its making.
     Unfinished,
 }
 
@@ -49,7 +49,7 @@ pub(super) async fn sound<D: Disk>(disk: &D, owner: &Owner, number: u32) -> Resu
     };
     match read.await {
         Ok(bytes) => Ok(bytes),
-        Err(TableError::Damaged { offset: 0, .. }) => Err(Fault::Unfinished),
+        Err(_) if is_unfinished(disk, owner, number).await => Err(Fault::Unfinished),
         Err(error) => Err(Fault::Damaged(Damage::table(Part::Signatures, &error))),
     }
 }

@@ -5,17 +5,20 @@
 //! that names them; until then the old set is whole, from then on the new one is. Files that no
 //! manifest names are leftovers; they are swept when nobody reads them any more.
 
+mod ahead;
 mod archive;
 mod census;
 mod checkpoint;
 pub(crate) mod damage;
 mod empty;
+mod letter;
 pub(crate) mod listing;
 mod live;
 mod memos;
 mod merge;
 mod moving;
 mod pace;
+mod passing;
 mod policy;
 mod repack;
 mod report;

@@ -42,6 +42,11 @@ impl Course {
 pub trait Pace {
     /// Returns when the task may go on.
     async fn pause(&self, progress: Progress);
+
+    /// The same for a task that nobody waits for: it may take twice the time.
+    async fn give_way(&self, progress: Progress) {
+        self.pause(progress).await;
+    }
 }
 
 /// As fast as it goes.
@@ -55,6 +60,10 @@ impl Pace for Unpaced {
 impl<P: Pace> Pace for &P {
     async fn pause(&self, progress: Progress) {
         (**self).pause(progress).await;
+    }
+
+    async fn give_way(&self, progress: Progress) {
+        (**self).give_way(progress).await;
     }
 }
 

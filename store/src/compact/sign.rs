@@ -3,18 +3,21 @@
 //!
 //! A file is whole and verified before those that it replaces are removed. Nothing names them but
 //! themselves, so a crash leaves files that say the same twice, or one without a header.
+//!
+//! A task takes as many messages as come to some megabytes, so that what is to be emptied meanwhile
+//! need not wait for long.
 
+use super::ahead::Ahead;
+use super::letter::octets_at;
+use super::passing::Passing;
 use super::source::Source;
-use super::{CompactError, Pace, Progress, Report, Site, unwritten};
+use super::{CompactError, Pace, Report, Site, unwritten};
 use crate::disk::Disk;
-use crate::disk::ahead::Ahead;
-use crate::error::ReadError;
-use crate::log::{Place, Record};
-use crate::mail::id::{AccountId, ObjectId};
-use crate::record::{Fact, MessageHead, kind};
+use crate::log::Place;
+use crate::mail::id::ObjectId;
 use crate::search::{
-    Anchor, Cover, Gathering, Head, Reader, SEARCH, SIGNED_BYTES_MAX, SignFile, SignWriter, Title,
-    UniteError, objects, path, unite,
+    Anchor, Cover, Gathering, Head, Reader, SEARCH, SignFile, SignWriter, Title, UniteError,
+    objects, path, unite,
 };
 use crate::table::locations::{Kind, Locations, seat_of};
 use crate::table::manifest::Manifest;
@@ -171,9 +174,7 @@ struct Signer<'a, D: Disk, P> {
     signing: &'a Signing,
     pace: &'a P,
     locations: Locations<D>,
-    ahead: Ahead<D>,
     gathering: Gathering,
-    signed: u64,
 }
 
 impl<'a, D: Disk, P: Pace> Signer<'a, D, P> {
@@ -190,9 +191,7 @@ impl<'a, D: Disk, P: Pace> Signer<'a, D, P> {
             signing,
             pace,
             locations: Locations::new(disk, owner, &manifest.locations),
-            ahead: Ahead(site.disk.clone()),
             gathering: Gathering::default(),
-            signed: 0,
         }
     }
 
@@ -201,20 +200,37 @@ impl<'a, D: Disk, P: Pace> Signer<'a, D, P> {
         let (deliveries, end) = self.deliveries(&gap).await?;
         let writer = SignWriter::create(self.site.disk, self.site.owner, title.number).await;
         let mut writer = writer.map_err(unwritten)?;
-        if let Err(error) = self.sign(deliveries, &mut writer).await {
-            writer.abandon().await;
-            return Err(error);
-        }
+        let signed = match self.sign(deliveries, &mut writer).await {
+            Ok(signed) => signed,
+            Err(error) => {
+                writer.abandon().await;
+                return Err(error);
+            }
+        };
         let written = writer.finish(self.site.owner, title, gap.start..end).await;
         verify(self.site, &written.map_err(unwritten)?).await?;
-        Ok(self.signed)
+        Ok(signed)
     }
 
-    /// The first deliveries and queue records of a gap, and the end of what was looked at.
+    /// Where the first deliveries of a gap lie, as many as one task signs, and the end of what was
+    /// looked at.
     async fn deliveries(
         &self,
         gap: &Range<ObjectId>,
     ) -> Result<(Vec<Place>, ObjectId), CompactError> {
+        let (mut found, mut end) = self.first_deliveries(gap).await?;
+        let most = self.fitting(&found).await?;
+        if let Some((object, _)) = found.get(most) {
+            end = *object;
+            found.truncate(most);
+        }
+        Ok((found.into_iter().map(|(_, place)| place).collect(), end))
+    }
+
+    async fn first_deliveries(
+        &self,
+        gap: &Range<ObjectId>,
+    ) -> Result<(Vec<(ObjectId, Place)>, ObjectId), CompactError> {
         let mut found = Vec::new();
         let (first, last) = (seat_of(gap.start).0, seat_of(gap.end).0);
         let chunks = self.manifest.locations.iter();
@@ -229,7 +245,7 @@ impl<'a, D: Disk, P: Pace> Signer<'a, D, P> {
                         continue;
                     };
                     if location.kind == Kind::Deliver {
-                        found.push(location.place);
+                        found.push((ObjectId(at), location.place));
                     }
                     if found.len() == STEP_MESSAGES {
                         return Ok((found, ObjectId(at + 1)));
@@ -240,101 +256,54 @@ impl<'a, D: Disk, P: Pace> Signer<'a, D, P> {
         Ok((found, gap.end))
     }
 
+    /// How many of these one task signs, by the sizes of a few of them.
+    async fn fitting(&self, found: &[(ObjectId, Place)]) -> Result<usize, CompactError> {
+        let mut source = Source::new(self.site);
+        let (mut octets, mut asked) = (0, 0);
+        for (_, place) in found.iter().step_by(found.len().div_ceil(SAMPLES).max(1)) {
+            let read = octets_at(self.site, &mut source, *place).await?;
+            octets += read.unwrap_or(0);
+            asked += 1;
+        }
+        let fitting = STEP_BYTES * asked / octets.max(1);
+        let fitting = usize::try_from(fitting).unwrap_or(usize::MAX);
+        Ok(fitting.max(STEP_MESSAGES_LEAST))
+    }
+
+    /// How many were signed.
     async fn sign(
         &mut self,
         mut places: Vec<Place>,
         writer: &mut SignWriter<D>,
-    ) -> Result<(), CompactError> {
+    ) -> Result<u64, CompactError> {
         places.sort_unstable();
         let site = Site {
-            disk: &self.ahead.clone(),
+            disk: &Ahead::new(self.site.disk.clone()),
             owner: self.site.owner,
         };
-        let mut source = Source::new(&site);
-        let (total, mut octets, mut since_pause) = (places.len() as u64, Vec::new(), 0);
-        for (place, done) in places.into_iter().zip(0..) {
+        let texts = &*self.signing.reader.0;
+        let mut passing = Passing::new(&site, self.pace, places.len() as u64);
+        let mut signed = 0;
+        for place in places {
             if self.gathering.is_full() {
                 writer.block(&mut self.gathering).await.map_err(unwritten)?;
             }
-            octets.clear();
-            let read = self.read(&site, &mut source, place, &mut octets).await?;
-            if let Some((account, object)) = read {
-                let texts = &*self.signing.reader.0;
-                self.gathering.sign(texts, account, object, &octets);
-                self.signed += 1;
-            }
-            since_pause += octets.len();
-            if since_pause >= PAUSE_BYTES {
-                since_pause = 0;
-                let at = "signing";
-                self.pace.pause(Progress { at, done, total }).await;
+            if let Some(letter) = passing.letter(&self.locations, place).await? {
+                let is_signed = passing.sign(texts, &letter, &mut self.gathering).await?;
+                signed += u64::from(is_signed);
             }
         }
-        writer.block(&mut self.gathering).await.map_err(unwritten)
-    }
-
-    /// Whose delivery lies at a place, if one does, and its prefix and body. One that cannot be
-    /// read, or is too long, is not signed.
-    async fn read(
-        &self,
-        site: &Site<'_, Ahead<D>>,
-        source: &mut Source<Ahead<D>>,
-        place: Place,
-        octets: &mut Vec<u8>,
-    ) -> Result<Option<(AccountId, ObjectId)>, CompactError> {
-        let Ok(record) = source.read(site, place).await? else {
-            return Ok(None);
-        };
-        let deliver = match Fact::decode(record.kind(), record.payload()) {
-            Ok(Fact::Deliver(deliver)) => deliver,
-            _ => return Ok(None),
-        };
-        octets.extend_from_slice(&deliver.prefix);
-        let at = match self.locations.find(deliver.message).await {
-            Ok(Some(location)) => location.place,
-            Ok(None) | Err(ReadError::Damaged { .. }) => return Ok(None),
-            Err(error) => return Err(CompactError::Read(error)),
-        };
-        let Ok(message) = source.read(site, at).await? else {
-            return Ok(None);
-        };
-        let is_whole = body_of(site, source, &message, octets).await?;
-        let whose = (AccountId(record.account()), deliver.object);
-        Ok(is_whole.then_some(whose))
+        writer.block(&mut self.gathering).await.map_err(unwritten)?;
+        Ok(signed)
     }
 }
 
-/// Appends the body of a MESSAGE; `false` where that cannot be.
-async fn body_of<D: Disk>(
-    site: &Site<'_, D>,
-    source: &mut Source<D>,
-    message: &Record,
-    octets: &mut Vec<u8>,
-) -> Result<bool, CompactError> {
-    if message.kind() != kind::MESSAGE {
-        return Ok(false);
-    }
-    let Ok((head, rest)) = MessageHead::split(message.payload()) else {
-        return Ok(false);
-    };
-    if head.octets > SIGNED_BYTES_MAX {
-        return Ok(false);
-    }
-    for piece in &head.pieces {
-        let Ok(body) = source.read(site, piece.place).await? else {
-            return Ok(false);
-        };
-        if body.kind() != kind::BODY || body.payload().len() != piece.octets as usize {
-            return Ok(false);
-        }
-        octets.extend_from_slice(body.payload());
-    }
-    octets.extend_from_slice(rest);
-    Ok(true)
-}
-
-/// Deliveries that one task signs at most: half a second of work.
+/// Deliveries that one task signs at most, and octets, about: half a second of work.
 const STEP_MESSAGES: usize = 8192;
+const STEP_BYTES: u64 = 64 << 20;
 
-/// Between two pauses.
-const PAUSE_BYTES: usize = 1 << 20;
+/// However large they seem to be: so many are signed.
+const STEP_MESSAGES_LEAST: usize = 4;
+
+/// Deliveries that are asked for their size.
+const SAMPLES: usize = 32;

@@ -4,7 +4,6 @@
 //! calls for tools, [`sim`] one in memory that loses, tears and fails by a seed. All of them live
 //! on one thread; futures need not be `Send`.
 
-pub(crate) mod ahead;
 pub mod block;
 pub mod blocking;
 pub mod create;

@@ -2,7 +2,7 @@
 
 use super::block::{BlockRow, Index, Members, ROW_BYTES};
 use super::chunk::{ChunkRow, Unpacked};
-use super::head::Head;
+use super::head::{self, Head};
 use super::page::{PageRow, entries};
 use super::{list, name};
 use crate::codec::Fields;
@@ -64,6 +64,18 @@ pub(crate) async fn read_head<D: Disk>(
     let path = name::path(&owner.directory, number);
     let file = disk.open(&path, Mode::Read).await.map_err(at(&path))?;
     head_of(&file, &path, owner, number).await
+}
+
+/// Whether the header, which is written last, was never written whole: as after a crash, and not by
+/// damage.
+pub(crate) async fn is_unfinished<D: Disk>(disk: &D, owner: &Owner, number: u32) -> bool {
+    let path = name::path(&owner.directory, number);
+    let read = async {
+        let file = disk.open(&path, Mode::Read).await?;
+        file.read_at(0, BLOCK_BYTES).await
+    };
+    read.await
+        .is_ok_and(|block| head::is_unwritten(block.as_slice()))
 }
 
 async fn head_of<F: File>(

@@ -1,22 +1,25 @@
 //! Gathers the trigrams and columns of the messages of one block, and lays the block out.
 //!
-//! While messages are added, a trigram of one is four bytes: key and member. In the end they are
-//! counted by key and dealt out, so that each key has its list of members. Memory: twelve million
-//! pairs, half as much to deal them out, the block itself; some 100 MB at the peak.
+//! A message tells its texts first ([`Gathering::add`]); then it is signed, or forgotten. In the
+//! end the trigrams of all are dealt out by key, so that each key has its list of members, a
+//! stretch of keys after the other, and each stretch is given back when it is laid out. Memory at
+//! the peak: two octets a pair, the columns, and the block that comes of them, some 40 MiB for a
+//! full block; for a thousand messages of usual length about 8 MiB.
 
 use super::block::{BlockRow, Index, Member, Members};
 use super::chunk::Chunks;
 use super::grams::Grams;
 use super::page::{PageRow, Pages};
-use super::{COLUMN_BYTES_MAX, Column, Field, KEYS, MEMBER_BITS, MEMBERS_MAX, PAIRS_MAX, Texts};
+use super::pairs::Pairs;
+use super::{COLUMN_BYTES_MAX, Column, Field, MEMBERS_MAX, PAIRS_MAX, Texts};
 use crate::codec::checksum::plain;
 use crate::mail::id::{AccountId, ObjectId};
 use crate::pack::compressor::Compressor;
 
 /// A block in the making.
 pub(crate) struct Gathering {
-    /// Key and member, by field.
-    pairs: [Vec<u32>; Field::ALL.len()],
+    /// By field.
+    pairs: [Pairs; Field::ALL.len()],
     count: usize,
     members: Vec<Member>,
     columns: [Kept; Column::ALL.len()],
@@ -35,7 +38,10 @@ struct Kept {
 /// A block laid out, and its row, whose offset is that of the file so far.
 pub(super) struct Laid {
     pub(super) row: BlockRow,
-    pub(super) octets: Vec<u8>,
+    /// Members and index.
+    pub(super) front: Vec<u8>,
+    /// Pages and chunks.
+    pub(super) body: Vec<u8>,
 }
 
 impl Default for Gathering {
@@ -53,27 +59,31 @@ impl Default for Gathering {
 }
 
 impl Gathering {
-    /// Signs a message.
+    /// Takes a text of the message that is read now.
+    pub(crate) fn add(&mut self, field: Field, text: &str) {
+        if let Some(grams) = self.grams.get_mut(field as usize) {
+            grams.add(text);
+        }
+    }
+
+    /// Forgets the texts of the message that is read now: it cannot be signed.
+    pub(crate) fn forget(&mut self) {
+        self.grams.iter_mut().for_each(|grams| grams.take(drop));
+    }
+
+    /// Signs the message whose texts were added, and whose prefix and header are these.
     pub(crate) fn sign(
         &mut self,
         texts: &dyn Texts,
-        account: AccountId,
-        object: ObjectId,
-        message: &[u8],
+        (account, object): (AccountId, ObjectId),
+        header: &[u8],
     ) {
-        let grams = &mut self.grams;
-        texts.read(message, &mut |field, text| {
-            if let Some(grams) = grams.get_mut(field as usize) {
-                grams.add(text);
-            }
-        });
         let member = self.join(account, object);
         let mut taken = std::mem::take(&mut self.grams);
         for (grams, field) in taken.iter_mut().zip(0..) {
             grams.take(|key| self.pair(field, key, member));
         }
         self.grams = taken;
-        let header = header_of(message);
         for column in Column::ALL {
             let mut kept = std::mem::take(&mut self.scratch);
             kept.clear();
@@ -108,7 +118,7 @@ impl Gathering {
             self.pairs.get_mut(field),
             self.members.get_mut(usize::from(member)),
         ) {
-            pairs.push(key << MEMBER_BITS | u32::from(member));
+            pairs.add(key, member);
             joined.pairs += 1;
             self.count += 1;
         }
@@ -146,7 +156,6 @@ impl Gathering {
         let numbers = numbers(&order);
         for (pairs, rows) in self.pairs.iter_mut().zip(&mut index.fields) {
             *rows = lists(pairs, &numbers, &mut body);
-            pairs.clear();
         }
         for (kept, rows) in self.columns.iter_mut().zip(&mut index.columns) {
             let mut chunks = Chunks::new(&mut self.compressor);
@@ -156,7 +165,7 @@ impl Gathering {
             *rows = chunks.finish(&mut body);
             *kept = Kept::default();
         }
-        self.members.clear();
+        self.members = Vec::new();
         self.count = 0;
         laid(&members, &index, body)
     }
@@ -179,17 +188,17 @@ impl Kept {
     }
 }
 
-fn laid(members: &Members, index: &Index, mut body: Vec<u8>) -> Laid {
-    let mut octets = Vec::new();
-    members.encode(&mut octets);
-    let members_bytes = octets.len();
-    index.encode(&mut octets);
-    let (first, second) = octets.split_at(members_bytes);
+fn laid(members: &Members, index: &Index, body: Vec<u8>) -> Laid {
+    let mut front = Vec::new();
+    members.encode(&mut front);
+    let members_bytes = front.len();
+    index.encode(&mut front);
+    let (first, second) = front.split_at(members_bytes);
     let ends = (members.0.first(), members.0.last());
     let account = |member: Option<&Member>| member.map_or(AccountId(0), |one| one.account);
     let row = BlockRow {
         offset: 0,
-        bytes: (octets.len() + body.len()) as u64,
+        bytes: (front.len() + body.len()) as u64,
         members: members.0.len() as u32,
         first_account: account(ends.0),
         last_account: account(ends.1),
@@ -198,8 +207,7 @@ fn laid(members: &Members, index: &Index, mut body: Vec<u8>) -> Laid {
         index_bytes: second.len() as u32,
         index_crc: plain(second),
     };
-    octets.append(&mut body);
-    Laid { row, octets }
+    Laid { row, front, body }
 }
 
 /// The number that each member has from now on, by the one that it had.
@@ -213,78 +221,16 @@ fn numbers(order: &[usize]) -> Vec<u16> {
     numbers
 }
 
-/// Writes the pages of a field. Where there are few pairs, sorting them is less work than going
-/// through all keys that there can be.
-fn lists(pairs: &mut [u32], numbers: &[u16], out: &mut Vec<u8>) -> Vec<PageRow> {
-    for pair in &mut *pairs {
-        let number = numbers.get((*pair & MEMBER_MASK) as usize);
-        *pair = *pair & !MEMBER_MASK | u32::from(number.copied().unwrap_or_default());
-    }
+/// Writes the pages of a field, and gives its pairs back bit by bit.
+fn lists(pairs: &mut Pairs, numbers: &[u16], out: &mut Vec<u8>) -> Vec<PageRow> {
     let (mut pages, members) = (Pages::default(), numbers.len());
-    if pairs.len() >= KEYS {
-        deal(pairs, |key, list| pages.add(key, list, members, out));
-        return pages.finish(out);
-    }
-    pairs.sort_unstable();
-    let mut list = Vec::new();
-    for pairs in pairs.chunk_by(|a, b| a >> MEMBER_BITS == b >> MEMBER_BITS) {
-        list.clear();
-        list.extend(pairs.iter().map(|pair| (pair & MEMBER_MASK) as u16));
-        if let Some(first) = pairs.first() {
-            pages.add(first >> MEMBER_BITS, &list, members, out);
-        }
+    for (base, stretch) in pairs.take() {
+        stretch.lists(numbers, |key, list| {
+            pages.add(base + key, list, members, out)
+        });
     }
     pages.finish(out)
 }
 
-/// Deals pairs out to lists, and shows these by rising key.
-fn deal(pairs: &[u32], mut each: impl FnMut(u32, &[u16])) {
-    let mut ends = vec![0u32; KEYS];
-    for pair in pairs {
-        if let Some(count) = ends.get_mut((pair >> MEMBER_BITS) as usize) {
-            *count += 1;
-        }
-    }
-    let mut begin = 0;
-    for end in &mut ends {
-        begin += std::mem::replace(end, begin);
-    }
-    let mut dealt = vec![0u16; pairs.len()];
-    for pair in pairs {
-        if let Some(next) = ends.get_mut((pair >> MEMBER_BITS) as usize) {
-            if let Some(slot) = dealt.get_mut(*next as usize) {
-                *slot = (pair & MEMBER_MASK) as u16;
-            }
-            *next += 1;
-        }
-    }
-    // Each key's slot now says where its list ends.
-    let mut start = 0;
-    for (end, key) in ends.iter().zip(0..) {
-        let list = dealt.get_mut(start..*end as usize).unwrap_or_default();
-        start = *end as usize;
-        if !list.is_empty() {
-            if !list.is_sorted() {
-                list.sort_unstable();
-            }
-            each(key, list);
-        }
-    }
-}
-
-/// A message up to the empty line behind its header, with it.
-fn header_of(message: &[u8]) -> &[u8] {
-    let mut end = 0;
-    for line in message.split_inclusive(|octet| *octet == b'\n') {
-        end += line.len();
-        if matches!(line, b"\n" | b"\r\n") {
-            break;
-        }
-    }
-    message.get(..end).unwrap_or(message)
-}
-
-const MEMBER_MASK: u32 = (1 << MEMBER_BITS) - 1;
-
 /// What the columns of one block keep, before compression.
-const COLUMNS_BYTES_MAX: usize = 32 << 20;
+const COLUMNS_BYTES_MAX: usize = 8 << 20;

@@ -50,6 +50,16 @@ impl Anchor {
     }
 }
 
+/// Whether octets of a header lack what a write of it that was cut short by a crash may lack: its
+/// first sector, or its last.
+pub(super) fn is_unwritten(block: &[u8]) -> bool {
+    let first = block.get(..SECTOR_BYTES).unwrap_or_default();
+    let crc = block.get(CRC_AT..BLOCK_BYTES).unwrap_or_default();
+    [first, crc]
+        .iter()
+        .any(|part| part.iter().all(|octet| *octet == 0))
+}
+
 impl Head {
     pub(super) fn encode(&self) -> Block {
         let mut block = Block::zeroed(BLOCK_BYTES);
@@ -144,6 +154,9 @@ const FORMAT_MAJOR: u16 = 1;
 const FORMAT_MINOR: u16 = 0;
 const FEATURES_KNOWN: u64 = 0;
 const CRC_AT: usize = BLOCK_BYTES - 4;
+
+/// What a device writes as a whole.
+const SECTOR_BYTES: usize = 512;
 
 /// Blocks of one file.
 pub(super) const BLOCKS_MAX: u32 = 1 << 16;

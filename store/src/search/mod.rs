@@ -28,6 +28,8 @@ mod head;
 mod list;
 mod name;
 mod page;
+mod pairs;
+mod passes;
 mod shelf;
 mod unite;
 mod writer;
@@ -36,36 +38,18 @@ mod writer;
 mod tests;
 
 pub(crate) use cover::Cover;
-pub(crate) use file::SignFile;
+pub(crate) use file::{SignFile, is_unfinished};
 pub(crate) use gather::Gathering;
 pub(crate) use grams::keys_of;
 pub(crate) use head::{Anchor, Head};
 pub(crate) use name::{SEARCH, number_of, path};
+pub use passes::{FirstPass, InMemory, SecondPass, TextSink, Texts};
 pub(crate) use shelf::{Shelf, Wanted};
 pub(crate) use unite::{UniteError, objects, unite};
 pub(crate) use writer::{SignWriter, Title};
 
 use std::fmt;
 use std::sync::Arc;
-
-/// Reads messages for the store. Pure: the same octets give the same texts and columns as long as
-/// the version is the same. Called on the compactor's thread.
-pub trait Texts: Send + Sync {
-    /// Raised when texts or columns change: what another version made is not believed, and is made
-    /// anew.
-    fn version(&self) -> u16;
-
-    /// Every searchable text of a message (prefix and body), decoded to Unicode and folded, field
-    /// by field. A text that is searched for is found only within one of these.
-    fn read(&self, message: &[u8], each: &mut dyn FnMut(Field, &str));
-
-    /// Appends what a column keeps of a message whose header (prefix and header, with the empty
-    /// line where there is one) is given; nothing appended, or more than [`COLUMN_BYTES_MAX`]: it
-    /// keeps nothing.
-    fn column(&self, header: &[u8], column: Column, out: &mut Vec<u8>) {
-        let _ = (header, column, out);
-    }
-}
 
 /// A shared reader of messages.
 #[derive(Clone)]
@@ -128,8 +112,9 @@ pub struct Needle<'a> {
 /// What a column keeps of one message, in bytes.
 pub const COLUMN_BYTES_MAX: usize = 4 << 10;
 
-/// A longer message is not signed, but always read: it would have to lie in memory whole, in bytes.
-pub(crate) const SIGNED_BYTES_MAX: u64 = 64 << 20;
+/// Prefix and header of a message that is signed, in bytes: they lie in memory whole. What has a
+/// longer header is always read.
+pub(crate) const HEADER_BYTES_MAX: usize = 1 << 20;
 
 /// Members of a block: their numbers take 14 bits.
 const MEMBERS_MAX: usize = 1 << MEMBER_BITS;
@@ -141,6 +126,6 @@ const KEYS: usize = 1 << KEY_BITS;
 
 const _: () = assert!(MEMBER_BITS + KEY_BITS == u32::BITS);
 
-/// Trigrams of all members of a block: a pair of trigram and member takes four bytes while it is
+/// Trigrams of all members of a block: a pair of trigram and member takes two bytes while it is
 /// made. One member may go over it.
-const PAIRS_MAX: usize = 12 << 20;
+const PAIRS_MAX: usize = 8 << 20;

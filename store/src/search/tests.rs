@@ -16,10 +16,12 @@ impl Texts for Lines {
         7
     }
 
-    fn read(&self, message: &[u8], each: &mut dyn FnMut(Field, &str)) {
-        let text = std::str::from_utf8(message).unwrap();
-        each(Field::Subject, subject(text));
-        each(Field::Body, text);
+    fn begin(&self) -> Box<dyn FirstPass> {
+        Box::new(InMemory(|message: &[u8], each: TextSink<'_>| {
+            let text = std::str::from_utf8(message).unwrap();
+            each(Field::Subject, subject(text));
+            each(Field::Body, text);
+        }))
     }
 
     fn column(&self, header: &[u8], column: Column, out: &mut Vec<u8>) {
@@ -69,8 +71,12 @@ async fn write(disk: &SimDisk, number: u32, letters: &[Letter], block: usize) {
     let mut gathering = Gathering::default();
     for letters in letters.chunks(block) {
         for (account, object, text) in letters {
-            let (account, object) = (AccountId(*account), ObjectId(*object));
-            gathering.sign(&Lines, account, object, text.as_bytes());
+            let whose = (AccountId(*account), ObjectId(*object));
+            let mut each = |field, text: &str| gathering.add(field, text);
+            let mut second = Lines.begin().texts(text.as_bytes(), &mut each);
+            second.feed(text.as_bytes());
+            second.finish();
+            gathering.sign(&Lines, whose, text.as_bytes());
         }
         writer.block(&mut gathering).await.unwrap();
     }

@@ -44,10 +44,11 @@ impl<D: Disk> SignWriter<D> {
         if gathering.is_empty() {
             return Ok(());
         }
-        let Laid { row, octets } = gathering.lay_out();
+        let Laid { row, front, body } = gathering.lay_out();
         let offset = self.creator.position();
         self.blocks.push(BlockRow { offset, ..row });
-        self.creator.append(&octets).await
+        self.creator.append(&front).await?;
+        self.creator.append(&body).await
     }
 
     /// Writes directory and header; the file is durable on return.

@@ -38,7 +38,9 @@ pub use crate::record::{
     Attempt, End, Ending, Enhanced, FlagOp, Hold, HostReply, Leaving, Memo, MemoChange, Offer,
     Outbound, Share, Source, Space, Way,
 };
-pub use crate::search::{COLUMN_BYTES_MAX, Column, Field, Needle, Texts};
+pub use crate::search::{
+    COLUMN_BYTES_MAX, Column, Field, FirstPass, InMemory, Needle, SecondPass, TextSink, Texts,
+};
 pub use crate::spool::{Item, Window};
 pub use crate::table::manifest::Manifest;
 pub use account::StoredAccount;

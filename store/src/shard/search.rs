@@ -2,7 +2,7 @@
 //! compactor makes of them.
 
 use super::Shard;
-use crate::compact::{Aside, CompactError, Policy, Report, Signing, Task};
+use crate::compact::{Aside, CompactError, Report, Signing, Task};
 use crate::disk::Disk;
 use crate::mail::id::{AccountId, MailboxId, ObjectId, Uid};
 use crate::mail::uidset::UidSet;
@@ -59,16 +59,11 @@ impl<D: Disk> Shard<D> {
         UidSet::from_ascending(without)
     }
 
-    /// Writes down what came since the last checkpoint and signs it, so that searches read little,
-    /// and keeps no house beside that.
-    pub async fn sign_fresh(
-        &self,
-        aside: &impl Aside,
-        policy: &Policy,
-    ) -> Result<Report, CompactError> {
+    /// Writes down what came since the last checkpoint, so that it can be signed, and keeps no
+    /// house beside that.
+    pub async fn write_fresh(&self, aside: &impl Aside) -> Result<(), CompactError> {
         self.checkpoint(aside).await?;
-        self.compact(aside, Task::Merge).await?;
-        self.sign(aside, policy.checkpoint_log_bytes).await
+        self.compact(aside, Task::Merge).await.map(drop)
     }
 
     /// Signs what is written down and not signed yet, in the steps of one task, until all is or

@@ -11,6 +11,7 @@ mod dump;
 mod moment;
 mod repair;
 mod rescue;
+mod signatures;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;

@@ -6,7 +6,7 @@ use crate::world::{ACCOUNTS, Sim};
 use std::sync::Arc;
 use store::mail::id::{AccountId, MailboxId, Uid};
 use store::mail::uidset::UidSet;
-use store::shard::{Column, Field, Needle, Texts};
+use store::shard::{Column, Field, FirstPass, InMemory, Needle, TextSink, Texts};
 
 /// The beginning of a message, in one text; one column is its first line.
 struct Beginning;
@@ -16,8 +16,10 @@ impl Texts for Beginning {
         3
     }
 
-    fn read(&self, message: &[u8], each: &mut dyn FnMut(Field, &str)) {
-        each(Field::Header, &beginning(message));
+    fn begin(&self) -> Box<dyn FirstPass> {
+        Box::new(InMemory(|message: &[u8], each: TextSink<'_>| {
+            each(Field::Header, &beginning(message));
+        }))
     }
 
     fn column(&self, header: &[u8], column: Column, out: &mut Vec<u8>) {

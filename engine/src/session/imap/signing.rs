@@ -3,7 +3,7 @@
 
 use crate::wire::mime::facts::{self, Facts};
 use crate::wire::mime::{envelope, texts};
-use store::shard::{Column, Field, Texts};
+use store::shard::{Column, Field, FirstPass, SecondPass, TextSink, Texts};
 
 /// The reader of messages that the store is given.
 #[derive(Clone, Copy, Debug, Default)]
@@ -14,8 +14,8 @@ impl Texts for MessageTexts {
         texts::VERSION << u8::BITS | facts::VERSION << 4 | ENVELOPE_VERSION
     }
 
-    fn read(&self, message: &[u8], each: &mut dyn FnMut(Field, &str)) {
-        texts::read(message, &mut |field, text| each(signed(field), text));
+    fn begin(&self) -> Box<dyn FirstPass> {
+        Box::new(First(texts::Outline::default()))
     }
 
     fn column(&self, header: &[u8], column: Column, out: &mut Vec<u8>) {
@@ -23,6 +23,31 @@ impl Texts for MessageTexts {
             Column::Facts => Facts::of(header).encode(out),
             Column::Envelope => envelope::write(header, out),
         }
+    }
+}
+
+struct First(texts::Outline);
+
+impl FirstPass for First {
+    fn feed(&mut self, piece: &[u8]) {
+        self.0.feed(piece);
+    }
+
+    fn texts<'a>(self: Box<Self>, header: &[u8], each: TextSink<'a>) -> Box<dyn SecondPass + 'a> {
+        let named = move |field, text: &str| each(signed(field), text);
+        Box::new(Second(self.0.texts(header, named)))
+    }
+}
+
+struct Second<E: FnMut(texts::Field, &str)>(texts::Passage<E>);
+
+impl<E: FnMut(texts::Field, &str)> SecondPass for Second<E> {
+    fn feed(&mut self, piece: &[u8]) {
+        self.0.feed(piece);
+    }
+
+    fn finish(self: Box<Self>) {
+        self.0.finish();
     }
 }
 
@@ -58,10 +83,14 @@ mod tests {
 
     #[test]
     fn a_text_is_shown_under_the_name_that_the_store_has_for_its_field() {
+        let (header, message) = (b"Bcc: x@y\r\n\r\n", b"Bcc: x@y\r\n\r\nbody");
         let mut shown = Vec::new();
-        MessageTexts.read(b"Bcc: x@y\r\n\r\nbody", &mut |field, text| {
-            shown.push((field, text.to_owned()));
-        });
+        let mut each = |field, text: &str| shown.push((field, text.to_owned()));
+        let mut first = MessageTexts.begin();
+        message.chunks(5).for_each(|piece| first.feed(piece));
+        let mut second = first.texts(header, &mut each);
+        message.chunks(3).for_each(|piece| second.feed(piece));
+        second.finish();
         assert!(shown.contains(&(Field::Bcc, "X@Y".to_owned())));
         assert!(shown.iter().any(|(field, _)| *field == Field::Body));
     }

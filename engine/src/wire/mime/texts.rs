@@ -5,12 +5,15 @@
 //! BODY can find in a message stands in one of the texts of its field, and TEXT is Header and Body
 //! together. The opposite need not hold. A long text comes in pieces; each begins with the last
 //! characters of the piece before, so that no run of [`OVERLAP_CHARS`] + 1 is cut.
+//!
+//! A message passes twice, in pieces of any size: an [`Outline`] is made of it, then a [`Passage`]
+//! tells its texts. In memory are its header, its structure and one window of text.
 
 use super::extract::{Extract, Place, Sink};
 use super::fold::fold;
 use super::header;
 use super::limit::WINDOW_BYTES;
-use super::part::Structure;
+use super::scan::Scanner;
 use super::word;
 
 /// Raised whenever another text comes out of the same message.
@@ -53,12 +56,50 @@ impl Field {
 
 /// Calls `each` with every text of a whole message, prefix included.
 pub fn read(message: &[u8], each: &mut dyn FnMut(Field, &str)) {
-    let structure = Structure::of(message);
-    let header = usize::try_from(structure.root.header.end).unwrap_or(usize::MAX);
-    values(message.get(..header).unwrap_or(message), each);
-    let mut extract = Extract::new(&structure, Folder::new(each));
-    extract.feed(message);
-    extract.finish();
+    let mut outline = Outline::default();
+    outline.feed(message);
+    let header = usize::try_from(outline.header_octets()).unwrap_or(usize::MAX);
+    let mut passage = outline.texts(message.get(..header).unwrap_or(message), each);
+    passage.feed(message);
+    passage.finish();
+}
+
+/// A message that passes for the first time.
+#[derive(Default)]
+pub struct Outline(Scanner);
+
+impl Outline {
+    /// Takes the next octets.
+    pub fn feed(&mut self, piece: &[u8]) {
+        self.0.feed(piece);
+    }
+
+    /// Octets of prefix and header: all so far where the header has no end.
+    fn header_octets(&self) -> u64 {
+        self.0.header_octets().unwrap_or(u64::MAX)
+    }
+
+    /// The message is over and will pass again: `each` takes its texts. Those of the fields with a
+    /// key of their own come at once, of the header that is given.
+    pub fn texts<E: FnMut(Field, &str)>(self, header: &[u8], mut each: E) -> Passage<E> {
+        values(header, &mut each);
+        Passage(Extract::new(&self.0.finish(), Folder::new(each)))
+    }
+}
+
+/// A message that passes for the second time.
+pub struct Passage<E: FnMut(Field, &str)>(Extract<Folder<E>>);
+
+impl<E: FnMut(Field, &str)> Passage<E> {
+    /// Takes the next octets.
+    pub fn feed(&mut self, piece: &[u8]) {
+        self.0.feed(piece);
+    }
+
+    /// The message is over: tells what is left of its texts.
+    pub fn finish(self) {
+        self.0.finish();
+    }
 }
 
 /// The values of the fields that have a key of their own, and of those whose name could be taken
@@ -81,16 +122,16 @@ pub fn folded(text: &str) -> String {
 }
 
 /// Folds what comes and hands it on when it is much.
-struct Folder<'a> {
-    each: &'a mut dyn FnMut(Field, &str),
+struct Folder<E> {
+    each: E,
     folded: Vec<u8>,
     place: Place,
     /// Octets that were handed on before.
     old: usize,
 }
 
-impl<'a> Folder<'a> {
-    fn new(each: &'a mut dyn FnMut(Field, &str)) -> Folder<'a> {
+impl<E: FnMut(Field, &str)> Folder<E> {
+    fn new(each: E) -> Folder<E> {
         Folder {
             each,
             folded: Vec::new(),
@@ -122,7 +163,7 @@ impl<'a> Folder<'a> {
     }
 }
 
-impl Sink for Folder<'_> {
+impl<E: FnMut(Field, &str)> Sink for Folder<E> {
     fn place(&mut self, place: Place) {
         self.place = place;
     }
@@ -178,6 +219,47 @@ mod tests {
         ] {
             let found = texts.iter().any(|(f, t)| *f == field && t == text);
             assert!(found, "{field:?} {text} in {texts:?}");
+        }
+    }
+
+    /// Texts that came in pieces, put together again where one goes on.
+    fn joined(message: &[u8], step: usize) -> Vec<(Field, String)> {
+        let mut outline = Outline::default();
+        message.chunks(step).for_each(|piece| outline.feed(piece));
+        let header = usize::try_from(outline.header_octets()).unwrap();
+        let mut runs: Vec<(Field, String)> = Vec::new();
+        let mut passage = outline.texts(
+            &message[..header.min(message.len())],
+            |field, text: &str| {
+                let before = runs.last_mut().filter(|(known, _)| *known == field);
+                let kept = |before: &str| before.char_indices().nth_back(1).map_or(0, |(at, _)| at);
+                match before {
+                    Some((_, run)) if text.starts_with(&run[kept(run)..]) && !run.is_empty() => {
+                        let skipped = run.len() - kept(run);
+                        run.push_str(&text[skipped..]);
+                    }
+                    _ => runs.push((field, text.to_owned())),
+                }
+            },
+        );
+        message.chunks(step).for_each(|piece| passage.feed(piece));
+        passage.finish();
+        runs
+    }
+
+    #[test]
+    fn pieces_of_any_size_make_the_same_texts() {
+        let long = "Grüße, =C3=BC und more ".repeat(2000);
+        let message = format!(
+            "Subject: =?utf-8?q?gr=C3=BC=C3=9Fe?=\r\nContent-Type: multipart/mixed; boundary=b\r\n\
+            \r\n--b\r\nContent-Type: text/plain; charset=utf-8\r\n\
+            Content-Transfer-Encoding: quoted-printable\r\n\r\n{long}\r\n--b\r\n\
+            Content-Type: message/rfc822\r\n\r\nSubject: inner\r\n\r\n{long}\r\n--b--\r\n"
+        );
+        let whole = joined(message.as_bytes(), message.len());
+        assert!(whole.iter().any(|(_, text)| text.len() > 40_000));
+        for step in [1, 7, 1000, 16 << 10, 70_000] {
+            assert_eq!(joined(message.as_bytes(), step), whole, "pieces of {step}");
         }
     }
 

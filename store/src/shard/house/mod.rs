@@ -1,11 +1,13 @@
 //! Keeping house: everything that gives space back, in its order, as far as it is due.
 //!
 //! ```text
-//!  checkpoint → merge runs → sign → empty old segments, a few at a time → write packs anew
-//!  → merge archives → sweep
+//!  checkpoint → merge runs → empty old segments, a few at a time → write packs anew
+//!  → merge archives → sweep → sign
 //! ```
 //!
-//! Where much was written meanwhile, further checkpoints come in between. A file is swept only
+//! Where much was written meanwhile, further checkpoints come in between, and some messages are
+//! signed: space goes first, but under a lasting load there is always something to empty, and
+//! searches must not get slower and slower for that. A file is swept only
 //! when no reader of an older snapshot is left. The log lends its segments to three kinds of
 //! changes that the index does not know: what lies behind the checkpoint, bodies that were
 //! arriving when it was frozen, and a COPY on its way then. The checkpoint says of all three
@@ -43,17 +45,27 @@ impl Clearance {
 }
 
 impl<D: Disk> Shard<D> {
-    /// Does what is due. Files that somebody still reads are swept the next time.
+    /// Does what is due, and then signs. Files that somebody still reads are swept the next time.
     pub async fn keep_house(
+        &self,
+        aside: &impl Aside,
+        policy: &Policy,
+    ) -> Result<Report, CompactError> {
+        let mut report = self.make_room(aside, policy).await?;
+        report.add(self.sign(aside, policy.checkpoint_log_bytes).await?);
+        Ok(report)
+    }
+
+    /// All of it but signing, of which no more is done than must not wait: for whoever goes on with
+    /// [`sign_step`](Self::sign_step).
+    pub async fn make_room(
         &self,
         aside: &impl Aside,
         policy: &Policy,
     ) -> Result<Report, CompactError> {
         self.checkpoint(aside).await?;
         self.compact(aside, Task::Merge).await?;
-        // Without signatures searches are slow; without emptying the disk is full.
-        let signed = self.sign(aside, policy.checkpoint_log_bytes).await;
-        let mut report = Report::default();
+        let (mut report, mut signed) = (Report::default(), Ok(()));
         while let Some(through) = self.due(policy) {
             let emptied = self.empty(aside, through).await?;
             self.sweep(aside).await?;
@@ -61,6 +73,11 @@ impl<D: Disk> Shard<D> {
                 break;
             }
             report.add(emptied);
+            // Without signatures searches are slow; without emptying the disk is full.
+            if signed.is_ok() {
+                let step = self.sign_step(aside, false).await;
+                signed = step.map(|step| report.add(step));
+            }
             if self.log_bytes_since() >= policy.checkpoint_log_bytes {
                 self.checkpoint(aside).await?;
             }
@@ -70,8 +87,7 @@ impl<D: Disk> Shard<D> {
         }
         self.compact(aside, Task::MergeArchives).await?;
         self.sweep(aside).await?;
-        report.add(signed?);
-        Ok(report)
+        signed.map(|()| report)
     }
 
     /// Ends the segment that is written to, if there is much in it, so that it can be emptied as

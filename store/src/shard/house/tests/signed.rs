@@ -9,7 +9,10 @@ use crate::mail::date::InternalDate;
 use crate::mail::flags::Flags;
 use crate::mail::id::{AccountId, MailboxId, Uid};
 use crate::mail::uidset::UidSet;
-use crate::search::{Anchor, Column, Cover, Field, Needle, SEARCH, Texts};
+use crate::search::{
+    Anchor, Column, Cover, Field, FirstPass, HEADER_BYTES_MAX, InMemory, Needle, SEARCH, TextSink,
+    Texts,
+};
 use crate::shard::{BodyWriter, FlagNames, FlagOp, StoreFlags, Transfer};
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -22,8 +25,10 @@ impl Texts for Whole {
         self.0
     }
 
-    fn read(&self, message: &[u8], each: &mut dyn FnMut(Field, &str)) {
-        each(Field::Body, &String::from_utf8_lossy(message));
+    fn begin(&self) -> Box<dyn FirstPass> {
+        Box::new(InMemory(|message: &[u8], each: TextSink<'_>| {
+            each(Field::Body, &String::from_utf8_lossy(message));
+        }))
     }
 
     fn column(&self, header: &[u8], column: Column, out: &mut Vec<u8>) {
@@ -49,6 +54,18 @@ async fn add(shard: &Sim, mailbox: MailboxId, octets: &[u8]) -> Uid {
     let (names, date) = (FlagNames::default(), InternalDate::utc(5));
     let appended = shard.append(account, mailbox, body, &names, date).await;
     appended.unwrap().uid
+}
+
+/// The same of a message that arrives in pieces.
+async fn add_large(shard: &Sim, mailbox: MailboxId, octets: &[u8]) {
+    let (account, _) = inbox(shard).await;
+    let mut body = shard.body();
+    for piece in octets.chunks(100_000) {
+        shard.body_write(&mut body, piece).await.unwrap();
+    }
+    let (names, date) = (FlagNames::default(), InternalDate::utc(5));
+    let appended = shard.append(account, mailbox, body, &names, date).await;
+    appended.unwrap();
 }
 
 impl Rig {
@@ -182,6 +199,99 @@ fn a_large_message_in_pieces_is_signed() {
     rig.keep_house();
     assert!(octets > 600_000);
     assert_eq!(rig.may_hold("armadillo").0, BTreeSet::from([1]));
+    rig.assert_signed();
+}
+
+/// A message of some MiB passes in pieces: no part of it is left out.
+#[test]
+fn all_of_a_very_large_message_is_signed() {
+    let mut rig = Rig::signing(SimDisk::new(1), 1);
+    rig.run(async |shard, _| {
+        let (_, mailbox) = inbox(&shard).await;
+        let mut octets = letter(0).into_bytes();
+        for word in ["armadillo", "bandicoot", "capybara", "dugong"] {
+            octets.extend_from_slice(&b"................................".repeat(25_000));
+            octets.extend_from_slice(word.as_bytes());
+        }
+        add_large(&shard, mailbox, &octets).await;
+    });
+    rig.add_letters(1..9);
+    rig.keep_house();
+    for word in ["zebra", "armadillo", "bandicoot", "capybara", "dugong"] {
+        assert!(rig.may_hold(word).0.contains(&1), "{word}");
+    }
+    rig.assert_signed();
+    assert_eq!(rig.members(), 9);
+    rig.roll();
+    rig.keep_house();
+    rig.run(async |shard, here| shard.sign_step(&here, true).await.unwrap());
+    rig.run(sign_all);
+    rig.assert_signed();
+    assert_eq!((rig.may_hold("dugong").0.len(), rig.members()), (1, 9));
+}
+
+/// Of a header that cannot lie in memory nothing is said, and so the message stays a candidate.
+#[test]
+fn a_message_whose_header_is_too_long_is_left() {
+    let mut rig = Rig::signing(SimDisk::new(1), 1);
+    rig.run(async |shard, _| {
+        let (_, mailbox) = inbox(&shard).await;
+        let line = "X-Filler: nothing else at all\r\n";
+        for (octets, end) in [
+            (HEADER_BYTES_MAX + 1, "\r\n"),
+            (3 << 20, "\r\n"),
+            (2 << 20, ""),
+        ] {
+            let mut long = line.repeat(octets / line.len() + 1);
+            long.push_str(end);
+            long.push_str("a zebra");
+            add_large(&shard, mailbox, long.as_bytes()).await;
+        }
+        let mut fitting = line.repeat((HEADER_BYTES_MAX - 2) / line.len());
+        fitting.push_str("\r\na giraffe");
+        fitting.push_str(&"................................".repeat(50_000));
+        add_large(&shard, mailbox, fitting.as_bytes()).await;
+    });
+    rig.add_letters(0..9);
+    rig.keep_house();
+    rig.assert_superset();
+    assert_eq!(rig.members(), 10);
+    assert_eq!(rig.may_hold("no such words").0, BTreeSet::from([1, 2, 3]));
+    assert!(rig.may_hold("giraffe").0.contains(&4));
+}
+
+/// Large messages are signed a few at a time.
+#[test]
+fn a_task_ends_after_so_many_octets() {
+    let mut rig = Rig::signing(SimDisk::new(1), 1);
+    rig.run(async |shard, here| {
+        let (_, mailbox) = inbox(&shard).await;
+        let mut octets = letter(0).into_bytes();
+        octets.resize(9_000_000, b'.');
+        for _ in 0..9 {
+            add_large(&shard, mailbox, &octets).await;
+        }
+        shard.checkpoint(&here).await.unwrap();
+        let step = shard.sign_step(&here, false).await.unwrap();
+        assert_eq!(step.signed, 7, "of 9");
+        sign_all(shard, here).await;
+    });
+    assert_eq!(rig.members(), 9);
+}
+
+/// Space goes before signatures: they must not keep the disk full.
+#[test]
+fn segments_are_emptied_before_all_is_signed() {
+    let mut rig = Rig::signing(SimDisk::new(1), 1);
+    rig.add_letters(0..40);
+    rig.roll();
+    let report = rig.run(async |shard, here| {
+        let before = shard.sign_step(&here, false).await.unwrap();
+        assert_eq!(before.signed, 0, "nothing is written down yet");
+        shard.make_room(&here, &EAGER).await.unwrap()
+    });
+    assert!(report.segments_emptied > 0);
+    assert_eq!(report.signed, 40, "and a step was taken beside that");
     rig.assert_signed();
 }
 

@@ -1,61 +1,89 @@
 //! A disk that reads ahead, for whoever goes through single records of large files by rising place:
-//! each file keeps what was read last, a megabyte at a time. What is read that way must not change
-//! meanwhile.
+//! of the files that were read last it keeps what was read last, half a megabyte of each. What is
+//! read that way must not change meanwhile.
 
-use super::{Block, Disk, File, Map, Mode};
+use crate::disk::{Block, Disk, File, Map, Mode};
 use crate::limit::BLOCK_BYTES;
-use std::cell::RefCell;
+use crate::pack::recent::Recent;
+use std::cell::{Cell, RefCell};
 use std::io;
 use std::rc::Rc;
 
 #[derive(Clone)]
-pub(crate) struct Ahead<D>(pub(crate) D);
+pub(super) struct Ahead<D> {
+    disk: D,
+    windows: Rc<Windows>,
+}
 
-pub(crate) struct AheadFile<F> {
+pub(super) struct AheadFile<F> {
     file: F,
-    /// Where the window begins in the file, and what is there.
-    window: RefCell<(u64, Rc<Block>)>,
+    number: u64,
+    windows: Rc<Windows>,
+}
+
+struct Windows {
+    /// By the number of the file: where the window begins, and what is there.
+    recent: RefCell<Recent<u64, (u64, Block)>>,
+    /// Files so far.
+    files: Cell<u64>,
+}
+
+impl<D> Ahead<D> {
+    pub(super) fn new(disk: D) -> Ahead<D> {
+        let windows = Windows {
+            recent: RefCell::new(Recent::new(usize::MAX, WINDOWS_MAX)),
+            files: Cell::new(0),
+        };
+        Ahead {
+            disk,
+            windows: Rc::new(windows),
+        }
+    }
 }
 
 impl<D: Disk> Disk for Ahead<D> {
     type File = AheadFile<D::File>;
 
     async fn open(&self, path: &str, mode: Mode) -> io::Result<AheadFile<D::File>> {
+        let file = self.disk.open(path, mode).await?;
+        let number = self.windows.files.get();
+        self.windows.files.set(number + 1);
         Ok(AheadFile {
-            file: self.0.open(path, mode).await?,
-            window: RefCell::new((0, Rc::new(Block::zeroed(0)))),
+            file,
+            number,
+            windows: Rc::clone(&self.windows),
         })
     }
 
     async fn list(&self, directory: &str) -> io::Result<Vec<String>> {
-        self.0.list(directory).await
+        self.disk.list(directory).await
     }
 
     async fn create_directory(&self, path: &str) -> io::Result<()> {
-        self.0.create_directory(path).await
+        self.disk.create_directory(path).await
     }
 
     async fn rename(&self, from: &str, to: &str) -> io::Result<()> {
-        self.0.rename(from, to).await
+        self.disk.rename(from, to).await
     }
 
     async fn remove(&self, path: &str) -> io::Result<()> {
-        self.0.remove(path).await
+        self.disk.remove(path).await
     }
 
     async fn map(&self, path: &str) -> io::Result<Map> {
-        self.0.map(path).await
+        self.disk.map(path).await
     }
 
     fn is_direct(&self) -> bool {
-        self.0.is_direct()
+        self.disk.is_direct()
     }
 }
 
 impl<F: File> AheadFile<F> {
     /// The octets, if all of them are in the window.
     fn seen(&self, offset: u64, bytes: usize) -> Option<Block> {
-        let window = self.window.borrow();
+        let window = self.windows.recent.borrow_mut().find(self.number)?;
         let skip = usize::try_from(offset.checked_sub(window.0)?).ok()?;
         let seen = window.1.as_slice().get(skip..skip.checked_add(bytes)?)?;
         Some(Block::copy_of(seen))
@@ -80,7 +108,12 @@ impl<F: File> File for AheadFile<F> {
         let end = least.min(read.len());
         let asked = read.as_slice().get(skip as usize..end);
         let asked = Block::copy_of(asked.unwrap_or_default());
-        self.window.replace((from, Rc::new(read)));
+        let bytes = read.len();
+        let window = Rc::new((from, read));
+        self.windows
+            .recent
+            .borrow_mut()
+            .keep(self.number, window, bytes);
         Ok(asked)
     }
 
@@ -94,19 +127,22 @@ impl<F: File> File for AheadFile<F> {
 }
 
 /// Read at a time.
-const WINDOW_BYTES: usize = 1 << 20;
+const WINDOW_BYTES: usize = 512 << 10;
+
+/// Files of which something is kept: deliveries and their messages may lie in several.
+const WINDOWS_MAX: usize = 4;
 
 #[cfg(test)]
 mod tests {
-    use super::super::blocking::{BlockingDisk, run};
     use super::*;
+    use crate::disk::blocking::{BlockingDisk, run};
 
     #[test]
     fn what_is_read_is_what_is_there() {
         let root = tempfile::tempdir().unwrap();
         let content: Vec<u8> = (0..700_000u32).flat_map(u32::to_le_bytes).collect();
         std::fs::write(root.path().join("one"), &content).unwrap();
-        let disk = Ahead(BlockingDisk::new(root.path()));
+        let disk = Ahead::new(BlockingDisk::new(root.path()));
         let file = run(disk.open("one", Mode::Read)).unwrap();
         let asked = [
             (0, 4096),
