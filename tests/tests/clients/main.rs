@@ -3,13 +3,20 @@
 //! One test a program; `tests::peer` says what happens when it is missing.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
 
+mod alpine;
+mod curl;
 mod dkim;
 mod dovecot_pop3;
 mod fetchers;
+mod filters;
+mod libraries;
 mod logins;
+mod mutt;
 mod notices;
 mod pop3;
 mod postfix;
+mod terminal;
+mod twoway;
 
 use std::path::Path;
 use tests::binary::workspace;
@@ -362,13 +369,17 @@ fn python(script: &str) {
 
 /// On a server that was prepared for it.
 fn python_with(script: &str, prepare: impl FnOnce(&Server)) {
-    let Some(python) = peer("python3") else {
-        return;
-    };
+    if let Some(python) = peer("python3") {
+        script_with(python, script, prepare);
+    }
+}
+
+/// A script of ours for any interpreter.
+fn script_with(interpreter: Peer, script: &str, prepare: impl FnOnce(&Server)) {
     let server = Server::usual();
     prepare(&server);
     let a = server.addresses();
-    python
+    interpreter
         .args([workspace().join("tests/clients").join(script)])
         .env("SMTP_PORT", a.smtp.port().to_string())
         .env("SUBMISSION_PORT", a.submission.port().to_string())

@@ -205,10 +205,12 @@ impl Reader {
         self.messages(cursor)
     }
 
-    /// `1*(SP message)`, up to the first octets.
+    /// `1*(SP message)`, up to the first octets. IMAPClient puts two spaces between messages, and
+    /// nothing else can be meant.
     fn messages(&mut self, cursor: &mut Cursor<'_>) -> Parse<()> {
         loop {
             cursor.space()?;
+            cursor.take_while(|octet| octet == b' ');
             if self.message(cursor)? == Goes::ToOctets || cursor.is_at_end() {
                 return cursor.end();
             }
