@@ -5,6 +5,7 @@
 
 mod alpine;
 mod curl;
+mod desktop;
 mod dkim;
 mod dovecot_pop3;
 mod fetchers;
