@@ -154,6 +154,7 @@ def main():
     moves(client)
     hears(client)
     quotas_and_rights(client)
+    client.unselect_folder()
     assert client.enable("CONDSTORE", "QRESYNC")
     client.logout()
 
