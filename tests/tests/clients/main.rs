@@ -22,6 +22,7 @@ mod twoway;
 use std::path::Path;
 use tests::binary::workspace;
 use tests::corpus::plain;
+use tests::imap::Imap;
 use tests::peer::{Peer, peer};
 use tests::seed::Seed;
 use tests::server::Server;
@@ -393,6 +394,22 @@ fn script_with(interpreter: Peer, script: &str, prepare: impl FnOnce(&Server)) {
         .env("CA_FILE", server.setup.certificate())
         .env("PASSWORD", PASSWORD)
         .succeeds();
+}
+
+/// Waits in IDLE for an untagged response with these words; what came before the IDLE is told at
+/// its beginning.
+fn hears(imap: &mut Imap, words: &[&str]) {
+    let tag = imap.send("IDLE").unwrap();
+    imap.go_ahead().unwrap();
+    loop {
+        let response = imap.response().unwrap();
+        let text = response.text();
+        if words.iter().all(|word| text.contains(word)) {
+            break;
+        }
+    }
+    imap.connection.send(b"DONE\r\n").unwrap();
+    imap.answer(&tag).unwrap();
 }
 
 fn files(maildir: &Path) -> usize {

@@ -1,14 +1,13 @@
 //! InterIMAP between two accounts of ours: stateful by QRESYNC, one side compressed, and live by
 //! NOTIFY.
 
-use super::super::{ALICE, BOB};
+use super::super::{ALICE, BOB, hears};
 use super::far::Far;
 use super::{Holder, Program, rounds};
 use std::fs;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use tests::corpus::plain;
-use tests::imap::Imap;
 use tests::peer::{find, peer};
 use tests::seed::Seed;
 use tests::server::Server;
@@ -137,20 +136,4 @@ fn interimap_carries_over_what_it_is_notified_of() {
     }
     drop(live);
     assert!(program.log().contains("NOTIFY SET"), "NOTIFY was not tried");
-}
-
-/// Waits in IDLE for an untagged response with these words; what came before the IDLE is told at
-/// its beginning.
-fn hears(imap: &mut Imap, words: &[&str]) {
-    let tag = imap.send("IDLE").unwrap();
-    imap.go_ahead().unwrap();
-    loop {
-        let response = imap.response().unwrap();
-        let text = response.text();
-        if words.iter().all(|word| text.contains(word)) {
-            break;
-        }
-    }
-    imap.connection.send(b"DONE\r\n").unwrap();
-    imap.answer(&tag).unwrap();
 }
