@@ -202,15 +202,18 @@ impl Reader {
         if self.place.is_replace {
             return Err(Fault::Syntax("REPLACE takes one message"));
         }
+        // IMAPClient puts a second space before the next message, and nothing else can be meant.
+        let mut ahead = cursor.clone();
+        if ahead.eat(b' ') && ahead.peek() == Some(b' ') {
+            *cursor = ahead;
+        }
         self.messages(cursor)
     }
 
-    /// `1*(SP message)`, up to the first octets. IMAPClient puts two spaces between messages, and
-    /// nothing else can be meant.
+    /// `1*(SP message)`, up to the first octets.
     fn messages(&mut self, cursor: &mut Cursor<'_>) -> Parse<()> {
         loop {
             cursor.space()?;
-            cursor.take_while(|octet| octet == b' ');
             if self.message(cursor)? == Goes::ToOctets || cursor.is_at_end() {
                 return cursor.end();
             }
