@@ -3,17 +3,26 @@
 //! One test a program; `tests::peer` says what happens when it is missing.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
 
+mod alpine;
+mod curl;
+mod desktop;
 mod dkim;
 mod dovecot_pop3;
 mod fetchers;
+mod filters;
+mod libraries;
 mod logins;
+mod mutt;
 mod notices;
 mod pop3;
 mod postfix;
+mod terminal;
+mod twoway;
 
 use std::path::Path;
 use tests::binary::workspace;
 use tests::corpus::plain;
+use tests::imap::Imap;
 use tests::peer::{Peer, peer};
 use tests::seed::Seed;
 use tests::server::Server;
@@ -362,13 +371,17 @@ fn python(script: &str) {
 
 /// On a server that was prepared for it.
 fn python_with(script: &str, prepare: impl FnOnce(&Server)) {
-    let Some(python) = peer("python3") else {
-        return;
-    };
+    if let Some(python) = peer("python3") {
+        script_with(python, script, prepare);
+    }
+}
+
+/// A script of ours for any interpreter.
+fn script_with(interpreter: Peer, script: &str, prepare: impl FnOnce(&Server)) {
     let server = Server::usual();
     prepare(&server);
     let a = server.addresses();
-    python
+    interpreter
         .args([workspace().join("tests/clients").join(script)])
         .env("SMTP_PORT", a.smtp.port().to_string())
         .env("SUBMISSION_PORT", a.submission.port().to_string())
@@ -381,6 +394,22 @@ fn python_with(script: &str, prepare: impl FnOnce(&Server)) {
         .env("CA_FILE", server.setup.certificate())
         .env("PASSWORD", PASSWORD)
         .succeeds();
+}
+
+/// Waits in IDLE for an untagged response with these words; what came before the IDLE is told at
+/// its beginning.
+fn hears(imap: &mut Imap, words: &[&str]) {
+    let tag = imap.send("IDLE").unwrap();
+    imap.go_ahead().unwrap();
+    loop {
+        let response = imap.response().unwrap();
+        let text = response.text();
+        if words.iter().all(|word| text.contains(word)) {
+            break;
+        }
+    }
+    imap.connection.send(b"DONE\r\n").unwrap();
+    imap.answer(&tag).unwrap();
 }
 
 fn files(maildir: &Path) -> usize {

@@ -23,6 +23,7 @@ mod batches;
 mod catenate;
 mod compress;
 mod copy;
+mod dated;
 mod dialect;
 mod extension;
 mod fetch;
@@ -202,7 +203,7 @@ impl<S: Mailstore> Session<S> {
         self.dialect.condstore |= dialect::enables_condstore(&body);
         let expunges = Expunges::after(&body);
         dialogue.under_way(Progress::of(tag, &body, &self.terms.now));
-        let (is_dated, is_own) = (is_dated(&body), notify::changes_selected(&body));
+        let (is_dated, is_own) = (dated::is_dated(&body), notify::changes_selected(&body));
         let reply = self.answer(dialogue, tag, body).await?;
         dialogue.under_way(None);
         match &self.notify {
@@ -213,20 +214,9 @@ impl<S: Mailstore> Session<S> {
             }
         }
         self.tell_news(dialogue.out());
-        let reply = if is_dated { self.dated(reply) } else { reply };
+        let reply = self.dated(reply, is_dated, expunges);
         let reply = self.with_limit(dialogue.out(), reply);
         self.finish(dialogue, tag, &reply).await
-    }
-
-    /// HIGHESTMODSEQ with the reply to a command that expunges (RFC 7162 §3.2.7, RFC 6851 §4.5):
-    /// everything up to there was told.
-    fn dated(&self, reply: Reply) -> Reply {
-        match &self.selected {
-            Some(selected) if self.dialect.condstore && reply.is_plain_ok() => {
-                reply.with(Code::HighestModSeq(selected.view.modseq()))
-            }
-            _ => reply,
-        }
     }
 
     async fn finish<I: Io>(
@@ -367,14 +357,6 @@ impl<S: Mailstore> Session<S> {
         dialogue.flush().await?;
         Err(Ended::Finished)
     }
-}
-
-/// Whether the reply says up to which MODSEQ the client has heard everything.
-fn is_dated(body: &Body) -> bool {
-    matches!(
-        body,
-        Body::Expunge | Body::UidExpunge(_) | Body::Move { .. }
-    )
 }
 
 /// Says why, where the client can still hear it (RFC 9051 §7.1.5).

@@ -16,7 +16,7 @@ use crate::wire::imap::rights::Rights;
 use store::error::ChangeError;
 use store::limit::KEYWORDS_MAX;
 use store::mail::flags::Flags;
-use store::mail::id::Uid;
+use store::mail::id::{ModSeq, Uid};
 use store::mail::uidset::UidSet;
 use store::mailbox::tree::SEPARATOR;
 use store::mailbox::{Change, MailboxInfo};
@@ -28,6 +28,8 @@ const ROWS_A_TURN: usize = 32_768;
 pub(super) struct Selected<S: Mailstore> {
     pub(super) view: S::View,
     pub(super) watch: S::Watch,
+    /// The MODSEQ up to which the client was last told that it has heard everything.
+    pub(super) dated: ModSeq,
     /// EXAMINE: nothing is changed by this session.
     pub(super) read_only: bool,
     /// What the user might do when it was selected.
@@ -65,6 +67,7 @@ impl<S: Mailstore> Session<S> {
         let selected = Selected {
             watch: self.store.watch(self.account, mailbox.id),
             keywords: self.store.keywords(self.account, mailbox.id),
+            dated: view.modseq(),
             view,
             read_only,
             rights: self.rights_on(mailbox.id),

@@ -214,6 +214,9 @@ impl<S: Mailstore> Session<S> {
         let notify = self.notify.as_ref();
         if let Some(expunges) = notify.and_then(|notify| notify.selected_at(moment)) {
             self.tell(dialogue, expunges, |_, _, _| false).await?;
+            if !matches!(moment, Moment::After { .. }) {
+                self.date_events(dialogue.out(), expunges);
+            }
         }
         let Some(mut notify) = self.notify.take_if(|notify| notify.watch.is_some()) else {
             return Ok(());

@@ -124,7 +124,7 @@ fn expunges_are_told_by_uid() {
          S: a1 OK Fetch completed
          C: a2 NOOP
          S: * VANISHED 1:2,4
-         S: a2 OK Done
+         S: a2 OK [HIGHESTMODSEQ 11] Done
          C: a3 STORE 1:2 +FLAGS.SILENT (\\Deleted)
          S: * 1 FETCH (UID 3 MODSEQ (12))
          S: * 2 FETCH (UID 5 MODSEQ (12))
@@ -173,7 +173,7 @@ fn what_is_held_back_is_not_told_as_earlier() {
     one.play(
         "C: a1 UID FETCH 1:* (FLAGS) (CHANGEDSINCE 6 VANISHED)
          S: * VANISHED 2
-         S: a1 OK Fetch completed",
+         S: a1 OK [HIGHESTMODSEQ 8] Fetch completed",
     );
 }
 

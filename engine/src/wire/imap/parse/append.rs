@@ -202,6 +202,11 @@ impl Reader {
         if self.place.is_replace {
             return Err(Fault::Syntax("REPLACE takes one message"));
         }
+        // IMAPClient puts a second space before the next message, and nothing else can be meant.
+        let mut ahead = cursor.clone();
+        if ahead.eat(b' ') && ahead.peek() == Some(b' ') {
+            *cursor = ahead;
+        }
         self.messages(cursor)
     }
 

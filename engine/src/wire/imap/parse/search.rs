@@ -37,8 +37,10 @@ pub(super) fn with_charset(
     })
 }
 
-/// `key *(SP key)` to the end of the command.
+/// `key *(SP key)` to the end of the command. UTF-8 may stand in quotes, as Python's imaplib puts
+/// it there, RFC 9051 §4.3 has it and Dovecot takes it; RFC 3501 §4.3 would have literals.
 pub(super) fn keys(cursor: &mut Cursor<'_>) -> Parse<SearchKey> {
+    cursor.utf8 = true;
     Keys {
         left: SEARCH_KEYS_MAX,
     }

@@ -1,0 +1,73 @@
+//! OfflineIMAP with a state of its own: over TLS, and the same over COMPRESS=DEFLATE within it.
+
+use super::super::ALICE;
+use super::maildir::Maildir;
+use super::{Holder, Program, rounds};
+use std::fs;
+use std::path::PathBuf;
+use tests::peer::peer;
+use tests::seed::Seed;
+use tests::server::Server;
+use tests::setup::PASSWORD;
+
+struct Offlineimap {
+    home: PathBuf,
+}
+
+impl Offlineimap {
+    /// `words` are lines for the account of ours.
+    fn new(server: &Server, words: &str) -> Offlineimap {
+        let home = server.setup.directory.path().to_owned();
+        fs::create_dir_all(home.join("near")).unwrap();
+        let text = format!(
+            "[general]\naccounts = a\nmetadata = {home}/meta\n\n\
+             [Account a]\nlocalrepository = near\nremoterepository = far\n\n\
+             [Repository near]\ntype = Maildir\nlocalfolders = {home}/near\n\n\
+             [Repository far]\ntype = IMAP\nremotehost = localhost\nremoteport = {port}\n\
+             remoteuser = {ALICE}\nremotepass = {PASSWORD}\nssl = yes\nsslcacertfile = {trust}\n\
+             {words}\n",
+            home = home.display(),
+            port = server.addresses().imaps.port(),
+            trust = server.setup.certificate().display(),
+        );
+        fs::write(home.join("rc"), text).unwrap();
+        Offlineimap { home }
+    }
+}
+
+impl Program for Offlineimap {
+    fn near(&self, _: &Server) -> Box<dyn Holder> {
+        Box::new(Maildir::at(self.home.join("near"), '.'))
+    }
+
+    fn run(&self) {
+        let offlineimap = peer("offlineimap")
+            .unwrap()
+            .arg("-c")
+            .arg(self.home.join("rc"));
+        offlineimap
+            .args(["-o", "-u", "basic"])
+            .env("HOME", &self.home)
+            .succeeds();
+    }
+}
+
+#[test]
+fn offlineimap_settles_every_conflict() {
+    if peer("offlineimap").is_none() {
+        return;
+    }
+    let mut server = Server::usual();
+    let program = Offlineimap::new(&server, "auth_mechanisms = PLAIN");
+    rounds(&mut server, &program, 8, &mut Seed::from_env(0x6f66));
+}
+
+#[test]
+fn offlineimap_settles_every_conflict_compressed() {
+    if peer("offlineimap").is_none() {
+        return;
+    }
+    let mut server = Server::usual();
+    let program = Offlineimap::new(&server, "usecompression = yes\nauth_mechanisms = LOGIN");
+    rounds(&mut server, &program, 8, &mut Seed::from_env(0x7a6c));
+}
