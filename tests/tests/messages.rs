@@ -110,25 +110,10 @@ fn pieces_make_the_whole() {
 #[test]
 fn large_messages_stream() {
     let mut server = server();
+    // Buffers that every server has once it did anything are not what is looked for.
+    passes_everywhere(&server, 1 << 20);
     let before = usage::resident_bytes_peak(server.pid());
-    let message = plain("large", 40 << 20, &mut Seed::new(2));
-    server.deliver(&[ALICE], &message);
-    assert_eq!(
-        server
-            .smtp()
-            .deliver("a@remote.test", &[ALICE], &message)
-            .unwrap()
-            .code,
-        250
-    );
-    let mut imap = server.imap_in(ALICE, "INBOX");
-    assert!(imap.append("INBOX", "", &message).unwrap().is_ok());
-    for number in 1..=3 {
-        assert!(
-            body(&mut imap, number).ends_with(&message),
-            "message {number} came out changed"
-        );
-    }
+    passes_everywhere(&server, 40 << 20);
     let grown = usage::resident_bytes_peak(server.pid()) - before;
     assert!(
         grown < MEMORY_BYTES_MAX,
@@ -137,7 +122,25 @@ fn large_messages_stream() {
     server.assert_alive();
 }
 
-/// By every door, whole and at a quarter: each step within its second, and four times the octets
+/// In by every door, and out again octet for octet.
+fn passes_everywhere(server: &Server, octets: usize) {
+    let message = plain("large", octets, &mut Seed::new(2));
+    server.deliver(&[ALICE], &message);
+    let sent = server.smtp().deliver("a@remote.test", &[ALICE], &message);
+    assert_eq!(sent.unwrap().code, 250);
+    let mut imap = server.imap_in(ALICE, "INBOX");
+    assert!(imap.append("INBOX", "", &message).unwrap().is_ok());
+    for number in 1..=3 {
+        assert!(
+            body(&mut imap, number).ends_with(&message),
+            "message {number} came out changed"
+        );
+    }
+    imap.ok("STORE 1:* +FLAGS.SILENT (\\Deleted)").unwrap();
+    imap.ok("EXPUNGE").unwrap();
+}
+
+/// By every door, whole and at a quarter: each step within its time, and four times the octets
 /// are not much more than four times the price.
 #[test]
 fn monsters_cost_little() {
@@ -334,7 +337,8 @@ const ALICE: &str = "alice@example.test";
 /// Far below the three messages of 40 MiB that pass through.
 const MEMORY_BYTES_MAX: u64 = 64 << 20;
 
-const STEP_CPU_MAX: Duration = Duration::from_secs(1);
+/// What a step may take; code that is not optimised is given more.
+const STEP_CPU_MAX: Duration = Duration::from_secs(if cfg!(debug_assertions) { 3 } else { 1 });
 
 /// Ticks of the clock, and other work of a server that lives.
 const CPU_NOISE: Duration = Duration::from_millis(150);
