@@ -42,7 +42,9 @@ async fn measure(shard: &Rc<Shard<Disk>>, disk: &Disk, messages: u64) -> Done {
     let emptying = Clock::start();
     let mut emptied = Report::default();
     loop {
-        let report = shard.empty(&here, u32::MAX).await?;
+        let report = shard
+            .empty(&here, u32::MAX, store::compact::Stories::ALL)
+            .await?;
         if report.is_empty() {
             break;
         }

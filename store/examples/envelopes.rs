@@ -36,7 +36,11 @@ async fn measure(shard: &Rc<Shard<Disk>>, disk: &Disk, messages: u64) -> Done {
     let inbox = inbox.expect("every account has one").id;
     let here = Here(disk.clone());
     shard.checkpoint(&here).await?;
-    while !shard.empty(&here, u32::MAX).await?.is_empty() {}
+    while !shard
+        .empty(&here, u32::MAX, store::compact::Stories::ALL)
+        .await?
+        .is_empty()
+    {}
     shard.sweep(&here).await?;
     let packed = packed(shard, account, inbox).await;
     println!("{} of {messages} messages are in packs", packed.len());

@@ -39,6 +39,10 @@ pub const CHECKPOINT_SECS_MAX: u64 = 60;
 /// The newest mail that a shard keeps in its log, in bytes.
 pub const LOG_KEPT_BYTES: u64 = 1 << 30;
 
+/// What a shard keeps of the stories of mail that left its log, in bytes, and for how long.
+pub const STORY_BYTES_MAX: u64 = 256 << 20;
+pub const STORY_SECS_MAX: u64 = 14 * 86_400;
+
 /// Keywords a mailbox can hold: the width of [`crate::mail::flags::Keywords`].
 pub const KEYWORDS_MAX: usize = 64;
 

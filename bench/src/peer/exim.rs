@@ -32,7 +32,12 @@ pub(super) fn raise(yard: &mut Yard, target: Target) -> anyhow::Result<Target> {
             .replace("{host}", &address)
             .replace("{port}", &port)
     });
-    let conf = EXIM_CONF.replace("{onward}", &onward);
+    let taken = target
+        .next_hop
+        .map_or("domains = +local", |_| "hosts = 127.0.0.1");
+    let conf = EXIM_CONF
+        .replace("{onward}", &onward)
+        .replace("{taken}", taken);
     let conf = conf.replace("{base}", &base).replace("{port}", &port);
     // It takes this file before any other of the machine, and without a loss of rights as for -C.
     let file = yard.write("etc/exim4/exim4.conf", &conf)?;
@@ -112,7 +117,7 @@ tls_advertise_hosts =
 qualify_domain = example.test
 begin acl
 acl_rcpt:
-  accept hosts = 127.0.0.1
+  accept {taken}
   deny
 begin routers
 {onward}mailbox:

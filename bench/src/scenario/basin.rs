@@ -45,7 +45,9 @@ impl Basin {
                     sleep(LOOK).await;
                 }
                 drop(listening);
-                // The listener is closed in a turn of its own.
+                // The listener is closed in a turn of its own, and so is each connection.
+                sleep(LOOK).await;
+                sink.hang_up();
                 sleep(LOOK).await;
                 // The receiver has gone only when the process ends.
                 let _ = records.send(sink.harvest());
@@ -84,3 +86,28 @@ const LOOK: Duration = Duration::from_millis(60);
 
 /// Longer than any turn of a thread.
 const CLOSE_MAX: Duration = Duration::from_secs(10);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::scenario::sink::Behaviour;
+    use std::collections::HashMap;
+    use std::io::Read;
+    use std::net::TcpStream;
+
+    /// A relay that keeps its connection to a sink that has gone would send its next mail there.
+    #[test]
+    fn a_sink_that_is_closed_keeps_no_connection() {
+        let settings = Behaviour::takes_all().settings(HashMap::new(), 1).unwrap();
+        let basin = Basin::open(SocketAddr::from(([127, 0, 0, 1], 0)), 1, settings).unwrap();
+        let mut kept = TcpStream::connect(basin.address).unwrap();
+        kept.set_read_timeout(Some(CLOSE_MAX)).unwrap();
+        let mut banner = [0; 4];
+        kept.read_exact(&mut banner).unwrap();
+        assert_eq!(&banner, b"220 ");
+        basin.close().unwrap();
+        let mut rest = Vec::new();
+        kept.read_to_end(&mut rest).unwrap();
+        assert!(rest.ends_with(b"\r\n"));
+    }
+}

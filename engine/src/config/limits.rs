@@ -5,7 +5,10 @@
 
 use super::quantity::show_size;
 use super::raw::{Notes, Section};
-use store::limit::{CHECKPOINT_LOG_BYTES, CHECKPOINT_SECS_MAX, LOG_KEPT_BYTES, SEGMENT_BYTES};
+use store::limit::{
+    CHECKPOINT_LOG_BYTES, CHECKPOINT_SECS_MAX, LOG_KEPT_BYTES, SEGMENT_BYTES, STORY_BYTES_MAX,
+    STORY_SECS_MAX,
+};
 
 macro_rules! limits {
     ($($(#[$doc:meta])* $name:ident: $kind:ident($default:expr, $from:expr, $to:expr),)*) => {
@@ -37,7 +40,7 @@ macro_rules! limits {
             }
         }
 
-        $(const _: () = assert!($from <= $default && $default <= $to);)*
+        $(const _: () = assert!(is_within($from, $default, $to));)*
     };
     (@show size $value:expr) => { show_size($value) };
     (@show number $value:expr) => { $value.to_string() };
@@ -109,9 +112,18 @@ limits! {
     /// The newest mail that a shard keeps in its log, where it is read without unpacking; what is
     /// older is moved to compressed packs.
     log_kept_bytes_max: size(LOG_KEPT_BYTES, 1 << 20, 1 << 50),
+    /// What a shard keeps on disk of the stories of mail that left its log, for `ringpostctl
+    /// trace`; 0: nothing.
+    story_bytes_max: size(STORY_BYTES_MAX, 0, 1 << 50),
+    /// How long it keeps them.
+    story_secs_max: number(STORY_SECS_MAX, 0, 10 * 366 * 86_400),
     /// One segment of a log, written with zeros before use; a shard has two at least. Read at the
     /// start, for segments that are made from then on.
     log_segment_bytes: size(SEGMENT_BYTES, 16 << 20, 4 << 30),
+}
+
+const fn is_within(from: u64, value: u64, to: u64) -> bool {
+    from <= value && value <= to
 }
 
 #[cfg(test)]

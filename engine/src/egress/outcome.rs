@@ -12,8 +12,8 @@ pub struct Outcome {
     pub recipients: Vec<Disposition>,
     /// Whether the connection takes another letter.
     pub is_open: bool,
-    /// The peer ended a connection that had been used before, and answered nothing of this letter:
-    /// a new connection is worth a try at once.
+    /// The peer ended a connection that had been used before, or was silent on it, and answered
+    /// nothing of this letter: a new connection is worth a try at once.
     pub is_stale: bool,
 }
 

@@ -7,22 +7,18 @@
 
 use crate::config::{HookUrl, Webhook};
 use crate::reactor::service::connect;
+use crate::reactor::web;
 use crate::tls::{Authorities, TlsClient};
 use aws_lc_rs::hmac;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use http_body_util::{BodyExt, Full, Limited};
+use http_body_util::Full;
 use hyper::body::Bytes;
-use hyper::client::conn::http1;
 use hyper::header::{CONTENT_TYPE, HOST, USER_AGENT};
 use hyper::{Request, StatusCode};
-use hyper_util::rt::TokioIo;
-use rustls::ClientConfig;
-use rustls::crypto::aws_lc_rs as provider;
 use rustls::pki_types::ServerName;
 use std::fmt;
 use std::net::{SocketAddr, ToSocketAddrs};
-use std::sync::Arc;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_rustls::TlsConnector;
 
@@ -66,12 +62,12 @@ impl Client {
             .await
             .map_err(Unsent::Connect)?;
         match &self.tls {
-            None => exchange(socket, request).await,
+            None => post(socket, request).await,
             Some(tls) => {
                 let name = ServerName::try_from(self.url.host.clone());
                 let name = name.map_err(|_| Unsent::Request)?;
                 let stream = tls.connect(name, socket).await.map_err(Unsent::Tls)?;
-                exchange(stream, request).await
+                post(stream, request).await
             }
         }
     }
@@ -117,46 +113,19 @@ fn connector(hook: &Webhook) -> Result<TlsConnector, String> {
         None => Authorities::System,
     };
     let client = TlsClient::load(&authorities, None).map_err(|error| error.to_string())?;
-    let config = ClientConfig::builder_with_provider(provider::default_provider().into())
-        .with_protocol_versions(&[&rustls::version::TLS13, &rustls::version::TLS12])
-        .map_err(|error| error.to_string())?
-        .with_root_certificates(client.roots())
-        .with_no_client_auth();
-    Ok(TlsConnector::from(Arc::new(config)))
+    client.connector().map_err(|error| error.to_string())
 }
 
-async fn exchange<S>(stream: S, request: Request<Full<Bytes>>) -> Result<(), Unsent>
+/// What it says is read so that it need not reset, and is of no interest.
+async fn post<S>(stream: S, request: Request<Full<Bytes>>) -> Result<(), Unsent>
 where
     S: AsyncRead + AsyncWrite + Unpin + 'static,
 {
-    let mut builder = http1::Builder::new();
-    builder
-        .max_buf_size(HEAD_BYTES_MAX)
-        .max_headers(HEADERS_MAX);
-    let handshake = builder.handshake(TokioIo::new(stream));
-    let (mut sender, connection) = handshake.await.map_err(Unsent::Http)?;
-    let asked = async {
-        let response = sender.send_request(request).await.map_err(Unsent::Http)?;
-        let status = response.status();
-        // What it says is read so that it need not reset, and is of no interest.
-        drop(
-            Limited::new(response.into_body(), ANSWER_BYTES_MAX)
-                .collect()
-                .await,
-        );
-        match status.is_success() {
-            true => Ok(()),
-            false => Err(Unsent::Status(status)),
-        }
-    };
-    let driven = async {
-        // The exchange hears of its end by itself.
-        drop(connection.await);
-        std::future::pending().await
-    };
-    tokio::select! {
-        outcome = asked => outcome,
-        never = driven => never,
+    let answer = web::ask(stream, request, ANSWER_BYTES_MAX).await;
+    let status = answer.map_err(Unsent::Http)?.status;
+    match status.is_success() {
+        true => Ok(()),
+        false => Err(Unsent::Status(status)),
     }
 }
 
@@ -174,8 +143,6 @@ impl fmt::Display for Unsent {
     }
 }
 
-const HEAD_BYTES_MAX: usize = 16 << 10;
-const HEADERS_MAX: usize = 64;
 const ANSWER_BYTES_MAX: usize = 64 << 10;
 
 #[cfg(test)]

@@ -112,6 +112,10 @@ pub(super) struct Queue {
     pub(super) users: u32,
     /// What a message took of late, in microseconds, as a moving mean.
     took_micros: u64,
+    /// A message came to its end in this second.
+    has_news: bool,
+    /// None did in the last one.
+    is_stuck: bool,
     /// Its hosts, as DNS named them last.
     pub(super) hop: Rc<Hop>,
 }
@@ -303,6 +307,8 @@ impl Board {
             is_in_line: false,
             users: 0,
             took_micros: SWIFT_MICROS_MAX,
+            has_news: false,
+            is_stuck: false,
             hop: Rc::clone(hop),
         });
         self.by_key.insert(key, at);
@@ -581,19 +587,29 @@ impl Queue {
 
     /// A message was sent in this time.
     pub(super) fn took(&mut self, micros: u64) {
-        self.took_micros = (self.took_micros * 7).saturating_add(micros) / 8;
+        self.took_micros = self.took_micros.saturating_mul(7).saturating_add(micros) / 8;
+        (self.has_news, self.is_stuck) = (true, false);
     }
 
     /// A second has passed: whoever was swift may be stuck since.
     pub(super) fn doubt(&mut self) {
         self.took_micros = self.took_micros.max(SWIFT_MICROS_MAX);
+        self.is_stuck = !std::mem::take(&mut self.has_news);
+    }
+
+    /// Whether a round trip is little beside what a message takes there.
+    #[must_use]
+    pub(super) fn is_slow(&self) -> bool {
+        self.took_micros > SLOW_MICROS_MIN
     }
 
     /// How many are left to each courier who is at work. One that is soon back takes several: they
-    /// go out with the ends of each other, and nobody is woken for each.
+    /// go out with the ends of each other, and nobody is woken for each. Where nobody came back for
+    /// a second nothing is: a host that answers no more would keep it for minutes.
     #[must_use]
     pub(super) fn left_to_each(&self) -> usize {
         match self.took_micros < SWIFT_MICROS_MAX {
+            _ if self.is_stuck => 0,
             true => LEFT_TO_SWIFT,
             false => 1,
         }
@@ -602,6 +618,9 @@ impl Queue {
 
 /// A host that takes messages faster than this is swift.
 const SWIFT_MICROS_MAX: u64 = 2_000;
+
+/// One that takes longer is slow.
+const SLOW_MICROS_MIN: u64 = 2_000_000;
 
 /// Messages that wait for a courier of a swift one: some milliseconds.
 const LEFT_TO_SWIFT: usize = 4;

@@ -34,6 +34,7 @@ use crate::reactor::{clock, sleep};
 use crate::telemetry::metric::Kind;
 use futures_util::future::{Either, select};
 use ledger::Promises;
+use std::cell::Cell;
 use std::pin::pin;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -83,6 +84,8 @@ struct Departing {
     load: Load,
     letter: Letter,
     ration: Ration,
+    /// The one before it took so long that its recipients are ready again.
+    is_given_back: Cell<bool>,
 }
 
 /// An open connection and whom it leads to.
@@ -256,6 +259,7 @@ impl Courier {
             letter: self.desk.letter(&load.body, &load.parcels),
             load,
             ration,
+            is_given_back: Cell::new(false),
         }
     }
 
@@ -270,7 +274,7 @@ impl Courier {
         if is_last || self.ahead.is_some() || !self.has_work() || !self.is_open() {
             return;
         }
-        if self.is_kept_back() {
+        if self.is_kept_back() || self.is_slow() {
             return;
         }
         let Some(ration) = self.ration().filter(|_| self.is_in_pace()) else {
@@ -345,9 +349,12 @@ impl Courier {
             let next = self.chained(&open);
             let begun = clock::monotonic_micros();
             let sent = open.connection.send_before(&letter, &mut pieces, next);
-            let outcome = sent.await;
+            let outcome = self.or_give_back(sent).await;
+            self.ahead.take_if(|ahead| ahead.is_given_back.get());
             self.note_time(begun);
             if outcome.is_stale {
+                // Another connection may take long to come.
+                self.let_ahead_go();
                 continue;
             }
             let promises = Promises::of(open.connection.offer());
@@ -372,6 +379,33 @@ impl Courier {
         false
     }
 
+    /// What `sent` gives. While that takes long, what comes behind is left to other couriers.
+    async fn or_give_back(&self, sent: impl Future<Output = Outcome>) -> Outcome {
+        let Some(ahead) = &self.ahead else {
+            return sent.await;
+        };
+        let (sent, late) = (pin!(sent), pin!(sleep(BEHIND_TIME_MAX)));
+        let sent = match select(sent, late).await {
+            Either::Left((outcome, _)) => return outcome,
+            Either::Right(((), sent)) => sent,
+        };
+        ahead.is_given_back.set(true);
+        let parcels = ahead.load.parcels.iter();
+        self.desk.make_ready(parcels.map(|parcel| parcel.index));
+        self.desk.turn();
+        sent.await
+    }
+
+    /// What was to come next is ready again.
+    fn let_ahead_go(&mut self) {
+        if let Some(ahead) = self.ahead.take()
+            && !ahead.is_given_back.get()
+        {
+            let parcels = ahead.load.parcels.iter();
+            self.desk.make_ready(parcels.map(|parcel| parcel.index));
+        }
+    }
+
     /// The connection that is open, if it suits, or another one.
     async fn link_for(
         &mut self,
@@ -385,6 +419,11 @@ impl Courier {
             None => {}
         }
         self.connect_for(parcels, is_notice).await
+    }
+
+    fn is_slow(&self) -> bool {
+        let board = self.desk.board.borrow();
+        board.queue(self.queue).is_some_and(Queue::is_slow)
     }
 
     fn note_time(&self, begun: u64) {
@@ -539,10 +578,7 @@ async fn keep_rate(per_minute: Option<u32>, rate: &Rate, link: &mut Option<Link>
 /// Also where the task panicked: the recipients that it had are tried again.
 impl Drop for Courier {
     fn drop(&mut self) {
-        if let Some(ahead) = self.ahead.take() {
-            let taken = ahead.load.parcels.into_iter().map(|parcel| parcel.index);
-            self.desk.make_ready(taken);
-        }
+        self.let_ahead_go();
         if self.leaves {
             self.desk.has_left();
         }
@@ -556,6 +592,9 @@ impl Drop for Courier {
 /// A message is sent within `egress::Patience`: of this size, before the watchdog looks at the one
 /// behind it.
 const AHEAD_OF_BYTES_MAX: u64 = 1 << 20;
+
+/// How long a message waits behind another one before it is left to other couriers.
+const BEHIND_TIME_MAX: Duration = Duration::from_secs(5);
 
 /// How long a connection without work is kept.
 const IDLE_MAX: Duration = Duration::from_secs(5);

@@ -564,7 +564,7 @@ fn messages(store: &Rc<Shard>) -> impl Fn(u64) -> u64 + 'static {
 
 /// When a recipient of the log is due. One that was never tried is due at once unless its sender
 /// wants it later, whatever the clocks said; a wait for an attempt lasts no longer than any can.
-fn due_of(item: &Item, now: u32) -> u32 {
+pub(super) fn due_of(item: &Item, now: u32) -> u32 {
     if item.attempts == 0 && item.due_secs <= item.enqueued_secs {
         return now;
     }

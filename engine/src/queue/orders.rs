@@ -4,7 +4,7 @@
 //! sending meanwhile. What an order changes is durable when it is answered.
 
 use super::destination::Destination;
-use super::dispatch::Dispatcher;
+use super::dispatch::{Dispatcher, due_of};
 use super::nodes::{Index, State};
 use super::notice::class_of;
 use super::origin;
@@ -305,12 +305,11 @@ impl Dispatcher {
             let now = self.second();
             let mut board = self.board.borrow_mut();
             for (index, item) in picked {
-                let is_timed = board.nodes.node(index).state() == State::Timed;
-                if is_timed
-                    && item.due_secs <= now
-                    && let Some(index) = board.take_out(index)
-                {
-                    board.defer(index, now, now);
+                let (node, due) = (board.nodes.node(index), due_of(&item, now));
+                // It waits for a look at the suspension, which may be long after its own time.
+                let is_earlier = node.state() == State::Timed && due < node.due;
+                if is_earlier && let Some(index) = board.take_out(index) {
+                    board.defer(index, due, now);
                 }
             }
             ControlFlow::Continue(())

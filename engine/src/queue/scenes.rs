@@ -194,6 +194,15 @@ fn a_swift_host_is_left_more_until_a_second_passes_without_news() {
     assert_eq!(queue.left_to_each(), swift);
     queue.took(1_000_000);
     assert_eq!(queue.left_to_each(), 1);
+    queue.doubt();
+    assert_eq!(queue.left_to_each(), 1, "there was news in that second");
+    queue.doubt();
+    assert_eq!(queue.left_to_each(), 0, "those at work may be stuck");
+    queue.took(300);
+    assert_eq!(queue.left_to_each(), 1);
+    assert!(!queue.is_slow());
+    queue.took(60_000_000);
+    assert!(queue.is_slow());
 }
 
 #[test]

@@ -30,6 +30,7 @@ pub mod signal;
 pub mod socket;
 pub mod task;
 pub mod timer;
+pub mod web;
 pub mod wheel;
 
 mod local;

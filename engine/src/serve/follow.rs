@@ -8,7 +8,7 @@ use crate::event;
 use crate::reactor::{Now, sleep};
 use std::rc::Rc;
 use std::time::Duration;
-use store::shard::{CompactError, Policy, Report};
+use store::shard::{CompactError, Policy, Report, Stories};
 
 /// Makes checkpoints, and asks a full disk for space, for as long as the shard lives.
 pub(super) async fn follow(desk: Rc<Desk>) {
@@ -72,6 +72,10 @@ fn policy(desk: &Desk) -> Policy {
     Policy {
         keep_log_bytes: limits.log_kept_bytes_max,
         checkpoint_log_bytes: limits.checkpoint_log_bytes_max,
+        stories: Stories {
+            bytes_max: limits.story_bytes_max,
+            secs_max: limits.story_secs_max,
+        },
         ..Policy::default()
     }
 }

@@ -25,6 +25,7 @@ use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
+use tokio_rustls::TlsConnector;
 
 /// Where Debian keeps the authorities that the host trusts (package `ca-certificates`).
 pub const SYSTEM_AUTHORITIES: &str = "/etc/ssl/certs/ca-certificates.crt";
@@ -146,6 +147,15 @@ impl TlsClient {
     #[must_use]
     pub fn roots(&self) -> Arc<RootCertStore> {
         Arc::clone(&self.authorities)
+    }
+
+    /// The same trust for clients on the service thread.
+    pub fn connector(&self) -> Result<TlsConnector, Error> {
+        let config = ClientConfig::builder_with_provider(aws_lc_rs::default_provider().into())
+            .with_protocol_versions(&[&rustls::version::TLS13, &rustls::version::TLS12])?
+            .with_root_certificates(self.roots())
+            .with_no_client_auth();
+        Ok(TlsConnector::from(Arc::new(config)))
     }
 
     /// A session with a server, before its handshake.

@@ -12,9 +12,10 @@ use crate::mail::id::{AccountId, MailboxId};
 use crate::mailbox::index::Index;
 use crate::pack::{Pack, PackError, PackHead, Reader};
 use crate::record::{Fact, kind};
+use crate::table::TableError;
 use crate::table::manifest::Manifest;
+use crate::table::name::{self, STORIES};
 use crate::table::run::Run;
-use crate::table::{TableError, name};
 use std::collections::HashMap;
 use std::fmt;
 use std::ops::ControlFlow;
@@ -42,6 +43,9 @@ pub enum HolderKind {
     Archive,
     /// Records that were moved out of the log because something still needs them.
     Pack,
+    /// What segments that were emptied said of mail, as long as it is kept; of a MESSAGE the fields
+    /// that it is looked for by.
+    Story,
     Segment,
 }
 
@@ -112,6 +116,31 @@ impl<'a, D: Disk> Facts<'a, D> {
         archives.chain(packs).collect()
     }
 
+    /// Stories in the order of the log.
+    pub async fn stories(&self) -> Vec<Holder> {
+        let directory = &self.owner.directory;
+        let listed = self.disk.list(&format!("{directory}/{STORIES}")).await;
+        let mut stories = Vec::new();
+        for name in listed.unwrap_or_default() {
+            let Some(number) = name::number(&name).filter(|_| name::is_pack(&name)) else {
+                continue;
+            };
+            // One whose number was not given is of a task that came to nothing.
+            let pack = self.pack(&name::story(directory, number), number).await;
+            if let Ok(pack) = pack
+                && number < self.manifest.next_number
+            {
+                stories.push(Holder {
+                    kind: HolderKind::Story,
+                    number,
+                    bytes: pack.summary().bytes,
+                });
+            }
+        }
+        stories.sort_unstable_by_key(|story| story.number);
+        stories
+    }
+
     /// Shows the records of a file in their order until `each` breaks.
     pub async fn read(
         &self,
@@ -125,6 +154,10 @@ impl<'a, D: Disk> Facts<'a, D> {
                 let path = name::pack(directory, holder.number);
                 self.read_pack(&path, holder, each).await
             }
+            HolderKind::Story => {
+                let path = name::story(directory, holder.number);
+                self.read_pack(&path, holder, each).await
+            }
             HolderKind::Archive => {
                 let path = name::archive(directory, holder.number);
                 self.read_pack(&path, holder, each).await
@@ -132,9 +165,9 @@ impl<'a, D: Disk> Facts<'a, D> {
         }
     }
 
-    /// When the first frames of a segment were written, in seconds since 1970; `None` where they
-    /// do not say it.
-    pub async fn begun_secs(&self, segment: u32) -> Result<Option<i64>, FactsError> {
+    /// When the first records of a segment or a story were written, in seconds since 1970; `None`
+    /// where they do not say it.
+    pub async fn begun_secs(&self, holder: &Holder) -> Result<Option<i64>, FactsError> {
         let (mut begun, mut looked) = (None, 0);
         let mut first_time = |shown: Shown<'_>| {
             looked += 1;
@@ -149,7 +182,7 @@ impl<'a, D: Disk> Facts<'a, D> {
             }
         };
         // Whether it was found or the looking had to end is seen in `begun`.
-        let _ = self.read_segment(segment, &mut first_time).await?;
+        let _ = self.read(holder, &mut first_time).await?;
         Ok(begun)
     }
 
@@ -226,13 +259,7 @@ impl<'a, D: Disk> Facts<'a, D> {
         holder: &Holder,
         each: &mut dyn FnMut(Shown<'_>) -> ControlFlow<()>,
     ) -> Result<ControlFlow<()>, FactsError> {
-        let head = PackHead {
-            store: self.owner.store,
-            shard: self.owner.shard,
-            number: holder.number,
-        };
-        let pack = Pack::<D::File>::open(self.disk, path, head).await;
-        let pack = pack.map_err(FactsError::Pack)?;
+        let pack = self.pack(path, holder.number).await?;
         let blocks = pack.summary().blocks;
         let mut reader = Reader::new(&pack);
         for block in 0..blocks {
@@ -253,6 +280,16 @@ impl<'a, D: Disk> Facts<'a, D> {
             }
         }
         Ok(ControlFlow::Continue(()))
+    }
+
+    async fn pack(&self, path: &str, number: u32) -> Result<Pack<D::File>, FactsError> {
+        let head = PackHead {
+            store: self.owner.store,
+            shard: self.owner.shard,
+            number,
+        };
+        let pack = Pack::open(self.disk, path, head).await;
+        pack.map_err(FactsError::Pack)
     }
 
     async fn segment(&self, number: u32) -> Result<Segment<D::File>, FactsError> {

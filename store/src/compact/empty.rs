@@ -1,4 +1,5 @@
-//! Emptying the oldest segments of the log: what is live goes to packs, the facts to an archive.
+//! Emptying the oldest segments of the log: what is live goes to packs, the facts to an archive,
+//! and what is asked about mail that has gone to a story.
 //!
 //! Objects are numbered in the order of the log. So those of the oldest segments are one range,
 //! and liveness is asked of that range only; but a message may have pieces of its body in earlier
@@ -11,6 +12,7 @@ use super::damage::{self, Found};
 use super::moving::Mover;
 use super::pace::Pace;
 use super::report::Report;
+use super::story::{Chronicler, Stories};
 use super::{CompactError, Site, memos, unscanned};
 use crate::disk::Disk;
 use crate::error::{Container, ReadError};
@@ -29,7 +31,7 @@ use std::ops::RangeInclusive;
 pub(super) async fn empty<D: Disk, P: Pace>(
     site: &Site<'_, D>,
     manifest: &mut Manifest,
-    through: u32,
+    (through, stories): (u32, Stories),
     held: &[ObjectId],
     pace: &P,
 ) -> Result<Report, CompactError> {
@@ -65,6 +67,7 @@ pub(super) async fn empty<D: Disk, P: Pace>(
         report: Report::default(),
         found: Vec::new(),
         memos: site.shelf(&manifest.memos).await?,
+        chronicler: Chronicler::begin(site, manifest, stories).await,
     };
     let (mut report, found) = emptying.run(manifest, &mut census, bounded).await?;
     if !found.is_empty() {
@@ -104,6 +107,7 @@ struct Emptying<'a, D: Disk, P> {
     report: Report,
     found: Vec<Found>,
     memos: Shelf,
+    chronicler: Chronicler<D>,
 }
 
 impl<'a, D: Disk, P: Pace> Emptying<'a, D, P> {
@@ -132,6 +136,7 @@ impl<'a, D: Disk, P: Pace> Emptying<'a, D, P> {
         }
         let made = self.mover.finish(manifest, census).await?;
         let archive = archivist.finish(self.site).await?;
+        self.chronicler.finish().await;
         self.report.packs_written = made.len() as u32;
         self.report.bytes_after = archive.bytes + made.iter().map(|pack| pack.bytes).sum::<u64>();
         self.report.records_moved = self.mover.moved.records;
@@ -186,6 +191,7 @@ impl<'a, D: Disk, P: Pace> Emptying<'a, D, P> {
             Scanned::Frame(frame) => {
                 for (place, record) in frame.records() {
                     let is_live = self.needs(census, place, &record);
+                    self.chronicler.take(place, &record).await;
                     archivist.take(&record, is_live).await?;
                     self.mover.take(manifest, census, place, &record).await?;
                 }
@@ -197,6 +203,7 @@ impl<'a, D: Disk, P: Pace> Emptying<'a, D, P> {
                 self.found.push(found);
                 for (place, record) in damage.records() {
                     let is_live = self.needs(census, place, &record);
+                    self.chronicler.take(place, &record).await;
                     archivist.take(&record, is_live).await?;
                     self.mover.take(manifest, census, place, &record).await?;
                 }

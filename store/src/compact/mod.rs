@@ -25,6 +25,7 @@ mod report;
 pub(crate) mod rescue;
 mod sign;
 mod source;
+mod story;
 mod usage;
 mod whole;
 
@@ -34,6 +35,7 @@ pub use pace::{Pace, Progress, Unpaced};
 pub use policy::Policy;
 pub use report::{Damage, Lost, LostMessage, Report};
 pub use sign::Signing;
+pub use story::Stories;
 
 use crate::disk::Disk;
 use crate::error::{Container, ReadError};
@@ -64,7 +66,13 @@ pub enum Task {
     MergeArchives,
     /// Empty the segments of the log up to `through`, or as many as one task does. `held` are
     /// deliveries that changes name which were on their way when the index was frozen.
-    Empty { through: u32, held: Arc<[ObjectId]> },
+    Empty {
+        through: u32,
+        held: Arc<[ObjectId]>,
+        stories: Stories,
+        /// The wall clock, seconds since 1970: how old stories are.
+        now_secs: i64,
+    },
     /// Write packs anew of which too much is dead. `held` as above.
     Repack {
         policy: Policy,
@@ -181,8 +189,15 @@ impl<D: Disk> Site<'_, D> {
                 memos::merge_all(self, manifest).await?;
             }
             Task::MergeArchives => archive::merge_some(self, manifest, pace).await?,
-            Task::Empty { through, held } => {
-                return empty::empty(self, manifest, *through, held, pace).await;
+            Task::Empty {
+                through,
+                held,
+                stories,
+                now_secs,
+            } => {
+                let report = empty::empty(self, manifest, (*through, *stories), held, pace).await?;
+                story::prune(self, *stories, *now_secs).await;
+                return Ok(report);
             }
             Task::Repack { policy, held } => {
                 return repack::repack(self, manifest, policy, held, pace).await;
@@ -202,6 +217,7 @@ impl<D: Disk> Site<'_, D> {
         for path in manifest::unborn(self.disk, &self.owner.directory, manifest).await? {
             self.disk.remove(&path).await.map_err(unwritten)?;
         }
+        story::remove_unborn(self, manifest).await;
         Ok(())
     }
 

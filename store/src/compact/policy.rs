@@ -1,5 +1,6 @@
 //! When it is time to empty something.
 
+use super::story::Stories;
 use crate::limit::{CHECKPOINT_LOG_BYTES, LOG_KEPT_BYTES};
 
 /// What a shard keeps, and what it puts up with.
@@ -22,6 +23,8 @@ pub struct Policy {
     /// What a small pack is shorter than, before compression, in bytes. Each task leaves one that
     /// is not full, so that a larger bound has half of all mail written once more.
     pub small_bytes: u64,
+    /// What is told of mail that left the log.
+    pub stories: Stories,
 }
 
 impl Default for Policy {
@@ -34,6 +37,7 @@ impl Default for Policy {
             dead_percent_in_all: 30,
             small_packs: 8,
             small_bytes: 64 << 20,
+            stories: Stories::default(),
         }
     }
 }

@@ -27,8 +27,8 @@ mod tree;
 mod warm;
 
 pub use crate::compact::{
-    Aside, CompactError, Done, Here, Owner, Pace, Policy, Progress, Report, Signing, Task, Unpaced,
-    carry_out,
+    Aside, CompactError, Done, Here, Owner, Pace, Policy, Progress, Report, Signing, Stories, Task,
+    Unpaced, carry_out,
 };
 pub use crate::log::Options;
 pub use crate::mailbox::Configured;

@@ -5,6 +5,9 @@ pub const INDEX: &str = "index";
 pub const PACKS: &str = "packs";
 pub const ARCHIVE: &str = "archive";
 
+/// No manifest names what is in this one.
+pub const STORIES: &str = "stories";
+
 /// `shard-00`, 7 → `shard-00/index/00000007.run`.
 #[must_use]
 pub fn run(directory: &str, number: u32) -> String {
@@ -27,6 +30,11 @@ pub fn archive(directory: &str, number: u32) -> String {
     format!("{directory}/{ARCHIVE}/{number:08x}.pack")
 }
 
+#[must_use]
+pub fn story(directory: &str, number: u32) -> String {
+    format!("{directory}/{STORIES}/{number:08x}.pack")
+}
+
 /// Whether a name in the index directory is one that we give.
 pub(super) fn is_in_index(name: &str) -> bool {
     let chunk = |name: &str| {
@@ -44,8 +52,8 @@ pub(crate) fn number(path: &str) -> Option<u32> {
     u32::from_str_radix(digits, 16).ok()
 }
 
-/// Whether a name in the directory of packs or archives is one that we give.
-pub(super) fn is_pack(name: &str) -> bool {
+/// Whether a name in the directory of packs, archives or stories is one that we give.
+pub(crate) fn is_pack(name: &str) -> bool {
     name.strip_suffix(".pack").is_some_and(is_number)
 }
 

@@ -19,7 +19,10 @@ fn backed_up() -> SimDisk {
         shard.checkpoint(&here).await.unwrap();
         let through = shard.emptiable();
         assert!(through > 0, "something is old enough");
-        shard.empty(&here, through).await.unwrap();
+        shard
+            .empty(&here, through, store::compact::Stories::NONE)
+            .await
+            .unwrap();
         shard.sweep(&here).await.unwrap();
     })
     .unwrap();

@@ -162,7 +162,10 @@ pub fn packed() -> SimDisk {
         shard.checkpoint(&here).await.unwrap();
         let through = shard.emptiable();
         assert!(through > 0, "something is old enough");
-        shard.empty(&here, through).await.unwrap();
+        shard
+            .empty(&here, through, store::compact::Stories::NONE)
+            .await
+            .unwrap();
         shard.sweep(&here).await.unwrap();
         let account = shard.open_account(ANNA).await.unwrap();
         let inbox = shard.mailbox(account, "INBOX").unwrap().id;

@@ -6,7 +6,7 @@ use std::future::poll_fn;
 use std::pin::pin;
 use std::rc::Rc;
 use std::task::Poll;
-use store::compact::{Aside, CompactError, Done, Here, Owner, Policy, Report, Task};
+use store::compact::{Aside, CompactError, Done, Here, Owner, Policy, Report, Stories, Task};
 use store::disk::fault::Seed;
 use store::disk::sim::SimDisk;
 
@@ -19,6 +19,10 @@ pub(crate) const EAGER: Policy = Policy {
     dead_percent_in_all: 5,
     small_packs: 3,
     small_bytes: 256 << 20,
+    stories: Stories {
+        bytes_max: 1 << 20,
+        secs_max: 3_600,
+    },
 };
 
 /// What was given back while clients worked.
@@ -115,9 +119,9 @@ impl Keeper {
             0..=3 => shard.keep_house(&self.aside, &EAGER).await,
             4..=5 => {
                 shard.checkpoint(&self.aside).await?;
-                shard.empty(&self.aside, u32::MAX).await
+                shard.empty(&self.aside, u32::MAX, EAGER.stories).await
             }
-            6 => shard.empty(&self.aside, u32::MAX).await,
+            6 => shard.empty(&self.aside, u32::MAX, EAGER.stories).await,
             7 => shard.repack(&self.aside, &EAGER).await,
             8 => shard.compact(&self.aside, Task::MergeAll).await,
             _ => {

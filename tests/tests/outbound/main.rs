@@ -21,6 +21,7 @@ mod sending;
 mod smarthost;
 mod sources;
 mod story;
+mod stuck;
 mod tls;
 
 use tests::server::Server;

@@ -83,6 +83,51 @@ fn a_message_is_followed_from_its_client_to_its_ends() {
     );
 }
 
+/// The compactor takes out of the log what has ended; its story is told as before.
+#[test]
+fn a_story_outlives_the_log() {
+    let (setup, port) = setup_with_smarthost("");
+    let sink = Sink::with(port, |moment| match moment {
+        Moment::Rcpt("late@far.test", 0) => Some("450 4.2.1 Come back".to_owned()),
+        Moment::Rcpt("nobody@far.test", _) => Some("550 5.1.1 No such user here".to_owned()),
+        Moment::Rcpt("stuck@far.test", _) => Some("451 4.7.1 Not today".to_owned()),
+        _ => None,
+    });
+    let mut server = Server::start(setup.top("shards = 1"));
+    let to = [
+        "bob@example.test",
+        "late@far.test",
+        "nobody@far.test",
+        "stuck@far.test",
+    ];
+    let id = submit(&server, &to);
+    assert_eq!(sink.wait_for(1)[0].to, ["late@far.test"]);
+    server.inbox(ALICE, 1);
+    server.wait_for_log("how=failed", 0);
+    server.wait_for_log("how=delivered", 0);
+    // A segment is worth emptying when there is something in it.
+    let large = format!(
+        "Subject: large\r\n\r\n{}",
+        "a line of it\r\n".repeat(200_000)
+    );
+    server.deliver(&["bob@example.test"], large.as_bytes());
+    assert!(server.terminate(Duration::from_secs(45)).success());
+    let before = trace(&server, &id);
+    let compacted = ctl(&server, &["compact", "--keep", "0"]);
+    let said = String::from_utf8_lossy(&compacted.stdout);
+    assert!(compacted.status.success(), "{said}");
+    for what in [id.as_str(), "one@story.test", "late@far.test"] {
+        let after = trace(&server, what);
+        assert_eq!(after, before, "{what}");
+        tells_all(&after[0], &id, &port.to_string());
+    }
+    let shard = server.setup.data().join("shard-00");
+    std::fs::remove_dir_all(shard.join("stories")).unwrap();
+    let without = ctl(&server, &["--json", "trace", &id]);
+    let left: Value = serde_json::from_slice(&without.stdout).unwrap();
+    assert_ne!(left, Value::from(before), "it was told from there");
+}
+
 /// What is not there is said so, with exit code 1; what is no question, with 2.
 #[test]
 fn nothing_is_told_of_what_never_was() {

@@ -13,7 +13,7 @@ use indicatif::ProgressBar;
 use std::cell::Cell;
 use std::fs;
 use std::path::Path;
-use store::compact::{Pace, Paced, Policy, Progress, Report, Task};
+use store::compact::{Pace, Paced, Policy, Progress, Report, Stories, Task};
 use store::disk::blocking::{BlockingDisk, run};
 use store::disk::home::{Identity, shard_directory};
 use store::pack::{Pack, PackHead};
@@ -54,6 +54,7 @@ impl Compact {
         let policy = Policy {
             keep_log_bytes: keep,
             segments_least: 1,
+            stories: Stories::ALL,
             ..Policy::default()
         };
         let bar = Bar::new(to_empty(&home.path, &home.identity, keep));

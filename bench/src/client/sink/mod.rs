@@ -18,6 +18,7 @@ use engine::reactor::{Listener, oneshot, spawn};
 use engine::tls::Stream;
 use plan::{Judge, Plan};
 use record::Record;
+use slab::Slab;
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::future::poll_fn;
@@ -49,6 +50,8 @@ pub(crate) struct Sink {
     judge: RefCell<Judge>,
     /// When the next message may be accepted, where there is a rate.
     slot_micros: Cell<f64>,
+    /// Of each connection that is open, to end it.
+    open: RefCell<Slab<oneshot::Sender<()>>>,
 }
 
 /// The longest message that is taken.
@@ -62,6 +65,7 @@ impl Sink {
             settings,
             record: RefCell::new(Record::new()),
             slot_micros: Cell::new(0.0),
+            open: RefCell::default(),
         })
     }
 
@@ -75,11 +79,22 @@ impl Sink {
             while let Some(Ok(socket)) = before(&mut ended, listener.accept(|_| ())).await {
                 sink.record.borrow_mut().connections += 1;
                 let sink = sink.clone();
-                // A peer that goes away ends its own connection only.
-                spawn(async move { drop(dialogue::converse(&sink, socket).await) });
+                let (end, mut ended) = oneshot::oneshot();
+                let at = sink.open.borrow_mut().insert(end);
+                spawn(async move {
+                    // A peer that goes away ends its own connection only.
+                    drop(before(&mut ended, dialogue::converse(&sink, socket)).await);
+                    sink.open.borrow_mut().try_remove(at);
+                });
             }
         });
         Ok(end)
+    }
+
+    /// Ends all connections: the thread goes, and a client that keeps one would wait for answers
+    /// that nobody gives.
+    pub(crate) fn hang_up(&self) {
+        self.open.take();
     }
 
     /// What was recorded until now.

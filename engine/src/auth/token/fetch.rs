@@ -3,21 +3,17 @@
 use super::jwk::SET_BYTES_MAX;
 use crate::config::{ClientLogin, HookUrl};
 use crate::reactor::service::connect;
+use crate::reactor::web;
 use crate::tls::{Authorities, TlsClient};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use http_body_util::{BodyExt, Full, Limited};
+use http_body_util::Full;
 use hyper::body::Bytes;
-use hyper::client::conn::http1;
 use hyper::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HOST, USER_AGENT};
 use hyper::{Request, StatusCode};
-use hyper_util::rt::TokioIo;
-use rustls::ClientConfig;
-use rustls::crypto::aws_lc_rs as provider;
 use rustls::pki_types::ServerName;
 use std::net::{SocketAddr, ToSocketAddrs};
 use std::path::Path;
-use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_rustls::TlsConnector;
@@ -31,12 +27,8 @@ impl Fetcher {
             None => Authorities::System,
         };
         let client = TlsClient::load(&authorities, None).map_err(|error| error.to_string())?;
-        let config = ClientConfig::builder_with_provider(provider::default_provider().into())
-            .with_protocol_versions(&[&rustls::version::TLS13, &rustls::version::TLS12])
-            .map_err(|error| error.to_string())?
-            .with_root_certificates(client.roots())
-            .with_no_client_auth();
-        Ok(Fetcher(TlsConnector::from(Arc::new(config))))
+        let connector = client.connector();
+        connector.map(Fetcher).map_err(|error| error.to_string())
     }
 
     /// GET.
@@ -112,32 +104,13 @@ async fn exchange<S>(stream: S, request: Request<Full<Bytes>>) -> Result<Bytes, 
 where
     S: AsyncRead + AsyncWrite + Unpin + 'static,
 {
-    let mut builder = http1::Builder::new();
-    builder
-        .max_buf_size(HEAD_BYTES_MAX)
-        .max_headers(HEADERS_MAX);
-    let handshake = builder.handshake(TokioIo::new(stream)).await;
-    let (mut sender, connection) = handshake.map_err(|error| format!("HTTP: {error}"))?;
-    let asked = async {
-        let response = sender.send_request(request).await;
-        let response = response.map_err(|error| format!("HTTP: {error}"))?;
-        if response.status() != StatusCode::OK {
-            return Err(format!("it answers {}", response.status()));
-        }
-        let body = Limited::new(response.into_body(), SET_BYTES_MAX);
-        let body = body.collect().await;
-        body.map(|body| body.to_bytes())
-            .map_err(|_| "its answer breaks off or is too long".to_owned())
-    };
-    let driven = async {
-        // The exchange hears of its end by itself.
-        drop(connection.await);
-        std::future::pending().await
-    };
-    tokio::select! {
-        octets = asked => octets,
-        never = driven => never,
+    let answer = web::ask(stream, request, SET_BYTES_MAX).await;
+    let answer = answer.map_err(|error| format!("HTTP: {error}"))?;
+    if answer.status != StatusCode::OK {
+        return Err(format!("it answers {}", answer.status));
     }
+    let body = answer.body;
+    body.ok_or_else(|| "its answer breaks off or is too long".to_owned())
 }
 
 /// `application/x-www-form-urlencoded`.
@@ -158,9 +131,6 @@ const AGENT: &str = concat!("Ringpost/", env!("CARGO_PKG_VERSION"));
 
 /// A login waits for it.
 const TIME_MAX: Duration = Duration::from_secs(10);
-
-const HEAD_BYTES_MAX: usize = 16 << 10;
-const HEADERS_MAX: usize = 64;
 
 #[cfg(test)]
 mod tests {

@@ -114,7 +114,8 @@ impl Dialogue {
         let Some(transaction) = &mut self.transaction else {
             return;
         };
-        let is_stale = is_used && !transaction.is_answered && matches!(why, Break::Lost);
+        let is_gone = matches!(why, Break::Lost | Break::Silent);
+        let is_stale = is_used && !transaction.is_answered && is_gone;
         // Nobody knows whether the peer has taken the message: RFC 1047.
         let fate = match is_end && transaction.awaits_end() {
             true => Fate::Unknown,

@@ -2,13 +2,12 @@
 
 use super::policy::{BadPolicy, POLICY_BYTES_MAX, Policy};
 use crate::reactor::service::connect;
+use crate::reactor::web::{self, Answer};
 use crate::resolver::dns::{Dns, Lack};
-use http_body_util::{BodyExt, Empty, Limited};
+use http_body_util::Full;
 use hyper::body::Bytes;
-use hyper::client::conn::http1;
 use hyper::header::{CONTENT_TYPE, HOST};
-use hyper::{Request, Response, StatusCode};
-use hyper_util::rt::TokioIo;
+use hyper::{Request, StatusCode};
 use rustls::crypto::aws_lc_rs;
 use rustls::pki_types::ServerName;
 use rustls::{ClientConfig, RootCertStore};
@@ -148,49 +147,22 @@ async fn download<S>(stream: S, host: &str) -> Result<Bytes, FetchError>
 where
     S: AsyncRead + AsyncWrite + Unpin + 'static,
 {
-    let mut builder = http1::Builder::new();
-    builder
-        .max_buf_size(HEAD_BYTES_MAX)
-        .max_headers(HEADERS_MAX);
-    let (mut sender, connection) = builder
-        .handshake(TokioIo::new(stream))
-        .await
-        .map_err(FetchError::Http)?;
-    let request = Request::get(PATH)
-        .header(HOST, host)
-        .body(Empty::<Bytes>::new());
+    let request = Request::get(PATH).header(HOST, host).body(Full::default());
     let request = request.map_err(|_| FetchError::Kind)?;
-    let exchange = async {
-        let response = sender
-            .send_request(request)
-            .await
-            .map_err(FetchError::Http)?;
-        check(&response)?;
-        let body = Limited::new(response.into_body(), POLICY_BYTES_MAX)
-            .collect()
-            .await;
-        body.map(|body| body.to_bytes())
-            .map_err(|_| FetchError::Body)
-    };
-    let driven = async {
-        // The exchange hears of its end by itself.
-        drop(connection.await);
-        std::future::pending().await
-    };
-    tokio::select! {
-        octets = exchange => octets,
-        never = driven => never,
-    }
+    let answer = web::ask(stream, request, POLICY_BYTES_MAX).await;
+    let answer = answer.map_err(FetchError::Http)?;
+    check(&answer)?;
+    answer.body.ok_or(FetchError::Body)
 }
 
 /// RFC 8461 §3.3: no redirect is followed; §3.2: the media type guards against hosts that let
 /// strangers keep files there.
-fn check<B>(response: &Response<B>) -> Result<(), FetchError> {
-    if response.status() != StatusCode::OK {
-        return Err(FetchError::Status(response.status()));
+fn check(answer: &Answer) -> Result<(), FetchError> {
+    if answer.status != StatusCode::OK {
+        return Err(FetchError::Status(answer.status));
     }
-    let kind = response
-        .headers()
+    let kind = answer
+        .headers
         .get(CONTENT_TYPE)
         .map(|value| value.as_bytes());
     let kind = kind.and_then(|kind| kind.split(|octet| *octet == b';').next());
@@ -226,6 +198,3 @@ const CONNECT_TIME_MAX: Duration = Duration::from_secs(5);
 
 /// Addresses of the host that are tried.
 const ADDRESSES_MAX: usize = 3;
-
-const HEAD_BYTES_MAX: usize = 16 << 10;
-const HEADERS_MAX: usize = 64;

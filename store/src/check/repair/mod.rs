@@ -22,7 +22,7 @@ use super::containers::numbers;
 use super::damage::{Event, Listener, Part};
 use super::{Owner, Summary};
 use crate::codec::Fields;
-use crate::compact::{Checkpoint, CompactError, Task, Unpaced, carry_out, write_under};
+use crate::compact::{Checkpoint, CompactError, Stories, Task, Unpaced, carry_out, write_under};
 use crate::disk::create::Creator;
 use crate::disk::{Disk, File, Mode};
 use crate::limit::BLOCK_BYTES;
@@ -245,7 +245,12 @@ impl<D: Disk> Repair<'_, D> {
         let mut first = 0;
         loop {
             let held = Arc::from([]);
-            let task = Task::Empty { through, held };
+            let task = Task::Empty {
+                through,
+                held,
+                stories: Stories::ALL,
+                now_secs: 0,
+            };
             let done = carry_out(self.disk, self.owner, &task, &Unpaced).await?;
             self.done.emptied = Some(through);
             self.done.moved_records += done.report.records_moved;

@@ -18,7 +18,7 @@ mod tests;
 
 use super::Shard;
 use crate::compact::damage::{damaged_segments, kept_segment};
-use crate::compact::{Aside, Checkpoint, CompactError, Policy, Report, Task};
+use crate::compact::{Aside, Checkpoint, CompactError, Policy, Report, Stories, Task};
 use crate::disk::Disk;
 use crate::error::LogError;
 use crate::log::Draft;
@@ -67,7 +67,7 @@ impl<D: Disk> Shard<D> {
         self.compact(aside, Task::Merge).await?;
         let (mut report, mut signed) = (Report::default(), Ok(()));
         while let Some(through) = self.due(policy) {
-            let emptied = self.empty(aside, through).await?;
+            let emptied = self.empty(aside, through, policy.stories).await?;
             self.sweep(aside).await?;
             if emptied.is_empty() {
                 break;
@@ -110,13 +110,23 @@ impl<D: Disk> Shard<D> {
 
     /// Empties the oldest segments of the log up to `through`, as far as that can be, or as many
     /// as one task does.
-    pub async fn empty(&self, aside: &impl Aside, through: u32) -> Result<Report, CompactError> {
+    pub async fn empty(
+        &self,
+        aside: &impl Aside,
+        through: u32,
+        stories: Stories,
+    ) -> Result<Report, CompactError> {
         let Clearance {
             through: most,
             held,
         } = self.clearance();
-        let through = through.min(most);
-        self.compact(aside, Task::Empty { through, held }).await
+        let task = Task::Empty {
+            through: through.min(most),
+            held,
+            stories,
+            now_secs: (self.now_secs)(),
+        };
+        self.compact(aside, task).await
     }
 
     /// Writes packs anew as the policy says. The report has what is dead of all packs.

@@ -3,16 +3,16 @@
 //! A notice of ours names the message that it is about in its own body, so it is found on the way.
 //! The reading ends where everything has ended.
 
-use super::search::{Hits, message_id, u64_at};
+use super::search::{Hits, u64_at};
 use super::story::{Accepted, Delivery, Event, Found, Head, Leg};
 use engine::intake::queue_id;
 use indicatif::ProgressBar;
-use memchr::memmem;
 use std::collections::{BTreeMap, HashMap};
 use std::ops::ControlFlow;
 use store::check::Owner;
 use store::check::facts::{Directory, Facts, FactsError, Shown};
 use store::disk::blocking::BlockingDisk;
+use store::mail::header::{message_id, notice_of};
 use store::mail::id::{AccountId, MailboxId, ObjectId};
 use store::record::{AccountFact, Deliver, Ending, Fact, MailboxFact, MessageHead, Queue, kind};
 
@@ -118,7 +118,10 @@ impl Follower {
                 head.is_some_and(|head| about == Some(queue_id::text(head.queue).as_bytes()))
             });
             if let Some(found) = meant.next() {
-                found.notices.push(queue_id::text(head.queue));
+                let notice = queue_id::text(head.queue);
+                if !found.notices.contains(&notice) {
+                    found.notices.push(notice);
+                }
             }
         }
     }
@@ -274,15 +277,6 @@ impl Head {
     }
 }
 
-/// The queue id of the message that a notice of ours is about.
-fn notice_of(body: &[u8]) -> Option<&[u8]> {
-    let body = body.get(..NOTICE_BYTES_MAX).unwrap_or(body);
-    let at = memmem::find(body, NOTICE_FIELD)? + NOTICE_FIELD.len();
-    body.get(at..)?
-        .split(|octet| octet.is_ascii_whitespace())
-        .next()
-}
-
 impl Event {
     fn of_end(end: store::record::End) -> Event {
         Event::End {
@@ -298,22 +292,5 @@ impl Event {
     }
 }
 
-const NOTICE_FIELD: &[u8] = b"X-Ringpost-Queue-ID: ";
-
-/// Of a notice, what lies before the message that it returns, in octets.
-const NOTICE_BYTES_MAX: usize = 64 << 10;
-
 /// Names of accounts and mailboxes in memory.
 const NAMES_MAX: usize = 1 << 18;
-
-#[cfg(test)]
-mod tests {
-    use super::notice_of;
-
-    #[test]
-    fn a_notice_names_what_it_is_about() {
-        let body = b"Subject: x\r\n\r\nX-Ringpost-Queue-ID: 0123456789AB\r\n\r\n";
-        assert_eq!(notice_of(body), Some(&b"0123456789AB"[..]));
-        assert_eq!(notice_of(b"nothing"), None);
-    }
-}

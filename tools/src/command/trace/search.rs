@@ -12,6 +12,7 @@ use store::check::Owner;
 use store::check::facts::{Facts, FactsError, Holder, HolderKind, Shown};
 use store::disk::blocking::BlockingDisk;
 use store::log::Place;
+use store::mail::header::message_id;
 use store::mail::id::{ItemId, ObjectId, QueueId};
 use store::record::{Fact, MessageHead, kind};
 
@@ -42,7 +43,7 @@ impl Search {
         let segments = facts.segments().await?;
         let mut begun = Vec::with_capacity(segments.len());
         for segment in &segments {
-            begun.push(facts.begun_secs(segment.number).await?);
+            begun.push(facts.begun_secs(segment).await?);
         }
         let mut hits = Hits {
             reach_secs: begun.iter().flatten().next().copied(),
@@ -65,8 +66,15 @@ impl Search {
             hits.holders.extend(segments.iter().skip(earliest));
         }
         if !self.is_enough(&hits) && self.may_be_older(hits.reach_secs) {
-            self.search_emptied(&facts, &segments, &mut hits, bar)
-                .await?;
+            let stories = facts.stories().await;
+            if let Some(oldest) = stories.first() {
+                hits.reach_secs = facts.begun_secs(oldest).await?.or(hits.reach_secs);
+            }
+            let told: Vec<Holder> = stories.into_iter().chain(segments).collect();
+            self.search_stories(&facts, &told, &mut hits, bar).await?;
+            if !self.is_enough(&hits) && self.may_be_older(hits.reach_secs) {
+                self.search_emptied(&facts, &told, &mut hits, bar).await?;
+            }
         }
         Ok(hits)
     }
@@ -106,11 +114,36 @@ impl Search {
         }
     }
 
-    /// Mail that left the log lies in packs; what was said of it since, in archives and the log.
+    /// Stories and the log behind them tell all of what they tell the begin of.
+    async fn search_stories(
+        &self,
+        facts: &Facts<'_, BlockingDisk>,
+        told: &[Holder],
+        hits: &mut Hits,
+        bar: &ProgressBar,
+    ) -> Result<(), FactsError> {
+        let mut earliest = None;
+        let stories = told.iter().enumerate().rev();
+        for (at, story) in stories.filter(|(_, one)| one.kind == HolderKind::Story) {
+            if self.is_enough(hits) {
+                break;
+            }
+            if self.search(facts, story, hits, bar).await? {
+                earliest = Some(at);
+            }
+        }
+        if let Some(earliest) = earliest {
+            hits.holders = told.iter().skip(earliest).copied().collect();
+        }
+        Ok(())
+    }
+
+    /// Mail that left the log lies in packs as long as it is needed; what was said of it since, in
+    /// archives, stories and the log.
     async fn search_emptied(
         &self,
         facts: &Facts<'_, BlockingDisk>,
-        segments: &[Holder],
+        told: &[Holder],
         hits: &mut Hits,
         bar: &ProgressBar,
     ) -> Result<(), FactsError> {
@@ -127,10 +160,13 @@ impl Search {
         if with_hits.is_empty() {
             return Ok(());
         }
+        // What is told with its texts goes first.
+        let is_story = |one: &&Holder| one.kind == HolderKind::Story;
         let archives = emptied.iter().filter(|one| one.kind == HolderKind::Archive);
-        with_hits.extend(archives);
-        with_hits.extend(segments);
-        hits.holders = with_hits;
+        let stories = told.iter().filter(is_story);
+        let segments = told.iter().filter(|one| !is_story(one));
+        let holders = stories.chain(&with_hits).chain(archives).chain(segments);
+        hits.holders = holders.copied().collect();
         Ok(())
     }
 
@@ -261,40 +297,6 @@ fn gives_id(prefix: &[u8], question: &Question) -> bool {
     message_id(prefix).is_some_and(|id| question.is_message_id(id))
 }
 
-/// The Message-ID of a header that begins here, without its angle brackets.
-pub(super) fn message_id(octets: &[u8]) -> Option<&[u8]> {
-    let octets = octets.get(..HEADER_BYTES_MAX).unwrap_or(octets);
-    let mut rest = octets;
-    loop {
-        let (line, behind) = match memchr::memchr(b'\n', rest) {
-            Some(at) => rest.split_at_checked(at + 1)?,
-            None => return None,
-        };
-        if line.trim_ascii().is_empty() {
-            return None;
-        }
-        let is_it = line
-            .get(..NAME.len())
-            .is_some_and(|name| name.eq_ignore_ascii_case(NAME));
-        if is_it {
-            // The id may stand on the line behind (RFC 5322 §2.2.3).
-            let folded = match behind.first() {
-                Some(b' ' | b'\t') => memchr::memchr(b'\n', behind).unwrap_or(behind.len()),
-                _ => 0,
-            };
-            let value = rest.get(NAME.len()..line.len() + folded)?;
-            let inner = value.get(memchr::memchr(b'<', value)? + 1..)?;
-            return inner.get(..memchr::memchr(b'>', inner)?);
-        }
-        rest = behind;
-    }
-}
-
-const NAME: &[u8] = b"Message-ID:";
-
-/// How far a header is looked through for its Message-ID, in octets.
-const HEADER_BYTES_MAX: usize = 64 << 10;
-
 /// Bodies whose MESSAGE is still to come.
 const BEGINS_MAX: usize = 1_024;
 
@@ -307,22 +309,6 @@ const SLACK_SECS: i64 = 5;
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_message_id_is_found_in_any_header() {
-        for (text, id) in [
-            ("Message-ID: <a@b>\r\n\r\n", Some("a@b")),
-            ("From: x\r\nmessage-id:<a@b> (c)\r\n", Some("a@b")),
-            ("Message-ID:\r\n <a@b>\r\n\r\n", Some("a@b")),
-            ("Subject: <x@y>\r\n\r\nMessage-ID: <a@b>\r\n", None),
-            ("Message-ID: a@b\r\nFrom: <y@z>\r\n\r\n", None),
-            ("Message-ID: <a@b", None),
-            ("", None),
-        ] {
-            let found = message_id(text.as_bytes()).map(|id| String::from_utf8_lossy(id));
-            assert_eq!(found.as_deref(), id, "{text:?}");
-        }
-    }
 
     #[test]
     fn only_the_segments_of_its_time_are_read() {

@@ -29,8 +29,8 @@ pub(super) fn print(client: &Client, stories: &[Story], now: i64) -> anyhow::Res
 pub(super) fn nothing(what: &str, reach_secs: Option<i64>) -> String {
     match reach_secs {
         Some(secs) => format!(
-            "nothing is known of {what}; the log goes back to {}, and of what left it only mail \
-             that is still needed can be found",
+            "nothing is known of {what}; log and stories go back to {} (story_secs_max, \
+             story_bytes_max), and of older mail only what is still needed can be found",
             Moment(secs)
         ),
         None => format!("nothing is known of {what}"),

@@ -175,7 +175,7 @@ impl Found {
             };
         }
         if head.message_id.is_none() {
-            let id = super::search::message_id(prefix);
+            let id = store::mail::header::message_id(prefix);
             head.message_id = id.map(|id| String::from_utf8_lossy(id).into_owned());
         }
     }
@@ -229,7 +229,8 @@ impl Leg {
 
     /// Later facts about an item that has ended say nothing (FORMAT.md, "Records").
     pub(super) fn hear(&mut self, event: Event) {
-        if self.is_over {
+        // A story, a pack and an archive may all have it.
+        if self.is_over || self.events.iter().any(|known| known.is_same(&event)) {
             return;
         }
         match &event {
@@ -245,6 +246,17 @@ impl Leg {
 }
 
 impl Event {
+    /// Whether both tell of one attempt, with its reply or without.
+    fn is_same(&self, other: &Event) -> bool {
+        let attempt = |event: &Event| match event {
+            Event::Attempt {
+                at_secs, number, ..
+            } => Some((*at_secs, *number)),
+            _ => None,
+        };
+        attempt(self).is_some_and(|known| Some(known) == attempt(other))
+    }
+
     pub(super) fn of_attempt(attempt: Attempt) -> Event {
         Event::Attempt {
             at_secs: attempt.at_secs,

@@ -83,7 +83,11 @@ fn a_full_disk_leaves_the_old_files() {
     let before = used(&rig);
     rig.disk
         .faults(|faults| faults.space = Some(before + 8_192));
-    let emptied = rig.run(async |shard, here| shard.empty(&here, u32::MAX).await);
+    let emptied = rig.run(async |shard, here| {
+        shard
+            .empty(&here, u32::MAX, crate::compact::Stories::ALL)
+            .await
+    });
     assert!(emptied.is_err());
     assert_eq!(used(&rig), before, "its own files are gone");
     rig.assert_whole(OCTETS);

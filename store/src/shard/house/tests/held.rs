@@ -155,7 +155,10 @@ fn a_message_moves_with_its_earliest_piece() {
         appended.await.unwrap();
         shard.checkpoint(&here).await.unwrap();
         // Only the segment of the pieces: that of the MESSAGE is the last.
-        let report = shard.empty(&here, 1).await.unwrap();
+        let report = shard
+            .empty(&here, 1, crate::compact::Stories::ALL)
+            .await
+            .unwrap();
         assert_eq!(report.segments_emptied, 1);
         assert!(report.records_moved >= 3, "two pieces and the MESSAGE");
         shard.sweep(&here).await.unwrap();

@@ -10,9 +10,10 @@ mod queue;
 mod rebuild;
 mod signed;
 mod since;
+mod story;
 mod whole;
 
-use crate::compact::{Here, Policy, Report};
+use crate::compact::{Here, Policy, Report, Stories};
 use crate::disk::executor::Executor;
 use crate::disk::fault::{Seed, WriteFault};
 use crate::disk::sim::SimDisk;
@@ -42,6 +43,8 @@ const EAGER: Policy = Policy {
     dead_percent_in_all: 5,
     small_packs: 3,
     small_bytes: 256 << 20,
+    // Every write that is made is needed.
+    stories: Stories::NONE,
 };
 
 /// An open shard and the tasks that use it.

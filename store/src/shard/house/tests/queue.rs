@@ -34,7 +34,7 @@ fn outbound(local: &str, domain: &str) -> Outbound {
     }
 }
 
-fn sent(octets: usize, to: &[(&str, &str)]) -> Custody {
+pub(super) fn sent(octets: usize, to: &[(&str, &str)]) -> Custody {
     Custody {
         received_secs: 1000,
         body: BodyWriter::with(text(octets)),
@@ -46,7 +46,7 @@ fn sent(octets: usize, to: &[(&str, &str)]) -> Custody {
     }
 }
 
-fn attempt(item: ItemId, attempts: u16, text: &str) -> Note {
+pub(super) fn attempt(item: ItemId, attempts: u16, text: &str) -> Note {
     Note::Attempt(Attempt {
         item,
         at_secs: 1100,
@@ -60,7 +60,7 @@ fn attempt(item: ItemId, attempts: u16, text: &str) -> Note {
     })
 }
 
-fn end(item: ItemId) -> End {
+pub(super) fn end(item: ItemId) -> End {
     End {
         item,
         at_secs: 1200,
