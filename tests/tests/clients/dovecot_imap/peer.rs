@@ -1,7 +1,7 @@
-//! Dovecot's `imap` for somebody who has logged in, each connection a process on a socket.
+//! Dovecot's `imap` for somebody who has logged in, each connection a process behind a socket.
 
+use std::io::{Read, Write};
 use std::net::{Ipv4Addr, TcpListener};
-use std::os::fd::OwnedFd;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
@@ -53,21 +53,30 @@ impl Dovecot {
         let ours = Connection::open(listener.local_addr().unwrap()).unwrap();
         let (theirs, _) = listener.accept().unwrap();
         theirs.set_nodelay(true).unwrap();
-        let child = Command::new(DOVECOT)
+        let mut child = Command::new(DOVECOT)
             .arg("-c")
             .arg(self.place.path().join(CONFIG))
             .env("USER", "mail")
             .env("HOME", self.place.path().join("home"))
             .env("TZ", "UTC")
-            .stdin(Stdio::from(OwnedFd::from(theirs.try_clone().unwrap())))
-            .stdout(Stdio::from(OwnedFd::from(theirs)))
-            .spawn();
-        self.children.push(child.unwrap());
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        // It does not speak on a socket that no login process gave it.
+        relay(theirs.try_clone().unwrap(), child.stdin.take().unwrap());
+        relay(child.stdout.take().unwrap(), theirs);
+        self.children.push(child);
         let mut imap = Imap::over(ours);
         let greeting = imap.response().unwrap();
         assert!(greeting.0.starts_with(b"* PREAUTH"), "{greeting:?}");
         imap
     }
+}
+
+/// Carries octets until one side has enough.
+fn relay(mut from: impl Read + Send + 'static, mut to: impl Write + Send + 'static) {
+    std::thread::spawn(move || std::io::copy(&mut from, &mut to));
 }
 
 impl Drop for Dovecot {
