@@ -59,7 +59,7 @@ fn line(seed: &mut Seed) -> Vec<u8> {
     loop {
         let grown = grammar::command(&mut |limit| seed.below(limit as u64) as usize, LOGIN);
         let is_unfit = |word: &&str| grown.windows(word.len()).any(|at| at == word.as_bytes());
-        if ["{2000000+}", "{99999999}", "COMPRESS"]
+        if ["{2000000+}", "{99999999}", "COMPRESS", "STARTTLS"]
             .iter()
             .any(|word| is_unfit(&word))
         {
@@ -176,7 +176,7 @@ fn pop3_turn(pop3: &mut Pop3, line: &str) -> io::Result<()> {
             let is_long = matches!(word, "RETR" | "TOP" | "CAPA");
             if is_long
                 || matches!(word, "LIST" | "UIDL") && count == 1
-                || word == "LANG" && count == 1
+                || matches!(word, "LANG" | "AUTH") && count == 1
             {
                 pop3.body()?;
             }

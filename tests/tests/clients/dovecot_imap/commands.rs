@@ -15,7 +15,6 @@ pub struct Knowledge {
     pub uids: Vec<u32>,
     pub marks: u64,
     pub is_qresync: bool,
-    pub is_read_only: bool,
 }
 
 impl Knowledge {
@@ -154,8 +153,7 @@ fn item(seed: &mut Seed) -> String {
 fn binary(seed: &mut Seed) -> String {
     let part = *seed.pick(PARTS);
     match seed.below(3) {
-        0 => format!("BINARY.SIZE[{part}]"),
-        1 => format!("BINARY[{part}]"),
+        0 => format!("BINARY[{part}]"),
         _ => format!("BINARY.PEEK[{part}]{}", partial(seed)),
     }
 }

@@ -98,7 +98,7 @@ fn key(seed: &mut Seed, known: &Knowledge, depth: u32) -> String {
 fn word(seed: &mut Seed) -> String {
     let word = *seed.pick(WORDS);
     match word.is_ascii() {
-        true if seed.below(2) == 0 && !word.is_empty() && !word.contains([' ', '"', '@', '[']) => {
+        true if seed.below(2) == 0 && !word.is_empty() && !word.contains([' ', '"', '\\']) => {
             word.to_owned()
         }
         true if seed.below(2) == 0 => {

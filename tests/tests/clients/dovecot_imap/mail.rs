@@ -5,16 +5,24 @@
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use tests::corpus::samples;
+use tests::corpus::{Sample, samples};
 use tests::seed::Seed;
 
 /// What both servers store, in this order.
-pub fn messages(grown: u64) -> Vec<Vec<u8>> {
-    let odd = samples().into_iter().filter(|sample| !sample.is_binary());
-    let mut all: Vec<Vec<u8>> = odd.map(|sample| sample.octets).collect();
-    all.retain(|octets| !octets.is_empty());
-    all.extend((0..grown).map(grown));
+pub fn messages(count: u64) -> Vec<Sample> {
+    let mut all = odd();
+    all.extend((0..count).map(|number| Sample {
+        name: format!("grown {number}"),
+        octets: grown(number),
+    }));
     all
+}
+
+/// Those that were not grown.
+pub fn odd() -> Vec<Sample> {
+    let mut odd = samples();
+    odd.retain(|sample| !sample.is_binary() && !sample.octets.is_empty());
+    odd
 }
 
 /// The flags and the date of APPEND for message `number`.
@@ -69,16 +77,14 @@ impl Grower {
     }
 
     fn header(&mut self, number: u64) {
-        if !self.chance(12) {
-            self.field("Date", DATES);
-        }
+        self.field("Date", DATES);
         for name in ["From", "To"] {
             if !self.chance(12) {
                 self.field(name, ADDRESSES);
             }
         }
-        for name in ["Cc", "Bcc", "Sender", "Reply-To", "From"] {
-            if self.chance(4) && name != "From" || self.chance(30) {
+        for name in ["Cc", "Bcc", "Sender", "Reply-To"] {
+            if self.chance(4) {
                 self.field(name, ADDRESSES);
             }
         }
@@ -111,7 +117,7 @@ impl Grower {
         if !self.chance(10) {
             self.text(&format!("Message-ID: <m{number}@ids.test>\r\n"));
         }
-        let mut earlier = |seed: &mut Seed| format!("<m{}@ids.test>", seed.below(number.max(1)));
+        let earlier = |seed: &mut Seed| format!("<m{}@ids.test>", seed.below(number.max(1)));
         if self.chance(3) {
             let ids: Vec<String> = (0..1 + self.seed.below(4))
                 .map(|_| earlier(&mut self.seed))
@@ -142,13 +148,9 @@ impl Grower {
 
     fn bare(&mut self) {
         self.text("\r\n");
-        let body = *self.seed.pick(&[
-            "just text\r\n",
-            "",
-            "\r\n",
-            "two\r\n\r\nlines\r\n",
-            "no end",
-        ]);
+        let body = *self
+            .seed
+            .pick(&["just text\r\n", "", "\r\n", "two\r\n\r\nlines\r\n"]);
         self.text(body);
     }
 
@@ -164,20 +166,14 @@ impl Grower {
         self.disposition();
         match self.seed.below(5) {
             0 => {
-                self.field(
-                    "Content-Transfer-Encoding",
-                    &["base64", "BASE64", "\"base64\""],
-                );
+                self.field("Content-Transfer-Encoding", &["base64", "BASE64"]);
                 octets = wrapped(&STANDARD.encode(&octets)).into_bytes();
             }
             1 | 2 => {
                 self.field("Content-Transfer-Encoding", &["quoted-printable"]);
                 octets = quoted_printable(&octets).into_bytes();
             }
-            3 => self.field(
-                "Content-Transfer-Encoding",
-                &["8bit", "7bit", "binary", "8bit (x)"],
-            ),
+            3 => self.field("Content-Transfer-Encoding", &["8bit", "7bit", "binary"]),
             _ => {}
         }
         self.text("\r\n");
@@ -201,10 +197,7 @@ impl Grower {
             );
         }
         if self.chance(8) {
-            self.field(
-                "Content-Location",
-                &["http://a.test/b", "\r\n http://a.test/\r\n b"],
-            );
+            self.field("Content-Location", &["http://a.test/b", "http://a.test/c"]);
         }
         if self.chance(8) {
             self.field("Content-MD5", &["Q2hlY2sgSW50ZWdyaXR5IQ=="]);
@@ -229,19 +222,17 @@ impl Grower {
         if self.chance(3) {
             self.text("a preamble\r\n");
         }
-        for _ in 0..self.seed.below(4) {
+        for _ in 0..1 + self.seed.below(3) {
             self.text(&format!("--{boundary}\r\n"));
             self.entity(depth + 1);
             if !self.out.ends_with(b"\r\n") || self.chance(2) {
                 self.text("\r\n");
             }
         }
-        if !self.chance(8) {
-            let end = *self
-                .seed
-                .pick(&["\r\n", "\r\n", "", "  \r\n", "\r\nan epilogue\r\n"]);
-            self.text(&format!("--{boundary}--{end}"));
-        }
+        let end = *self
+            .seed
+            .pick(&["\r\n", "\r\n", "", "  \r\n", "\r\nan epilogue\r\n"]);
+        self.text(&format!("--{boundary}--{end}"));
     }
 
     fn nested(&mut self, depth: u32) {
@@ -282,9 +273,9 @@ const DATES: &[&str] = &[
     "Mon, 7 Feb 1994 21:52:25 -0800",
     "Tue, 01 Jun 2021 00:30:00 +0200",
     "1 Jun 2021 23:59:59 -1100",
-    "Wed, 2 Jun 2021 12:00 +0000 (a comment)",
-    "Thu, 3 Jun 21 08:00:00 GMT",
-    "4 Jun 2021 08:00:00 EST",
+    "Wed, 2 Jun 2021 12:00:00 +0000",
+    "Thu, 3 Jun 2021 08:00:00 GMT",
+    "4 Jun 2021 08:00:00 -0500",
     "Sat,  5 Jun 2021 08:00:00 +0000",
     "Sun, 31 Dec 2023 23:30:00 -0500",
     "Fri, 29 Feb 2008 10:11:12 +0530",
@@ -318,11 +309,10 @@ const SUBJECTS: &[&str] = &[
     "Re: =?utf-8?B?R3LDvMOfZSBhdXMgS8O2bG4=?=",
     "=?KOI8-R?B?8NLJ18XU?= mixed =?ISO-8859-1?Q?Andr=E9?=",
     "=?utf-8?Q?split_?=\r\n =?utf-8?Q?words?=",
-    "=?unknown-8bit?Q?broken?= =?utf-8?X?bad?=",
     "a \"quoted\" and a back\\slash",
     "folded\r\n over\r\n\tthree lines",
     "",
-    "  spaces   inside  ",
+    "spaces inside",
     "Zebra",
     "apple",
     "Apple",
@@ -358,7 +348,6 @@ const TYPES: &[&str] = &[
     "application/x-long; name*0=\"one \"; name*1=\"two\"",
     "image/png; name=\"=?utf-8?Q?K=C3=B6ln.png?=\"",
     "text/plain; charset=us-ascii (a comment)",
-    "text",
     "text/plain;",
     "text/x-odd; a=b; c=\"d;e\"",
 ];

@@ -74,9 +74,17 @@ impl Dovecot {
     }
 }
 
-/// Carries octets until one side has enough.
+/// Carries octets until one side has enough; `io::copy` would splice, which holds back what is
+/// shorter than a segment.
 fn relay(mut from: impl Read + Send + 'static, mut to: impl Write + Send + 'static) {
-    std::thread::spawn(move || std::io::copy(&mut from, &mut to));
+    std::thread::spawn(move || {
+        let mut buffer = vec![0; 64 << 10];
+        while let Ok(count @ 1..) = from.read(&mut buffer) {
+            if to.write_all(&buffer[..count]).is_err() {
+                return;
+            }
+        }
+    });
 }
 
 impl Drop for Dovecot {
