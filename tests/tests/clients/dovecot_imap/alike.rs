@@ -9,10 +9,10 @@ use std::collections::BTreeMap;
 use tests::imap::{Answer, Fetched, Response, Value, parse};
 
 /// A command in capitals: what decides how its answer is looked at.
-pub struct Asked(pub String);
+pub(super) struct Asked(pub(super) String);
 
 impl Asked {
-    pub fn new(octets: &[u8]) -> Asked {
+    pub(super) fn new(octets: &[u8]) -> Asked {
         Asked(String::from_utf8_lossy(octets).to_ascii_uppercase())
     }
 
@@ -25,7 +25,7 @@ impl Asked {
         self.0.starts_with("UID ")
     }
 
-    pub fn opens(&self) -> bool {
+    pub(super) fn opens(&self) -> bool {
         self.starts("SELECT ") || self.starts("EXAMINE ")
     }
 
@@ -58,7 +58,7 @@ impl Asked {
 }
 
 /// The answer as sorted lines.
-pub fn alike(asked: &Asked, answer: &Answer) -> Vec<String> {
+pub(super) fn alike(asked: &Asked, answer: &Answer) -> Vec<String> {
     let mut lines = vec![condition(&answer.status)];
     let mut messages: BTreeMap<u32, BTreeMap<String, String>> = BTreeMap::new();
     for response in &answer.untagged {
@@ -141,7 +141,7 @@ fn flags(value: &Value) -> String {
 }
 
 /// A datum as one line of text.
-pub fn shown(value: &Value) -> String {
+pub(super) fn shown(value: &Value) -> String {
     match value {
         Value::Nil => "NIL".into(),
         Value::Atom(octets) => octets.escape_ascii().to_string(),
@@ -277,7 +277,7 @@ fn without_modseq(text: &str) -> String {
 }
 
 /// A set, every number of it.
-pub fn numbers(set: &str) -> String {
+pub(super) fn numbers(set: &str) -> String {
     let mut all = Vec::new();
     for range in set.split(',') {
         let (first, last) = range.split_once(':').unwrap_or((range, range));

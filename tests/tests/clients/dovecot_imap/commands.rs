@@ -8,13 +8,13 @@ use tests::seed::Seed;
 
 /// What a client knows when it asks.
 #[derive(Clone, Debug, Default)]
-pub struct Knowledge {
+pub(super) struct Knowledge {
     /// The mailbox of this session, and another to copy into.
-    pub mailbox: String,
-    pub other: String,
-    pub uids: Vec<u32>,
-    pub marks: u64,
-    pub is_qresync: bool,
+    pub(super) mailbox: String,
+    pub(super) other: String,
+    pub(super) uids: Vec<u32>,
+    pub(super) marks: u64,
+    pub(super) is_qresync: bool,
 }
 
 impl Knowledge {
@@ -24,7 +24,7 @@ impl Knowledge {
 }
 
 /// A command for the selected state.
-pub fn any(seed: &mut Seed, known: &Knowledge) -> Vec<u8> {
+pub(super) fn any(seed: &mut Seed, known: &Knowledge) -> Vec<u8> {
     let command = match seed.below(24) {
         0..7 => fetch(seed, known),
         7..11 => return finding::search(seed, known),
@@ -54,7 +54,7 @@ fn small(seed: &mut Seed) -> String {
 }
 
 /// A sequence set, now and then one beyond what there is.
-pub fn numbers(seed: &mut Seed, known: &Knowledge) -> String {
+pub(super) fn numbers(seed: &mut Seed, known: &Knowledge) -> String {
     let exists = known.exists().max(1);
     let mut number = || 1 + seed.below(exists);
     let (a, b, c) = (number(), number(), number());
@@ -73,7 +73,7 @@ pub fn numbers(seed: &mut Seed, known: &Knowledge) -> String {
 }
 
 /// The same of UIDs, where gaps and numbers beyond are allowed.
-pub fn uids(seed: &mut Seed, known: &Knowledge) -> String {
+pub(super) fn uids(seed: &mut Seed, known: &Knowledge) -> String {
     let highest = u64::from(known.uids.last().copied().unwrap_or(1)) + 3;
     let mut number = || 1 + seed.below(highest);
     let (a, b, c) = (number(), number(), number());
@@ -158,7 +158,7 @@ fn binary(seed: &mut Seed) -> String {
     }
 }
 
-pub fn section(seed: &mut Seed) -> String {
+pub(super) fn section(seed: &mut Seed) -> String {
     let part = *seed.pick(PARTS);
     let fields = *seed.pick(&[
         "SUBJECT",
@@ -257,7 +257,7 @@ fn select(seed: &mut Seed, known: &Knowledge) -> String {
     }
 }
 
-pub const PARTS: &[&str] = &[
+pub(super) const PARTS: &[&str] = &[
     "", "1", "1", "2", "3", "1.1", "1.2", "2.1", "1.1.1", "2.1.2", "9",
 ];
 

@@ -3,7 +3,7 @@
 use super::commands::{Knowledge, numbers, uids};
 use tests::seed::Seed;
 
-pub fn search(seed: &mut Seed, known: &Knowledge) -> Vec<u8> {
+pub(super) fn search(seed: &mut Seed, known: &Knowledge) -> Vec<u8> {
     let uid = *seed.pick(&["", "UID "]);
     let options = match seed.below(4) {
         0 => format!("RETURN ({}) ", returned(seed)),
@@ -108,7 +108,7 @@ fn word(seed: &mut Seed) -> String {
     }
 }
 
-pub fn sort(seed: &mut Seed, known: &Knowledge) -> Vec<u8> {
+pub(super) fn sort(seed: &mut Seed, known: &Knowledge) -> Vec<u8> {
     let uid = *seed.pick(&["", "UID "]);
     let options = match seed.below(4) {
         0 => format!("RETURN ({}) ", returned(seed).replace("SAVE", "").trim()),
@@ -127,7 +127,7 @@ pub fn sort(seed: &mut Seed, known: &Knowledge) -> Vec<u8> {
     out
 }
 
-pub fn thread(seed: &mut Seed, known: &Knowledge) -> Vec<u8> {
+pub(super) fn thread(seed: &mut Seed, known: &Knowledge) -> Vec<u8> {
     let uid = *seed.pick(&["", "UID "]);
     let algorithm = *seed.pick(&["REFERENCES", "REFS", "ORDEREDSUBJECT"]);
     let mut out = format!("{uid}THREAD {algorithm} UTF-8 ").into_bytes();

@@ -1,7 +1,7 @@
 //! Commands that are wrong, in ways that clients get them wrong: OK, NO or BAD must agree.
 
 /// With INBOX selected, which has at least two messages.
-pub const COMMANDS: &[&str] = &[
+pub(super) const COMMANDS: &[&str] = &[
     "",
     "XYZZY",
     "NOOPX",

@@ -3,7 +3,7 @@
 use super::commands::Knowledge;
 use tests::seed::Seed;
 
-pub fn any(seed: &mut Seed, known: &Knowledge) -> String {
+pub(super) fn any(seed: &mut Seed, known: &Knowledge) -> String {
     let root = &known.other;
     let mut name = || format!("{root}/{}", seed.pick(NAMES));
     let (one, other) = (name(), name());

@@ -10,14 +10,14 @@ use tests::imap::Imap;
 use tests::peer::is_required;
 
 /// One user's mail, and the processes that serve it.
-pub struct Dovecot {
+pub(super) struct Dovecot {
     place: tempfile::TempDir,
     children: Vec<Child>,
 }
 
 impl Dovecot {
     /// Debian has it in a package of its own; whoever is not root cannot give the mail away.
-    pub fn is_here() -> bool {
+    pub(super) fn is_here() -> bool {
         let there = Path::new(DOVECOT).exists() && rustix::process::geteuid().is_root();
         assert!(
             there || !is_required(),
@@ -26,7 +26,7 @@ impl Dovecot {
         there
     }
 
-    pub fn new() -> Dovecot {
+    pub(super) fn new() -> Dovecot {
         let place = tempfile::tempdir().unwrap();
         let at = place.path().display();
         let text = format!(
@@ -48,7 +48,7 @@ impl Dovecot {
     }
 
     /// One more session of the user.
-    pub fn connect(&mut self) -> Imap {
+    pub(super) fn connect(&mut self) -> Imap {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
         let ours = Connection::open(listener.local_addr().unwrap()).unwrap();
         let (theirs, _) = listener.accept().unwrap();
