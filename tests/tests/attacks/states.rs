@@ -61,7 +61,7 @@ fn line(seed: &mut Seed) -> Vec<u8> {
         let is_unfit = |word: &&str| grown.windows(word.len()).any(|at| at == word.as_bytes());
         if ["{2000000+}", "{99999999}", "COMPRESS", "STARTTLS"]
             .iter()
-            .any(|word| is_unfit(&word))
+            .any(|word| is_unfit(word))
         {
             continue;
         }
@@ -198,5 +198,5 @@ const THREADS: u64 = 8;
 /// Of one command: a mailbox of this trial stays small.
 const RESPONSES_MAX: u32 = 1_000_000;
 
-const POP3_WORDS: &str = "STAT|LIST|UIDL|RETR|TOP|DELE|RSET|NOOP|CAPA|LANG|UTF8|USER|PASS|AUTH|PLAIN|\
-    STLS|APOP|1|2|0|5|4294967295|-1|x|AHgAeA==|=|en|NOOP|STAT|LIST";
+const POP3_WORDS: &str = "STAT|LIST|UIDL|RETR|TOP|DELE|RSET|NOOP|CAPA|LANG|UTF8|USER|PASS|AUTH|\
+    PLAIN|STLS|APOP|1|2|0|5|4294967295|-1|x|AHgAeA==|=|en|NOOP|STAT|LIST";

@@ -1,4 +1,4 @@
-//! Where we answer otherwise than Dovecot and are right: each by name, with the clause that says so.
+//! Where we answer otherwise than Dovecot and are right: each by name, with the clause for it.
 //!
 //! A difference either maps the lines of both, or explains a whole case.
 

@@ -1,4 +1,4 @@
-//! SEARCH with every key, SORT by every criterion, THREAD by every algorithm.
+//! SEARCH with every key, SORT by every criterion, THREAD by references.
 
 use super::commands::{Knowledge, numbers, uids};
 use tests::seed::Seed;
@@ -129,7 +129,8 @@ pub(super) fn sort(seed: &mut Seed, known: &Knowledge) -> Vec<u8> {
 
 pub(super) fn thread(seed: &mut Seed, known: &Knowledge) -> Vec<u8> {
     let uid = *seed.pick(&["", "UID "]);
-    let algorithm = *seed.pick(&["REFERENCES", "REFS", "ORDEREDSUBJECT"]);
+    // ORDEREDSUBJECT is not asked: who is right about threads of one date is not yet known.
+    let algorithm = *seed.pick(&["REFERENCES", "REFS"]);
     let mut out = format!("{uid}THREAD {algorithm} UTF-8 ").into_bytes();
     match seed.below(3) {
         0 => out.extend(keys(seed, known)),

@@ -1,7 +1,7 @@
 //! Dovecot's `imap` for somebody who has logged in, each connection a process behind a socket.
 
 use std::io::{Read, Write};
-use std::net::{Ipv4Addr, TcpListener};
+use std::net::{Ipv4Addr, Shutdown, TcpListener};
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
@@ -64,8 +64,13 @@ impl Dovecot {
             .spawn()
             .unwrap();
         // It does not speak on a socket that no login process gave it.
-        relay(theirs.try_clone().unwrap(), child.stdin.take().unwrap());
-        relay(child.stdout.take().unwrap(), theirs);
+        let (heard, input) = (theirs.try_clone().unwrap(), child.stdin.take().unwrap());
+        std::thread::spawn(move || carry(heard, input));
+        let (output, end) = (child.stdout.take().unwrap(), theirs.try_clone().unwrap());
+        std::thread::spawn(move || {
+            carry(output, theirs);
+            let _ = end.shutdown(Shutdown::Both);
+        });
         self.children.push(child);
         let mut imap = Imap::over(ours);
         let greeting = imap.response().unwrap();
@@ -76,15 +81,13 @@ impl Dovecot {
 
 /// Carries octets until one side has enough; `io::copy` would splice, which holds back what is
 /// shorter than a segment.
-fn relay(mut from: impl Read + Send + 'static, mut to: impl Write + Send + 'static) {
-    std::thread::spawn(move || {
-        let mut buffer = vec![0; 64 << 10];
-        while let Ok(count @ 1..) = from.read(&mut buffer) {
-            if to.write_all(&buffer[..count]).is_err() {
-                return;
-            }
+fn carry(mut from: impl Read, mut to: impl Write) {
+    let mut buffer = vec![0; 64 << 10];
+    while let Ok(count @ 1..) = from.read(&mut buffer) {
+        if to.write_all(&buffer[..count]).is_err() {
+            return;
         }
-    });
+    }
 }
 
 impl Drop for Dovecot {
