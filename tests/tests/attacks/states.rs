@@ -58,10 +58,10 @@ fn imap(a: Addresses, seed: &mut Seed, mut left: u64) {
 fn line(seed: &mut Seed) -> Vec<u8> {
     loop {
         let grown = grammar::command(&mut |limit| seed.below(limit as u64) as usize, LOGIN);
-        let is_unfit = |word: &&str| grown.windows(word.len()).any(|at| at == word.as_bytes());
+        let is_unfit = |word: &str| grown.windows(word.len()).any(|at| at == word.as_bytes());
         if ["{2000000+}", "{99999999}", "COMPRESS", "STARTTLS"]
-            .iter()
-            .any(|word| is_unfit(word))
+            .into_iter()
+            .any(is_unfit)
         {
             continue;
         }

@@ -161,7 +161,8 @@ fn untagged(asked: &Asked, response: &Response) -> Option<String> {
         [_, _, "EXISTS"] => asked.opens().then_some(text),
         [_, _, "EXPUNGE" | "RECENT"] => None,
         [_, "SEARCH", ..] => Some(format!("* SEARCH {}", sorted(rest))),
-        [_, "SORT" | "THREAD", ..] => Some(without_modseq(text.trim_end())),
+        [_, "THREAD", ..] => Some(threads(response)),
+        [_, "SORT", ..] => Some(without_modseq(text.trim_end())),
         [_, "ESEARCH", ..] => Some(esearch(response)),
         [_, "LIST" | "LSUB", ..] => Some(listed(response)),
         [_, "STATUS", ..] => Some(status(response)),
@@ -191,6 +192,26 @@ fn opening(text: &str) -> Option<String> {
         // Told always, or to those who asked for MODSEQ.
         "MAILBOXID" | "HIGHESTMODSEQ" => None,
         _ => Some(format!("* {name} {value}")),
+    }
+}
+
+/// Threads with siblings in one order. Where their dates are equal ours stand by their numbers, as
+/// RFC 5256 §2.2 has it; Dovecot puts some of them otherwise.
+fn threads(response: &Response) -> String {
+    fn ordered(value: &Value) -> String {
+        let Some(values) = value.list() else {
+            return shown(value);
+        };
+        let (branches, line): (Vec<_>, Vec<_>) =
+            values.iter().partition(|value| value.list().is_some());
+        let mut branches: Vec<String> = branches.into_iter().map(ordered).collect();
+        branches.sort();
+        let line: Vec<String> = line.into_iter().map(shown).collect();
+        format!("({} {})", line.join(" "), branches.join(" "))
+    }
+    match parse(&response.0) {
+        Ok(values) => ordered(&Value::List(values)),
+        Err(why) => format!("unreadable: {why}: {response:?}"),
     }
 }
 
