@@ -133,14 +133,21 @@ impl Talk {
     }
 }
 
-/// Whether a client can take the response apart; texts for people may hold anything.
+/// Whether a client can take the response apart; texts for people may hold anything, and a keyword
+/// may hold a bracket, which our reader takes for the begin of a section; the names of fields in
+/// one may be literals.
 fn is_readable(response: &Response) -> bool {
     let text = response.text();
     let is_text = ["OK", "NO", "BAD", "BYE"].iter().any(|word| {
         let behind = text.split_once(' ').map_or("", |(_, behind)| behind);
         behind.starts_with(word)
     });
-    is_text || text.starts_with('+') || text.starts_with("* ") && parse(&response.0).is_ok()
+    let is_bracketed = text.matches('[').count() != text.matches(']').count();
+    is_text
+        || is_bracketed
+        || text.contains("HEADER.FIELDS")
+        || text.starts_with('+')
+        || text.starts_with("* ") && parse(&response.0).is_ok()
 }
 
 /// Lines of POP3 commands; each has one answer, and a multi-line one its end.
