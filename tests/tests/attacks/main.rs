@@ -1,5 +1,5 @@
 //! The attack classes of the last years' advisories, black-box: 1 and 2 in `smuggling`, 5, 6, 7, 9,
-//! 10, 11, 14 and 17 here, 19 in `random`; class 4 is `messages.rs`.
+//! 10, 11, 14 and 17 here, 19 in `random` and `states`; class 4 is `messages.rs`.
 //!
 //! After each the process lives without a panic in its log, its memory stays in bounds, and
 //! another user's NOOP answers.
@@ -7,6 +7,7 @@
 
 mod random;
 mod smuggling;
+mod states;
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use std::io::{Read, Write};

@@ -7,6 +7,7 @@ mod alpine;
 mod curl;
 mod desktop;
 mod dkim;
+mod dovecot_imap;
 mod dovecot_pop3;
 mod fetchers;
 mod filters;

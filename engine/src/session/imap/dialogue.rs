@@ -241,6 +241,11 @@ impl<I: Io> Dialogue<I> {
                 }
                 Event::More(more) => return Ok(Piece::More(more)),
                 Event::NeedMore => self.receive(PATIENCE_WITHIN).await?,
+                // A URL of CATENATE, or the date of the next message.
+                Event::Continue => {
+                    code::go_ahead(&mut self.output);
+                    self.flush().await?;
+                }
                 Event::Fatal(bad) => return Err(self.fatal(bad).await),
                 _ => return Err(Ended::Closed),
             }

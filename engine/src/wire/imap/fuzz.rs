@@ -3,6 +3,8 @@
 //! Checks what must hold whatever comes: no panic, progress at every step, bounded memory, and that
 //! names, strings, sets and dates of a command that was understood survive their own encoding.
 
+pub mod grammar;
+
 use store::mail::date::InternalDate;
 
 use super::append::Step;

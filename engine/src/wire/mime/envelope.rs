@@ -50,11 +50,9 @@ pub(super) fn write_up_to(header: &[u8], room: &mut usize, out: &mut Vec<u8>) {
     out.push(b')');
 }
 
-/// A value as sent, and a space.
+/// A value as sent, and a space. What is there and empty is an empty string, not NIL.
 fn text(header: &[u8], name: &str, out: &mut Vec<u8>) {
-    let value = header::last(header, name)
-        .map(unfold)
-        .filter(|t| !t.is_empty());
+    let value = header::last(header, name).map(unfold);
     nstring(value.as_deref(), out);
     out.push(b' ');
 }
@@ -150,7 +148,7 @@ mod tests {
         assert_eq!(
             show(header),
             format!(
-                "(NIL NIL {last} {last} {last} \
+                "(NIL \"\" {last} {last} {last} \
                 ((NIL NIL \"G\" NIL)(NIL NIL \"a\" \"b\")(NIL NIL NIL NIL)) \
                 ((NIL NIL \"c\" \"d\")(NIL NIL \"e\" \"f\")) NIL NIL NIL)"
             )
@@ -164,6 +162,15 @@ mod tests {
         assert!(out.ends_with(
             b"((NIL NIL \"G\" NIL)(NIL NIL \"c\" \"d\")(NIL NIL NIL NIL)) NIL NIL NIL NIL)"
         ));
+    }
+
+    /// RFC 9051 §7.5.2: absent is NIL, present but empty is the empty string.
+    #[test]
+    fn what_is_empty_is_not_absent() {
+        assert_eq!(
+            show("Subject:\r\nIn-Reply-To: \r\nTo:\r\n\r\n"),
+            "(NIL \"\" NIL NIL NIL NIL NIL NIL \"\" NIL)"
+        );
     }
 
     #[test]

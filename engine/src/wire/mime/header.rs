@@ -97,11 +97,15 @@ pub(super) fn unfold_inside(value: &[u8]) -> Vec<u8> {
 }
 
 /// Writes the fields of `header` that are among `names` (or, with `not`, that are not), as they
-/// stand, and the empty line behind them.
+/// stand, and the empty line behind them, whether it is there or was left out of `header`.
 pub fn select(header: &[u8], names: &[Vec<u8>], not: bool, out: &mut Vec<u8>) {
     let mut selection = Selection::new(names, not);
     selection.feed(header, out);
-    selection.finish(out);
+    selection.judge_rest(out);
+    if !selection.line_ended {
+        out.extend_from_slice(b"\r\n");
+    }
+    out.extend_from_slice(b"\r\n");
 }
 
 /// `HEADER.FIELDS` and `HEADER.FIELDS.NOT` of a header that passes in pieces.
@@ -153,15 +157,20 @@ impl Selection {
         }
     }
 
-    /// Completes a last line that has no line end, and writes the empty line.
+    /// Writes the empty line, if the header has one: a message that ends in its header has none
+    /// (RFC 9051 §6.4.5.1).
     pub fn finish(mut self, out: &mut Vec<u8>) {
+        self.judge_rest(out);
+        if self.state == SelectState::Ended {
+            out.extend_from_slice(b"\r\n");
+        }
+    }
+
+    /// A last line without a line end.
+    fn judge_rest(&mut self, out: &mut Vec<u8>) {
         if self.state == SelectState::AwaitLine && !self.start.is_empty() {
             self.judge(out);
         }
-        if !self.line_ended {
-            out.extend_from_slice(b"\r\n");
-        }
-        out.extend_from_slice(b"\r\n");
     }
 
     fn gather(&mut self, octets: &[u8], out: &mut Vec<u8>) {
@@ -288,5 +297,22 @@ mod tests {
         let mut out = Vec::new();
         select(b"A: 1\r\nB: 2", &[b"b".to_vec()], false, &mut out);
         assert_eq!(out, b"B: 2\r\n\r\n");
+    }
+
+    /// Dovecot agrees: nothing stands behind a header that is the whole message.
+    #[test]
+    fn a_message_without_an_empty_line_is_given_none() {
+        for (header, expected) in [
+            (&b"A: 1\r\nB: 2\r\n"[..], &b"B: 2\r\n"[..]),
+            (b"A: 1\r\nB: 2", b"B: 2"),
+            (b"A: 1\r\n", b""),
+            (b"A: 1\r\n\r\n", b"\r\n"),
+        ] {
+            let mut out = Vec::new();
+            let mut selection = Selection::new(&[b"b".to_vec()], false);
+            selection.feed(header, &mut out);
+            selection.finish(&mut out);
+            assert_eq!(out, expected);
+        }
     }
 }

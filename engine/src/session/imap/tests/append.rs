@@ -248,3 +248,15 @@ fn utf8_messages_are_for_those_who_enabled_them() {
     assert!(listed.is_empty() || listed.contains("d OK"), "{listed}");
     assert!(client.say("d LIST \"\" \"É%\"").contains("\"Été\""));
 }
+
+/// What stands behind the octets of a message may be a literal, and its client waits to be asked.
+#[test]
+fn a_string_behind_a_message_may_be_a_literal_that_waits() {
+    let store = Fake::new();
+    let mut client = Client::new(&store, ALICE);
+    let said = client.say_octets(b"a APPEND INBOX CATENATE (TEXT {3+}\r\nabc URL {20}\r\n");
+    assert!(said.starts_with('+'), "{said}");
+    let said = client.say_octets(b"/INBOX/;UID=99999999)\r\n");
+    assert!(said.starts_with("a NO [BADURL "), "{said}");
+    assert_eq!(client.say("b NOOP"), "b OK Done\r\n");
+}

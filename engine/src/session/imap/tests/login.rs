@@ -16,9 +16,9 @@ use base64::engine::general_purpose::STANDARD;
 use std::rc::Rc;
 
 /// Knows alice, and that some passwords cannot be looked up.
-struct Door {
-    pipe: Rc<Pipe>,
-    in_clear: bool,
+pub(super) struct Door {
+    pub(super) pipe: Rc<Pipe>,
+    pub(super) in_clear: bool,
 }
 
 impl Gate for Door {

@@ -29,6 +29,7 @@ mod search;
 mod select;
 mod sharing;
 mod shown;
+mod states;
 mod store;
 mod uidonly;
 
