@@ -337,8 +337,8 @@ const ALICE: &str = "alice@example.test";
 /// Far below the three messages of 40 MiB that pass through.
 const MEMORY_BYTES_MAX: u64 = 64 << 20;
 
-/// What a step may take; code that is not optimised is given more.
-const STEP_CPU_MAX: Duration = Duration::from_secs(if cfg!(debug_assertions) { 3 } else { 1 });
+/// What a step may take in an optimised server.
+const STEP_CPU_MAX: Duration = Duration::from_secs(1);
 
 /// Ticks of the clock, and other work of a server that lives.
 const CPU_NOISE: Duration = Duration::from_millis(150);
