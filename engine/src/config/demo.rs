@@ -2,8 +2,8 @@
 
 use super::{
     Account, Auth, Certificate, CertificateSource, Config, DELIMITER_DEFAULT, Domain, Forwarding,
-    Inject, Limits, ListenAt, Listener, Log, Outbound, Pop3, Protocol, ResolverConfig, Rewrites,
-    TlsMode,
+    Imap, Inject, Limits, ListenAt, Listener, Log, Outbound, Pop3, Protocol, ResolverConfig,
+    Rewrites, TlsMode,
 };
 use std::net::Ipv4Addr;
 use std::path::Path;
@@ -48,6 +48,7 @@ impl Config {
             outbound: Outbound::default(),
             dkim: Vec::new(),
             inject: Inject::default(),
+            imap: Imap::default(),
             pop3: Pop3::default(),
             sharing: super::Sharing::default(),
             events: None,

@@ -131,6 +131,7 @@
 //! [limits]                                # see `limits`, each with its default
 //! message_bytes_max = "50 MiB"
 //!
+//! [imap]                                  # see `imap`
 //! [pop3]                                  # see `pop3`
 //! [inject]                                # see `inject`, with [[token]]
 //! [events]                                # see `events`, with [[webhook]]
@@ -156,6 +157,7 @@ mod explain;
 mod explain_inject;
 mod fingerprint;
 mod forward;
+mod imap;
 pub mod inject;
 mod limits;
 mod listener;
@@ -181,6 +183,7 @@ pub use domain::{Account, Alias, DELIMITER_DEFAULT, Domain};
 pub use events::{EventKind, EventKinds, Events, HookUrl, Webhook};
 pub use fingerprint::Fingerprint;
 pub use forward::{Forwarding, Srs};
+pub use imap::Imap;
 pub use inject::Inject;
 pub use limits::Limits;
 pub use listener::{Certificate, CertificateSource, ListenAt, Listener, Protocol, TlsMode};
@@ -225,6 +228,7 @@ pub struct Config {
     pub outbound: Outbound,
     pub dkim: Vec<Dkim>,
     pub inject: Inject,
+    pub imap: Imap,
     pub pop3: Pop3,
     /// `None`: nothing is told to programs.
     pub events: Option<Events>,
@@ -374,6 +378,7 @@ fn top(mut section: Section<'_, '_>, base: &Base, notes: &mut Notes) -> Option<C
     let outbound = outbound::outbound(&mut section, base, own_name, notes);
     let auth = auth::auth(&mut section, base, notes);
     let inject = inject::inject(&mut section, notes);
+    let imap = imap::imap(&mut section, notes);
     let pop3 = pop3::pop3(&mut section, notes);
     let events = events::events(&mut section, base, notes);
     let sharing = sharing::sharing(&mut section, &parts, notes);
@@ -403,6 +408,7 @@ fn top(mut section: Section<'_, '_>, base: &Base, notes: &mut Notes) -> Option<C
         outbound,
         dkim: values(parts.dkim),
         inject,
+        imap,
         pop3,
         events: events.map(|(events, file)| Events {
             file: file.unwrap_or_else(|| data.join(&events.file)),

@@ -267,8 +267,10 @@ fn resumed(hall: &Rc<Hall>, guest: Box<Guest>) -> (Door, Dialogue<Line>) {
 
 /// What the operator decided, and the clock.
 pub(super) fn terms(hall: &Hall) -> Terms {
-    let limits = hall.live.config.load().limits.clone();
+    let config = hall.live.config.load();
+    let limits = &config.limits;
     Terms {
+        ascii_headers: config.imap.ascii_headers,
         append_bytes_max: limits.message_bytes_max,
         autologout: Duration::from_secs(limits.imap_idle_secs_max),
         messages_max: u32::try_from(limits.imap_messages_max)

@@ -52,6 +52,11 @@ impl<S: Mailstore> Session<S> {
         self.rev2 || self.utf8_accept
     }
 
+    /// Messages are shown as they came.
+    pub(super) fn reads_utf8(&self) -> bool {
+        self.utf8() || !self.terms.ascii_headers
+    }
+
     pub(super) fn namespace<I: Io>(&mut self, dialogue: &mut Dialogue<I>) -> Reply {
         data::namespace(dialogue.out(), self.namespaces());
         Reply::done()

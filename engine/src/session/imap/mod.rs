@@ -80,6 +80,8 @@ pub struct Terms {
     pub append_bytes_max: u64,
     /// Silence of a client between commands (RFC 9051 §5.4: at least 30 minutes).
     pub autologout: Duration,
+    /// Who did not enable UTF-8 is shown headers in ASCII (RFC 6858).
+    pub ascii_headers: bool,
     /// Messages that one command works on (RFC 9738); `None` for any number.
     pub messages_max: Option<u32>,
     /// The date of an APPEND that names none.

@@ -65,7 +65,7 @@ impl<S: Mailstore> Session<S> {
         for turn in sequence::turns(uids, MESSAGES_A_TURN) {
             let envelopes = self.envelopes_of(&turn).await;
             for uid in turn.iter() {
-                let is_readable = |envelope: &&[u8]| self.utf8() || envelope.is_ascii();
+                let is_readable = |envelope: &&[u8]| self.reads_utf8() || envelope.is_ascii();
                 match envelopes.of(uid).filter(is_readable) {
                     Some(envelope) => {
                         let told = self.tell_envelope(dialogue.out(), uid, items, envelope);

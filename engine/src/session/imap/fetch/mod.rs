@@ -265,7 +265,7 @@ impl<S: Mailstore> Session<S> {
 
     /// RFC 9755 §8: without UTF-8 a client is shown what RFC 3501 and RFC 5322 allow.
     fn headers(&self) -> Headers {
-        match self.utf8() {
+        match self.reads_utf8() {
             true => Headers::AsTheyAre,
             false => Headers::InAscii,
         }

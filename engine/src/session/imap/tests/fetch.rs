@@ -326,6 +326,7 @@ fn damage_is_reported() {
     let mut client = Client::serve(|wire| {
         Box::pin(async move {
             let terms = Terms {
+                ascii_headers: true,
                 autologout: std::time::Duration::from_secs(1800),
                 append_bytes_max: 1,
                 messages_max: None,
@@ -351,6 +352,7 @@ fn damage_is_reported() {
 fn a_waiting_session_is_small() {
     let store = Fake::new();
     let terms = Terms {
+        ascii_headers: true,
         autologout: std::time::Duration::from_secs(1800),
         append_bytes_max: 1,
         messages_max: None,

@@ -114,6 +114,7 @@ impl Client {
     /// As [`Client::new`], with a limit of messages for each command.
     pub(super) fn limited(store: &Fake, account: AccountId, messages_max: Option<u32>) -> Client {
         let terms = Terms {
+            ascii_headers: true,
             autologout: std::time::Duration::from_secs(1800),
             append_bytes_max: 1 << 20,
             messages_max,

@@ -589,6 +589,7 @@ pub(super) fn settle(world: &mut World, all: &mut [Believer]) {
 fn connect(world: &World) -> Client {
     let (store, account) = (Rc::clone(&world.store), world.account);
     let terms = Terms {
+        ascii_headers: true,
         autologout: Duration::from_secs(1800),
         append_bytes_max: 1 << 20,
         messages_max: None,
