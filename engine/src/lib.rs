@@ -8,7 +8,7 @@
 //! 5  queue  egress       mail to other hosts, and what is told to senders
 //! 4  session  inject  intake     conversation, requests, custody
 //! 3  route  post  events  facts → way; letters between shards; what programs are told
-//! 2  auth  tls  sign  resolver    facts from outside, signatures
+//! 2  auth  tls  sign  resolver  convert    facts from outside, signatures
 //! 1  wire  config  telemetry    pure: no I/O, no clock
 //! 0  reactor             runtimes, rings, timers, inboxes
 //! ```
@@ -19,6 +19,7 @@
 pub mod admin;
 pub mod auth;
 pub mod config;
+pub mod convert;
 pub mod egress;
 pub mod events;
 pub mod inject;

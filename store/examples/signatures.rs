@@ -18,7 +18,7 @@ use store::compact::Here;
 use store::disk::fault::Seed;
 use store::mail::id::{AccountId, MailboxId};
 use store::mail::uidset::UidSet;
-use store::search::{Column, Field, FirstPass, InMemory, Needle, TextSink, Texts};
+use store::search::{Column, Field, FirstPass, InMemory, Needle, TextSink, Texts, Version};
 use store::shard::Shard;
 
 const ADDRESS: &str = "user@example.test";
@@ -31,8 +31,8 @@ fn main() -> Done {
 struct Plain;
 
 impl Texts for Plain {
-    fn version(&self) -> u16 {
-        1
+    fn version(&self) -> Version {
+        Version::from(1)
     }
 
     fn begin(&self) -> Box<dyn FirstPass> {

@@ -48,6 +48,7 @@ impl Config {
             outbound: Outbound::default(),
             dkim: Vec::new(),
             inject: Inject::default(),
+            converters: Vec::new(),
             imap: Imap::default(),
             pop3: Pop3::default(),
             sharing: super::Sharing::default(),

@@ -50,6 +50,7 @@ fn write_all(config: &Config, out: &mut String) -> fmt::Result {
         super::pop3::explain(&config.pop3, out)?;
     }
     super::imap::explain(&config.imap, out)?;
+    super::converter::explain(&config.converters, out)?;
     super::sharing::explain(config, out)?;
     log(config, out)?;
     writeln!(out, "limits")?;

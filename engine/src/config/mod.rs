@@ -131,6 +131,10 @@
 //! [limits]                                # see `limits`, each with its default
 //! message_bytes_max = "50 MiB"
 //!
+//! [[converter]]                           # see `converter`
+//! types = ["application/pdf"]
+//! command = ["/usr/bin/pdftotext", "-q", "-enc", "UTF-8", "-", "-"]
+//!
 //! [imap]                                  # see `imap`
 //! [pop3]                                  # see `pop3`
 //! [inject]                                # see `inject`, with [[token]]
@@ -148,6 +152,7 @@
 //! ```
 
 mod auth;
+mod converter;
 mod cross;
 mod demo;
 mod dkim;
@@ -177,6 +182,7 @@ mod sharing;
 mod tests;
 
 pub use auth::{Auth, Holder, MECHANISMS};
+pub use converter::Converter;
 pub use demo::{DEMO_DOMAIN, DEMO_PASSWORD};
 pub use dkim::{Dkim, DkimAlgorithm, DkimCanon, record_name};
 pub use domain::{Account, Alias, DELIMITER_DEFAULT, Domain};
@@ -228,6 +234,8 @@ pub struct Config {
     pub outbound: Outbound,
     pub dkim: Vec<Dkim>,
     pub inject: Inject,
+    /// In the order in which they are asked.
+    pub converters: Vec<Converter>,
     pub imap: Imap,
     pub pop3: Pop3,
     /// `None`: nothing is told to programs.
@@ -378,6 +386,7 @@ fn top(mut section: Section<'_, '_>, base: &Base, notes: &mut Notes) -> Option<C
     let outbound = outbound::outbound(&mut section, base, own_name, notes);
     let auth = auth::auth(&mut section, base, notes);
     let inject = inject::inject(&mut section, notes);
+    let converters = converter::converters(&mut section, notes);
     let imap = imap::imap(&mut section, notes);
     let pop3 = pop3::pop3(&mut section, notes);
     let events = events::events(&mut section, base, notes);
@@ -408,6 +417,7 @@ fn top(mut section: Section<'_, '_>, base: &Base, notes: &mut Notes) -> Option<C
         outbound,
         dkim: values(parts.dkim),
         inject,
+        converters,
         imap,
         pop3,
         events: events.map(|(events, file)| Events {

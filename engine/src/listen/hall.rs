@@ -7,6 +7,7 @@ use super::pop3::Maildrops;
 use crate::auth::token::Tokens;
 use crate::auth::{Gate, Seat};
 use crate::config::Protocol;
+use crate::convert::Converters;
 use crate::event;
 use crate::intake::{Intake, QueueIds, Shard};
 use crate::post::Post;
@@ -44,6 +45,8 @@ pub struct Hall {
     pub inject: super::http::Desk,
     /// What the mailboxes of this shard are sorted by.
     pub known: Rc<Known>,
+    /// What makes text of attachments for searches, if anything does.
+    pub converters: Option<Arc<Converters>>,
 }
 
 impl Hall {

@@ -271,6 +271,7 @@ pub(super) fn terms(hall: &Hall) -> Terms {
     let limits = &config.limits;
     Terms {
         ascii_headers: config.imap.ascii_headers,
+        converters: hall.converters.clone(),
         append_bytes_max: limits.message_bytes_max,
         autologout: Duration::from_secs(limits.imap_idle_secs_max),
         messages_max: u32::try_from(limits.imap_messages_max)

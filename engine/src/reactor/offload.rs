@@ -66,9 +66,9 @@ impl Pool {
         result.await.map_err(|_| OffloadError::Panicked)
     }
 
-    /// As [`Pool::offload`] on a shard, but waits for room in the queue: for the shard's own files,
-    /// whose callers have bounds of their own.
-    pub(super) async fn offload_patiently<T, W>(&self, work: W) -> io::Result<T>
+    /// As [`Pool::offload`] on a shard, but waits for room in the queue: for the shard's own files
+    /// and other work whose callers have bounds of their own.
+    pub async fn offload_patiently<T, W>(&self, work: W) -> io::Result<T>
     where
         T: Send + 'static,
         W: FnOnce() -> io::Result<T> + Send + 'static,

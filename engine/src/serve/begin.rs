@@ -12,6 +12,7 @@ use crate::config::{
     CertificateSource, Config, ListenAt, Listener, LogFormat, LogLevel, LogTarget, Protocol,
     TlsMode,
 };
+use crate::convert::Converters;
 use crate::event;
 use crate::post::Letter;
 use crate::reactor::idle::rest;
@@ -289,6 +290,7 @@ struct Workers {
     logins: Pool,
     files: Pool,
     compactor: Compactor,
+    converters: Option<Arc<Converters>>,
 }
 
 impl Workers {
@@ -301,11 +303,13 @@ impl Workers {
             limits.login_queue_max as usize,
         );
         let files = Pool::start("files", FILE_THREADS, FILE_JOBS_MAX);
+        let converters = Converters::start(&live.config.load().converters);
         let compactor = Compactor::start(data.to_owned(), usize::from(shards));
         Ok(Workers {
             logins: logins.map_err(start("login threads"))?,
             files: files.map_err(start("file threads"))?,
             compactor: compactor.map_err(start("the compactor's thread"))?,
+            converters: converters.map_err(start("threads for attachments"))?,
         })
     }
 }
@@ -327,6 +331,7 @@ impl Common {
             data: self.data.clone(),
             files: self.workers.files.clone(),
             compactor: self.workers.compactor.clone(),
+            converters: self.workers.converters.clone(),
             options: Options {
                 segment_bytes: segment_bytes - segment_bytes % BLOCK_BYTES as u64,
                 clock_micros: clock::monotonic_micros,

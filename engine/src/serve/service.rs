@@ -275,6 +275,7 @@ fn fixed_until_restart(started: &Config, wanted: &Config) -> Vec<&'static str> {
         ("[tls]", started.outbound.tls != wanted.outbound.tls),
         ("[auth.oauth]", started.auth.oauth != wanted.auth.oauth),
         ("[log]", started.log != wanted.log),
+        ("[[converter]]", started.converters != wanted.converters),
         ("[events], [[webhook]]", started.events != wanted.events),
         ("[resolver]", started.resolver != wanted.resolver),
         (

@@ -8,6 +8,7 @@ use super::outbound::{self, Ways};
 use super::tempo::Tempo;
 use crate::auth::Gate;
 use crate::auth::token::Tokens;
+use crate::convert::Converters;
 use crate::event;
 use crate::events;
 use crate::intake::{Claims, Counter, Feeder, Heirs, Intake, QueueIds, Shard};
@@ -39,6 +40,8 @@ pub(super) struct Equipment {
     /// Threads for what would block the shard.
     pub(super) files: Pool,
     pub(super) compactor: Compactor,
+    /// What makes text of attachments, if anything does.
+    pub(super) converters: Option<Arc<Converters>>,
     pub(super) options: Options,
     pub(super) endpoint: Endpoint<Letter>,
     pub(super) ears: Vec<Ear>,
@@ -100,7 +103,10 @@ async fn open(equipment: &Equipment) -> Result<(Rc<Shard>, Recovered), String> {
     let options = equipment.options.clone();
     let opened = Shard::open(disk, &directory, ShardId(shard), options, now_secs).await;
     let opened = opened.map_err(|error| format!("shard {shard}: {error}"))?;
-    if let Err(error) = opened.0.sign_by(Arc::new(MessageTexts)).await {
+    let texts = MessageTexts {
+        converters: equipment.converters.clone(),
+    };
+    if let Err(error) = opened.0.sign_by(Arc::new(texts)).await {
         // Searches read every message until the next round makes them anew.
         let why = error.to_string();
         event!(Warn, "signatures not read", shard = shard, why = why);
@@ -134,6 +140,7 @@ fn furnish(equipment: Equipment, store: Rc<Shard>) -> (Rc<Desk>, Receiver<Letter
         maildrops: pop3::Maildrops::default(),
         inject: http::Desk::new(Rc::clone(&claims)),
         known: Rc::default(),
+        converters: equipment.converters,
         guests: Guests::default(),
         store: Rc::clone(&store),
         post,

@@ -247,13 +247,21 @@ impl<'a, D: Disk, P: Pace> Signer<'a, D, P> {
                     if location.kind == Kind::Deliver {
                         found.push((ObjectId(at), location.place));
                     }
-                    if found.len() == STEP_MESSAGES {
+                    if found.len() == self.most() {
                         return Ok((found, ObjectId(at + 1)));
                     }
                 }
             }
         }
         Ok((found, gap.end))
+    }
+
+    /// Deliveries that one task looks at.
+    fn most(&self) -> usize {
+        match self.signing.reader.0.version().helpers {
+            0 => STEP_MESSAGES,
+            _ => STEP_MESSAGES_HELPED,
+        }
     }
 
     /// How many of these one task signs, by the sizes of a few of them.
@@ -301,6 +309,9 @@ impl<'a, D: Disk, P: Pace> Signer<'a, D, P> {
 /// Deliveries that one task signs at most, and octets, about: half a second of work.
 const STEP_MESSAGES: usize = 8192;
 const STEP_BYTES: u64 = 64 << 20;
+
+/// The same where programs read attachments, which takes them some 50 ms each.
+const STEP_MESSAGES_HELPED: usize = 64;
 
 /// However large they seem to be: so many are signed.
 const STEP_MESSAGES_LEAST: usize = 4;

@@ -5,7 +5,7 @@
 //! in the log than the store is now.
 
 use super::head::{Anchor, Head};
-use super::{SEARCH, file, name};
+use super::{SEARCH, Version, file, name};
 use crate::disk::Disk;
 use crate::mail::id::ObjectId;
 use crate::table::locations::Owner;
@@ -29,7 +29,7 @@ impl Cover {
         disk: &D,
         owner: &Owner,
         anchor: Anchor,
-        version: Option<u16>,
+        version: Option<Version>,
     ) -> Result<Cover, TableError> {
         let mut cover = Cover {
             next_number: 1,
@@ -129,7 +129,7 @@ mod tests {
             store: [7; 16],
             shard: ShardId(0),
             number,
-            version: 1,
+            version: Version::from(1),
             objects: ObjectId(objects.start)..ObjectId(objects.end),
             anchor: Anchor::default(),
             members,

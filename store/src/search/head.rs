@@ -1,6 +1,7 @@
 //! The header of a file of signatures: whose it is, which objects it covers, where its directory
 //! lies. It is written last: a file with a good one is whole.
 
+use super::Version;
 use crate::codec::checksum::plain;
 use crate::codec::{Fields, Fill, Put, Short};
 use crate::disk::Block;
@@ -16,8 +17,8 @@ pub(crate) struct Head {
     pub(crate) store: [u8; 16],
     pub(crate) shard: ShardId,
     pub(crate) number: u32,
-    /// Of the reader that the signatures were made by.
-    pub(crate) version: u16,
+    /// Of what the signatures were made by.
+    pub(crate) version: Version,
     /// Objects that were looked at: whatever could be read of them is in the file.
     pub(crate) objects: Range<ObjectId>,
     pub(crate) anchor: Anchor,
@@ -71,7 +72,7 @@ impl Head {
         out.put_u32(BLOCK_BYTES as u32);
         out.put(&self.store);
         out.put_u16(self.shard.0);
-        out.put_u16(self.version);
+        out.put_u16(self.version.reader);
         out.put_u32(self.number);
         out.put_u64(self.objects.start.0);
         out.put_u64(self.objects.end.0);
@@ -81,7 +82,7 @@ impl Head {
         out.put_u64(self.members);
         out.put_u64(self.directory);
         out.put_u32(self.directory_crc);
-        out.put_u32(0);
+        out.put_u32(self.version.helpers);
         out.put_u64(FEATURES_KNOWN);
         crc.copy_from_slice(&plain(covered).to_le_bytes());
         block
@@ -124,7 +125,7 @@ impl Head {
         let major = fields.u16()?;
         let (_minor, _header_bytes) = (fields.u16()?, fields.u32()?);
         let (store, shard) = (fields.array()?, ShardId(fields.u16()?));
-        let (version, number) = (fields.u16()?, fields.u32()?);
+        let (reader, number) = (fields.u16()?, fields.u32()?);
         let objects = ObjectId(fields.u64()?)..ObjectId(fields.u64()?);
         let anchor = Anchor {
             frame: fields.u64()?,
@@ -132,13 +133,13 @@ impl Head {
         };
         let (blocks, members) = (fields.u32()?, fields.u64()?);
         let (directory, directory_crc) = (fields.u64()?, fields.u32()?);
-        let _zero = fields.u32()?;
+        let helpers = fields.u32()?;
         let unknown = fields.u64()? & !FEATURES_KNOWN;
         Ok((major == FORMAT_MAJOR && unknown == 0).then_some(Head {
             store,
             shard,
             number,
-            version,
+            version: Version { reader, helpers },
             objects,
             anchor,
             members,

@@ -43,7 +43,7 @@ pub(crate) use gather::Gathering;
 pub(crate) use grams::keys_of;
 pub(crate) use head::{Anchor, Head};
 pub(crate) use name::{SEARCH, number_of, path};
-pub use passes::{FirstPass, InMemory, SecondPass, TextSink, Texts};
+pub use passes::{FirstPass, InMemory, SecondPass, TextSink, Texts, Version};
 pub(crate) use shelf::{Shelf, Wanted};
 pub(crate) use unite::{UniteError, objects, unite};
 pub(crate) use writer::{SignWriter, Title};

@@ -9,12 +9,27 @@
 
 use super::{Column, Field};
 
+/// What texts and columns are made by: another one may make others.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Version {
+    /// Raised when the reader makes others of the same octets.
+    pub reader: u16,
+    /// A fingerprint of the programs that read attachments for it; 0 where none does.
+    pub helpers: u32,
+}
+
+/// Without helpers.
+impl From<u16> for Version {
+    fn from(reader: u16) -> Version {
+        Version { reader, helpers: 0 }
+    }
+}
+
 /// Reads messages for the store. Pure: the same octets give the same texts and columns as long as
 /// the version is the same, in whatever pieces they come. Called on the compactor's thread.
 pub trait Texts: Send + Sync {
-    /// Raised when texts or columns change: what another version made is not believed, and is made
-    /// anew.
-    fn version(&self) -> u16;
+    /// What another version made is not believed, and is made anew.
+    fn version(&self) -> Version;
 
     /// Begins a message (prefix and body).
     fn begin(&self) -> Box<dyn FirstPass>;

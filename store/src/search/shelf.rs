@@ -9,7 +9,7 @@ use super::chunk::Unpacked;
 use super::cover::Cover;
 use super::file::{Bits, SignFile};
 use super::head::{Anchor, Head};
-use super::{Column, Field};
+use super::{Column, Field, Version};
 use crate::disk::Disk;
 use crate::mail::id::{AccountId, ObjectId, Uid};
 use crate::pack::compressor::Decompressor;
@@ -118,7 +118,7 @@ impl<D: Disk> Shelf<D> {
     }
 
     /// Looks which files there are now.
-    pub(crate) async fn look(&self, anchor: Anchor, version: u16) -> Result<(), TableError> {
+    pub(crate) async fn look(&self, anchor: Anchor, version: Version) -> Result<(), TableError> {
         let cover = Cover::look(&self.disk, &self.owner, anchor, Some(version)).await?;
         let before = Rc::clone(&self.files.borrow());
         for head in before.iter().filter(|head| !cover.files.contains(head)) {

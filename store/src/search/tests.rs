@@ -12,8 +12,8 @@ use proptest::prelude::*;
 struct Lines;
 
 impl Texts for Lines {
-    fn version(&self) -> u16 {
-        7
+    fn version(&self) -> Version {
+        Version::from(7)
     }
 
     fn begin(&self) -> Box<dyn FirstPass> {
@@ -56,7 +56,7 @@ fn run<T: 'static>(disk: &SimDisk, work: impl Future<Output = T> + 'static) -> T
 fn title(number: u32) -> Title {
     Title {
         number,
-        version: 7,
+        version: Version::from(7),
         anchor: Anchor::default(),
     }
 }
@@ -118,7 +118,10 @@ async fn united(disk: &SimDisk, numbers: &[u32], to: u32, gone: &[ObjectId]) {
 
 async fn shelf(disk: &SimDisk) -> Shelf<SimDisk> {
     let shelf = Shelf::new(disk.clone(), owner());
-    shelf.look(Anchor::default(), 7).await.unwrap();
+    shelf
+        .look(Anchor::default(), Version::from(7))
+        .await
+        .unwrap();
     shelf
 }
 
@@ -332,19 +335,21 @@ fn files_of_another_place_version_or_moment_are_not_believed() {
         write(&on, 1, &letters, 12).await;
         let all = left(&shelf(&on).await, &letters, 2, (Field::Body, "giraffe")).await;
         assert_eq!(all, [999]);
-        let other = Shelf::new(on.clone(), owner());
-        other.look(Anchor::default(), 8).await.unwrap();
-        assert_eq!(
-            left(&other, &letters, 2, (Field::Body, "giraffe"))
-                .await
-                .len(),
-            21
-        );
+        let helped = Version {
+            reader: 7,
+            helpers: 1,
+        };
+        for version in [Version::from(8), helped] {
+            let other = Shelf::new(on.clone(), owner());
+            other.look(Anchor::default(), version).await.unwrap();
+            let left = left(&other, &letters, 2, (Field::Body, "giraffe")).await;
+            assert_eq!(left.len(), 21, "{version:?}");
+        }
         let stranger = Owner {
             store: [8; 16],
             ..owner()
         };
-        let cover = Cover::look(&on, &stranger, Anchor::default(), Some(7))
+        let cover = Cover::look(&on, &stranger, Anchor::default(), Some(Version::from(7)))
             .await
             .unwrap();
         assert_eq!((cover.files.len(), cover.stale), (0, vec![1]));

@@ -3,7 +3,7 @@
 use super::block::BlockRow;
 use super::gather::{Gathering, Laid};
 use super::head::Head;
-use super::{Anchor, name};
+use super::{Anchor, Version, name};
 use crate::codec::checksum::plain;
 use crate::disk::Disk;
 use crate::disk::create::Creator;
@@ -17,7 +17,7 @@ use std::ops::Range;
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) struct Title {
     pub(crate) number: u32,
-    pub(crate) version: u16,
+    pub(crate) version: Version,
     pub(crate) anchor: Anchor,
 }
 

@@ -40,6 +40,7 @@ pub use crate::record::{
 };
 pub use crate::search::{
     COLUMN_BYTES_MAX, Column, Field, FirstPass, InMemory, Needle, SecondPass, TextSink, Texts,
+    Version,
 };
 pub use crate::spool::{Item, Window};
 pub use crate::table::manifest::Manifest;

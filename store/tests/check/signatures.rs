@@ -3,14 +3,14 @@
 
 use super::*;
 use std::sync::Arc;
-use store::shard::{Column, Field, FirstPass, InMemory, Needle, TextSink, Texts};
+use store::shard::{Column, Field, FirstPass, InMemory, Needle, TextSink, Texts, Version};
 
 /// The whole message is body, in hexadecimal digits; the column is its first octets.
 struct Hex;
 
 impl Texts for Hex {
-    fn version(&self) -> u16 {
-        9
+    fn version(&self) -> Version {
+        Version::from(9)
     }
 
     fn begin(&self) -> Box<dyn FirstPass> {

@@ -6,14 +6,14 @@ use crate::world::{ACCOUNTS, Sim};
 use std::sync::Arc;
 use store::mail::id::{AccountId, MailboxId, Uid};
 use store::mail::uidset::UidSet;
-use store::shard::{Column, Field, FirstPass, InMemory, Needle, TextSink, Texts};
+use store::shard::{Column, Field, FirstPass, InMemory, Needle, TextSink, Texts, Version};
 
 /// The beginning of a message, in one text; one column is its first line.
 struct Beginning;
 
 impl Texts for Beginning {
-    fn version(&self) -> u16 {
-        3
+    fn version(&self) -> Version {
+        Version::from(3)
     }
 
     fn begin(&self) -> Box<dyn FirstPass> {

@@ -21,7 +21,7 @@ const STORE: [&[&str]; 7] = [
 const ENGINE: [&[&str]; 8] = [
     &["reactor"],
     &["wire", "config", "telemetry"],
-    &["auth", "tls", "resolver", "sign"],
+    &["auth", "tls", "resolver", "sign", "convert"],
     &["policy", "route", "post", "events"],
     &["session", "intake", "inject"],
     &["queue", "deliver", "egress"],

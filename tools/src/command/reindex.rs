@@ -7,11 +7,16 @@
 use crate::client::Client;
 use crate::offline::{Offline, claim, with_shard};
 use crate::progress;
+use crate::usage::Usage;
 use anyhow::Context;
 use clap::Args;
+use engine::config::Config;
+use engine::convert::Converters;
+use engine::serve::check_secret;
 use engine::session::imap::signing::MessageTexts;
 use indicatif::ProgressBar;
 use std::cell::Cell;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use store::compact::{Pace, Paced, Progress};
 use store::disk::blocking::BlockingDisk;
@@ -23,16 +28,26 @@ pub(crate) struct Reindex {
     /// Drop nothing: only sign what is not signed yet
     #[arg(long)]
     missing: bool,
+    /// The server's configuration file, whose [[converter]]s read attachments; without it, and
+    /// where the server has some, the server signs anew
+    #[arg(long)]
+    config: Option<PathBuf>,
 }
 
 impl Reindex {
     pub(crate) fn run(self, client: &Client) -> anyhow::Result<bool> {
         let home = claim(client.data())?;
+        let converters = match &self.config {
+            Some(file) => converters_of(file)?,
+            None => None,
+        };
+        let texts = Arc::new(MessageTexts { converters });
         let mut signed = 0;
         for shard in 0..home.identity.shards {
             let disk = BlockingDisk::new(&home.path).around_cache();
             let worked = with_shard(&home, shard, async |shard| {
                 let bar = Bar::new(messages(&shard));
+                shard.sign_by(Arc::clone(&texts) as _).await?;
                 signed += sign(&shard, &Paced(disk, &bar), !self.missing, &bar).await?;
                 Ok(())
             });
@@ -43,6 +58,11 @@ impl Reindex {
     }
 }
 
+fn converters_of(file: &Path) -> anyhow::Result<Option<Arc<Converters>>> {
+    let config = Config::read(file, &check_secret).map_err(Usage::of)?;
+    Converters::start(&config.converters).context("threads for attachments")
+}
+
 /// How many messages were signed.
 async fn sign(
     shard: &Offline,
@@ -50,7 +70,6 @@ async fn sign(
     is_anew: bool,
     bar: &Bar,
 ) -> anyhow::Result<u64> {
-    shard.sign_by(Arc::new(MessageTexts)).await?;
     shard.checkpoint(aside).await?;
     let mut report = shard.sign_step(aside, is_anew).await?;
     while report.has_more_to_sign {

@@ -299,6 +299,7 @@ async fn hall(path: &Path, limits: Limits) -> Rc<Hall> {
         network_failures_max: 10,
     };
     Rc::new(Hall {
+        converters: None,
         shard: 0,
         intake: Intake::new(Rc::clone(&store), Rc::clone(&post), heirs),
         queue_ids: Rc::new(QueueIds::new(0)),

@@ -64,6 +64,7 @@ pub use self::search::known::Known;
 use self::select::Selected;
 use self::structure::Structures;
 use self::sync::Expunges;
+use crate::convert::Converters;
 use crate::wire::imap::command::{Body, Command, SequenceSet};
 use crate::wire::imap::response::code::{self, Code};
 use crate::wire::imap::response::{Condition, text};
@@ -71,6 +72,7 @@ use ::store::error::ReadError;
 use ::store::mail::date::InternalDate;
 use ::store::mail::id::{AccountId, MailboxId, Uid};
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// What the operator decided, and the clock.
@@ -82,6 +84,8 @@ pub struct Terms {
     pub autologout: Duration,
     /// Who did not enable UTF-8 is shown headers in ASCII (RFC 6858).
     pub ascii_headers: bool,
+    /// What makes text of attachments for searches, if anything does.
+    pub converters: Option<Arc<Converters>>,
     /// Messages that one command works on (RFC 9738); `None` for any number.
     pub messages_max: Option<u32>,
     /// The date of an APPEND that names none.

@@ -1,21 +1,33 @@
 //! What the store signs messages by, so that SEARCH, SORT and THREAD read few of them: the texts
-//! and facts that the MIME room makes of a message.
+//! and facts that the MIME room makes of a message, and the texts of attachments.
 
+use crate::convert::Converters;
+use crate::wire::mime::attachment::Readers;
 use crate::wire::mime::facts::{self, Facts};
 use crate::wire::mime::{envelope, texts};
-use store::shard::{Column, Field, FirstPass, SecondPass, TextSink, Texts};
+use std::sync::Arc;
+use store::shard::{Column, Field, FirstPass, SecondPass, TextSink, Texts, Version};
 
 /// The reader of messages that the store is given.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct MessageTexts;
+#[derive(Clone, Default)]
+pub struct MessageTexts {
+    /// What reads attachments, if anything does.
+    pub converters: Option<Arc<Converters>>,
+}
 
 impl Texts for MessageTexts {
-    fn version(&self) -> u16 {
-        texts::VERSION << u8::BITS | facts::VERSION << 4 | ENVELOPE_VERSION
+    fn version(&self) -> Version {
+        let helpers = self.converters.as_ref();
+        Version {
+            reader: texts::VERSION << u8::BITS | facts::VERSION << 4 | ENVELOPE_VERSION,
+            helpers: helpers.map_or(0, |converters| converters.fingerprint()),
+        }
     }
 
     fn begin(&self) -> Box<dyn FirstPass> {
-        Box::new(First(texts::Outline::default()))
+        let readers = self.converters.clone();
+        let readers = readers.map(|converters| converters as Arc<dyn Readers>);
+        Box::new(First(texts::Outline::helped(readers)))
     }
 
     fn column(&self, header: &[u8], column: Column, out: &mut Vec<u8>) {
@@ -77,7 +89,7 @@ mod tests {
     fn facts_of_a_header_come_back() {
         let header = b"Subject: Re: one\r\nFrom: A <a@b>\r\nMessage-ID: <x@y>\r\n\r\n";
         let mut kept = Vec::new();
-        MessageTexts.column(header, Column::Facts, &mut kept);
+        MessageTexts::default().column(header, Column::Facts, &mut kept);
         assert_eq!(Facts::decode(&kept), Some(Facts::of(header)));
     }
 
@@ -86,7 +98,7 @@ mod tests {
         let (header, message) = (b"Bcc: x@y\r\n\r\n", b"Bcc: x@y\r\n\r\nbody");
         let mut shown = Vec::new();
         let mut each = |field, text: &str| shown.push((field, text.to_owned()));
-        let mut first = MessageTexts.begin();
+        let mut first = MessageTexts::default().begin();
         message.chunks(5).for_each(|piece| first.feed(piece));
         let mut second = first.texts(header, &mut each);
         message.chunks(3).for_each(|piece| second.feed(piece));

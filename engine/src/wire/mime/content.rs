@@ -7,6 +7,7 @@ use super::cursor::{Cursor, is_space};
 use super::header::{self, unfold};
 use super::limit::LANGUAGES_MAX;
 pub use super::params::{Param, Params};
+use std::borrow::Cow;
 
 /// The fields of a part's MIME header, as far as IMAP shows them.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
@@ -113,6 +114,14 @@ impl ContentType {
 }
 
 impl Content {
+    /// The name of the file that it was, if it has one (RFC 2183 §2.3).
+    #[must_use]
+    pub fn file_name(&self) -> Option<Cow<'_, [u8]>> {
+        let disposition = self.disposition.as_ref();
+        let name = disposition.and_then(|disposition| disposition.params.value("filename"));
+        name.or_else(|| self.content_type.params.value("name"))
+    }
+
     /// Reads the fields of a header; `default` is what a missing Content-Type means.
     pub(super) fn read(header: &[u8], default: ContentType) -> Self {
         let mut content = Self::default();

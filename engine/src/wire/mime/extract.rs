@@ -2,7 +2,7 @@
 //!
 //! Looked into are all headers, and the bodies of `text/*` and `message/*` parts: transfer encoding
 //! and charset decoded, encoded words too. Headers of messages inside the message are part of its
-//! body. A [`Sink`] takes the texts; between two fields and between two parts stands a border. Work
+//! body. Attachments are gathered where something reads them ([`Readers`]). A [`Sink`] takes the texts; between two fields and between two parts stands a border. Work
 //! is the octets of the message, memory one field and one window.
 
 use std::ops::Range;
@@ -10,6 +10,7 @@ use std::vec;
 
 use encoding_rs::{CoderResult, Encoding, UTF_8};
 
+use super::attachment::{Readers, Reading};
 use super::charset;
 use super::content::Content;
 use super::limit::{VALUE_BYTES_MAX, WINDOW_BYTES};
@@ -40,6 +41,11 @@ pub(super) trait Sink {
     /// Nothing that comes belongs to the text so far.
     fn border(&mut self);
 
+    /// An attachment that the reader with this number makes text of.
+    fn attachment(&mut self, reader: usize, octets: Vec<u8>) {
+        let _ = (reader, octets);
+    }
+
     /// Nothing more has to come.
     fn is_full(&self) -> bool {
         false
@@ -68,12 +74,32 @@ enum ReaderKind {
         decoder: Decoder,
         encoding: &'static Encoding,
     },
+    Attachment {
+        decoder: Decoder,
+        reader: usize,
+    },
 }
 
 impl<K: Sink> Extract<K> {
     pub(super) fn new(structure: &Structure, sink: K) -> Self {
+        Self::of(regions(&structure.root, None), sink)
+    }
+
+    /// With the attachments that these readers make text of.
+    pub(super) fn helped(structure: &Structure, sink: K, readers: &dyn Readers) -> Self {
+        Self::of(regions(&structure.root, Some(readers)), sink)
+    }
+
+    /// Nothing but those.
+    pub(super) fn only_attachments(structure: &Structure, sink: K, readers: &dyn Readers) -> Self {
+        let mut regions = regions(&structure.root, Some(readers));
+        regions.retain(|region| matches!(region.reader, ReaderKind::Attachment { .. }));
+        Self::of(regions, sink)
+    }
+
+    fn of(regions: Vec<Region>, sink: K) -> Self {
         Self {
-            regions: regions(&structure.root).into_iter(),
+            regions: regions.into_iter(),
             present: None,
             at: 0,
             sink,
@@ -108,6 +134,22 @@ impl<K: Sink> Extract<K> {
         }
     }
 
+    /// The message is over: takes a text that was made of an attachment.
+    pub(super) fn attached(&mut self, text: &str) {
+        self.end_region();
+        if !self.sink.is_full() {
+            self.sink.place(Place::Body);
+            self.sink.text(text);
+            self.sink.border();
+            spend(text.len());
+        }
+    }
+
+    /// Whether the sink wants nothing more.
+    pub(super) fn is_full(&self) -> bool {
+        self.sink.is_full()
+    }
+
     /// Whether nothing that comes can matter.
     pub(super) fn is_decided(&self) -> bool {
         let read = self.present.is_none() && self.regions.as_slice().is_empty();
@@ -130,6 +172,9 @@ impl<K: Sink> Extract<K> {
             ReaderKind::Body { decoder, encoding } => {
                 Reader::Body(Box::new(BodyReader::new(decoder, encoding)))
             }
+            ReaderKind::Attachment { decoder, reader } => {
+                Reader::Attachment(Reading::new(reader, decoder))
+            }
         };
         self.present = Some((region.octets, reader));
         true
@@ -144,7 +189,7 @@ impl<K: Sink> Extract<K> {
 }
 
 /// What is to be looked into, in the order of the message; empty stretches left out.
-fn regions(root: &Part) -> Vec<Region> {
+fn regions(root: &Part, readers: Option<&dyn Readers>) -> Vec<Region> {
     let mut regions = Vec::new();
     let mut waiting = vec![(root, Place::Header)];
     while let Some((part, place)) = waiting.pop() {
@@ -155,7 +200,7 @@ fn regions(root: &Part) -> Vec<Region> {
             reader: ReaderKind::Header,
         });
         match &part.inner {
-            Inner::Leaf => regions.extend(body(part)),
+            Inner::Leaf => regions.extend(body(part).or_else(|| attachment(part, readers?))),
             Inner::Multipart(parts) => {
                 waiting.extend(parts.iter().rev().map(|part| (part, Place::Header)));
             }
@@ -189,9 +234,20 @@ fn body(part: &Part) -> Option<Region> {
     })
 }
 
+fn attachment(part: &Part, readers: &dyn Readers) -> Option<Region> {
+    let reader = readers.reader_of(&part.content)?;
+    let decoder = Decoder::new(&part.content.encoding).ok()?;
+    Some(Region {
+        octets: part.body.clone(),
+        place: Place::Body,
+        reader: ReaderKind::Attachment { decoder, reader },
+    })
+}
+
 enum Reader {
     Header(HeaderReader),
     Body(Box<BodyReader>),
+    Attachment(Reading),
 }
 
 impl Reader {
@@ -199,6 +255,7 @@ impl Reader {
         match self {
             Self::Header(reader) => reader.read(piece, sink),
             Self::Body(reader) => reader.read(piece, sink),
+            Self::Attachment(reader) => reader.read(piece),
         }
     }
 
@@ -206,6 +263,7 @@ impl Reader {
         match self {
             Self::Header(reader) => reader.finish(sink),
             Self::Body(reader) => reader.finish(sink),
+            Self::Attachment(reader) => reader.finish(sink),
         }
     }
 }

@@ -249,6 +249,17 @@ impl FuzzySearch {
         self.extract.feed(piece);
     }
 
+    /// Whether nothing can become better, whatever comes.
+    #[must_use]
+    pub fn is_full(&self) -> bool {
+        self.extract.is_full()
+    }
+
+    /// Takes a text that was made of an attachment, when the message is over.
+    pub fn attached(&mut self, text: &str) {
+        self.extract.attached(text);
+    }
+
     /// Whether nothing can become better.
     pub fn is_decided(&self) -> bool {
         self.extract.is_decided()

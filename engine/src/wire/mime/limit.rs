@@ -42,6 +42,13 @@ pub const VALUE_BYTES_MAX: usize = 64 << 10;
 /// Folded text that a search gathers before it looks, in octets.
 pub const WINDOW_BYTES: usize = 16 << 10;
 
+/// Length of an attachment that something outside makes text of, decoded, in octets; a longer one
+/// has none.
+pub const ATTACHMENT_BYTES_MAX: usize = 16 << 20;
+
+/// Octets of such attachments that one search holds of one message; those behind are not read.
+pub const ATTACHMENTS_BYTES_MAX: usize = 32 << 20;
+
 /// Texts that one search of a body looks for: its work is the text as often as this.
 pub const NEEDLES_MAX: usize = 64;
 

@@ -9,6 +9,7 @@
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::indexing_slicing))]
 
 pub mod address;
+pub mod attachment;
 mod boundary;
 pub mod charset;
 pub mod content;

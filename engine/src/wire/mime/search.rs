@@ -37,6 +37,17 @@ impl BodySearch {
         self.extract.feed(piece);
     }
 
+    /// Whether every text was found.
+    #[must_use]
+    pub fn is_full(&self) -> bool {
+        self.extract.is_full()
+    }
+
+    /// Takes a text that was made of an attachment, when the message is over.
+    pub fn attached(&mut self, text: &str) {
+        self.extract.attached(text);
+    }
+
     /// Whether every text was found, or nothing is left to look into.
     pub fn is_decided(&self) -> bool {
         self.extract.is_decided()

@@ -9,12 +9,14 @@
 //! A message passes twice, in pieces of any size: an [`Outline`] is made of it, then a [`Passage`]
 //! tells its texts. In memory are its header, its structure and one window of text.
 
+use super::attachment::Readers;
 use super::extract::{Extract, Place, Sink};
 use super::fold::fold;
 use super::header;
 use super::limit::WINDOW_BYTES;
 use super::scan::Scanner;
 use super::word;
+use std::sync::Arc;
 
 /// Raised whenever another text comes out of the same message.
 pub const VERSION: u16 = 1;
@@ -66,24 +68,43 @@ pub fn read(message: &[u8], each: &mut dyn FnMut(Field, &str)) {
 
 /// A message that passes for the first time.
 #[derive(Default)]
-pub struct Outline(Scanner);
+pub struct Outline {
+    scanner: Scanner,
+    readers: Option<Arc<dyn Readers>>,
+}
 
 impl Outline {
+    /// Of a message whose attachments have texts, too, where a reader makes them.
+    #[must_use]
+    pub fn helped(readers: Option<Arc<dyn Readers>>) -> Outline {
+        Outline {
+            readers,
+            ..Outline::default()
+        }
+    }
+
     /// Takes the next octets.
     pub fn feed(&mut self, piece: &[u8]) {
-        self.0.feed(piece);
+        self.scanner.feed(piece);
     }
 
     /// Octets of prefix and header: all so far where the header has no end.
     fn header_octets(&self) -> u64 {
-        self.0.header_octets().unwrap_or(u64::MAX)
+        self.scanner.header_octets().unwrap_or(u64::MAX)
     }
 
     /// The message is over and will pass again: `each` takes its texts. Those of the fields with a
     /// key of their own come at once, of the header that is given.
     pub fn texts<E: FnMut(Field, &str)>(self, header: &[u8], mut each: E) -> Passage<E> {
         values(header, &mut each);
-        Passage(Extract::new(&self.0.finish(), Folder::new(each)))
+        let structure = self.scanner.finish();
+        Passage(match self.readers {
+            None => Extract::new(&structure, Folder::new(each, None)),
+            Some(readers) => {
+                let folder = Folder::new(each, Some(Arc::clone(&readers)));
+                Extract::helped(&structure, folder, &*readers)
+            }
+        })
     }
 }
 
@@ -128,15 +149,17 @@ struct Folder<E> {
     place: Place,
     /// Octets that were handed on before.
     old: usize,
+    readers: Option<Arc<dyn Readers>>,
 }
 
 impl<E: FnMut(Field, &str)> Folder<E> {
-    fn new(each: E) -> Folder<E> {
+    fn new(each: E, readers: Option<Arc<dyn Readers>>) -> Folder<E> {
         Folder {
             each,
             folded: Vec::new(),
             place: Place::Header,
             old: 0,
+            readers,
         }
     }
 
@@ -180,6 +203,15 @@ impl<E: FnMut(Field, &str)> Sink for Folder<E> {
             new.make_ascii_uppercase();
         }
         self.hand_on_if_full();
+    }
+
+    fn attachment(&mut self, reader: usize, octets: Vec<u8>) {
+        if let Some(readers) = &self.readers {
+            let text = readers.read(reader, &octets);
+            drop(octets);
+            fold(&text, &mut self.folded);
+            self.hand_on_if_full();
+        }
     }
 
     fn border(&mut self) {

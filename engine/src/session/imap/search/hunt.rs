@@ -17,6 +17,8 @@ use super::facts::{Facts, Header, Narrowed};
 use super::progress::Progress;
 use super::test::Test;
 use super::texts::{Question, Texts};
+use crate::convert::{Converters, Room};
+use crate::wire::mime::attachment::Gather;
 use crate::wire::mime::fuzzy::FuzzySearch;
 use crate::wire::mime::part::Structure;
 use crate::wire::mime::search::BodySearch;
@@ -26,6 +28,7 @@ use ::store::mail::uidset::UidSet;
 use ::store::mailbox::Row;
 use std::collections::BTreeMap;
 use std::rc::Rc;
+use std::sync::Arc;
 
 /// Rows judged before other connections run.
 const ROWS_A_TURN: u32 = 4096;
@@ -33,7 +36,8 @@ const ROWS_A_TURN: u32 = 4096;
 /// Messages opened before other connections run.
 const MESSAGES_A_TURN: u64 = 16;
 
-/// Open messages for which asking signatures is worth the while.
+/// Open messages for which asking signatures is worth the while; one where an attachment may have
+/// to be read.
 const NARROWED_MIN: u64 = 8;
 
 /// Signatures asked for by one search; what is behind them is read.
@@ -58,6 +62,8 @@ pub(super) struct Hunt {
     pub(super) texts: Texts,
     /// Every message that is found gets its score (RFC 6203 §4).
     pub(super) scored: bool,
+    /// What makes text of attachments, if anything does.
+    pub(super) converters: Option<Arc<Converters>>,
 }
 
 /// What was found.
@@ -163,7 +169,7 @@ impl Hunt {
         ground: &Ground<'_, S>,
         open: &UidSet,
     ) -> Option<Narrowed> {
-        if open.len() < NARROWED_MIN {
+        if open.len() < NARROWED_MIN && self.converters.is_none() {
             return None;
         }
         let (exact, fuzzy) = (self.texts.questions(), self.texts.fuzzy_questions());
@@ -250,7 +256,9 @@ impl Hunt {
             return Ok(verdict);
         }
         let mut bodies = self.bodies(&structure);
+        bodies.make_room(self.converters.as_ref()).await;
         bodies.feed(&octets);
+        bodies.read_attachments().await;
         (found, scores) = bodies.finish();
         facts.found = Some(&found);
         facts.scores = Some(&scores);
@@ -279,6 +287,7 @@ impl Hunt {
             .of(ground.store, known.row.delivery, message)
             .await?;
         let mut bodies = self.bodies(&structure);
+        bodies.make_room(self.converters.as_ref()).await;
         let mut pieces = Pieces::new(0, message.octets());
         let mut turn: u32 = 0;
         while !bodies.are_decided()
@@ -290,6 +299,7 @@ impl Hunt {
                 dialogue.pause().await;
             }
         }
+        bodies.read_attachments().await;
         (found, scores) = bodies.finish();
         facts.found = Some(&found);
         facts.scores = Some(&scores);
@@ -305,10 +315,14 @@ impl Hunt {
         let fuzzy: Vec<_> = fuzzy
             .map(|(_, scope, text)| (scope, text.clone()))
             .collect();
+        let is_asked = !exact.is_empty() || !fuzzy.is_empty();
+        let converters = self.converters.as_ref().filter(|_| is_asked);
         Bodies {
             texts: &self.texts,
             exact: (!exact.is_empty()).then(|| BodySearch::new(structure, exact)),
             fuzzy: (!fuzzy.is_empty()).then(|| FuzzySearch::new(structure, fuzzy)),
+            attachments: converters.and_then(|known| Gather::new(structure, &**known)),
+            room: None,
         }
     }
 }
@@ -326,6 +340,9 @@ struct Bodies<'a> {
     texts: &'a Texts,
     exact: Option<BodySearch>,
     fuzzy: Option<FuzzySearch>,
+    attachments: Option<Gather>,
+    /// For what is gathered.
+    room: Option<Room>,
 }
 
 impl Bodies<'_> {
@@ -336,11 +353,48 @@ impl Bodies<'_> {
         if let Some(fuzzy) = &mut self.fuzzy {
             fuzzy.feed(octets);
         }
+        if let Some(attachments) = &mut self.attachments {
+            attachments.feed(octets);
+        }
     }
 
     fn are_decided(&self) -> bool {
-        self.exact.as_ref().is_none_or(BodySearch::is_decided)
+        let are_read = self.exact.as_ref().is_none_or(BodySearch::is_decided)
             && self.fuzzy.as_ref().is_none_or(FuzzySearch::is_decided)
+            && self.attachments.as_ref().is_none_or(Gather::is_decided);
+        are_read || self.are_full()
+    }
+
+    fn are_full(&self) -> bool {
+        self.exact.as_ref().is_none_or(BodySearch::is_full)
+            && self.fuzzy.as_ref().is_none_or(FuzzySearch::is_full)
+    }
+
+    /// Waits for the right to gather attachments, if any are to be.
+    async fn make_room(&mut self, converters: Option<&Arc<Converters>>) {
+        if let (Some(converters), Some(_)) = (converters, &self.attachments) {
+            self.room = Some(converters.room().await);
+        }
+    }
+
+    /// The message is over: what is not found yet is looked for in its attachments.
+    async fn read_attachments(&mut self) {
+        let gathered = self.attachments.take().map(Gather::finish);
+        let (Some(room), Some(gathered)) = (self.room.take(), gathered) else {
+            return;
+        };
+        for (reader, octets) in gathered {
+            if self.are_full() {
+                return;
+            }
+            let text = room.read_aside(reader, octets).await;
+            if let Some(exact) = &mut self.exact {
+                exact.attached(&text);
+            }
+            if let Some(fuzzy) = &mut self.fuzzy {
+                fuzzy.attached(&text);
+            }
+        }
     }
 
     /// By the numbers of the texts, not of those in bodies.

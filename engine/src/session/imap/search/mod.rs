@@ -211,6 +211,7 @@ impl<S: Mailstore> Session<S> {
             test,
             texts,
             scored,
+            converters: self.terms.converters.clone(),
         })
     }
 

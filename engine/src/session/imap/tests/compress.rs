@@ -92,6 +92,7 @@ fn a_long_search_says_that_it_goes_on() {
     let secs = Cell::new(0);
     let terms = Terms {
         ascii_headers: true,
+        converters: None,
         autologout: Duration::from_secs(1800),
         append_bytes_max: 1 << 20,
         messages_max: None,

@@ -327,6 +327,7 @@ fn damage_is_reported() {
         Box::pin(async move {
             let terms = Terms {
                 ascii_headers: true,
+                converters: None,
                 autologout: std::time::Duration::from_secs(1800),
                 append_bytes_max: 1,
                 messages_max: None,
@@ -353,6 +354,7 @@ fn a_waiting_session_is_small() {
     let store = Fake::new();
     let terms = Terms {
         ascii_headers: true,
+        converters: None,
         autologout: std::time::Duration::from_secs(1800),
         append_bytes_max: 1,
         messages_max: None,

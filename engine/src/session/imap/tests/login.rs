@@ -90,6 +90,7 @@ fn connect(plaintext_without_tls: bool) -> Client {
                 dialogue = Dialogue::resume(wire, receiver, input);
                 let terms = Terms {
                     ascii_headers: true,
+                    converters: None,
                     autologout: std::time::Duration::from_secs(1800),
                     append_bytes_max: 1000,
                     messages_max: None,

@@ -115,6 +115,7 @@ impl Client {
     pub(super) fn limited(store: &Fake, account: AccountId, messages_max: Option<u32>) -> Client {
         let terms = Terms {
             ascii_headers: true,
+            converters: None,
             autologout: std::time::Duration::from_secs(1800),
             append_bytes_max: 1 << 20,
             messages_max,

@@ -326,6 +326,7 @@ async fn serve(wire: Wire, store: Fake, in_clear: bool) -> Ended {
         dialogue = moved(dialogue, None);
         let terms = Terms {
             ascii_headers: true,
+            converters: None,
             autologout: Duration::from_secs(1800),
             append_bytes_max: APPEND_BYTES_MAX,
             messages_max: None,

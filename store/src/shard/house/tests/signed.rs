@@ -11,7 +11,7 @@ use crate::mail::id::{AccountId, MailboxId, Uid};
 use crate::mail::uidset::UidSet;
 use crate::search::{
     Anchor, Column, Cover, Field, FirstPass, HEADER_BYTES_MAX, InMemory, Needle, SEARCH, TextSink,
-    Texts,
+    Texts, Version,
 };
 use crate::shard::{BodyWriter, FlagNames, FlagOp, StoreFlags, Transfer};
 use std::collections::BTreeSet;
@@ -21,8 +21,8 @@ use std::sync::Arc;
 struct Whole(u16);
 
 impl Texts for Whole {
-    fn version(&self) -> u16 {
-        self.0
+    fn version(&self) -> Version {
+        Version::from(self.0)
     }
 
     fn begin(&self) -> Box<dyn FirstPass> {

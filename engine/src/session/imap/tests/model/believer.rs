@@ -590,6 +590,7 @@ fn connect(world: &World) -> Client {
     let (store, account) = (Rc::clone(&world.store), world.account);
     let terms = Terms {
         ascii_headers: true,
+        converters: None,
         autologout: Duration::from_secs(1800),
         append_bytes_max: 1 << 20,
         messages_max: None,

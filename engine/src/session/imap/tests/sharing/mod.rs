@@ -96,6 +96,7 @@ impl Abroad for Village {
 fn terms() -> Terms {
     Terms {
         ascii_headers: true,
+        converters: None,
         autologout: Duration::from_secs(1800),
         append_bytes_max: 1 << 20,
         messages_max: None,
