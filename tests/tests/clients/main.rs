@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
 
 mod alpine;
+mod attachments;
 mod curl;
 mod desktop;
 mod dkim;
