@@ -98,7 +98,7 @@ fn read_extension(text: &At<&str>, notes: &mut Notes) -> Option<String> {
     None
 }
 
-/// RFC 6838 §4.2, as far as names are in use.
+/// A name as they are registered, as far as such are in use.
 fn is_token(name: &str) -> bool {
     let known = |octet: u8| octet.is_ascii_alphanumeric() || b"!#$&-^_.+".contains(&octet);
     !name.is_empty() && name.bytes().all(known)

@@ -7,20 +7,16 @@
 //! ```
 //!
 //! What a program is given came from strangers: it has an environment of its own, bounded time,
-//! memory and output, and no text where it fails ([`run`]). Attachments that wait for a thread are
-//! bounded by [`HELD_BYTES_MAX`] for the whole server.
-
-mod run;
+//! memory and output, and no text where it fails ([`program`]). Attachments that wait for a thread
+//! are bounded by [`HELD_BYTES_MAX`] for the whole server.
 
 use crate::config::Converter;
 use crate::event;
-use crate::reactor::Pool;
-use crate::reactor::timer::sleep;
+use crate::reactor::{Pool, program, sleep};
 use crate::wire::mime::attachment::Readers;
 use crate::wire::mime::content::Content;
 use crate::wire::mime::limit::ATTACHMENTS_BYTES_MAX;
 use std::io;
-use std::os::unix::fs::PermissionsExt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -46,7 +42,7 @@ impl Converters {
         let threads = Pool::start("convert", THREADS, JOBS_MAX)?;
         for converter in list {
             let program = converter.command.first().map_or("", String::as_str);
-            if let Some(why) = run::why_not(program) {
+            if let Some(why) = program::why_not(program) {
                 let remedy = "attachments have no text: install it, or correct [[converter]]";
                 event!(
                     Warn,
@@ -86,7 +82,7 @@ impl Converters {
             return Ok(String::new());
         };
         let timeout = Duration::from_secs(converter.timeout_secs.into());
-        run::run(&converter.command, octets, timeout)
+        program::run(&converter.command, octets, timeout)
     }
 }
 
@@ -158,12 +154,6 @@ fn fingerprint(list: &[Converter]) -> u32 {
         }
     }
     all.max(1)
-}
-
-/// What exists of a program at a path, for the operator.
-fn is_program(path: &str) -> io::Result<bool> {
-    let about = std::fs::metadata(path)?;
-    Ok(about.is_file() && about.permissions().mode() & 0o111 != 0)
 }
 
 /// Programs that run at one time for searches.

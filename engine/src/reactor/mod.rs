@@ -24,6 +24,7 @@ pub mod mesh;
 pub mod net;
 pub mod offload;
 pub mod oneshot;
+pub mod program;
 pub mod runtime;
 pub mod service;
 pub mod signal;

@@ -114,7 +114,7 @@ impl ContentType {
 }
 
 impl Content {
-    /// The name of the file that it was, if it has one (RFC 2183 §2.3).
+    /// The name of the file that it was, if it has one.
     #[must_use]
     pub fn file_name(&self) -> Option<Cow<'_, [u8]>> {
         let disposition = self.disposition.as_ref();

@@ -2,8 +2,9 @@
 //!
 //! Looked into are all headers, and the bodies of `text/*` and `message/*` parts: transfer encoding
 //! and charset decoded, encoded words too. Headers of messages inside the message are part of its
-//! body. Attachments are gathered where something reads them ([`Readers`]). A [`Sink`] takes the texts; between two fields and between two parts stands a border. Work
-//! is the octets of the message, memory one field and one window.
+//! body. Attachments are gathered where something reads them ([`Readers`]). A [`Sink`] takes the
+//! texts; between two fields and between two parts stands a border. Work is the octets of the
+//! message, memory one field, one window and one attachment.
 
 use std::ops::Range;
 use std::vec;

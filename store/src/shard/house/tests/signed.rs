@@ -128,7 +128,7 @@ impl Rig {
         let disk = self.disk.clone();
         self.run(async move |shard, _| {
             let anchor = Anchor::of(shard.manifest().replay);
-            let cover = Cover::look(&disk, &shard.owner, anchor, Some(1)).await;
+            let cover = Cover::look(&disk, &shard.owner, anchor, Some(Version::from(1))).await;
             cover.unwrap().files.iter().map(|head| head.members).sum()
         })
     }

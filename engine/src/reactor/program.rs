@@ -1,7 +1,8 @@
-//! One run of a program: attachment in, UTF-8 out.
+//! One run of a program of the operator, on a worker thread: octets in, UTF-8 out.
 //!
-//! The attachment lies in a file in memory, so that a program that does not read cannot hold us up;
-//! its output is awaited until the deadline. Whatever is left of its process group then is killed.
+//! What it is given lies in a file in memory, so that a program that does not read cannot hold us
+//! up; its output is awaited until the deadline. Whatever is left of its process group then is
+//! killed.
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::{MemfdFlags, memfd_create};
@@ -11,6 +12,7 @@ use rustix::process::{
 use std::fs::File;
 use std::io::{self, Read, Seek, Write};
 use std::os::fd::AsFd;
+use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::CommandExt;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -19,7 +21,7 @@ use std::time::{Duration, Instant};
 ///
 /// # Errors
 /// It cannot be started, says that it failed, or is not done in time.
-pub(super) fn run(command: &[String], input: &[u8], timeout: Duration) -> io::Result<String> {
+pub fn run(command: &[String], input: &[u8], timeout: Duration) -> io::Result<String> {
     let deadline = Instant::now() + timeout;
     let mut running = Running::start(command, input)?;
     running.limit(timeout);
@@ -31,13 +33,19 @@ pub(super) fn run(command: &[String], input: &[u8], timeout: Duration) -> io::Re
 }
 
 /// Why a program cannot be started, if that can be seen.
-pub(super) fn why_not(path: &str) -> Option<&'static str> {
-    match super::is_program(path) {
+#[must_use]
+pub fn why_not(path: &str) -> Option<&'static str> {
+    match is_program(path) {
         Ok(true) => None,
         Ok(false) => Some("is no program"),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Some("is not there"),
         Err(_) => Some("cannot be looked at"),
     }
+}
+
+fn is_program(path: &str) -> io::Result<bool> {
+    let about = std::fs::metadata(path)?;
+    Ok(about.is_file() && about.permissions().mode() & 0o111 != 0)
 }
 
 /// Killed, with what it started, when it is dropped.
@@ -117,7 +125,7 @@ impl Drop for Running {
 }
 
 fn in_memory(octets: &[u8]) -> io::Result<File> {
-    let mut file = File::from(memfd_create("attachment", MemfdFlags::CLOEXEC)?);
+    let mut file = File::from(memfd_create("input", MemfdFlags::CLOEXEC)?);
     file.write_all(octets)?;
     file.rewind()?;
     Ok(file)
@@ -138,7 +146,7 @@ fn await_readable(file: &impl AsFd, deadline: Instant) -> io::Result<()> {
 }
 
 /// What is taken of a text, in bytes.
-const TEXT_BYTES_MAX: usize = 8 << 20;
+pub const TEXT_BYTES_MAX: usize = 8 << 20;
 
 /// Memory of a program, and a file that it writes, in bytes.
 const MEMORY_BYTES_MAX: u64 = 1 << 30;
