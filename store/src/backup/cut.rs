@@ -99,7 +99,7 @@ impl Deal {
 
 impl Dealings {
     /// Reads what the copies of a shard on `disk` say: the index of `manifest`, and the frames of
-    /// the log from there to `ends`, the ends of its segments.
+    /// the log from there to `ends`, the ends of its segments; none where it was never begun.
     pub(super) async fn read<D: Disk>(
         disk: &D,
         owner: &Owner,
@@ -114,7 +114,7 @@ impl Dealings {
                 None => Known::default(),
             },
             later: Vec::new(),
-            end: *ends.last().expect("a log has a segment"),
+            end: ends.last().copied().unwrap_or(End::NOTHING),
         };
         for end in ends.iter().filter(|end| end.segment >= from.0) {
             let path = segment_path(owner, end.segment);

@@ -38,7 +38,8 @@ pub struct ShardCopy {
     pub manifest: Option<u64>,
     /// What the manifest names.
     pub tables: Vec<TableCopy>,
-    /// By rising number without a gap, at least one; only of the last one less than all may count.
+    /// By rising number without a gap; only of the last one less than all may count. None: the
+    /// shard was never opened, and has nothing else either.
     pub segments: Vec<SegmentCopy>,
     /// What of the last segment may not have been durable, and lies with the generation.
     pub tail: Option<Tail>,
@@ -115,8 +116,7 @@ impl Generation {
 
     fn write(&self, identity: &Identity, out: &mut String) -> std::fmt::Result {
         writeln!(out, "ringpost generation\nformat {FORMAT}")?;
-        let has_tails = self.shards.iter().any(|shard| shard.tail.is_some());
-        writeln!(out, "{}", if has_tails { TAILS } else { NO_FEATURES })?;
+        writeln!(out, "{}", self.features())?;
         writeln!(out, "uuid {:032x}", u128::from_be_bytes(identity.uuid))?;
         writeln!(out, "taken {}", self.taken_secs)?;
         for (number, shard) in self.shards.iter().enumerate() {
@@ -143,6 +143,19 @@ impl Generation {
         Ok(())
     }
 
+    /// What a reader must know.
+    fn features(&self) -> String {
+        let has_tails = self.shards.iter().any(|shard| shard.tail.is_some());
+        let has_unopened = self.shards.iter().any(|shard| shard.segments.is_empty());
+        let mut features = NO_FEATURES.to_owned();
+        for (name, is_used) in [(TAILS, has_tails), (UNOPENED, has_unopened)] {
+            if is_used {
+                features.push_str(name);
+            }
+        }
+        features
+    }
+
     /// Reads a list, holding every byte of it against what would be written.
     pub(super) fn parse(
         path: &str,
@@ -166,7 +179,11 @@ impl Generation {
         let newer = || BackupError::Newer {
             path: path.to_owned(),
         };
-        let is_known = |features| features == NO_FEATURES || features == TAILS;
+        let is_known = |line: &str| {
+            let features = line.strip_prefix(NO_FEATURES);
+            let after_tails = features.map(|rest| rest.strip_prefix(TAILS).unwrap_or(rest));
+            after_tails.is_some_and(|rest| rest.is_empty() || rest == UNOPENED)
+        };
         if lines.next() != Some(&format!("format {FORMAT}")) || !lines.next().is_some_and(is_known)
         {
             return Err(newer());
@@ -181,7 +198,8 @@ impl Generation {
         }
         let is_sound = |shard: &ShardCopy| {
             let mut pairs = shard.segments.windows(2);
-            !shard.segments.is_empty()
+            let is_unopened = shard.manifest.is_none() && shard.tables.is_empty();
+            (!shard.segments.is_empty() || is_unopened && shard.tail.is_none())
                 && pairs.all(|pair| matches!(pair, [a, b] if a.number + 1 == b.number))
         };
         if !generation.shards.iter().all(is_sound) {
@@ -284,8 +302,9 @@ fn hex(words: &mut SplitWhitespace<'_>) -> Option<u32> {
 
 const FORMAT: u32 = 1;
 const NO_FEATURES: &str = "features";
-/// What a reader must know of a list with tails.
-const TAILS: &str = "features tails";
+/// What a reader must know of a list with tails, and of one with a shard without a log.
+const TAILS: &str = " tails";
+const UNOPENED: &str = " unopened";
 
 #[cfg(test)]
 mod tests {

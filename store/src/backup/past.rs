@@ -102,6 +102,14 @@ impl<'a, D: Disk> Past<'a, D> {
     pub(super) async fn cut_at(&self, until: i64) -> Result<Cut, BackupError> {
         let mut end = self.segments.last().map(|(_, end)| *end);
         let mut earliest = None;
+        if end.is_none() {
+            // It was never opened.
+            return Ok(Cut {
+                end: End::NOTHING,
+                is_empty: true,
+                earliest,
+            });
+        }
         for (segment, ends) in self.segments.iter().rev() {
             let times = self.times(*ends).await?;
             let late = times.of_frames.iter().find(|(_, secs)| *secs > until);
@@ -164,7 +172,7 @@ impl<'a, D: Disk> Past<'a, D> {
             }
             newer.push((generation.number, manifest));
         }
-        if first == 1 {
+        if first == 1 || cut == End::NOTHING {
             return Ok(Basis::Nothing);
         }
         // The oldest has most of what is gone by now.

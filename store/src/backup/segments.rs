@@ -25,6 +25,13 @@ pub(super) struct End {
 }
 
 impl End {
+    /// Of a log that was never begun.
+    pub(super) const NOTHING: End = End {
+        segment: 0,
+        offset: 0,
+        chain: 0,
+    };
+
     pub(super) fn of(segment: &SegmentCopy) -> End {
         End {
             segment: segment.number,
@@ -117,6 +124,12 @@ pub(super) async fn present<D: Disk>(
         found.push(Present { header, sealed });
     }
     Ok((!found.is_empty()).then_some(found))
+}
+
+/// Whether the store has no segment of a shard.
+pub(super) async fn has_no_log<D: Disk>(disk: &D, owner: &Owner) -> Result<bool, BackupError> {
+    let numbers = scan::segments(disk, &log_directory(owner)).await;
+    Ok(numbers.map_err(of_store)?.is_empty())
 }
 
 /// The header of a segment; `None` where there is no such file.

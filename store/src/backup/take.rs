@@ -4,7 +4,9 @@ use super::copy::{Copied, Table, checksum};
 use super::cut::{Dealings, settle};
 use super::error::{at, of_store, of_table};
 use super::list::{Generation, SegmentCopy, ShardCopy, TableCopy};
-use super::segments::{Continued, Copied as Extent, End, is_passed, present, segment_path};
+use super::segments::{
+    Continued, Copied as Extent, End, has_no_log, is_passed, present, segment_path,
+};
 use super::{Backup, BackupError, Progress, generation_directory, list_path, text};
 use crate::disk::Disk;
 use crate::limit::BLOCK_BYTES;
@@ -185,7 +187,7 @@ impl<S: Disk, D: Disk> Taking<'_, S, D> {
         let first = raw.manifest.as_ref().map_or(1, |m| m.first_segment);
         let first = raw.ends.last().map_or(first, |end| end.segment);
         let Some(present) = present(self.source, &owner, first).await? else {
-            return Ok(false);
+            return self.is_unopened(&owner, raw).await;
         };
         raw.ends.retain(|end| end.segment < first);
         for segment in present {
@@ -211,6 +213,16 @@ impl<S: Disk, D: Disk> Taking<'_, S, D> {
             }
         }
         Ok(true)
+    }
+
+    /// Whether nobody ever opened the shard: a store is made whole by opening one of its shards.
+    async fn is_unopened(&self, owner: &Owner, raw: &Raw) -> Result<bool, BackupError> {
+        let shard = owner.shard.0;
+        let was_listed = self.copies(shard).any(|copy| !copy.segments.is_empty());
+        if was_listed || raw.manifest.is_some() || !raw.ends.is_empty() {
+            return Ok(false);
+        }
+        has_no_log(self.source, owner).await
     }
 
     /// Whether the log of the store goes on where the last generation ends: then what that one has

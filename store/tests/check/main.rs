@@ -12,6 +12,7 @@ mod moment;
 mod repair;
 mod rescue;
 mod signatures;
+mod unopened;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
