@@ -16,7 +16,7 @@ use crate::disk::Disk;
 use crate::error::ReadError;
 use crate::log::RecordRef;
 use crate::mail::id::{ItemId, Lsn};
-use crate::pack::{Dictionary, Pack, PackHead, PackWriter, Reader};
+use crate::pack::{Dictionary, Pack, PackWriter, Reader};
 use crate::record::{Fact, HostReply, Queue, kind};
 use crate::table::manifest::{ArchiveName, Manifest};
 use crate::table::name;
@@ -45,7 +45,7 @@ impl<D: Disk> Archivist<D> {
             bytes: 0,
         };
         let path = name::archive(&site.owner.directory, name.number);
-        let head = head(site, name.number);
+        let head = site.head(name.number);
         // Facts are alike within one block; a dictionary would not save its own training.
         let without = Dictionary::Without;
         let writer = PackWriter::create_with(site.disk.clone(), &path, head, without).await;
@@ -119,7 +119,7 @@ impl<D: Disk> Archivist<D> {
     /// Takes all that another archive has.
     async fn copy(&mut self, site: &Site<'_, D>, from: &ArchiveName) -> Result<(), CompactError> {
         let path = name::archive(&site.owner.directory, from.number);
-        let pack = Pack::open(site.disk, &path, head(site, from.number)).await;
+        let pack = Pack::open(site.disk, &path, site.head(from.number)).await;
         let pack = pack.map_err(unread)?;
         let mut reader = Reader::new(&pack);
         for block in 0..pack.summary().blocks {
@@ -236,7 +236,7 @@ fn without_texts(mut queue: Queue) -> Queue {
 /// How many facts an archive has, all of them readable.
 async fn verify<D: Disk>(site: &Site<'_, D>, number: u32) -> Result<u64, CompactError> {
     let path = name::archive(&site.owner.directory, number);
-    let pack = Pack::open(site.disk, &path, head(site, number)).await;
+    let pack = Pack::open(site.disk, &path, site.head(number)).await;
     let pack = pack.map_err(unread)?;
     let mut outcome = Ok(0);
     pack.scan(|_, record| match (record, &mut outcome) {
@@ -317,14 +317,6 @@ async fn merge<D: Disk, P: Pace>(
         pace.pause(Progress { at, done, total }).await;
     }
     archivist.finish(site).await
-}
-
-fn head<D: Disk>(site: &Site<'_, D>, number: u32) -> PackHead {
-    PackHead {
-        store: site.owner.store,
-        shard: site.owner.shard,
-        number,
-    }
 }
 
 /// Archives of one tier that are merged into one of the next.

@@ -5,8 +5,8 @@ use crate::codec::Put;
 use crate::codec::checksum::plain;
 use crate::disk::{Disk, File};
 use crate::log::{Place, RecordRef};
+use crate::pack::PackError;
 use crate::pack::listing::{Listed, ListingFile, key_of, of_header, of_prefix};
-use crate::pack::{PackError, PackHead};
 use crate::record::{Fact, MessageHead, kind};
 use crate::table::name;
 use std::collections::HashMap;
@@ -125,11 +125,7 @@ pub(super) async fn open<D: Disk>(
     site: &Site<'_, D>,
     number: u32,
 ) -> Result<Option<ListingFile<D::File>>, CompactError> {
-    let head = PackHead {
-        store: site.owner.store,
-        shard: site.owner.shard,
-        number,
-    };
+    let head = site.head(number);
     let path = name::pack(&site.owner.directory, number);
     let opened = ListingFile::open(site.disk, &path, head).await;
     opened.map_err(unread)

@@ -44,7 +44,7 @@ use crate::log::scan::Segment;
 use crate::mail::id::ObjectId;
 use crate::mailbox::index::Index;
 use crate::memo::{MemoRun, Shelf};
-use crate::pack::PackError;
+use crate::pack::{PackError, PackHead};
 use crate::table::TableError;
 use crate::table::manifest::{self, Manifest, RunName};
 use crate::table::run::{Run, RunWriter};
@@ -162,6 +162,15 @@ pub(crate) struct Site<'a, D> {
 }
 
 impl<D: Disk> Site<'_, D> {
+    /// Whose pack, archive or story of this number it is.
+    fn head(&self, number: u32) -> PackHead {
+        PackHead {
+            store: self.owner.store,
+            shard: self.owner.shard,
+            number,
+        }
+    }
+
     /// The manifest goes before the files: without one they would be taken for lost mail.
     async fn first_manifest(&self) -> Result<Manifest, CompactError> {
         manifest::make_directories(self.disk, &self.owner.directory).await?;

@@ -24,7 +24,7 @@ use crate::disk::Disk;
 use crate::log::{Place, RECORD_HEADER_BYTES, Record, RecordRef};
 use crate::mail::id::{Lsn, ObjectId};
 use crate::pack::listing::{Lister, of_header};
-use crate::pack::{Dictionary, Pack, PackHead, PackWriter, Reader, Shape, Unpacked};
+use crate::pack::{Dictionary, Pack, PackWriter, Reader, Shape, Unpacked};
 use crate::record::{Fact, MessageHead, kind};
 use crate::table::manifest::{Manifest, PackName};
 use crate::table::name;
@@ -389,7 +389,7 @@ impl<'a, D: Disk, P: Pace> Mover<'a, D, P> {
         if self.open.is_none() {
             let number = manifest.take_number();
             let path = name::pack(&self.site.owner.directory, number);
-            let head = self.head(number);
+            let head = self.site.head(number);
             let (disk, dictionary) = (self.site.disk.clone(), self.dictionary.clone());
             let writer = PackWriter::create_with(disk, &path, head, dictionary).await;
             self.open = Some((number, writer.map_err(unwritten)?));
@@ -437,7 +437,7 @@ impl<'a, D: Disk, P: Pace> Mover<'a, D, P> {
     /// Reads a pack again. How many objects of the census lie in it.
     async fn verify(&mut self, made: &PackName, census: &Census) -> Result<usize, CompactError> {
         let path = name::pack(&self.site.owner.directory, made.number);
-        let pack = Pack::open(self.site.disk, &path, self.head(made.number)).await;
+        let pack = Pack::open(self.site.disk, &path, self.site.head(made.number)).await;
         let pack = pack.map_err(unread)?;
         let mut check = Check::default();
         if let Some(listing) = listing::open(self.site, made.number).await? {
@@ -481,14 +481,6 @@ impl<'a, D: Disk, P: Pace> Mover<'a, D, P> {
 
     pub(super) async fn pause(&self, at: &'static str) {
         self.pace.pause(self.course.progress(at)).await;
-    }
-
-    fn head(&self, number: u32) -> PackHead {
-        PackHead {
-            store: self.site.owner.store,
-            shard: self.site.owner.shard,
-            number,
-        }
     }
 }
 

@@ -15,7 +15,7 @@ use super::report::Damage;
 use super::{CompactError, Owner, Site, unread};
 use crate::disk::Disk;
 use crate::error::Container;
-use crate::pack::{Pack, PackError, PackHead, Unpacked};
+use crate::pack::{Pack, PackError, Unpacked};
 use crate::table::manifest::{ArchiveName, Manifest, PackName};
 use crate::table::name;
 use std::io;
@@ -153,11 +153,7 @@ impl<'a, D: Disk> Reader<'a, D> {
         path: &str,
         number: u32,
     ) -> Result<Option<Pack<D::File>>, CompactError> {
-        let head = PackHead {
-            store: self.site.owner.store,
-            shard: self.site.owner.shard,
-            number,
-        };
+        let head = self.site.head(number);
         match Pack::open_damaged(self.site.disk, path, head).await {
             Ok(pack) => Ok(Some(pack)),
             Err(PackError::Io { error, .. }) if error.kind() == io::ErrorKind::NotFound => {

@@ -12,7 +12,7 @@ use crate::limit::{STORY_BYTES_MAX, STORY_SECS_MAX};
 use crate::log::{Place, RecordRef};
 use crate::mail::header::{message_id, notice_of, put_message_id, put_notice_of};
 use crate::mail::id::Lsn;
-use crate::pack::{Dictionary, Pack, PackError, PackHead, PackWriter, Reader};
+use crate::pack::{Dictionary, Pack, PackError, PackWriter, Reader};
 use crate::record::{Fact, MessageHead, Piece, kind};
 use crate::table::manifest::Manifest;
 use crate::table::name::{self, STORIES};
@@ -173,7 +173,7 @@ async fn create<D: Disk>(site: &Site<'_, D>, number: u32) -> Option<PackWriter<D
     site.disk.create_directory(&stories).await.ok()?;
     let path = name::story(directory, number);
     let without = Dictionary::Without;
-    let writer = PackWriter::create_with(site.disk.clone(), &path, head(site, number), without);
+    let writer = PackWriter::create_with(site.disk.clone(), &path, site.head(number), without);
     writer.await.ok()
 }
 
@@ -198,7 +198,7 @@ pub(super) async fn prune<D: Disk>(site: &Site<'_, D>, stories: Stories, now_sec
     for name in names.iter().rev() {
         let path = format!("{directory}/{name}");
         let number = name::number(&path).unwrap_or(0);
-        match Pack::open(site.disk, &path, head(site, number)).await {
+        match Pack::open(site.disk, &path, site.head(number)).await {
             Ok(pack) => found.push((path, pack.summary().bytes, begun_secs(&pack).await)),
             Err(PackError::Io { .. }) => {}
             Err(_) => drop(site.disk.remove(&path).await),
@@ -240,14 +240,6 @@ fn is_of_envelope(payload: &[u8]) -> bool {
     match Fact::decode(kind::DELIVER, payload) {
         Ok(Fact::Deliver(deliver)) => deliver.recipient.is_some(),
         _ => false,
-    }
-}
-
-fn head<D: Disk>(site: &Site<'_, D>, number: u32) -> PackHead {
-    PackHead {
-        store: site.owner.store,
-        shard: site.owner.shard,
-        number,
     }
 }
 

@@ -11,7 +11,7 @@ use super::{CompactError, Site, unread};
 use crate::disk::Disk;
 use crate::mail::id::ObjectId;
 use crate::mailbox::index::Index;
-use crate::pack::{Pack, PackHead};
+use crate::pack::Pack;
 use crate::table::locations::{CHUNK_ENTRIES, Kind, Location, seat_of};
 use crate::table::manifest::{ChunkName, Manifest};
 use crate::table::name;
@@ -68,11 +68,7 @@ pub(super) async fn survey<D: Disk>(
     let counted = tally.packs;
     let mut all = Vec::with_capacity(manifest.packs.len());
     for pack in &manifest.packs {
-        let head = PackHead {
-            store: site.owner.store,
-            shard: site.owner.shard,
-            number: pack.number,
-        };
+        let head = site.head(pack.number);
         let path = name::pack(&site.owner.directory, pack.number);
         let open = Pack::<D::File>::open(site.disk, &path, head).await;
         let (live, live_records) = counted.get(&pack.number).copied().unwrap_or_default();
