@@ -64,6 +64,36 @@ pub struct Message {
 /// The snapshot that a reader began with: while it is held, none of its files is swept.
 struct Held(Rc<dyn Any>);
 
+/// Octets of a body on their way into the log. What was written leaves memory in the end, at once:
+/// a large message would else be moved in memory for each of its pieces.
+struct Settling<'w> {
+    writer: &'w mut BodyWriter,
+    /// Octets that were written.
+    done: usize,
+}
+
+impl Settling<'_> {
+    fn left(&self) -> &[u8] {
+        self.writer.tail.get(self.done..).unwrap_or_default()
+    }
+
+    /// A whole chunk lies in the log.
+    fn wrote(&mut self, place: Place) {
+        self.done += CHUNK_BYTES;
+        self.writer.pieces.push(Piece {
+            place,
+            octets: CHUNK_BYTES as u32,
+        });
+    }
+}
+
+impl Drop for Settling<'_> {
+    fn drop(&mut self) {
+        let done = self.done.min(self.writer.tail.len());
+        self.writer.tail.drain(..done);
+    }
+}
+
 impl fmt::Debug for Held {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let readers = Rc::strong_count(&self.0);
@@ -79,6 +109,17 @@ struct Tail {
 }
 
 impl Message {
+    /// Where a reading that begins at `from` is best ended: no record is read for it twice.
+    #[must_use]
+    pub fn block_end(&self, from: u64) -> u64 {
+        let mut end = self.prefix.len() as u64;
+        let mut ends = self.pieces.iter().map(|piece| {
+            end += u64::from(piece.octets);
+            end
+        });
+        ends.find(|end| *end > from).unwrap_or(self.octets)
+    }
+
     /// Holds no octets of the body until they are read again.
     pub fn let_go(&self) {
         self.tail.take();
@@ -127,17 +168,15 @@ impl<D: Disk> Shard<D> {
         if writer.octets() > MESSAGE_BYTES_MAX {
             return Err(ChangeError::Limit("size of a message"));
         }
-        while writer.tail.len() > CHUNK_BYTES {
+        let mut settling = Settling { writer, done: 0 };
+        while settling.left().len() > CHUNK_BYTES {
+            let writer = &mut settling.writer;
             if writer.lease.is_none() {
                 writer.lease = Some(self.arriving.lease(self.log.end().segment));
             }
-            let chunk = writer.tail.get(..CHUNK_BYTES).unwrap_or_default();
+            let chunk = settling.left().get(..CHUNK_BYTES).unwrap_or_default();
             let place = self.write_piece(chunk).await?;
-            writer.pieces.push(Piece {
-                place,
-                octets: CHUNK_BYTES as u32,
-            });
-            writer.tail.drain(..CHUNK_BYTES);
+            settling.wrote(place);
         }
         Ok(())
     }
