@@ -2,6 +2,7 @@
 
 use super::{ALICE, setup_with_smarthost};
 use serde_json::Value;
+use std::net::SocketAddr;
 use std::process::Command;
 use std::time::Duration;
 use tests::binary;
@@ -15,25 +16,7 @@ use tests::smtp::Smtp;
 /// the server has ended.
 #[test]
 fn a_message_is_followed_from_its_client_to_its_ends() {
-    let (setup, port) = setup_with_smarthost("");
-    let sink = Sink::with(port, |moment| match moment {
-        Moment::Rcpt("late@far.test", 0) => Some("450 4.2.1 Come back".to_owned()),
-        Moment::Rcpt("nobody@far.test", _) => Some("550 5.1.1 No such user here".to_owned()),
-        Moment::Rcpt("stuck@far.test", _) => Some("451 4.7.1 Not today".to_owned()),
-        _ => None,
-    });
-    let mut server = Server::start(setup);
-    let to = [
-        "bob@example.test",
-        "late@far.test",
-        "nobody@far.test",
-        "stuck@far.test",
-    ];
-    let id = submit(&server, &to);
-    assert_eq!(sink.wait_for(1)[0].to, ["late@far.test"]);
-    server.inbox(ALICE, 1);
-    server.wait_for_log("how=failed", 0);
-    server.wait_for_log("how=delivered", 0);
+    let (mut server, port, id) = lived("");
 
     for what in [
         id.as_str(),
@@ -86,25 +69,7 @@ fn a_message_is_followed_from_its_client_to_its_ends() {
 /// The compactor takes out of the log what has ended; its story is told as before.
 #[test]
 fn a_story_outlives_the_log() {
-    let (setup, port) = setup_with_smarthost("");
-    let sink = Sink::with(port, |moment| match moment {
-        Moment::Rcpt("late@far.test", 0) => Some("450 4.2.1 Come back".to_owned()),
-        Moment::Rcpt("nobody@far.test", _) => Some("550 5.1.1 No such user here".to_owned()),
-        Moment::Rcpt("stuck@far.test", _) => Some("451 4.7.1 Not today".to_owned()),
-        _ => None,
-    });
-    let mut server = Server::start(setup.top("shards = 1"));
-    let to = [
-        "bob@example.test",
-        "late@far.test",
-        "nobody@far.test",
-        "stuck@far.test",
-    ];
-    let id = submit(&server, &to);
-    assert_eq!(sink.wait_for(1)[0].to, ["late@far.test"]);
-    server.inbox(ALICE, 1);
-    server.wait_for_log("how=failed", 0);
-    server.wait_for_log("how=delivered", 0);
+    let (mut server, port, id) = lived("shards = 1");
     // A segment is worth emptying when there is something in it.
     let large = format!(
         "Subject: large\r\n\r\n{}",
@@ -205,6 +170,31 @@ fn leg<'a>(story: &'a Value, recipient: &str) -> &'a Value {
     let legs = story["queued"].as_array().unwrap();
     let found = legs.iter().find(|leg| leg["recipient"] == recipient);
     found.unwrap_or_else(|| panic!("{recipient} in {story}"))
+}
+
+/// A server whose message for four has come to its ends, or waits; where the other host listens,
+/// and the queue id. `top`: what the configuration says besides.
+fn lived(top: &str) -> (Server, SocketAddr, String) {
+    let (setup, port) = setup_with_smarthost("");
+    let sink = Sink::with(port, |moment| match moment {
+        Moment::Rcpt("late@far.test", 0) => Some("450 4.2.1 Come back".to_owned()),
+        Moment::Rcpt("nobody@far.test", _) => Some("550 5.1.1 No such user here".to_owned()),
+        Moment::Rcpt("stuck@far.test", _) => Some("451 4.7.1 Not today".to_owned()),
+        _ => None,
+    });
+    let server = Server::start(setup.top(top));
+    let to = [
+        "bob@example.test",
+        "late@far.test",
+        "nobody@far.test",
+        "stuck@far.test",
+    ];
+    let id = submit(&server, &to);
+    assert_eq!(sink.wait_for(1)[0].to, ["late@far.test"]);
+    server.inbox(ALICE, 1);
+    server.wait_for_log("how=failed", 0);
+    server.wait_for_log("how=delivered", 0);
+    (server, port, id)
 }
 
 /// Submits a message, and gives its queue id.

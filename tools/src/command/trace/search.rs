@@ -32,6 +32,12 @@ pub(super) struct Hits {
     pub(super) reach_secs: Option<i64>,
 }
 
+/// A shard's files that are read through, with what shows how far.
+struct Reading<'a> {
+    facts: Facts<'a, BlockingDisk>,
+    bar: &'a ProgressBar,
+}
+
 impl Search {
     pub(super) async fn hits(
         &self,
@@ -39,7 +45,11 @@ impl Search {
         owner: &Owner,
         bar: &ProgressBar,
     ) -> Result<Hits, FactsError> {
-        let facts = Facts::open(disk, owner).await?;
+        let reading = Reading {
+            facts: Facts::open(disk, owner).await?,
+            bar,
+        };
+        let facts = &reading.facts;
         let segments = facts.segments().await?;
         let mut begun = Vec::with_capacity(segments.len());
         for segment in &segments {
@@ -55,7 +65,7 @@ impl Search {
             let Some(segment) = segments.get(at) else {
                 continue;
             };
-            if self.search(&facts, segment, &mut hits, bar).await? {
+            if self.search(&reading, segment, &mut hits).await? {
                 earliest = Some(at);
             }
             if self.is_enough(&hits) {
@@ -71,9 +81,9 @@ impl Search {
                 hits.reach_secs = facts.begun_secs(oldest).await?.or(hits.reach_secs);
             }
             let told: Vec<Holder> = stories.into_iter().chain(segments).collect();
-            self.search_stories(&facts, &told, &mut hits, bar).await?;
+            self.search_stories(&reading, &told, &mut hits).await?;
             if !self.is_enough(&hits) && self.may_be_older(hits.reach_secs) {
-                self.search_emptied(&facts, &told, &mut hits, bar).await?;
+                self.search_emptied(&reading, &told, &mut hits).await?;
             }
         }
         Ok(hits)
@@ -117,10 +127,9 @@ impl Search {
     /// Stories and the log behind them tell all of what they tell the begin of.
     async fn search_stories(
         &self,
-        facts: &Facts<'_, BlockingDisk>,
+        reading: &Reading<'_>,
         told: &[Holder],
         hits: &mut Hits,
-        bar: &ProgressBar,
     ) -> Result<(), FactsError> {
         let mut earliest = None;
         let stories = told.iter().enumerate().rev();
@@ -128,7 +137,7 @@ impl Search {
             if self.is_enough(hits) {
                 break;
             }
-            if self.search(facts, story, hits, bar).await? {
+            if self.search(reading, story, hits).await? {
                 earliest = Some(at);
             }
         }
@@ -142,18 +151,17 @@ impl Search {
     /// archives, stories and the log.
     async fn search_emptied(
         &self,
-        facts: &Facts<'_, BlockingDisk>,
+        reading: &Reading<'_>,
         told: &[Holder],
         hits: &mut Hits,
-        bar: &ProgressBar,
     ) -> Result<(), FactsError> {
-        let emptied = facts.emptied();
+        let emptied = reading.facts.emptied();
         let mut with_hits = Vec::new();
         for pack in emptied.iter().rev() {
             if pack.kind != HolderKind::Pack || self.is_enough(hits) {
                 continue;
             }
-            if self.search(facts, pack, hits, bar).await? {
+            if self.search(reading, pack, hits).await? {
                 with_hits.push(*pack);
             }
         }
@@ -173,11 +181,11 @@ impl Search {
     /// Whether a file has something new that is meant.
     async fn search(
         &self,
-        facts: &Facts<'_, BlockingDisk>,
+        reading: &Reading<'_>,
         holder: &Holder,
         hits: &mut Hits,
-        bar: &ProgressBar,
     ) -> Result<bool, FactsError> {
+        let bar = reading.bar;
         let before = bar.position();
         bar.inc_length(holder.bytes);
         let mut sieve = Sieve {
@@ -191,7 +199,7 @@ impl Search {
             ControlFlow::Continue(())
         };
         // It reads to the end.
-        let _ = facts.read(holder, &mut look).await?;
+        let _ = reading.facts.read(holder, &mut look).await?;
         bar.set_position(before + holder.bytes);
         let has_some = !sieve.found.is_empty();
         let room = self.most.saturating_sub(hits.messages.len());
