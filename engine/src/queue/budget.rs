@@ -117,6 +117,13 @@ impl Budget {
     }
 }
 
+impl Share {
+    #[must_use]
+    pub(super) fn amount(&self) -> u64 {
+        self.amount
+    }
+}
+
 /// Whoever waits leaves the line, served or dropped, and the next one has a look.
 struct Leaves<'a> {
     budget: &'a Budget,

@@ -19,7 +19,7 @@ use super::budget;
 use super::dispatch::Dispatcher;
 use super::fit::fits;
 use super::hop::Hop;
-use super::letter::{Load, Parcel};
+use super::letter::{HERE_BYTES_MAX, HERE_BYTES_MAX_AT_FIRST, Load, Parcel, wanted_of};
 use super::nodes::Index;
 use super::outcome::{Tried, said_of};
 use super::privacy::{Unreached, is_about_tls};
@@ -40,6 +40,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
+use store::error::ReadError;
 use store::shard::{HostReply, Way};
 
 /// What a courier holds as long as it lives.
@@ -249,18 +250,36 @@ impl Courier {
         if self.has_work() {
             self.keep_pace(link).await;
         }
-        let ration = self.ration()?;
-        let load = self.next_load().await?;
-        Some(self.departing(load, ration))
+        loop {
+            let ration = self.ration()?;
+            let load = self.next_load(link.is_some()).await?;
+            let departing = self.departing(load, ration).await;
+            if departing.is_some() {
+                return departing;
+            }
+        }
     }
 
-    fn departing(&self, load: Load, ration: Ration) -> Departing {
-        Departing {
-            letter: self.desk.letter(&load.body, &load.parcels),
-            load,
-            ration,
-            is_given_back: Cell::new(false),
+    /// `None`: it cannot be read, and that is settled.
+    async fn departing(&self, load: Load, ration: Ration) -> Option<Departing> {
+        match self.desk.letter(&load.body, &load.parcels).await {
+            Ok(letter) => Some(Departing {
+                letter,
+                load,
+                ration,
+                is_given_back: Cell::new(false),
+            }),
+            Err(error) => {
+                self.unread(load.parcels, &error).await;
+                None
+            }
         }
+    }
+
+    async fn unread(&self, parcels: Vec<Parcel>, error: &ReadError) {
+        let pace = &self.hop.route.pace;
+        self.desk.unread(wanted_of(parcels), error, pace).await;
+        self.desk.turn();
     }
 
     /// Takes what comes behind the next letter of a connection, if something may at once. Behind
@@ -286,7 +305,7 @@ impl Courier {
             .take(self.queue, pace.recipients_max as usize, now);
         let taken = self.desk.keep_back(taken, self.permit.site(), now);
         if let Some(load) = self.desk.load_at_once(self.queue, taken, pace).await {
-            self.ahead = Some(self.departing(load, ration));
+            self.ahead = self.departing(load, ration).await;
         }
     }
 
@@ -299,8 +318,12 @@ impl Courier {
     }
 
     /// The next transaction's recipients with their message; passes over what cannot be read.
-    async fn next_load(&self) -> Option<Load> {
+    async fn next_load(&self, is_linked: bool) -> Option<Load> {
         let most = self.hop.route.pace.recipients_max as usize;
+        let here_max = match is_linked {
+            true => HERE_BYTES_MAX,
+            false => HERE_BYTES_MAX_AT_FIRST,
+        };
         loop {
             let now = self.desk.second();
             let taken = self.desk.take(self.queue, most, now);
@@ -310,7 +333,7 @@ impl Courier {
             let taken = self.desk.keep_back(taken, self.permit.site(), now);
             if let Some(load) = self
                 .desk
-                .load(Some(self.queue), taken, &self.hop.route.pace)
+                .load(Some(self.queue), taken, here_max, &self.hop.route.pace)
                 .await
             {
                 return Some(load);
@@ -325,7 +348,7 @@ impl Courier {
         self.clock(&parcels);
         let named = |parcel: &Parcel| (parcel.index, parcel.item.id.0);
         self.taken = parcels.iter().map(named).collect();
-        let mut pieces = body.pieces();
+        let mut blocks = body.content.blocks();
         // Also one that waited behind another.
         let indexes = parcels.iter().map(|parcel| parcel.index);
         self.desk.allow_time(indexes, body.octets());
@@ -342,13 +365,18 @@ impl Courier {
                     return true;
                 }
             };
+            body.enter(&self.desk.bodies).await;
             if self.fit(&mut body, &parcels, open.connection.offer()).await {
-                (letter, pieces) = (self.desk.letter(&body, &parcels), body.pieces());
+                letter = match self.desk.letter(&body, &parcels).await {
+                    Ok(letter) => letter,
+                    Err(error) => return self.not_sent(link, open, parcels, &error).await,
+                };
+                blocks = body.content.blocks();
             }
             self.look_ahead(&open, body.octets()).await;
             let next = self.chained(&open);
             let begun = clock::monotonic_micros();
-            let sent = open.connection.send_before(&letter, &mut pieces, next);
+            let sent = open.connection.send_before(&letter, &mut blocks, next);
             let outcome = self.or_give_back(sent).await;
             self.ahead.take_if(|ahead| ahead.is_given_back.get());
             self.note_time(begun);
@@ -356,6 +384,9 @@ impl Courier {
                 // Another connection may take long to come.
                 self.let_ahead_go();
                 continue;
+            }
+            if let Some(error) = blocks.fault.take() {
+                return self.not_sent(link, open, parcels, &error).await;
             }
             let promises = Promises::of(open.connection.offer());
             let (host, way) = (Rc::clone(&open.host), Arc::clone(&open.way));
@@ -366,7 +397,7 @@ impl Courier {
                 true => *link = Some(open),
                 false => {}
             }
-            drop((body, pieces));
+            drop((body, blocks));
             ration.spend();
             self.source().sent.fetch_add(1, Ordering::Relaxed);
             self.learn(&outcome);
@@ -377,6 +408,21 @@ impl Courier {
         // It closes every connection on us: as good as not there.
         self.give_back(parcels);
         false
+    }
+
+    /// A message that was taken cannot be read: no fault of the host.
+    async fn not_sent(
+        &mut self,
+        link: &mut Option<Link>,
+        open: Link,
+        parcels: Vec<Parcel>,
+        error: &ReadError,
+    ) -> bool {
+        *link = Some(open).filter(|open| open.connection.is_open());
+        self.let_ahead_go();
+        self.taken.clear();
+        self.unread(parcels, error).await;
+        true
     }
 
     /// What `sent` gives. While that takes long, what comes behind is left to other couriers.

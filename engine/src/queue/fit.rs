@@ -9,6 +9,7 @@
 //! What cannot be made so stays as it is, and egress says why it is not sent. Signatures are made
 //! afterwards, of what is sent.
 
+use super::content::Content;
 use super::courier::Courier;
 use super::dispatch::Dispatcher;
 use super::letter::{Body, Parcel};
@@ -39,17 +40,24 @@ impl Dispatcher {
     async fn change(&self, body: &mut Body, parcels: &[Parcel], lack: Lack) -> bool {
         // One at a time: a message that is changed is in memory some times over.
         let _turn = self.changes.take(1).await;
-        let octets = body.pieces.concat();
+        body.make_room(&self.bodies, body.octets()).await;
+        // Egress finds that it cannot be read, too.
+        let Ok(octets) = body.content.whole().await else {
+            return false;
+        };
         let ascii_path = |body: &Body| body.source.reverse_path.as_ref().is_none_or(is_ascii);
         let mut addresses = parcels.iter().map(|parcel| &parcel.recipient.address);
         if lack.utf8 && !(ascii_path(body) && addresses.all(is_ascii)) {
             return false;
         }
+        let is_binary = body.source.body == BodyKind::BinaryMime;
         let changed = move || {
             if lack.utf8 && !has_ascii_headers(&octets) {
                 return None;
             }
             match lack.eight_bits {
+                // A binary one may have bare line ends all the same.
+                true if !is_binary && octets.is_ascii() => Some(None),
                 true => downgrade(&octets).ok().map(Some),
                 false => Some(None),
             }
@@ -68,7 +76,7 @@ impl Dispatcher {
                 queue_id = body.queue_id.as_str(),
                 octets = octets.len() as u64
             );
-            body.pieces = [octets.into()].into();
+            body.content = Content::Here([octets.into()].into());
             body.source.body = BodyKind::SevenBit;
         }
         body.source.smtputf8 &= !lack.utf8;
@@ -92,6 +100,10 @@ fn lack(body: &Body, offer: &Offer) -> Option<Lack> {
     (eight_bits || utf8).then_some(Lack { eight_bits, utf8 })
 }
 
+/// As far as is known without reading it.
 fn is_seven_bit(body: &Body) -> bool {
-    body.pieces.iter().all(|piece| piece.is_ascii())
+    match &body.content {
+        Content::Here(pieces) => pieces.iter().all(|piece| piece.is_ascii()),
+        Content::Stored(_) => false,
+    }
 }

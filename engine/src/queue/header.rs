@@ -147,7 +147,7 @@ const SIGNATURES: [&str; 3] = ["dkim-signature", "arc-seal", "arc-message-signat
 const HEADER_END: &[u8] = b"\r\n\r\n";
 
 /// A header that is looked at ends before.
-const HEADER_BYTES_MAX: usize = 256 << 10;
+pub(super) const HEADER_BYTES_MAX: usize = 256 << 10;
 
 /// Without the line feed.
 const LINE_BYTES_MAX: usize = 999;

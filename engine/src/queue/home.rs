@@ -3,7 +3,7 @@
 //! Delivery and end are said in one frame, so that a crash delivers it once.
 
 use super::dispatch::Dispatcher;
-use super::letter::{Load, Parcel};
+use super::letter::{Load, Parcel, wanted_of};
 use super::nodes::Index;
 use super::outcome::{Result as Came, Tried};
 use super::owed::Debt;
@@ -35,14 +35,20 @@ impl Dispatcher {
                 continue;
             };
             let pace = config.outbound.pace(&item.domain, Whom::default()).clone();
-            let loaded = self.load(None, vec![index], &pace).await;
+            let loaded = self.load(None, vec![index], u64::MAX, &pace).await;
             let Some(Load { mut parcels, body }) = loaded else {
                 continue;
             };
             let Some(parcel) = parcels.pop() else {
                 continue;
             };
-            let octets = body.pieces.concat();
+            let octets = match body.content.whole().await {
+                Ok(octets) => octets,
+                Err(error) => {
+                    self.unread(wanted_of(vec![parcel]), &error, &pace).await;
+                    continue;
+                }
+            };
             if let Err(why) = self.deliver(&parcel, &body.source, octets).await {
                 let tried = tried(parcel, &why);
                 self.settle(vec![tried], &pace).await;

@@ -1,9 +1,9 @@
 //! Messages on their way out: read from the log, bounded in memory, signed, put into an envelope.
 
 use super::board::{QueueIndex, SENDING_SECS_MAX};
-use super::budget;
+use super::budget::{self, Budget};
+use super::content::Content;
 use super::dispatch::Dispatcher;
-use super::header;
 use super::nodes::{Index, Nodes};
 use super::origin;
 use super::outcome::{Result as Came, Tried};
@@ -12,7 +12,7 @@ use super::suspend;
 use super::terms::Terms;
 use super::watch::never_tried;
 use crate::config::outbound::Pace;
-use crate::egress::{Letter, Pieces};
+use crate::egress::Letter;
 use crate::event;
 use crate::intake::queue_id;
 use std::rc::Rc;
@@ -37,14 +37,15 @@ pub(super) struct Parcel {
     pub(super) born_millis: u64,
 }
 
-/// A message in memory.
+/// A message that is sent.
 pub(super) struct Body {
     pub(super) source: Source,
     tenant: String,
     pub(super) queue_id: String,
     priority: i8,
-    pub(super) pieces: Rc<[Rc<[u8]>]>,
-    _room: budget::Share,
+    pub(super) content: Content,
+    /// For what of it is in memory; `None` while it waits for more.
+    room: Option<budget::Share>,
 }
 
 impl Parcel {
@@ -69,13 +70,27 @@ impl Parcel {
 }
 
 impl Body {
-    pub(super) fn pieces(&self) -> Pieces {
-        Pieces::new(Rc::clone(&self.pieces))
-    }
-
     /// Without the signatures.
     pub(super) fn octets(&self) -> u64 {
-        self.pieces.iter().map(|piece| piece.len() as u64).sum()
+        self.content.octets()
+    }
+
+    /// It is about to be sent: then there is something of every message in memory.
+    pub(super) async fn enter(&mut self, bodies: &Rc<Budget>) {
+        let has_room = self
+            .room
+            .as_ref()
+            .is_some_and(|room| room.amount() >= SENT_BYTES);
+        if self.content.is_stored() && !has_room {
+            self.make_room(bodies, SENT_BYTES).await;
+        }
+    }
+
+    /// Room for so many octets in memory, instead of what it has.
+    pub(super) async fn make_room(&mut self, bodies: &Rc<Budget>, octets: u64) {
+        // Given back first: whoever waits with a part in hand may wait for ever.
+        self.room = None;
+        self.room = Some(bodies.take(octets).await);
     }
 }
 
@@ -92,17 +107,20 @@ impl Dispatcher {
         self.board.borrow_mut().take(queue, most, now, belongs)
     }
 
-    /// Reads the message of recipients that were taken. What cannot be sent is settled here;
-    /// `None`: that was all of it. What is of no ready queue is for a mailbox of ours.
+    /// Opens the message of recipients that were taken; one of more than `here_max` octets is read
+    /// when it is sent. What cannot be sent is settled here; `None`: that was all of it. What is of
+    /// no ready queue is for a mailbox of ours.
     pub(super) async fn load(
         &self,
         queue: Option<QueueIndex>,
         taken: Vec<Index>,
+        here_max: u64,
         pace: &Pace,
     ) -> Option<Load> {
         let (wanted, octets) = self.wanted(taken)?;
-        let room = self.bodies.take(octets).await;
-        self.load_into(queue, wanted, room, pace).await
+        let is_here = octets <= here_max;
+        let room = self.bodies.take(room_for(octets, is_here)).await;
+        self.load_into(queue, wanted, (is_here, room), pace).await
     }
 
     /// As [`load`](Self::load), for whoever has room for a message already and must not wait for
@@ -114,8 +132,12 @@ impl Dispatcher {
         pace: &Pace,
     ) -> Option<Load> {
         let (wanted, octets) = self.wanted(taken)?;
-        match self.bodies.try_take(octets) {
-            Some(room) => self.load_into(Some(queue), wanted, room, pace).await,
+        let is_here = octets <= HERE_BYTES_MAX;
+        match self.bodies.try_take(room_for(octets, is_here)) {
+            Some(room) => {
+                self.load_into(Some(queue), wanted, (is_here, room), pace)
+                    .await
+            }
             None => {
                 self.make_ready(wanted.into_iter().map(|(index, _)| index));
                 None
@@ -144,19 +166,14 @@ impl Dispatcher {
         &self,
         queue: Option<QueueIndex>,
         wanted: Vec<(Index, Item)>,
-        room: budget::Share,
+        (is_here, room): (bool, budget::Share),
         pace: &Pace,
     ) -> Option<Load> {
         let octets = wanted.first()?.1.octets;
         self.allow_time(wanted.iter().map(|(index, _)| *index), octets);
         let ids: Vec<ItemId> = wanted.iter().map(|(_, item)| item.id).collect();
-        let read = async {
-            let (queued, sent_path) = origin::settled(self.store.queued(&ids).await?);
-            let pieces = self.pieces(&queued.message).await?;
-            Ok((queued, sent_path, pieces))
-        };
-        let (mut queued, sent_path, pieces) = match read.await {
-            Ok(read) => read,
+        let (mut queued, sent_path) = match self.store.queued(&ids).await {
+            Ok(queued) => origin::settled(queued),
             Err(error) => {
                 self.unread(wanted, &error, pace).await;
                 return None;
@@ -183,6 +200,13 @@ impl Dispatcher {
         let parcels = self.parcels(wanted, &queued, &sender);
         let parcels = self.in_time(parcels, pace).await;
         let priority = parcels.first()?.item.priority;
+        let content = match self.content(queued.message, is_here).await {
+            Ok(content) => content,
+            Err(error) => {
+                self.unread(wanted_of(parcels), &error, pace).await;
+                return None;
+            }
+        };
         Some(Load {
             parcels,
             body: Body {
@@ -190,10 +214,18 @@ impl Dispatcher {
                 tenant: queued.tenant,
                 queue_id: queue_id::text(queued.queue),
                 priority,
-                pieces: header::renamed(&self.live.config.load().rewrites, pieces).into(),
-                _room: room,
+                content,
+                room: Some(room),
             },
         })
+    }
+
+    async fn content(&self, message: Message, is_here: bool) -> Result<Content, ReadError> {
+        let config = self.live.config.load_full();
+        match is_here {
+            true => Content::read(&self.store, &message, &config.rewrites).await,
+            false => Content::leave(&self.store, message, &config.rewrites).await,
+        }
     }
 
     /// Those that may leave now.
@@ -251,17 +283,6 @@ impl Dispatcher {
         indexes.for_each(|index| board.nodes.node_mut(index).due = due);
     }
 
-    async fn pieces(&self, message: &Message) -> Result<Vec<Rc<[u8]>>, ReadError> {
-        let mut pieces = Vec::new();
-        let mut from = 0;
-        while from < message.octets {
-            let to = message.octets.min(from + PIECE_BYTES);
-            pieces.push(Rc::from(self.store.read(message, from, to).await?));
-            from = to;
-        }
-        Ok(pieces)
-    }
-
     /// Mail of a suspended sender or recipient waits. `true`: it does.
     fn put_off(&self, index: Index, envelope: &suspend::Envelope<'_>) -> bool {
         let now = self.second();
@@ -315,7 +336,7 @@ impl Dispatcher {
     }
 
     /// A message that is lost ends, and its sender hears of it; one that cannot be read now waits.
-    async fn unread(&self, wanted: Vec<(Index, Item)>, error: &ReadError, pace: &Pace) {
+    pub(super) async fn unread(&self, wanted: Vec<(Index, Item)>, error: &ReadError, pace: &Pace) {
         event!(
             Error,
             "queued message unreadable",
@@ -348,7 +369,11 @@ impl Dispatcher {
     }
 
     /// The envelope of a load, and the signatures that go before the message.
-    pub(super) fn letter(&self, body: &Body, parcels: &[Parcel]) -> Letter {
+    pub(super) async fn letter(
+        &self,
+        body: &Body,
+        parcels: &[Parcel],
+    ) -> Result<Letter, ReadError> {
         let source = &body.source;
         let recipients = parcels.iter().map(|parcel| parcel.recipient.clone());
         let envelope = Envelope {
@@ -366,19 +391,20 @@ impl Dispatcher {
             .map(|parcel| parcel.terms)
             .unwrap_or_default();
         let now = i64::from(self.second());
-        Letter {
+        let signatures = self.signatures(body).await?;
+        Ok(Letter {
             require_tls: terms.require_tls,
             by: terms.by.map(|by| by.left(now)),
             priority: Some(body.priority).filter(|priority| *priority != 0),
-            ..Letter::new(Rc::new(envelope), self.signatures(body).into())
-        }
+            ..Letter::new(Rc::new(envelope), signatures.into())
+        })
     }
 
     /// We answer for the reverse-path of whoever has logged in, else for ourselves.
-    fn signatures(&self, body: &Body) -> Vec<u8> {
-        let signers = self.live.signers.load();
+    async fn signatures(&self, body: &Body) -> Result<Vec<u8>, ReadError> {
+        let signers = self.live.signers.load_full();
         if signers.is_empty() {
-            return Vec::new();
+            return Ok(Vec::new());
         }
         let hostname = self.live.config.load().hostname.clone();
         let has_login = !body.tenant.starts_with(['@', '<']);
@@ -387,8 +413,8 @@ impl Dispatcher {
             _ => hostname,
         };
         let mut signing = signers.begin(&answering, self.now().unix_secs() as i64);
-        body.pieces.iter().for_each(|piece| signing.feed(piece));
-        signing.finish().unwrap_or_else(|why| {
+        body.content.each(|block| signing.feed(block)).await?;
+        Ok(signing.finish().unwrap_or_else(|why| {
             let queue_id = body.queue_id.as_str();
             event!(
                 Debug,
@@ -397,12 +423,33 @@ impl Dispatcher {
                 why = why.to_string()
             );
             Vec::new()
-        })
+        }))
+    }
+}
+
+/// Recipients as they were taken.
+pub(super) fn wanted_of(parcels: Vec<Parcel>) -> Vec<(Index, Item)> {
+    let wanted = |parcel: Parcel| (parcel.index, parcel.item);
+    parcels.into_iter().map(wanted).collect()
+}
+
+/// What of a message is in memory before it is sent.
+fn room_for(octets: u64, is_here: bool) -> u64 {
+    match is_here {
+        true => octets,
+        false => STORED_BYTES,
     }
 }
 
 /// A next hop that takes less is given up (`egress::Patience`).
 const OCTETS_A_SEC_MIN: u64 = 512;
 
-/// What is lent to a socket at a time.
-const PIECE_BYTES: u64 = 64 << 10;
+/// A message of so many octets is read before its turn where a connection is open.
+pub(super) const HERE_BYTES_MAX: u64 = 128 << 10;
+
+/// One of so many where none is: its host may be silent.
+pub(super) const HERE_BYTES_MAX_AT_FIRST: u64 = 16 << 10;
+
+/// What a message takes that is not here, and while it is sent: a block, and its tail.
+const STORED_BYTES: u64 = 1 << 10;
+const SENT_BYTES: u64 = 256 << 10;

@@ -15,6 +15,7 @@ mod board;
 mod budget;
 mod choice;
 mod connect;
+mod content;
 mod counts;
 mod courier;
 mod crew;

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
 
 mod asking;
+mod bulk;
 mod changes;
 mod cut;
 mod envelope;
@@ -10,6 +11,7 @@ mod hooks;
 mod hostile;
 mod inject;
 mod large;
+mod memory;
 mod mx;
 mod peers;
 mod private;

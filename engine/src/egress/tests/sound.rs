@@ -70,8 +70,15 @@ fn letters_that_follow_each_other_closely_arrive_as_they_are() {
 /// The server waits for its message: another one would be taken for it.
 #[test]
 fn a_letter_that_was_announced_and_never_comes_ends_the_connection() {
-    for another in [true, false] {
-        let (address, ledgers) = Server::offering(&["PIPELINING"]).serve();
+    let by_data = &["PIPELINING"][..];
+    let by_chunk = &["PIPELINING", "CHUNKING"][..];
+    for (keywords, another) in [
+        (by_data, true),
+        (by_data, false),
+        (by_chunk, true),
+        (by_chunk, false),
+    ] {
+        let (address, ledgers) = Server::offering(keywords).serve();
         on_shard(move || async move {
             let mut connection = Connection::open(&target(address), &tools()).await.unwrap();
             let (first, second) = (letter(1), letter(2));
