@@ -1,7 +1,6 @@
 //! What all connections of one shard share.
 
 use super::census::{Census, Room};
-use super::drain::Drain;
 use super::guests::Guests;
 use super::pop3::Maildrops;
 use crate::auth::token::Tokens;
@@ -11,7 +10,7 @@ use crate::convert::Converters;
 use crate::event;
 use crate::intake::{Intake, QueueIds, Shard};
 use crate::post::Post;
-use crate::reactor::{Now, Pool};
+use crate::reactor::{Drain, Now, Pool};
 use crate::route::{Account, Live};
 use crate::session::imap::Known;
 use crate::telemetry::metric::{self, ShardMetrics};

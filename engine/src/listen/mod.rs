@@ -1,7 +1,6 @@
 //! Sockets in: drive a session, hand over, say goodbye.
 
 mod census;
-mod drain;
 mod feedback;
 mod finding;
 mod front;
@@ -20,7 +19,6 @@ pub mod smtp;
 mod told;
 
 pub use census::{Census, Crowded, Pass, Room};
-pub use drain::Drain;
 pub use front::{Believed, unwrap};
 pub use guests::{Guests, as_owner};
 pub use hall::Hall;

@@ -54,7 +54,9 @@ impl Courier {
             let Some(target) = self.target(host, address, manner, proxy.as_ref()) else {
                 continue;
             };
-            let opened = Connection::open(&target, &self.desk.tools).await;
+            let opening = Connection::open(&target, &self.desk.tools);
+            let opened = self.desk.ending.or(opening).await;
+            let opened = opened.ok_or(Unreached::Ending)?;
             if manner == Manner::Usual {
                 self.report(domain, host, address, &opened);
             }

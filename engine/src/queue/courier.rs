@@ -137,6 +137,7 @@ impl Courier {
                     false => break,
                 }
             };
+            let begun = clock::monotonic_micros();
             if !self.send(&mut link, departing).await {
                 break;
             }
@@ -144,6 +145,7 @@ impl Courier {
             if self.is_others_turn(&link) || !self.may_stay() {
                 break;
             }
+            self.catch_breath(begun).await;
         }
         if let Some(link) = link {
             link.connection.quit().await;
@@ -157,6 +159,15 @@ impl Courier {
         desk.call_next();
         desk.serve(queue);
         desk.turn();
+    }
+
+    /// What is put off is put off quickly: without a rest, few couriers for sites that take nothing
+    /// would have as much of the shard as many for sites that take mail.
+    async fn catch_breath(&self, begun: u64) {
+        if self.sulk.is_some() {
+            let took = clock::monotonic_micros().saturating_sub(begun);
+            sleep(Duration::from_micros(took.saturating_mul(SULK_RESTS)).min(SULK_REST_MAX)).await;
+        }
     }
 
     /// Others wait for a connection, and this one has sent its share.
@@ -360,6 +371,8 @@ impl Courier {
                     self.unreached(parcels, &host, &failure).await;
                     return false;
                 }
+                // Whoever had them gives them back.
+                Err(Unreached::Ending) => return false,
                 Err(Unreached::Private(host, failure)) => {
                     self.not_private(parcels, &host, &failure).await;
                     return true;
@@ -650,6 +663,10 @@ const TURN_LETTERS: u32 = 50;
 
 /// As [`TURN_LETTERS`], for a site that puts off everything.
 const TURN_LETTERS_OF_SULKING: u32 = 5;
+
+/// How many times as long as its message took a courier of such a site rests, and no longer than.
+const SULK_RESTS: u64 = 4;
+const SULK_REST_MAX: Duration = Duration::from_secs(1);
 
 /// Connections that end before they answer anything, before a message waits.
 const STALE_MAX: usize = 3;

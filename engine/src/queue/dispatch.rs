@@ -31,7 +31,7 @@ use crate::config::outbound::{Outbound, Pace, Route};
 use crate::egress::Tools;
 use crate::event;
 use crate::intake::{Intake, QueueIds, Shard};
-use crate::reactor::{Now, sleep, spawn, yield_now};
+use crate::reactor::{Drain, Now, sleep, spawn, yield_now};
 use crate::route::Live;
 use crate::telemetry::metric::ShardMetrics;
 use std::cell::{Cell, RefCell};
@@ -100,7 +100,8 @@ pub struct Dispatcher {
     pub(super) ordered: RefCell<Ordered>,
     questions: Rc<Budget>,
     seconds: Seconds,
-    is_ending: Cell<bool>,
+    /// Nothing new is sent from then on.
+    pub(super) ending: Rc<Drain>,
     /// Where the watchdog goes on.
     pub(super) looked: Cell<u32>,
 }
@@ -123,7 +124,7 @@ impl Dispatcher {
             bodies: Budget::new(queue.sending_bytes_max),
             connections: Budget::new(queue.connections_max),
             probes: Budget::new(queue.connections_max / PROBES_PART),
-            sulks: Budget::new(pulse.sulkers()),
+            sulks: Budget::new(pulse.sulkers(queue.connections_max)),
             pulse,
             line: RefCell::default(),
             questions: Budget::new(QUESTIONS_MAX),
@@ -144,7 +145,7 @@ impl Dispatcher {
             metrics: equipment.metrics,
             random: equipment.random,
             remembered: told::Remembered::default(),
-            is_ending: Cell::new(false),
+            ending: Drain::new(),
             looked: Cell::new(0),
         });
         dispatcher.recall();
@@ -165,9 +166,10 @@ impl Dispatcher {
         }
     }
 
-    /// Sends nothing new from now on. Couriers end after the message that they have under way.
+    /// Sends nothing new from now on. Couriers end after the message that they have under way, and
+    /// at once where no host has answered yet.
     pub fn end(&self) {
-        self.is_ending.set(true);
+        self.ending.begin();
         let mut board = self.board.borrow_mut();
         let idle = board.queues_mut().flat_map(|queue| queue.idle.drain(..));
         for idle in idle {
@@ -178,7 +180,7 @@ impl Dispatcher {
 
     #[must_use]
     pub fn is_ending(&self) -> bool {
-        self.is_ending.get()
+        self.ending.is_on()
     }
 
     /// Connections to other hosts that are open or opening.
@@ -194,6 +196,7 @@ impl Dispatcher {
         self.bodies.set(rules.queue.sending_bytes_max);
         self.connections.set(rules.queue.connections_max);
         self.probes.set(rules.queue.connections_max / PROBES_PART);
+        self.set_sulkers();
         self.generation.set(self.generation.get() + 1);
         {
             let mut board = self.board.borrow_mut();

@@ -24,6 +24,8 @@ pub(super) enum Unreached {
     Site(Rc<str>, Failure),
     /// For none that must be private.
     Private(Rc<str>, Failure),
+    /// This server ends, and no host had answered yet: nothing was tried.
+    Ending,
 }
 
 impl Courier {

@@ -40,10 +40,14 @@ impl Pulse {
         self.most.get()
     }
 
-    /// Couriers, of these, for sites that put off everything.
+    /// Couriers, of these, for sites that put off everything: few where others have work.
     #[must_use]
-    pub(super) fn sulkers(&self) -> u64 {
-        (self.most.get() / SULKERS_PART).max(SULKERS_MIN)
+    pub(super) fn sulkers(&self, connections_max: u64) -> u64 {
+        let sulkers = match self.is_felt.get() {
+            true => self.most.get() / SULKERS_PART,
+            false => (connections_max / SULKERS_PART_AT_REST).min(SULKERS_AT_REST_MAX),
+        };
+        sulkers.max(SULKERS_MIN)
     }
 
     /// Learns from one turn, in which so many were at work. `true`: more may be than before.
@@ -77,6 +81,10 @@ impl Dispatcher {
     pub(super) fn at_work(&self) -> u64 {
         let not_at_work = self.probes.used() + self.pulse.leaving.get();
         self.connections.used().saturating_sub(not_at_work)
+    }
+
+    pub(super) fn set_sulkers(&self) {
+        self.sulks.set(self.pulse.sulkers(self.connections.most()));
     }
 
     /// Whether one more may be at work.
@@ -116,13 +124,14 @@ impl Dispatcher {
                 let may_more = this
                     .pulse
                     .beat(turn, this.at_work(), this.connections.most());
-                this.sulks.set(this.pulse.sulkers());
+                this.set_sulkers();
                 if may_more {
                     this.call_next();
                 }
                 sleep(BEAT).await;
             }
             this.pulse.rest();
+            this.set_sulkers();
         });
     }
 }
@@ -145,9 +154,14 @@ const AT_WORK_FIRST: u64 = 128;
 /// Whoever may have no more is measured already, and so may get more.
 const _: () = assert!(AT_WORK_FIRST > AT_WORK_MIN);
 
-/// Sites that put off everything have one part of the couriers, and so many at least.
-const SULKERS_PART: u64 = 32;
+/// Sites that put off everything have one part of the couriers, and so many at least: each of their
+/// messages is as much work as one that is delivered.
+const SULKERS_PART: u64 = 64;
 const SULKERS_MIN: u64 = 2;
+
+/// Where few are at work they have more, so that who is greylisted by many sites comes along.
+const SULKERS_PART_AT_REST: u64 = 16;
+const SULKERS_AT_REST_MAX: u64 = 16;
 
 /// Between two measurements.
 const BEAT: Duration = Duration::from_millis(20);
@@ -161,18 +175,26 @@ mod tests {
     #[test]
     fn long_turns_take_couriers_away_and_short_ones_give_them_back() {
         let pulse = Pulse::new();
+        assert_eq!(
+            (pulse.sulkers(CEILING), pulse.sulkers(20)),
+            (16, SULKERS_MIN)
+        );
+        pulse.is_felt.set(true);
         assert!(!pulse.beat(1_000_000, AT_WORK_FIRST, CEILING));
         assert_eq!(pulse.most(), AT_WORK_FIRST, "one long turn may be chance");
         for _ in 0..100 {
             pulse.beat(1_000_000, pulse.most(), CEILING);
         }
-        assert_eq!((pulse.most(), pulse.sulkers()), (AT_WORK_MIN, SULKERS_MIN));
+        assert_eq!(
+            (pulse.most(), pulse.sulkers(CEILING)),
+            (AT_WORK_MIN, SULKERS_MIN)
+        );
         assert!(pulse.beat(1_000, AT_WORK_MIN, CEILING));
         for _ in 0..100 {
             pulse.beat(1_000, pulse.most(), CEILING);
         }
         assert_eq!(
-            (pulse.most(), pulse.sulkers()),
+            (pulse.most(), pulse.sulkers(CEILING)),
             (CEILING, CEILING / SULKERS_PART)
         );
         pulse.rest();

@@ -16,6 +16,7 @@
 pub mod alarm;
 pub mod buffer;
 pub mod clock;
+pub mod drain;
 pub mod file;
 pub mod heap;
 pub mod idle;
@@ -40,6 +41,7 @@ mod watched;
 
 pub use alarm::Alarm;
 pub use clock::{Clock, Now};
+pub use drain::Drain;
 pub use file::RingDisk;
 pub use mesh::{Endpoint, Mesh};
 pub use net::Listener;

@@ -1,6 +1,7 @@
 //! From submission to another host: taken, delivered, tried again, or given back to the sender.
 
 use super::{ALICE, setup_with_smarthost, submit, text, with_sink};
+use std::net::TcpListener;
 use std::process::Command;
 use std::time::Duration;
 use tests::binary;
@@ -238,6 +239,26 @@ fn a_gentle_end_keeps_what_waits() {
     let sink = Sink::start(port);
     server.restart();
     assert_eq!(sink.wait_for(1)[0].to, ["carol@far.test"]);
+}
+
+/// A host that takes the connection and says nothing has no message under way: an end does not wait
+/// for it, and it was no attempt.
+#[test]
+fn an_end_does_not_wait_for_a_silent_host() {
+    let (setup, port) = setup_with_smarthost("");
+    let silent = TcpListener::bind(port).unwrap();
+    let mut server = Server::start(setup);
+    submit(&server, &["carol@far.test"], "kept");
+    let connection = silent.accept().unwrap();
+    // A conversation is waited for as long as `drain_secs_max` says: half a minute.
+    assert!(server.terminate(Duration::from_secs(20)).success());
+    drop((silent, connection));
+    let sink = Sink::start(port);
+    server.restart();
+    assert_eq!(sink.wait_for(1)[0].to, ["carol@far.test"]);
+    server.wait_for_log("how=delivered", 0);
+    let is_attempt = |line: &String| line.contains("result=deferred");
+    assert!(!server.log_lines().iter().any(is_attempt));
 }
 
 /// Mail of a domain that has a key leaves signed: the signature stands before everything else.

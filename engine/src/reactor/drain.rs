@@ -1,4 +1,4 @@
-//! The end of a shard's conversations: told once, heard by everybody who waits for a command.
+//! The end of a shard's conversations: told once, heard by everybody who waits for somebody else.
 
 use slab::Slab;
 use std::cell::{Cell, RefCell};
