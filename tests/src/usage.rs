@@ -15,6 +15,22 @@ pub fn resident_bytes_peak(pid: u32) -> u64 {
 /// Processor time of all threads so far, user and system.
 pub fn cpu(pid: u32) -> Duration {
     let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).expect("the process lives");
+    cpu_of(&stat)
+}
+
+/// The same of those of its threads whose names begin so.
+pub fn cpu_of_threads(pid: u32, name: &str) -> Duration {
+    let tasks = std::fs::read_dir(format!("/proc/{pid}/task")).expect("the process lives");
+    let stats =
+        tasks.filter_map(|task| std::fs::read_to_string(task.ok()?.path().join("stat")).ok());
+    let is_meant = |stat: &String| {
+        stat.split_once('(')
+            .is_some_and(|(_, it)| it.starts_with(name))
+    };
+    stats.filter(is_meant).map(|stat| cpu_of(&stat)).sum()
+}
+
+fn cpu_of(stat: &str) -> Duration {
     // The name stands in parentheses and may hold anything; utime and stime are fields 14 and 15.
     let behind_name = stat.rsplit_once(')').expect("stat has a name").1;
     let ticks: u64 = behind_name

@@ -13,6 +13,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::Value;
 use serde_json::value::RawValue;
+use std::borrow::Cow;
 use std::collections::HashSet;
 use store::mail::address::Address;
 use store::mail::envelope::{Notify, Ret};
@@ -45,7 +46,7 @@ pub struct Injection<'a> {
     pub notify: Notify,
     pub ret: Option<Ret>,
     pub envid: Option<String>,
-    pub metadata: Option<&'a RawValue>,
+    pub metadata: Option<Cow<'a, RawValue>>,
 }
 
 /// One recipient.
@@ -57,8 +58,8 @@ pub struct Recipient<'a> {
     /// `Err` says what is wrong with it.
     pub address: Result<Address, &'static str>,
     pub(super) name: Option<Text<'a>>,
-    pub(super) data: Option<&'a RawValue>,
-    pub metadata: Option<&'a RawValue>,
+    pub(super) data: Option<Cow<'a, RawValue>>,
+    pub metadata: Option<Cow<'a, RawValue>>,
 }
 
 /// Where a recipient stands.
@@ -396,13 +397,17 @@ impl Checker<'_> {
         (notify, ret, envid)
     }
 
-    fn metadata<'a>(&mut self, pointer: &str, said: Option<&'a RawValue>) -> Option<&'a RawValue> {
+    fn metadata<'a>(
+        &mut self,
+        pointer: &str,
+        said: Option<&'a RawValue>,
+    ) -> Option<Cow<'a, RawValue>> {
         let said = said?;
         if !said.get().starts_with('{') || said.get().len() > METADATA_BYTES_MAX {
             let what = format!("expected an object of at most {METADATA_BYTES_MAX} octets");
             self.fault(pointer, what);
         }
-        Some(said)
+        Some(Cow::Borrowed(said))
     }
 
     fn raw(&mut self, raw: &Text<'_>, request: &Request<'_>) -> Option<Vec<u8>> {
@@ -562,7 +567,7 @@ impl Checker<'_> {
 fn recipient<'a>(
     role: Role,
     one: Mailbox<'a>,
-    metadata: Option<&'a RawValue>,
+    metadata: Option<Cow<'a, RawValue>>,
     seen: &mut HashSet<Address>,
 ) -> Recipient<'a> {
     let is_data =
@@ -580,7 +585,7 @@ fn recipient<'a>(
         email: one.email,
         address,
         name: one.name,
-        data: one.substitutions,
+        data: one.substitutions.map(Cow::Borrowed),
         metadata,
     }
 }

@@ -229,7 +229,10 @@ impl<'w> Writer<'w> {
     }
 
     fn data(&self) -> Result<Value, Unfit> {
-        let Some(raw) = self.recipient.and_then(|recipient| recipient.data) else {
+        let Some(raw) = self
+            .recipient
+            .and_then(|recipient| recipient.data.as_deref())
+        else {
             return Ok(Value::Null);
         };
         serde_json::from_str(raw.get()).map_err(|error| unfit("/substitutions", &error.to_string()))

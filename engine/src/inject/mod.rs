@@ -19,6 +19,7 @@ mod sender;
 mod template;
 mod time;
 mod token;
+mod whole;
 
 pub mod fuzz;
 

@@ -162,6 +162,10 @@ fn pointer(path: &Path) -> String {
 }
 
 impl Text<'_> {
+    pub(super) fn into_owned(self) -> Text<'static> {
+        Text(Cow::Owned(self.0.into_owned()))
+    }
+
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0

@@ -33,7 +33,7 @@ impl Counter {
     pub async fn answer(&self, from: usize, question: Question) -> Answer {
         match question {
             Question::Piece { stream, octets } => {
-                Answer::Written(self.piece((from, stream), &octets).await)
+                Answer::Written(self.piece((from, stream), octets).await)
             }
             Question::Abandon { stream } => {
                 self.bodies.borrow_mut().remove(&(from, stream));
@@ -56,12 +56,12 @@ impl Counter {
         }
     }
 
-    async fn piece(&self, key: (usize, StreamId), octets: &[u8]) -> Result<(), ChangeError> {
+    async fn piece(&self, key: (usize, StreamId), mut octets: Vec<u8>) -> Result<(), ChangeError> {
         let mut body = self.bodies.borrow_mut().remove(&key).unwrap_or_default();
         if self.bodies.borrow().len() >= BODIES_MAX {
             return Err(ChangeError::Limit("bodies arriving from other shards"));
         }
-        self.store.body_write(&mut body, octets).await?;
+        self.store.body_take(&mut body, &mut octets).await?;
         self.bodies.borrow_mut().insert(key, body);
         Ok(())
     }

@@ -2,8 +2,10 @@
 //! of the trials): bounded, said in safe words, and no way to anybody else.
 
 use super::{ALICE, setup_with_smarthost, submit};
+use std::collections::HashSet;
 use std::io::{BufRead, BufReader, Write};
 use std::net::TcpListener;
+use std::sync::Mutex;
 use tests::server::Server;
 use tests::setup::Setup;
 use tests::sink::{Moment, Sink};
@@ -123,3 +125,39 @@ fn nobody_is_relayed_by_a_trick() {
 
 /// What an endless host would say in all, in octets.
 const ENDLESS_BYTES: usize = 100 << 20;
+
+/// Nonsense in the place of the answer to a message says nothing of that message: it comes again,
+/// after one connection was given up, and nobody else's fares otherwise.
+#[test]
+fn nonsense_about_a_message_is_asked_for_again() {
+    let (setup, port) = setup_with_smarthost("");
+    let answers = [
+        ("number", "999 what"),
+        ("words", "thank you very much"),
+        ("more", "354 Go ahead"),
+        ("mixed", "451-no\r\n250 yes"),
+        ("lines", "252-1\r\n252-2\r\n\u{1b}[2J\0"),
+        ("empty", ""),
+    ];
+    let asked = Mutex::new(HashSet::new());
+    let sink = Sink::with(port, move |moment| {
+        let Moment::Data(text, _) = moment else {
+            return None;
+        };
+        let is_meant = |(name, _): &&(&str, &str)| text.contains(&format!("Subject: {name}\r\n"));
+        let (name, answer) = answers.iter().find(is_meant)?;
+        let is_first = asked.lock().unwrap().insert(*name);
+        is_first.then(|| (*answer).to_owned())
+    });
+    let mut server = Server::start(setup);
+    for (name, _) in answers {
+        submit(&server, &[&format!("{name}@far.test")], name);
+    }
+    submit(&server, &["carol@far.test"], "sound");
+    let taken = sink.wait_for(answers.len() + 1);
+    let mut to: Vec<&String> = taken.iter().flat_map(|one| &one.to).collect();
+    to.sort_unstable();
+    to.dedup();
+    assert_eq!(to.len(), answers.len() + 1, "each came once: {taken:?}");
+    server.assert_alive();
+}

@@ -19,7 +19,7 @@ const TOKEN: &str = "[[token]]\nname = \"shop\"\nsenders = [\"@shop.test\"]\nten
     hash = \"sha256:HASH\"\n";
 
 /// A server that takes mail by HTTP, and where.
-fn setup(more: &str) -> (Setup, SocketAddr, SocketAddr) {
+pub(super) fn setup(more: &str) -> (Setup, SocketAddr, SocketAddr) {
     let (mut setup, next) = setup_with_smarthost(more);
     let http = setup.spare_port();
     let listener = format!(
@@ -31,10 +31,10 @@ fn setup(more: &str) -> (Setup, SocketAddr, SocketAddr) {
 }
 
 /// One answer.
-struct Answer {
-    status: u16,
+pub(super) struct Answer {
+    pub(super) status: u16,
     head: String,
-    body: Value,
+    pub(super) body: Value,
 }
 
 fn ask(http: SocketAddr, head: &str, body: &[u8]) -> Option<Answer> {
@@ -51,7 +51,7 @@ fn ask(http: SocketAddr, head: &str, body: &[u8]) -> Option<Answer> {
     })
 }
 
-fn post(http: SocketAddr, key: &str, body: &Value) -> Option<Answer> {
+pub(super) fn post(http: SocketAddr, key: &str, body: &Value) -> Option<Answer> {
     let key = match key {
         "" => String::new(),
         key => format!("Idempotency-Key: {key}\r\n"),

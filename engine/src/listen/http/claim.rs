@@ -20,6 +20,7 @@ pub(super) struct Claim {
     /// What is durable of it.
     pub(super) lanes: Vec<Option<Lane>>,
     expiry_secs: i64,
+    is_released: bool,
 }
 
 impl Claim {
@@ -55,6 +56,7 @@ impl Claim {
             hash,
             home,
             lanes: vec![None; LANES],
+            is_released: false,
             expiry_secs: (hall.now().unix_secs() as i64).saturating_add(kept),
         };
         for (number, value) in known {
@@ -67,6 +69,17 @@ impl Claim {
             }
         }
         Ok(claim)
+    }
+
+    /// Gives it back before the answer: who has that, and asks again, is not told that the request
+    /// is still under way.
+    pub(super) async fn release(mut self) {
+        if self.home != self.hall.shard {
+            self.is_released = true;
+            let question = Question::Release { key: self.key };
+            // A server that ends answers nobody.
+            let _ = self.hall.post.ask(self.home, question).await;
+        }
     }
 
     /// What rides with the next message of a lane.
@@ -97,6 +110,9 @@ impl Claim {
 
 impl Drop for Claim {
     fn drop(&mut self) {
+        if self.is_released {
+            return;
+        }
         if self.home == self.hall.shard {
             return self.hall.inject.claims.release(&self.key);
         }

@@ -12,6 +12,7 @@ mod api;
 mod claim;
 mod desk;
 mod identity;
+mod reading;
 mod status;
 mod submit;
 
@@ -178,9 +179,12 @@ impl Connection {
                 self.past_body(head, response).await
             }
             api::Asked::Send => {
+                if let Err(problem) = submit::may_begin(&self.hall, &principal, head) {
+                    return self.past_body(head, problem.response()).await;
+                }
                 let most = self.hall.live.config.load().inject.body_bytes_max;
                 let body = self.body(head, most).await?;
-                Ok(submit::submit(&self.hall, &self.client, &principal, head, &body.octets).await)
+                Ok(submit::submit(&self.hall, &self.client, &principal, head, body).await)
             }
         }
     }

@@ -11,11 +11,13 @@ use super::super::sending::{Sending, Through, share_out};
 use super::super::told::{About, Told};
 use super::Client;
 use super::claim::Claim;
+use super::desk::Held;
+use super::reading::{LARGE_BYTES, read};
 use crate::config::Config;
 use crate::event;
 use crate::inject::{
-    Answer, Bounds, Fault, Injection, LANES, Lane, Outcome, Plan, Principal, Problem, Request,
-    answer, check, id_of, replayed,
+    Answer, Bounds, Fault, Injection, LANES, Lane, Letter, Outcome, Plan, Principal, Problem,
+    answer, id_of, replayed,
 };
 use crate::intake::{Refusal, queue_id};
 use crate::post::{Submitted, Taken};
@@ -47,10 +49,11 @@ pub(super) async fn submit(
     client: &Client,
     principal: &Principal,
     head: &Head,
-    body: &[u8],
+    mut body: Held,
 ) -> Response {
     let began_ms = hall.now_ms();
-    let sent = send(hall, client, principal, head, body).await;
+    let octets = body.octets.len();
+    let sent = send(hall, client, principal, head, &mut body).await;
     let (response, id) = match sent {
         Ok((response, id)) => (response, id),
         Err(problem) => {
@@ -65,7 +68,7 @@ pub(super) async fn submit(
         status = response.status,
         peer = client.peer,
         login = principal.name.as_str(),
-        octets = body.len(),
+        octets = octets,
         millis = hall.now_ms().saturating_sub(began_ms),
     );
     response
@@ -76,27 +79,20 @@ async fn send(
     client: &Client,
     principal: &Principal,
     head: &Head,
-    body: &[u8],
+    body: &mut Held,
 ) -> Result<(Response, String), Problem> {
     let config = hall.live.config.load_full();
     let key = key(head)?;
-    let request = Request::read(body)?;
     let bounds = Bounds {
         recipients_max: config.inject.recipients_max as usize,
         attachments_max: config.inject.attachments_max as usize,
         message_octets_max: config.limits.message_bytes_max,
         now_secs: hall.now().unix_secs() as i64,
     };
-    if body.len() > LARGE_BYTES {
-        yield_now().await;
-    }
-    let injection = check(request, principal, &hall.live.directory.load(), &bounds)?;
-    if body.len() > LARGE_BYTES {
-        yield_now().await;
-    }
+    let injection = read(hall, body, principal, bounds).await?;
     let plan = Plan::of(&injection);
     let claim = match key {
-        Some(key) => Some(Claim::make(hall, &injection.tenant, key, body).await?),
+        Some(key) => Some(Claim::make(hall, &injection.tenant, key, &body.octets).await?),
         None => None,
     };
     let known = claim
@@ -116,14 +112,18 @@ async fn send(
         hall,
         client,
         login: &principal.name,
-        injection: &injection,
+        is_large: injection.octets() > LARGE_BYTES,
+        injection: Arc::clone(&injection),
         plan,
         claim,
-        side_by_side: (WRITTEN_BYTES / body.len().max(1)).clamp(1, LANES),
+        side_by_side: (WRITTEN_BYTES / body.octets.len().max(1)).clamp(1, LANES),
         config,
     };
     let (outcomes, is_replayed) = job.run().await;
     let told = Answer::new(plan, job.base, &outcomes);
+    if let Some(claim) = job.claim {
+        claim.release().await;
+    }
     let response = answer(&injection, &told);
     let response = match is_replayed {
         true => replayed(response),
@@ -140,6 +140,15 @@ fn key(head: &Head) -> Result<Option<&str>, Problem> {
             let title = "An Idempotency-Key has 1 to 255 octets.";
             Err(Problem::new(400, "bad-key", title))
         }
+    }
+}
+
+/// Before the body: who has sent too much already need not send it. Under a key the request may be
+/// one that was carried out, which costs nothing.
+pub(super) fn may_begin(hall: &Hall, principal: &Principal, head: &Head) -> Result<(), Problem> {
+    match head.idempotency_key {
+        None => pace(hall, principal, 0),
+        Some(_) => Ok(()),
     }
 }
 
@@ -166,7 +175,9 @@ struct Job<'j> {
     client: &'j Client,
     /// Account or token.
     login: &'j str,
-    injection: &'j Injection<'j>,
+    injection: Arc<Injection<'static>>,
+    /// Its messages are not made on the thread of the shard.
+    is_large: bool,
     plan: Plan,
     /// The id of the first message.
     base: QueueId,
@@ -306,7 +317,8 @@ impl Job<'_> {
         number: usize,
         lane: &Lane,
     ) -> Result<(), (Outcome, String)> {
-        let draft = self.draft(message, leads)?;
+        let letter = self.letter(message).await?;
+        let draft = self.draft(message, letter, leads)?;
         let (recipients, octets) = (draft.shares.of_recipient.len(), draft.octets.len());
         let mut body = self.hall.intake.begin(draft.coordinator);
         let mut unwritten = draft.octets;
@@ -345,24 +357,38 @@ impl Job<'_> {
         metrics.recipients.add(recipients as u64);
     }
 
+    /// The octets of a message.
+    async fn letter(&self, message: usize) -> Result<Letter, (Outcome, String)> {
+        let first = self.plan.recipients_of(message).start;
+        let date = InternalDate::utc(self.received_secs);
+        // Recipients that share a text share its name, also over several messages.
+        let named = match self.plan.is_shared() {
+            true => self.base,
+            false => id_of(self.base, message),
+        };
+        let message_id = format!("{}@{}", queue_id::text(named), self.config.hostname);
+        let most = self.config.limits.message_bytes_max;
+        let injection = Arc::clone(&self.injection);
+        let write = move || injection.letter(first, &message_id, date, most);
+        let written = match self.is_large {
+            false => write(),
+            true => {
+                let written = self.hall.logins.offload(write).await;
+                written.map_err(|error| (Outcome::Later, error.to_string()))?
+            }
+        };
+        written.map_err(|unfit| (Outcome::Unfit, unfit.to_string()))
+    }
+
     fn draft(
         &self,
         message: usize,
+        letter: Letter,
         leads: Vec<Result<Lead, (Outcome, String)>>,
     ) -> Result<Draft, (Outcome, String)> {
         let places = self.plan.recipients_of(message);
         let date = InternalDate::utc(self.received_secs);
         let queue = id_of(self.base, message);
-        // Recipients that share a text share its name, also over several messages.
-        let named = if self.plan.is_shared() {
-            self.base
-        } else {
-            queue
-        };
-        let message_id = format!("{}@{}", queue_id::text(named), self.config.hostname);
-        let most = self.config.limits.message_bytes_max;
-        let letter = self.injection.letter(places.start, &message_id, date, most);
-        let letter = letter.map_err(|unfit| (Outcome::Unfit, unfit.to_string()))?;
         let mut wanted = Vec::with_capacity(leads.len());
         let mut told = self.told();
         for (place, lead) in places.zip(leads) {
@@ -403,7 +429,7 @@ impl Job<'_> {
     }
 
     fn told(&self) -> Option<Told> {
-        let injection = self.injection;
+        let injection = &self.injection;
         Told::of(|| About {
             protocol: "http",
             peer: self.client.peer.to_string(),
@@ -414,13 +440,13 @@ impl Job<'_> {
                 injection.campaign.as_deref().unwrap_or_default(),
             ),
             request: queue_id::text(self.base),
-            metadata: json_of(injection.metadata),
+            metadata: json_of(injection.metadata.as_deref()),
         })
     }
 
     fn metadata(&self, place: usize) -> serde_json::Value {
         let recipient = self.injection.recipients.get(place);
-        json_of(recipient.and_then(|recipient| recipient.metadata))
+        json_of(recipient.and_then(|recipient| recipient.metadata.as_deref()))
     }
 
     fn recipient(&self, place: usize) -> Option<Recipient> {
@@ -486,7 +512,7 @@ impl Job<'_> {
     ) -> Shares {
         let mut shares = Shares::new(coordinator, wanted.len());
         shares.has_one = wanted.iter().map(|(_, lead)| lead.count()).sum::<usize>() == 1;
-        let injection = self.injection;
+        let injection = &self.injection;
         let owner = owner::join(&injection.tenant, injection.campaign.as_deref());
         let terms = Terms {
             priority: injection.priority,
@@ -635,9 +661,6 @@ fn refused_by(error: &ChangeError) -> (Outcome, String) {
     };
     (outcome, String::new())
 }
-
-/// A request that is larger is read in one turn and checked in another.
-const LARGE_BYTES: usize = 256 << 10;
 
 const KEY_BYTES_MAX: usize = 255;
 
