@@ -144,10 +144,12 @@ class Crowd:
         self.process.wait(60)
 
     def end(self):
+        began = time.monotonic()
         for process in (self.process, self.sink, self.later):
             if process is not None and process.poll() is None:
                 process.terminate()
                 process.wait(60)
+        say(f"  ended in {time.monotonic() - began:.1f} s")
         self.dead.shutdown()
 
     def metrics(self):
@@ -266,8 +268,8 @@ def drain(it, living, began):
             told = passed
             say(f"  {done:,.0f} delivered, {done / passed:,.0f}/s, connections {it.sum('ringpost_queue_connections'):.0f},"
                 f" ready {it.sum('ringpost_queue_ready'):,.0f}")
-        # The page has thousands of lines of sites: to ask often is to measure it.
-        time.sleep(0.2 if living < 100_000 else 1)
+        # The page has hundreds of thousands of lines of sites: to ask often is to measure it.
+        time.sleep(0.2 if living < 100_000 else 3)
     return done / (time.monotonic() - began)
 
 
