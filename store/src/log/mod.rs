@@ -21,6 +21,7 @@ mod retire;
 mod roll;
 pub mod scan;
 mod segment;
+mod spare;
 mod state;
 mod supply;
 mod tail;

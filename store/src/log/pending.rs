@@ -3,11 +3,12 @@
 use super::frame::{
     FRAME_HEADER_BYTES, FrameHeader, RECORD_HEADER_BYTES, RecordHeader, frame_bytes, record_bytes,
 };
+use super::spare::Spare;
 use super::{Draft, PAYLOAD_BYTES_MAX};
 use crate::codec::checksum::{append, seat};
 use crate::disk::Block;
 use crate::error::LogError;
-use crate::limit::{BLOCK_BYTES, RECORD_BYTES_MAX};
+use crate::limit::RECORD_BYTES_MAX;
 use crate::mail::id::Lsn;
 
 #[derive(Default)]
@@ -51,7 +52,7 @@ impl Pending {
         &mut self,
         drafts: &[Draft<'_>],
         first_lsn: Lsn,
-        spare: &mut Vec<Block>,
+        spare: &mut Spare,
     ) -> Result<Vec<u32>, LogError> {
         let lens: Vec<usize> = drafts
             .iter()
@@ -111,7 +112,7 @@ impl Pending {
         start as u32
     }
 
-    fn grow(&mut self, more: usize, spare: &mut Vec<Block>) {
+    fn grow(&mut self, more: usize, spare: &mut Spare) {
         let needed = frame_bytes(self.bytes + more);
         if self
             .block
@@ -120,7 +121,7 @@ impl Pending {
         {
             return;
         }
-        let mut block = fitting(needed.max(self.last_bytes), spare);
+        let mut block = spare.take(needed.max(self.last_bytes));
         if let Some(old) = self.block.take() {
             let used = FRAME_HEADER_BYTES + self.bytes;
             if let (Some(to), Some(from)) = (
@@ -129,7 +130,7 @@ impl Pending {
             ) {
                 to.copy_from_slice(from);
             }
-            spare.push(old);
+            spare.keep(old);
         }
         self.block = Some(block);
     }
@@ -200,17 +201,3 @@ pub(super) fn reseal(
     header.encode(frame.first_chunk_mut()?, seat(to.0, to.1));
     Some(header.chain)
 }
-
-/// A spare block of at least `bytes`, or a new one. Sizes rise by four, so that few are made.
-fn fitting(bytes: usize, spare: &mut Vec<Block>) -> Block {
-    let mut size = BLOCK_SMALLEST;
-    while size < bytes {
-        size *= 4;
-    }
-    match spare.iter().position(|block| block.len() == size) {
-        Some(at) => spare.swap_remove(at),
-        None => Block::zeroed(size),
-    }
-}
-
-const BLOCK_SMALLEST: usize = 4 * BLOCK_BYTES;

@@ -4,8 +4,8 @@
 use super::frame::{frame_bytes, record_bytes};
 use super::pending::Pending;
 use super::recovery::End;
+use super::spare::Spare;
 use super::{Appended, Draft, PAYLOAD_BYTES_MAX, Position};
-use crate::disk::Block;
 use crate::error::LogError;
 use crate::limit::LOG_RESERVE_BYTES;
 use crate::mail::id::{FrameSeq, Lsn};
@@ -36,7 +36,7 @@ pub(super) struct State {
     /// The device is full, as far as is known.
     pub(super) shortage: Option<Shortage>,
     /// Spare blocks for frames.
-    pub(super) spare: Vec<Block>,
+    pub(super) spare: Spare,
 }
 
 /// A full device: frames go only where zeros were written before.
@@ -76,7 +76,7 @@ impl State {
             has_memos: end.header.has_memos,
             has_saves: end.header.has_saves,
             shortage: None,
-            spare: Vec::new(),
+            spare: Spare::default(),
         }
     }
 

@@ -297,11 +297,7 @@ impl<D: Disk> Log<D> {
         let spare = &mut state.spare;
         self.tail
             .borrow_mut()
-            .push(commit.start, block, commit.bytes, |block| {
-                if spare.len() < SPARE_BLOCKS_MAX {
-                    spare.push(block);
-                }
-            });
+            .push(commit.start, block, commit.bytes, |block| spare.keep(block));
         self.count(|stats| {
             stats.frames += 1;
             stats.records += u64::from(commit.records);
@@ -406,6 +402,3 @@ impl<D: Disk> Log<D> {
         }
     }
 }
-
-/// Blocks kept for frames to come.
-const SPARE_BLOCKS_MAX: usize = 64;
