@@ -101,7 +101,8 @@ async fn remove<D: Disk>(site: &Site<'_, D>, numbers: &[u32]) -> Result<(), Comp
 
 /// Reads a file again before it replaces anything.
 async fn verify<D: Disk>(site: &Site<'_, D>, head: &Head) -> Result<(), CompactError> {
-    let file = SignFile::open(site.disk, site.owner, head.number).await?;
+    let disk = Ahead::new(site.disk.clone());
+    let file = SignFile::open(&disk, site.owner, head.number).await?;
     Ok(file.verify().await?)
 }
 

@@ -79,11 +79,15 @@ impl Gathering {
         header: &[u8],
     ) {
         let member = self.join(account, object);
-        let mut taken = std::mem::take(&mut self.grams);
-        for (grams, field) in taken.iter_mut().zip(0..) {
-            grams.take(|key| self.pair(field, key, member));
+        let mut joined = 0;
+        for (grams, pairs) in self.grams.iter_mut().zip(&mut self.pairs) {
+            joined += grams.len();
+            grams.take(|key| pairs.add(key, member));
         }
-        self.grams = taken;
+        self.count += joined;
+        if let Some(signed) = self.members.get_mut(usize::from(member)) {
+            signed.pairs = joined as u32;
+        }
         for column in Column::ALL {
             let mut kept = std::mem::take(&mut self.scratch);
             kept.clear();

@@ -41,6 +41,11 @@ impl Grams {
         }
     }
 
+    /// How many keys [`take`](Self::take) will show.
+    pub(super) fn len(&self) -> usize {
+        self.keys.len()
+    }
+
     /// Shows the keys, and begins anew.
     pub(super) fn take(&mut self, mut each: impl FnMut(u32)) {
         for key in self.keys.drain(..) {

@@ -22,9 +22,7 @@ pub(super) fn encode(list: &[u16], members: usize, out: &mut Vec<u8>) {
     for member in list {
         let gap = u64::from(*member) - next;
         next = u64::from(*member) + 1;
-        bits.ones(gap >> low);
-        bits.put(0, 1);
-        bits.put(gap & ((1 << low) - 1), low);
+        bits.code(gap >> low, gap & ((1 << low) - 1), low);
     }
     bits.finish();
 }
@@ -69,6 +67,17 @@ struct BitsOut<'a> {
 }
 
 impl BitsOut<'_> {
+    /// So many ones, a zero, and `low` bits more.
+    fn code(&mut self, ones: u64, rest: u64, low: u32) {
+        if ones + u64::from(low) < 32 {
+            let before = ones as u32 + 1;
+            return self.put(((1 << ones) - 1) | rest << before, before + low);
+        }
+        self.ones(ones);
+        self.put(0, 1);
+        self.put(rest, low);
+    }
+
     fn ones(&mut self, mut count: u64) {
         while count > 0 {
             let some = count.min(32) as u32;
@@ -81,17 +90,19 @@ impl BitsOut<'_> {
     fn put(&mut self, bits: u64, count: u32) {
         self.word |= bits << self.filled;
         self.filled += count;
-        while self.filled >= 8 {
-            self.out.push(self.word.to_le_bytes()[0]);
-            self.word >>= 8;
-            self.filled -= 8;
+        if self.filled >= u32::BITS {
+            self.out
+                .extend_from_slice(&(self.word as u32).to_le_bytes());
+            self.word >>= u32::BITS;
+            self.filled -= u32::BITS;
         }
     }
 
     fn finish(self) {
-        if self.filled > 0 {
-            self.out.push(self.word.to_le_bytes()[0]);
-        }
+        let octets = self.word.to_le_bytes();
+        let filled = self.filled.div_ceil(8) as usize;
+        self.out
+            .extend_from_slice(octets.get(..filled).unwrap_or_default());
     }
 }
 

@@ -36,6 +36,7 @@ pub(super) struct Pages {
     first: u32,
     last: u32,
     entry: Vec<u8>,
+    list: Vec<u8>,
 }
 
 impl Pages {
@@ -46,9 +47,9 @@ impl Pages {
         self.entry
             .put_varint(members.len() as u64 * 2 + u64::from(is_written));
         if is_written {
-            let mut octets = Vec::with_capacity(members.len());
-            list::encode(members, of, &mut octets);
-            self.entry.put_counted(&octets);
+            self.list.clear();
+            list::encode(members, of, &mut self.list);
+            self.entry.put_counted(&self.list);
         }
         if self.open.len() + self.entry.len() + KEY_BYTES_MAX > PAGE_BYTES {
             self.close(out);

@@ -69,18 +69,29 @@ impl Stretch {
     }
 
     /// Shows each pair as it came: key, less the lowest of the stretch, and member.
-    fn each(&self, mut show: impl FnMut(u16, u16)) {
-        let (mut key, mut member) = (0, 0);
-        for unit in self.units.iter().flatten() {
-            match unit & !UNIT_MASK {
-                0 => key = unit & UNIT_MASK,
-                PRESENT_MEMBER => {
-                    member = unit & UNIT_MASK;
-                    continue;
-                }
-                _ => member = unit & UNIT_MASK,
-            }
-            show(key, member);
+    fn each(&self, show: impl FnMut(u16, u16)) {
+        read(self.units.iter().flatten(), show);
+    }
+
+    /// As [`each`](Self::each), with the runs of units that one member begins in the order of the
+    /// numbers that their members have: of pairs that came member by member, those with one key
+    /// are then shown by rising number, and nobody has to sort them.
+    fn each_in_order(&self, numbers: &[u16], mut show: impl FnMut(u16, u16)) {
+        let units = self.units.iter().flatten();
+        let mut runs: Vec<(u16, u32)> = units
+            .zip(0..)
+            .filter(|(unit, _)| **unit & !UNIT_MASK == PRESENT_MEMBER)
+            .map(|(unit, at)| (number(numbers, unit & UNIT_MASK), at))
+            .collect();
+        runs.sort_unstable();
+        for (_, at) in runs {
+            let (chunk, within) = (at as usize / CHUNK_UNITS, at as usize % CHUNK_UNITS);
+            let mut chunks = self.units.get(chunk..).unwrap_or_default().iter();
+            let first = chunks.next().and_then(|units| units.get(within..));
+            let (begin, rest) = first.and_then(<[u16]>::split_first).unzip();
+            let run = rest.into_iter().flatten().chain(chunks.flatten());
+            let run = run.take_while(|unit| **unit & !UNIT_MASK != PRESENT_MEMBER);
+            read(begin.into_iter().chain(run), &mut show);
         }
     }
 
@@ -116,7 +127,7 @@ impl Stretch {
             begin += std::mem::replace(end, begin);
         }
         let mut dealt = vec![0u16; self.count];
-        self.each(|key, member| {
+        self.each_in_order(numbers, |key, member| {
             if let Some(next) = ends.get_mut(usize::from(key)) {
                 if let Some(slot) = dealt.get_mut(*next as usize) {
                     *slot = number(numbers, member);
@@ -137,6 +148,21 @@ impl Stretch {
             }
         }
     }
+}
+
+fn read<'a>(units: impl Iterator<Item = &'a u16>, mut show: impl FnMut(u16, u16)) {
+    let (mut key, mut member) = (0, 0);
+    units.for_each(|unit| {
+        match unit & !UNIT_MASK {
+            0 => key = unit & UNIT_MASK,
+            PRESENT_MEMBER => {
+                member = unit & UNIT_MASK;
+                return;
+            }
+            _ => member = unit & UNIT_MASK,
+        }
+        show(key, member);
+    });
 }
 
 fn number(numbers: &[u16], member: u16) -> u16 {
@@ -217,12 +243,15 @@ mod tests {
         let numbers: Vec<u16> = (0..16).collect();
         let keys = (0..KEYS as u32).step_by(3);
         let by_member = (0..16).flat_map(|member| keys.clone().map(move |key| (key, member)));
-        let (dealt, units) = lists(by_member, &numbers);
+        let (dealt, units) = lists(by_member.clone(), &numbers);
         assert!(dealt.values().all(|list| *list == numbers));
         assert_eq!(dealt.len(), KEYS.div_ceil(3));
         let pairs = 16 * KEYS.div_ceil(3);
         assert!(units <= pairs + 16 * STRETCHES, "{units} for {pairs}");
+        let turned: Vec<u16> = (0..16).rev().collect();
+        assert_eq!(lists(by_member, &turned).0, dealt);
         let by_key = keys.flat_map(|key| (0..16).map(move |member| (key, member)));
+        assert_eq!(lists(by_key.clone(), &turned).0, dealt);
         let (again, units) = lists(by_key, &numbers);
         assert_eq!(again, dealt);
         assert!(units <= pairs + KEYS.div_ceil(3), "{units} for {pairs}");
