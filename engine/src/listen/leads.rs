@@ -124,7 +124,7 @@ impl Shares {
         target: &Target,
         prefix: Vec<u8>,
     ) {
-        let account = target.account.address.to_string();
+        let account = target.account.address.text();
         let place = match self.has_one {
             true => self.put(owner(target), recipient, account, prefix),
             false => match self.accounts.get(account.as_str()) {

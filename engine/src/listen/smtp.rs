@@ -581,17 +581,12 @@ fn verdicts(recipients: usize, places: &[Vec<(usize, usize)>], taken: &Taken) ->
         _ => Ok(()),
     };
     let recipient = |position| {
-        let shares: Vec<Verdict> = places
-            .get(position)
-            .into_iter()
-            .flatten()
-            .map(share)
-            .collect();
-        let is_taken = shares.is_empty() || shares.contains(&Ok(()));
-        if is_taken {
-            Ok(())
-        } else {
-            shares.first().copied().unwrap_or(Ok(()))
+        let places = places.get(position).into_iter().flatten();
+        let mut shares = places.map(share);
+        let first = shares.next().unwrap_or(Ok(()));
+        match first.is_ok() || shares.any(|share| share.is_ok()) {
+            true => Ok(()),
+            false => first,
         }
     };
     (0..recipients).map(recipient).collect()

@@ -31,6 +31,19 @@ impl Address {
         }
         Some(Address::new(local, domain.to_ascii_lowercase()))
     }
+
+    /// As [`to_string`](ToString::to_string), in one piece: what every delivery asks for.
+    #[must_use]
+    pub fn text(&self) -> String {
+        if self.domain.is_empty() || !is_dot_string(&self.local) {
+            return self.to_string();
+        }
+        let mut text = String::with_capacity(self.local.len() + 1 + self.domain.len());
+        text.push_str(&self.local);
+        text.push('@');
+        text.push_str(&self.domain);
+        text
+    }
 }
 
 /// The form for headers and replies: the local-part quoted where RFC 5321 §4.1.2 asks for it.
@@ -117,6 +130,10 @@ mod tests {
         assert_eq!(Address::new("a b", "c").to_string(), "\"a b\"@c");
         assert_eq!(Address::new("a\"b", "c").to_string(), "\"a\\\"b\"@c");
         assert_eq!(Address::new("postmaster", "").to_string(), "postmaster");
+        for (local, domain) in [("a.b", "c"), ("a b", "c"), ("postmaster", "")] {
+            let address = Address::new(local, domain);
+            assert_eq!(address.text(), address.to_string());
+        }
     }
 
     #[test]
