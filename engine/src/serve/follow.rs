@@ -1,8 +1,11 @@
 //! What each shard does beside serving: checkpoints, merges, sweeps, signatures.
 //!
 //! Space goes before signatures: whatever is due is done between two steps of signing. And one step
-//! follows each round, so that searches do not starve where there is always something due.
+//! follows each round, so that searches do not starve where there is always something due. While
+//! the shard is busy a step waits for its turn: to sign a message takes several times what it took
+//! to deliver it, on a core and a disk that those who wait for an answer need.
 
+use super::load::Load;
 use super::shard::Desk;
 use crate::event;
 use crate::reactor::{Now, sleep};
@@ -14,9 +17,10 @@ use store::shard::{CompactError, Policy, Report, Stories};
 pub(super) async fn follow(desk: Rc<Desk>) {
     // A round, and one of either kind.
     let (mut done, mut fresh) = (Done::now(&desk), Done::now(&desk));
-    let mut has_more_to_sign = false;
+    let (mut load, mut has_more_to_sign) = (Load::now(), false);
     loop {
-        if !has_more_to_sign {
+        let may_sign = load.lets_sign();
+        if !(may_sign && has_more_to_sign) {
             sleep(LOOK).await;
         }
         if desk.hall.store.log().is_full() {
@@ -25,14 +29,17 @@ pub(super) async fn follow(desk: Rc<Desk>) {
         if done.is_due(&desk) {
             (done, fresh) = (Done::now(&desk), Done::now(&desk));
             report(&desk, round(&desk).await);
-        } else if fresh.is_long(&desk) {
+            has_more_to_sign = true;
+        } else if may_sign && fresh.is_long(&desk) {
             fresh = Done::now(&desk);
             report(&desk, desk.hall.store.write_fresh(&desk.compactor).await);
-        } else if !has_more_to_sign {
-            continue;
+            has_more_to_sign = true;
         }
-        has_more_to_sign = sign(&desk).await;
-        count(&desk);
+        if may_sign && has_more_to_sign {
+            has_more_to_sign = sign(&desk).await;
+            load.has_signed();
+            count(&desk);
+        }
     }
 }
 

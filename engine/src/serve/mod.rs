@@ -12,6 +12,7 @@ mod compactor;
 mod ear;
 mod follow;
 mod interfaces;
+mod load;
 mod orders;
 mod outbound;
 mod resume;
