@@ -22,6 +22,7 @@ mod roll;
 pub mod scan;
 mod segment;
 mod state;
+mod stretch;
 mod supply;
 mod tail;
 mod waiting;
