@@ -24,7 +24,7 @@ pub(crate) fn picture(account: AccountId, contents: &Contents, claim_recent: boo
         claims_recent: claim_recent,
         is_gone: false,
     };
-    take_recent(&mut view, contents, contents.recent_first());
+    take_recent(&mut view, contents.recent_first());
     Some(view)
 }
 
@@ -114,17 +114,16 @@ fn tell_arrivals(view: &mut View, contents: &Contents, changes: &mut Vec<Change>
         return;
     }
     changes.push(Change::Exists(view.exists()));
-    if take_recent(view, contents, first.max(contents.recent_first())) {
+    if take_recent(view, first.max(contents.recent_first())) {
         changes.push(Change::Recent(view.recent.len() as u32));
     }
 }
 
 /// Takes messages from `first` on as `\Recent` in this session (RFC 3501 §2.3.2): a session that
 /// only examines sees them as recent and leaves them so for the next one.
-fn take_recent(view: &mut View, contents: &Contents, first: Uid) -> bool {
-    let before = view.recent.len();
-    for row in contents.rows().between(first, Uid(u32::MAX)) {
-        view.recent.push(row.uid);
-    }
-    view.recent.len() > before
+fn take_recent(view: &mut View, first: Uid) -> bool {
+    let from = view.uids.partition_point(|uid| *uid < first.0);
+    let recent = view.uids.get(from..).unwrap_or_default();
+    recent.iter().for_each(|uid| view.recent.push(Uid(*uid)));
+    !recent.is_empty()
 }
