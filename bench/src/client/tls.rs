@@ -22,6 +22,8 @@ use std::time::Duration;
 pub(crate) struct Stream {
     socket: Socket,
     session: Option<Box<ClientConnection>>,
+    /// In clear: the last octets filled their buffer, so that more are there.
+    is_more_there: bool,
     /// What came together with the end of the handshake.
     early: Vec<u8>,
 }
@@ -80,6 +82,7 @@ impl Stream {
         Ok(Stream {
             socket: net::connect(source, target, time).await?,
             session: None,
+            is_more_there: false,
             early: Vec::new(),
         })
     }
@@ -104,9 +107,12 @@ impl Stream {
     /// capacity of `into`, under TLS a buffer of ciphertext decides how much comes.
     pub(crate) async fn recv(&mut self, into: &mut Vec<u8>) -> io::Result<usize> {
         let Some(session) = &mut self.session else {
-            self.socket.readable().await?;
+            if !self.is_more_there {
+                self.socket.readable().await?;
+            }
             let (received, buffer) = self.socket.recv(std::mem::take(into)).await;
             *into = buffer;
+            self.is_more_there = into.len() == into.capacity();
             return received;
         };
         let had = into.len();

@@ -50,7 +50,7 @@ struct Guest {
 }
 
 /// A connection before login, from the greeting on.
-pub async fn serve(hall: Rc<Hall>, stream: Stream, door: Door) {
+pub fn serve(hall: Rc<Hall>, stream: Stream, door: Door) -> impl Future<Output = ()> {
     let guest = Box::new(Guest {
         stream,
         unread: Vec::new(),
@@ -58,7 +58,7 @@ pub async fn serve(hall: Rc<Hall>, stream: Stream, door: Door) {
         is_greeted: false,
         door,
     });
-    receive_guest(hall, guest).await;
+    receive_guest(hall, guest)
 }
 
 /// As often as somebody logs in and out again. Each stage has its memory for as long as it lasts:

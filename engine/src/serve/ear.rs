@@ -9,6 +9,7 @@ use crate::session::smtp::{AuthOffer, FutureRelease, Kind, Settings};
 use crate::tls::Stream;
 use crate::wire::pop3::reply as pop3_reply;
 use crate::wire::smtp::reply;
+use futures_util::future::LocalBoxFuture;
 use std::io;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -72,51 +73,80 @@ pub(super) async fn listen(hall: Rc<Hall>, ear: Ear) {
         let hall = Rc::clone(&hall);
         let (protocol, believed) = (ear.protocol, Rc::clone(&believed));
         match hall.census.enter_for_somebody(hall.room()) {
-            Ok(pass) => spawn(let_in(hall, socket, pass, believed, (protocol, door))),
+            Ok(pass) => spawn(attend(hall, socket, pass, believed, (protocol, door))),
             Err(crowded) => spawn(turn_away(hall, socket, protocol, crowded)),
         }
     }
 }
 
-/// Finds out whose connection it is, and whether there is room for one more of theirs.
-async fn let_in(
+/// A connection from its first octet to its last. Each stage has its memory for as long as it
+/// lasts, and each protocol its own: who idles keeps neither the room of a handshake nor that of a
+/// longer dialogue.
+async fn attend(
     hall: Rc<Hall>,
     socket: Socket,
     mut pass: Pass,
     believed: Rc<Believed>,
     (protocol, door): (Protocol, imap::Door),
 ) {
-    let Some(socket) = unwrap(&hall, socket, &believed).await else {
+    let entry = Entry {
+        pass: &mut pass,
+        believed,
+        protocol,
+        door,
+    };
+    let Some((socket, door)) = Box::pin(let_in(&hall, socket, entry)).await else {
         return;
     };
-    let door = imap::Door {
-        is_trusted: believed.is_trusted(&socket),
-        ..door
-    };
-    if !door.is_trusted
-        && let Err(crowded) = pass.is_for(socket.peer_addr().ip(), hall.room())
-    {
-        return turn_away(hall, socket, protocol, crowded).await;
-    }
-    welcome(hall, socket, protocol, door).await;
-}
-
-async fn welcome(hall: Rc<Hall>, socket: Socket, protocol: Protocol, door: imap::Door) {
     hall.metrics.connections.of(protocol.into()).one();
     hall.metrics.connections_open.of(protocol.into()).up();
-    if let Ok(stream) = begin(&hall, socket, protocol, door.tls).await {
-        match protocol {
-            Protocol::Imap => imap::serve(Rc::clone(&hall), stream, door).await,
-            Protocol::Pop3 => pop3::serve(Rc::clone(&hall), stream, door).await,
-            Protocol::Smtp | Protocol::Submission | Protocol::Lmtp => {
-                let kind = kind(protocol);
-                let settings = settings(&hall, kind, door);
-                smtp::serve(Rc::clone(&hall), stream, settings, kind).await;
-            }
-            Protocol::Http => http::serve(Rc::clone(&hall), stream).await,
-        }
+    if let Ok(stream) = Box::pin(begin(&hall, socket, protocol, door.tls)).await {
+        dialogue(&hall, stream, protocol, door).await;
     }
     hall.metrics.connections_open.of(protocol.into()).down();
+}
+
+/// What is known of a connection that nobody has looked at.
+struct Entry<'a> {
+    pass: &'a mut Pass,
+    believed: Rc<Believed>,
+    protocol: Protocol,
+    door: imap::Door,
+}
+
+/// Finds out whose connection it is, and whether there is room for one more of theirs.
+async fn let_in(hall: &Rc<Hall>, socket: Socket, entry: Entry<'_>) -> Option<(Socket, imap::Door)> {
+    let socket = unwrap(hall, socket, &entry.believed).await?;
+    let door = imap::Door {
+        is_trusted: entry.believed.is_trusted(&socket),
+        ..entry.door
+    };
+    if !door.is_trusted
+        && let Err(crowded) = entry.pass.is_for(socket.peer_addr().ip(), hall.room())
+    {
+        turn_away(Rc::clone(hall), socket, entry.protocol, crowded).await;
+        return None;
+    }
+    Some((socket, door))
+}
+
+fn dialogue(
+    hall: &Rc<Hall>,
+    stream: Stream,
+    protocol: Protocol,
+    door: imap::Door,
+) -> LocalBoxFuture<'static, ()> {
+    let shared = Rc::clone(hall);
+    match protocol {
+        Protocol::Imap => Box::pin(imap::serve(shared, stream, door)),
+        Protocol::Pop3 => Box::pin(pop3::serve(shared, stream, door)),
+        Protocol::Smtp | Protocol::Submission | Protocol::Lmtp => {
+            let kind = kind(protocol);
+            let settings = settings(hall, kind, door);
+            Box::pin(smtp::serve(shared, stream, settings, kind))
+        }
+        Protocol::Http => Box::pin(http::serve(shared, stream)),
+    }
 }
 
 /// Implicit TLS begins with the handshake.

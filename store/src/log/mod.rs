@@ -23,6 +23,7 @@ pub mod scan;
 mod segment;
 mod spare;
 mod state;
+mod stretch;
 mod supply;
 mod tail;
 mod waiting;

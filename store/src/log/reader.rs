@@ -2,11 +2,12 @@
 
 use super::frame::{RECORD_HEADER_BYTES, RecordHeader};
 use super::segment;
+use super::stretch::{FIRST_BYTES, Stretches, record_length};
 use super::{Log, Place};
 use crate::codec::checksum::seat;
 use crate::disk::{Block, Disk, File, Mode};
 use crate::error::ReadError;
-use crate::limit::BLOCK_BYTES;
+use crate::limit::{BLOCK_BYTES, RECORD_BYTES_MAX};
 use crate::mail::id::Lsn;
 use std::cell::RefCell;
 use std::collections::VecDeque;
@@ -55,6 +56,25 @@ impl Record {
         })
     }
 
+    /// Whether the checksum fits, at a place with this seat.
+    pub(super) fn is_whole(&self, seat: u32) -> bool {
+        RecordHeader::crc_of(self.stored()) ^ seat == self.header.crc
+    }
+
+    /// The record in a block of its own, unless the one that it shares is small: whoever keeps it
+    /// for long keeps nothing else.
+    fn alone(self) -> Record {
+        if self.block.len() <= SHARED_BYTES_MAX {
+            return self;
+        }
+        let block = Rc::new(Block::copy_of(self.stored()));
+        Record {
+            block,
+            start: 0,
+            ..self
+        }
+    }
+
     fn stored(&self) -> &[u8] {
         let end = self.start + RECORD_HEADER_BYTES + self.header.len as usize;
         self.block
@@ -75,6 +95,7 @@ impl fmt::Debug for Record {
 /// Segments that are open for reading, the one used last behind the others.
 pub(super) struct Readers<F> {
     open: RefCell<VecDeque<(u32, Rc<OpenSegment<F>>)>>,
+    stretches: Stretches,
 }
 
 struct OpenSegment<F> {
@@ -86,6 +107,7 @@ impl<F> Default for Readers<F> {
     fn default() -> Self {
         Readers {
             open: RefCell::default(),
+            stretches: Stretches::default(),
         }
     }
 }
@@ -105,6 +127,7 @@ impl<F> Readers<F> {
     pub(super) fn forget(&self, is_unwanted: impl Fn(u32) -> bool) {
         let mut open = self.open.borrow_mut();
         open.retain(|(segment, _)| !is_unwanted(*segment));
+        self.stretches.forget(is_unwanted);
     }
 
     fn keep(&self, segment: u32, found: Rc<OpenSegment<F>>) {
@@ -119,29 +142,52 @@ impl<F> Readers<F> {
 impl<D: Disk> Log<D> {
     /// The record that begins at `place`.
     pub async fn read(&self, place: Place) -> Result<Record, ReadError> {
-        let hot = self.tail.borrow().find(place);
-        if let Some((block, within)) = hot {
-            return Record::within(block, within).ok_or(place.damaged("no record in memory"));
+        self.read_with(place, 0).await
+    }
+
+    /// As [`read`](Self::read), with up to `before` octets in front of the record: for who asks for
+    /// what lies there next.
+    pub async fn read_with(&self, place: Place, before: usize) -> Result<Record, ReadError> {
+        if let Some(record) = self.at_hand(place) {
+            return Ok(record.alone());
         }
         let segment = self.reader(place).await?;
-        let (file, salt) = (&segment.file, segment.salt);
-        let io = |error| io_at(place, error);
-        let mut block = file
-            .read_at(place.offset(), FIRST_READ_BYTES)
-            .await
-            .map_err(io)?;
-        let header = RecordHeader::decode(block.as_slice());
-        let header = header.map_err(|_| place.damaged("no record header"))?;
-        let bytes = RECORD_HEADER_BYTES + header.len as usize;
-        if bytes > block.len() {
-            block = file.read_at(place.offset(), bytes).await.map_err(io)?;
+        let wish = self.read_stretch(&segment, place, before).await;
+        match self.readers.stretches.find(place) {
+            Some(record) => Ok(record.alone()),
+            None => read_alone(&segment, place, wish).await,
         }
-        let record = Record::within(Rc::new(block), 0);
-        let record = record.ok_or(place.damaged("the file ends within the record"))?;
-        if RecordHeader::crc_of(record.stored()) ^ seat(salt, place.offset()) != record.header.crc {
-            return Err(place.damaged("the checksum does not fit"));
+    }
+
+    /// The record at a place, where it is in memory. It shares what may be much memory: not to be
+    /// kept.
+    pub fn at_hand(&self, place: Place) -> Option<Record> {
+        let hot = self.tail.borrow().find(place);
+        if let Some((block, within)) = hot {
+            return Record::within(block, within);
         }
-        Ok(record)
+        self.readers.stretches.find(place)
+    }
+
+    /// Reads what lies about a record; how many octets the record takes, if that is seen there.
+    async fn read_stretch(
+        &self,
+        segment: &OpenSegment<D::File>,
+        place: Place,
+        before: usize,
+    ) -> usize {
+        let wanted = self.readers.stretches.around(place, before);
+        let bytes = (wanted.end - wanted.start) as usize;
+        // Where some of it cannot be read, the record itself perhaps can.
+        let Ok(block) = segment.file.read_at(wanted.start, bytes).await else {
+            return FIRST_BYTES;
+        };
+        let begins = (place.offset() - wanted.start) as usize;
+        let record = block.as_slice().get(begins..).unwrap_or_default();
+        let length = record_length(record);
+        let stretches = &self.readers.stretches;
+        stretches.keep(place, segment.salt, wanted.start, block);
+        length.unwrap_or(FIRST_BYTES)
     }
 
     /// The segment of a place, opened where it is not. Its salt is read only now, so that a start
@@ -167,6 +213,30 @@ impl<D: Disk> Log<D> {
     }
 }
 
+/// A record that is in no stretch: `wish` is what it takes, as far as that is known.
+async fn read_alone<F: File>(
+    segment: &OpenSegment<F>,
+    place: Place,
+    wish: usize,
+) -> Result<Record, ReadError> {
+    let (file, at) = (&segment.file, place.offset());
+    let io = |error| io_at(place, error);
+    let mut block = file
+        .read_at(at, wish.min(RECORD_BYTES_MAX))
+        .await
+        .map_err(io)?;
+    let bytes = record_length(block.as_slice()).ok_or(place.damaged("no record header"))?;
+    if bytes > block.len() {
+        block = file.read_at(at, bytes).await.map_err(io)?;
+    }
+    let record = Record::within(Rc::new(block), 0);
+    let record = record.ok_or(place.damaged("the file ends within the record"))?;
+    match record.is_whole(seat(segment.salt, at)) {
+        true => Ok(record),
+        false => Err(place.damaged("the checksum does not fit")),
+    }
+}
+
 fn io_at(place: Place, error: std::io::Error) -> ReadError {
     ReadError::Io {
         container: place.container(),
@@ -178,5 +248,5 @@ fn io_at(place: Place, error: std::io::Error) -> ReadError {
 /// Segments open for reading at one time.
 const OPEN_FILES_MAX: usize = 64;
 
-/// Most records are shorter, so one read is enough.
-const FIRST_READ_BYTES: usize = 8 << 10;
+/// A record that is kept may share so much memory with others.
+const SHARED_BYTES_MAX: usize = 16 << 10;

@@ -145,6 +145,22 @@ impl Column {
         }
     }
 
+    /// The position of the first number that is wanted.
+    pub(super) fn position(&self, wanted: impl Fn(u64) -> bool) -> Option<usize> {
+        let base = self.base;
+        let octets = &self.distances;
+        match self.width {
+            Width::Zero => (self.len > 0 && wanted(base)).then_some(0),
+            Width::One => octets.iter().position(|d| wanted(base + u64::from(*d))),
+            Width::Two => {
+                let (distances, _) = octets.as_chunks();
+                let mut distances = distances.iter().map(|d| u16::from_le_bytes(*d));
+                distances.position(|d| wanted(base + u64::from(d)))
+            }
+            Width::Four | Width::Eight => (0..self.len).find(|at| wanted(self.at(*at))),
+        }
+    }
+
     /// The positions of the numbers above `number`, ascending. Like [`each`](Self::each) it looks
     /// at the width once.
     pub(super) fn above(&self, number: u64) -> Vec<usize> {

@@ -55,6 +55,13 @@ impl<D: Disk> Packs<D> {
         Ok(unpacked.record(record)?)
     }
 
+    /// The record at a place whose block is unpacked already.
+    pub fn at_hand(&self, place: Place) -> Option<Record> {
+        let (number, block, record) = place.packed()?;
+        let unpacked = self.unpacked.borrow_mut().find((number, block))?;
+        unpacked.record(record).ok()
+    }
+
     /// A pack that is open, or is opened now.
     pub async fn pack(&self, number: u32) -> Result<Rc<Pack<D::File>>, PackError> {
         if let Some(pack) = self.open.borrow_mut().find(number) {

@@ -251,6 +251,38 @@ impl Deliver {
     }
 }
 
+/// What of a DELIVER tells what its message is, lent.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct DeliveredPart<'a> {
+    pub object: ObjectId,
+    pub message: ObjectId,
+    /// Octets before the body.
+    pub prefix: &'a [u8],
+}
+
+impl<'a> DeliveredPart<'a> {
+    /// Of the payload of a DELIVER.
+    pub fn decode(payload: &'a [u8]) -> Result<DeliveredPart<'a>, Broken> {
+        let mut fields = Fields::new(payload);
+        let (object, message) = (ObjectId(fields.u64()?), ObjectId(fields.u64()?));
+        fields.bytes(BETWEEN_BYTES)?;
+        if fields.u8()? == 1 {
+            read_address(&mut fields)?;
+        }
+        fields.u8()?;
+        fields.optional_text()?;
+        Ok(DeliveredPart {
+            object,
+            message,
+            prefix: fields.blob()?,
+        })
+    }
+}
+
+/// Of a DELIVER from its mailbox to its octets: mailbox, UID, MODSEQ, flags, keywords, date with
+/// zone, octets.
+const BETWEEN_BYTES: usize = 4 + 4 + 8 + 2 + 8 + 8 + 2 + 4;
+
 pub(super) fn read_date(fields: &mut Fields<'_>) -> Result<InternalDate, Broken> {
     Ok(InternalDate {
         unix_secs: fields.i64()?,
@@ -261,4 +293,45 @@ pub(super) fn read_date(fields: &mut Fields<'_>) -> Result<InternalDate, Broken>
 pub(super) fn write_date(date: InternalDate, out: &mut Vec<u8>) {
     out.put_i64(date.unix_secs);
     out.put_i16(date.zone_minutes);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn a_part_of_a_deliver_is_as_in_the_whole(
+            recipient in proptest::option::of((".{0,9}", "[a-z.]{0,9}")),
+            orcpt: Option<String>,
+            prefix in proptest::collection::vec(any::<u8>(), 0..40),
+            numbers: [u64; 5],
+            is_saved_later: bool,
+        ) {
+            let internal_date = InternalDate { unix_secs: numbers[3] as i64, zone_minutes: 60 };
+            let deliver = Deliver {
+                object: ObjectId(numbers[0]),
+                message: ObjectId(numbers[1]),
+                mailbox: MailboxId(7),
+                uid: Uid(9),
+                modseq: ModSeq(numbers[2]),
+                flags: Flags::SEEN,
+                keywords: Keywords(numbers[4]),
+                internal_date,
+                saved_secs: internal_date.unix_secs.wrapping_add(i64::from(is_saved_later)),
+                octets: 17,
+                recipient: recipient.map(|(local, domain)| Address::new(local, domain)),
+                notify: Notify(3),
+                orcpt,
+                prefix,
+            };
+            let mut payload = Vec::new();
+            deliver.write(&mut payload);
+            let part = DeliveredPart::decode(&payload).unwrap();
+            prop_assert_eq!((part.object, part.message), (deliver.object, deliver.message));
+            prop_assert_eq!(part.prefix, deliver.prefix.as_slice());
+            prop_assert!(Deliver::read(&mut Fields::new(&payload)).unwrap() == deliver);
+        }
+    }
 }

@@ -13,7 +13,7 @@ mod tests;
 
 pub use mailbox::{CopiedRow, Copy, Expunge, FlagChange, FlagOp, MailboxFact};
 pub use memo::{Memo, MemoChange, MemoFact, Space};
-pub use message::{Deliver, MessageHead, Piece, Source};
+pub use message::{Deliver, DeliveredPart, MessageHead, Piece, Source};
 pub use owner::{AccountFact, DomainFact, Offer, Share};
 pub use queue::{Attempt, End, Ending, Enhanced, Hold, HostReply, Leaving, Outbound, Queue, Way};
 

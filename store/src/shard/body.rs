@@ -8,7 +8,7 @@ use crate::error::{ChangeError, LogError, ReadError};
 use crate::limit::{CHUNK_BYTES, MESSAGE_BYTES_MAX};
 use crate::log::{Place, RECORD_HEADER_BYTES, Record};
 use crate::mail::id::{AccountId, ObjectId};
-use crate::record::{Deliver, Fact, MessageHead, Piece, kind};
+use crate::record::{Deliver, DeliveredPart, Fact, MessageHead, Piece, kind};
 use std::any::Any;
 use std::cell::{Cell, RefCell};
 use std::fmt;
@@ -196,12 +196,54 @@ impl<D: Disk> Shard<D> {
 
     /// Opens a message for reading.
     pub async fn message(&self, delivery: ObjectId) -> Result<Message, ReadError> {
-        let (place, record, _) = self.object(delivery, kind::DELIVER).await?;
+        let snapshot = self.snapshot();
+        let place = self.place_of(delivery, &snapshot).await?;
+        // The message lies in front of its first delivery.
+        let record = match place.is_in_pack() {
+            true => self.packs.read(place).await?,
+            false => self.log.read_with(place, MESSAGE_BYTES_USUAL).await?,
+        };
+        if record.kind() != kind::DELIVER {
+            return Err(place.damaged(OTHER_KIND));
+        }
         let deliver = match Fact::decode(kind::DELIVER, record.payload()) {
             Ok(Fact::Deliver(deliver)) if deliver.object == delivery => deliver,
             _ => return Err(place.damaged("not the delivery that the index says")),
         };
         self.open_message(*deliver).await
+    }
+
+    /// Shows prefix and body of a message that is in memory, all of it. `None` where something must
+    /// be read for it, or is not as it should be: [`message`](Self::message) reads it, or says why
+    /// not.
+    pub fn at_hand<T>(&self, delivery: ObjectId, show: impl FnOnce([&[u8]; 2]) -> T) -> Option<T> {
+        let snapshot = self.snapshot();
+        let record = self.object_at_hand((delivery, kind::DELIVER), &snapshot)?;
+        let part = DeliveredPart::decode(record.payload()).ok()?;
+        if part.object != delivery {
+            return None;
+        }
+        let of_message = self.object_at_hand((part.message, kind::MESSAGE), &snapshot)?;
+        let (head, body) = MessageHead::split(of_message.payload()).ok()?;
+        let is_whole = head.object == part.message && head.pieces.is_empty();
+        is_whole.then(|| show([part.prefix, body]))
+    }
+
+    fn object_at_hand(
+        &self,
+        (object, kind): (ObjectId, u8),
+        snapshot: &Snapshot<D>,
+    ) -> Option<Record> {
+        let recent = self.state.borrow().places.find(object);
+        let place = match recent {
+            Some(place) => place,
+            None => snapshot.locations.at_hand(object)?.place,
+        };
+        let record = match place.is_in_pack() {
+            true => self.packs.at_hand(place),
+            false => self.log.at_hand(place),
+        };
+        record.filter(|record| record.kind() == kind)
     }
 
     async fn open_message(&self, deliver: Deliver) -> Result<Message, ReadError> {
@@ -267,7 +309,7 @@ impl<D: Disk> Shard<D> {
         let place = self.place_of(object, &snapshot).await?;
         let record = self.record(place).await?;
         if record.kind() != kind {
-            return Err(place.damaged("a record of another kind than the index says"));
+            return Err(place.damaged(OTHER_KIND));
         }
         Ok((place, record, snapshot))
     }
@@ -344,3 +386,8 @@ fn clip(run: &[u8], start: u64, from: u64, to: u64, out: &mut Vec<u8>) {
     let last = to.saturating_sub(start).min(run.len() as u64) as usize;
     out.extend_from_slice(run.get(first..last).unwrap_or_default());
 }
+
+/// Octets of a message that are read with its delivery: two thirds of all mail are not longer.
+const MESSAGE_BYTES_USUAL: usize = 8 << 10;
+
+const OTHER_KIND: &str = "a record of another kind than the index says";

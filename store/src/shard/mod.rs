@@ -61,6 +61,7 @@ use crate::bell::Bell;
 use crate::disk::Disk;
 use crate::error::LogError;
 use crate::log::{Commit, Draft, Log, Outcome, Place, Recovered};
+use crate::mail::flags::Flags;
 use crate::mail::id::{AccountId, FrameSeq, MailboxId, ModSeq, ShardId, Uid};
 use crate::mail::uidset::UidSet;
 use crate::mailbox::state::State;
@@ -409,6 +410,14 @@ impl<D: Disk> Shard<D> {
         self.with_contents(view.account, view.mailbox, |contents| {
             contents.rows().row(uid)
         })?
+    }
+
+    /// The first message of the picture that is not `\Seen` now, where none was expunged since.
+    pub fn first_unseen(&self, view: &View) -> Option<Uid> {
+        let first = self.with_contents(view.account, view.mailbox, |contents| {
+            contents.rows().first_without(Flags::SEEN)
+        });
+        first?.filter(|uid| *uid < view.uid_next)
     }
 
     /// Calls `each` with the present row of every UID of `uids` that still exists, ascending.

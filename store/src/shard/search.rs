@@ -122,9 +122,14 @@ impl<D: Disk> Shard<D> {
     /// The deliveries of the rows that there are of `uids`; `None` for a mailbox that cannot be
     /// read.
     fn wanted(&self, account: AccountId, mailbox: MailboxId, uids: &UidSet) -> Option<Wanted> {
-        let rows = |contents: &Contents| -> Vec<(ObjectId, Uid)> {
-            let rows = contents.rows().of(uids);
-            rows.map(|row| (row.delivery, row.uid)).collect()
+        let rows = |contents: &Contents| {
+            let mut rows: Vec<(ObjectId, Uid)> = Vec::new();
+            let most = uids.len().min(contents.rows().len() as u64);
+            rows.reserve(most as usize);
+            contents
+                .rows()
+                .each_delivery(uids, |uid, delivery| rows.push((delivery, uid)));
+            rows
         };
         self.with_contents(account, mailbox, rows).map(Wanted::of)
     }

@@ -50,5 +50,5 @@ impl<D: Disk> Shard<D> {
     }
 }
 
-/// Read at a time.
-const WARMED_BYTES: u64 = 1 << 20;
+/// Read at a time: little, because it is thrown away, and the memory for it is not fresh then.
+const WARMED_BYTES: u64 = 128 << 10;

@@ -45,9 +45,9 @@ pub(crate) enum Kind {
     Untagged,
 }
 
-/// A buffer that a silent connection keeps, and one through which messages flow.
+/// A buffer that a silent connection keeps, and one through which long responses flow.
 const BUFFER_BYTES: usize = 512;
-const FLOW_BYTES: usize = 16 << 10;
+const FLOW_BYTES: usize = 64 << 10;
 
 /// A text longer than this loses its middle; so much of its beginning stays.
 const TEXT_BYTES_MAX: usize = 4 << 10;
@@ -142,9 +142,7 @@ impl Responses {
             left -= read as u64;
             self.count(read)?;
             if left > 0 {
-                let wish = usize::try_from(left).unwrap_or(FLOW_BYTES);
-                self.fill(stream, wish.clamp(BUFFER_BYTES, FLOW_BYTES))
-                    .await?;
+                self.fill(stream, FLOW_BYTES).await?;
             }
         }
         // In the literal's place, so that its size is not read again.
@@ -162,6 +160,8 @@ impl Responses {
 
     /// Receives behind what was read already; all of it was.
     async fn fill(&mut self, stream: &mut Stream, room_bytes: usize) -> io::Result<()> {
+        let was_full = self.buffer.len() == self.buffer.capacity();
+        let room_bytes = if was_full { FLOW_BYTES } else { room_bytes };
         self.buffer.clear();
         self.at = 0;
         self.buffer.reserve(room_bytes);
@@ -209,11 +209,17 @@ pub(crate) fn status(text: &[u8]) -> Option<Answer> {
 
 /// `* 12 EXISTS`: the number and what it is of.
 pub(crate) fn numbered(text: &[u8]) -> Option<(u32, &[u8])> {
-    let rest = text.strip_prefix(b"* ")?;
-    let end = rest.iter().position(|octet| *octet == b' ')?;
-    let (digits, word) = rest.split_at_checked(end)?;
-    let number = std::str::from_utf8(digits).ok()?.parse().ok()?;
-    Some((number, word.get(1..)?))
+    let mut rest = text.strip_prefix(b"* ")?;
+    let mut number: Option<u32> = None;
+    while let Some((digit, behind)) = rest
+        .split_first()
+        .filter(|(octet, _)| octet.is_ascii_digit())
+    {
+        let digit = u32::from(digit - b'0');
+        number = Some(number.unwrap_or(0).checked_mul(10)?.checked_add(digit)?);
+        rest = behind;
+    }
+    Some((number?, rest.strip_prefix(b" ")?))
 }
 
 /// The number behind `name`, as in `* 3 FETCH (UID 17 …`.

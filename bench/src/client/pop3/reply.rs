@@ -110,11 +110,23 @@ impl Ending {
 
     /// How many octets are of the lines and their end, and whether that was it.
     fn read(&mut self, octets: &[u8]) -> (usize, bool) {
-        for (octet, read) in octets.iter().zip(1..) {
+        let mut read = 0;
+        while let Some((octet, rest)) = octets.get(read..).and_then(<[u8]>::split_first) {
+            read += 1;
             self.seen = match (self.seen, octet) {
                 (seen, octet) if DOT.get(seen) == Some(octet) => seen + 1,
                 (_, b'\n') => 0,
-                _ => usize::MAX,
+                // Only at the beginning of a line may it be the end.
+                _ => match memchr::memchr(b'\n', rest) {
+                    Some(at) => {
+                        read += at + 1;
+                        0
+                    }
+                    None => {
+                        read = octets.len();
+                        usize::MAX
+                    }
+                },
             };
             if self.seen == DOT.len() {
                 return (read, true);

@@ -52,6 +52,7 @@ pub trait Mailstore: Belongings {
     fn sync(&self, view: &mut Self::View, expunges: bool) -> Vec<Change>;
     fn row(&self, view: &Self::View, uid: Uid) -> Option<Row>;
     fn rows(&self, view: &Self::View, uids: &UidSet, each: &mut dyn FnMut(Row));
+    fn first_unseen(&self, view: &Self::View) -> Option<Uid>;
     fn vanished_since(&self, view: &Self::View, modseq: ModSeq) -> Option<UidSet>;
     fn changed_since(&self, view: &Self::View, modseq: ModSeq) -> UidSet;
     fn watch(&self, account: AccountId, mailbox: MailboxId) -> Self::Watch;
@@ -123,6 +124,11 @@ pub trait Mailstore: Belongings {
         _each: &mut dyn FnMut(Uid, &[u8]),
     ) -> UidSet {
         uids.clone()
+    }
+
+    /// Shows prefix and body of a message where all of it is in memory; whether it was.
+    fn at_hand(&self, _delivery: ObjectId, _show: &mut dyn FnMut([&[u8]; 2])) -> bool {
+        false
     }
 
     async fn message(&self, delivery: ObjectId) -> Result<Self::Message, ReadError>;
@@ -290,6 +296,10 @@ impl<D: Disk> Mailstore for Rc<Shard<D>> {
         Shard::rows(self, view, uids, each);
     }
 
+    fn first_unseen(&self, view: &View) -> Option<Uid> {
+        Shard::first_unseen(self, view)
+    }
+
     fn vanished_since(&self, view: &View, modseq: ModSeq) -> Option<UidSet> {
         Shard::vanished_since(self, view, modseq)
     }
@@ -395,6 +405,10 @@ impl<D: Disk> Mailstore for Rc<Shard<D>> {
         each: &mut dyn FnMut(Uid, &[u8]),
     ) -> UidSet {
         Shard::columns(self, account, mailbox, uids, Column::Envelope, each).await
+    }
+
+    fn at_hand(&self, delivery: ObjectId, show: &mut dyn FnMut([&[u8]; 2])) -> bool {
+        Shard::at_hand(self, delivery, show).is_some()
     }
 
     async fn message(&self, delivery: ObjectId) -> Result<Message, ReadError> {

@@ -21,7 +21,7 @@ use std::ops::Range;
 pub(super) const KEPT_BYTES_MAX: usize = 256 << 10;
 
 /// Octets that gather with the responses around them; more are sent by themselves.
-const SMALL_BYTES_MAX: usize = 16 << 10;
+pub(super) const SMALL_BYTES_MAX: usize = 16 << 10;
 
 /// Pieces read before other connections run.
 pub(super) const PIECES_A_TURN: u32 = 8;

@@ -21,9 +21,6 @@ use store::mail::uidset::UidSet;
 use store::mailbox::tree::SEPARATOR;
 use store::mailbox::{Change, MailboxInfo};
 
-/// Rows looked at before other connections run.
-const ROWS_A_TURN: usize = 32_768;
-
 /// What a session knows while a mailbox is selected.
 pub(super) struct Selected<S: Mailstore> {
     pub(super) view: S::View,
@@ -74,7 +71,7 @@ impl<S: Mailstore> Session<S> {
             saved: UidSet::new(),
             live: Live::default(),
         };
-        let unseen = self.first_unseen(dialogue, &selected.view).await;
+        let unseen = self.first_unseen(&selected.view);
         self.write_selected(dialogue.out(), &mailbox, &selected, unseen);
         self.selected = Some(selected);
         match read_only {
@@ -151,26 +148,13 @@ impl<S: Mailstore> Session<S> {
         data::list(out, &listed, self.utf8());
     }
 
-    /// RFC 3501 §7.1, UNSEEN; a mailbox of any size is looked through in turns.
-    async fn first_unseen<I: Io>(&self, dialogue: &mut Dialogue<I>, view: &S::View) -> Option<u32> {
+    /// RFC 3501 §7.1, UNSEEN.
+    fn first_unseen(&self, view: &S::View) -> Option<u32> {
         let status = self.store.status(self.account, view.mailbox())?;
         if self.rev2 || self.dialect.uid_only || status.unseen == 0 {
             return None;
         }
-        for turn in view.uids().chunks(ROWS_A_TURN) {
-            let uids = UidSet::from_ascending(turn.iter().copied().map(Uid));
-            let mut unseen = None;
-            self.store.rows(view, &uids, &mut |row| {
-                if unseen.is_none() && !row.flags.contains(Flags::SEEN) {
-                    unseen = Some(row.uid);
-                }
-            });
-            if let Some(uid) = unseen {
-                return view.sequence(uid);
-            }
-            dialogue.pause().await;
-        }
-        None
+        view.sequence(self.store.first_unseen(view)?)
     }
 
     /// Expunges silently, unless the mailbox was only examined (RFC 9051 §6.4.1).

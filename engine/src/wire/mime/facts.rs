@@ -98,28 +98,61 @@ impl Facts {
 
     /// Reads what [`encode`](Self::encode) has written; `None` for anything else.
     #[must_use]
-    pub fn decode(mut octets: &[u8]) -> Option<Facts> {
+    pub fn decode(octets: &[u8]) -> Option<Facts> {
+        let kept = Kept::decode(octets)?;
+        Some(Facts {
+            sent: kept.sent,
+            id: kept.id,
+            parents: kept.parents().collect(),
+            is_reply: kept.is_reply,
+            texts: kept.texts.map(str::to_owned),
+        })
+    }
+}
+
+/// Facts as their octets have them.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Kept<'a> {
+    pub sent: Option<i64>,
+    pub id: u64,
+    parents: &'a [[u8; 8]],
+    pub is_reply: bool,
+    /// By [`SortText`].
+    pub texts: [&'a str; TEXTS],
+}
+
+impl<'a> Kept<'a> {
+    /// As [`Facts::decode`].
+    #[must_use]
+    pub fn decode(mut octets: &'a [u8]) -> Option<Kept<'a>> {
         let octets = &mut octets;
         let [flags] = take(octets)?;
         let sent = i64::from_le_bytes(take(octets)?);
         let id = u64::from_le_bytes(take(octets)?);
-        let parents = u16::from_le_bytes(take(octets)?);
-        let parents = (0..parents).map(|_| take(octets).map(u64::from_le_bytes));
-        let parents = parents.collect::<Option<_>>()?;
-        let mut texts: [String; TEXTS] = Default::default();
+        let count = usize::from(u16::from_le_bytes(take(octets)?));
+        let (parents, rest) = octets.split_at_checked(count * size_of::<u64>())?;
+        *octets = rest;
+        let mut texts = [""; TEXTS];
         for text in &mut texts {
             let length = u16::from_le_bytes(take(octets)?);
             let (now, rest) = octets.split_at_checked(usize::from(length))?;
-            *text = str::from_utf8(now).ok()?.to_owned();
+            *text = str::from_utf8(now).ok()?;
             *octets = rest;
         }
-        octets.is_empty().then_some(Facts {
+        octets.is_empty().then_some(Kept {
             sent: (flags & 2 != 0).then_some(sent),
             id,
-            parents,
+            parents: parents.as_chunks().0,
             is_reply: flags & 1 != 0,
             texts,
         })
+    }
+
+    /// The numbers of the references, the parent last.
+    pub fn parents(&self) -> impl Iterator<Item = u64> + 'a {
+        self.parents
+            .iter()
+            .map(|parent| u64::from_le_bytes(*parent))
     }
 }
 

@@ -128,6 +128,21 @@ impl Chunk {
         self.latest = self.latest.max(modseq);
     }
 
+    /// The UIDs and deliveries at these positions.
+    pub(super) fn each_delivery(&self, at: Range<usize>, each: &mut impl FnMut(Uid, ObjectId)) {
+        let [uids, _, _, _, _, _, _, deliveries, _] = &self.columns;
+        for at in at {
+            each(Uid(uids.at(at) as u32), ObjectId(deliveries.at(at)));
+        }
+    }
+
+    /// The first UID without this flag.
+    pub(super) fn first_without(&self, flag: Flags) -> Option<Uid> {
+        let [uids, _, flags, ..] = &self.columns;
+        let at = flags.position(|flags| !Flags(flags as u16).contains(flag))?;
+        Some(Uid(uids.at(at) as u32))
+    }
+
     /// The positions whose MODSEQ is above `modseq`.
     pub(super) fn changed_since(&self, modseq: ModSeq) -> impl Iterator<Item = usize> {
         let [_, modseqs, ..] = &self.columns;

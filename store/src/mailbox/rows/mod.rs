@@ -10,7 +10,7 @@ mod tests;
 
 use crate::codec::{Fields, Put, Short};
 use crate::mail::flags::{Flags, Keywords};
-use crate::mail::id::{ModSeq, Uid};
+use crate::mail::id::{ModSeq, ObjectId, Uid};
 use crate::mail::uidset::UidSet;
 use crate::mailbox::row::Row;
 use crate::mailbox::tally::Tally;
@@ -92,6 +92,13 @@ impl Rows {
         uids
     }
 
+    /// The first UID without this flag.
+    #[must_use]
+    pub fn first_without(&self, flag: Flags) -> Option<Uid> {
+        let mut chunks = self.chunks.iter();
+        chunks.find_map(|chunk| chunk.first_without(flag))
+    }
+
     /// The rows with a UID in `first..=last`, ascending.
     #[must_use]
     pub fn between(&self, first: Uid, last: Uid) -> Iter<'_> {
@@ -111,6 +118,20 @@ impl Rows {
     pub fn of<'a>(&'a self, uids: &'a UidSet) -> impl Iterator<Item = Row> + 'a {
         let between = |&(first, last): &(u32, u32)| self.between(Uid(first), Uid(last));
         uids.ranges().iter().flat_map(between)
+    }
+
+    /// The deliveries of those of `uids` that exist, ascending.
+    pub fn each_delivery(&self, uids: &UidSet, mut each: impl FnMut(Uid, ObjectId)) {
+        for &(first, last) in uids.ranges() {
+            let from = self.chunk_of(Uid(first));
+            for chunk in self.chunks.get(from..).unwrap_or_default() {
+                let inside = chunk.below(Uid(first))..end_at(chunk, Uid(last));
+                chunk.each_delivery(inside, &mut each);
+                if chunk.last_uid().0 >= last {
+                    break;
+                }
+            }
+        }
     }
 
     /// The rows below `end` with a MODSEQ above `modseq`, ascending. Chunks without one are passed

@@ -125,6 +125,14 @@ proptest! {
                 naive.partition_point(|row| row.uid.0 < first)
             );
             prop_assert_eq!(rows.at(first as usize), naive.get(first as usize).copied());
+            let uids = UidSet::from_ranges([(first, last)]);
+            let mut deliveries = Vec::new();
+            rows.each_delivery(&uids, |uid, delivery| deliveries.push((uid, delivery)));
+            let expected = naive.iter().filter(|row| uids.contains(row.uid));
+            prop_assert!(deliveries.into_iter().eq(expected.map(|row| (row.uid, row.delivery))));
+            let flag = Flags(1 << (first % 5));
+            let without = naive.iter().find(|row| !row.flags.contains(flag));
+            prop_assert_eq!(rows.first_without(flag), without.map(|row| row.uid));
             let since = ModSeq(u64::from(first) % (modseq + 1));
             let changed = naive.iter().filter(|row| row.modseq > since && row.uid.0 < last);
             let mut tally = Tally::default();

@@ -95,6 +95,17 @@ impl<D: Disk + Clone> Locations<D> {
         Ok(page.entry(index as usize % PAGE_ENTRIES))
     }
 
+    /// Where an object lies, if that is in memory.
+    pub fn at_hand(&self, object: ObjectId) -> Option<Location> {
+        let (chunk, index) = seat_of(object);
+        let name = self.name(chunk).filter(|name| index < name.entries)?;
+        let page = self
+            .pages
+            .borrow()
+            .find(key_of(name, index / PAGE_ENTRIES as u32))?;
+        page.entry(index as usize % PAGE_ENTRIES)
+    }
+
     /// Reads a whole chunk, also one that no manifest names yet.
     pub async fn reader(&self, name: &ChunkName) -> Result<ChunkReader<D::File>, TableError> {
         let chunk = OpenChunk::open(&self.disk, &self.owner, name).await?;
@@ -187,7 +198,7 @@ impl<D: Disk + Clone> Locations<D> {
     }
 
     async fn page(&self, name: &ChunkName, page: u32) -> Result<Rc<Page>, TableError> {
-        let key = u64::from(name.chunk) * CHUNK_PAGES + u64::from(page);
+        let key = key_of(name, page);
         let kept = self.pages.borrow().find(key);
         if let Some(page) = kept {
             return Ok(page);
@@ -207,6 +218,11 @@ impl<D: Disk + Clone> Locations<D> {
         self.files.borrow_mut().keep(key, Rc::clone(&file));
         Ok(file)
     }
+}
+
+/// By what a page is kept.
+fn key_of(name: &ChunkName, page: u32) -> u64 {
+    u64::from(name.chunk) * CHUNK_PAGES + u64::from(page)
 }
 
 /// A cache in which a key has one slot: it finds and forgets at once, and never grows.

@@ -7,8 +7,10 @@
 mod envelopes;
 mod fresh;
 pub(super) mod rows;
+mod whole;
 
 use self::rows::{FlagsShown, RowItem};
+use self::whole::Whole;
 use super::Session;
 use super::dialogue::Dialogue;
 use super::io::{Ended, Io};
@@ -132,6 +134,7 @@ impl<S: Mailstore> Session<S> {
         marks: bool,
     ) -> Result<Outcome, Ended> {
         let mut outcome = Outcome::default();
+        let whole = Whole::of(items, self.headers());
         let mut uids = uids.iter().peekable();
         while uids.peek().is_some() {
             let turn = self.turn_of(&mut uids, &mut outcome);
@@ -139,6 +142,12 @@ impl<S: Mailstore> Session<S> {
             self.mark_seen(dialogue, &unseen).await?;
             for row in &turn {
                 let newly_seen = unseen.contains(row.uid);
+                if let Some(whole) = whole.as_ref().filter(|_| !newly_seen)
+                    && self.tell_whole(dialogue, row.uid, whole)
+                {
+                    dialogue.flush_if_full().await?;
+                    continue;
+                }
                 self.fetch_message(dialogue, row.uid, items, newly_seen, &mut outcome)
                     .await?;
                 dialogue.flush_if_full().await?;

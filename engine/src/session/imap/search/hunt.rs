@@ -97,13 +97,30 @@ impl Hunt {
     ) -> Caught {
         progress.begin(among.len());
         let mut sieve = Sieve::default();
-        self.by_rows(ground, among, None, &mut sieve, dialogue)
-            .await;
+        let is_of_texts = self.test.is_of_texts();
+        match is_of_texts {
+            true => {
+                sieve.open = among.clone();
+                dialogue.pause().await;
+            }
+            false => {
+                self.by_rows(ground, among, None, &mut sieve, dialogue)
+                    .await;
+            }
+        }
         let narrowed = self.narrow(ground, &sieve.open).await;
         if let Some(narrowed) = &narrowed {
             let open = std::mem::take(&mut sieve.open);
-            self.by_rows(ground, &open, Some(narrowed), &mut sieve, dialogue)
-                .await;
+            match is_of_texts {
+                true => {
+                    sieve.open = self.test.left_of(open, narrowed);
+                    dialogue.pause().await;
+                }
+                false => {
+                    self.by_rows(ground, &open, Some(narrowed), &mut sieve, dialogue)
+                        .await;
+                }
+            }
         }
         let open = std::mem::take(&mut sieve.open);
         progress.only(open.len());

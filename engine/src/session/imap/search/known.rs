@@ -13,7 +13,8 @@ use super::super::mailstore::{Mailstore, Picture};
 use super::super::sequence;
 use super::super::structure;
 use super::hunt::Ground;
-use crate::wire::mime::facts::{Facts, SortText, TEXTS};
+use super::sort::MESSAGES_MAX;
+use crate::wire::mime::facts::{Facts, Kept, SortText, TEXTS};
 use ::store::mail::id::{AccountId, MailboxId, ObjectId, Uid};
 use ::store::mail::uidset::UidSet;
 use std::cell::{RefCell, RefMut};
@@ -62,7 +63,8 @@ pub(super) struct Entry {
     /// The number of its Message ID; 0 for none.
     pub(super) id: u64,
     pub(super) is_reply: bool,
-    parents: (usize, u32),
+    parents_from: usize,
+    parents: u32,
     texts: [u32; TEXTS],
 }
 
@@ -90,11 +92,11 @@ impl Known {
     }
 
     /// Puts the news into the table, and the table at the end.
-    fn complete(&self, key: Key, present: &[u32], news: Vec<(u32, Facts)>) -> Rc<Table> {
+    fn complete(&self, key: Key, present: &[u32], news: Table) -> Rc<Table> {
         let mut tables = self.tables.borrow_mut();
         let at = tables.iter().position(|(known, _)| *known == key);
         let mut table = at.map_or_else(Rc::default, |at| tables.remove(at).1);
-        if !news.is_empty() {
+        if !news.uids.is_empty() {
             let mut changed = Rc::unwrap_or_clone(table);
             changed.forget_gone(present);
             changed.add(news);
@@ -123,10 +125,8 @@ impl Table {
     }
 
     pub(super) fn parents(&self, entry: &Entry) -> &[u64] {
-        let (from, count) = entry.parents;
-        self.parents
-            .get(from..from + count as usize)
-            .unwrap_or_default()
+        let (from, count) = (entry.parents_from, entry.parents as usize);
+        self.parents.get(from..from + count).unwrap_or_default()
     }
 
     /// The number of a text: equal for equal texts, and for no others.
@@ -155,16 +155,49 @@ impl Table {
         missing
     }
 
-    /// Adds facts in the order of UIDs; those that are known already are left out.
-    fn add(&mut self, news: Vec<(u32, Facts)>) {
-        let is_tail = match (self.uids.last(), news.first()) {
-            (Some(last), Some((first, _))) => last < first,
-            _ => true,
+    /// Room for the facts of so many messages.
+    fn of_messages(messages: u64) -> Table {
+        let room = usize::try_from(messages.min(MESSAGES_MAX)).unwrap_or(0);
+        Table {
+            uids: Vec::with_capacity(room),
+            entries: Vec::with_capacity(room),
+            ..Table::default()
+        }
+    }
+
+    /// Adds the facts of a message behind all others.
+    fn learn(&mut self, uid: u32, facts: &Kept<'_>) {
+        let parents_from = self.parents.len();
+        self.parents.extend(facts.parents());
+        let entry = Entry {
+            sent: facts.sent,
+            id: facts.id,
+            is_reply: facts.is_reply,
+            parents_from,
+            parents: (self.parents.len() - parents_from) as u32,
+            texts: facts.texts.map(|text| self.lexicon.number(text)),
         };
-        for (uid, facts) in news {
-            let entry = self.entry_of(&facts);
-            self.uids.push(uid);
-            self.entries.push(entry);
+        self.uids.push(uid);
+        self.entries.push(entry);
+    }
+
+    /// Adds facts in the order of UIDs; those that are known already are left out.
+    fn add(&mut self, news: Table) {
+        if self.uids.is_empty() {
+            *self = news;
+            return;
+        }
+        let is_tail = self.uids.last() < news.uids.first();
+        for (uid, entry) in news.uids.iter().zip(&news.entries) {
+            let parents_from = self.parents.len();
+            self.parents.extend_from_slice(news.parents(entry));
+            let texts = entry.texts.map(|number| news.lexicon.text(number));
+            self.uids.push(*uid);
+            self.entries.push(Entry {
+                parents_from,
+                texts: texts.map(|text| self.lexicon.number(text)),
+                ..*entry
+            });
         }
         if !is_tail {
             self.settle();
@@ -177,22 +210,6 @@ impl Table {
         both.sort_by_key(|(uid, _)| *uid);
         both.dedup_by_key(|(uid, _)| *uid);
         (self.uids, self.entries) = both.into_iter().unzip();
-    }
-
-    fn entry_of(&mut self, facts: &Facts) -> Entry {
-        let parents = (self.parents.len(), facts.parents.len() as u32);
-        self.parents.extend(&facts.parents);
-        let mut texts = [0; TEXTS];
-        for (number, text) in texts.iter_mut().zip(&facts.texts) {
-            *number = self.lexicon.number(text);
-        }
-        Entry {
-            sent: facts.sent,
-            id: facts.id,
-            is_reply: facts.is_reply,
-            parents,
-            texts,
-        }
     }
 
     /// A mailbox in which much was expunged is read anew when next asked for.
@@ -214,31 +231,39 @@ async fn read<S: Mailstore, I: Io>(
     ground: &Ground<'_, S>,
     wanted: &UidSet,
     dialogue: &mut Dialogue<I>,
-) -> Vec<(u32, Facts)> {
-    let mut facts = Vec::new();
+) -> Table {
+    let mut news = Table::of_messages(wanted.len());
     let mailbox = ground.view.mailbox();
     let mut take = |uid: Uid, octets: &[u8]| {
-        facts.extend(Facts::decode(octets).map(|found| (uid.0, found)));
+        if let Some(facts) = Kept::decode(octets) {
+            news.learn(uid.0, &facts);
+        }
     };
     let rest = ground
         .store
         .columns(ground.account, mailbox, wanted, &mut take)
         .await;
-    let kept = facts.len();
+    let mut encoded = Vec::new();
     for turn in sequence::turns(&rest, MESSAGES_A_TURN) {
         let mut deliveries: Vec<(u32, ObjectId)> = Vec::new();
         ground.store.rows(ground.view, &turn, &mut |row| {
             deliveries.push((row.uid.0, row.delivery));
         });
         for (uid, delivery) in deliveries {
-            facts.push((uid, of_message(ground.store, delivery).await));
+            encoded.clear();
+            of_message(ground.store, delivery)
+                .await
+                .encode(&mut encoded);
+            if let Some(facts) = Kept::decode(&encoded) {
+                news.learn(uid, &facts);
+            }
         }
         dialogue.pause().await;
     }
-    if kept > 0 && kept < facts.len() {
-        facts.sort_by_key(|(uid, _)| *uid);
+    if !news.uids.is_sorted() {
+        news.settle();
     }
-    facts
+    news
 }
 
 async fn of_message<S: Mailstore>(store: &S, delivery: ObjectId) -> Facts {
@@ -256,8 +281,15 @@ async fn of_message<S: Mailstore>(store: &S, delivery: ObjectId) -> Facts {
 mod tests {
     use super::*;
 
-    fn facts(subject: &str) -> Facts {
-        Facts::of(format!("Subject: {subject}\r\n\r\n").as_bytes())
+    fn news(messages: &[(u32, &str)]) -> Table {
+        let mut news = Table::default();
+        for (uid, subject) in messages {
+            let mut encoded = Vec::new();
+            let header = format!("Subject: {subject}\r\n\r\n");
+            Facts::of(header.as_bytes()).encode(&mut encoded);
+            news.learn(*uid, &Kept::decode(&encoded).expect("it was encoded"));
+        }
+        news
     }
 
     fn subjects(table: &Table) -> Vec<(u32, u32)> {
@@ -272,11 +304,11 @@ mod tests {
     #[test]
     fn a_table_grows_at_its_end_and_in_the_middle() {
         let mut table = Table::default();
-        table.add(vec![(3, facts("c")), (7, facts("a"))]);
+        table.add(news(&[(3, "c"), (7, "a")]));
         assert_eq!(subjects(&table), [(3, 2), (7, 1)]);
-        table.add(vec![(9, facts("b"))]);
+        table.add(news(&[(9, "b")]));
         assert_eq!(subjects(&table), [(3, 3), (7, 1), (9, 2)]);
-        table.add(vec![(1, facts("b")), (3, facts("z")), (8, facts("B"))]);
+        table.add(news(&[(1, "b"), (3, "z"), (8, "B")]));
         let found = subjects(&table);
         assert_eq!(found, [(1, 2), (3, 3), (7, 1), (8, 2), (9, 2)]);
         let wanted = UidSet::from_ranges([(1, 10)]);
@@ -288,7 +320,7 @@ mod tests {
         let known = Known::default();
         for mailbox in 0..u32::try_from(TABLES_MAX).unwrap() + 10 {
             let key = (AccountId(1), MailboxId(mailbox));
-            known.complete(key, &[1], vec![(1, facts("x"))]);
+            known.complete(key, &[1], news(&[(1, "x")]));
         }
         assert_eq!(known.tables.borrow().len(), TABLES_MAX);
         assert!(known.find((AccountId(1), MailboxId(9))).is_none());

@@ -102,7 +102,7 @@ impl<S: Mailstore> Session<S> {
             true => self.known.of(&ground, found, dialogue).await,
             false => Rc::default(),
         };
-        let mut rows = Vec::new();
+        let mut rows = Vec::with_capacity(usize::try_from(found.len()).unwrap_or(0));
         for turn in sequence::turns(found, ROWS_A_TURN) {
             ground
                 .store

@@ -4,8 +4,9 @@
 
 use super::super::mailstore::Picture;
 use super::super::object;
+use super::super::resync::intersection;
 use super::super::sequence;
-use super::facts::Facts;
+use super::facts::{Facts, Narrowed};
 use super::texts::{Fault, Place, Texts};
 use crate::wire::imap::command::{ObjectKey, SearchKey};
 use crate::wire::mime::date::Date;
@@ -96,6 +97,32 @@ impl Test {
             },
             Test::And(tests) => return all(tests, facts),
         })
+    }
+
+    /// Whether it asks for texts that must all be there, and for nothing else: then no row decides.
+    pub(super) fn is_of_texts(&self) -> bool {
+        match self {
+            Test::Text(_) | Test::Fuzzy(_) => true,
+            Test::And(tests) => !tests.is_empty() && tests.iter().all(Test::is_of_texts),
+            _ => false,
+        }
+    }
+
+    /// Those of `open` that signatures leave, for a test [of texts](Self::is_of_texts).
+    pub(super) fn left_of(&self, open: UidSet, narrowed: &Narrowed) -> UidSet {
+        let may = match self {
+            Test::Text(at) => narrowed.exact.get(*at),
+            Test::Fuzzy(at) => narrowed.fuzzy.get(*at),
+            Test::And(tests) => {
+                let narrow = |open, test: &Test| test.left_of(open, narrowed);
+                return tests.iter().fold(open, narrow);
+            }
+            _ => None,
+        };
+        match may {
+            Some(Some(may)) => intersection(&open, may),
+            _ => open,
+        }
     }
 
     /// Whether what the store lists a message by may decide.

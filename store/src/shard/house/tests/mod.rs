@@ -3,6 +3,7 @@
 mod crash;
 mod damage;
 mod ending;
+mod hand;
 mod held;
 mod listing;
 mod memos;

@@ -49,7 +49,7 @@ impl Lexicon {
         number
     }
 
-    fn text(&self, number: u32) -> &str {
+    pub(super) fn text(&self, number: u32) -> &str {
         self.texts.get(number as usize).map_or("", |text| text)
     }
 

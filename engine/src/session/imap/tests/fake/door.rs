@@ -227,6 +227,12 @@ impl Mailstore for Fake {
             .for_each(each);
     }
 
+    fn first_unseen(&self, view: &FakeView) -> Option<Uid> {
+        let rows = view.uids.iter().filter_map(|uid| self.row(view, Uid(*uid)));
+        let mut unseen = rows.filter(|row| !row.flags.contains(Flags::SEEN));
+        unseen.next().map(|row| row.uid)
+    }
+
     fn vanished_since(&self, view: &FakeView, modseq: ModSeq) -> Option<UidSet> {
         self.account(view.account, |a| {
             let mailbox = a.boxes.get(&view.mailbox.0)?;
