@@ -13,9 +13,14 @@ pub(super) fn search(seed: &mut Seed, known: &Knowledge) -> Vec<u8> {
     if seed.below(10) == 0 {
         return in_other_charset(seed, &format!("{uid}SEARCH {options}"));
     }
-    let mut out = format!("{uid}SEARCH {options}{charset}").into_bytes();
-    out.extend(keys(seed, known));
-    out
+    let keys = keys(seed, known);
+    // Octets that US-ASCII does not have are in no text; Dovecot takes them for UTF-8.
+    let charset = if keys.is_ascii() {
+        charset
+    } else {
+        "CHARSET UTF-8 "
+    };
+    [format!("{uid}SEARCH {options}{charset}").as_bytes(), &keys].concat()
 }
 
 fn returned(seed: &mut Seed) -> String {
