@@ -123,6 +123,7 @@ fn parsed(path: &PathBuf, protocol: Protocol, number: usize) -> Script {
 fn mapped(text: &str, number: usize) -> String {
     text.replace("example.test", &format!("ex{number:05}.test"))
         .replace("EXAMPLE.TEST", &format!("EX{number:05}.TEST"))
+        .replace("ales00000", &format!("ales{number:05}"))
         .replace("catchall.test", &format!("cat{number:05}.test"))
 }
 
@@ -146,7 +147,11 @@ fn setup(worlds: usize) -> Setup {
                 &name("team@example.test"),
                 &[&name("alice@example.test"), &name("bob@example.test")],
             )
-            .alias(&name("chain@example.test"), &[&name("team@example.test")]);
+            .alias(&name("chain@example.test"), &[&name("team@example.test")])
+            .table(&format!(
+                "[[group]]\nname = \"sales{number:05}\"\nmembers = [{:?}]",
+                name("bob@example.test")
+            ));
     }
     // Alice of every world sets quotas.
     let alices = (0..worlds).map(|number| format!("{:?}", mapped("alice@example.test", number)));

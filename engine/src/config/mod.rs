@@ -140,7 +140,7 @@
 //! [inject]                                # see `inject`, with [[token]]
 //! [events]                                # see `events`, with [[webhook]]
 //!
-//! [sharing]                               # see `sharing`
+//! [sharing]                               # see `sharing`, and `group` for [[group]]
 //!
 //! [resolver]                              # see `resolver`, each key with its default
 //! servers = ["127.0.0.1:53"]
@@ -162,6 +162,7 @@ mod explain;
 mod explain_inject;
 mod fingerprint;
 mod forward;
+mod group;
 mod imap;
 pub mod inject;
 mod limits;
@@ -189,6 +190,7 @@ pub use domain::{Account, Alias, DELIMITER_DEFAULT, Domain};
 pub use events::{EventKind, EventKinds, Events, HookUrl, Webhook};
 pub use fingerprint::Fingerprint;
 pub use forward::{Forwarding, Srs};
+pub use group::Group;
 pub use imap::Imap;
 pub use inject::Inject;
 pub use limits::Limits;

@@ -9,6 +9,7 @@
 //! contact = "mailto:admin@example.org"    # /shared/admin of the server; default: none
 //! ```
 
+use super::group::{self, Group};
 use super::raw::{Notes, Section};
 use super::{Config, Parts, domain};
 use std::fmt::{self, Write};
@@ -25,6 +26,17 @@ pub struct Sharing {
     /// RFC 5464 §6.2.1, for who asks the server about itself.
     pub comment: Option<String>,
     pub contact: Option<String>,
+    /// Whom a mailbox may be shared with at once.
+    pub groups: Vec<Group>,
+}
+
+impl Sharing {
+    /// The names of the groups that this account is a member of.
+    pub fn groups_of(&self, user: &str) -> impl Iterator<Item = &str> {
+        let is_in = move |group: &&Group| group.members.iter().any(|one| one.to_string() == user);
+        let groups = self.groups.iter().filter(is_in);
+        groups.map(|group| group.name.as_str())
+    }
 }
 
 impl Default for Sharing {
@@ -35,13 +47,18 @@ impl Default for Sharing {
             administrators: Vec::new(),
             comment: None,
             contact: None,
+            groups: Vec::new(),
         }
     }
 }
 
 pub(super) fn sharing(top: &mut Section<'_, '_>, parts: &Parts, notes: &mut Notes) -> Sharing {
+    let groups = group::groups(top, parts, notes);
     let Some(mut section) = top.section(notes, "sharing", "[sharing]") else {
-        return Sharing::default();
+        return Sharing {
+            groups,
+            ..Sharing::default()
+        };
     };
     let others = section.bool(notes, "others").is_none_or(|at| at.value);
     let shared = section.text(notes, "shared");
@@ -66,11 +83,12 @@ pub(super) fn sharing(top: &mut Section<'_, '_>, parts: &Parts, notes: &mut Note
         administrators,
         comment,
         contact,
+        groups,
     }
 }
 
 /// An account of this file, or of a domain whose accounts ringpostctl makes.
-fn exists(key: &str, address: &Address, line: usize, parts: &Parts, notes: &mut Notes) {
+pub(super) fn exists(key: &str, address: &Address, line: usize, parts: &Parts, notes: &mut Notes) {
     let mut accounts = parts.accounts.iter();
     let mut domains = parts.domains.iter();
     let is_known = accounts.any(|found| found.value.address == *address);
@@ -95,6 +113,14 @@ pub(super) fn explain(config: &Config, out: &mut String) -> fmt::Result {
         writeln!(
             out,
             "{administrator} sets quotas and rules over what is shared"
+        )?;
+    }
+    for Group { name, members } in &sharing.groups {
+        let members: Vec<String> = members.iter().map(ToString::to_string).collect();
+        let members = members.join(", ");
+        writeln!(
+            out,
+            "what is shared with group:{name} is shared with {members}"
         )?;
     }
     Ok(())

@@ -201,6 +201,41 @@ fn what_pop3_does_to_mailboxes_is_read_and_explained() {
 }
 
 #[test]
+fn groups_have_names_and_members() {
+    let head = "hostname = \"a.b\"\ndata = \"/d\"\n[[listener]]\nprotocol = \"pop3\"\n\
+        address = \"127.0.0.1:110\"\ntls = \"none\"\n[[domain]]\nname = \"x.test\"\n\
+        [[account]]\naddress = \"bob@x.test\"\npassword = \"$\"\n";
+    let group = "[[group]]\nname = \"Sales\"\nmembers = [\"bob@x.test\"]\n";
+    let config = parse(&format!("{head}{group}")).unwrap();
+    let groups = |user| config.sharing.groups_of(user).collect::<Vec<_>>();
+    assert_eq!(
+        (groups("bob@x.test"), groups("eve@x.test")),
+        (vec!["sales"], vec![])
+    );
+    let said = "what is shared with group:sales is shared with bob@x.test";
+    assert!(config.explain().contains(said), "{}", config.explain());
+    for (wrong, said) in [
+        (
+            "[[group]]\nname = \"a b\"\nmembers = [\"bob@x.test\"]\n",
+            "expected up to 64 letters",
+        ),
+        ("[[group]]\nname = \"a\"\n", "[[group]] needs members"),
+        (
+            "[[group]]\nmembers = [\"bob@x.test\"]\n",
+            "[[group]] needs name",
+        ),
+        (
+            "[[group]]\nname = \"a\"\nmembers = [\"eve@x.test\"]\n",
+            "there is no [[account]]",
+        ),
+        (&format!("{group}{group}"), "[[group]] sales: named twice"),
+    ] {
+        let faults = parse(&format!("{head}{wrong}")).unwrap_err().to_string();
+        assert!(faults.contains(said), "{wrong}: {faults}");
+    }
+}
+
+#[test]
 fn tls_needs_a_certificate_and_http_has_no_starttls() {
     let text = "[[listener]]\nprotocol = \"http\"\naddress = \"0.0.0.0:80\"\ntls = \"starttls\"\n";
     assert_eq!(

@@ -10,7 +10,9 @@ use crate::post::visit::{Ask, Errand, Lent, Said, Visitor};
 use crate::post::{Answer, AsOwner, Question, VisitAnswer, VisitAsk};
 use crate::reactor::{spawn, yield_now};
 use crate::session::imap::Session;
-use crate::session::imap::sharing::{Abroad, Belongings, Booth, Guest, House, News, lent_here};
+use crate::session::imap::sharing::{
+    Abroad, Belongings, Booth, Guest, House, News, group_identifier, lent_here,
+};
 use crate::wire::imap::command::Command;
 use crate::wire::imap::receive::{Event, Receiver};
 use futures_util::future::LocalBoxFuture;
@@ -75,6 +77,7 @@ pub(super) fn house(hall: &Rc<Hall>, user: &str) -> House {
     let street = || Rc::new(Street(Rc::clone(hall))) as Rc<dyn Abroad>;
     House {
         user: user.to_owned(),
+        groups: sharing.groups_of(user).map(group_identifier).collect(),
         is_administrator: sharing.administrators.iter().any(is),
         others: sharing.others,
         shared: sharing.shared.as_ref().map(ToString::to_string),
@@ -110,6 +113,7 @@ async fn brought(hall: &Rc<Hall>, owner: &str, line: &str) -> Result<String, Str
     opened.map_err(|error| error.to_string())?;
     let visitor = Visitor {
         user: owner.to_owned(),
+        groups: Vec::new(),
         is_administrator: true,
     };
     let booth = booth(hall, visitor, owner).await;

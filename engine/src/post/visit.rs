@@ -18,6 +18,8 @@ use store::shard::AppendedUid;
 pub struct Visitor {
     /// The address of who logged in.
     pub user: String,
+    /// Identifiers of their groups.
+    pub groups: Vec<String>,
     pub is_administrator: bool,
 }
 

@@ -91,7 +91,8 @@ impl Reader<'_> {
         match self.peek() {
             Some(b'"') => self.quoted(),
             Some(b'{') => self.literal(),
-            Some(b'~') => {
+            // Any other `~` begins an atom.
+            Some(b'~') if self.octets.get(self.at + 1) == Some(&b'{') => {
                 self.at += 1;
                 self.literal()
             }

@@ -1,10 +1,8 @@
 //! Alpine on a terminal: a search, an aggregate save, a flag, an expunge, a draft.
 
-use super::ALICE;
 use super::terminal::typed;
-use tests::corpus::plain;
+use super::{ALICE, numbered};
 use tests::peer::peer;
-use tests::seed::Seed;
 use tests::server::Server;
 use tests::setup::PASSWORD;
 
@@ -14,11 +12,7 @@ fn alpine_does_a_users_day() {
         return;
     }
     let server = Server::usual();
-    for number in 0..6 {
-        let mut message = plain(&format!("number {number}"), 900, &mut Seed::new(number));
-        message.extend(format!("needle{number}\r\n").into_bytes());
-        server.deliver(&[ALICE], &message);
-    }
+    numbered::deliver(&server, 0..6);
     let home = server.setup.directory.path();
     let rc = home.join("pinerc");
     std::fs::write(&rc, config(&server)).unwrap();

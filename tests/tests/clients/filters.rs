@@ -1,9 +1,7 @@
 //! imapfilter: searches, set arithmetic, moves and copies into mailboxes that it makes itself.
 
-use super::ALICE;
-use tests::corpus::plain;
+use super::{ALICE, numbered};
 use tests::peer::peer;
-use tests::seed::Seed;
 use tests::server::Server;
 use tests::setup::PASSWORD;
 
@@ -13,11 +11,7 @@ fn imapfilter_sorts_a_mailbox() {
         return;
     }
     let server = Server::usual();
-    for number in 0..5 {
-        let mut message = plain(&format!("number {number}"), 900, &mut Seed::new(number));
-        message.extend(format!("needle{number}\r\n").into_bytes());
-        server.deliver(&[ALICE], &message);
-    }
+    numbered::deliver(&server, 0..5);
     let home = server.setup.directory.path();
     let rules = home.join("rules.lua");
     let text = format!(

@@ -16,6 +16,7 @@ mod libraries;
 mod logins;
 mod mutt;
 mod notices;
+mod numbered;
 mod pop3;
 mod postfix;
 mod terminal;

@@ -2,14 +2,13 @@
 //! QRESYNC keeps true.
 
 use super::ALICE;
+use super::numbered::deliver;
 use super::terminal::alone;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
-use tests::corpus::plain;
 use tests::imap::{Fetched, Imap, Value};
 use tests::peer::peer;
-use tests::seed::Seed;
 use tests::server::Server;
 use tests::setup::PASSWORD;
 
@@ -68,15 +67,6 @@ fn config(server: &Server) -> String {
         trust = server.setup.certificate().display(),
         home = server.setup.directory.path().display(),
     )
-}
-
-fn deliver(server: &Server, numbers: std::ops::Range<u64>) {
-    for number in numbers {
-        let head = format!("number {number}\r\nMessage-ID: <{number}@remote.test>");
-        let mut message = plain(&head, 900, &mut Seed::new(number));
-        message.extend(format!("needle{number}.\r\n").into_bytes());
-        server.deliver(&[ALICE], &message);
-    }
 }
 
 /// Subjects and our own flags of a mailbox, in its order; what a client keeps besides is its own.

@@ -9,7 +9,7 @@ use super::dialogue::Dialogue;
 use super::fetch::rows::RowItem;
 use super::io::{Ended, Io};
 use super::mailstore::{Mailstore, Picture};
-use crate::wire::imap::command::SequenceSet;
+use crate::wire::imap::command::{SequenceNumber, SequenceSet};
 use crate::wire::imap::response::resync::{RANGES_A_LINE, vanished};
 use crate::wire::imap::resync::{Matched, Resync};
 use crate::wire::imap::set;
@@ -59,8 +59,13 @@ impl<S: Mailstore> Session<S> {
         let view = &selected.view;
         let named = match set {
             SequenceSet::Saved => selected.saved.clone(),
-            // `*` is the largest UID that ever was: the message that had it may be what is gone.
-            SequenceSet::Ranges(ranges) => set::resolve(ranges, view.uid_next().0 - 1),
+            // A range ends with the largest UID that ever was: the message that had it may be what
+            // is gone. `*` alone is one that is there (RFC 9051 §9, seq-number).
+            SequenceSet::Ranges(ranges) => {
+                let alone = (SequenceNumber::Star, SequenceNumber::Star);
+                let ranges: Vec<_> = ranges.iter().copied().filter(|r| *r != alone).collect();
+                set::resolve(&ranges, view.uid_next().0 - 1)
+            }
         };
         let named = intersection(&named, &seen_so_far(view));
         let gone = self.gone_since(view, since, &named, 0);

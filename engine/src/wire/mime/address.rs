@@ -242,10 +242,11 @@ impl Phrase {
 
     /// An entry without angles: `local@domain (name)`, or words alone.
     fn into_mailbox(mut self) -> Option<Mailbox> {
-        let name = self.comment.take();
-        if self.address.is_empty() && name.is_none() {
+        // RFC 5322 §3.2.2: a comment names the address that it stands at, and is none itself.
+        if self.address.is_empty() {
             return None;
         }
+        let name = self.comment.take();
         // Words without an at are a name that lost its address, one word a local part.
         if self.at.is_none() && self.words.contains(&b' ') {
             let name = Some(self.words);
@@ -371,7 +372,6 @@ mod tests {
                     "-|-|joe|example.org",
                     "John|-|jdoe|one.test",
                     ";",
-                    "the end|-||",
                 ],
             ),
             (
@@ -399,6 +399,7 @@ mod tests {
             ),
             ("XX", &["-|-|XX|"]),
             ("undisclosed recipients", &["undisclosed recipients|-||"]),
+            ("(mailbox in US-ASCII)", &[]),
             ("MAILER DAEMON <>", &["MAILER DAEMON|-||"]),
             ("<>", &[]),
             ("\"john doe\"@x.org", &["-|-|john doe|x.org"]),

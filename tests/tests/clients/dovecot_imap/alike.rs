@@ -29,6 +29,11 @@ impl Asked {
         self.starts("SELECT ") || self.starts("EXAMINE ")
     }
 
+    /// What Dovecot ignores where nothing may change; MOVE it carries out (RFC 6851 §3.3).
+    pub(super) fn changes_only_flags(&self) -> bool {
+        self.starts("STORE ") || self.starts("EXPUNGE")
+    }
+
     fn has(&self, word: &str) -> bool {
         self.0
             .split([' ', '(', ')', '\r', '\n'])
@@ -131,10 +136,17 @@ fn item(name: &str, value: &Value) -> String {
     }
 }
 
-/// Without `\Recent`, which depends on who came first.
+/// Without `\Recent`, which depends on who came first; keywords in one case, as they are the same
+/// in any (RFC 9051 §9, flag-keyword) and who remembers how one was first written is a choice.
 fn flags(value: &Value) -> String {
     let list = value.list().unwrap_or_default();
-    let mut flags: Vec<String> = list.iter().filter_map(Value::string).collect();
+    let names = list.iter().filter_map(Value::string);
+    let mut flags: Vec<String> = names
+        .map(|name| match name.starts_with('\\') {
+            true => name,
+            false => name.to_lowercase(),
+        })
+        .collect();
     flags.retain(|flag| flag != "\\Recent");
     flags.sort();
     flags.join(" ")
@@ -163,8 +175,8 @@ fn untagged(asked: &Asked, response: &Response) -> Option<String> {
         [_, "SEARCH", ..] => Some(format!("* SEARCH {}", sorted(rest))),
         [_, "THREAD", ..] => Some(threads(response)),
         [_, "SORT", ..] => Some(without_modseq(text.trim_end())),
-        [_, "ESEARCH", ..] => Some(esearch(response)),
-        [_, "LIST" | "LSUB", ..] => Some(listed(response)),
+        [_, "ESEARCH", ..] => Some(esearch(asked, response)),
+        [_, "LIST" | "LSUB", ..] => Some(listed(asked, response)),
         [_, "STATUS", ..] => Some(status(response)),
         [_, "VANISHED", "(EARLIER)", set] => Some(format!("* VANISHED EARLIER {}", numbers(set))),
         [
@@ -215,7 +227,7 @@ fn threads(response: &Response) -> String {
     }
 }
 
-fn esearch(response: &Response) -> String {
+fn esearch(asked: &Asked, response: &Response) -> String {
     let Ok(values) = parse(&response.0) else {
         return format!("unreadable: {response:?}");
     };
@@ -231,6 +243,8 @@ fn esearch(response: &Response) -> String {
     };
     let pair = |pair: &[&str]| match pair {
         ["MODSEQ", _] => "MODSEQ given".to_owned(),
+        // RFC 5267 §3.2: in the order of the criteria.
+        ["ALL", set] if asked.starts("SORT ") => format!("ALL {}", listed_numbers(set)),
         ["ALL", set] => format!("ALL {}", numbers(set)),
         ["PARTIAL", list] => format!("PARTIAL {list}"),
         pair => pair.join(" "),
@@ -241,7 +255,7 @@ fn esearch(response: &Response) -> String {
 }
 
 /// `* LIST (attributes) separator name`, the attributes that both know.
-fn listed(response: &Response) -> String {
+fn listed(asked: &Asked, response: &Response) -> String {
     let Ok(values) = parse(&response.0) else {
         return format!("unreadable: {response:?}");
     };
@@ -250,7 +264,12 @@ fn listed(response: &Response) -> String {
     };
     let attributes = attributes.list().unwrap_or_default();
     let mut attributes: Vec<String> = attributes.iter().filter_map(Value::string).collect();
-    let is_choice = |flag: &String| ["\\Marked", "\\UnMarked"].contains(&flag.as_str());
+    let is_choice = |flag: &String| match flag.as_str() {
+        "\\Marked" | "\\UnMarked" => true,
+        // RFC 9051 §6.3.9.5: a server may tell of children also where nobody asks for them.
+        "\\HasChildren" | "\\HasNoChildren" => asked.has("RETURN") && !asked.has("CHILDREN"),
+        _ => false,
+    };
     attributes.retain(|flag| !is_choice(flag));
     attributes.sort();
     let more: Vec<String> = more.iter().map(shown).collect();
@@ -299,15 +318,29 @@ fn without_modseq(text: &str) -> String {
 
 /// A set, every number of it.
 pub(super) fn numbers(set: &str) -> String {
+    let Some(mut all) = every(set) else {
+        return set.to_owned();
+    };
+    all.sort_unstable();
+    joined(&all)
+}
+
+/// The same in the order of the set.
+fn listed_numbers(set: &str) -> String {
+    every(set).map_or_else(|| set.to_owned(), |all| joined(&all))
+}
+
+fn every(set: &str) -> Option<Vec<u32>> {
     let mut all = Vec::new();
     for range in set.split(',') {
         let (first, last) = range.split_once(':').unwrap_or((range, range));
-        let (Ok(first), Ok(last)) = (first.parse::<u32>(), last.parse::<u32>()) else {
-            return set.to_owned();
-        };
+        let (first, last) = (first.parse::<u32>().ok()?, last.parse::<u32>().ok()?);
         all.extend((first.min(last)..=last.max(first)).take(NUMBERS_MAX));
     }
-    all.sort_unstable();
+    Some(all)
+}
+
+fn joined(all: &[u32]) -> String {
     let all: Vec<String> = all.iter().map(u32::to_string).collect();
     all.join(",")
 }

@@ -13,9 +13,14 @@ pub(super) fn search(seed: &mut Seed, known: &Knowledge) -> Vec<u8> {
     if seed.below(10) == 0 {
         return in_other_charset(seed, &format!("{uid}SEARCH {options}"));
     }
-    let mut out = format!("{uid}SEARCH {options}{charset}").into_bytes();
-    out.extend(keys(seed, known));
-    out
+    let keys = keys(seed, known);
+    // Octets that US-ASCII does not have are in no text; Dovecot takes them for UTF-8.
+    let charset = if keys.is_ascii() {
+        charset
+    } else {
+        "CHARSET UTF-8 "
+    };
+    [format!("{uid}SEARCH {options}{charset}").as_bytes(), &keys].concat()
 }
 
 fn returned(seed: &mut Seed) -> String {
@@ -33,7 +38,14 @@ fn in_other_charset(seed: &mut Seed, start: &str) -> Vec<u8> {
         ("Shift_JIS", b"\x93\x8c"),
         ("X-NOWHERE", b"a"),
     ]);
-    let key = *seed.pick(&["TEXT", "BODY", "SUBJECT"]);
+    let (key, word): (&str, &[u8]) = match (seed.below(3), charset) {
+        (0, _) => ("TEXT", word),
+        (1, _) => ("SUBJECT", word),
+        (_, "ISO-8859-1") => ("BODY", b"of \xdf a"),
+        (_, "KOI8-R") => ("BODY", b"\xd0\xd2\xc9\xd7\xc5\xd4 n"),
+        (_, "windows-1252") => ("BODY", b"\x93QUOTED\x94 n"),
+        _ => ("BODY", word),
+    };
     let text = format!("{start}CHARSET {charset} {key} {{{}+}}\r\n", word.len());
     [text.as_bytes(), word].concat()
 }
@@ -64,15 +76,16 @@ fn key(seed: &mut Seed, known: &Knowledge, depth: u32) -> String {
         }
         7 | 8 => {
             let name = *seed.pick(&["SUBJECT", "FROM", "TO", "CC", "BCC", "BODY", "TEXT"]);
-            format!("{name} {}", word(seed))
+            let words = if name == "BODY" { BODY_WORDS } else { WORDS };
+            format!("{name} {}", word(seed, words))
         }
         9 => {
             let field = *seed.pick(&["X-Odd", "SUBJECT", "Message-ID", "Content-Type", "\"date\""]);
-            format!("HEADER {field} {}", word(seed))
+            format!("HEADER {field} {}", word(seed, WORDS))
         }
         10 => match seed.below(3) {
             0 if !known.uids.is_empty() => numbers(seed, known),
-            1 => format!("MODSEQ {}", seed.pick(&["1", "{M0}"])),
+            1 => format!("MODSEQ {}", seed.pick(&["1", "{N0}"])),
             _ => format!("UID {}", uids(seed, known)),
         },
         11 => {
@@ -95,8 +108,8 @@ fn key(seed: &mut Seed, known: &Knowledge, depth: u32) -> String {
 }
 
 /// An astring: an atom, a quoted string or a literal, also one that is no ASCII.
-fn word(seed: &mut Seed) -> String {
-    let word = *seed.pick(WORDS);
+fn word(seed: &mut Seed, words: &[&str]) -> String {
+    let word = *seed.pick(words);
     match word.is_ascii() {
         true if seed.below(2) == 0 && !word.is_empty() && !word.contains([' ', '"', '\\']) => {
             word.to_owned()
@@ -129,8 +142,7 @@ pub(super) fn sort(seed: &mut Seed, known: &Knowledge) -> Vec<u8> {
 
 pub(super) fn thread(seed: &mut Seed, known: &Knowledge) -> Vec<u8> {
     let uid = *seed.pick(&["", "UID "]);
-    // ORDEREDSUBJECT is not asked: who is right about threads of one date is not yet known.
-    let algorithm = *seed.pick(&["REFERENCES", "REFS"]);
+    let algorithm = *seed.pick(&["REFERENCES", "REFS", "ORDEREDSUBJECT"]);
     let mut out = format!("{uid}THREAD {algorithm} UTF-8 ").into_bytes();
     match seed.below(3) {
         0 => out.extend(keys(seed, known)),
@@ -195,7 +207,26 @@ const WORDS: &[&str] = &[
     "value",
 ];
 
-const CRITERIA: &[&str] = &[
+/// Words that are in no header. To us the header of a message within a message is of the body that
+/// holds it, as `BODY[TEXT]` is; Dovecot searches no header at all, and RFC 9051 §6.4.4, "in the
+/// body of the message" and "any header fields", has room for both.
+const BODY_WORDS: &[&str] = &[
+    "needle text",
+    "NEEDLE TEXT, nothing",
+    "long needle of",
+    "an unknown charset",
+    "Köln, привет",
+    "ПРИВЕТ,",
+    "東京",
+    "of ß and İ",
+    "\u{201c}quoted\u{201d} needle",
+    "",
+    "just text",
+    "nobody-says-this",
+    "a preamble",
+];
+
+pub(super) const CRITERIA: &[&str] = &[
     "ARRIVAL",
     "CC",
     "DATE",

@@ -3,7 +3,7 @@
 
 use super::super::{ALICE, BOB, hears};
 use super::far::Far;
-use super::{Holder, Program, rounds};
+use super::{Holder, Program, settles};
 use std::fs;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
@@ -71,12 +71,9 @@ impl Program for Interimap {
 
 #[test]
 fn interimap_settles_conflicts_by_qresync() {
-    if peer("interimap").is_none() {
+    let Some((_server, program)) = settles("interimap", Interimap::new, 15, 0x6969) else {
         return;
-    }
-    let mut server = Server::usual();
-    let program = Interimap::new(&server);
-    rounds(&mut server, &program, 15, &mut Seed::from_env(0x6969));
+    };
     let log = program.log();
     for word in ["COMPRESS DEFLATE", "(QRESYNC (", "VANISHED (EARLIER)"] {
         assert!(log.contains(word), "{word} was not tried");

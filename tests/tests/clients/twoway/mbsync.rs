@@ -3,12 +3,12 @@
 
 use super::super::ALICE;
 use super::maildir::{Maildir, make};
-use super::{Holder, Program, rounds};
+use super::{Holder, Program, settles};
 use std::fs;
 use std::path::{Path, PathBuf};
 use tests::corpus::{Sample, samples};
 use tests::peer::peer;
-use tests::seed::{Seed, number_from_env};
+use tests::seed::number_from_env;
 use tests::server::Server;
 use tests::setup::PASSWORD;
 
@@ -67,12 +67,8 @@ impl Program for Mbsync {
 
 #[test]
 fn mbsync_settles_every_conflict() {
-    if peer("mbsync").is_none() {
-        return;
-    }
-    let mut server = Server::usual();
-    let mbsync = Mbsync::implicit(&server, "near");
-    rounds(&mut server, &mbsync, 20, &mut Seed::from_env(0x6d62));
+    let start = |server: &Server| Mbsync::implicit(server, "near");
+    settles("mbsync", start, 20, 0x6d62);
 }
 
 /// Up from one Maildir and down to another: octet for octet the same.

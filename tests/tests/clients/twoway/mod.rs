@@ -18,6 +18,7 @@ mod offlineimap;
 
 use far::Far;
 use model::{Change, Messages, Model, Side};
+use tests::peer::peer;
 use tests::seed::{Seed, number_from_env};
 use tests::server::Server;
 
@@ -41,6 +42,20 @@ trait Holder {
 
     /// The messages of a mailbox; their octets are checked.
     fn picture(&mut self, mailbox: &str) -> Messages;
+}
+
+/// A server of its own for the program `name`, where that is installed, and so many rounds with it.
+fn settles<P: Program>(
+    name: &str,
+    start: impl FnOnce(&Server) -> P,
+    count: u64,
+    seed: u64,
+) -> Option<(Server, P)> {
+    peer(name)?;
+    let mut server = Server::usual();
+    let program = start(&server);
+    rounds(&mut server, &program, count, &mut Seed::from_env(seed));
+    Some((server, program))
 }
 
 /// So many rounds under one seed, the server killed now and then, and each round compared.

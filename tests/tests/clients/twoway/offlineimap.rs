@@ -2,11 +2,10 @@
 
 use super::super::ALICE;
 use super::maildir::Maildir;
-use super::{Holder, Program, rounds};
+use super::{Holder, Program, settles};
 use std::fs;
 use std::path::PathBuf;
 use tests::peer::peer;
-use tests::seed::Seed;
 use tests::server::Server;
 use tests::setup::PASSWORD;
 
@@ -54,20 +53,17 @@ impl Program for Offlineimap {
 
 #[test]
 fn offlineimap_settles_every_conflict() {
-    if peer("offlineimap").is_none() {
-        return;
-    }
-    let mut server = Server::usual();
-    let program = Offlineimap::new(&server, "auth_mechanisms = PLAIN");
-    rounds(&mut server, &program, 8, &mut Seed::from_env(0x6f66));
+    let start = |server: &Server| Offlineimap::new(server, "auth_mechanisms = PLAIN");
+    settles("offlineimap", start, 8, 0x6f66);
 }
 
 #[test]
 fn offlineimap_settles_every_conflict_compressed() {
-    if peer("offlineimap").is_none() {
-        return;
-    }
-    let mut server = Server::usual();
-    let program = Offlineimap::new(&server, "usecompression = yes\nauth_mechanisms = LOGIN");
-    rounds(&mut server, &program, 8, &mut Seed::from_env(0x7a6c));
+    let words = "usecompression = yes\nauth_mechanisms = LOGIN";
+    settles(
+        "offlineimap",
+        |server| Offlineimap::new(server, words),
+        8,
+        0x7a6c,
+    );
 }

@@ -1,8 +1,8 @@
 //! Who may do what with a mailbox, as the store keeps it (RFC 4314 §2).
 //!
-//! A user has what the entries of their address and of `anyone` give, without what the entries of
-//! `-address` and `-anyone` take. The owner of the account has every right and no entry: nobody
-//! can be locked out of their own mail.
+//! A user has what the entries of their address, of each of their groups (`group:name`) and of
+//! `anyone` give, without what the entries of the same with `-` before them take. The owner of the
+//! account has every right and no entry: nobody can be locked out of their own mail.
 
 use super::super::mailstore::Mailstore;
 use crate::wire::imap::rights::Rights;
@@ -13,6 +13,31 @@ use store::shard::{Memo, MemoChange, Space};
 
 /// Everybody who can log in.
 pub(super) const ANYONE: &str = "anyone";
+
+/// What stands before the name of a group.
+const GROUP: &str = "group:";
+
+/// The identifier of a group, as it stands in an entry.
+#[must_use]
+pub fn group_identifier(name: &str) -> String {
+    format!("{GROUP}{}", name.to_lowercase())
+}
+
+/// Whose rights are asked for.
+#[derive(Clone, Copy)]
+pub(super) struct Who<'a> {
+    pub(super) user: &'a str,
+    /// Identifiers.
+    pub(super) groups: &'a [String],
+}
+
+impl<'a> Who<'a> {
+    /// The identifiers whose entries are theirs.
+    pub(super) fn identifiers(self) -> impl Iterator<Item = &'a str> {
+        let groups = self.groups.iter().map(String::as_str);
+        [self.user, ANYONE].into_iter().chain(groups)
+    }
+}
 
 /// Entries of one mailbox.
 pub(super) const ENTRIES_MAX: usize = 256;
@@ -26,9 +51,12 @@ pub(super) fn identifier(text: &str, owner: &str) -> Option<String> {
     let name = text.strip_prefix('-').unwrap_or(text);
     let sign = &text[..text.len() - name.len()];
     let name = name.to_lowercase();
-    let is_sound = !name.is_empty() && !name.starts_with('-') && !name.contains(char::is_control);
+    let is_sound = !["", GROUP].contains(&&*name)
+        && !name.starts_with('-')
+        && !name.contains(char::is_control);
     let domain = owner.split_once('@').map_or("", |(_, domain)| domain);
-    let whole = match name.contains('@') || name == ANYONE || domain.is_empty() {
+    let is_whole = name.contains('@') || name == ANYONE || name.starts_with(GROUP);
+    let whole = match is_whole || domain.is_empty() {
         true => format!("{sign}{name}"),
         false => format!("{sign}{name}@{domain}"),
     };
@@ -40,13 +68,16 @@ pub(super) fn of_user(
     store: &impl Mailstore,
     account: AccountId,
     mailbox: MailboxId,
-    user: &str,
+    who: Who<'_>,
 ) -> Rights {
     let entry = |identifier: &str| of_identifier(store, account, mailbox, identifier);
-    let denied = |identifier: &str| entry(&format!("-{identifier}"));
     let all = || {
-        let given = entry(user)? | entry(ANYONE)?;
-        Ok::<_, ReadError>(given.without(denied(user)? | denied(ANYONE)?))
+        let (mut given, mut taken) = (Rights::NONE, Rights::NONE);
+        for identifier in who.identifiers() {
+            given = given | entry(identifier)?;
+            taken = taken | entry(&format!("-{identifier}"))?;
+        }
+        Ok::<_, ReadError>(given.without(taken))
     };
     all().unwrap_or(Rights::NONE)
 }
@@ -124,8 +155,10 @@ mod tests {
         assert_eq!(known("bob").as_deref(), Some("bob@example.test"));
         assert_eq!(known("-bob").as_deref(), Some("-bob@example.test"));
         assert_eq!(known("Anyone").as_deref(), Some("anyone"));
+        assert_eq!(known("Group:Sales").as_deref(), Some("group:sales"));
+        assert_eq!(known("-group:sales").as_deref(), Some("-group:sales"));
         assert_eq!(known("-anyone").as_deref(), Some("-anyone"));
-        for wrong in ["", "-", "--bob", "a\0b", &"x".repeat(400)] {
+        for wrong in ["", "-", "group:", "--bob", "a\0b", &"x".repeat(400)] {
             assert_eq!(known(wrong), None, "{wrong:?}");
         }
     }

@@ -4,7 +4,7 @@ use super::super::Session;
 use super::super::mailstore::Mailstore;
 use super::super::tree::Entry;
 use super::booth::Guest;
-use super::grants::{self, ANYONE};
+use super::grants::{self, Who};
 use super::place::{OTHER_USERS, SHARED};
 use crate::post::visit::{Ask, Lent, Said, Telling, Visitor};
 use crate::wire::imap::command::{List, ListReturn};
@@ -100,14 +100,18 @@ pub async fn lent_here<S: Mailstore>(
     shared: Option<&str>,
 ) -> Vec<Lent> {
     let mut lent = Vec::new();
-    for (account, mailbox) in granted(store, &visitor.user) {
+    let who = Who {
+        user: &visitor.user,
+        groups: &visitor.groups,
+    };
+    for (account, mailbox) in granted(store, who) {
         let Some(owner) = store
             .address(account)
             .filter(|owner| *owner != visitor.user)
         else {
             continue;
         };
-        let rights = grants::of_user(store, account, mailbox, &visitor.user);
+        let rights = grants::of_user(store, account, mailbox, who);
         // What is asked of an account may be on disk.
         if rights.contains(Rights::LOOKUP) && store.open(&owner).await.is_some() {
             let info = store.mailbox_by_id(account, mailbox);
@@ -132,11 +136,11 @@ pub async fn lent_here<S: Mailstore>(
     lent
 }
 
-fn granted(store: &impl Mailstore, user: &str) -> BTreeSet<(AccountId, MailboxId)> {
+fn granted(store: &impl Mailstore, who: Who<'_>) -> BTreeSet<(AccountId, MailboxId)> {
     let memos = |identifier| {
         let found = store.memos(Space::LENT, &lent_prefix(identifier), LENT_MAX);
         found.unwrap_or_default()
     };
-    let own = memos(user).into_iter().chain(memos(ANYONE));
+    let own = who.identifiers().flat_map(memos);
     own.filter_map(|memo| lent_of(&memo.key)).collect()
 }

@@ -36,6 +36,7 @@ pub(super) use gate::narrow;
 
 pub use belongings::Belongings;
 pub use booth::{Booth, Guest};
+pub use grants::group_identifier;
 pub use lent::{Abroad, lent_here};
 pub use news::News;
 pub use place::{OTHER_USERS, SHARED};
@@ -54,6 +55,8 @@ use visit::Visit;
 pub struct House {
     /// The address of who logged in.
     pub user: String,
+    /// Identifiers of the groups that the user is a member of, each as in an entry.
+    pub groups: Vec<String>,
     /// May set quotas, and has every right on the mailboxes of the shared account.
     pub is_administrator: bool,
     /// Mailboxes of others are under [`OTHER_USERS`].
@@ -114,7 +117,11 @@ impl<S: Mailstore> Session<S> {
         if house.is_administrator && house.shared.as_ref() == Some(owner) {
             return Rights::ALL;
         }
-        grants::of_user(&self.store, self.account, mailbox, &house.user)
+        let who = grants::Who {
+            user: &house.user,
+            groups: &house.groups,
+        };
+        grants::of_user(&self.store, self.account, mailbox, who)
     }
 
     /// Whether the mailboxes are those of somebody else.

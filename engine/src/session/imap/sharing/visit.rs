@@ -238,6 +238,7 @@ impl<S: Mailstore> Session<S> {
     pub(super) fn visitor(&self) -> Visitor {
         Visitor {
             user: self.sharing.house.user.clone(),
+            groups: self.sharing.house.groups.clone(),
             is_administrator: self.sharing.house.is_administrator,
         }
     }

@@ -1,118 +1,24 @@
 //! Before login: greeting, STARTTLS, LOGIN, AUTHENTICATE, and hostile clients.
 
-use super::pipe::{Pipe, Wire};
+use super::door::Way;
 use super::*;
-use crate::session::imap::dialogue::Dialogue;
 use crate::session::imap::io::Ended;
-use crate::session::imap::login::{Gate, LoggedIn, Login, Rules};
-use crate::session::imap::{Session, Terms};
-use crate::wire::imap::receive::Receiver;
-use crate::wire::sasl::scram::{Decoy, Known};
-use crate::wire::sasl::{Answer, Channel, Credentials, Mechanism, Offer, Question, Refusal};
-use ::store::mail::date::InternalDate;
-use ::store::mail::id::AccountId;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use std::rc::Rc;
 
-/// Knows alice, and that some passwords cannot be looked up.
-pub(super) struct Door {
-    pub(super) pipe: Rc<Pipe>,
-    pub(super) in_clear: bool,
-}
-
-impl Gate for Door {
-    type Account = AccountId;
-
-    fn offer(&self) -> Offer {
-        let house = [
-            Mechanism::ScramSha256,
-            Mechanism::OAuthBearer,
-            Mechanism::Plain,
-            Mechanism::Login,
-        ];
-        let channel = Channel {
-            is_private: self.pipe.tls.get(),
-            ..Channel::default()
-        };
-        Offer::new(&house, channel, self.in_clear)
-    }
-
-    async fn answer(&mut self, question: Question) -> Answer<AccountId> {
-        Answer::Verdict(match question {
-            Question::Keys { hash, user } => {
-                return Answer::Keys(Box::new(Known {
-                    keys: Decoy::new([7; 32]).keys(hash, &user),
-                    is_real: false,
-                    nonce: "servernonce".into(),
-                }));
-            }
-            Question::Password(Credentials { identity, password }) => {
-                match (identity.as_str(), password.as_str()) {
-                    ("alice", "secret") => Ok(ALICE),
-                    ("nobody-knows", _) => Err(Refusal::Unavailable),
-                    ("everywhere", _) => Err(Refusal::Crowded),
-                    _ => Err(Refusal::Wrong),
-                }
-            }
-            Question::Token { token, .. } if token.as_str() == "good" => Ok(ALICE),
-            _ => Err(Refusal::Wrong),
-        })
-    }
-}
-
-/// A connection that is handed from the login stage to a session, as the driver does it.
-fn connect(plaintext_without_tls: bool) -> Client {
-    let mut client = Client::serve(move |wire: Wire| {
-        Box::pin(async move {
-            let mut door = Door {
-                pipe: Rc::clone(&wire.0),
-                in_clear: plaintext_without_tls,
-            };
-            let mut dialogue = Dialogue::new(wire);
-            let store = Fake::new();
-            let mut is_greeted = false;
-            loop {
-                let rules = Rules {
-                    patience: std::time::Duration::from_secs(60),
-                    append_bytes_max: 1000,
-                };
-                let login = Login::new(&mut dialogue, &mut door, rules);
-                let logged_in = match std::mem::replace(&mut is_greeted, true) {
-                    false => login.run().await,
-                    true => login.resume().await,
-                };
-                let LoggedIn { tag, account } = match logged_in {
-                    Ok(logged_in) => logged_in,
-                    Err(ended) => return ended,
-                };
-                let (wire, receiver, input) = dialogue.into_parts();
-                dialogue = Dialogue::resume(wire, receiver, input);
-                let terms = Terms {
-                    ascii_headers: true,
-                    converters: None,
-                    autologout: std::time::Duration::from_secs(1800),
-                    append_bytes_max: 1000,
-                    messages_max: None,
-                    now: Rc::new(|| InternalDate::utc(0)),
-                };
-                let mut session = Session::new(store.clone(), account, terms);
-                let ended = session.run(&mut dialogue, &tag).await;
-                if ended != Ended::Unauthenticated {
-                    return ended;
-                }
-                let (wire, _, input) = dialogue.into_parts();
-                dialogue = Dialogue::resume(wire, Receiver::new(), input);
-            }
-        })
-    });
-    client.pipe.certificate.set(true);
+/// A connection at whose door passwords are taken in clear, or not.
+fn connect(in_clear: bool) -> Client {
+    let way = Way {
+        in_clear,
+        append_bytes_max: 1000,
+    };
+    let mut client = way.connect(&Fake::new());
     let greeting = client.listen();
     assert!(
         greeting.starts_with("* OK [CAPABILITY IMAP4rev1 IMAP4rev2 "),
         "{greeting}"
     );
-    assert_eq!(greeting.contains("LOGINDISABLED"), !plaintext_without_tls);
+    assert_eq!(greeting.contains("LOGINDISABLED"), !in_clear);
     client
 }
 

@@ -1,6 +1,7 @@
 //! Dialogues with a session over two buffers and a store in memory.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
 
+mod door;
 mod fake;
 mod pipe;
 mod random;

@@ -158,8 +158,10 @@ fn uid_fetch_with_vanished() {
          C: a3 UID FETCH 6:* (FLAGS) (VANISHED CHANGEDSINCE 12)
          S: * VANISHED (EARLIER) 9
          S: a3 OK Fetch completed
-         C: a4 FETCH 1:* (FLAGS) (CHANGEDSINCE 12 VANISHED)
-         S: a4 BAD VANISHED is for UID FETCH with CHANGEDSINCE after ENABLE QRESYNC",
+         C: a4 UID FETCH *,*:* (FLAGS) (VANISHED CHANGEDSINCE 12)
+         S: a4 OK Fetch completed
+         C: a5 FETCH 1:* (FLAGS) (CHANGEDSINCE 12 VANISHED)
+         S: a5 BAD VANISHED is for UID FETCH with CHANGEDSINCE after ENABLE QRESYNC",
     );
 }
 

@@ -3,22 +3,21 @@
 //!
 //! Whatever comes: every command that is right in form is answered once under its tag, after any
 //! other a NOOP is answered within a bounded number of octets, and only BYE ends a connection.
-//! `RINGPOST_STATE_COMMANDS` sets how many, `RINGPOST_SEED` repeats a failure.
+//! `RINGPOST_STATE_COMMANDS` sets how many, `RINGPOST_SEED` begins elsewhere: it and 250 commands
+//! repeat a failure, which also shows what was said last. A million take most of an hour unless the
+//! engine is optimised:
+//!
+//! ```sh
+//! RINGPOST_STATE_COMMANDS=1000000 cargo test -p engine --lib \
+//!   --config 'profile.test.package.engine.opt-level=1' every_state_keeps_its_word
+//! RINGPOST_RANDOM_COMMANDS=1000000 cargo test -p tests --test attacks grown_commands   # live
+//! ```
 
-use super::login::Door;
-use super::pipe::Wire;
+use super::door::Way;
 use super::*;
-use crate::session::imap::dialogue::Dialogue;
-use crate::session::imap::io::Ended;
-use crate::session::imap::login::{LoggedIn, Login, Rules};
-use crate::session::imap::{Session, Terms};
 use crate::wire::imap::deflate::{Layer, deflated};
 use crate::wire::imap::fuzz::grammar;
-use crate::wire::imap::receive::Receiver;
-use ::store::mail::date::InternalDate;
-use std::collections::BTreeMap;
-use std::rc::Rc;
-use std::time::Duration;
+use std::collections::{BTreeMap, VecDeque};
 
 /// Commands of the usual run, and of one store.
 const COMMANDS: u64 = 5_000;
@@ -96,7 +95,7 @@ fn run(seed: u64) -> BTreeMap<&'static str, u64> {
         }
         talker.turn();
     }
-    talker.reached
+    std::mem::take(&mut talker.reached)
 }
 
 struct Talker {
@@ -107,6 +106,17 @@ struct Talker {
     /// What followed COMPRESS in clear is no compressed text, and nobody can say so.
     is_garbled: bool,
     reached: BTreeMap<&'static str, u64>,
+    /// The last of both sides, for who looks for a failure.
+    lately: VecDeque<String>,
+}
+
+impl Drop for Talker {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            let lately: Vec<String> = self.lately.drain(..).collect();
+            eprintln!("{}", lately.join("\n"));
+        }
+    }
 }
 
 impl Talker {
@@ -118,6 +128,7 @@ impl Talker {
             number: 0,
             is_garbled: false,
             reached: BTreeMap::new(),
+            lately: VecDeque::new(),
         };
         talker.connect(store);
         talker
@@ -126,7 +137,6 @@ impl Talker {
     fn connect(&mut self, store: &Fake) {
         let in_clear = self.random.below(4) > 0;
         self.client = connection(store, in_clear);
-        self.client.pipe.certificate.set(true);
         self.client.pipe.chunk.set(self.random.below(40));
         self.layer = None;
         self.is_garbled = false;
@@ -194,10 +204,9 @@ impl Talker {
             self.number += 1;
             let tag = format!("N{}", self.number);
             let told = self.say(format!("{tag} NOOP\r\n").as_bytes());
-            if told
-                .iter()
-                .any(|line| line.starts_with(&format!("{tag} OK")))
-            {
+            let is_back = told.iter().any(|told| answers(told, &tag));
+            // Who has heard BYE says nothing more.
+            if is_back || self.client.ended.is_some() {
                 return;
             }
             assert!(
@@ -232,11 +241,21 @@ impl Talker {
                 *self.reached.entry(word).or_insert(0) += 1;
             }
         }
+        self.remember(octets, &told);
         let said_goodbye = told.iter().any(|line| line.starts_with("* BYE"));
         let is_fair = self.client.ended.is_none() || said_goodbye || self.is_garbled;
         let ended = self.client.ended;
         assert!(is_fair, "{}: {told:?} {ended:?}", octets.escape_ascii());
         told
+    }
+
+    fn remember(&mut self, octets: &[u8], told: &[String]) {
+        if self.lately.len() == LATELY_MAX {
+            self.lately.pop_front();
+        }
+        let (said, heard) = (octets.escape_ascii().to_string(), format!("{told:?}"));
+        self.lately
+            .push_back(format!("C: {said:.400}\nS: {heard:.400}"));
     }
 
     fn inflated(&mut self, heard: Vec<u8>) -> Vec<u8> {
@@ -296,59 +315,19 @@ fn announced(line: &[u8]) -> Option<usize> {
     std::str::from_utf8(&line[start + 1..]).ok()?.parse().ok()
 }
 
-/// From login to login, as the driver does it.
 fn connection(store: &Fake, in_clear: bool) -> Client {
-    let store = store.clone();
-    Client::serve(move |wire: Wire| Box::pin(serve(wire, store, in_clear)))
-}
-
-async fn serve(wire: Wire, store: Fake, in_clear: bool) -> Ended {
-    let mut door = Door {
-        pipe: Rc::clone(&wire.0),
+    let append_bytes_max = APPEND_BYTES_MAX;
+    let way = Way {
         in_clear,
+        append_bytes_max,
     };
-    let mut dialogue = Dialogue::new(wire);
-    let mut is_greeted = false;
-    loop {
-        let rules = Rules {
-            patience: Duration::from_secs(60),
-            append_bytes_max: APPEND_BYTES_MAX,
-        };
-        let login = Login::new(&mut dialogue, &mut door, rules);
-        let logged_in = match std::mem::replace(&mut is_greeted, true) {
-            false => login.run().await,
-            true => login.resume().await,
-        };
-        let LoggedIn { tag, account } = match logged_in {
-            Ok(logged_in) => logged_in,
-            Err(ended) => return ended,
-        };
-        dialogue = moved(dialogue, None);
-        let terms = Terms {
-            ascii_headers: true,
-            converters: None,
-            autologout: Duration::from_secs(1800),
-            append_bytes_max: APPEND_BYTES_MAX,
-            messages_max: None,
-            now: Rc::new(|| InternalDate::utc(0)),
-        };
-        let mut session = Session::new(store.clone(), account, terms);
-        let ended = session.run(&mut dialogue, &tag).await;
-        if ended != Ended::Unauthenticated {
-            return ended;
-        }
-        dialogue = moved(dialogue, Some(Receiver::new()));
-    }
-}
-
-/// The connection goes on at another shard.
-fn moved(mut dialogue: Dialogue<Wire>, fresh: Option<Receiver>) -> Dialogue<Wire> {
-    let layer = dialogue.take_layer();
-    let (wire, receiver, input) = dialogue.into_parts();
-    Dialogue::resume(wire, fresh.unwrap_or(receiver), input).compressed_by(layer)
+    way.connect(store)
 }
 
 const APPEND_BYTES_MAX: u64 = 1 << 20;
+
+/// Exchanges before a failure that are shown.
+const LATELY_MAX: usize = 12;
 
 const COMPRESSED: &str = "OK Compressed from here on";
 

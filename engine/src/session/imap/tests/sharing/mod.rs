@@ -28,6 +28,8 @@ struct Village {
     news: Rc<News>,
     administrator: &'static str,
     shared: Option<String>,
+    /// Identifiers of the groups that Bob is in.
+    groups_of_bob: Vec<String>,
 }
 
 impl Village {
@@ -37,12 +39,17 @@ impl Village {
             news: Rc::default(),
             administrator: "",
             shared: None,
+            groups_of_bob: Vec::new(),
         }
     }
 
     fn house(&self, user: &str) -> House {
         House {
             user: user.to_owned(),
+            groups: match user {
+                BOB_NAME => self.groups_of_bob.clone(),
+                _ => Vec::new(),
+            },
             is_administrator: user == self.administrator,
             others: true,
             shared: self.shared.clone(),

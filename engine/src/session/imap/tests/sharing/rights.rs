@@ -48,6 +48,44 @@ fn the_owner_gives_and_takes_rights() {
     );
 }
 
+/// Who is in a group sees and may what was given to it, as to `anyone`, and loses what is denied.
+#[test]
+fn a_group_is_many_at_once() {
+    let village = Village {
+        groups_of_bob: vec!["group:sales".into(), "group:all".into()],
+        ..Village::new()
+    };
+    village.alice(&[
+        "CREATE Offers",
+        "SETACL Offers Group:Sales lr",
+        "SETACL Offers group:all i",
+        "SETACL Offers group:strangers a",
+        "CREATE Hidden",
+        "SETACL Hidden group:sales lr",
+        "SETACL Hidden -group:all l",
+    ]);
+    let mut bob = village.client(BOB_NAME);
+    bob.play(
+        "C: a1 LIST \"\" \"Other Users/*\"
+         S: * LIST (\\NonExistent …
+         S: * LIST (\\HasNoChildren) \"/\" \"Other Users/alice@example.test/Offers\"
+         S: a1 OK Done
+         C: a2 MYRIGHTS \"Other Users/alice@example.test/Offers\"
+         S: * MYRIGHTS \"Other Users/alice@example.test/Offers\" lri
+         S: a2 OK Done
+         C: a3 SELECT \"Other Users/alice@example.test/Hidden\"
+         S: a3 NO [NONEXISTENT] …",
+    );
+    let stranger = Village {
+        groups_of_bob: Vec::new(),
+        ..village
+    };
+    let listed = stranger
+        .client(BOB_NAME)
+        .say("b LIST \"\" \"Other Users/*\"");
+    assert!(!listed.contains("Offers"), "{listed}");
+}
+
 #[test]
 fn entries_are_bounded() {
     let village = Village::new();
