@@ -38,8 +38,11 @@ const DIFFERENCES: &[(&str, &str, &str)] = &[
     (FRAG, "ranges", PADDING),
     (DOUBLE_ENCODING, "bodies", LOOSE_ESCAPE),
     (RE_FWD, "addresses", SWALLOWED),
+    (MULTI_FRAG, "addresses", ONLY_COMMENT),
     (MULTI_FRAG, "bodies", INSIDE_LINE),
     (MULTI_FRAG, "ranges", INSIDE_LINE),
+    (MULTI_NESTED, "addresses", ONLY_COMMENT),
+    (MULTI_NESTED_3, "addresses", ONLY_COMMENT),
     (SIMPLE, "dates", SECONDS),
 ];
 
@@ -54,6 +57,8 @@ const FRAG: &str = "mime-tools__04a96213__frag.msg";
 const DOUBLE_ENCODING: &str = "mime-tools__1d6feb41__double-content-transfer-encoding.msg";
 const RE_FWD: &str = "mime-tools__3831585e__re-fwd.msg";
 const MULTI_FRAG: &str = "mime-tools__73f5aec6__multi-frag.msg";
+const MULTI_NESTED: &str = "mime-tools__60db6ad7__multi-nested.msg";
+const MULTI_NESTED_3: &str = "mime-tools__8ca35d22__multi-nested3.msg";
 const SIMPLE: &str = "mime-tools__f76cc095__simple.msg";
 
 const ALPHABET: &str = "RFC 2045 §6.8: octets outside the base64 alphabet are ignored; \
@@ -72,6 +77,8 @@ const LOOSE_ESCAPE: &str = "RFC 2045 §6.7 note (1): a stray equals sign is kept
     the whole body up and returns it encoded";
 const SWALLOWED: &str = "with bare LF, mail-parser's date parser swallows the field that follows \
     a zone of two letters";
+const ONLY_COMMENT: &str = "RFC 5322 §3.2.2: a comment alone is no address; mail-parser takes its \
+    words for one";
 const INSIDE_LINE: &str = "RFC 2046 §5.1.1: a delimiter stands at the start of a line; mail-parser \
     takes one inside a line";
 const SECONDS: &str = "RFC 5322 §3.3: seconds are optional; mail-parser wants them";
