@@ -1,6 +1,6 @@
 //! Signs a made-up message many times, to be run under `perf stat` or `time`.
 //!
-//! `cargo run --release -p engine --example signatures -- rsa|ed25519|both|none OCTETS TIMES`;
+//! `cargo run --release -p engine --example dkim -- rsa|ed25519|both|none OCTETS TIMES`;
 //! `none` only hashes it, relaxed.
 
 use engine::config::{Dkim, DkimAlgorithm, DkimCanon};
@@ -13,7 +13,7 @@ const NOW: i64 = 1_795_320_000;
 fn main() {
     let words: Vec<String> = std::env::args().skip(1).collect();
     let [which, octets, times] = words.as_slice() else {
-        eprintln!("signatures rsa|ed25519|both|none OCTETS TIMES");
+        eprintln!("dkim rsa|ed25519|both|none OCTETS TIMES");
         std::process::exit(2);
     };
     let number = |text: &str| text.parse::<usize>().expect("a number was asked for");
