@@ -1,4 +1,4 @@
-//! A log that goes on behind what is given up: repair only.
+//! A log that begins: at the first start, or behind what a repair has given up.
 
 use super::error::at;
 use super::recovery::make_segment;
@@ -16,7 +16,7 @@ pub async fn go_on_behind<D: Disk>(
 ) -> Result<Position, OpenError> {
     let segment = after.segment + 1;
     let making = path_in_the_making(directory, segment);
-    // One may be left from a repair that was cut short.
+    // One may be left from a start or a repair that was cut short.
     let _ = disk.remove(&making).await;
     let file = disk
         .open(&making, Mode::Create)

@@ -3,6 +3,7 @@
 //! Only segments from the beginning of the replay on are opened: how long a start takes depends on
 //! what was written since, not on what is stored (FORMAT.md, "Recovery").
 
+use super::anew::go_on_behind;
 use super::error::at;
 use super::retire::SPARES_MAX;
 use super::segment::{
@@ -56,7 +57,7 @@ pub(super) async fn recover<D: Disk>(
         .map_err(at(directory))?;
     let mut found = find(disk, directory, begin).await?;
     if found.last == 0 {
-        make_first(disk, directory, options).await?;
+        go_on_behind(disk, directory, options, &BEGINNING).await?;
         found.last = 1;
     }
     // Opening for writing waits until a killed process has nothing under way any more.
@@ -180,41 +181,14 @@ async fn keep_unfinished<D: Disk>(
     Ok(())
 }
 
-async fn make_first<D: Disk>(
-    disk: &D,
-    directory: &str,
-    options: &Options,
-) -> Result<(), OpenError> {
-    let making = path_in_the_making(directory, 1);
-    // One may be left from a first start that was cut short.
-    let _ = disk.remove(&making).await;
-    let file = disk
-        .open(&making, Mode::Create)
-        .await
-        .map_err(at(&making))?;
-    let mut header = SegmentHeader {
-        store: options.store,
-        shard: options.shard,
-        segment: 1,
-        size: options.segment_bytes,
-        salt: (options.random)(),
-        epoch: 0,
-        first_frame: FrameSeq(1),
-        first_lsn: Lsn(1),
-        previous_end: 0,
-        previous: 0,
-        ro_compat: 0,
-        remains: 0,
-        has_times: true,
-        has_queue: true,
-        has_memos: true,
-        has_saves: true,
-        chain: 0,
-    };
-    make_segment(disk, directory, &file, &making, &mut header)
-        .await
-        .map_err(at(&making))
-}
+/// Where the first segment begins.
+const BEGINNING: Position = Position {
+    segment: 0,
+    offset: 0,
+    chain: 0,
+    frame: FrameSeq(1),
+    lsn: Lsn(1),
+};
 
 /// Writes the header of a segment in the making and gives it its name: from then on it is the end
 /// of the log.
