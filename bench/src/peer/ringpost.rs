@@ -45,6 +45,7 @@ pub(super) fn raise(
     if let Some(host) = target.next_hop {
         toml += &ONWARD.replace("{host}", &host.to_string());
     }
+    toml += LIMITS;
     let file = yard.write("ringpost.toml", &toml)?;
     yard.start(&[text(&binary)?, "--config", text(&file)?], "ringpost.log")?;
     yard.await_doors(&doors, "ringpost.log")?;
@@ -66,6 +67,9 @@ pub(super) fn raise(
         ..target
     })
 }
+
+/// As Dovecot is set up: a load is few accounts with many connections.
+const LIMITS: &str = "[limits]\nconnections_per_account_max = 1_000_000\n";
 
 const ONWARD: &str = "\
 [[route]]
