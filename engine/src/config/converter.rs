@@ -51,14 +51,14 @@ fn converter(table: &mut Section<'_, '_>, notes: &mut Notes) -> Option<Converter
         notes.problem(line, what);
         return None;
     }
-    let command = read_command(&command, line, notes)?;
-    let types: Option<Vec<_>> = types.iter().map(|text| read_type(text, notes)).collect();
+    let command = read_command(&command, line, notes);
+    let types: Vec<_> = types.iter().map(|text| read_type(text, notes)).collect();
     let names = extensions.iter().map(|text| read_extension(text, notes));
-    let extensions: Option<Vec<_>> = names.collect();
+    let extensions: Vec<_> = names.collect();
     Some(Converter {
-        types: types?,
-        extensions: extensions?,
-        command,
+        types: types.into_iter().collect::<Option<_>>()?,
+        extensions: extensions.into_iter().collect::<Option<_>>()?,
+        command: command?,
         timeout_secs: timeout.map_or(TIMEOUT_SECS, |found| found.value),
     })
 }
@@ -209,5 +209,13 @@ mod tests {
                 "{text}: {told:?}"
             );
         }
+    }
+
+    #[test]
+    fn all_that_is_wrong_in_a_table_is_named_at_once() {
+        let table =
+            "[[converter]]\ntypes = [\"a\", \"b\"]\nextensions = [\".\"]\ncommand = [\"cat\"]\n";
+        let (tables, told) = read(table);
+        assert_eq!((tables.len(), told.len()), (0, 4), "{told:?}");
     }
 }
