@@ -65,6 +65,8 @@ pub(super) mod say {
     pub(in crate::session::imap) const BATCHES_UPWARDS: &str = "Batches are counted upwards";
     pub(in crate::session::imap) const UNKNOWN_EVENT: &str = "No such event is told here";
     pub(in crate::session::imap) const TOO_MANY_WATCHED: &str = "Too many mailboxes to watch";
+    pub(in crate::session::imap) const OTHERS_UNWATCHED: &str =
+        "Mailboxes of others cannot be watched";
     pub(in crate::session::imap) const EXPUNGE_FAILED: &str =
         "Closed; the deleted messages could not be expunged";
 }

@@ -51,6 +51,17 @@ pub enum Filter {
     Mailboxes(Vec<String>),
 }
 
+impl Filter {
+    /// The mailboxes that it names.
+    #[must_use]
+    pub fn names(&self) -> &[String] {
+        match self {
+            Filter::Inboxes | Filter::Personal | Filter::Subscribed => &[],
+            Filter::Subtree(names) | Filter::SubtreeOne(names) | Filter::Mailboxes(names) => names,
+        }
+    }
+}
+
 /// A set of events.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Events(u8);

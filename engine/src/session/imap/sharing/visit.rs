@@ -5,13 +5,14 @@ use super::super::Session;
 use super::super::dialogue::Dialogue;
 use super::super::io::{Ended, Io};
 use super::super::mailstore::Mailstore;
-use super::super::reply::Reply;
+use super::super::reply::{Reply, say};
 use super::booth::Guest;
 use super::gate::Admitted;
 use super::place::Place;
 use crate::post::visit::{Ask, Errand, Said, Visitor};
 use crate::wire::imap::command::{Body, Command};
 use crate::wire::imap::find::Find;
+use crate::wire::imap::notify::Notify;
 use crate::wire::imap::receive::Receiver;
 use crate::wire::imap::response::code::Code;
 use crate::wire::imap::response::text;
@@ -100,6 +101,10 @@ impl<S: Mailstore> Session<S> {
                 }
             }
             Body::Rename { from, to } => self.way_of_rename(from, to),
+            Body::Notify(notify) if self.watches_others(notify) => {
+                let reply = Reply::no(say::OTHERS_UNWATCHED);
+                Way::Refuse(reply.with(Code::NotificationOverflow))
+            }
             Body::Quota(quota::Command::Get { root } | quota::Command::Set { root, .. }) => {
                 let is_own = root.eq_ignore_ascii_case(&self.sharing.house.user);
                 match self.sharing.house.is_administrator && !is_own {
@@ -137,6 +142,17 @@ impl<S: Mailstore> Session<S> {
             }
             _ => Way::Refuse(Reply::no(text::OTHER_ACCOUNT).with(Code::Cannot)),
         }
+    }
+
+    /// RFC 5465 §5: what cannot be told is refused, not left out. Whether such a mailbox is there,
+    /// the refusal does not say.
+    fn watches_others(&self, notify: &Notify) -> bool {
+        let Notify::Set(set) = notify else {
+            return false;
+        };
+        let is_of_others = |name: &String| !matches!(self.locate(name), Place::Here(_));
+        let mut names = set.groups.iter().flat_map(|group| group.filter.names());
+        !set.unsupported && names.any(is_of_others)
     }
 
     /// Before a command of one's own: what visits must know of it, and what it ends.

@@ -314,3 +314,26 @@ fn one_search_finds_what_others_let_be_read() {
             .ends_with("c2 OK Search completed\r\n")
     );
 }
+
+/// RFC 5465 §5: what cannot be told is refused, whether it is there or not.
+#[test]
+fn others_mailboxes_are_not_watched_in_silence() {
+    let village = lent("lr");
+    let mut bob = village.client(BOB_NAME);
+    let refused = "a NO [NOTIFICATIONOVERFLOW] Mailboxes of others cannot be watched\r\n";
+    let nowhere = "\"Other Users/alice@example.test/Nowhere\"";
+    for filter in [
+        format!("mailboxes {INBOX}"),
+        format!("mailboxes (Lists {nowhere})"),
+        "subtree \"Other Users\"".to_owned(),
+        "subtree-one \"Other Users/alice@example.test\"".to_owned(),
+    ] {
+        let notify = format!("a NOTIFY SET ({filter} (MessageNew MessageExpunge))");
+        assert_eq!(bob.say(&notify), refused, "{filter}");
+    }
+    let unknown =
+        format!("a NOTIFY SET (mailboxes {INBOX} (MessageNew MessageExpunge AnnotationChange))");
+    assert!(bob.say(&unknown).starts_with("a NO [BADEVENT "));
+    let own = "a NOTIFY SET (subtree Lists (MessageNew MessageExpunge))";
+    assert_eq!(bob.say(own), "a OK Done\r\n");
+}
