@@ -2,7 +2,7 @@
 #![allow(clippy::unwrap_used)]
 
 use tests::binary::workspace;
-use tests::tidy::{Offence, floors, repository, rooms, shape, sources, spec};
+use tests::tidy::{Offence, clients, floors, repository, rooms, shape, sources, spec};
 
 fn none(offences: &[Offence]) {
     let lines: Vec<String> = offences.iter().map(Offence::to_string).collect();
@@ -32,6 +32,12 @@ fn unsafe_files_sockets_clocks_and_runtimes_stay_in_their_rooms() {
 #[test]
 fn the_repository_holds_nothing_strange() {
     none(&repository::repository(workspace()));
+}
+
+#[test]
+fn every_client_of_a_test_is_installed_by_tests_run() {
+    let run = std::fs::read_to_string(workspace().join("tests/run")).unwrap();
+    none(&clients::clients(&run, &sources(workspace())));
 }
 
 #[test]

@@ -3,6 +3,7 @@
 //! Each rule is a function from sources to offences and is tried on a bad sample beside it. What
 //! is law and why stands in the README; here it is only held.
 
+pub mod clients;
 pub mod floors;
 pub mod repository;
 pub mod rooms;
