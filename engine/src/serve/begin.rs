@@ -46,7 +46,7 @@ impl Refusal {
 
 /// A server that is about to run.
 pub struct Server {
-    home: Home,
+    home: Arc<Home>,
     live: Arc<Live>,
     backend: Backend,
     ears: Vec<Vec<Ear>>,
@@ -95,7 +95,7 @@ impl Server {
         let ears = (0..shards).map(|_| Vec::new()).collect();
         let mut server = Server {
             live: live(config, shards, tls)?,
-            home,
+            home: Arc::new(home),
             backend,
             ears,
             pages: Vec::new(),
@@ -163,10 +163,9 @@ impl Server {
             ears,
             pages,
             socket_files,
-            logger,
+            logger: (logger, log_ending),
             file,
         } = self;
-        let (logger, log_ending) = logger;
         let told = told::start(&live.config.load())?;
         let shards = home.identity.shards;
         let workers = Workers::start(&live, &home.path, shards)?;
@@ -207,6 +206,7 @@ impl Server {
             metrics,
             shards,
             endpoint,
+            home: Arc::clone(&home),
             opened,
             logins,
             pages,

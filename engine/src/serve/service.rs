@@ -26,6 +26,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
+use store::disk::home::Home;
 use store::log::Recovered;
 use tokio::sync::mpsc;
 
@@ -35,6 +36,7 @@ pub(super) struct Bureau {
     pub(super) metrics: Arc<Metrics>,
     pub(super) shards: u16,
     pub(super) endpoint: Endpoint<Letter>,
+    pub(super) home: Arc<Home>,
     pub(super) opened: Vec<oneshot::Receiver<Result<Recovered, String>>>,
     pub(super) logins: Pool,
     pub(super) pages: Vec<(SocketAddr, TlsMode)>,
@@ -58,6 +60,8 @@ async fn serve(mut bureau: Bureau) -> Result<(), Refusal> {
     let started = Now::read();
     let running = bureau.live.config.load_full();
     await_stores(std::mem::take(&mut bureau.opened), started).await?;
+    let noted = bureau.home.note_begun();
+    noted.map_err(|error| Refusal(error.to_string()))?;
     let Bureau {
         live,
         metrics,

@@ -1,7 +1,7 @@
 //! The directory of a store: who it is, how many shards it has, and that one process has it open.
 //!
 //! ```text
-//! DATA/store      identity, text, made once: format, uuid, shards
+//! DATA/store      identity, text: format, uuid, shards, and whether all of these have begun
 //! DATA/secret     32 random octets, for salts that strangers must not foresee
 //! DATA/lock       locked by the process that has the store open
 //! DATA/shard-00/  the first shard; its log lies in log/
@@ -40,6 +40,8 @@ pub enum HomeError {
     InUse(PathBuf),
     /// It holds something else, or a store of another format.
     Unknown(PathBuf, String),
+    /// Shards that had begun, and of which no log is there: their disk is not mounted, or lost.
+    Missing(PathBuf, Vec<u16>),
     Io(PathBuf, io::Error),
 }
 
@@ -58,9 +60,13 @@ impl Home {
             refuse_strangers(path)?;
             let mut uuid = [0; 16];
             random(&mut uuid).map_err(io)?;
-            write_identity(path, &Identity { uuid, shards }).map_err(io)?;
+            write_identity(path, &Identity { uuid, shards }, false).map_err(io)?;
         }
         let identity = read_identity(&file)?;
+        let missing = missing_shards(path)?;
+        if !missing.is_empty() {
+            return Err(HomeError::Missing(path.to_owned(), missing));
+        }
         Ok(Home {
             path: path.to_owned(),
             identity,
@@ -70,7 +76,16 @@ impl Home {
 
     /// Makes a store of shards that were put into `path`: from now on it can be opened.
     pub fn found(path: &Path, identity: &Identity) -> Result<(), HomeError> {
-        write_identity(path, identity).map_err(|error| HomeError::Io(path.to_owned(), error))
+        write_identity(path, identity, false).map_err(|e| HomeError::Io(path.to_owned(), e))
+    }
+
+    /// All shards have a log: from now on one without is missed.
+    pub fn note_begun(&self) -> Result<(), HomeError> {
+        if begun(&self.path.join(IDENTITY))? == Some(true) {
+            return Ok(());
+        }
+        write_identity(&self.path, &self.identity, true)
+            .map_err(|error| HomeError::Io(self.path.clone(), error))
     }
 
     /// Who the store in `path` is, whether it is open elsewhere or not.
@@ -180,14 +195,15 @@ fn refuse_strangers(path: &Path) -> Result<(), HomeError> {
     Ok(())
 }
 
-fn write_identity(path: &Path, identity: &Identity) -> io::Result<()> {
+fn write_identity(path: &Path, identity: &Identity, has_begun: bool) -> io::Result<()> {
     let Identity { uuid, shards } = identity;
     let hex: String = uuid.iter().map(|byte| format!("{byte:02x}")).collect();
     let draft = path.join("store.draft");
     let mut file = File::create(&draft)?;
     write!(
         file,
-        "ringpost store\nformat {FORMAT}\nuuid {hex}\nshards {shards}\n"
+        "ringpost store\nformat {FORMAT}\nuuid {hex}\nshards {shards}\nbegun {}\n",
+        if has_begun { YES } else { NO }
     )?;
     file.sync_all()?;
     fs::rename(&draft, path.join(IDENTITY))?;
@@ -244,6 +260,45 @@ pub fn read_identity(file: &Path) -> Result<Identity, HomeError> {
     })
 }
 
+/// Whether all shards have begun; `None` for a store of which an older build has not said so.
+pub fn has_begun(data: &Path) -> Result<Option<bool>, HomeError> {
+    begun(&data.join(IDENTITY))
+}
+
+fn begun(file: &Path) -> Result<Option<bool>, HomeError> {
+    let text = fs::read_to_string(file).map_err(|e| HomeError::Io(file.to_owned(), e))?;
+    let answer = text.lines().find_map(|line| line.strip_prefix("begun "));
+    match answer.map(str::trim) {
+        None => Ok(None),
+        Some(YES) => Ok(Some(true)),
+        Some(NO) => Ok(Some(false)),
+        Some(_) => {
+            let why = "the line \"begun …\" says neither yes nor no".to_owned();
+            Err(HomeError::Unknown(file.to_owned(), why))
+        }
+    }
+}
+
+/// Shards of the store in `data` that had begun, and of which no segment of the log is there.
+pub fn missing_shards(data: &Path) -> Result<Vec<u16>, HomeError> {
+    let file = data.join(IDENTITY);
+    if begun(&file)? != Some(true) {
+        return Ok(Vec::new());
+    }
+    let has_log = |shard: u16| {
+        let log = data.join(shard_directory(shard)).join("log");
+        fs::read_dir(log).is_ok_and(|entries| entries.flatten().any(|entry| is_segment(&entry)))
+    };
+    let shards = 0..read_identity(&file)?.shards;
+    Ok(shards.filter(|shard| !has_log(*shard)).collect())
+}
+
+fn is_segment(entry: &fs::DirEntry) -> bool {
+    Path::new(&entry.file_name())
+        .extension()
+        .is_some_and(|extension| extension == "log")
+}
+
 fn parse_uuid(hex: &str) -> Option<[u8; 16]> {
     let mut uuid = [0; 16];
     if hex.len() != 32 || !hex.is_ascii() {
@@ -264,6 +319,17 @@ impl fmt::Display for HomeError {
                 path.display()
             ),
             HomeError::Unknown(path, why) => write!(f, "{}: {why}", path.display()),
+            HomeError::Missing(path, shards) => {
+                let names: Vec<String> = shards.iter().map(|one| shard_directory(*one)).collect();
+                write!(
+                    f,
+                    "{}: the log of {} is not there, though the store had it; mount its disk, or \
+                     restore a backup. To begin it anew without its mail, remove the line \"begun \
+                     yes\" from the file {IDENTITY}",
+                    path.display(),
+                    names.join(", ")
+                )
+            }
             HomeError::Io(path, error) => write!(f, "{}: {error}", path.display()),
         }
     }
@@ -272,6 +338,8 @@ impl fmt::Display for HomeError {
 impl std::error::Error for HomeError {}
 
 const IDENTITY: &str = "store";
+const YES: &str = "yes";
+const NO: &str = "no";
 const LOCK: &str = "lock";
 const SECRET: &str = "secret";
 const NO_STORE: &str = "there is no store; start ringpost once to make one";
@@ -292,6 +360,32 @@ mod tests {
         drop(home);
         // The number of shards is decided once.
         assert_eq!(Home::open(directory.path(), 5).unwrap().identity, identity);
+    }
+
+    #[test]
+    fn a_shard_that_had_begun_is_missed() {
+        let directory = tempfile::tempdir().unwrap();
+        let open = || Home::open(directory.path(), 2);
+        let log = |shard| directory.path().join(shard_directory(shard)).join("log");
+        drop(open().unwrap());
+        assert_eq!(has_begun(directory.path()).unwrap(), Some(false));
+        for shard in 0..2 {
+            fs::create_dir_all(log(shard)).unwrap();
+            fs::write(log(shard).join("0000000000000001.log"), []).unwrap();
+        }
+        open().unwrap().note_begun().unwrap();
+        drop(open().unwrap());
+        // A mount point without its disk.
+        fs::remove_dir_all(log(1)).unwrap();
+        let refused = open().unwrap_err();
+        assert!(matches!(&refused, HomeError::Missing(_, shards) if *shards == [1]));
+        assert!(refused.to_string().contains("the log of shard-01"));
+        // An older build wrote nothing of it.
+        let file = directory.path().join(IDENTITY);
+        let text = fs::read_to_string(&file).unwrap();
+        fs::write(&file, text.replace("begun yes\n", "")).unwrap();
+        assert_eq!(has_begun(directory.path()).unwrap(), None);
+        open().unwrap();
     }
 
     #[test]

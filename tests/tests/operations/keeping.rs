@@ -245,6 +245,35 @@ fn what_is_no_store_of_ours_is_told_and_left_alone() {
 }
 
 #[test]
+fn a_shard_whose_disk_is_not_mounted_is_missed_and_not_begun_anew() {
+    let mut server = Server::start(Setup::usual().top("shards = 2"));
+    server.deliver(&[ALICE, BOB], &message("kept"));
+    assert!(server.terminate(Duration::from_secs(45)).success());
+    let data = server.setup.data();
+    assert_eq!(ctl(&data, &["fsck"]).0, 0);
+    let target = tempfile::tempdir().unwrap();
+    for shard in ["shard-00", "shard-01"] {
+        let (there, away) = (data.join(shard), target.path().join(shard));
+        std::fs::rename(&there, &away).unwrap();
+        // An empty mount point.
+        std::fs::create_dir(&there).unwrap();
+        let (code, said) = server.try_restart().unwrap_err();
+        assert_eq!(code, Some(2), "{said}");
+        let told = format!("the log of {shard} is not there");
+        assert!(said.contains(&told) && said.contains("mount"), "{said}");
+        let place = target.path().join("backup").display().to_string();
+        let (code, said) = ctl(&data, &["backup", &place]);
+        assert!(code != 0 && said.contains(&told), "{said}");
+        let (code, said) = ctl(&data, &["fsck"]);
+        assert!(code == 1 && said.contains(shard), "{said}");
+        std::fs::remove_dir(&there).unwrap();
+        std::fs::rename(&away, &there).unwrap();
+    }
+    server.restart();
+    assert_eq!(mail(&server, ALICE).len() + mail(&server, BOB).len(), 2);
+}
+
+#[test]
 fn every_file_can_be_dumped() {
     let server = stopped();
     let data = server.setup.data();

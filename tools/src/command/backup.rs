@@ -14,7 +14,7 @@ use store::backup::{
     Backup as Repository, Fault, Generation, LOCK, Pruned, Taken, Verified, prune, take, verify,
 };
 use store::disk::blocking::{BlockingDisk, run};
-use store::disk::home::{Home, Identity};
+use store::disk::home::{Home, HomeError, Identity, missing_shards};
 
 /// Each time only what is new is copied; every generation stays and can be restored until it is
 /// pruned. The server may run. The configuration file and certificates are not in it: copy them
@@ -48,6 +48,10 @@ impl Backup {
             return forget(&self.target, keep, client).map(|()| true);
         }
         let identity = Home::identify(data)?;
+        let missing = missing_shards(data)?;
+        if !missing.is_empty() {
+            return Err(HomeError::Missing(data.to_owned(), missing).into());
+        }
         fs::create_dir_all(&self.target)
             .with_context(|| format!("cannot make {}", self.target.display()))?;
         refuse_nesting(data, &self.target)?;

@@ -13,7 +13,7 @@ use serde_json::json;
 use std::path::{Path, PathBuf};
 use store::check::{self, Damage, Event, Owner, Summary};
 use store::disk::blocking::{BlockingDisk, run};
-use store::disk::home::{HomeError, Identity, Seen, shard_directory};
+use store::disk::home::{HomeError, Identity, Seen, has_begun, shard_directory};
 use store::mail::id::ShardId;
 
 /// Reads every file of the store and names each damage: file, offset, account, mailbox, UID. Exits
@@ -127,10 +127,11 @@ pub(crate) fn look_through(client: &Client, store: &Store, each: &mut dyn FnMut(
         found.all.add(&summary);
         found.shards.push((owner, summary));
     }
-    // Where there is nothing at all, the server has never run.
+    // Where there is nothing at all, the server has never run. Older builds did not note it.
+    let has_begun = has_begun(&store.path).ok().flatten();
     let absent = found.shards.iter().filter(|(_, summary)| summary.is_absent);
     let absent: Vec<String> = absent.map(|(owner, _)| owner.directory.clone()).collect();
-    if absent.len() < found.shards.len() {
+    if has_begun.unwrap_or(absent.len() < found.shards.len()) {
         for directory in absent {
             let damage = Damage::missing_shard(&directory);
             *found.all.damages.entry(damage.part).or_default() += 1;
