@@ -481,6 +481,10 @@ impl File for CountedFile {
         self.file.zero(from, to).await
     }
 
+    async fn reserve(&self, from: u64, to: u64) -> io::Result<()> {
+        self.file.reserve(from, to).await
+    }
+
     async fn len(&self) -> io::Result<u64> {
         self.file.len().await
     }

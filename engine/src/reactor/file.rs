@@ -13,8 +13,8 @@ use super::local;
 use super::offload::Pool;
 use super::runtime::Backend;
 use monoio::buf::{IoBuf, IoBufMut};
-use rustix::fs::OFlags;
-use rustix::io::{ReadWriteFlags, preadv2};
+use rustix::fs::{FallocateFlags, OFlags};
+use rustix::io::{Errno, ReadWriteFlags, preadv2};
 use std::cell::Cell;
 use std::ffi::OsString;
 use std::fs::{self, OpenOptions};
@@ -189,6 +189,13 @@ impl File for RingFile {
         let file = self.zero.clone().ok_or_else(read_only)?;
         self.pool
             .offload_patiently(move || zero_blocking(&file, from, to))
+            .await
+    }
+
+    async fn reserve(&self, from: u64, to: u64) -> io::Result<()> {
+        let file = self.zero.clone().ok_or_else(read_only)?;
+        self.pool
+            .offload_patiently(move || reserve_blocking(&file, from, to))
             .await
     }
 
@@ -408,6 +415,14 @@ fn zero_blocking(file: &fs::File, from: u64, to: u64) -> io::Result<()> {
         offset += step;
     }
     Ok(())
+}
+
+/// Zeros where the file system cannot reserve.
+fn reserve_blocking(file: &fs::File, from: u64, to: u64) -> io::Result<()> {
+    match rustix::fs::fallocate(file, FallocateFlags::empty(), from, to - from) {
+        Err(Errno::OPNOTSUPP | Errno::NOSYS) => zero_blocking(file, from, to),
+        other => Ok(other?),
+    }
 }
 
 fn read_blocking(file: &fs::File, offset: u64, bytes: usize) -> io::Result<Block> {

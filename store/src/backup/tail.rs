@@ -215,6 +215,10 @@ impl<F: File> File for ViewFile<F> {
         Err(io::ErrorKind::PermissionDenied.into())
     }
 
+    async fn reserve(&self, _from: u64, _to: u64) -> io::Result<()> {
+        Err(io::ErrorKind::PermissionDenied.into())
+    }
+
     async fn len(&self) -> io::Result<u64> {
         match (&self.tail, &self.mirror) {
             (Some(tail), _) => Ok(tail.to),

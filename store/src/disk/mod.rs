@@ -114,6 +114,11 @@ pub trait File: 'static {
     /// overwrites; durable on return. Runs beside writes below `from`.
     fn zero(&self, from: u64, to: u64) -> impl Future<Output = io::Result<()>>;
 
+    /// Takes the space for `from..to`, extending the file with what reads as zeros: later writes
+    /// there are not refused by a full disk. Writes nothing where the file system can do that;
+    /// after a power cut the file may be as short as before. Runs beside writes below `from`.
+    fn reserve(&self, from: u64, to: u64) -> impl Future<Output = io::Result<()>>;
+
     /// Length in bytes.
     fn len(&self) -> impl Future<Output = io::Result<u64>>;
 }

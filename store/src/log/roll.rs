@@ -44,7 +44,7 @@ impl<D: Disk> Log<D> {
         }
         writer.enter(next.file, &header);
         let mut ahead = ahead.borrow_mut();
-        ahead.enter(next.zeroed_to);
+        ahead.enter(next.ready_to, next.is_reserved);
         self.tell_supply(writer, &ahead);
         drop(ahead);
         let mut state = self.state.borrow_mut();
@@ -111,7 +111,8 @@ impl<D: Disk> Log<D> {
         let chain = reseal(&mut block, bytes, from, to, writer.chain);
         let chain = chain.ok_or_else(|| io::Error::other("a sealed frame cannot be read"))?;
         let block = Rc::new(block);
-        ahead.borrow_mut().framed_to = writer.offset + bytes as u64;
+        let end = writer.offset + bytes as u64;
+        ahead.borrow_mut().frame(bytes as u64, end);
         let file = writer.file();
         let write = file.write_at(Rc::clone(&block), bytes, writer.offset);
         let written = self.beside(writer, ahead, write).await;

@@ -1,13 +1,17 @@
-//! Where the next frames will go: zeros ahead of the writer, the next segment, a full disk.
+//! Where the next frames will go: space ahead of the writer, the next segment, a full disk.
 //!
-//! A frame goes only where something was written before: it is a pure overwrite, and a full disk is
-//! met by the zeros, never by a frame. When they meet it the log is *short*: it uses what it has,
-//! the last [`LOG_RESERVE_BYTES`](crate::limit::LOG_RESERVE_BYTES) for urgent records alone,
-//! and asks the device again when [`Log::retry`] is called or, a second after it asked last, when
-//! somebody is refused.
+//! A frame goes only where there is space for it, so a full disk is never met by a frame. Where
+//! frames are small the space is written before, with zeros: the frame is a pure overwrite, which
+//! takes half the time. Where they are large the space is only reserved: to write everything twice
+//! would cost the disk more than it saves the frame.
+//!
+//! When the device has no more space the log is *short*: it uses what it has, the last
+//! [`LOG_RESERVE_BYTES`](crate::limit::LOG_RESERVE_BYTES) for urgent records alone, and asks the
+//! device again when [`Log::retry`] is called or, a second after it asked last, when somebody is
+//! refused.
 //!
 //! ```text
-//! enough ── zeros or next segment: ENOSPC ─→ short ── retry: written ─→ enough
+//! enough ── space or next segment: ENOSPC ─→ short ── retry: there ─→ enough
 //!                                            short ── retry: ENOSPC ─→ short
 //! ```
 
@@ -23,11 +27,15 @@ use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll};
 
-/// Pre-writing: what is done, and what is being done.
+/// Space ahead of the frames: what there is, and what is being made.
 pub(super) struct Ahead<'a, F> {
-    pub(super) zeroed_to: u64,
+    /// Frames have space up to here.
+    pub(super) ready_to: u64,
+    /// It is only reserved, not written.
+    is_reserved: bool,
     /// Frames reach up to here, the one on its way included: no zeros below.
-    pub(super) framed_to: u64,
+    framed_to: u64,
+    load: Load,
     pub(super) next: Option<Next<F>>,
     work: Option<Work<'a, F>>,
     /// The device refused: no more in this segment. Commits then extend the file themselves.
@@ -41,22 +49,41 @@ pub(super) struct Ahead<'a, F> {
 pub(super) struct Next<F> {
     pub(super) file: Rc<F>,
     pub(super) making: String,
-    /// Written up to here, with zeros or in an earlier life.
-    pub(super) zeroed_to: u64,
+    /// Has space up to here: zeros, an earlier life, or what is only reserved.
+    pub(super) ready_to: u64,
+    pub(super) is_reserved: bool,
     /// What an earlier life left may reach up to here.
     pub(super) remains: u64,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Lack {
-    Zeros,
+    Space,
     Segment,
+}
+
+/// How large the frames are of late.
+#[derive(Default)]
+struct Load {
+    usual_bytes: u64,
+    is_heavy: bool,
+}
+
+impl Load {
+    fn frame(&mut self, bytes: u64) {
+        self.usual_bytes = self.usual_bytes - self.usual_bytes / FRAMES + bytes / FRAMES;
+        self.is_heavy = match self.is_heavy {
+            true => self.usual_bytes >= LIGHT_BYTES,
+            false => self.usual_bytes >= HEAVY_BYTES,
+        };
+    }
 }
 
 type Work<'a, F> = Pin<Box<dyn Future<Output = Prepared<F>> + 'a>>;
 
 enum Prepared<F> {
     Zeroed(io::Result<u64>),
+    Reserved(io::Result<u64>),
     Next(io::Result<Next<F>>),
 }
 
@@ -65,8 +92,10 @@ impl<F> Ahead<'_, F> {
     pub(super) fn new(bytes: u64, framed_to: u64) -> Self {
         Ahead {
             // A file cut at any byte by a crash or a copy: the block with the cut is written again.
-            zeroed_to: bytes - bytes % BLOCK_BYTES as u64,
+            ready_to: bytes - bytes % BLOCK_BYTES as u64,
+            is_reserved: false,
             framed_to,
+            load: Load::default(),
             next: None,
             work: None,
             has_failed: false,
@@ -75,11 +104,27 @@ impl<F> Ahead<'_, F> {
         }
     }
 
-    /// Goes on in a segment of which this much is written.
-    pub(super) fn enter(&mut self, zeroed_to: u64) {
-        self.zeroed_to = zeroed_to.max(segment::FIRST_OFFSET);
+    /// Goes on in a segment that has this much space.
+    pub(super) fn enter(&mut self, ready_to: u64, is_reserved: bool) {
+        self.ready_to = ready_to.max(segment::FIRST_OFFSET);
+        self.is_reserved = is_reserved;
         self.framed_to = segment::FIRST_OFFSET;
         self.has_failed = false;
+    }
+
+    /// A frame of `bytes` is on its way and ends at `to`.
+    pub(super) fn frame(&mut self, bytes: u64, to: u64) {
+        self.framed_to = to;
+        self.load.frame(bytes);
+    }
+
+    /// Frames are small again: what is only reserved for them gets zeros after all.
+    fn settle_for_zeros(&mut self) {
+        if self.is_reserved && !self.load.is_heavy {
+            self.is_reserved = false;
+            self.ready_to = self.ready_to.min(self.framed_to);
+            self.step = STEP_FIRST_BYTES;
+        }
     }
 
     /// The device is asked again whatever it said last.
@@ -148,18 +193,25 @@ impl<D: Disk> Log<D> {
         ahead.work = None;
         match prepared {
             Prepared::Zeroed(Ok(to)) => {
-                let more = to.saturating_sub(ahead.zeroed_to);
+                let more = to.saturating_sub(ahead.ready_to);
                 self.count(|stats| stats.zeroed_bytes += more);
-                ahead.zeroed_to += more;
+                ahead.ready_to += more;
+                ahead.lack = None;
+            }
+            Prepared::Reserved(Ok(to)) => {
+                ahead.ready_to = ahead.ready_to.max(to);
+                ahead.is_reserved = true;
                 ahead.lack = None;
             }
             Prepared::Next(Ok(next)) => {
                 ahead.next = Some(next);
                 ahead.lack = None;
             }
-            Prepared::Zeroed(Err(error)) if is_full(&error) => self.lacks(ahead, Lack::Zeros),
             Prepared::Next(Err(error)) if is_full(&error) => self.lacks(ahead, Lack::Segment),
-            Prepared::Zeroed(Err(_)) | Prepared::Next(Err(_)) => {
+            Prepared::Zeroed(Err(error)) | Prepared::Reserved(Err(error)) if is_full(&error) => {
+                self.lacks(ahead, Lack::Space);
+            }
+            Prepared::Zeroed(Err(_)) | Prepared::Reserved(Err(_)) | Prepared::Next(Err(_)) => {
                 ahead.has_failed = true;
                 ahead.lack = None;
             }
@@ -191,7 +243,7 @@ impl<D: Disk> Log<D> {
             let before = state.shortage.take();
             let clock = self.options.clock_micros;
             Shortage {
-                room: writer.room(ahead.zeroed_to, ahead.framed_to),
+                room: writer.room(ahead.ready_to, ahead.framed_to),
                 asked_micros: before
                     .as_ref()
                     .map_or_else(clock, |known| known.asked_micros),
@@ -223,44 +275,60 @@ impl<D: Disk> Log<D> {
             }
         }
         match ahead.lack {
-            Some(Lack::Zeros) => Some(self.zeroing(writer, ahead)),
-            Some(Lack::Segment) => Some(self.making(writer, SEGMENT_BYTES_LEAST)),
+            Some(Lack::Space) => Some(self.extending(writer, ahead)),
+            Some(Lack::Segment) => Some(self.making(writer, ahead, SEGMENT_BYTES_LEAST)),
             None if writer.is_fenced() => {
                 let is_wanted = ahead.next.is_none();
-                is_wanted.then(|| self.making(writer, SEGMENT_BYTES_LEAST))
+                is_wanted.then(|| self.making(writer, ahead, SEGMENT_BYTES_LEAST))
             }
-            None if ahead.zeroed_to < writer.size() => {
-                let lead = ahead.zeroed_to.saturating_sub(ahead.framed_to);
-                (lead < ahead.step / 2).then(|| self.zeroing(writer, ahead))
+            None if ahead.ready_to < writer.size() => {
+                ahead.settle_for_zeros();
+                let lead = ahead.ready_to.saturating_sub(ahead.framed_to);
+                (lead < ahead.step / 2).then(|| self.extending(writer, ahead))
             }
             None => {
                 let is_wanted = ahead.next.is_none() && writer.is_near_its_end();
-                is_wanted.then(|| self.making(writer, STEP_BYTES_MAX))
+                is_wanted.then(|| self.making(writer, ahead, STEP_BYTES_MAX))
             }
         }
     }
 
-    fn zeroing<'a>(
+    /// More space in this segment, written or reserved as the frames are.
+    fn extending<'a>(
         &'a self,
         writer: &Writer<D::File>,
         ahead: &mut Ahead<'a, D::File>,
     ) -> Work<'a, D::File> {
-        let from = ahead.zeroed_to.max(ahead.framed_to);
+        let from = ahead.ready_to.max(ahead.framed_to);
         let to = (from + ahead.step).min(writer.size());
         ahead.step = (ahead.step * 4).min(STEP_BYTES_MAX);
         let file = writer.file();
-        Box::pin(async move { Prepared::Zeroed(file.zero(from, to).await.map(|()| to)) })
+        match ahead.load.is_heavy {
+            true => {
+                Box::pin(
+                    async move { Prepared::Reserved(file.reserve(from, to).await.map(|()| to)) },
+                )
+            }
+            false => {
+                Box::pin(async move { Prepared::Zeroed(file.zero(from, to).await.map(|()| to)) })
+            }
+        }
     }
 
-    fn making<'a>(&'a self, writer: &Writer<D::File>, bytes: u64) -> Work<'a, D::File> {
-        let number = writer.successor();
-        Box::pin(async move { Prepared::Next(self.make_next(number, bytes).await) })
+    fn making<'a>(
+        &'a self,
+        writer: &Writer<D::File>,
+        ahead: &Ahead<'a, D::File>,
+        bytes: u64,
+    ) -> Work<'a, D::File> {
+        let (number, is_heavy) = (writer.successor(), ahead.load.is_heavy);
+        Box::pin(async move { Prepared::Next(self.make_next(number, bytes, is_heavy).await) })
     }
 
     /// Whether the place up to `to` is written already, or never will be before its frame.
     pub(super) fn is_reached(&self, ahead: &RefCell<Ahead<'_, D::File>>, to: u64) -> bool {
         let ahead = ahead.borrow();
-        to <= ahead.zeroed_to || ahead.has_failed && ahead.work.is_none()
+        to <= ahead.ready_to || ahead.has_failed && ahead.work.is_none()
     }
 
     /// Goes on with the pre-writing and waits for it: the next frame needs the place.
@@ -275,7 +343,7 @@ impl<D: Disk> Log<D> {
                 if ahead.lack.is_some() {
                     return Err(io::ErrorKind::StorageFull.into());
                 }
-                ahead.work = Some(self.zeroing(writer, &mut ahead));
+                ahead.work = Some(self.extending(writer, &mut ahead));
             }
         }
         // Zeros on their way must not land on a frame.
@@ -299,23 +367,28 @@ impl<D: Disk> Log<D> {
         ahead: &RefCell<Ahead<'_, D::File>>,
     ) -> io::Result<Next<D::File>> {
         self.finish_ahead(writer, ahead).await;
-        let (prepared, lack) = {
+        let (prepared, lack, is_heavy) = {
             let mut ahead = ahead.borrow_mut();
-            (ahead.next.take(), ahead.lack)
+            (ahead.next.take(), ahead.lack, ahead.load.is_heavy)
         };
         match (prepared, lack) {
             (Some(next), _) => Ok(next),
             (None, Some(_)) => Err(io::ErrorKind::StorageFull.into()),
             (None, None) => {
-                self.make_next(writer.successor(), SEGMENT_BYTES_LEAST)
-                    .await
+                let number = writer.successor();
+                self.make_next(number, SEGMENT_BYTES_LEAST, is_heavy).await
             }
         }
     }
 
-    /// The file of the next segment under its name in the making, written up to `bytes`. Of a try
+    /// The file of the next segment under its name in the making, with space for `bytes`. Of a try
     /// that failed nothing is left: on a full disk it would take the last space.
-    async fn make_next(&self, number: u32, bytes: u64) -> io::Result<Next<D::File>> {
+    async fn make_next(
+        &self,
+        number: u32,
+        bytes: u64,
+        is_heavy: bool,
+    ) -> io::Result<Next<D::File>> {
         let making = segment::path_in_the_making(&self.directory, number);
         // One may be left from a try that failed.
         let _ = self.disk.remove(&making).await;
@@ -324,7 +397,7 @@ impl<D: Disk> Log<D> {
             Some(file) => file,
             None => self.disk.open(&making, Mode::Create).await?,
         };
-        match self.fill(file, &making, bytes).await {
+        match self.fill(file, &making, bytes, is_heavy).await {
             Ok(next) => Ok(next),
             Err(error) => {
                 let _ = self.disk.remove(&making).await;
@@ -333,19 +406,28 @@ impl<D: Disk> Log<D> {
         }
     }
 
-    async fn fill(&self, file: D::File, making: &str, bytes: u64) -> io::Result<Next<D::File>> {
+    async fn fill(
+        &self,
+        file: D::File,
+        making: &str,
+        bytes: u64,
+        is_heavy: bool,
+    ) -> io::Result<Next<D::File>> {
         let found = file.len().await?;
         let block = BLOCK_BYTES as u64;
-        let mut zeroed_to = found - found % block;
-        if zeroed_to < bytes {
-            file.zero(zeroed_to, bytes).await?;
-            self.count(|stats| stats.zeroed_bytes += bytes - zeroed_to);
-            zeroed_to = bytes;
+        let written = found - found % block;
+        let is_reserved = written < bytes && is_heavy;
+        if is_reserved {
+            file.reserve(written, bytes).await?;
+        } else if written < bytes {
+            file.zero(written, bytes).await?;
+            self.count(|stats| stats.zeroed_bytes += bytes - written);
         }
         Ok(Next {
             file: Rc::new(file),
             making: making.to_owned(),
-            zeroed_to,
+            ready_to: written.max(bytes),
+            is_reserved,
             remains: found.next_multiple_of(block),
         })
     }
@@ -367,6 +449,16 @@ const STEP_BYTES_MAX: u64 = 32 << 20;
 /// Pre-written of a segment before it takes its place, so that a nearly full disk makes no chain of
 /// tiny ones.
 const SEGMENT_BYTES_LEAST: u64 = 2 * FRAME_BYTES_MAX as u64;
+
+/// Frames of so many octets on average are not worth to be written twice: on ext4 a frame into
+/// reserved space waits for the journal, as long as 256 KiB take to be written.
+const HEAVY_BYTES: u64 = 256 << 10;
+
+/// And so few are again.
+const LIGHT_BYTES: u64 = 64 << 10;
+
+/// Of about the last so many frames.
+const FRAMES: u64 = 8;
 
 /// A full disk is asked again this long after it was asked, when somebody is refused.
 const RETRY_MICROS: u64 = 1_000_000;

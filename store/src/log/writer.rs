@@ -97,10 +97,10 @@ impl<F> Writer<F> {
     }
 
     /// How much of this segment is written ahead of the frames and can take more, in bytes.
-    pub(super) fn room(&self, zeroed_to: u64, framed_to: u64) -> u64 {
+    pub(super) fn room(&self, ready_to: u64, framed_to: u64) -> u64 {
         match self.is_fenced {
             true => 0,
-            false => zeroed_to.min(self.frames_end()).saturating_sub(framed_to),
+            false => ready_to.min(self.frames_end()).saturating_sub(framed_to),
         }
     }
 
@@ -290,7 +290,7 @@ impl<D: Disk> Log<D> {
         writer.is_dirty = true;
         writer.last_lsn = commit.last_lsn;
         let mut ahead = ahead.borrow_mut();
-        ahead.zeroed_to = ahead.zeroed_to.max(writer.offset);
+        ahead.ready_to = ahead.ready_to.max(writer.offset);
         let mut state = self.state.borrow_mut();
         state.durable = commit.frame;
         state.end = writer.position();
@@ -339,7 +339,7 @@ impl<D: Disk> Log<D> {
         state.frame.0 += 1;
         drop(state);
         let mut ahead = ahead.borrow_mut();
-        ahead.framed_to = writer.offset + sealed.bytes as u64;
+        ahead.frame(sealed.bytes as u64, writer.offset + sealed.bytes as u64);
         self.tell_supply(writer, &ahead);
         Some((ticket, sealed, block))
     }

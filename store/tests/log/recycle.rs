@@ -20,11 +20,16 @@ impl Rig {
 
     /// Fills segments with large records until the log ends in this one.
     pub fn fill_to(&mut self, segment: u32) {
+        self.fill_by(900_000, segment);
+    }
+
+    /// The same with records of so many octets.
+    fn fill_by(&mut self, octets: usize, segment: u32) {
         for id in 0.. {
             if self.log.end().segment >= segment {
                 return;
             }
-            self.put(&content(id, 900_000)).unwrap();
+            self.put(&content(id, octets)).unwrap();
         }
     }
 }
@@ -69,14 +74,17 @@ fn recycled(frames: usize) -> (SimDisk, u32) {
 fn in_the_long_run_every_byte_is_written_once() {
     let disk = SimDisk::new(1);
     let mut rig = Rig::running(&disk);
-    rig.fill_to(3);
+    // So small that they find zeros where no earlier life was.
+    let octets = 40_000;
+    rig.fill_by(octets, 3);
     rig.retire(3);
-    rig.fill_to(4);
+    rig.fill_by(octets, 4);
     let before = rig.log.stats();
+    assert!(before.zeroed_bytes > 16 << 20);
     for segment in 5..10 {
         let now = rig.log.end().segment;
         rig.retire(now);
-        rig.fill_to(segment);
+        rig.fill_by(octets, segment);
     }
     let after = rig.log.stats();
     assert_eq!(after.zeroed_bytes, before.zeroed_bytes);
@@ -84,6 +92,24 @@ fn in_the_long_run_every_byte_is_written_once() {
     rig.put(b"last").unwrap();
     let rig = open_at(&disk.crash(1), 1, options(), from_segment(9)).unwrap();
     assert_eq!(rig.replayed.last().unwrap().payload, b"last");
+}
+
+#[test]
+fn large_frames_get_space_and_small_ones_zeros() {
+    let disk = SimDisk::new(1);
+    let mut rig = Rig::running(&disk);
+    rig.fill_to(2);
+    let before = rig.log.stats().zeroed_bytes;
+    assert!(before < 8 << 20, "{before}");
+    rig.fill_to(5);
+    assert_eq!(rig.log.stats().zeroed_bytes, before);
+    rig.fill_by(4000, 6);
+    let zeroed = rig.log.stats().zeroed_bytes - before;
+    assert!(zeroed > 4 << 20, "{zeroed}");
+    let last = content(7, 300);
+    rig.put(&last).unwrap();
+    let rig = open(&disk.crash(1), 1).unwrap();
+    assert_eq!(rig.replayed.last().unwrap().payload, last);
 }
 
 #[test]

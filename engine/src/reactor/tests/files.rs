@@ -107,6 +107,28 @@ fn zeroing_runs_beside_writes() {
 }
 
 #[test]
+fn what_is_reserved_reads_as_zeros_and_takes_writes() {
+    on_each_backend(|_| async {
+        let directory = tempfile::tempdir().unwrap();
+        let disk = disk(&directory).await;
+        let file = disk.open("segment", Mode::Create).await.unwrap();
+        file.reserve(0, 4 << 20).await.unwrap();
+        assert_eq!(file.len().await.unwrap(), 4 << 20);
+        let at = 3 << 20;
+        let written = block(BLOCK_BYTES, 9);
+        file.write_at(written.clone(), BLOCK_BYTES, at)
+            .await
+            .unwrap();
+        let back = file.read_at(at - 4096, 3 * BLOCK_BYTES).await.unwrap();
+        let expected = [&[0; 4096], written.as_slice(), &[0; 4096]].concat();
+        assert!(back.as_slice() == expected);
+        let read_only = disk.open("segment", Mode::Read).await.unwrap();
+        let refused = read_only.reserve(0, 8 << 20).await.unwrap_err();
+        assert_eq!(refused.kind(), ErrorKind::PermissionDenied);
+    });
+}
+
+#[test]
 fn names_are_made_listed_renamed_removed_and_stay_inside() {
     on_each_backend(|_| async {
         let directory = tempfile::tempdir().unwrap();

@@ -117,6 +117,11 @@ impl Image {
         }
     }
 
+    /// The file is at least so long, until the power is cut.
+    pub(super) fn grow(&mut self, to: u64) {
+        self.live.grow(to as usize);
+    }
+
     pub(super) fn sync(&mut self) {
         self.durable = self.live.clone();
         self.unsynced.clear();

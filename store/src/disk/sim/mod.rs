@@ -52,6 +52,7 @@ enum Work {
     Map(String),
     Write(Rc<RefCell<Image>>, Change),
     Zero(Rc<RefCell<Image>>, Change),
+    Reserve(Rc<RefCell<Image>>, Change),
     Read(Rc<RefCell<Image>>, usize, usize),
 }
 
@@ -241,7 +242,7 @@ impl Work {
 impl State {
     fn finish(&mut self, work: Work) -> io::Result<Reply> {
         let is_change = match &work {
-            Work::Write(..) | Work::Zero(..) => true,
+            Work::Write(..) | Work::Zero(..) | Work::Reserve(..) => true,
             other => other.name_change().is_some(),
         };
         self.changes += u64::from(is_change);
@@ -251,6 +252,7 @@ impl State {
             Work::Map(path) => self.map(&path),
             Work::Write(image, change) => self.write(&image, change),
             Work::Zero(image, change) => self.zero(&image, change),
+            Work::Reserve(image, change) => self.grow(&image, &change),
             Work::Read(image, offset, bytes) => self.read(&image, offset, bytes),
         }
     }
@@ -329,6 +331,16 @@ impl State {
             return Err(WriteFault::Io.error());
         }
         self.store(image, change);
+        Ok(Reply::Done)
+    }
+
+    fn grow(&mut self, image: &RefCell<Image>, change: &Change) -> io::Result<Reply> {
+        self.reserve(image, change)?;
+        let rate = self.faults.zero_error;
+        if self.seed.chance(rate) {
+            return Err(WriteFault::Io.error());
+        }
+        image.borrow_mut().grow(change.end());
         Ok(Reply::Done)
     }
 
@@ -507,6 +519,11 @@ impl File for SimFile {
         let aligned = from.is_multiple_of(4096) && to.is_multiple_of(4096);
         assert!(aligned, "the log zeroes whole blocks");
         let work = Work::Zero(self.image.clone(), Change::zero(from, to));
+        self.disk.submit(work).await.map(drop)
+    }
+
+    async fn reserve(&self, from: u64, to: u64) -> io::Result<()> {
+        let work = Work::Reserve(self.image.clone(), Change::zero(from, to));
         self.disk.submit(work).await.map(drop)
     }
 

@@ -90,7 +90,7 @@ impl Pages {
         }
     }
 
-    fn grow(&mut self, len: usize) {
+    pub(super) fn grow(&mut self, len: usize) {
         if len > self.len {
             self.len = len;
             self.pages.resize(len.div_ceil(BLOCK_BYTES), None);
