@@ -9,8 +9,10 @@
 //! What is ready already is taken and read before a message is sent, so that its envelope goes out
 //! with the end of that message.
 //!
-//! The outcome of a message is written down while the next one is sent, and awaited before the one
-//! after it: a crash leaves at most two messages of a connection in doubt.
+//! The outcome of a message is written down while the next ones are sent. A commit takes longer than
+//! a transaction with a host nearby, most of all while much mail comes in: were it awaited each
+//! time, what the connections of a site can take would fall as the load rises. A crash leaves in
+//! doubt what was sent during a commit, and of a connection at most [`IN_DOUBT_MAX`] messages.
 
 mod ledger;
 
@@ -35,6 +37,7 @@ use crate::telemetry::metric::Kind;
 use futures_util::future::{Either, select};
 use ledger::Promises;
 use std::cell::Cell;
+use std::collections::VecDeque;
 use std::pin::pin;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -53,8 +56,8 @@ pub(super) struct Courier {
     _connection: budget::Share,
     /// What comes next.
     ahead: Option<Departing>,
-    /// Ready when the outcome before the last is durable.
-    noted: Option<oneshot::Receiver<()>>,
+    /// Outcomes on their way into the log, each ready when it is durable.
+    noted: VecDeque<oneshot::Receiver<()>>,
     /// Where the last connection was refused, or not answered.
     pub(super) failed: Option<Arc<Way>>,
     /// Until a host has answered.
@@ -113,7 +116,7 @@ impl Courier {
             permit: pass.permit,
             _connection: pass.connection,
             ahead: None,
-            noted: None,
+            noted: VecDeque::new(),
             failed: None,
             probe: pass.probe,
             sulk: pass.sulk,
@@ -150,10 +153,7 @@ impl Courier {
         if let Some(link) = link {
             link.connection.quit().await;
         }
-        if let Some(noted) = self.noted.take() {
-            // Closed: the task that writes it down has ended all the same.
-            let _ = noted.await;
-        }
+        self.until_noted(0).await;
         drop(self);
         // Those in line come before more of the same.
         desk.call_next();
@@ -651,6 +651,9 @@ impl Drop for Courier {
 /// A message is sent within `egress::Patience`: of this size, before the watchdog looks at the one
 /// behind it.
 const AHEAD_OF_BYTES_MAX: u64 = 1 << 20;
+
+/// Messages of a connection of which nobody knows after a crash whether they were sent.
+const IN_DOUBT_MAX: usize = 4;
 
 /// How long a message waits behind another one before it is left to other couriers.
 const BEHIND_TIME_MAX: Duration = Duration::from_secs(5);

@@ -92,6 +92,6 @@ const PER_ROUND: usize = 40;
 /// To the site, from all shards.
 const CONNECTIONS: usize = 4;
 
-/// On a connection the last message is in doubt, and the one before it: while its end is being
-/// written down the next is on its way.
-const IN_DOUBT_MAX: usize = 2;
+/// On a connection the last message is in doubt, and those before it whose ends are being written
+/// down while it is on its way.
+const IN_DOUBT_MAX: usize = 4;

@@ -1,6 +1,6 @@
 //! What came of a message: told, counted, written down.
 
-use super::Courier;
+use super::{Courier, IN_DOUBT_MAX};
 use crate::egress::{Dialect, Fate, Outcome};
 use crate::queue::dsn::Event;
 use crate::queue::letter::Parcel;
@@ -65,8 +65,17 @@ impl Courier {
             // A courier that is gone does not wait.
             let _ = done.send(());
         });
-        if let Some(before) = self.noted.replace(noted) {
-            let _ = before.await;
+        self.noted.push_back(noted);
+        self.until_noted(IN_DOUBT_MAX - 1).await;
+    }
+
+    /// Waits until no more than so many outcomes are on their way into the log.
+    pub(super) async fn until_noted(&mut self, most: usize) {
+        while self.noted.len() > most
+            && let Some(oldest) = self.noted.pop_front()
+        {
+            // Closed: the task that writes it down has ended all the same.
+            let _ = oldest.await;
         }
     }
 
