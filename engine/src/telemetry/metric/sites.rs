@@ -72,9 +72,13 @@ pub struct Delays {
     pub millis: u64,
 }
 
-/// Upper bounds of delays; the first is what 99 of 100 first attempts are to stay below.
-pub const DELAY_BOUNDS_MILLIS: [u64; 12] = [
+/// Upper bounds of delays; 50 ms is what 99 of 100 first attempts are to stay below.
+pub const DELAY_BOUNDS_MILLIS: [u64; 16] = [
+    2,
+    5,
+    20,
     50,
+    100,
     250,
     1_000,
     5_000,
