@@ -5,6 +5,7 @@
 
 use super::check::{Content, Injection, Named, Part, Piece, Recipient, Role, Written};
 use super::field::is_one_line;
+use super::template::{STEPS_MAX, Unrendered};
 use crate::session::smtp::trace;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -38,16 +39,31 @@ pub struct Letter {
     pub needs_utf8: bool,
 }
 
+/// How much may be done to make one message.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Effort {
+    /// Of the message.
+    pub octets_max: u64,
+    /// Nodes that one render of a template may pass.
+    pub steps_max: usize,
+}
+
 /// Why a message could not be made for a recipient.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Unfit {
     /// Of the request.
     pub pointer: &'static str,
     pub detail: String,
+    /// It takes more than the [`Effort`] that was allowed.
+    pub is_too_much: bool,
 }
 
 /// Recipients of one message; the log keeps so many outcomes of one.
 pub(super) const SHARED_MAX: usize = 500;
+
+/// Steps and octets of what is made beside other work.
+const LITTLE_STEPS: usize = 10_000;
+const LITTLE_OCTETS: u64 = 512 << 10;
 
 impl Plan {
     #[must_use]
@@ -88,6 +104,26 @@ impl Plan {
     }
 }
 
+impl Effort {
+    /// As much as a message of so many octets may take.
+    #[must_use]
+    pub fn full(octets_max: u64) -> Effort {
+        Effort {
+            octets_max,
+            steps_max: STEPS_MAX,
+        }
+    }
+
+    /// What is done in a millisecond or two.
+    #[must_use]
+    pub fn little(octets_max: u64) -> Effort {
+        Effort {
+            octets_max: octets_max.min(LITTLE_OCTETS),
+            steps_max: LITTLE_STEPS,
+        }
+    }
+}
+
 impl Injection<'_> {
     /// The message for the recipients that [`Plan`] puts together, named by their first.
     pub fn letter(
@@ -95,7 +131,7 @@ impl Injection<'_> {
         first: usize,
         message_id: &str,
         date: InternalDate,
-        octets_max: u64,
+        effort: Effort,
     ) -> Result<Letter, Unfit> {
         let written = match &self.content {
             Content::Raw(octets) => {
@@ -111,11 +147,14 @@ impl Injection<'_> {
             written,
             injection: self,
             recipient: self.recipients.get(first),
-            octets_max: usize::try_from(octets_max).unwrap_or(usize::MAX),
+            effort,
         };
         let letter = writer.letter(message_id, date)?;
-        match letter.octets.len() as u64 > octets_max {
-            true => Err(unfit("", "the message becomes larger than any may be")),
+        match letter.octets.len() as u64 > effort.octets_max {
+            true => Err(Unfit {
+                is_too_much: true,
+                ..unfit("", "the message becomes larger than any may be")
+            }),
             false => Ok(letter),
         }
     }
@@ -145,7 +184,7 @@ struct Writer<'w> {
     written: &'w Written,
     injection: &'w Injection<'w>,
     recipient: Option<&'w Recipient<'w>>,
-    octets_max: usize,
+    effort: Effort,
 }
 
 impl<'w> Writer<'w> {
@@ -247,9 +286,12 @@ impl<'w> Writer<'w> {
         match piece {
             Piece::Plain(text) => Ok(Cow::Borrowed(text)),
             Piece::Template(template) => template
-                .render(&[&self.written.data, data], self.octets_max)
+                .render(&[&self.written.data, data], self.effort)
                 .map(Cow::Owned)
-                .map_err(|why| unfit(pointer, &why.to_string())),
+                .map_err(|why| Unfit {
+                    is_too_much: matches!(why, Unrendered::TooLong | Unrendered::TooManySteps),
+                    ..unfit(pointer, &why.to_string())
+                }),
         }
     }
 
@@ -307,6 +349,7 @@ fn unfit(pointer: &'static str, detail: &str) -> Unfit {
     Unfit {
         pointer,
         detail: detail.to_owned(),
+        is_too_much: false,
     }
 }
 

@@ -1,6 +1,6 @@
 //! Entry point for fuzzers: any octets as the body of a request.
 
-use super::{Bounds, Injection, May, Plan, Principal, Request, check};
+use super::{Bounds, Effort, Injection, May, Plan, Principal, Request, check};
 use crate::config::inject::SenderPattern;
 use crate::route::Plan as Accounts;
 use store::mail::date::InternalDate;
@@ -44,7 +44,8 @@ fn write(injection: &Injection<'_>) {
     for message in 0..plan.messages() {
         let first = plan.recipients_of(message).start;
         let date = InternalDate::utc(1_795_320_000);
-        let Ok(letter) = injection.letter(first, "1@mx.example", date, OCTETS_MAX) else {
+        let effort = Effort::full(OCTETS_MAX);
+        let Ok(letter) = injection.letter(first, "1@mx.example", date, effort) else {
             continue;
         };
         assert!(letter.octets.len() as u64 <= OCTETS_MAX);

@@ -25,7 +25,7 @@ pub mod fuzz;
 
 pub use answer::{Answer, RecipientState, answer, id_of, replayed};
 pub use check::{Bounds, Content, Injection, Recipient, Role, Written, check};
-pub use compose::{Letter, Plan, Unfit};
+pub use compose::{Effort, Letter, Plan, Unfit};
 pub use problem::{Fault, Problem};
 pub use progress::{LANES, Lane, Outcome};
 pub use request::Request;

@@ -54,6 +54,35 @@ fn a_large_request_is_work_of_other_threads() {
 const FILE_BYTES: usize = 6 << 20;
 const REQUESTS: usize = 5;
 
+/// So is a small one of which a template makes much.
+#[test]
+fn a_message_that_becomes_large_is_work_of_other_threads() {
+    let (setup, http, next) = setup("");
+    let sink = Sink::start(next);
+    let server = Server::start(setup.top("shards = 1"));
+    let row = format!("row {}\n", "x".repeat(60)).repeat(10);
+    let body: Value = json!({
+        "from": "news@shop.test", "to": ["a@far.test"], "subject": "rows",
+        "text": format!("{{{{#rows}}}}{row}{{{{/rows}}}}"),
+        "substitutions": { "rows": vec![0; ROWS / 10] },
+    });
+    assert!(body.to_string().len() < 64 << 10);
+    for _ in 0..REQUESTS {
+        let answer = post(http, "", &body).unwrap();
+        assert_eq!(answer.status, 200, "{}", answer.body);
+    }
+    let taken = sink.wait_for(REQUESTS);
+    assert!(
+        taken
+            .iter()
+            .all(|one| one.text.matches("row x").count() == ROWS)
+    );
+    let elsewhere = cpu_of_threads(server.pid(), "login-");
+    assert!(!elsewhere.is_zero(), "the shard did all of it");
+}
+
+const ROWS: usize = 100_000;
+
 /// Who has sent too much hears so before the body, and is not asked for it.
 #[test]
 fn a_request_that_comes_too_early_is_not_read() {

@@ -18,6 +18,8 @@ mod html;
 mod parse;
 mod render;
 
+pub(super) use render::{STEPS_MAX, Unrendered};
+
 /// A text that was understood.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(super) struct Template {
@@ -77,11 +79,12 @@ const DEPTH_MAX: usize = 16;
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::inject::Effort;
     use serde_json::{Value, json};
 
     fn render(kind: Kind, text: &str, data: &Value) -> Result<String, String> {
         let template = Template::parse(kind, text).map_err(|bad| bad.what)?;
-        let rendered = template.render(&[&Value::Null, data], 1_000);
+        let rendered = template.render(&[&Value::Null, data], Effort::full(1_000));
         rendered.map_err(|fault| fault.to_string())
     }
 

@@ -1,6 +1,7 @@
 //! Nodes and data → text, in bounded steps and octets.
 
 use super::{Escape, Name, Node, Template};
+use crate::inject::Effort;
 use serde_json::Value;
 use std::fmt;
 
@@ -18,17 +19,18 @@ pub(in crate::inject) enum Unrendered {
 }
 
 impl Template {
-    /// `data`: what is looked at last, …, what is looked at first. At most `octets_max` come out.
+    /// `data`: what is looked at last, …, what is looked at first. Of the octets that `effort`
+    /// allows as many come out at most.
     pub(in crate::inject) fn render(
         &self,
         data: &[&Value],
-        octets_max: usize,
+        effort: Effort,
     ) -> Result<String, Unrendered> {
         let mut renderer = Renderer {
             stack: data.to_vec(),
             out: String::new(),
-            octets_max,
-            steps: 0,
+            octets_max: usize::try_from(effort.octets_max).unwrap_or(usize::MAX),
+            steps_left: effort.steps_max,
         };
         renderer.all(&self.nodes)?;
         Ok(renderer.out)
@@ -39,7 +41,7 @@ struct Renderer<'d> {
     stack: Vec<&'d Value>,
     out: String,
     octets_max: usize,
-    steps: usize,
+    steps_left: usize,
 }
 
 impl Renderer<'_> {
@@ -67,11 +69,9 @@ impl Renderer<'_> {
     }
 
     fn step(&mut self) -> Result<(), Unrendered> {
-        self.steps += 1;
-        match self.steps > STEPS_MAX {
-            true => Err(Unrendered::TooManySteps),
-            false => Ok(()),
-        }
+        let left = self.steps_left.checked_sub(1);
+        self.steps_left = left.ok_or(Unrendered::TooManySteps)?;
+        Ok(())
     }
 
     fn section(&mut self, name: &Name, is_inverted: bool, body: &[Node]) -> Result<(), Unrendered> {
@@ -199,4 +199,4 @@ impl fmt::Display for Unrendered {
 }
 
 /// Nodes that one render may pass.
-const STEPS_MAX: usize = 200_000;
+pub(in crate::inject) const STEPS_MAX: usize = 200_000;

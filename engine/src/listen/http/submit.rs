@@ -16,8 +16,8 @@ use super::reading::{LARGE_BYTES, read};
 use crate::config::Config;
 use crate::event;
 use crate::inject::{
-    Answer, Bounds, Fault, Injection, LANES, Lane, Letter, Outcome, Plan, Principal, Problem,
-    answer, id_of, replayed,
+    Answer, Bounds, Effort, Fault, Injection, LANES, Lane, Letter, Outcome, Plan, Principal,
+    Problem, answer, id_of, replayed,
 };
 use crate::intake::{Refusal, queue_id};
 use crate::post::{Submitted, Taken};
@@ -357,7 +357,8 @@ impl Job<'_> {
         metrics.recipients.add(recipients as u64);
     }
 
-    /// The octets of a message.
+    /// The octets of a message. One that is large, or becomes so by its templates, is made on a
+    /// thread that serves no connection.
     async fn letter(&self, message: usize) -> Result<Letter, (Outcome, String)> {
         let first = self.plan.recipients_of(message).start;
         let date = InternalDate::utc(self.received_secs);
@@ -369,10 +370,13 @@ impl Job<'_> {
         let message_id = format!("{}@{}", queue_id::text(named), self.config.hostname);
         let most = self.config.limits.message_bytes_max;
         let injection = Arc::clone(&self.injection);
-        let write = move || injection.letter(first, &message_id, date, most);
-        let written = match self.is_large {
-            false => write(),
-            true => {
+        let write = move |effort| injection.letter(first, &message_id, date, effort);
+        let here = (!self.is_large).then(|| write(Effort::little(most)));
+        let written = match here {
+            Some(Ok(letter)) => Ok(letter),
+            Some(Err(unfit)) if !unfit.is_too_much => Err(unfit),
+            Some(Err(_)) | None => {
+                let write = move || write(Effort::full(most));
                 let written = self.hall.logins.offload(write).await;
                 written.map_err(|error| (Outcome::Later, error.to_string()))?
             }
