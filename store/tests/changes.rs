@@ -377,8 +377,14 @@ fn a_large_body_is_read_as_it_lies() {
         while from < message.octets {
             let end = message.block_end(from);
             assert!(message.block_end(end - 1) == end && end > from);
-            blocks.push(shard.read(&message, from, end).await.unwrap());
+            let block = shard.read(&message, from, end).await.unwrap();
             message.let_go();
+            assert_eq!(*shard.octets(&message, from).await.unwrap(), *block);
+            assert_eq!(
+                *shard.octets(&message, end - 1).await.unwrap(),
+                block[block.len() - 1..]
+            );
+            blocks.push(block);
             from = end;
         }
         assert_eq!(message.block_end(message.octets), message.octets);

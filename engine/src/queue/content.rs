@@ -13,12 +13,12 @@ use crate::intake::Shard;
 use std::io;
 use std::rc::Rc;
 use store::error::ReadError;
-use store::shard::Message;
+use store::shard::{Message, Octets};
 
 /// All octets of a message.
 #[derive(Clone)]
 pub(super) enum Content {
-    Here(Rc<[Rc<[u8]>]>),
+    Here(Rc<[Octets]>),
     Stored(Rc<Stored>),
 }
 
@@ -27,7 +27,7 @@ pub(super) struct Stored {
     store: Rc<Shard>,
     message: Message,
     /// What goes before the rest: its header, under the names that it has outside.
-    head: Vec<Rc<[u8]>>,
+    head: Vec<Octets>,
     /// Where the rest begins.
     from: u64,
 }
@@ -39,7 +39,7 @@ pub(super) struct Blocks {
     at: usize,
     /// Of what is stored, where it goes on.
     from: u64,
-    block: Vec<u8>,
+    block: Option<Octets>,
     /// Why it could not be read.
     pub(super) fault: Option<ReadError>,
 }
@@ -79,7 +79,7 @@ impl Content {
 
     /// How many octets it has.
     pub(super) fn octets(&self) -> u64 {
-        let sum = |pieces: &[Rc<[u8]>]| pieces.iter().map(|piece| piece.len() as u64).sum::<u64>();
+        let sum = |pieces: &[Octets]| pieces.iter().map(|piece| piece.len() as u64).sum::<u64>();
         match self {
             Content::Here(pieces) => sum(pieces),
             Content::Stored(stored) => sum(&stored.head) + stored.message.octets - stored.from,
@@ -91,7 +91,7 @@ impl Content {
             from: self.rest_from(),
             content: self.clone(),
             at: 0,
-            block: Vec::new(),
+            block: None,
             fault: None,
         }
     }
@@ -135,9 +135,9 @@ impl Blocks {
             Content::Stored(stored) => Rc::clone(stored),
         };
         // Not beside the next one.
-        self.block = Vec::new();
+        self.block = None;
         if let Some(piece) = stored.head.get(self.at) {
-            self.block.extend_from_slice(piece);
+            self.block = Some(piece.clone());
             self.at += 1;
             return Ok(true);
         }
@@ -145,7 +145,7 @@ impl Blocks {
             return Ok(false);
         }
         let end = stored.message.block_end(self.from);
-        self.block = stored.store.read(&stored.message, self.from, end).await?;
+        self.block = Some(stored.store.octets(&stored.message, self.from).await?);
         stored.message.let_go();
         self.from = end;
         Ok(true)
@@ -159,7 +159,7 @@ impl Blocks {
                 let piece = place.and_then(|place| pieces.get(place));
                 piece.map_or(&[], |piece| &**piece)
             }
-            Content::Stored(_) => &self.block,
+            Content::Stored(_) => self.block.as_deref().unwrap_or_default(),
         }
     }
 }
@@ -186,12 +186,11 @@ impl egress::Body for Blocks {
 }
 
 /// The first octets of a message, in pieces as they lie in the log.
-async fn pieces(store: &Shard, message: &Message, octets: u64) -> Result<Vec<Rc<[u8]>>, ReadError> {
+async fn pieces(store: &Shard, message: &Message, octets: u64) -> Result<Vec<Octets>, ReadError> {
     let (mut pieces, mut from) = (Vec::new(), 0);
     while from < octets {
-        let end = message.block_end(from);
-        pieces.push(Rc::from(store.read(message, from, end).await?));
-        from = end;
+        pieces.push(store.octets(message, from).await?);
+        from = message.block_end(from);
     }
     Ok(pieces)
 }

@@ -8,11 +8,11 @@
 use crate::config::{Rewrites, Whose};
 use memchr::memmem;
 use std::ops::Range;
-use std::rc::Rc;
 use store::mail::address::{Address, is_dot_string};
+use store::shard::Octets;
 
 /// The message under its new names.
-pub(super) fn renamed(rewrites: &Rewrites, pieces: Vec<Rc<[u8]>>) -> Vec<Rc<[u8]>> {
+pub(super) fn renamed(rewrites: &Rewrites, pieces: Vec<Octets>) -> Vec<Octets> {
     if !rewrites.change_headers() {
         return pieces;
     }
@@ -179,19 +179,24 @@ headers = true
             .rewrites
     }
 
+    fn pieces(octets: &str, step: usize) -> Vec<Octets> {
+        let pieces = octets.as_bytes().chunks(step);
+        pieces.map(|piece| piece.to_vec().into()).collect()
+    }
+
+    fn whole(pieces: &[Octets]) -> Vec<u8> {
+        pieces.iter().flat_map(|piece| piece.to_vec()).collect()
+    }
+
     fn changed(header: &str) -> String {
         let octets = format!("{header}\r\nbody <a@in.test>\r\n\r\nand more a@in.test\r\n");
-        let pieces = |step| {
-            octets
-                .as_bytes()
-                .chunks(step)
-                .map(Rc::from)
-                .collect::<Vec<_>>()
+        let changed = |step| {
+            let pieces = renamed(&rewrites(), pieces(&octets, step));
+            String::from_utf8(whole(&pieces)).unwrap()
         };
-        let whole = |pieces: Vec<Rc<[u8]>>| String::from_utf8(pieces.concat()).unwrap();
-        let once = whole(renamed(&rewrites(), pieces(octets.len())));
+        let once = changed(octets.len());
         for step in 1..20 {
-            assert_eq!(whole(renamed(&rewrites(), pieces(step))), once, "by {step}");
+            assert_eq!(changed(step), once, "by {step}");
         }
         let (header, body) = once.split_once("\r\nbody").unwrap();
         assert_eq!(body, " <a@in.test>\r\n\r\nand more a@in.test\r\n");
@@ -242,8 +247,7 @@ headers = true
         #[test]
         fn no_line_is_lost(text in "((From|To|X): ?[ -~\r\n\t@<>\"()\\\\,]{0,60}){0,4}") {
             let octets = format!("{text}\r\n\r\nbody");
-            let pieces = octets.as_bytes().chunks(7).map(Rc::from).collect();
-            let after = renamed(&rewrites(), pieces).concat();
+            let after = whole(&renamed(&rewrites(), pieces(&octets, 7)));
             let lines = |octets: &[u8]| octets.iter().filter(|octet| **octet == b'\n').count();
             prop_assert_eq!(lines(&after), lines(octets.as_bytes()));
         }

@@ -6,7 +6,7 @@
 #![allow(unsafe_code)]
 
 use crate::limit::BLOCK_BYTES;
-use std::alloc::{Layout, alloc_zeroed, dealloc, handle_alloc_error};
+use std::alloc::{Layout, alloc, alloc_zeroed, dealloc, handle_alloc_error};
 use std::fmt;
 use std::ptr::NonNull;
 
@@ -19,9 +19,7 @@ pub struct Block {
 impl Block {
     /// A block of `len` zero bytes.
     pub fn zeroed(len: usize) -> Block {
-        let size = len.max(1).next_multiple_of(BLOCK_BYTES);
-        let layout = Layout::from_size_align(size, BLOCK_BYTES)
-            .expect("no caller asks for more than half of the address space");
+        let layout = layout_of(len);
         // SAFETY: `layout` has a size of at least one block, never zero.
         let start = unsafe { alloc_zeroed(layout) };
         let Some(start) = NonNull::new(start) else {
@@ -30,10 +28,21 @@ impl Block {
         Block { start, len, layout }
     }
 
+    /// A block with these bytes, and zeros up to the end of the last one.
     pub fn copy_of(bytes: &[u8]) -> Block {
-        let mut block = Block::zeroed(bytes.len());
-        block.as_mut_slice().copy_from_slice(bytes);
-        block
+        let (len, layout) = (bytes.len(), layout_of(bytes.len()));
+        // SAFETY: `layout` has a size of at least one block, never zero.
+        let start = unsafe { alloc(layout) };
+        let Some(start) = NonNull::new(start) else {
+            handle_alloc_error(layout)
+        };
+        // SAFETY: `start` is valid for `layout.size() >= len` bytes that nobody else knows of, and
+        // both writes together fill all of them.
+        unsafe {
+            start.copy_from_nonoverlapping(NonNull::from(bytes).cast(), len);
+            start.add(len).write_bytes(0, layout.size() - len);
+        }
+        Block { start, len, layout }
     }
 
     pub fn len(&self) -> usize {
@@ -75,6 +84,13 @@ impl Drop for Block {
         // SAFETY: `start` came from `alloc_zeroed` with this very layout, and is dropped once.
         unsafe { dealloc(self.start.as_ptr(), self.layout) }
     }
+}
+
+/// Whole blocks, at least one.
+fn layout_of(len: usize) -> Layout {
+    let size = len.max(1).next_multiple_of(BLOCK_BYTES);
+    Layout::from_size_align(size, BLOCK_BYTES)
+        .expect("no caller asks for more than half of the address space")
 }
 
 // SAFETY: a block owns its bytes alone, and nothing of it belongs to a thread.

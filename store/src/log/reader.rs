@@ -148,9 +148,22 @@ impl<D: Disk> Log<D> {
     /// As [`read`](Self::read), with up to `before` octets in front of the record: for who asks for
     /// what lies there next.
     pub async fn read_with(&self, place: Place, before: usize) -> Result<Record, ReadError> {
-        if let Some(record) = self.at_hand(place) {
-            return Ok(record.alone());
+        match self.at_hand(place) {
+            Some(record) => Ok(record.alone()),
+            None => self.read_far(place, before).await,
         }
+    }
+
+    /// As [`read`](Self::read), for who keeps nothing of the record: it may share much memory.
+    pub async fn read_in_passing(&self, place: Place) -> Result<Record, ReadError> {
+        match self.at_hand(place) {
+            Some(record) => Ok(record),
+            None => self.read_far(place, 0).await,
+        }
+    }
+
+    /// A record that is not in memory.
+    async fn read_far(&self, place: Place, before: usize) -> Result<Record, ReadError> {
         let segment = self.reader(place).await?;
         let wish = self.read_stretch(&segment, place, before).await;
         match self.readers.stretches.find(place) {

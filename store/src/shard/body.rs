@@ -12,7 +12,7 @@ use crate::record::{Deliver, DeliveredPart, Fact, MessageHead, Piece, kind};
 use std::any::Any;
 use std::cell::{Cell, RefCell};
 use std::fmt;
-use std::ops::Range;
+use std::ops::{Deref, Range};
 use std::rc::Rc;
 
 /// A body on its way into the log, before anybody decided what becomes of it. Up to `CHUNK_BYTES`
@@ -108,11 +108,50 @@ struct Tail {
     at: Range<usize>,
 }
 
+/// Octets of a message as they lie in memory, shared by all who have a clone.
+#[derive(Clone, Debug)]
+pub struct Octets(Lying);
+
+#[derive(Clone, Debug)]
+enum Lying {
+    InRecord(Tail),
+    Alone { octets: Rc<[u8]>, from: usize },
+}
+
+impl Octets {
+    /// Of a record all octets from here on.
+    fn of_payload(record: Record, from: usize) -> Octets {
+        let at = from..record.payload().len();
+        Octets(Lying::InRecord(Tail { record, at }))
+    }
+}
+
+impl From<Vec<u8>> for Octets {
+    fn from(octets: Vec<u8>) -> Octets {
+        let (octets, from) = (octets.into(), 0);
+        Octets(Lying::Alone { octets, from })
+    }
+}
+
+impl Deref for Octets {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        match &self.0 {
+            Lying::InRecord(tail) => tail.octets(),
+            Lying::Alone { octets, from } => octets.get(*from..).unwrap_or_default(),
+        }
+    }
+}
+
 impl Message {
-    /// Where a reading that begins at `from` is best ended: no record is read for it twice.
+    /// Where what lies together with the octet at `from` ends: the prefix, a piece, the rest.
     #[must_use]
     pub fn block_end(&self, from: u64) -> u64 {
         let mut end = self.prefix.len() as u64;
+        if from < end {
+            return end;
+        }
         let mut ends = self.pieces.iter().map(|piece| {
             end += u64::from(piece.octets);
             end
@@ -314,6 +353,24 @@ impl<D: Disk> Shard<D> {
         Ok((place, record, snapshot))
     }
 
+    /// As [`object`](Self::object), for who reads the record at once and lets it go.
+    pub(super) async fn object_in_passing(
+        &self,
+        object: ObjectId,
+        kind: u8,
+    ) -> Result<(Place, Record), ReadError> {
+        let snapshot = self.snapshot();
+        let place = self.place_of(object, &snapshot).await?;
+        let record = match place.is_in_pack() {
+            true => self.packs.read(place).await?,
+            false => self.log.read_in_passing(place).await?,
+        };
+        match record.kind() == kind {
+            true => Ok((place, record)),
+            false => Err(place.damaged(OTHER_KIND)),
+        }
+    }
+
     /// Where an object lies, as long as the snapshot is held.
     pub(super) async fn place_of(
         &self,
@@ -347,10 +404,7 @@ impl<D: Disk> Shard<D> {
         for piece in &message.pieces {
             let end = start + u64::from(piece.octets);
             if end > from && start < to {
-                let record = self.record(piece.place).await?;
-                if record.kind() != kind::BODY || record.payload().len() != piece.octets as usize {
-                    return Err(piece.place.damaged("not the piece that its message says"));
-                }
+                let record = self.piece(piece).await?;
                 clip(record.payload(), start, from, to, &mut out);
             }
             start = end;
@@ -366,9 +420,38 @@ impl<D: Disk> Shard<D> {
         }
         Ok(out)
     }
+
+    /// As [`read`](Self::read), from `from` to [`Message::block_end`], and not copied once more.
+    pub async fn octets(&self, message: &Message, from: u64) -> Result<Octets, ReadError> {
+        let mut start = message.prefix.len() as u64;
+        if from < start {
+            let octets = Rc::clone(&message.prefix);
+            let from = from as usize;
+            return Ok(Octets(Lying::Alone { octets, from }));
+        }
+        for piece in &message.pieces {
+            let end = start + u64::from(piece.octets);
+            if from < end {
+                let record = self.piece(piece).await?;
+                return Ok(Octets::of_payload(record, (from - start) as usize));
+            }
+            start = end;
+        }
+        let mut tail = self.tail(message).await?;
+        tail.at.start = tail.at.start.saturating_add((from - start) as usize);
+        Ok(Octets(Lying::InRecord(tail)))
+    }
 }
 
 impl<D: Disk> Shard<D> {
+    async fn piece(&self, piece: &Piece) -> Result<Record, ReadError> {
+        let record = self.record(piece.place).await?;
+        match record.kind() == kind::BODY && record.payload().len() == piece.octets as usize {
+            true => Ok(record),
+            false => Err(piece.place.damaged("not the piece that its message says")),
+        }
+    }
+
     async fn tail(&self, message: &Message) -> Result<Tail, ReadError> {
         let held = message.tail.borrow().clone();
         if let Some(tail) = held {

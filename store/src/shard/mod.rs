@@ -46,7 +46,7 @@ pub use crate::spool::{Item, Window};
 pub use crate::table::manifest::Manifest;
 pub use account::StoredAccount;
 pub use append::{Appended, AppendedUid, NewMessage};
-pub use body::{BodyWriter, Message};
+pub use body::{BodyWriter, Message, Octets};
 pub use change::{Copied, FlagNames, StoreFlags, Transfer};
 pub use checkpoint::Occupancy;
 pub use custody::{Custody, Delivered};

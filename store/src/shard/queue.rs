@@ -149,7 +149,7 @@ impl<D: Disk> Shard<D> {
         record: ObjectId,
         items: &[ItemId],
     ) -> Result<(Queue, Vec<(ItemId, Leaving)>), ReadError> {
-        let (place, read, _) = self.object(record, kind::QUEUE).await?;
+        let (place, read) = self.object_in_passing(record, kind::QUEUE).await?;
         match Queue::decode_some(read.payload(), items) {
             Ok((queue, recipients)) if queue.object == record => Ok((queue, recipients)),
             _ => Err(place.damaged("not the QUEUE that the item says")),
@@ -161,7 +161,7 @@ impl<D: Disk> Shard<D> {
         let Some(object) = self.state.borrow().items.last_attempt(item) else {
             return Ok(None);
         };
-        let (place, read, _) = self.object(object, kind::ATTEMPT).await?;
+        let (place, read) = self.object_in_passing(object, kind::ATTEMPT).await?;
         match Fact::decode(kind::ATTEMPT, read.payload()) {
             Ok(Fact::Attempt { attempt, .. }) if attempt.item == item => Ok(Some(*attempt)),
             _ => Err(place.damaged("not the attempt that the item says")),
