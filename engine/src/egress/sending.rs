@@ -6,8 +6,9 @@ use crate::tls::Stream;
 use crate::wire::smtp::client::stuff::{SLICES_MAX, Stuffer};
 use std::io::{self, IoSlice};
 
-/// Octets of one system call, so that the patience for a block is for as many.
-const CALL_BYTES: usize = 64 << 10;
+/// Octets of one system call, so that the patience for a block is for as many: a body of 64 KiB
+/// with its header fields.
+const CALL_BYTES: usize = 72 << 10;
 
 /// Why a message was not sent to its end.
 #[derive(Debug)]
@@ -59,17 +60,18 @@ impl<'a> Sending<'a> {
         }
     }
 
-    /// Sends prefix and body, what ends them, and what goes around: a small message is one call.
+    /// Sends prefix and body, what ends them, and what goes around: a small message is one call,
+    /// also where its header fields of ours are a block of their own.
     pub(super) async fn send<B: Body>(
         mut self,
         around: Around<'_>,
         body: &mut B,
     ) -> Result<(), Unsent> {
         let octets = body.octets();
-        let mut sent = 0;
+        let (mut sent, mut gathered) = (0, Vec::<u8>::new());
         let mut before = [around.command, around.prefix];
         if octets == 0 {
-            return self.put(before, b"", Some(around.after)).await;
+            return self.put(before, [b"", b""], Some(around.after)).await;
         }
         while sent < octets {
             let block = body.next().await.map_err(unreadable)?;
@@ -78,25 +80,31 @@ impl<'a> Sending<'a> {
             if sent > octets {
                 return Err(Unsent::Unreadable(format!("more than {octets} octets")));
             }
+            if sent < octets && gathered.len() + block.len() <= GATHERED_BYTES_MAX {
+                gathered.extend_from_slice(block);
+                continue;
+            }
             let after = (sent == octets).then_some(around.after);
-            self.put(before, block, after).await?;
+            self.put(before, [&gathered, block], after).await?;
             before = [b"", b""];
+            gathered.clear();
         }
         Ok(())
     }
 
-    /// Sends a block; `after` where it is the last one.
+    /// Sends blocks; `after` where the last one is among them.
     async fn put(
         &mut self,
         [command, prefix]: [&[u8]; 2],
-        block: &[u8],
+        blocks: [&[u8]; 2],
         after: Option<&[u8]>,
     ) -> Result<(), Unsent> {
         let mut slices = Vec::with_capacity(SLICES_EXPECTED);
         if !command.is_empty() {
             slices.push(IoSlice::new(command));
         }
-        for part in prefix.chunks(CALL_BYTES).chain(block.chunks(CALL_BYTES)) {
+        let octets = [prefix].into_iter().chain(blocks);
+        for part in octets.flat_map(|octets| octets.chunks(CALL_BYTES)) {
             let mut rest = part;
             loop {
                 rest = self.framing.frame(rest, &mut slices);
@@ -174,5 +182,8 @@ fn shorter(sent: u64, octets: u64) -> Unsent {
     Unsent::Unreadable(format!("it ends after {sent} of {octets} octets"))
 }
 
-/// Command, prefix, block, end and what is behind it.
+/// Command, prefix, blocks, end and what is behind it.
 const SLICES_EXPECTED: usize = 8;
+
+/// Octets of small blocks that wait for the next one.
+const GATHERED_BYTES_MAX: usize = 4 << 10;

@@ -14,9 +14,9 @@ fn messages_arrive_as_they_are_on_a_kept_connection() {
         on_shard(move || async move {
             let (target, tools) = (target(address), tools());
             let mut connection = Connection::open(&target, &tools).await.unwrap();
-            for octets in SIZES {
+            for (octets, step) in sizes_and_steps() {
                 let text = text(octets);
-                let pieces: Rc<[Rc<[u8]>]> = text.chunks(50_000).map(Rc::from).collect();
+                let pieces: Rc<[Rc<[u8]>]> = text.chunks(step).map(Rc::from).collect();
                 let outcome = connection.send(&letter(2), &mut Pieces::new(pieces)).await;
                 assert!(outcome.is_open);
                 for disposition in &outcome.recipients {
@@ -24,15 +24,24 @@ fn messages_arrive_as_they_are_on_a_kept_connection() {
                     assert_eq!(disposition.reply.to_string(), "250 2.0.0 taken");
                 }
             }
-            assert_eq!(connection.next_number() as usize, SIZES.len() + 1);
+            let sent = sizes_and_steps().count();
+            assert_eq!(connection.next_number() as usize, sent + 1);
             assert_eq!(*connection.tls(), TlsUse::NotOffered);
             connection.quit().await;
         });
         let ledger = ledgers.recv().unwrap();
-        let expected: Vec<_> = SIZES.iter().map(|octets| whole(&text(*octets))).collect();
+        let expected: Vec<_> = sizes_and_steps()
+            .map(|(octets, _)| whole(&text(octets)))
+            .collect();
         assert!(ledger.messages == expected, "with {keywords:?}");
         assert_eq!(ledger.commands.last().unwrap(), "QUIT");
     }
+}
+
+/// Messages in large pieces, and in small ones that are put together on the way.
+fn sizes_and_steps() -> impl Iterator<Item = (usize, usize)> {
+    let by = |step| SIZES.into_iter().map(move |octets| (octets, step));
+    by(50_000).chain(by(700))
 }
 
 #[test]
