@@ -42,6 +42,17 @@ pub enum Refusal {
     Closing,
 }
 
+impl Transaction {
+    /// Whether nothing was written of it yet.
+    #[must_use]
+    pub fn is_new(&self) -> bool {
+        match self {
+            Transaction::Here(writer) => writer.octets() == 0,
+            Transaction::There(remote) => remote.stream.is_none() && remote.tail.is_empty(),
+        }
+    }
+}
+
 impl Intake {
     pub fn new(store: Rc<Shard>, post: Rc<Post>, heirs: Heirs) -> Intake {
         Intake {

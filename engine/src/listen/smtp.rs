@@ -28,6 +28,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 use store::error::{ChangeError, LogError};
+use store::limit::CHUNK_BYTES;
 use store::mail::address::Address;
 use store::mail::date::InternalDate;
 use store::shard::Source;
@@ -219,9 +220,13 @@ impl Conversation {
         }
     }
 
-    /// Body octets go to the owner's log. A failure is told at the end of the message.
+    /// Body octets go to the owner's log. Those of a message of usual size stay together, and go
+    /// on without being copied once more. A failure is told at the end of the message.
     async fn carry_body(&mut self) {
-        if self.out.body.is_empty() {
+        let is_over = self.out.action.is_some() || self.out.ended.is_some();
+        let is_new = self.body.as_ref().is_some_and(Transaction::is_new);
+        let may_wait = is_new && !is_over && self.out.body.len() < CHUNK_BYTES;
+        if self.out.body.is_empty() || may_wait {
             return;
         }
         if receipt::is_wanted(self.session.envelope()) {
