@@ -54,6 +54,8 @@ pub struct Socket {
     /// Something is or may be there: it was waited for, or the last receive filled its buffer. So
     /// the next receive tries before it waits.
     eager: Cell<bool>,
+    /// The last receive filled the buffer that was lent for it.
+    is_flooded: Cell<bool>,
     /// What this connection moved since its task last waited, in octets.
     moved: Cell<usize>,
 }
@@ -74,6 +76,7 @@ impl Socket {
             peer,
             send_time_max: Cell::new(Duration::from_secs(SEND_SECS_MAX)),
             eager: Cell::new(false),
+            is_flooded: Cell::new(false),
             moved: Cell::new(0),
         })
     }
@@ -126,9 +129,15 @@ impl Socket {
     pub async fn recv_lent(&self) -> io::Result<Vec<u8>> {
         loop {
             self.readable_unless_eager().await?;
-            let mut buffer = buffer::lend();
+            let mut buffer = match self.is_flooded.get() {
+                true => buffer::lend_long(),
+                false => buffer::lend(),
+            };
             match self.try_recv(&mut buffer) {
-                Ok(_) => return Ok(buffer),
+                Ok(octets) => {
+                    self.is_flooded.set(octets == buffer.capacity());
+                    return Ok(buffer);
+                }
                 Err(Errno::AGAIN | Errno::INTR) => buffer::give_back(buffer),
                 Err(error) => return Err(error.into()),
             }
