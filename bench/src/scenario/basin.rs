@@ -68,6 +68,11 @@ impl Basin {
         self.settings.recorded.load(Ordering::Relaxed)
     }
 
+    /// Recipients of all mail acknowledged so far.
+    pub(crate) fn taken(&self) -> u64 {
+        self.settings.taken.load(Ordering::Relaxed)
+    }
+
     /// Ends it; everything that it took.
     pub(crate) fn close(self) -> anyhow::Result<Record> {
         self.stop.store(true, Ordering::Relaxed);

@@ -18,6 +18,7 @@ use engine::reactor::clock::instant;
 use engine::reactor::{Now, idle};
 use indicatif::HumanCount;
 use std::collections::HashMap;
+use std::io::Write;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -36,6 +37,9 @@ pub(crate) struct SinkArgs {
     /// Seconds until it ends [default: until Ctrl-C]
     #[arg(long = "for", value_name = "SECONDS")]
     secs: Option<f64>,
+    /// Every 50 ms a line on standard output: milliseconds of the monotonic clock, copies taken
+    #[arg(long)]
+    tell: bool,
     #[command(flatten)]
     behaviour: Behaviour,
     #[command(flatten)]
@@ -76,6 +80,9 @@ pub(crate) struct Behaviour {
     /// Acknowledged and changed by one bit: an audit must find it
     #[arg(long, default_value_t = 0.0, value_name = "PERCENT")]
     alter: f64,
+    /// Takes connections and never says a word, not even the banner
+    #[arg(long)]
+    mute: bool,
     /// Repeats what the sink does
     #[arg(long, default_value_t = 1, value_name = "N")]
     sink_seed: u64,
@@ -100,6 +107,7 @@ impl Behaviour {
             lose: 0.0,
             double: 0.0,
             alter: 0.0,
+            mute: false,
             sink_seed: 1,
             sink_tls: TlsMode::None,
             sink_cert: None,
@@ -135,10 +143,12 @@ impl Behaviour {
             },
             cover: self.cover()?,
             plan,
+            is_mute: self.mute,
             seed: self.sink_seed,
             rate: self.sink_rate.map(|rate| rate / f64::from(threads)),
             accounts,
             recorded: Arc::default(),
+            taken: Arc::default(),
         })
     }
 
@@ -168,7 +178,8 @@ impl Behaviour {
         let some = shares.iter().filter(|(_, share)| *share > 0.0);
         let some = some.map(|(what, share)| format!("{share} % {what}"));
         let tls = self.sink_tls.told().map(|begins| format!("TLS ({begins})"));
-        some.chain(tls).collect()
+        let mute = self.mute.then(|| "mute".to_owned());
+        some.chain(tls).chain(mute).collect()
     }
 }
 
@@ -187,8 +198,11 @@ pub(crate) fn sink(args: &SinkArgs, stop: &AtomicBool) -> anyhow::Result<Ending>
         return misused("--for is a number of seconds");
     };
     while !stop.load(Ordering::Relaxed) && start.elapsed() < length {
-        idle::rest(LOOK);
-        line.say(format!("{} copies taken", HumanCount(basin.recorded())));
+        idle::rest(if args.tell { TELL } else { LOOK });
+        match args.tell {
+            true => tell(basin.taken())?,
+            false => line.say(format!("{} copies taken", HumanCount(basin.taken()))),
+        }
     }
     line.clear();
     let address = basin.address;
@@ -198,6 +212,13 @@ pub(crate) fn sink(args: &SinkArgs, stop: &AtomicBool) -> anyhow::Result<Ending>
         failed: false,
         outcome,
     })
+}
+
+/// Whoever reads it has both numbers of one moment.
+fn tell(taken: u64) -> anyhow::Result<()> {
+    let mut out = std::io::stdout().lock();
+    writeln!(out, "{} {taken}", Now::read().monotonic_millis)?;
+    Ok(out.flush()?)
 }
 
 fn outcome(args: &SinkArgs, address: SocketAddr, record: &Record, began: Now) -> Outcome {
@@ -277,3 +298,6 @@ fn note(names: &mut Vec<String>, name: String) {
 
 /// How often it looks whether it is to end.
 const LOOK: Duration = Duration::from_millis(200);
+
+/// Between two lines of `--tell`.
+const TELL: Duration = Duration::from_millis(50);

@@ -54,6 +54,9 @@ enum Go {
 /// Serves one connection to its end.
 pub(super) async fn converse(sink: &Sink, socket: Socket) -> io::Result<()> {
     let mut stream = Stream::plain(socket);
+    if sink.settings.is_mute {
+        return hear_out(&mut stream).await;
+    }
     if let Cover::Implicit(context) = &sink.settings.cover {
         stream = sink.note_shaken(stream.start_tls(context).await)?;
     }
@@ -291,7 +294,7 @@ impl Dialogue<'_> {
             record.count(octets, |counts| &mut counts.acknowledged);
             record.take(&self.message, &self.accounts, times)
         });
-        self.sink.note_copies(copies);
+        self.sink.note_copies(self.accounts.len(), copies);
         if verdict != Verdict::Drip {
             self.answer(b"250 2.0.0 ok\r\n");
             return Ok(());
@@ -311,11 +314,7 @@ impl Dialogue<'_> {
         if verdict == Verdict::Reset {
             return self.stream.reset_on_close();
         }
-        let mut unheard = Vec::new();
-        while self.stream.recv(&mut unheard, TAKEN_BYTES).await? > 0 {
-            unheard.clear();
-        }
-        Ok(())
+        hear_out(&mut self.stream).await
     }
 
     /// LMTP answers for each recipient (RFC 2033 §4.2).
@@ -363,6 +362,15 @@ impl Dialogue<'_> {
         self.out.clear();
         sent
     }
+}
+
+/// Reads on without a word until the other side has had enough.
+async fn hear_out(stream: &mut Stream) -> io::Result<()> {
+    let mut unheard = Vec::new();
+    while stream.recv(&mut unheard, TAKEN_BYTES).await? > 0 {
+        unheard.clear();
+    }
+    Ok(())
 }
 
 const HELLO: &[u8] = b"250-sink.ringpost.invalid\r\n250-PIPELINING\r\n250-8BITMIME\r\n\

@@ -34,6 +34,8 @@ pub(crate) struct Settings {
     pub(crate) dialect: Dialect,
     pub(crate) cover: Cover,
     pub(crate) plan: Plan,
+    /// Connections are taken and never hear a word.
+    pub(crate) is_mute: bool,
     pub(crate) seed: u64,
     /// Messages a second that one thread accepts; `None`: as fast as they come.
     pub(crate) rate: Option<f64>,
@@ -41,6 +43,8 @@ pub(crate) struct Settings {
     pub(crate) accounts: HashMap<String, u32>,
     /// Copies that were recorded by all threads, for whoever waits for them.
     pub(crate) recorded: Arc<AtomicU64>,
+    /// Recipients whose mail was acknowledged, whether it was of this tool or not.
+    pub(crate) taken: Arc<AtomicU64>,
 }
 
 /// One thread of a sink.
@@ -128,8 +132,12 @@ impl Sink {
         shaken
     }
 
-    fn note_copies(&self, copies: u64) {
-        self.settings.recorded.fetch_add(copies, Ordering::Relaxed);
+    fn note_copies(&self, recipients: usize, copies: u64) {
+        let settings = &self.settings;
+        settings.recorded.fetch_add(copies, Ordering::Relaxed);
+        settings
+            .taken
+            .fetch_add(recipients as u64, Ordering::Relaxed);
     }
 }
 
