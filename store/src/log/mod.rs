@@ -53,11 +53,19 @@ use writer::Writer;
 /// Bytes of a record beside its payload, padding not counted.
 pub const RECORD_HEADER_BYTES: usize = frame::RECORD_HEADER_BYTES;
 
-/// One record to append: its payload is the concatenation of `parts`.
+/// One record to append: its payload is `parts`, one behind the other.
+#[derive(Clone, Copy)]
 pub struct Draft<'a> {
     pub kind: u8,
     pub account: u32,
-    pub parts: &'a [&'a [u8]],
+    pub parts: [&'a [u8]; 2],
+}
+
+impl Draft<'_> {
+    /// Octets of the payload.
+    fn octets(&self) -> usize {
+        self.parts.iter().map(|part| part.len()).sum()
+    }
 }
 
 /// What `append` promises: the records lie in frame `frame`, at these offsets from its start.
@@ -234,8 +242,11 @@ impl<D: Disk> Log<D> {
 
     /// Adds records that become durable together. `Full`: there is no room, see
     /// [`room`](Self::room).
-    pub fn append(&self, drafts: &[Draft<'_>]) -> Result<Appended, LogError> {
-        let appended = self.state.borrow_mut().append(drafts);
+    pub fn append<'a, I>(&self, drafts: I) -> Result<Appended, LogError>
+    where
+        I: IntoIterator<Item = Draft<'a>, IntoIter: ExactSizeIterator + Clone>,
+    {
+        let appended = self.state.borrow_mut().append(drafts.into_iter());
         match appended {
             Ok(_) => self.bell.ring(),
             Err(_) => self.retry_in_time(),

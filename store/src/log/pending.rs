@@ -48,22 +48,19 @@ impl Pending {
 
     /// Adds all drafts or none. The CRC of each record is computed here, where its bytes are at
     /// hand; it is seated when the place of the frame is known.
-    pub(super) fn append(
+    pub(super) fn append<'a>(
         &mut self,
-        drafts: &[Draft<'_>],
+        drafts: impl ExactSizeIterator<Item = Draft<'a>> + Clone,
         first_lsn: Lsn,
         spare: &mut Spare,
     ) -> Result<Vec<u32>, LogError> {
-        let lens: Vec<usize> = drafts
-            .iter()
-            .map(|draft| draft.parts.iter().map(|part| part.len()).sum())
-            .collect();
-        let more: usize = lens.iter().map(|len| record_bytes(*len)).sum();
-        let is_too_long = |len: &usize| RECORD_HEADER_BYTES + len > RECORD_BYTES_MAX;
-        if self.bytes + more > PAYLOAD_BYTES_MAX || lens.iter().any(is_too_long) {
+        let mut lens = drafts.clone().map(|draft| draft.octets());
+        let more: usize = lens.clone().map(record_bytes).sum();
+        let is_too_long = |len: usize| RECORD_HEADER_BYTES + len > RECORD_BYTES_MAX;
+        if self.bytes + more > PAYLOAD_BYTES_MAX || lens.any(is_too_long) {
             return Err(LogError::Full);
         }
-        if drafts.is_empty() {
+        if drafts.len() == 0 {
             return Ok(Vec::new());
         }
         if self.starts.is_empty() {
@@ -71,13 +68,14 @@ impl Pending {
         }
         self.grow(more, spare);
         let mut offsets = Vec::with_capacity(drafts.len());
-        for ((draft, len), index) in drafts.iter().zip(lens).zip(0..) {
-            offsets.push(self.put(draft, len, Lsn(first_lsn.0 + index)));
+        for (draft, index) in drafts.zip(0..) {
+            offsets.push(self.put(&draft, Lsn(first_lsn.0 + index)));
         }
         Ok(offsets)
     }
 
-    fn put(&mut self, draft: &Draft<'_>, len: usize, lsn: Lsn) -> u32 {
+    fn put(&mut self, draft: &Draft<'_>, lsn: Lsn) -> u32 {
+        let len = draft.octets();
         let start = FRAME_HEADER_BYTES + self.bytes;
         let block = self.block.as_mut().expect("grow made room");
         let target = block

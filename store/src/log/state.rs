@@ -80,21 +80,24 @@ impl State {
         }
     }
 
-    pub(super) fn append(&mut self, drafts: &[Draft<'_>]) -> Result<Appended, LogError> {
+    pub(super) fn append<'a>(
+        &mut self,
+        drafts: impl ExactSizeIterator<Item = Draft<'a>> + Clone,
+    ) -> Result<Appended, LogError> {
         if let Some(error) = self.refusal() {
             return Err(error);
         }
-        let parts = |draft: &Draft<'_>| draft.parts.iter().map(|part| part.len()).sum();
-        let more: usize = drafts.iter().map(|draft| record_bytes(parts(draft))).sum();
+        let records = drafts.clone();
+        let more: usize = records.map(|draft| record_bytes(draft.octets())).sum();
         // Whoever asked for room as an ordinary one has left the reserve alone.
         if !self.admits(more, Class::Urgent) {
             return Err(LogError::Full);
         }
         let first_lsn = self.next_lsn;
         let offsets = self.pending.append(drafts, first_lsn, &mut self.spare)?;
-        self.next_lsn.0 += drafts.len() as u64;
+        self.next_lsn.0 += offsets.len() as u64;
         // Nothing to write is durable already: no frame may ever follow.
-        let frame = if drafts.is_empty() {
+        let frame = if offsets.is_empty() {
             self.durable
         } else {
             self.frame

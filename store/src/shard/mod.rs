@@ -60,7 +60,7 @@ pub use resume::Resumed;
 use crate::bell::Bell;
 use crate::disk::Disk;
 use crate::error::LogError;
-use crate::log::{Commit, Draft, Log, Outcome, Place, Recovered};
+use crate::log::{Appended as Placed, Commit, Draft, Log, Outcome, Place, Recovered};
 use crate::mail::flags::Flags;
 use crate::mail::id::{AccountId, FrameSeq, MailboxId, ModSeq, ShardId, Uid};
 use crate::mail::uidset::UidSet;
@@ -76,6 +76,7 @@ use checkpoint::Checkpoints;
 use snapshot::Snapshot;
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
+use std::ops::Range;
 use std::rc::Rc;
 
 /// One shard's store. Lives on one thread.
@@ -96,7 +97,7 @@ pub struct Shard<D: Disk> {
     now_secs: Box<dyn Fn() -> i64>,
     /// The second that the log was told last.
     noted_secs: Cell<i64>,
-    scratch: Cell<Vec<u8>>,
+    scratch: Cell<Scratch>,
     accounts_gate: Rc<crate::gate::Gate>,
     configuration: RefCell<account::Configuration>,
     /// Deliveries that were in the log already.
@@ -111,6 +112,14 @@ struct OnTheWay {
     fact: Fact,
     /// Told where the record lies once it is durable.
     landed: Option<Rc<Cell<Option<Place>>>>,
+}
+
+/// Room for facts on their way into a frame; empty but for its capacity.
+#[derive(Default)]
+struct Scratch {
+    octets: Vec<u8>,
+    /// Of each fact the kind of its record, and where its octets are.
+    heads: Vec<(u8, Range<usize>)>,
 }
 
 /// One fact to append.
@@ -243,36 +252,7 @@ impl<D: Disk> Shard<D> {
 
     /// As [`put`](Self::put), for facts of several accounts.
     fn put_all(&self, entries: Vec<(AccountId, Entry<'_>)>) -> Result<FrameSeq, LogError> {
-        let mut scratch = self.scratch.take();
-        scratch.clear();
-        let heads: Vec<(u8, usize)> = entries
-            .iter()
-            .map(|(_, entry)| (entry.fact.encode(&mut scratch), scratch.len()))
-            .collect();
-        let mut rest = scratch.as_slice();
-        let mut start = 0;
-        let parts: Vec<(u8, u32, [&[u8]; 2])> = heads
-            .iter()
-            .zip(&entries)
-            .map(|(&(kind, end), (account, entry))| {
-                let (head, tail) = rest.split_at(end - start);
-                (rest, start) = (tail, end);
-                (kind, account.0, [head, entry.body])
-            })
-            .collect();
-        let drafts: Vec<Draft<'_>> = parts
-            .iter()
-            .map(|(kind, account, parts)| Draft {
-                kind: *kind,
-                account: *account,
-                parts,
-            })
-            .collect();
-        let appended = self.log.append(&drafts);
-        drop(drafts);
-        drop(parts);
-        self.scratch.set(scratch);
-        let appended = appended?;
+        let appended = self.append_encoded(&entries)?;
         let takes = |fact: &Fact| match fact.is_memo() || fact.has_way() {
             true => self.log.has_memos(),
             false if fact.is_queue() => self.log.has_queue(),
@@ -301,6 +281,28 @@ impl<D: Disk> Shard<D> {
         Ok(appended.frame)
     }
 
+    fn append_encoded(&self, entries: &[(AccountId, Entry<'_>)]) -> Result<Placed, LogError> {
+        let mut scratch = self.scratch.take();
+        let Scratch { octets, heads } = &mut scratch;
+        for (_, entry) in entries {
+            let start = octets.len();
+            let kind = entry.fact.encode(octets);
+            heads.push((kind, start..octets.len()));
+        }
+        let encoded: &[u8] = octets;
+        let drafts = heads.iter().zip(entries);
+        let drafts = drafts.map(|((kind, at), (account, entry))| Draft {
+            kind: *kind,
+            account: account.0,
+            parts: [encoded.get(at.clone()).unwrap_or_default(), entry.body],
+        });
+        let appended = self.log.append(drafts);
+        octets.clear();
+        heads.clear();
+        self.scratch.set(scratch);
+        appended
+    }
+
     /// Says what time it is in the first frame of each second, so that a backup can be cut there.
     /// A frame without room for it leaves that to the next.
     fn note_time(&self) {
@@ -312,9 +314,9 @@ impl<D: Disk> Shard<D> {
         let draft = Draft {
             kind: Fact::Time { secs }.encode(&mut payload),
             account: 0,
-            parts: &[&payload],
+            parts: [&payload, &[]],
         };
-        if self.log.append(&[draft]).is_ok() {
+        if self.log.append([draft]).is_ok() {
             self.noted_secs.set(secs);
         }
     }

@@ -155,16 +155,11 @@ impl Rig {
 }
 
 pub fn append(log: &Log<SimDisk>, payloads: &[&[u8]]) -> Result<Appended, LogError> {
-    let parts: Vec<[&[u8]; 1]> = payloads.iter().map(|payload| [*payload]).collect();
-    let drafts: Vec<Draft<'_>> = parts
-        .iter()
-        .map(|parts| Draft {
-            kind: 1,
-            account: 2,
-            parts,
-        })
-        .collect();
-    log.append(&drafts)
+    log.append(payloads.iter().map(|payload| Draft {
+        kind: 1,
+        account: 2,
+        parts: [payload, &[]],
+    }))
 }
 
 pub fn payloads(seen: &[Seen]) -> Vec<&[u8]> {

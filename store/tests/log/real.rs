@@ -22,13 +22,12 @@ fn segments_are_recycled_and_read_again() {
         let mut context = Context::from_waker(Waker::noop());
         for id in 0..60 {
             let payload = content(id, 900_000);
-            let parts = [payload.as_slice()];
             let draft = Draft {
                 kind: 1,
                 account: 2,
-                parts: &parts,
+                parts: [&payload, &[]],
             };
-            let frame = log.append(&[draft]).unwrap().frame;
+            let frame = log.append([draft]).unwrap().frame;
             assert_eq!(writer.as_mut().poll(&mut context), Poll::Pending);
             assert!(log.is_durable(frame));
             begin = Begin {

@@ -27,13 +27,13 @@ fn frame() -> Run {
     let (body, delivery) = (smtp::message(), vec![b'd'; DELIVERY_BYTES]);
     let mut segment = log.end().segment;
     Box::new(move || {
-        let parts: [[&[u8]; 1]; 2] = [[&body], [&delivery]];
+        let payloads: [&[u8]; 2] = [&body, &delivery];
         let drafts: [Draft; 2 * MESSAGES] = std::array::from_fn(|at| Draft {
             kind: 1,
             account: 1,
-            parts: &parts[at % 2],
+            parts: [payloads[at % 2], &[]],
         });
-        let appended = log.append(&drafts).expect("a frame has room for them");
+        let appended = log.append(drafts).expect("a frame has room for them");
         let written = writer
             .as_mut()
             .poll(&mut Context::from_waker(Waker::noop()));

@@ -101,10 +101,10 @@ impl<D: Disk> Shard<D> {
         let draft = Draft {
             kind: Fact::Time { secs }.encode(&mut payload),
             account: 0,
-            parts: &[&payload],
+            parts: [&payload, &[]],
         };
         self.log.turn();
-        let appended = self.log.append(&[draft])?;
+        let appended = self.log.append([draft])?;
         self.log.durable(appended.frame).await
     }
 
