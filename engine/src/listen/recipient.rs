@@ -16,26 +16,30 @@ use store::limit::RECIPIENTS_MAX;
 use store::mail::address::Address;
 
 impl Conversation {
-    pub(super) async fn recipient(
-        &mut self,
-        address: &Address,
-        octets_hint: Option<u64>,
-    ) -> Answer {
+    pub(super) async fn recipient(&mut self, octets_hint: Option<u64>) -> Answer {
+        let Some(address) = self.session.recipient_asked() else {
+            return Answer::Verdict(Err(reply::LOCAL_ERROR));
+        };
         let (lead, changed) = match self.find(address, octets_hint) {
             Ok(found) => found,
             Err(answer) => return answer,
         };
-        match &lead {
+        let report = match &lead {
             Lead::Away(_) => {
                 let to = changed.as_ref().unwrap_or(address);
                 if let Some(refusal) = self.suppressed(to).await {
                     return refusal;
                 }
+                None
             }
-            Lead::Accounts(_) => self.await_report(address),
-            Lead::Forwarded(_) | Lead::Later(_) | Lead::Nowhere => {}
+            Lead::Accounts(_) => self.awaited_report(address),
+            Lead::Forwarded(_) | Lead::Later(_) | Lead::Nowhere => None,
+        };
+        let renamed = changed.map(|to| (address.clone(), to));
+        if report.is_some() {
+            self.report = report;
         }
-        self.lead(lead, changed.map(|to| (address.clone(), to)))
+        self.lead(lead, renamed)
     }
 
     /// Where it leads, and the address that holds where it is another one.
@@ -81,18 +85,16 @@ impl Conversation {
     }
 
     /// Mail to an address that takes reports is looked at, when it is in our custody.
-    fn await_report(&mut self, address: &Address) {
+    fn awaited_report(&self, address: &Address) -> Option<Report> {
         let config = self.hall.live.config.load();
         if config.outbound.feedback.is_empty() {
-            return;
+            return None;
         }
         let address = canonical(address);
         let mut feedback = config.outbound.feedback.iter();
-        if let Some(feedback) = feedback.find(|feedback| feedback.takes(&address)) {
-            let peer = self.session.peer().address;
-            let (is_believed, to) = feedback.judge(&address, peer);
-            self.report = Some(Report::to(to, feedback.provider.clone(), is_believed));
-        }
+        let feedback = feedback.find(|feedback| feedback.takes(&address))?;
+        let (is_believed, to) = feedback.judge(&address, self.session.peer().address);
+        Some(Report::to(to, feedback.provider.clone(), is_believed))
     }
 
     fn astray(&self, astray: Astray, is_on: bool) -> Answer {

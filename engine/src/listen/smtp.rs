@@ -248,11 +248,8 @@ impl Conversation {
         match action {
             Action::Ask(question) => Answer::Login(self.ask(question).await),
             Action::Xclient(xclient) => Answer::Client(self.client(*xclient)),
-            Action::Sender { reverse_path } => Answer::Verdict(self.sender(reverse_path.as_ref())),
-            Action::Recipient {
-                address,
-                octets_hint,
-            } => self.recipient(&address, octets_hint).await,
+            Action::Sender => Answer::Verdict(self.sender()),
+            Action::Recipient { octets_hint } => self.recipient(octets_hint).await,
             Action::BeginBody { .. } => {
                 self.body_refusal = None;
                 self.body = Some(self.hall.intake.begin(self.coordinator()));
@@ -352,7 +349,8 @@ impl Conversation {
         })
     }
 
-    fn sender(&mut self, reverse_path: Option<&Address>) -> Verdict {
+    fn sender(&mut self) -> Verdict {
+        let reverse_path = self.session.reverse_path_asked();
         let rewrites = &self.hall.live.config.load().rewrites;
         self.sender = reverse_path
             .and_then(|path| rewrites.envelope(Whose::Sender, Direction::Inbound, path));

@@ -8,7 +8,6 @@ use crate::wire::smtp::reply::{Reply, Verdict};
 use crate::wire::xclient::Xclient;
 use std::net::IpAddr;
 use std::rc::Rc;
-use store::mail::address::Address;
 use store::mail::envelope::Envelope;
 
 /// The dialogue that is spoken.
@@ -67,13 +66,12 @@ pub enum Action {
     Ask(Question),
     /// The client is another one; answered by [`Answer::Client`].
     Xclient(Box<Xclient>),
-    /// May this reverse-path be used ([`Session::login`](super::Session::login))? Answered by
-    /// [`Answer::Verdict`].
-    Sender { reverse_path: Option<Address> },
-    /// Is this recipient taken? Answered by [`Answer::Verdict`]. The n-th accepted one is the n-th
-    /// of the envelope.
+    /// May [`Session::reverse_path_asked`](super::Session::reverse_path_asked) be used
+    /// ([`Session::login`](super::Session::login))? Answered by [`Answer::Verdict`].
+    Sender,
+    /// Is [`Session::recipient_asked`](super::Session::recipient_asked) taken? Answered by
+    /// [`Answer::Verdict`]. The n-th accepted one is the n-th of the envelope.
     Recipient {
-        address: Address,
         /// SIZE as declared with MAIL.
         octets_hint: Option<u64>,
     },

@@ -155,7 +155,7 @@ impl Driver {
                 1 => Err(Refusal::Crowded),
                 _ => Ok("user@example".into()),
             })),
-            Action::Sender { .. } | Action::Recipient { .. } | Action::BeginBody { .. } => {
+            Action::Sender | Action::Recipient { .. } | Action::BeginBody { .. } => {
                 Answer::Verdict(verdict)
             }
             Action::Commit(commit) => Answer::Committed {

@@ -29,9 +29,8 @@ impl Session {
             let transaction = self.begin(mail);
             return self.sender_refused(transaction, reply::TOO_LARGE, out);
         }
-        let reverse_path = mail.reverse_path.clone();
         self.pending = Some(Pending::Sender(Box::new(mail)));
-        out.action = Some(Action::Sender { reverse_path });
+        out.action = Some(Action::Sender);
     }
 
     fn may_mail(&self) -> Result<(), Reply> {
@@ -118,12 +117,8 @@ impl Session {
             return self.refuse(reply::TOO_MANY_RECIPIENTS, out);
         }
         let octets_hint = transaction.octets_hint;
-        let address = rcpt.address.clone();
         self.pending = Some(Pending::Recipient(Box::new(rcpt)));
-        out.action = Some(Action::Recipient {
-            address,
-            octets_hint,
-        });
+        out.action = Some(Action::Recipient { octets_hint });
     }
 
     pub(super) fn recipient_settled(&mut self, rcpt: Rcpt, verdict: Verdict, out: &mut Output) {

@@ -49,6 +49,7 @@ use crate::wire::smtp::line::{BadLine, LineReceiver};
 use crate::wire::smtp::reply::{self, Reply};
 use std::rc::Rc;
 use std::sync::Arc;
+use store::mail::address::Address;
 use store::mail::envelope::Envelope;
 use transaction::Transaction;
 
@@ -248,6 +249,24 @@ impl Session {
     #[must_use]
     pub fn envelope(&self) -> Option<&Envelope> {
         self.transaction.as_ref().map(|tx| &tx.envelope)
+    }
+
+    /// The reverse-path that [`Action::Sender`] asks about; `None` is the null reverse-path.
+    #[must_use]
+    pub fn reverse_path_asked(&self) -> Option<&Address> {
+        match &self.pending {
+            Some(Pending::Sender(mail)) => mail.reverse_path.as_ref(),
+            _ => None,
+        }
+    }
+
+    /// The recipient that [`Action::Recipient`] asks about; `None` while it does not.
+    #[must_use]
+    pub fn recipient_asked(&self) -> Option<&Address> {
+        match &self.pending {
+            Some(Pending::Recipient(rcpt)) => Some(&rcpt.address),
+            _ => None,
+        }
     }
 
     /// What is asked of the way of the message of the present transaction.

@@ -151,8 +151,14 @@ impl Dialogue {
             Action::StartTls => Answer::Tls(TLS, Box::new(channel(true))),
             Action::Xclient(xclient) => Answer::Client(client(*xclient)),
             Action::Ask(question) => Answer::Login(self.login(question)),
-            Action::Sender { reverse_path } => Answer::Verdict(self.sender(reverse_path)),
-            Action::Recipient { address, .. } => Answer::Verdict(recipient(&address)),
+            Action::Sender => {
+                let reverse_path = self.session.reverse_path_asked().cloned();
+                Answer::Verdict(self.sender(reverse_path))
+            }
+            Action::Recipient { .. } => {
+                let asked = self.session.recipient_asked();
+                Answer::Verdict(recipient(asked.expect("it is asked about")))
+            }
             Action::BeginBody { .. } => {
                 self.record.bodies.push(Vec::new());
                 Answer::Verdict(self.begin_body)
