@@ -13,7 +13,7 @@ use crate::event;
 use crate::intake::{Refusal, Transaction, queue_id};
 use crate::post::{Submitted, Taken};
 use crate::queue::owner;
-use crate::reactor::{Side, buffer, spawn};
+use crate::reactor::{Now, Side, buffer, spawn};
 use crate::route;
 use crate::session::smtp::{
     Action, Answer, Client, Commit, Kind, Output, Peer, REPLY_BYTES_MAX, Session, Settings, Tls,
@@ -60,6 +60,7 @@ pub async fn serve(hall: Rc<Hall>, stream: Stream, settings: Arc<Settings>, kind
         visitor,
         session,
         out: Output::default(),
+        now_ms,
         ends_ms,
         login_ends_ms,
         seat: None,
@@ -87,6 +88,9 @@ pub(super) struct Conversation {
     visitor: Visitor,
     pub(super) session: Session,
     out: Output,
+    /// The shard's clock when the last octets came, or the last work of length ended: what follows
+    /// takes microseconds.
+    now_ms: u64,
     /// When the whole connection has lasted long enough.
     ends_ms: u64,
     /// When the client must have logged in.
@@ -151,7 +155,7 @@ impl Conversation {
             return Ok(None);
         }
         let patience = Duration::from_millis(silence.min(left));
-        stream.set_deadline(Side::Read, patience);
+        stream.set_deadline_since(Side::Read, now_ms, patience);
         if self.session.is_idle() && self.hall.drain.or(stream.readable()).await.is_none() {
             let now_ms = self.hall.now_ms();
             self.session.shutting_down(now_ms, &mut self.out);
@@ -176,11 +180,11 @@ impl Conversation {
             .received_bytes
             .of(self.protocol.into())
             .add(received.len() as u64);
+        self.now_ms = self.hall.now_ms();
         let mut taken = 0;
         while taken < received.len() {
-            let now_ms = self.hall.now_ms();
             let rest = received.get(taken..).unwrap_or_default();
-            taken += self.session.feed(now_ms, rest, &mut self.out);
+            taken += self.session.feed(self.now_ms, rest, &mut self.out);
             if taken == received.len() || matches!(self.out.action, Some(Action::Commit(_))) {
                 received = unread(received, taken);
                 taken = 0;
@@ -210,13 +214,19 @@ impl Conversation {
             let Some(action) = self.out.action.take() else {
                 return Ok(Next::Listen);
             };
+            let is_quick = matches!(
+                action,
+                Action::Sender | Action::Recipient { .. } | Action::BeginBody { .. }
+            );
             let answer = match action {
                 Action::Close => return Ok(Next::Close),
                 Action::StartTls => self.start_tls().await?,
                 action => self.act(action).await,
             };
-            let now_ms = self.hall.now_ms();
-            self.session.resume(now_ms, answer, &mut self.out);
+            if !is_quick {
+                self.now_ms = self.hall.now_ms();
+            }
+            self.session.resume(self.now_ms, answer, &mut self.out);
         }
     }
 
@@ -378,8 +388,8 @@ impl Conversation {
     }
 
     async fn commit(&mut self, mut commit: Commit) -> Answer {
-        let now = self.hall.now();
-        let queue = self.hall.queue_ids.next(now.unix_millis * 1000);
+        let unix_millis = Now::unix_millis_here();
+        let queue = self.hall.queue_ids.next(unix_millis * 1000);
         let queue_id = queue_id::text(queue);
         let recipients = commit.envelope.recipients.len();
         let Some(body) = self.body.take() else {
@@ -387,7 +397,7 @@ impl Conversation {
             let verdicts = Verdicts::All(Err(refusal));
             return Answer::Committed { queue_id, verdicts };
         };
-        let received_secs = now.unix_secs() as i64;
+        let received_secs = (unix_millis / 1000) as i64;
         self.name_renamed(&mut commit, &queue_id);
         let asked = receipt::asked(&commit.envelope, &self.leads);
         let (told, octets) = (self.told(&commit), commit.octets);

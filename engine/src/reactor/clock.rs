@@ -54,6 +54,11 @@ impl Now {
         local::with(|local| local.timers.millis())
     }
 
+    /// [`Now::here`]'s wall time alone: milliseconds since 1970-01-01 UTC.
+    pub fn unix_millis_here() -> u64 {
+        unix_millis()
+    }
+
     /// Seconds since 1970-01-01 UTC.
     pub fn unix_secs(self) -> u64 {
         self.unix_millis / 1000

@@ -10,6 +10,7 @@
 //! [`std::io::ErrorKind::TimedOut`]; nothing is cancelled.
 
 use super::buffer;
+use super::clock::Now;
 use super::task::yield_now;
 use super::timer::{Action, Timer, sleep};
 use super::watched::Watched;
@@ -279,10 +280,16 @@ impl Socket {
     /// Sets or moves the deadline of one side, `after` from now. One that was reached stays
     /// reached.
     pub fn set_deadline(&self, side: Side, after: Duration) {
+        self.set_deadline_since(side, Now::millis_here(), after);
+    }
+
+    /// As [`set_deadline`](Self::set_deadline), by a reading of [`Now::millis_here`] that the
+    /// caller has made just now.
+    pub fn set_deadline_since(&self, side: Side, now_millis: u64, after: Duration) {
         let mut deadline = self.deadline(side).borrow_mut();
         match &*deadline {
             Some(timer) if timer.has_fired() => {}
-            Some(timer) => timer.rearm(after),
+            Some(timer) => timer.rearm(now_millis, after),
             None => {
                 let fd = self.watched.as_fd().as_raw_fd();
                 *deadline = Some(Timer::new(after, Action::ShutDown(fd, side.shutdown())));

@@ -53,8 +53,13 @@ impl Timer {
         }
     }
 
-    pub(super) fn rearm(&self, after: Duration) {
-        local::with(|local| local.timers.rearm(self.key, after));
+    /// To `after` from `since_millis` on the shard's clock.
+    pub(super) fn rearm(&self, since_millis: u64, after: Duration) {
+        local::with(|local| {
+            local
+                .timers
+                .rearm(self.key, due_millis(since_millis, after))
+        });
     }
 
     pub(super) fn has_fired(&self) -> bool {
@@ -101,20 +106,15 @@ impl Timers {
         self.clock.millis()
     }
 
-    fn due_millis(&self, after: Duration) -> u64 {
-        let after = u64::try_from(after.as_millis()).unwrap_or(u64::MAX);
-        self.millis().saturating_add(after.min(AFTER_MILLIS_MAX))
-    }
-
     fn arm(&self, after: Duration, action: Action) -> Key {
-        let due = self.due_millis(after);
+        let due = due_millis(self.millis(), after);
         let key = self.wheel.borrow_mut().arm(due, action);
         self.tick(true);
         key
     }
 
-    fn rearm(&self, key: Key, after: Duration) {
-        self.wheel.borrow_mut().rearm(key, self.due_millis(after));
+    fn rearm(&self, key: Key, due: u64) {
+        self.wheel.borrow_mut().rearm(key, due);
         self.tick(true);
     }
 
@@ -149,6 +149,11 @@ impl Timers {
         }
         wakers
     }
+}
+
+fn due_millis(since_millis: u64, after: Duration) -> u64 {
+    let after = u64::try_from(after.as_millis()).unwrap_or(u64::MAX);
+    since_millis.saturating_add(after.min(AFTER_MILLIS_MAX))
 }
 
 /// Turns the wheel, as long as the shard lives.

@@ -290,6 +290,11 @@ impl Stream {
         self.socket.set_deadline(side, after);
     }
 
+    /// See [`Socket::set_deadline_since`].
+    pub fn set_deadline_since(&self, side: Side, now_millis: u64, after: Duration) {
+        self.socket.set_deadline_since(side, now_millis, after);
+    }
+
     /// See [`Socket::clear_deadline`].
     pub fn clear_deadline(&self, side: Side) {
         self.socket.clear_deadline(side);
