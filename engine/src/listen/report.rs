@@ -40,9 +40,12 @@ struct Bare<'a>(Option<&'a Address>, &'static str);
 
 impl Value for Bare<'_> {
     fn show(&self, out: &mut dyn Write) -> fmt::Result {
-        match self.0 {
-            Some(address) => write!(out, "{address}"),
-            None => out.write_str(self.1),
+        let Some(address) = self.0 else {
+            return out.write_str(self.1);
+        };
+        match address.pieces() {
+            Some(pieces) => pieces.iter().try_for_each(|piece| out.write_str(piece)),
+            None => write!(out, "{address}"),
         }
     }
 }

@@ -35,14 +35,19 @@ impl Address {
     /// As [`to_string`](ToString::to_string), in one piece: what every delivery asks for.
     #[must_use]
     pub fn text(&self) -> String {
-        if self.domain.is_empty() || !is_dot_string(&self.local) {
+        let Some(pieces) = self.pieces() else {
             return self.to_string();
-        }
+        };
         let mut text = String::with_capacity(self.local.len() + 1 + self.domain.len());
-        text.push_str(&self.local);
-        text.push('@');
-        text.push_str(&self.domain);
+        pieces.into_iter().for_each(|piece| text.push_str(piece));
         text
+    }
+
+    /// What [`to_string`](ToString::to_string) is made of, where nothing has to be quoted.
+    #[must_use]
+    pub fn pieces(&self) -> Option<[&str; 3]> {
+        let is_plain = !self.domain.is_empty() && is_dot_string(&self.local);
+        is_plain.then(|| [&*self.local, "@", &*self.domain])
     }
 }
 

@@ -74,7 +74,13 @@ impl Received<'_> {
             out.push(b' ');
         }
         match self.address.to_canonical() {
-            IpAddr::V4(address) => push(out, format_args!("[{address}])")),
+            IpAddr::V4(address) => {
+                for (octet, mark) in address.octets().into_iter().zip(*b"[...") {
+                    out.push(mark);
+                    out.extend_from_slice(itoa::Buffer::new().format(octet).as_bytes());
+                }
+                out.extend_from_slice(b"])");
+            }
             IpAddr::V6(address) => push(out, format_args!("[IPv6:{address}])")),
         }
         if let Some(Tls { version, cipher }) = self.tls {
@@ -85,7 +91,9 @@ impl Received<'_> {
         }
         out.extend_from_slice(b"\r\n\tby ");
         push_word(self.by, out);
-        push(out, format_args!(" (Ringpost) with {} id ", self.protocol));
+        for part in [" (Ringpost) with ", self.protocol, " id "] {
+            out.extend_from_slice(part.as_bytes());
+        }
         push_word(self.queue_id, out);
         if let Some(recipient) = self.recipient {
             out.extend_from_slice(b"\r\n\tfor <");
@@ -201,7 +209,14 @@ fn push_word(word: &str, out: &mut Vec<u8>) {
 
 fn push_address(address: &Address, out: &mut Vec<u8>) {
     let from = out.len();
-    push(out, format_args!("{address}"));
+    match address.pieces() {
+        Some(pieces) => {
+            for piece in pieces {
+                out.extend_from_slice(piece.as_bytes());
+            }
+        }
+        None => push(out, format_args!("{address}")),
+    }
     let written = out.get(from..).unwrap_or_default();
     if written.iter().all(|octet| matches!(octet, b' '..=b'~')) {
         return;

@@ -74,16 +74,19 @@ fn text(out: &mut String, scratch: &mut String, now: SystemTime, event: Event<'_
         out.push_str(word);
     }
     for (key, value) in shown(event.fields) {
-        fill(scratch, *value);
         out.push(' ');
         out.push_str(key);
         out.push('=');
-        if scratch.is_empty() || needs_quotes(scratch) {
+        let from = out.len();
+        fill(out, *value);
+        let bare = out.get(from..).unwrap_or_default();
+        if bare.is_empty() || needs_quotes(bare) {
+            scratch.clear();
+            scratch.push_str(bare);
+            out.truncate(from);
             out.push('"');
             escape(out, scratch, Format::Text)?;
             out.push('"');
-        } else {
-            out.push_str(scratch);
         }
     }
     Ok(())
@@ -99,6 +102,7 @@ fn json(out: &mut String, scratch: &mut String, now: SystemTime, event: Event<'_
         event.name
     )?;
     for (key, value) in shown(event.fields) {
+        scratch.clear();
         fill(scratch, *value);
         write!(out, ",\"{key}\":")?;
         if value.is_number() {
@@ -122,9 +126,10 @@ fn shown<'a>(
         .take(FIELDS_MAX)
 }
 
-fn fill(scratch: &mut String, value: &dyn Value) {
-    scratch.clear();
-    let mut bounded = Bounded { text: scratch };
+/// Appends a value, not escaped.
+fn fill(text: &mut String, value: &dyn Value) {
+    let from = text.len();
+    let mut bounded = Bounded { text, from };
     // An error says that the value was cut, which shows in the value.
     let _ = value.show(&mut bounded);
 }
@@ -132,11 +137,13 @@ fn fill(scratch: &mut String, value: &dyn Value) {
 /// Stops a value at [`VALUE_BYTES_MAX`], before it costs memory.
 struct Bounded<'a> {
     text: &'a mut String,
+    /// Where the value begins.
+    from: usize,
 }
 
 impl Write for Bounded<'_> {
     fn write_str(&mut self, more: &str) -> fmt::Result {
-        let room = VALUE_BYTES_MAX.saturating_sub(self.text.len());
+        let room = (self.from + VALUE_BYTES_MAX).saturating_sub(self.text.len());
         if more.len() <= room {
             self.text.push_str(more);
             return Ok(());
@@ -192,21 +199,19 @@ fn time(out: &mut String, now: SystemTime) {
     let since_1970 = since_1970.unwrap_or(Duration::ZERO);
     let (secs, millis) = (since_1970.as_secs(), since_1970.subsec_millis());
     let (year, month, day) = date_of((secs / 86_400) as i64);
-    let pair = |number: u64| two_digits(number).map(char::from);
-    out.extend([pair(year.unsigned_abs() / 100), pair(year.unsigned_abs())].as_flattened());
-    for part in [month, day] {
-        out.push('-');
-        out.extend(pair(part.unsigned_abs()));
+    let pair = |number: i64| two_digits(number.unsigned_abs());
+    let ([y0, y1], [y2, y3]) = (pair(year / 100), pair(year));
+    let ([m0, m1], [d0, d1]) = (pair(month), pair(day));
+    let [[h0, h1], [n0, n1], [s0, s1]] =
+        [secs / 3600 % 24, secs / 60 % 60, secs % 60].map(two_digits);
+    let ([_, t0], [t1, t2]) = (two_digits((millis / 100).into()), two_digits(millis.into()));
+    let date = [y0, y1, y2, y3, b'-', m0, m1, b'-', d0, d1];
+    let clock = [
+        b'T', h0, h1, b':', n0, n1, b':', s0, s1, b'.', t0, t1, t2, b'Z',
+    ];
+    for part in [&date[..], &clock] {
+        out.push_str(str::from_utf8(part).unwrap_or_default());
     }
-    let clock = [secs / 3600 % 24, secs / 60 % 60, secs % 60];
-    for (mark, part) in ['T', ':', ':'].into_iter().zip(clock) {
-        out.push(mark);
-        out.extend(pair(part));
-    }
-    out.push('.');
-    out.push(char::from(b'0' + (millis / 100) as u8));
-    out.extend(pair(millis.into()));
-    out.push('Z');
 }
 
 #[cfg(test)]

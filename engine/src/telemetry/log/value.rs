@@ -50,7 +50,7 @@ macro_rules! texts {
 
 integers! { u8 u16 u32 u64 usize i32 i64 }
 numbers! { bool AccountId FrameSeq Lsn MailboxId ModSeq ObjectId ShardId Uid UidValidity }
-texts! { Cow<'_, str> char fmt::Arguments<'_> IpAddr SocketAddr }
+texts! { Cow<'_, str> char fmt::Arguments<'_> SocketAddr }
 texts! { std::io::Error std::io::ErrorKind }
 
 impl Value for str {
@@ -69,6 +69,20 @@ impl Value for String {
 impl Value for Address {
     fn show(&self, out: &mut dyn Write) -> fmt::Result {
         write!(out, "<{self}>")
+    }
+}
+
+/// That of a client stands in every line of a transaction.
+impl Value for IpAddr {
+    fn show(&self, out: &mut dyn Write) -> fmt::Result {
+        let IpAddr::V4(address) = self else {
+            return write!(out, "{self}");
+        };
+        for (octet, dot) in address.octets().into_iter().zip(["", ".", ".", "."]) {
+            out.write_str(dot)?;
+            out.write_str(itoa::Buffer::new().format(octet))?;
+        }
+        Ok(())
     }
 }
 
