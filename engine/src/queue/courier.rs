@@ -9,10 +9,10 @@
 //! What is ready already is taken and read before a message is sent, so that its envelope goes out
 //! with the end of that message.
 //!
-//! The outcome of a message is written down while the next ones are sent. A commit takes longer than
-//! a transaction with a host nearby, most of all while much mail comes in: were it awaited each
-//! time, what the connections of a site can take would fall as the load rises. A crash leaves in
-//! doubt what was sent during a commit, and of a connection at most [`IN_DOUBT_MAX`] messages.
+//! The outcome of a message is written down while the next ones are sent. A commit takes longer
+//! than a transaction with a host nearby, most of all while much mail comes in: were it awaited
+//! each time, what the connections of a site can take would fall as the load rises. A crash leaves
+//! in doubt what was sent during a commit, and of a connection at most [`IN_DOUBT_MAX`] messages.
 
 mod ledger;
 
