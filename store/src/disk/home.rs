@@ -325,9 +325,10 @@ impl fmt::Display for HomeError {
                     f,
                     "{}: the log of {} is not there, though the store had it; mount its disk, or \
                      restore a backup. To begin it anew without its mail, remove the line \"begun \
-                     yes\" from the file {IDENTITY}",
+                     yes\" from {}",
                     path.display(),
-                    names.join(", ")
+                    names.join(", "),
+                    path.join(IDENTITY).display()
                 )
             }
             HomeError::Io(path, error) => write!(f, "{}: {error}", path.display()),

@@ -258,7 +258,7 @@ fn a_shard_whose_disk_is_not_mounted_is_missed_and_not_begun_anew() {
         // An empty mount point.
         std::fs::create_dir(&there).unwrap();
         let (code, said) = server.try_restart().unwrap_err();
-        assert_eq!(code, Some(2), "{said}");
+        assert_eq!(code, Some(1), "{said}");
         let told = format!("the log of {shard} is not there");
         assert!(said.contains(&told) && said.contains("mount"), "{said}");
         let place = target.path().join("backup").display().to_string();
