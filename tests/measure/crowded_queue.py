@@ -157,8 +157,9 @@ class Crowd:
         return sum(value for name, value in self.metrics().items() if name.startswith(start))
 
     def resident(self):
+        """Octets of its own; mapped files, which the kernel takes back when it likes, are not among them."""
         for line in pathlib.Path(f"/proc/{self.process.pid}/status").read_text().splitlines():
-            if line.startswith("VmRSS:"):
+            if line.startswith("RssAnon:"):
                 return int(line.split()[1]) * 1024
         raise SystemExit("the server is gone")
 

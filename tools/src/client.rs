@@ -69,7 +69,17 @@ fn converse(mut stream: UnixStream, request: &Request) -> anyhow::Result<Reply> 
     line.push(b'\n');
     stream.write_all(&line)?;
     let mut reply = String::new();
-    BufReader::new(stream.take(REPLY_BYTES_MAX as u64)).read_line(&mut reply)?;
+    let read = BufReader::new(stream.take(REPLY_BYTES_MAX as u64)).read_line(&mut reply);
+    if let Err(error) = &read
+        && error.kind() == ErrorKind::WouldBlock
+    {
+        bail!(
+            "no answer in {} s: an order about millions of recipients takes so long beside the \
+             mail, and goes on; `ringpostctl queue list` shows how far it is",
+            ANSWER_SECS_MAX.as_secs()
+        );
+    }
+    read?;
     if reply.is_empty() {
         bail!("the server closed the connection without an answer; look into its log");
     }
@@ -126,7 +136,7 @@ fn stty(mode: &str) {
 }
 
 /// How long the server may take: removing a large account is one record, so this is generous.
-const ANSWER_SECS_MAX: Duration = Duration::from_secs(60);
+const ANSWER_SECS_MAX: Duration = Duration::from_secs(300);
 
 #[cfg(test)]
 mod tests {
