@@ -135,7 +135,7 @@ fn stty(mode: &str) {
         .status();
 }
 
-/// How long the server may take: removing a large account is one record, so this is generous.
+/// How long the server may take: an order about ten million recipients takes a minute or two.
 const ANSWER_SECS_MAX: Duration = Duration::from_secs(300);
 
 #[cfg(test)]
