@@ -3,12 +3,14 @@
 //! Space goes before signatures: whatever is due is done between two steps of signing. And one step
 //! follows each round, so that searches do not starve where there is always something due. While
 //! the shard is busy a step waits for its turn: to sign a message takes several times what it took
-//! to deliver it, on a core and a disk that those who wait for an answer need.
+//! to deliver it, on a core and a disk that those who wait for an answer need. For the same reason
+//! old mail stays longer in the log then, as long as the disk has room for it.
 
 use super::load::Load;
 use super::shard::Desk;
 use crate::event;
 use crate::reactor::{Now, sleep};
+use std::cell::RefCell;
 use std::rc::Rc;
 use std::time::Duration;
 use store::shard::{CompactError, Policy, Report, Stories};
@@ -17,18 +19,22 @@ use store::shard::{CompactError, Policy, Report, Stories};
 pub(super) async fn follow(desk: Rc<Desk>) {
     // A round, and one of either kind.
     let (mut done, mut fresh) = (Done::now(&desk), Done::now(&desk));
-    let (mut load, mut has_more_to_sign) = (Load::now(), false);
+    let (load, mut has_more_to_sign) = (RefCell::new(Load::now()), false);
+    // The last round may have left to a quieter time what it found.
+    let mut has_put_off = false;
     loop {
-        let may_sign = load.lets_sign();
+        let may_sign = load.borrow_mut().lets_sign();
+        let is_quiet = !load.borrow_mut().is_busy();
         if !(may_sign && has_more_to_sign) {
             sleep(LOOK).await;
         }
         if desk.hall.store.log().is_full() {
             desk.hall.store.log().retry();
         }
-        if done.is_due(&desk) {
+        if done.is_due(&desk) || has_put_off && is_quiet && done.is_past() {
             (done, fresh) = (Done::now(&desk), Done::now(&desk));
-            report(&desk, round(&desk).await);
+            report(&desk, round(&desk, &load).await);
+            has_put_off = load.borrow_mut().is_busy();
             has_more_to_sign = true;
         } else if may_sign && fresh.is_long(&desk) {
             fresh = Done::now(&desk);
@@ -37,7 +43,7 @@ pub(super) async fn follow(desk: Rc<Desk>) {
         }
         if may_sign && has_more_to_sign {
             has_more_to_sign = sign(&desk).await;
-            load.has_signed();
+            load.borrow_mut().has_signed();
             count(&desk);
         }
     }
@@ -50,9 +56,9 @@ pub(super) async fn last_round(desk: &Desk) {
 }
 
 /// A checkpoint and what it makes possible.
-async fn round(desk: &Desk) -> Result<(), CompactError> {
-    let policy = policy(desk);
-    let report = desk.hall.store.make_room(&desk.compactor, &policy).await?;
+async fn round(desk: &Desk, load: &RefCell<Load>) -> Result<(), CompactError> {
+    let policy = || policy(desk, load.borrow_mut().is_busy());
+    let report = desk.hall.store.make_room(&desk.compactor, policy).await?;
     count(desk);
     if !report.is_empty() {
         desk.hall.metrics.compacted_bytes.add(report.bytes_before);
@@ -74,10 +80,14 @@ async fn sign(desk: &Desk) -> bool {
     }
 }
 
-fn policy(desk: &Desk) -> Policy {
+fn policy(desk: &Desk, is_busy: bool) -> Policy {
     let limits = desk.hall.live.config.load().limits.clone();
+    let more = match is_busy && !desk.hall.store.log().is_full() {
+        true => KEPT_WHILE_BUSY,
+        false => 1,
+    };
     Policy {
-        keep_log_bytes: limits.log_kept_bytes_max,
+        keep_log_bytes: limits.log_kept_bytes_max.saturating_mul(more),
         checkpoint_log_bytes: limits.checkpoint_log_bytes_max,
         stories: Stories {
             bytes_max: limits.story_bytes_max,
@@ -156,6 +166,11 @@ impl Done {
         bytes >= bytes_max || bytes > 0 && now.secs - self.secs >= secs
     }
 
+    /// Whether it is a while ago.
+    fn is_past(&self) -> bool {
+        Now::read().monotonic_millis / 1000 - self.secs >= PUT_OFF_SECS
+    }
+
     /// Whether a search would read many messages that are not signed.
     fn is_long(&self, desk: &Desk) -> bool {
         let now = Done::now(desk);
@@ -168,6 +183,12 @@ impl Done {
 /// to read a thousand takes a search some tens of milliseconds.
 const FRESH_MESSAGES: u64 = 1000;
 const FRESH_SECS: u64 = 4;
+
+/// How many times what a quiet shard keeps in its log a busy one keeps.
+const KEPT_WHILE_BUSY: u64 = 4;
+
+/// How long after a round beside a busy shard another one may begin because it is quiet.
+const PUT_OFF_SECS: u64 = 5;
 
 /// How often it is asked whether a checkpoint is due.
 const LOOK: Duration = Duration::from_millis(250);

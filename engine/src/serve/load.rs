@@ -1,8 +1,8 @@
-//! How busy a shard is, and whether messages are to be signed beside it.
+//! How busy a shard is, and what is to be done beside it.
 //!
 //! Busy is a shard whose thread takes more than an eighth of its core. Beside one a step of signing
 //! begins at most every few seconds, so that what is signed falls behind under a lasting load, but
-//! never stops.
+//! never stops; and several times the usual mail may stay in the log before any of it is moved.
 
 use crate::reactor::{Now, clock};
 
@@ -28,6 +28,12 @@ impl Load {
     /// Whether a step of signing may begin.
     pub(super) fn lets_sign(&mut self) -> bool {
         self.judge(look())
+    }
+
+    /// Whether the shard is busy.
+    pub(super) fn is_busy(&mut self) -> bool {
+        self.judge(look());
+        self.is_busy
     }
 
     /// A step of signing has ended.

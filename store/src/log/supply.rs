@@ -452,7 +452,7 @@ const SEGMENT_BYTES_LEAST: u64 = 2 * FRAME_BYTES_MAX as u64;
 
 /// Frames of so many octets on average are not worth to be written twice: on ext4 a frame into
 /// reserved space waits for the journal, as long as 256 KiB take to be written.
-const HEAVY_BYTES: u64 = 256 << 10;
+const HEAVY_BYTES: u64 = 128 << 10;
 
 /// And so few are again.
 const LIGHT_BYTES: u64 = 64 << 10;

@@ -51,22 +51,27 @@ impl<D: Disk> Shard<D> {
         aside: &impl Aside,
         policy: &Policy,
     ) -> Result<Report, CompactError> {
-        let mut report = self.make_room(aside, policy).await?;
+        let mut report = self.make_room(aside, || *policy).await?;
         report.add(self.sign(aside, policy.checkpoint_log_bytes).await?);
         Ok(report)
     }
 
     /// All of it but signing, of which no more is done than must not wait: for whoever goes on with
-    /// [`sign_step`](Self::sign_step).
+    /// [`sign_step`](Self::sign_step). What is due is asked before each part of the work, because
+    /// it may take long.
     pub async fn make_room(
         &self,
         aside: &impl Aside,
-        policy: &Policy,
+        policy: impl Fn() -> Policy,
     ) -> Result<Report, CompactError> {
         self.checkpoint(aside).await?;
         self.compact(aside, Task::Merge).await?;
         let (mut report, mut signed) = (Report::default(), Ok(()));
-        while let Some(through) = self.due(policy) {
+        loop {
+            let policy = policy();
+            let Some(through) = self.due(&policy) else {
+                break;
+            };
             let emptied = self.empty(aside, through, policy.stories).await?;
             self.sweep(aside).await?;
             if emptied.is_empty() {
@@ -83,7 +88,7 @@ impl<D: Disk> Shard<D> {
             }
         }
         if self.is_repack_due(report.bytes_before) {
-            report.add(self.repack(aside, policy).await?);
+            report.add(self.repack(aside, &policy()).await?);
         }
         self.compact(aside, Task::MergeArchives).await?;
         self.sweep(aside).await?;

@@ -288,7 +288,7 @@ fn segments_are_emptied_before_all_is_signed() {
     let report = rig.run(async |shard, here| {
         let before = shard.sign_step(&here, false).await.unwrap();
         assert_eq!(before.signed, 0, "nothing is written down yet");
-        shard.make_room(&here, &EAGER).await.unwrap()
+        shard.make_room(&here, || EAGER).await.unwrap()
     });
     assert!(report.segments_emptied > 0);
     assert_eq!(report.signed, 40, "and a step was taken beside that");
