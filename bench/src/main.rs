@@ -56,6 +56,8 @@ enum Command {
     /// Days of many users, compressed: arrivals, sessions with IDLE, answers, an audit at the end
     Mixed(Box<MixedArgs>),
     Sink(scenario::sink::SinkArgs),
+    /// Synced writes without a server: what the disk below it takes, and its pauses
+    Disk(scenario::disk::DiskArgs),
     Compare(Box<compare::command::Compare>),
     Report(report::command::Report),
     Peers(peer::command::Peers),
@@ -91,6 +93,8 @@ fn main() -> ExitCode {
         }),
         Command::Sink(sink) => interruption()
             .and_then(|stop| report(scenario::sink::sink(&sink, &stop)?, &sink.report)),
+        Command::Disk(args) => interruption()
+            .and_then(|stop| report(scenario::disk::disk(&args, &stop)?, &args.report)),
         Command::Compare(compare) => interruption().and_then(|stop| compare.run(&stop)),
         Command::Report(report) => report.run().map(|()| ExitCode::SUCCESS),
         Command::Peers(peers) => peers.run().map(|()| ExitCode::SUCCESS),

@@ -64,6 +64,7 @@ class Server:
         told = subprocess.run([BENCH, "peers", "list", "--json"], check=True, capture_output=True).stdout
         target = next(one for one in json.loads(told) if one["name"] == self.name)
         self.doors = target["doors"]
+        self.folder = target["folder"]
         self.password = ["--password", target["password"]]
         self.login = ["--accounts", "user{0..19}@example.test", *self.password]
         self.subject = ["--pid", str(target["pid"]), "--folder", target["folder"]]
@@ -114,6 +115,9 @@ def delivery(session):
     """From submission to the inbox at half of the peak: p50 of 1 ms, p99 of 5 ms."""
     with Server() as server:
         common = ["smtp", server.doors["smtp"], *server.login, "-c", "100", "--for", session.secs(10), "--warm-up", "1"]
+        # What the disk alone does to so many commits: a floor of what follows.
+        words = ["--rate", "6000", "--octets", "16384", "--for", session.secs(20)]
+        session.bench("delivery-disk", "disk", server.folder, *words)
         peak = session.bench("delivery-peak", *common, *server.subject)[0]
         rate = peak["counts"]["acknowledged"] * 1e6 / peak["elapsed_micros"] / 2
         words = ["--rate", f"{rate:.0f}", "--poisson", "--inbox", "1", "--imap", server.doors["imap"]]

@@ -43,9 +43,11 @@ pub(crate) enum Step {
     Whole,
     /// From the intended start to the moment it was seen in the mailbox or at the sink.
     Inbox,
+    /// A synced write to the disk, without a server; from the intended start.
+    Write,
 }
 
-const NAMES: [&str; 30] = [
+const NAMES: [&str; 31] = [
     "connect",
     "tls",
     "tls resumed",
@@ -76,6 +78,7 @@ const NAMES: [&str; 30] = [
     "exists",
     "whole",
     "inbox",
+    "write",
 ];
 
 /// One histogram a phase, made when the first value comes.

@@ -177,6 +177,7 @@ pub(super) fn operations(outcome: &Outcome) -> &'static str {
     match outcome.scenario.as_str() {
         "imap" => "operations",
         "pop3" => "polls",
+        "disk" => "writes",
         _ => "messages",
     }
 }

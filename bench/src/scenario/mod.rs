@@ -4,6 +4,7 @@ pub(crate) mod basin;
 pub(crate) mod board;
 pub(crate) mod brief;
 pub(crate) mod crew;
+pub(crate) mod disk;
 pub(crate) mod imap;
 pub(crate) mod inbox;
 pub(crate) mod kill;

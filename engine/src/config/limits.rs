@@ -111,7 +111,7 @@ limits! {
     checkpoint_log_bytes_max: size(CHECKPOINT_LOG_BYTES, 1 << 20, 1 << 30),
     /// The newest mail that a shard keeps in its log, where it is read without unpacking; what is
     /// older is moved to compressed packs. Up to four times as much waits for a quieter time while
-    /// the shard is busy and its disk not full.
+    /// the shard is busy and sixteen times as much is free on its disk.
     log_kept_bytes_max: size(LOG_KEPT_BYTES, 1 << 20, 1 << 50),
     /// What a shard keeps on disk of the stories of mail that left its log, for `ringpostctl
     /// trace`; 0: nothing.

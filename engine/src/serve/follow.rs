@@ -4,7 +4,7 @@
 //! follows each round, so that searches do not starve where there is always something due. While
 //! the shard is busy a step waits for its turn: to sign a message takes several times what it took
 //! to deliver it, on a core and a disk that those who wait for an answer need. For the same reason
-//! old mail stays longer in the log then, as long as the disk has room for it.
+//! old mail stays longer in the log then, as long as the disk has plenty of room.
 
 use super::load::Load;
 use super::shard::Desk;
@@ -82,12 +82,11 @@ async fn sign(desk: &Desk) -> bool {
 
 fn policy(desk: &Desk, is_busy: bool) -> Policy {
     let limits = desk.hall.live.config.load().limits.clone();
-    let more = match is_busy && !desk.hall.store.log().is_full() {
-        true => KEPT_WHILE_BUSY,
-        false => 1,
-    };
+    let kept = limits.log_kept_bytes_max;
+    let may_wait = is_busy && free_bytes(desk) / FREE_WHILE_BUSY >= kept;
+    let more = if may_wait { KEPT_WHILE_BUSY } else { 1 };
     Policy {
-        keep_log_bytes: limits.log_kept_bytes_max.saturating_mul(more),
+        keep_log_bytes: kept.saturating_mul(more),
         checkpoint_log_bytes: limits.checkpoint_log_bytes_max,
         stories: Stories {
             bytes_max: limits.story_bytes_max,
@@ -95,6 +94,13 @@ fn policy(desk: &Desk, is_busy: bool) -> Policy {
         },
         ..Policy::default()
     }
+}
+
+/// Of the disk that has the store; 0 where it does not tell.
+fn free_bytes(desk: &Desk) -> u64 {
+    let config = desk.hall.live.config.load();
+    let told = rustix::fs::statvfs(&config.data);
+    told.map_or(0, |disk| disk.f_bavail.saturating_mul(disk.f_frsize))
 }
 
 /// What is there since this round.
@@ -186,6 +192,9 @@ const FRESH_SECS: u64 = 4;
 
 /// How many times what a quiet shard keeps in its log a busy one keeps.
 const KEPT_WHILE_BUSY: u64 = 4;
+
+/// And how many times that must be free on the disk, which other shards share.
+const FREE_WHILE_BUSY: u64 = 16;
 
 /// How long after a round beside a busy shard another one may begin because it is quiet.
 const PUT_OFF_SECS: u64 = 5;

@@ -1,7 +1,7 @@
 //! How busy a shard is, and what is to be done beside it.
 //!
 //! Busy is a shard whose thread takes more than an eighth of its core. Beside one a step of signing
-//! begins at most every few seconds, so that what is signed falls behind under a lasting load, but
+//! begins at most twice a minute, so that what is signed falls behind under a lasting load, but
 //! never stops; and several times the usual mail may stay in the log before any of it is moved.
 
 use crate::reactor::{Now, clock};
@@ -63,8 +63,8 @@ const BUSY_PART: u64 = 8;
 /// A shorter time says little of how busy a shard is.
 const LOOK_MILLIS_LEAST: u64 = 200;
 
-/// A step of signing takes half a second of a core, so a busy shard pays a twentieth of one.
-const PUT_OFF_MILLIS_MAX: u64 = 10_000;
+/// A step of signing takes up to a second of a core, so a busy shard pays a thirtieth of one.
+const PUT_OFF_MILLIS_MAX: u64 = 30_000;
 
 #[cfg(test)]
 mod tests {
@@ -82,8 +82,8 @@ mod tests {
     fn beside_a_busy_shard_little_is_signed_but_something() {
         let mut load = load();
         let mut steps = 0;
-        // Four tenths of the core, for a minute.
-        for millis in (0..60_000).step_by(250).skip(1) {
+        // Four tenths of the core, for three minutes.
+        for millis in (0..180_000).step_by(250).skip(1) {
             if load.judge((millis, millis * 400)) {
                 steps += 1;
                 load.signed_millis = millis;
