@@ -2,9 +2,14 @@
 //!
 //! The server binds with SO_REUSEPORT, so two tests on one port would not notice each other; the
 //! lock makes that impossible across processes. The range lies below the kernel's ephemeral ports.
+//!
+//! A lock may end before its listeners do: a test that gave its block back, a process on its way
+//! out. So a block is taken only where nothing listens at any address of the host.
 
+use rustix::io;
+use rustix::net::{AddressFamily, SocketType, bind, socket, sockopt};
 use std::fs::{File, OpenOptions};
-use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::net::{Ipv4Addr, SocketAddr};
 
 /// Some ports that are ours while this lives.
 #[derive(Debug)]
@@ -49,7 +54,14 @@ impl Ports {
 }
 
 fn all_free(first: u16) -> bool {
-    (first..first + BLOCK_PORTS).all(|port| TcpListener::bind(address(port)).is_ok())
+    (first..first + BLOCK_PORTS).all(|port| is_free(port).is_ok())
+}
+
+/// Bound to every address and never listening: only a listener is in its way.
+fn is_free(port: u16) -> io::Result<()> {
+    let probe = socket(AddressFamily::INET, SocketType::STREAM, None)?;
+    sockopt::set_socket_reuseaddr(&probe, true)?;
+    bind(&probe, &SocketAddr::from((Ipv4Addr::UNSPECIFIED, port)))
 }
 
 fn address(port: u16) -> SocketAddr {
@@ -63,6 +75,7 @@ const BLOCKS: u16 = 1_000;
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::net::TcpListener;
 
     #[test]
     fn two_takers_get_different_blocks() {
@@ -72,10 +85,12 @@ mod tests {
 
     #[test]
     fn a_block_in_use_is_passed_over() {
-        let mut held = Ports::take();
-        let address = held.port();
-        let _listener = TcpListener::bind(address).unwrap();
-        drop(held);
-        assert_ne!(Ports::take().first, address.port());
+        for host in [Ipv4Addr::LOCALHOST, Ipv4Addr::new(127, 0, 0, 9)] {
+            let mut held = Ports::take();
+            let port = held.port().port();
+            let _listener = TcpListener::bind((host, port)).unwrap();
+            drop(held);
+            assert_ne!(Ports::take().first, port, "{host}");
+        }
     }
 }

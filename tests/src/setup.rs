@@ -141,13 +141,6 @@ impl Setup {
         self
     }
 
-    /// Other ports for the same configuration: what a second instance would have.
-    pub fn with_fresh_ports(mut self) -> Setup {
-        let fresh = Setup::empty();
-        (self.addresses, self.ports) = (fresh.addresses, fresh.ports);
-        self
-    }
-
     pub fn certificate(&self) -> PathBuf {
         self.directory.path().join("cert.pem")
     }

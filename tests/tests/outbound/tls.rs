@@ -83,8 +83,7 @@ impl World {
         Sink::with_tls(self.host(), config)
     }
 
-    /// With more keys of the resolver, of the route, and more tables. Whoever starts several keeps
-    /// them: their ports are in use as long as the sinks live.
+    /// With more keys of the resolver, of the route, and more tables.
     fn start(mut self, resolver: &str, route: &str, tables: &str) -> (World, Server) {
         let authorities = self.authority.write(&self.folder(), "authorities.pem");
         let text = format!(
@@ -146,7 +145,6 @@ fn an_enforced_policy_takes_the_right_host() {
 #[test]
 fn an_enforced_policy_takes_nobody_else() {
     let stranger = Authority::make();
-    let mut kept = Vec::new();
     for (make, words) in [
         ("other", "certificate-host-mismatch"),
         ("stranger", "certificate-not-trusted"),
@@ -160,7 +158,7 @@ fn an_enforced_policy_takes_nobody_else() {
             "expired" => world.sink(world.authority.certify_expired("mx.far.test").server()),
             _ => Sink::start(world.host()),
         };
-        let (world, server) = world.start("", "expire = \"2s\"", "");
+        let (_world, server) = world.start("", "expire = \"2s\"", "");
         submit(&server, &["carol@far.test"], make);
         server.wait_for_log("result=deferred", 0);
         let inbox = server.inbox(ALICE, 1);
@@ -170,7 +168,6 @@ fn an_enforced_policy_takes_nobody_else() {
             &report(&server),
             &[words, "\"receiving-mx-hostname\":\"mx.far.test\""],
         );
-        kept.push((world, server));
     }
 }
 
@@ -268,7 +265,6 @@ fn dane_without_a_usable_record_is_reported() {
 /// mail waits, although an authority vouches for the host.
 #[test]
 fn dane_takes_nobody_else() {
-    let mut kept = Vec::new();
     for make in ["key", "expired", "name"] {
         let world = World::usual();
         let own = match make {
@@ -282,13 +278,12 @@ fn dane_takes_nobody_else() {
         };
         let world = world.tlsa(&record);
         let sink = world.sink(own.server());
-        let (world, server) = world.start("dnssec = \"local\"\nmta_sts = false", "", "");
+        let (_world, server) = world.start("dnssec = \"local\"\nmta_sts = false", "", "");
         submit(&server, &["carol@far.test"], make);
         let log = server.wait_for_log("result=deferred", 0).1;
         has(&log, &["TLSA"]);
         assert!(sink.taken().is_empty(), "{make}");
         has(&report(&server), &["validation-failure"]);
-        kept.push((world, server));
     }
 }
 
@@ -314,7 +309,6 @@ fn dane_follows_the_alias_of_a_host() {
 /// somebody else has, or where the signatures are over.
 #[test]
 fn forged_and_old_signatures_keep_the_mail_here() {
-    let mut kept = Vec::new();
     for (signer, is_right) in [("own", true), ("another", false), ("over", false)] {
         let own = if signer == "over" {
             Root::expired()
@@ -331,7 +325,7 @@ fn forged_and_old_signatures_keep_the_mail_here() {
         let sink = world.sink(host.server());
         let resolver =
             format!("dnssec = \"validate\"\ntrust_anchors = {anchor:?}\nmta_sts = false");
-        let (world, server) = world.start(&resolver, "", "");
+        let (_world, server) = world.start(&resolver, "", "");
         submit(&server, &["carol@far.test"], signer);
         match is_right {
             true => {
@@ -346,7 +340,6 @@ fn forged_and_old_signatures_keep_the_mail_here() {
                 has(&report(&server), &["dnssec-invalid"]);
             }
         }
-        kept.push((world, server));
     }
 }
 
@@ -395,7 +388,6 @@ fn without_a_policy_any_tls_is_taken_and_none_if_it_fails() {
 /// the sender hears why in the end.
 #[test]
 fn what_the_operator_demands_is_not_gone_without() {
-    let mut kept = Vec::new();
     for (policy, words) in [
         ("tls = \"required\"", "TLS is demanded and not offered"),
         ("tls = \"required\"\ntls_min = \"1.3\"", "handshake"),
@@ -407,12 +399,11 @@ fn what_the_operator_demands_is_not_gone_without() {
             false => Sink::start(world.host()),
         };
         let tables = format!("[[tls_policy]]\ndomains = \"far.test\"\n{policy}\n");
-        let (world, server) = world.start("mta_sts = false", "expire = \"2s\"", &tables);
+        let (_world, server) = world.start("mta_sts = false", "expire = \"2s\"", &tables);
         submit(&server, &["carol@far.test"], "demanded");
         let inbox = server.inbox(ALICE, 1);
         has(&inbox[0], &["Action: failed", words]);
         assert!(sink.taken().is_empty(), "{policy}");
-        kept.push((world, server));
     }
 }
 
@@ -421,7 +412,6 @@ fn what_the_operator_demands_is_not_gone_without() {
 #[test]
 fn the_operator_knows_the_host() {
     let (private, stranger) = (Authority::make(), Authority::make());
-    let mut kept = Vec::new();
     for (pin, is_right) in [
         ("cert", true),
         ("key", true),
@@ -443,7 +433,7 @@ fn the_operator_knows_the_host() {
              cert = {cert:?}\nkey = {key:?}\n"
         );
         let sink = world.sink(host.asking_server(&private));
-        let (world, server) = world.start("mta_sts = false", "", &tables);
+        let (_world, server) = world.start("mta_sts = false", "", &tables);
         submit(&server, &["carol@far.test"], pin);
         match is_right {
             true => {
@@ -455,7 +445,6 @@ fn the_operator_knows_the_host() {
                 assert!(sink.taken().is_empty(), "{pin}");
             }
         }
-        kept.push((world, server));
     }
 }
 
