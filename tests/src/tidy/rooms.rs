@@ -31,6 +31,7 @@ const RULES: [Rule; 4] = [
             "bench/src/measure",
             "bench/src/peer",
             "bench/src/report",
+            "bench/src/scenario/disk.rs",
             "bench/src/scenario/kill.rs",
         ],
         why: "files belong to the disk, the reactor, configuration and the log's writer",
