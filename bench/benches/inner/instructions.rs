@@ -13,6 +13,10 @@ use std::process::{Command, ExitCode};
 /// More than that above the table is a regression, in hundredths.
 const MORE_PERCENT_MAX: f64 = 5.0;
 
+/// The same where the table was counted on another processor: valgrind shows programs one of its
+/// own, with what the real one has. Intel's and AMD's of these years agree within a hundredth.
+const ELSEWHERE_PERCENT_MAX: f64 = 10.0;
+
 /// Has an operation run: what valgrind looks at.
 pub(crate) const RUN: &str = "--run";
 
@@ -22,7 +26,7 @@ pub(crate) fn main(checks: bool, writes: bool) -> ExitCode {
         Ok(more) if more.is_empty() => ExitCode::SUCCESS,
         Ok(more) => {
             eprintln!(
-                "more instructions than bench/RESULTS.md has, by over {MORE_PERCENT_MAX} %: {}\n\
+                "more instructions than bench/RESULTS.md allows: {}\n\
                  find out why; if it is worth it, say so in the commit and run \
                  `cargo bench -p bench -- --instructions --write`",
                 more.join(", ")
@@ -46,6 +50,10 @@ pub(crate) fn run(name: &str, runs: u32) {
 fn measure(writes: bool) -> Result<Vec<&'static str>, String> {
     let text = std::fs::read_to_string(table()).map_err(|error| error.to_string())?;
     let known = read(&text);
+    let percent_max = match text.contains(&counted_on()) {
+        true => MORE_PERCENT_MAX,
+        false => ELSEWHERE_PERCENT_MAX,
+    };
     let mut counted = BTreeMap::new();
     let mut more = Vec::new();
     println!(
@@ -62,14 +70,11 @@ fn measure(writes: bool) -> Result<Vec<&'static str>, String> {
             .map(|known| 100.0 * (each as f64 - *known as f64) / (*known).max(1) as f64);
         let shown = change.map_or("new".to_owned(), |change| format!("{change:+.1} %"));
         println!("{:18} {each:>12} {shown:>12}", operation.name);
-        if change.is_none_or(|change| change > MORE_PERCENT_MAX) {
+        if change.is_none_or(|change| change > percent_max) {
             more.push(operation.name);
         }
     }
-    if !writes && !text.contains(&counted_on()) {
-        println!("the table was counted on another processor, so nothing is judged by it");
-        more.clear();
-    }
+    println!("up to {percent_max} % more is fine here");
     if writes {
         let text = renewed(&text, &counted)?;
         std::fs::write(table(), text).map_err(|error| error.to_string())?;
