@@ -68,7 +68,7 @@ fn hasty(address: SocketAddr) -> Target {
     target
 }
 
-const HASTE: Duration = Duration::from_millis(300);
+const HASTE: Duration = Duration::from_secs(1);
 
 fn letter(recipients: usize) -> Letter {
     let recipient = |at: usize| Recipient::new(Address::new(format!("r{at}"), "b.test"));

@@ -270,5 +270,5 @@ impl Write for Wire {
 /// Between two octets of who drips.
 const DRIP: Timespec = Timespec {
     tv_sec: 0,
-    tv_nsec: 20_000_000,
+    tv_nsec: 100_000_000,
 };

@@ -199,7 +199,7 @@ fn a_reset_behind_any_octet_with_tls() {
 const LOGIN_OCTETS: usize = 120;
 
 /// For all who drip together: a few replies, each of them as long as it may take.
-const DRIPS_MAX: Duration = Duration::from_secs(20);
+const DRIPS_MAX: Duration = Duration::from_secs(60);
 
 /// More than all replies to one letter have.
 const REPLIES_OCTETS: usize = 330;
