@@ -208,7 +208,7 @@ fn cards(body: &mut String, group: &Group) {
 fn facts(body: &mut String, group: &Group, first: &Outcome) {
     let mut facts = Table::bare();
     facts.line(["target".to_string(), first.target.clone()]);
-    facts.line(["answers".to_string(), summary::answers(group)]);
+    summary::tell_answers(&mut facts, group);
     facts.line([
         summary::operations(first).to_string(),
         summary::messages(group),

@@ -149,7 +149,7 @@ fn describe(text: &mut String, group: &Group) {
         }
     }
     facts.line([operations(first).to_string(), messages(group)]);
-    facts.line(["answers".to_string(), answers(group)]);
+    tell_answers(&mut facts, group);
     for run in &group.runs {
         for line in population(run) {
             facts.line(["memory".to_string(), line]);
@@ -254,8 +254,8 @@ pub(super) fn messages(group: &Group) -> String {
     told
 }
 
-/// `250 × 20,000, 452 4.3.1 × 12`, over all repeats.
-pub(super) fn answers(group: &Group) -> String {
+/// `250 × 20,000, 452 4.3.1 × 12`, over all repeats; where nobody answers, nothing.
+pub(super) fn tell_answers(facts: &mut Table, group: &Group) {
     let mut sums = std::collections::BTreeMap::<&str, u64>::new();
     for (answer, count) in group.runs.iter().flat_map(|run| &run.answers) {
         *sums.entry(answer).or_default() += count;
@@ -263,7 +263,10 @@ pub(super) fn answers(group: &Group) -> String {
     let told = sums
         .iter()
         .map(|(answer, count)| format!("{answer} × {}", figure::count(*count)));
-    told.collect::<Vec<_>>().join(", ")
+    let told = told.collect::<Vec<_>>().join(", ");
+    if !told.is_empty() {
+        facts.line(["answers".to_string(), told]);
+    }
 }
 
 pub(super) fn audit_told(audit: &Audit) -> String {
