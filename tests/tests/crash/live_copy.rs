@@ -197,7 +197,7 @@ const COPIED_BYTES: usize = 1 << 20;
 
 const COPY_TRIES: u32 = 20;
 
-const COPIES: u64 = 10;
+const COPIES: u64 = 6;
 const NEW_MESSAGES: u32 = 20;
 const CONNECTIONS: usize = 8;
 const DEADLINE: Duration = Duration::from_secs(60);
