@@ -14,7 +14,7 @@ use std::process::{Command, ExitCode};
 const MORE_PERCENT_MAX: f64 = 5.0;
 
 /// The same where the table was counted on another processor: valgrind shows programs one of its
-/// own, with what the real one has. Intel's and AMD's of these years agree within a hundredth.
+/// own, with what the real one has, so that counts differ by little.
 const ELSEWHERE_PERCENT_MAX: f64 = 10.0;
 
 /// Has an operation run: what valgrind looks at.
